@@ -32,3 +32,25 @@ class ConfigError(CccrError):
 
 class OnionError(CccrError):
     """The root of all that can go wrong between us and tor."""
+
+
+# Content: what the organisation's writers can mend.
+
+
+class ContentError(CccrError):
+    """The tree of texts has problems; each is told with its file and line."""
+
+
+# Release: the folder of exactly the bytes that readers get.
+
+
+class ReleaseError(CccrError):
+    """A release folder is not what its manifest says."""
+
+
+class BuildError(CccrError):
+    """A release could not be written."""
+
+
+class ServeError(CccrError):
+    """The server cannot listen where it was told to."""

@@ -1,0 +1,38 @@
+"""Dates as each language writes them, and no more exact than they are known."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from babel.dates import format_date, format_skeleton
+from flask_babel import get_locale, gettext
+
+from cccr_web.content.dates import PartialDate, StatementDate
+
+
+def format_day(day: date) -> str:
+    """Return a day in words: ``7 May 2013``, ``2013年5月7日``."""
+    return format_date(day, format="long", locale=_locale())
+
+
+def format_partial(when: PartialDate) -> str:
+    """Return a date as far as it is known: ``2011``, ``April 2012``, ``2012年4月``."""
+    if when.day is not None:
+        return format_day(when.first_day())
+    skeleton = "y" if when.month is None else "yMMMM"
+    return format_skeleton(skeleton, when.first_day(), locale=_locale())
+
+
+def format_statement_date(when: StatementDate) -> str:
+    """Return when a statement was made: ``7 May 2013``, ``between 2011 and April 2012``."""
+    if when.end is None:
+        return format_partial(when.start)
+    return gettext(
+        "date.between", start=format_partial(when.start), end=format_partial(when.end)
+    )
+
+
+def _locale() -> str:
+    # The site writes English in the form of the day before the month.
+    name = str(get_locale())
+    return "en_GB" if name == "en" else name

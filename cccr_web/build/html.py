@@ -1,0 +1,99 @@
+"""Render a parsed text as HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
+from markupsafe import Markup
+
+from cccr_web.content.markdown import Body
+
+# A list of many short items, such as names, is set in columns.
+_LONG_LIST = 9
+
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff《》]+")
+
+_OPTIONS = OptionsDict(
+    {
+        "maxNesting": 20,
+        "html": False,
+        "linkify": False,
+        "typographer": False,
+        "quotes": "",
+        "xhtmlOut": False,
+        "breaks": False,
+        "langPrefix": "",
+        "highlight": None,
+    }
+)
+
+
+class PageRenderer(RendererHTML):
+    """markdown-it's renderer with our links, notes, lists, and marks of language.
+
+    ``link`` turns a target as it was written into an address; ``note_title``
+    gives the words above an editor's note of that day; ``han_tag`` marks runs of
+    Chinese characters in a text of another language (WCAG 3.1.2), if it is set.
+    """
+
+    def __init__(
+        self,
+        link: Callable[[str], str],
+        note_title: Callable[[date], str],
+        han_tag: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._link = link
+        self._note_title = note_title
+        self._han_tag = han_tag
+        # A line break between two Han characters is no space: the writer only wrapped.
+        self._soft_break = "\n" if han_tag else ""
+
+    def page(self, body: Body) -> Markup:
+        """Return the whole text as HTML, safe to put into a page."""
+        return Markup(self.render(body.tokens, _OPTIONS, {}))  # noqa: S704  # escaped below
+
+    def text(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        """Escape, and mark Chinese words in a text of another language."""
+        text = escapeHtml(tokens[idx].content)
+        if self._han_tag is None:
+            return text
+        return _HAN.sub(lambda run: f'<span lang="{self._han_tag}">{run[0]}</span>', text)
+
+    def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
+        """A line break in the source."""
+        return self._soft_break
+
+    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """A link, its target turned into an address."""
+        token = tokens[idx]
+        token = token.copy(attrs={"href": self._link(str(token.attrGet("href")))})
+        return self.renderToken([token], 0, options, env)
+
+    def bullet_list_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """A list; one of many items gets a class, to be set in columns."""
+        level = tokens[idx].level
+        items = 0
+        for token in tokens[idx + 1 :]:
+            if token.type == "bullet_list_close" and token.level == level:
+                break
+            items += token.type == "list_item_open" and token.level == level + 1
+        if items >= _LONG_LIST:
+            tokens[idx].attrSet("class", "columns")
+        return self.renderToken(tokens, idx, options, env)
+
+    def note_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+        """An editor's note begins: who speaks, and when."""
+        day = tokens[idx].meta["date"]
+        return f'<aside class="note">\n<p class="by">{escapeHtml(self._note_title(day))}</p>\n'
+
+    def note_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
+        """An editor's note ends."""
+        return "</aside>\n"

@@ -1,0 +1,81 @@
+"""The press: from the tree of texts to a release."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from cccr_web.build.app import create_app
+from cccr_web.build.style import read_style
+from cccr_web.content import Addresses, Content, check
+from cccr_web.errors import BuildError
+from cccr_web.languages import LANGUAGES
+from cccr_web.release import Metadata, Release, make_release
+
+# Files of a release beside the pages, to which texts may link.
+RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS"})
+
+Progress = Callable[[int, int], None]
+
+
+def check_trees(translations: Path, templates: Path) -> Content:
+    """Check every text and string. Raises ``BrokenContentError`` with all problems."""
+    # The catalogues must hold what the templates say and what the build room says.
+    return check(translations, [templates, Path(__file__).parent], RELEASE_FILES)
+
+
+def press(
+    translations: Path,
+    templates: Path,
+    *,
+    addresses: Addresses | None = None,
+    environ: Mapping[str, str] = os.environ,
+    progress: Progress = lambda done, total: None,
+) -> Release:
+    """Check the trees and render every page once.
+
+    ``addresses`` replace those of ``site.toml``. The release's time is
+    ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
+    the newest text. ``progress`` is told how many pages of how many are done.
+    Raises ``BrokenContentError`` or ``BuildError``.
+    """
+    content = check_trees(translations, templates)
+    if addresses is not None:
+        content = replace(content, site=replace(content.site, addresses=addresses))
+    style = read_style(templates)
+    app = create_app(content, style, templates=templates, translations=translations)
+    texts = [text for of_language in content.texts.values() for text in of_language.values()]
+    files: dict[str, bytes] = {}
+    with app.test_client() as client:
+        for done, text in enumerate(texts, start=1):
+            response = client.get(f"/{text.url}")
+            if response.status_code != 200:
+                raise BuildError(f"{text.file} could not be rendered: {response.status}.")
+            files[text.url] = response.data
+            progress(done, len(texts))
+    return make_release(
+        files,
+        Metadata(
+            sequence=content.site.sequence,
+            time=_release_time(content, environ),
+            languages={language.slug: language.tag for language in LANGUAGES},
+            clearnet=content.site.addresses.clearnet,
+            onions=content.site.addresses.onions,
+            style_hashes=(style.hash,),
+        ),
+    )
+
+
+def _release_time(content: Content, environ: Mapping[str, str]) -> datetime:
+    epoch = environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        return datetime.combine(content.newest, time(), UTC)
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BuildError(
+            f"SOURCE_DATE_EPOCH is “{epoch}”.", "It must be seconds since 1970, or unset."
+        ) from error

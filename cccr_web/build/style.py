@@ -1,0 +1,30 @@
+"""The one style sheet, small enough to stand in every page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = "style.css"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The sheet as it stands between ``<style>`` and ``</style>``, and its CSP hash source."""
+
+    text: str
+    hash: str
+
+
+def read_style(templates: Path) -> Style:
+    """Read the sheet, without the comments and the indentation that only its writers need."""
+    text = (templates / NAME).read_text(encoding="utf-8")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*([{};,>])\s*", r"\1", text)
+    text = re.sub(r":\s+", ":", text)
+    text = re.sub(r"\s+", " ", text).strip().replace(";}", "}")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Style(text, f"sha256-{digest}")

@@ -1,0 +1,114 @@
+"""The interface strings: gettext catalogues, read from their ``.po`` files.
+
+Message ids are names (``nav.label``), so that templates and code hold no
+words; English is a catalogue like the others.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import DEFAULT_KEYWORDS, extract, extract_python
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import PoFileError, read_po
+from babel.support import Translations
+from jinja2.ext import babel_extract
+
+from cccr_web.content.problem import Problem
+from cccr_web.languages import LANGUAGES
+
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+def catalogue_file(tree: Path, locale: str) -> Path:
+    """Return where the catalogue of ``locale`` stands below ``tree``."""
+    return tree / locale / "LC_MESSAGES" / "messages.po"
+
+
+def load_translations(tree: Path, locale: str) -> Translations:
+    """Return the catalogue of ``locale``, compiled in memory.
+
+    So no compiled ``.mo`` can be stale, or missing from a package.
+    """
+    compiled = io.BytesIO()
+    with catalogue_file(tree, locale).open("rb") as file:
+        write_mo(compiled, read_po(file, locale=locale))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
+    """Return every message id used below the folders of ``code``, with its first place."""
+    used: dict[str, tuple[Path, int]] = {}
+    for folder in code:
+        for file in sorted([*folder.rglob("*.html"), *folder.rglob("*.py")]):
+            method = extract_python if file.suffix == ".py" else babel_extract
+            with file.open("rb") as source:
+                for line, message, _, _ in extract(
+                    method, source, DEFAULT_KEYWORDS, options={"encoding": "utf-8"}
+                ):
+                    name = message if isinstance(message, str) else message[0]
+                    used.setdefault(name, (file.relative_to(folder.parent), line))
+    return used
+
+
+def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
+    """Yield a problem for each string that is missing, empty, fuzzy, wrong or unused."""
+    used = used_messages(code)
+    model: dict[str, set[str]] = {}
+    for language in LANGUAGES:
+        file = catalogue_file(tree, language.locale)
+        name = file.relative_to(tree.parent)
+        try:
+            with file.open("rb") as source:
+                catalogue = read_po(source, locale=language.locale, abort_invalid=True)
+        except FileNotFoundError:
+            yield Problem(name, 1, "The catalogue is missing.")
+        except PoFileError as error:
+            yield Problem(name, error.lineno + 1, f"Not a catalogue: {error}.")
+        else:
+            yield from _check_catalogue(catalogue, name, file, used)
+            for message in catalogue:
+                if isinstance(message.id, str) and isinstance(message.string, str):
+                    names = set(_PLACEHOLDER.findall(message.string))
+                    if names != model.setdefault(message.id, names):
+                        yield Problem(
+                            name,
+                            _lines(file).get(message.id, 1),
+                            f"“{message.id}” holds {sorted(names)}, and "
+                            f"{sorted(model[message.id])} in {LANGUAGES[0].tag}.",
+                        )
+
+
+def _lines(file: Path) -> dict[str, int]:
+    """Return the line of each message id, counted from 1."""
+    return {
+        line.removeprefix('msgid "').removesuffix('"'): number
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if line.startswith('msgid "')
+    }
+
+
+def _check_catalogue(
+    catalogue: Catalog, name: Path, file: Path, used: dict[str, tuple[Path, int]]
+) -> Iterator[Problem]:
+    lines = _lines(file)
+    for message in catalogue:
+        if not message.id:
+            continue
+        id_ = message.id if isinstance(message.id, str) else message.id[0]
+        line = lines.get(id_, 1)
+        if message.fuzzy:
+            yield Problem(name, line, f"“{id_}” is fuzzy: read it, mend it, remove the mark.")
+        if not message.string or not all(message.string):
+            yield Problem(name, line, f"“{id_}” is not translated.")
+        if id_ not in used:
+            yield Problem(name, line, f"“{id_}” is used nowhere: remove it.")
+    for id_, (place, line) in used.items():
+        if catalogue.get(id_) is None:
+            yield Problem(name, 1, f"“{id_}” is missing: {place}:{line} uses it.")

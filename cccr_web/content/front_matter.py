@@ -1,0 +1,154 @@
+"""The head of a text: TOML between two lines of ``+++``.
+
+::
+
+    +++
+    title = "Who we are"
+    description = "A human-rights organisation founded in May 2008."
+    updated = 2026-11-22
+    +++
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cccr_web.content.dates import StatementDate, parse_date
+from cccr_web.content.problem import Problem
+
+FENCE = "+++"
+
+_REQUIRED = {"title": str, "description": str, "updated": date}
+_PAGE_OPTIONAL = {"template": str, "navigation": int}
+_STATEMENT_REQUIRED = {"date": str}
+_STATEMENT_OPTIONAL = {"place": str}
+
+_NAMES_OF_TYPES = {
+    str: 'a text in quotation marks, such as key = "…"',
+    int: "a whole number, such as key = 1",
+    date: "a day without quotation marks, such as key = 2026-11-22",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """The checked head of one text, with the line of each key.
+
+    ``template`` names a file of ``templates/`` without its ending; ``navigation``
+    is the place in the menu, counted from 1, or ``None`` for a page outside it.
+    """
+
+    title: str
+    description: str
+    updated: date
+    template: str
+    navigation: int | None
+    date: StatementDate | None
+    place: str | None
+    lines: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A file cut in two: its head, its body, and how many lines stand before the body."""
+
+    head: str
+    body: str
+    lines_before_body: int
+
+
+def split(text: str) -> Split | None:
+    """Cut a file at its ``+++`` lines; ``None`` if it does not begin with a closed head."""
+    lines = text.splitlines()
+    if not lines or lines[0].strip() != FENCE:
+        return None
+    for number, line in enumerate(lines[1:], start=1):
+        if line.strip() == FENCE:
+            body = "\n".join(lines[number + 1 :]) + "\n"
+            return Split("\n".join(lines[1:number]), body, number + 1)
+    return None
+
+
+def _lines_of_keys(head: str) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    # The head begins in the file's second line.
+    for number, line in enumerate(head.splitlines(), start=2):
+        match = re.match(r"\s*([A-Za-z0-9_-]+)\s*=", line)
+        if match:
+            lines.setdefault(match[1], number)
+    return lines
+
+
+def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None, list[Problem]]:
+    """Read and check the head of ``file``.
+
+    Returns the front matter, or ``None`` with every problem found. A statement
+    must have ``date`` and may have ``place``; a page may have ``template`` and
+    ``navigation``.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(head)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"at line (\d+)", str(error))
+        line = int(where[1]) + 1 if where else 1
+        return None, [Problem(file, line, f"The head is not TOML: {error}.")]
+
+    lines = _lines_of_keys(head)
+    required = _REQUIRED | (_STATEMENT_REQUIRED if statement else {})
+    optional = _STATEMENT_OPTIONAL if statement else _PAGE_OPTIONAL
+    problems = [
+        Problem(file, 1, f"The head has no key “{key}”: add {_NAMES_OF_TYPES[kind]}.")
+        for key, kind in required.items()
+        if key not in values
+    ]
+    known = required | optional
+    for key, value in values.items():
+        line = lines.get(key, 1)
+        if key not in known:
+            problems.append(
+                Problem(file, line, f"Unknown key “{key}”: this kind of text may have {_list(known)}.")
+            )
+        # A boolean is an int, and a date-time is a date, in Python but not here.
+        elif type(value) is not known[key]:
+            problems.append(Problem(file, line, f"“{key}” must be {_NAMES_OF_TYPES[known[key]]}."))
+        elif isinstance(value, str) and not value.strip():
+            problems.append(Problem(file, line, f"“{key}” is empty."))
+
+    when: StatementDate | None = None
+    if isinstance(values.get("date"), str):
+        try:
+            when = parse_date(values["date"])
+        except ValueError:
+            problems.append(
+                Problem(
+                    file,
+                    lines.get("date", 1),
+                    f"“{values['date']}” is no date: write 2013-05-07, 2013-05, 2013, or "
+                    "[2011..2012-04] for some time between the two.",
+                )
+            )
+    if problems:
+        return None, problems
+    return (
+        FrontMatter(
+            title=values["title"],
+            description=values["description"],
+            updated=values["updated"],
+            template=values.get("template", "statement" if statement else "page"),
+            navigation=values.get("navigation"),
+            date=when,
+            place=values.get("place"),
+            lines=lines,
+        ),
+        [],
+    )
+
+
+def _list(keys: Mapping[str, object]) -> str:
+    return ", ".join(sorted(keys))

@@ -1,0 +1,102 @@
+"""What the organisation wrote, as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+from cccr_web.content.front_matter import FrontMatter
+from cccr_web.content.markdown import Body
+from cccr_web.languages import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where this site is: ``clearnet`` like ``https://example.org``, or ``None``; onions by name.
+
+    The first of ``onions`` (``….onion``, 62 characters) is the one that pages show.
+    """
+
+    clearnet: str | None = None
+    onions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The facts that are the same in every language (``translations/site.toml``).
+
+    ``former_site`` is written defanged, fit to be shown; ``blog`` is an https address.
+    """
+
+    sequence: int
+    addresses: Addresses
+    blog: str
+    former_site: str
+
+    @property
+    def former_host(self) -> str:
+        """The former site's host name without ``www.``, to find it in texts."""
+        address = self.former_site.replace("[.]", ".").removeprefix("hxxp://")
+        return address.split("/")[0].removeprefix("www.")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One Markdown file: a page, or a statement if ``head.date`` is set.
+
+    ``path`` is where it stands below its language, without an ending:
+    ``who-we-are``, ``statements/2013-05-07-tiananmen-rally``.
+    """
+
+    language: Language
+    path: PurePosixPath
+    file: Path
+    head: FrontMatter
+    body: Body
+
+    @property
+    def url(self) -> str:
+        """Where the page stands in a release: ``en/who-we-are.html``."""
+        return f"{self.language.slug}/{self.path}.html"
+
+    @property
+    def is_statement(self) -> bool:
+        """Whether this is a dated statement of the organisation."""
+        return self.head.date is not None
+
+    @property
+    def is_error_page(self) -> bool:
+        """Whether the server shows this page at addresses other than its own."""
+        return self.path.parts[0] == "errors"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Every text of the site by language and path, and the facts in no language."""
+
+    site: Site
+    texts: Mapping[Language, Mapping[PurePosixPath, Text]]
+
+    def statements(self, language: Language) -> list[Text]:
+        """Return the statements, the newest first."""
+        return sorted(
+            (text for text in self.texts[language].values() if text.is_statement),
+            key=lambda text: text.path,
+            reverse=True,
+        )
+
+    def navigation(self, language: Language) -> list[Text]:
+        """Return the pages of the menu in its order."""
+        pages = [text for text in self.texts[language].values() if text.head.navigation is not None]
+        return sorted(pages, key=lambda text: (text.head.navigation, text.path))
+
+    def twins(self, text: Text) -> list[Text]:
+        """Return the same text in every language, its own included."""
+        return [texts[text.path] for texts in self.texts.values()]
+
+    @property
+    def newest(self) -> date:
+        """The day of the latest change to any text."""
+        return max(text.head.updated for texts in self.texts.values() for text in texts.values())

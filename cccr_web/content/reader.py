@@ -1,0 +1,72 @@
+"""Read the tree of texts into the model."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from cccr_web.content import front_matter, markdown
+from cccr_web.content.model import Content, Text
+from cccr_web.content.problem import BrokenContentError, Problem
+from cccr_web.content.site import read_site
+from cccr_web.languages import LANGUAGES, Language
+
+STATEMENTS = "statements"
+
+
+def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
+    """Return where the text of ``file`` stands below its language, without an ending.
+
+    The folder ``pages/`` is the root: ``pages/verify.md`` is ``verify``.
+    """
+    relative = PurePosixPath(file.relative_to(locale_folder)).with_suffix("")
+    return PurePosixPath(*relative.parts[1:]) if relative.parts[0] == "pages" else relative
+
+
+def read_texts(tree: Path, language: Language) -> tuple[list[Text], list[Problem]]:
+    """Read every text of one language below ``tree``; files with problems are left out."""
+    folder = tree / language.locale
+    texts: list[Text] = []
+    problems: list[Problem] = []
+    for file in sorted(folder.rglob("*.md")):
+        text, its_problems = _read_text(file, tree, language)
+        problems += its_problems
+        if text is not None:
+            texts.append(text)
+    return texts, problems
+
+
+def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None, list[Problem]]:
+    name = file.relative_to(tree.parent)
+    path = text_path(file, tree / language.locale)
+    try:
+        source = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        return None, [Problem(name, 1, f"The file is not UTF-8 (byte {error.start + 1}).")]
+    parts = front_matter.split(source)
+    if parts is None:
+        return None, [
+            Problem(name, 1, "The file must begin with a head of TOML between two lines of +++.")
+        ]
+    # The archive's own page stands among the statements and is none.
+    statement = path.parts[0] == STATEMENTS and path.name != "index"
+    head, problems = front_matter.parse(parts.head, name, statement=statement)
+    if head is None:
+        return None, problems
+    body = markdown.parse(parts.body, lines_before=parts.lines_before_body)
+    return Text(language, path, name, head, body), []
+
+
+def read_content(tree: Path) -> Content:
+    """Read the whole tree. Raises ``BrokenContentError`` with every problem of form.
+
+    That the languages agree with each other is the business of ``check``.
+    """
+    site, problems = read_site(tree)
+    texts: dict[Language, dict[PurePosixPath, Text]] = {}
+    for language in LANGUAGES:
+        of_language, its_problems = read_texts(tree, language)
+        problems += its_problems
+        texts[language] = {text.path: text for text in of_language}
+    if site is None or problems:
+        raise BrokenContentError(problems)
+    return Content(site, texts)

@@ -1,0 +1,84 @@
+"""``translations/site.toml``: the facts that are in no language."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from cccr_web.content.model import Addresses, Site
+from cccr_web.content.problem import Problem
+
+FILE = Path("translations/site.toml")
+
+_CLEARNET = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}")
+_ONION = re.compile(r"[a-z2-7]{56}\.onion")
+_HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}/\S*")
+_DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
+
+
+def read_site(tree: Path) -> tuple[Site | None, list[Problem]]:
+    """Read ``site.toml`` below ``tree``; ``None`` with the problems if it cannot be used."""
+    try:
+        values = tomllib.loads((tree / FILE.name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None, [Problem(FILE, 1, "The file is missing.")]
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"at line (\d+)", str(error))
+        return None, [Problem(FILE, int(where[1]) if where else 1, f"Not TOML: {error}.")]
+
+    problems = [
+        Problem(FILE, 1, f"Unknown key “{key}”.") for key in sorted(values.keys() - _RULES.keys())
+    ]
+    for key, (rule, wanted) in _RULES.items():
+        if key not in values:
+            problems.append(Problem(FILE, 1, f"The key “{key}” is missing: it must be {wanted}."))
+        elif not rule(values[key]):
+            problems.append(Problem(FILE, 1, f"“{key}” must be {wanted}."))
+    if problems:
+        return None, problems
+    return (
+        Site(
+            sequence=values["sequence"],
+            addresses=Addresses(values["clearnet"] or None, tuple(values["onions"])),
+            blog=values["blog"],
+            former_site=values["former_site"],
+        ),
+        [],
+    )
+
+
+def is_clearnet(value: Any) -> bool:
+    """Whether ``value`` is an https address without a path, such as ``https://example.org``."""
+    return isinstance(value, str) and _CLEARNET.fullmatch(value) is not None
+
+
+def is_onion(value: Any) -> bool:
+    """Whether ``value`` has the form of a version 3 onion address."""
+    return isinstance(value, str) and _ONION.fullmatch(value) is not None
+
+
+def _matches(pattern: re.Pattern[str]) -> Any:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+_RULES: dict[str, tuple[Any, str]] = {
+    "sequence": (
+        lambda value: type(value) is int and value > 0,
+        "the release's number, a whole number from 1, higher than the last release's",
+    ),
+    "clearnet": (
+        lambda value: value == "" or is_clearnet(value),
+        'an https address without a path, such as "https://example.org", or ""',
+    ),
+    "onions": (
+        lambda value: isinstance(value, list) and all(map(is_onion, value)),
+        "a list of addresses of 56 characters and .onion; [] while there is none",
+    ),
+    "blog": (_matches(_HTTPS), "an https address"),
+    "former_site": (
+        _matches(_DEFANGED),
+        'a defanged address, such as "hxxp://www[.]example[.]org/"',
+    ),
+}

@@ -1,0 +1,94 @@
+"""``SHA256SUMS``: the list of every file of a release, in the form of ``sha256sum``.
+
+Each line is a SHA-256 in 64 lower-case hexadecimal digits, two spaces, and the
+file's path below the release, sorted by path. Whoever trusts the list can trust
+every byte, so it is read strictly: whatever ``sha256sum`` might read in another
+way is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from cccr_web.errors import ReleaseError
+
+NAME = "SHA256SUMS"
+
+# Ample for 10,000 statements; a longer list is somebody's attack.
+MAX_BYTES = 16 * 1024 * 1024
+
+_LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
+
+# Only names that are the same on every file system, in every address and in every
+# Unicode form; no component begins with a dot but the one of RFC 8615.
+_COMPONENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_PATH = re.compile(rf"(?:\.well-known/)?{_COMPONENT}(?:/{_COMPONENT})*")
+
+
+class ManifestError(ReleaseError):
+    """``SHA256SUMS`` cannot be trusted to mean one thing only."""
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether ``path`` may name a file of a release: relative, plain ASCII, no ``..``."""
+    return _PATH.fullmatch(path) is not None
+
+
+def digest(body: bytes) -> str:
+    """Return the SHA-256 of ``body`` in hexadecimal digits."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def format_manifest(files: Mapping[str, bytes]) -> bytes:
+    """Return the list over ``files`` (path → content).
+
+    Raises ``ManifestError`` for a path that cannot stand in a release.
+    """
+    for path in files:
+        if not is_safe_path(path):
+            raise ManifestError(
+                f"“{path}” cannot be the name of a file in a release.",
+                "Use letters of ASCII, digits, “-”, “_” and “.”.",
+            )
+    return b"".join(f"{digest(files[path])}  {path}\n".encode("ascii") for path in sorted(files))
+
+
+def parse_manifest(text: bytes) -> dict[str, str]:
+    """Return path → SHA-256. Raises ``ManifestError`` with the line that is wrong."""
+    if len(text) > MAX_BYTES:
+        raise ManifestError(f"{NAME} has {len(text):,} bytes, more than {MAX_BYTES:,}.")
+    if not text.endswith(b"\n"):
+        raise ManifestError(f"{NAME} is empty or cut off: its last line has no end.")
+    entries: dict[str, str] = {}
+    last = ""
+    for number, line in enumerate(text[:-1].split(b"\n"), start=1):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ManifestError(f"{NAME}, line {number}, is not “SHA-256, two spaces, path”.")
+        path = match[2].decode("ascii", errors="replace")
+        if not is_safe_path(path):
+            raise ManifestError(f"{NAME}, line {number}: {path!r} is no path inside a release.")
+        if path <= last:
+            raise ManifestError(
+                f"{NAME}, line {number}: {path!r} is named twice or out of order after {last!r}."
+            )
+        entries[path] = match[1].decode("ascii")
+        last = path
+    _refuse_clashes(entries)
+    return entries
+
+
+def _refuse_clashes(entries: Mapping[str, str]) -> None:
+    """No two paths may be one file where case is ignored, nor a file be a folder too."""
+    seen: dict[str, str] = {}
+    folders = {
+        path[:index].lower() for path in entries for index, char in enumerate(path) if char == "/"
+    }
+    for path in entries:
+        other = seen.setdefault(path.lower(), path)
+        if other != path:
+            raise ManifestError(f"{NAME} names {other!r} and {path!r}, the same but for case.")
+        if path.lower() in folders:
+            raise ManifestError(f"{NAME} names {path!r} as a file and as a folder.")

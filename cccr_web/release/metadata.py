@@ -1,0 +1,109 @@
+"""``RELEASE.json``: what a release says of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cccr_web.errors import ReleaseError
+
+NAME = "RELEASE.json"
+FORMAT = 1
+
+_ONION = re.compile(r"[a-z2-7]{56}\.onion")
+_CLEARNET = re.compile(r"https://[a-z0-9.-]+")
+_STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
+_SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class MetadataError(ReleaseError):
+    """``RELEASE.json`` is not what this version of the site can serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The facts of a release.
+
+    ``sequence`` rises with every release; ``time`` is UTC, to the second;
+    ``languages`` maps slugs to BCP 47 tags; ``clearnet`` is like
+    ``https://example.org``; ``style_hashes`` are CSP hash sources (CSP level 3,
+    section 2.3.1) of the style sheets that stand in the pages.
+    """
+
+    sequence: int
+    time: datetime
+    languages: Mapping[str, str]
+    clearnet: str | None
+    onions: tuple[str, ...]
+    style_hashes: tuple[str, ...]
+
+    def to_json(self) -> bytes:
+        """Return the file: JSON with sorted keys, ending in a line feed."""
+        values = {
+            "format": FORMAT,
+            "sequence": self.sequence,
+            "time": self.time.astimezone(UTC).strftime(_TIME),
+            "languages": dict(self.languages),
+            "addresses": {"clearnet": self.clearnet, "onions": list(self.onions)},
+            "style_hashes": list(self.style_hashes),
+        }
+        return (json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Metadata:
+        """Read the file. Raises ``MetadataError`` naming the key that is wrong."""
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise MetadataError(f"{NAME} is not JSON: {error}.") from error
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise MetadataError(
+                f"{NAME} is not of format {FORMAT}.", "Install the matching version of cccr-web."
+            )
+        addresses = values.get("addresses")
+        if not isinstance(addresses, dict):
+            raise MetadataError(f"{NAME}: “addresses” is not an object.")
+        return cls(
+            sequence=_checked(values, "sequence", lambda v: type(v) is int and v > 0),
+            time=_time(values),
+            languages=_checked(values, "languages", _is_languages),
+            clearnet=_checked(addresses, "clearnet", lambda v: v is None or _is(_CLEARNET, v)),
+            onions=tuple(_checked(addresses, "onions", lambda v: _is_list(_ONION, v))),
+            style_hashes=tuple(
+                _checked(values, "style_hashes", lambda v: _is_list(_STYLE_HASH, v))
+            ),
+        )
+
+
+def _is(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_list(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, list) and all(_is(pattern, item) for item in value)
+
+
+def _is_languages(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(_is(_SLUG, slug) and isinstance(tag, str) for slug, tag in value.items())
+    )
+
+
+def _checked(values: dict[str, Any], key: str, rule: Any) -> Any:
+    if key not in values or not rule(values[key]):
+        raise MetadataError(f"{NAME}: “{key}” is missing or wrong.")
+    return values[key]
+
+
+def _time(values: dict[str, Any]) -> datetime:
+    try:
+        return datetime.strptime(str(values.get("time")), _TIME).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise MetadataError(f"{NAME}: “time” is missing or wrong.") from error
