@@ -38,12 +38,12 @@ def by_slug(slug: str) -> Language | None:
 def negotiate(accepted: Iterable[tuple[str, float]]) -> Language:
     """Choose a language for an ``Accept-Language`` header (RFC 9110, section 12.5.4).
 
-    ``accepted`` holds (language range, quality) pairs, the best first, as
-    Werkzeug's ``request.accept_languages`` gives them. Only the primary subtag
+    ``accepted`` holds (language range, quality) pairs, such as Werkzeug's
+    ``request.accept_languages``; of equal ones the first counts. Only the primary subtag
     is compared: whoever asks for ``zh-TW`` is better served with Chinese than
     with English. A quality of 0 means "not this one". Nothing known: English.
     """
-    for tag, quality in accepted:
+    for tag, quality in sorted(accepted, key=lambda pair: -pair[1]):
         language = _BY_PRIMARY_SUBTAG.get(tag.replace("_", "-").split("-")[0].lower())
         if language is not None and quality > 0:
             return language

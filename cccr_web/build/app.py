@@ -22,7 +22,7 @@ from cccr_web.languages import LANGUAGES, ZH_HANS, Language, by_slug
 from cccr_web.release import format_policy, page_policy
 
 
-class _CatalogueDomain(Domain):  # type: ignore[misc]  # Flask-Babel ships no types
+class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
     """Flask-Babel's messages, compiled in memory from the ``.po`` files."""
 
     def __init__(self, tree: Path) -> None:
@@ -35,7 +35,7 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # Flask-Babel ships no ty
         return self._catalogues[str(get_locale())]
 
 
-class _CatalogueBabel(Babel):  # type: ignore[misc]  # Flask-Babel ships no types
+class _CatalogueBabel(Babel):  # type: ignore[misc]  # it has no types
     """Flask-Babel with the messages of one tree of translations."""
 
     def __init__(self, tree: Path) -> None:
@@ -110,10 +110,12 @@ def _render_body(text: Text, by_file: dict[Path, Text]) -> Markup:
                 return relative_link(path, text)
             case ToText(other, fragment):
                 anchor = f"#{fragment}" if fragment else ""
-                return anchor if other is text and anchor else relative_link(other.url, text) + anchor
+                return (
+                    anchor if other is text and anchor else relative_link(other.url, text) + anchor
+                )
 
     def note_title(when: date) -> str:
-        return gettext("note.title", date=format_day(when))
+        return str(gettext("note.title", date=format_day(when)))
 
     return PageRenderer(link, note_title, _han_tag(text.language)).page(text.body)
 

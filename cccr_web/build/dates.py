@@ -27,9 +27,8 @@ def format_statement_date(when: StatementDate) -> str:
     """Return when a statement was made: ``7 May 2013``, ``between 2011 and April 2012``."""
     if when.end is None:
         return format_partial(when.start)
-    return gettext(
-        "date.between", start=format_partial(when.start), end=format_partial(when.end)
-    )
+    start, end = format_partial(when.start), format_partial(when.end)
+    return str(gettext("date.between", start=start, end=end))
 
 
 def _locale() -> str:

@@ -33,7 +33,7 @@ def press(
     *,
     addresses: Addresses | None = None,
     environ: Mapping[str, str] = os.environ,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Release:
     """Check the trees and render every page once.
 

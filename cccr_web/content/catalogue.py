@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import DEFAULT_KEYWORDS, extract, extract_python
@@ -20,7 +21,6 @@ from jinja2.ext import babel_extract
 
 from cccr_web.content.problem import Problem
 from cccr_web.languages import LANGUAGES
-
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
@@ -47,7 +47,7 @@ def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
     used: dict[str, tuple[Path, int]] = {}
     for folder in code:
         for file in sorted([*folder.rglob("*.html"), *folder.rglob("*.py")]):
-            method = extract_python if file.suffix == ".py" else babel_extract
+            method: Any = extract_python if file.suffix == ".py" else babel_extract
             with file.open("rb") as source:
                 for line, message, _, _ in extract(
                     method, source, DEFAULT_KEYWORDS, options={"encoding": "utf-8"}

@@ -139,7 +139,7 @@ def _head_fits(text: Text, templates: Collection[str]) -> Iterator[Problem]:
         yield Problem(
             text.file,
             head.lines.get("template", 1),
-            f"There is no template “{head.template}”: choose one of {', '.join(sorted(templates))}.",
+            f"There is no template “{head.template}”: choose {', '.join(sorted(templates))}.",
         )
     if head.date is not None and not text.path.name.startswith(f"{head.date.start}-"):
         yield Problem(

@@ -112,7 +112,9 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
         line = lines.get(key, 1)
         if key not in known:
             problems.append(
-                Problem(file, line, f"Unknown key “{key}”: this kind of text may have {_list(known)}.")
+                Problem(
+                    file, line, f"Unknown key “{key}”: this kind of text may have {_list(known)}."
+                )
             )
         # A boolean is an int, and a date-time is a date, in Python but not here.
         elif type(value) is not known[key]:

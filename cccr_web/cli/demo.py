@@ -1,0 +1,162 @@
+"""``demo``: the whole site on this machine, with an onion of its own (``deploy/try.sh``)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from cccr_web.cli.onion import report
+from cccr_web.cli.site import press_release
+from cccr_web.cli.terminal import Progress, example
+from cccr_web.config import PREFIX
+from cccr_web.errors import ServeError
+from cccr_web.trees import find_tree
+
+if TYPE_CHECKING:
+    from cccr_web.onion import KeeperEvent, OnionKey
+
+_ENDS_WITHIN = 10  # seconds between asking the server to end and killing it
+
+
+def default_state() -> Path:
+    """Return the folder for what must survive (XDG Base Directory Specification)."""
+    home = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    return base / "cccr-web"
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--no-onion", is_flag=True, help="Only the clearnet listener.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_state,
+    help="Where the onion's key, tor's files and the release are kept.",
+)
+@click.option(
+    "--torrc",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file of further lines for the tor that is started, such as bridges.",
+)
+@example("cccr-web demo --port 8000 --no-onion")
+def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
+    """Build the site, serve it on loopback and publish it on an onion, until Ctrl-C.
+
+    Prints "clearnet http://127.0.0.1:PORT/", and "onion http://….onion/" once the
+    onion's descriptor is up. Progress goes to stderr.
+    """
+    state = state.absolute()
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = None if no_onion else _key(state)
+    _build(state, key)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with _Server(state, port, key) as server:
+        click.echo(server.first_line())
+        server.on_end(stop.set)
+        if key is None:
+            stop.wait()
+        else:
+            _publish(state, key, server.socket, torrc, stop)
+        server.raise_if_ended()
+
+
+def _key(state: Path) -> OnionKey:
+    from cccr_web.onion import load_or_make
+
+    return load_or_make(state / "onion.key")
+
+
+def _build(state: Path, key: OnionKey | None) -> None:
+    from cccr_web.content import Addresses
+    from cccr_web.release import write
+
+    addresses = Addresses(None, (key.address,)) if key else None
+    write(press_release(find_tree("translations"), addresses), state / "release")
+
+
+def _publish(
+    state: Path, key: OnionKey, socket: Path, torrc: Path | None, stop: threading.Event
+) -> None:
+    from cccr_web.onion import Keeper, OwnTor, Service
+
+    announced = False
+    with Progress() as progress:
+
+        def observe(event: KeeperEvent) -> None:
+            nonlocal announced
+            announced = report(event, progress, announced=announced)
+
+        tor = OwnTor(state / "tor", extra=torrc.absolute() if torrc else None)
+        Keeper(Service(key, socket), tor, observe).run(stop, patient=False)
+
+
+class _Server:
+    """``cccr-web serve`` as a process of its own, which ends when we do."""
+
+    def __init__(self, state: Path, port: int, key: OnionKey | None) -> None:
+        self.socket = state / "onion.sock"
+        command = [sys.executable, "-m", "cccr_web", "serve", "--release", str(state / "release")]
+        command += ["--clearnet", f"127.0.0.1:{port}"]
+        if key is not None:
+            command += ["--onion-socket", f"unix:{self.socket}"]
+        if shutil.which("setpriv"):
+            # Should we be killed, the kernel ends the server.
+            command = ["setpriv", "--pdeathsig", "TERM", *command]
+        environment = {name: os.environ[name] for name in os.environ if not name.startswith(PREFIX)}
+        # A session of its own: Ctrl-C is for us, and the onion goes down before its server.
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def first_line(self) -> str:
+        """Wait until the server answers; return its ``clearnet …``. Raises ``ServeError``."""
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise ServeError("The server did not start.", "Its own words stand above.")
+        return line.rstrip("\n")
+
+    def on_end(self, tell: Callable[[], None]) -> None:
+        """Call ``tell``, from another thread, when the server ends."""
+
+        def wait() -> None:
+            self._process.wait()
+            tell()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def raise_if_ended(self) -> None:
+        """Raise ``ServeError`` if the server has ended though nobody asked it to."""
+        if self._process.poll() is not None:
+            raise ServeError(
+                f"The server ended by itself ({self._process.returncode}).",
+                "Its own words stand above.",
+            )

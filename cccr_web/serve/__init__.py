@@ -1,0 +1,24 @@
+"""Hand out a release: Flask, Talisman and waitress with the header policy.
+
+Invariant: nothing here imports ``build``, ``content``, Babel or Markdown; the
+server never renders.
+"""
+
+from cccr_web.serve.app import create_app
+from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
+from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
+from cccr_web.serve.server import Site, serve
+from cccr_web.serve.sockets import listening
+
+__all__ = [
+    "Hosts",
+    "Policy",
+    "Site",
+    "clearnet_hosts",
+    "clearnet_policy",
+    "create_app",
+    "listening",
+    "onion_hosts",
+    "onion_policy",
+    "serve",
+]

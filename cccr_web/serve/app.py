@@ -1,0 +1,153 @@
+"""The Flask app that hands out a release."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote
+
+from flask import Flask, Response, request
+from flask_talisman import DENY, Talisman
+from werkzeug.exceptions import HTTPException
+
+from cccr_web.errors import ServeError
+from cccr_web.languages import by_slug, negotiate
+from cccr_web.release import File, Release
+from cccr_web.serve.hosts import Hosts, Verdict
+from cccr_web.serve.policy import NO_CACHE, Policy, cache_control, is_html, media_type
+
+_log = logging.getLogger(__name__)
+
+_INDEX = "index.html"
+_TOR2WEB = "HTTP_X_TOR2WEB"
+
+
+def create_app(release: Release, policy: Policy, hosts: Hosts) -> Flask:
+    """Return the app for one listener.
+
+    It answers GET and HEAD for every file of ``release``; a folder is its
+    ``index.html``; ``/`` leads to a language. It reads no file and no
+    environment, keeps no state and sets no cookie. Raises ``ServeError`` if the
+    release holds a kind of file that has no media type here.
+    """
+    _refuse_unknown_kinds(release)
+    app = Flask("cccr_web.serve", static_folder=None, template_folder=None)
+    # Werkzeug would mend “//” by a redirect that it builds from the reader's Host.
+    app.url_map.merge_slashes = False
+    _apply_policy(app, policy)
+
+    @app.before_request
+    def refuse_foreign_hosts() -> Response | None:
+        verdict = hosts.judge(request.environ.get("HTTP_HOST"))
+        through_proxy = verdict is Verdict.PROXY or _TOR2WEB in request.environ
+        if policy.proxies_refused and through_proxy:
+            return _error(release, 403)
+        return None if verdict is Verdict.OURS else _error(release, 421)
+
+    @app.get("/", provide_automatic_options=False)
+    def choose_language() -> Response:
+        language = negotiate(request.accept_languages)
+        return _empty(302, {"Location": f"/{language.slug}/", "Vary": "Accept-Language"})
+
+    @app.get("/<path:path>", provide_automatic_options=False)
+    def hand_out(path: str) -> Response:
+        if path.endswith("/"):
+            path += _INDEX
+        file = release.files.get(path)
+        if file is not None:
+            return _file(path, file, policy)
+        if f"{path}/{_INDEX}" in release.files:
+            return _empty(301, {"Location": f"/{path}/"})
+        return _error(release, 404)
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> Response:
+        # Of the routes above only these two can fail: no such path, no such method.
+        if error.code == 405:
+            return _empty(405, {"Allow": "GET, HEAD"})
+        return _error(release, 404)
+
+    @app.errorhandler(Exception)
+    def fail(error: Exception) -> Response:
+        # Flask's own handler would write the reader's path into the log.
+        _log.error("A request failed", exc_info=error)
+        return _empty(500, {})
+
+    return app
+
+
+def _apply_policy(app: Flask, policy: Policy) -> None:
+    Talisman(
+        app,
+        content_security_policy=policy.content_security_policy,
+        permissions_policy=policy.permissions_policy,
+        document_policy=None,
+        feature_policy=None,
+        # Talisman would build the redirect from the reader's Host; nginx does it.
+        force_https=False,
+        frame_options=DENY,
+        referrer_policy="no-referrer",
+        # It is sent where the WSGI server's url_scheme is https: see serve/server.py.
+        strict_transport_security=policy.hsts_seconds is not None,
+        strict_transport_security_max_age=policy.hsts_seconds,
+        strict_transport_security_include_subdomains=False,
+        x_content_type_options=True,
+        x_xss_protection=False,
+    )
+
+    @app.after_request
+    def add_what_talisman_lacks(response: Response) -> Response:
+        response.headers.update(policy.other)
+        return response
+
+
+def _file(path: str, file: File, policy: Policy) -> Response:
+    response = Response(file.body, content_type=media_type(path))
+    response.headers["Cache-Control"] = cache_control(path)
+    response.set_etag(file.sha256)
+    if policy.onion_location is not None and is_html(path):
+        response.headers["Onion-Location"] = policy.onion_location + _path_and_query()
+    response.make_conditional(request.environ)
+    return response
+
+
+def _path_and_query() -> str:
+    """Return the request's path and query as ASCII, fit for a header."""
+    query = request.query_string.decode("latin-1")
+    path = quote(request.path)
+    return f"{path}?{quote(query, safe=_QUERY_SAFE)}" if query else path
+
+
+# Every character that may stand in a query (RFC 3986, section 3.4), and “%” itself.
+_QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"
+
+
+def _empty(status: int, headers: dict[str, str]) -> Response:
+    """Return a response without a body: there are no words in code."""
+    response = Response(status=status, headers={**headers, "Cache-Control": NO_CACHE})
+    del response.headers["Content-Type"]
+    return response
+
+
+def _error(release: Release, status: int) -> Response:
+    """Return the page of an error in the language of the path, or the reader's."""
+    language = by_slug(request.path.split("/")[1]) if request.path.startswith("/") else None
+    chosen = language or negotiate(request.accept_languages)
+    file = release.files.get(f"{chosen.slug}/errors/{status}.html")
+    response = Response(
+        file.body if file else b"",
+        status=status,
+        content_type="text/html; charset=utf-8" if file else "text/plain; charset=utf-8",
+    )
+    response.headers["Cache-Control"] = NO_CACHE
+    if language is None:
+        response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+def _refuse_unknown_kinds(release: Release) -> None:
+    for path in release.files:
+        if media_type(path) is None:
+            raise ServeError(
+                f"{path} has an ending that the server knows no media type for.",
+                "Build the release with the same version of cccr-web.",
+            )
