@@ -324,7 +324,9 @@ def fetch_by_socks(
     try:
         connection.sock = _socks_connect(socks_port, host, port, timeout)
         target = parts.path or "/"
-        connection.request(method, f"{target}?{parts.query}" if parts.query else target, None, {**headers})
+        connection.request(
+            method, f"{target}?{parts.query}" if parts.query else target, None, {**headers}
+        )
         reply = connection.getresponse()
         return Reply(reply.status, reply.getheaders(), reply.read())
     finally:
