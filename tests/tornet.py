@@ -323,10 +323,8 @@ def fetch_by_socks(
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.sock = _socks_connect(socks_port, host, port, timeout)
-        target = parts.path or "/"
-        connection.request(
-            method, f"{target}?{parts.query}" if parts.query else target, None, {**headers}
-        )
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, None, {**headers})
         reply = connection.getresponse()
         return Reply(reply.status, reply.getheaders(), reply.read())
     finally:
@@ -336,18 +334,21 @@ def fetch_by_socks(
 def _socks_connect(socks_port: int, host: str, port: int, timeout: float) -> socket.socket:
     link = socket.create_connection(("127.0.0.1", socks_port), timeout=timeout)
     try:
-        link.sendall(b"\x05\x01\x00")
-        if _read(link, 2) != b"\x05\x00":
-            raise ConnectionError("the SOCKS port refuses clients without a password")
-        name = host.encode("ascii")
-        link.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
-        answer = _read(link, 10)  # tor answers with an IPv4 address, all zero for an onion
-        if answer[1] != 0:
-            raise ConnectionError(f"SOCKS answer {answer[1]}")
+        _greet(link, host.encode("ascii"), port)
     except BaseException:
         link.close()
         raise
     return link
+
+
+def _greet(link: socket.socket, name: bytes, port: int) -> None:
+    link.sendall(b"\x05\x01\x00")
+    if _read(link, 2) != b"\x05\x00":
+        raise ConnectionError("the SOCKS port refuses clients without a password")
+    link.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
+    answer = _read(link, 10)  # tor answers with an IPv4 address, all zero for an onion
+    if answer[1] != 0:
+        raise ConnectionError(f"SOCKS answer {answer[1]}")
 
 
 def _read(link: socket.socket, count: int) -> bytes:

@@ -38,7 +38,9 @@ from cccr_web.onion.paths import check_socket_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ANSWER_WITHIN: Final = 10.0  # seconds; tor answers in milliseconds, or hangs
+ANSWER_WITHIN: Final = 5.0  # seconds; tor answers in milliseconds, or hangs
+
+WAYS_IN: Final = (AuthMethod.NONE, AuthMethod.SAFECOOKIE, AuthMethod.COOKIE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +236,10 @@ def _connect(where: ControlAddress) -> Link:
 def _authenticate(link: _Socket, where: ControlAddress) -> None:
     try:
         offer = stem.connection.get_protocolinfo(link)
-        # A cookie is never sent in clear where tor can prove first that it knows it:
-        # another program on that port would only have to listen.
-        if AuthMethod.SAFECOOKIE in offer.auth_methods:
-            offer.auth_methods = tuple(m for m in offer.auth_methods if m != AuthMethod.COOKIE)
+        # Only the best way is tried. A cookie is never sent in clear where tor can first prove
+        # that it knows it: another program on that port would only have to listen.
+        best = [method for method in WAYS_IN if method in offer.auth_methods][:1]
+        offer.auth_methods = tuple(best) or offer.auth_methods
         stem.connection.authenticate(link, protocolinfo_response=offer)
     except (stem.connection.UnreadableCookieFile, stem.connection.IncorrectCookieSize) as error:
         raise CookieUnreadableError(
@@ -246,7 +248,7 @@ def _authenticate(link: _Socket, where: ControlAddress) -> None:
         ) from error
     except (stem.connection.IncorrectCookieValue, stem.connection.AuthSecurityFailure) as error:
         raise CookieWrongError(
-            f"The cookie file of tor at {where.text} does not hold the cookie of the tor that runs.",
+            f"The cookie file of tor at {where.text} does not hold that tor's cookie.",
             "Restart tor, or see CookieAuthFile in its torrc.",
         ) from error
     except (stem.connection.MissingPassword, stem.connection.UnrecognizedAuthMethods) as error:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cccr_web.errors import NetworkStalledError, OnionError
+from cccr_web.errors import ControlLostError, NetworkStalledError, OnionError
 from cccr_web.onion.control import ControlAddress, Link, connect
 from cccr_web.onion.events import (
     Bootstrapping,
@@ -59,7 +59,7 @@ class ForeignTor:
 
     def obituary(self) -> str:
         """Say all we can know."""
-        return "tor ended or closed its control connection"
+        return "tor ended or stopped answering"
 
 
 class Keeper:
@@ -157,8 +157,11 @@ class Keeper:
                 return self.tor.obituary()
             if time.monotonic() > look_at:
                 look_at = time.monotonic() + LOOK_EVERY
-                if self.service.key.address not in listed(link):
-                    return "somebody took the service off tor"
+                try:
+                    if self.service.key.address not in listed(link):
+                        return "somebody took the service off tor"
+                except ControlLostError:
+                    return self.tor.obituary()
         return None
 
 

@@ -18,9 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import stem.util.ed25519
-from stem.descriptor.hidden_service import HiddenServiceDescriptorV3
-
 from cccr_web.errors import (
     KeyDamagedError,
     KeyExistsError,
@@ -29,8 +26,8 @@ from cccr_web.errors import (
     KeyUnreadableError,
     KeyUnwritableError,
 )
+from cccr_web.onion import ed25519
 
-SECRET_BYTES: Final = 64  # the expanded secret: 32 bytes of scalar, 32 of nonce prefix
 TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
 ENOUGH: Final = 4096  # bytes; no key file is longer, and nothing else is read into memory
 
@@ -57,7 +54,7 @@ def new_key(path: Path) -> OnionKey:
 
     Raises ``KeyExistsError`` or ``KeyUnwritableError``.
     """
-    key = _from_secret(_expand(secrets.token_bytes(32)))
+    key = _from_secret(ed25519.expand(secrets.token_bytes(32)))
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         try:
@@ -91,7 +88,7 @@ def load_key(path: Path) -> OnionKey:
         secret, address = content.removeprefix(TOR_HEADER), _hostname_beside(path)
     else:
         secret, address = _parse(path, content)
-    if len(secret) != SECRET_BYTES or not _clamped(secret):
+    if not ed25519.is_expanded(secret):
         raise _damaged(path, "the secret in it is not an Ed25519 key")
     key = _from_secret(secret)
     if address is not None and address != key.address:
@@ -111,25 +108,12 @@ def load_or_make(path: Path) -> OnionKey:
         return load_key(path)
 
 
-def _expand(seed: bytes) -> bytes:
-    """Hash and clamp a seed into an expanded secret (RFC 8032, 5.1.5)."""
-    secret = bytearray(hashlib.sha512(seed).digest())
-    secret[0] &= 0b1111_1000
-    secret[31] = secret[31] & 0b0111_1111 | 0b0100_0000
-    return bytes(secret)
-
-
-def _clamped(secret: bytes) -> bool:
-    return secret[0] & 0b111 == 0 and secret[31] >> 6 == 0b01
-
-
 def _from_secret(secret: bytes) -> OnionKey:
     """Compute the address of an expanded secret (rend-spec-v3, section 6)."""
-    # Plain integer arithmetic, so its time depends on the secret. It runs once a start, in
-    # the process that holds the secret anyway, and answers nobody who could measure it.
-    scalar = int.from_bytes(secret[:32], "little")
-    public = stem.util.ed25519.encodepoint(stem.util.ed25519.scalarmult_B(scalar))
-    address = str(HiddenServiceDescriptorV3.address_from_identity_key(public))
+    public = ed25519.public_key(secret)
+    version = b"\x03"
+    check = hashlib.sha3_256(b".onion checksum" + public + version).digest()[:2]
+    address = base64.b32encode(public + check + version).decode("ascii").lower() + ".onion"
     return OnionKey(address, f"ED25519-V3:{base64.b64encode(secret).decode('ascii')}")
 
 

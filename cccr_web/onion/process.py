@@ -41,6 +41,7 @@ DataDirectory {data}
 ControlSocket {control}
 CookieAuthentication 1
 SocksPort 0
+RunAsDaemon 0
 Log notice stdout
 __OwningControllerProcess {pid}
 """
@@ -110,9 +111,13 @@ class OwnTor:
 
     def obituary(self) -> str:
         """Say in a few words why the connection to tor was lost."""
-        if self._process is None or self._process.poll() is None:
-            return "our tor closed its control connection"
-        code = self._process.returncode
+        if self._process is None:
+            return "our tor does not run"
+        try:
+            # The connection ends some milliseconds before the process can be asked.
+            code = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            return "our tor stopped answering"
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         return f"our tor {how}"
 
