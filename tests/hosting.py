@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socketserver
+import socket
 import tempfile
 import threading
 import time
@@ -81,25 +81,29 @@ def gone(pid: int) -> bool:
 
 @contextlib.contextmanager
 def web_server(path: Path, body: bytes) -> Iterator[Path]:
-    """Serve ``body`` over HTTP on the unix socket ``path``."""
+    """Serve ``body`` over HTTP on the unix socket ``path``, one request after the other."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
 
-    class Answer(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            while self.rfile.readline().strip():
-                pass
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            self.wfile.write(head.encode("ascii") + body)
+    def serve() -> None:
+        while True:
+            try:
+                request, _ = listener.accept()
+            except OSError:  # shut down
+                return
+            with request, request.makefile("rwb") as stream:
+                while stream.readline().strip():
+                    pass
+                stream.write(head.encode("ascii") + body)
 
-    class Server(socketserver.ThreadingUnixStreamServer):
-        daemon_threads = True
-
-    with Server(str(path), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=[0.05])
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(64)
+        thread = threading.Thread(target=serve)
         thread.start()
         try:
             yield path
         finally:
-            server.shutdown()
+            listener.shutdown(socket.SHUT_RDWR)
             thread.join()
             path.unlink()
 

@@ -256,7 +256,8 @@ def _authenticate(link: _Socket, where: ControlAddress) -> None:
             f"Tor at {where.text} wants a password.",
             "Put 'CookieAuthentication 1' into its torrc and restart it.",
         ) from error
-    except (stem.ControllerError, stem.connection.AuthenticationFailure) as error:
+    # IndexError: stem's reader of PROTOCOLINFO on a bare "250 OK".
+    except (stem.ControllerError, stem.connection.AuthenticationFailure, IndexError) as error:
         raise ControlForeignError(
             f"What listens at {where.text} does not answer like a tor control port: {error}.",
             "A SOCKS port (9050) is no control port (9051): give the right one.",

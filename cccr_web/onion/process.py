@@ -122,12 +122,13 @@ class OwnTor:
         return f"our tor {how}"
 
     def _start(self) -> None:
-        self._reap()
-        self._take_folder()
-        torrc = self._write_torrc("torrc", self._extra_lines())
-        command = [self._find_program(), "--defaults-torrc", os.devnull, "-f", str(torrc)]
+        command = [self._find_program(), "--defaults-torrc", os.devnull, "-f"]
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "TERM", *command]
+        extra = self._extra_lines()
+        self._reap()
+        self._take_folder()
+        command.append(str(self._write_torrc("torrc", extra)))
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -172,7 +173,7 @@ class OwnTor:
             self.data.chmod(0o700)
             if self._lock is None:
                 self._lock = (self.data / "manager.lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A socket left by a tor that was killed would look like one that does not answer.
             (self.data / "control").unlink(missing_ok=True)
         except BlockingIOError:
@@ -182,10 +183,14 @@ class OwnTor:
                 "End it first, or use another state folder.",
             ) from None
         except OSError as error:
-            raise TorFolderError(
-                f"The folder {self.data} for tor cannot be used: {error.strerror}.",
-                "Give a folder that you own.",
-            ) from error
+            self.close()
+            raise self._useless_folder(error) from error
+
+    def _useless_folder(self, error: OSError) -> TorFolderError:
+        return TorFolderError(
+            f"The folder {self.data} for tor cannot be used: {error.strerror}.",
+            "Give a folder that you own, with room on its disk.",
+        )
 
     def _extra_lines(self) -> str:
         if self.extra is None:
@@ -201,7 +206,11 @@ class OwnTor:
     def _write_torrc(self, name: str, extra: str) -> Path:
         ours = OUR_LINES.format(data=self.data, control=self.control.path, pid=os.getpid())
         path = self.data / name
-        path.write_text(f"{extra.rstrip()}\n{ours}", "utf-8")
+        try:
+            path.write_text(f"{extra.rstrip()}\n{ours}", "utf-8")
+        except OSError as error:
+            self.close()
+            raise self._useless_folder(error) from error
         return path
 
     def _why_it_failed(self) -> OnionError:
