@@ -171,7 +171,8 @@ def _await_upload(
             return False
         if link.lost.is_set():
             raise ControlLostError(
-                f"Tor at {link.where.text} went away while {address} was published."
+                f"Tor at {link.where.text} went away while {address} was published.",
+                "See whether tor still runs.",
             )
         try:
             event = events.get(timeout=POLL)

@@ -23,7 +23,6 @@ from cccr_web.errors import (
     ControlMissingError,
     CookieUnreadableError,
     CookieWrongError,
-    OnionError,
     PasswordNeededError,
     SocketPathError,
     TorRefusedError,
@@ -242,10 +241,3 @@ def test_paths_that_tor_cannot_be_told() -> None:
         with pytest.raises(SocketPathError):
             ControlAddress.parse(text)
     assert ControlAddress.parse("/" + "x" * 106).path == Path("/" + "x" * 106)
-
-
-def test_every_error_says_the_way_out() -> None:
-    """Each failure that control can tell is one error class with its own sentence."""
-    names = [error.__name__ for error in OnionError.__subclasses__()]
-    assert len(names) == len(set(names))
-    assert all(error.__doc__ for error in OnionError.__subclasses__())
