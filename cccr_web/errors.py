@@ -27,13 +27,6 @@ class ConfigError(CccrError):
     """The environment holds settings that cannot be used; all are told together."""
 
 
-# Onion service: one class for each way in which publishing can fail.
-
-
-class OnionError(CccrError):
-    """The root of all that can go wrong between us and tor."""
-
-
 # Content: what the organisation's writers can mend.
 
 
@@ -54,3 +47,118 @@ class BuildError(CccrError):
 
 class ServeError(CccrError):
     """The server cannot listen where it was told to."""
+
+
+# Onion service: one class for each way in which publishing can fail.
+
+
+class OnionError(CccrError):
+    """The root of all that can go wrong between us and tor."""
+
+
+class KeyMissingError(OnionError):
+    """There is no onion key file at the place given."""
+
+
+class KeyExistsError(OnionError):
+    """A key file is there already, and one is never overwritten."""
+
+
+class KeyUnreadableError(OnionError):
+    """The key file is there but cannot be read: permissions, or not a plain file."""
+
+
+class KeyUnwritableError(OnionError):
+    """The new key cannot be written where it should go."""
+
+
+class KeyTooOpenError(OnionError):
+    """Others than the owner can read the key file."""
+
+
+class KeyDamagedError(OnionError):
+    """The key file does not hold one whole Ed25519-V3 key with its address."""
+
+
+class TorMissingError(OnionError):
+    """The tor program is not installed, or not where it was looked for."""
+
+
+class TorFolderError(OnionError):
+    """The data folder for a tor of our own cannot be made or used."""
+
+
+class TorBusyError(OnionError):
+    """Another process already runs a tor in this data folder."""
+
+
+class TorStartError(OnionError):
+    """Our tor ended, or did not open its control socket, right after it was started."""
+
+
+class TorrcRefusedError(OnionError):
+    """The extra torrc lines cannot be read, or tor refuses them."""
+
+
+class PortTakenError(OnionError):
+    """Our tor was told to listen on a port that another program holds."""
+
+
+class SocketPathError(OnionError):
+    """A path that cannot be a unix socket's, or that tor cannot be told."""
+
+
+class TargetMissingError(OnionError):
+    """No web server has made the unix socket that the onion should lead to."""
+
+
+class LimitsError(OnionError):
+    """Numbers for the onion service that contradict each other, or that tor would misread."""
+
+
+class ControlAddressError(OnionError):
+    """What was given as tor's control address is neither a path nor a port."""
+
+
+class ControlMissingError(OnionError):
+    """No tor listens for control where it was looked for."""
+
+
+class ControlDeniedError(OnionError):
+    """The control socket is there, but we may not open it."""
+
+
+class ControlForeignError(OnionError):
+    """What listens there does not speak tor's control protocol."""
+
+
+class CookieUnreadableError(OnionError):
+    """Tor asks for its cookie, and we cannot read that file."""
+
+
+class CookieWrongError(OnionError):
+    """Tor's cookie file does not hold the cookie of the tor that runs."""
+
+
+class PasswordNeededError(OnionError):
+    """Tor accepts nothing but a password, which we do not use."""
+
+
+class ControlLostError(OnionError):
+    """Tor closed the control connection, or did not answer in time."""
+
+
+class TorRefusedError(OnionError):
+    """Tor refused a command that it should know."""
+
+
+class AddressTakenError(OnionError):
+    """This tor already runs the address for somebody else."""
+
+
+class NetworkStalledError(OnionError):
+    """Tor runs, but does not get anywhere in the Tor network."""
+
+
+class PublicationTimeoutError(OnionError):
+    """No directory took the onion's descriptor within the time limit."""
