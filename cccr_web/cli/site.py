@@ -111,7 +111,9 @@ def press_release(translations: Path, addresses: Addresses | None) -> Release:
             translations,
             find_tree("templates"),
             addresses=addresses,
-            progress=lambda done, total: progress.show(f"page {done} of {total}"),
+            progress=lambda done, total: progress.show(
+                f"page {done} of {total}", terminal_only=True
+            ),
         )
 
 

@@ -39,9 +39,9 @@ class Progress:
     ) -> None:
         self.clear()
 
-    def show(self, text: str) -> None:
-        """Show where the work is now."""
-        if text == self._shown:
+    def show(self, text: str, *, terminal_only: bool = False) -> None:
+        """Show where the work is now; ``terminal_only``: too quick and small for a log."""
+        if text == self._shown or (terminal_only and not self._terminal):
             return
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
