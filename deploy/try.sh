@@ -20,7 +20,7 @@ for word in "$@"; do
   previous=$word
 done
 
-mkdir -p -m 700 "$state"
+[ -d "$state" ] || (umask 077 && mkdir -p "$state")
 state=$(cd "$state" && pwd)
 
 if [ $onion = yes ] && ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
