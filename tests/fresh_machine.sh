@@ -40,7 +40,7 @@ wait_for() { # SECONDS PATTERN FILE
     grep -q "$2" "$3" 2>/dev/null && return
     sleep 0.2
   done
-  fail "no “$2” in $(basename "$3") within $1 s"
+  fail "no line $2 in $(basename "$3") within $1 s"
 }
 
 make_root() { # SUITE ROOT
@@ -58,6 +58,7 @@ inside() { # ROOT COMMAND… — in namespaces of its own, which end with it; do
   shift
   local settings=()
   while IFS= read -r line; do settings+=("$line"); done < <(env | grep -E '^(PIP_|https?_proxy|no_proxy)' || true)
+  # shellcheck disable=SC2016 # the inner shell expands them
   exec unshare --mount --pid --fork --kill-child bash -c '
     mount -t proc proc "$1/proc"
     mount --rbind /dev "$1/dev"
