@@ -56,8 +56,9 @@ make_root() { # SUITE ROOT
 inside() { # ROOT COMMAND… — in namespaces of its own, which end with it; does not return
   local root=$1
   shift
-  local settings=()
-  while IFS= read -r line; do settings+=("$line"); done < <(env | grep -E '^(PIP_|https?_proxy|no_proxy)' || true)
+  local settings
+  mapfile -t settings < <(env | grep -E '^(PIP_|https?_proxy=|no_proxy=)' || true)
+  wait # so that what follows has the command as its only child
   # shellcheck disable=SC2016 # the inner shell expands them
   exec unshare --mount --pid --fork --kill-child bash -c '
     mount -t proc proc "$1/proc"
