@@ -30,8 +30,6 @@ def listening(where: Listen) -> Iterator[socket.socket]:
     name = f"{where.host}:{where.port}" if isinstance(where, Tcp) else str(where.path)
     try:
         listener = _open_tcp(where) if isinstance(where, Tcp) else _open_unix(where.path)
-    except UnicodeError as error:  # a label of a name that is empty or too long
-        raise ServeError(f"Cannot listen on {name}: it is no name.", "Choose another.") from error
     except OSError as error:
         way_out = _WAYS_OUT.get(error.errno or 0, "Choose another.")
         raise ServeError(f"Cannot listen on {name}: {error.strerror}.", way_out) from error
