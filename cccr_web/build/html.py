@@ -77,6 +77,12 @@ class PageRenderer(RendererHTML):
         token = token.copy(attrs={"href": self._link(str(token.attrGet("href")))})
         return self.renderToken([token], 0, options, env)
 
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """An image, its source turned into an address."""
+        token = tokens[idx]
+        source = {**token.attrs, "src": self._link(str(token.attrGet("src")))}
+        return super().image([token.copy(attrs=source)], 0, options, env)
+
     def bullet_list_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """A list; one of many items gets a class, to be set in columns."""
         level = tokens[idx].level

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from cccr_web.build.app import create_app
 from cccr_web.build.style import read_style
-from cccr_web.content import Addresses, Content, check
+from cccr_web.content import Addresses, Content, Text, check
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Metadata, Release, make_release
@@ -54,6 +55,7 @@ def press(
             response = client.get(f"/{text.url}")
             if response.status_code != 200:
                 raise BuildError(f"{text.file} could not be rendered: {response.status}.")
+            _refuse_former_site(content, text, response.data)
             files[text.url] = response.data
             progress(done, len(texts))
     return make_release(
@@ -69,13 +71,22 @@ def press(
     )
 
 
+def _refuse_former_site(content: Content, text: Text, page: bytes) -> None:
+    """``check`` reads the sources; an escape there (``\\.``, ``&period;``) shows only here."""
+    if content.site.former_host.encode() in page.lower():
+        raise BuildError(
+            f"{text.file}: the former site's address would stand on the page ready to open.",
+            f"Write it as {content.site.former_host.replace('.', '[.]')}.",
+        )
+
+
 def _release_time(content: Content, environ: Mapping[str, str]) -> datetime:
     epoch = environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch:
         return datetime.combine(content.newest, time(), UTC)
-    try:
-        return datetime.fromtimestamp(int(epoch), UTC)
-    except (ValueError, OverflowError, OSError) as error:
+    # int() would also take “1_0”, “ 1” and the digits of other scripts.
+    if re.fullmatch(r"[0-9]{1,11}", epoch) is None:
         raise BuildError(
             f"SOURCE_DATE_EPOCH is “{epoch}”.", "It must be seconds since 1970, or unset."
-        ) from error
+        )
+    return datetime.fromtimestamp(int(epoch), UTC)

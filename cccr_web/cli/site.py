@@ -201,6 +201,11 @@ def _serve(
             own = (facts.clearnet.removeprefix("https://"),) if facts.clearnet else ()
             loopback = isinstance(clearnet, Tcp) and clearnet.is_loopback
             policy = server.clearnet_policy(facts, onions)
+            if not (own or domains or loopback):
+                raise BuildError(
+                    "The release names no clearnet address, so the server cannot know its own.",
+                    "Give it by --domain, or write it into translations/site.toml.",
+                )
             hosts = server.clearnet_hosts((*own, *domains), loopback=loopback)
             sites.append(server.Site(listener, server.create_app(release, policy, hosts), policy))
             names.append(f"clearnet {_address(clearnet, listener.getsockname())}")

@@ -112,9 +112,9 @@ def _file(path: str, file: File, policy: Policy) -> Response:
 
 def _path_and_query() -> str:
     """Return the request's path and query as ASCII, fit for a header."""
-    query = request.query_string.decode("latin-1")
     path = quote(request.path)
-    return f"{path}?{quote(query, safe=_QUERY_SAFE)}" if query else path
+    query = quote(request.query_string, safe=_QUERY_SAFE)
+    return f"{path}?{query}" if query else path
 
 
 # Every character that may stand in a query (RFC 3986, section 3.4), and “%” itself.

@@ -12,8 +12,10 @@ from typing import Any
 
 from flask import Flask
 from waitress import create_server, wasyncore
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
 
-from cccr_web.serve.policy import Policy
+from cccr_web.serve.policy import NO_CACHE, Policy
 
 # What waitress is told, and why. The rest of its settings keep their defaults.
 SETTINGS: dict[str, Any] = {
@@ -48,6 +50,44 @@ class Site:
     policy: Policy
 
 
+class _Refusal(ErrorTask):  # type: ignore[misc]  # it has no types
+    """What waitress answers by itself, to a request too malformed or too big for the app.
+
+    Its own would repeat parts of the request and carry none of our headers.
+    """
+
+    def execute(self) -> None:
+        """Answer with the status and the policy's headers, and close."""
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.extend(self.channel.server.refusal_headers)
+        self.set_close_on_finish()
+        self.content_length = 0
+        self.write(b"")
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
+    error_task_class = _Refusal
+
+
+def _refusal_headers(site: Site) -> list[tuple[str, str]]:
+    """Return the headers that the app puts on a response without a body."""
+    with site.app.test_request_context(base_url=f"{site.policy.url_scheme}://localhost"):
+        response = site.app.process_response(site.app.response_class())
+    del response.headers["Content-Type"], response.headers["Content-Length"]
+    return [*response.headers, ("Cache-Control", NO_CACHE)]
+
+
+def _create_server(site: Site, sockets: dict[int, Any]) -> Any:
+    scheme = site.policy.url_scheme
+    server = create_server(
+        site.app, map=sockets, sockets=[site.listener], url_scheme=scheme, **SETTINGS
+    )
+    server.channel_class = _Channel
+    server.refusal_headers = _refusal_headers(site)
+    return server
+
+
 def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> None:
     """Answer on every listener until SIGTERM or SIGINT.
 
@@ -57,16 +97,7 @@ def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> Non
     # Under load it warns of every seventh request, which says nothing.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
-    servers = [
-        create_server(
-            site.app,
-            map=sockets,
-            sockets=[site.listener],
-            url_scheme=site.policy.url_scheme,
-            **SETTINGS,
-        )
-        for site in sites
-    ]
+    servers = [_create_server(site, sockets) for site in sites]
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
