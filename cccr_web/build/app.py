@@ -52,8 +52,9 @@ def create_app(
 ) -> Flask:
     """Return the app that renders every text of ``content`` at its place in a release.
 
-    ``facts`` are the release's own: its number, day and key stand on each page. It reads only the two folders given; nothing depends on the address, the
-    reader or the moment.
+    ``facts`` are the release's own: its number, day and key stand on each page. It
+    reads only the two folders given; nothing depends on the address, the reader or
+    the moment.
     """
     app = Flask("cccr_web.build", static_folder=None, template_folder=str(templates.resolve()))
     app.jinja_options = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Final
 
 from cccr_web.errors import HandoverError
@@ -31,6 +32,7 @@ lines of a signature as keys-text.minisig, and run
 minisign -Vm keys-text -P KEY
 
 """
+_MAX_BYTES: Final = 64 * 1024
 _DATE = re.compile(r"^Date: ([0-9]{4}-[0-9]{2}-[0-9]{2})$", re.MULTILINE)
 _KEY = re.compile(r"^(?:Current|Next) key: (RW[A-Za-z0-9+/]{54})$", re.MULTILINE)
 
@@ -54,6 +56,18 @@ def hand_over(current: SigningKey, following: SigningKey, day: date) -> bytes:
         raise HandoverError("The old and the new key are the same.", "Make one: cccr-web key new")
     text = Handover(day, current.public, following.public).text()
     return sign_text(text, (current, following), f"keys {day}")
+
+
+def check_handover(file: Path, trusted: PublicKey) -> Handover:
+    """Read ``file`` and return what it says, as ``read_handover`` does."""
+    try:
+        with file.open("rb") as source:
+            whole = source.read(_MAX_BYTES)
+    except OSError as error:
+        raise HandoverError(
+            f"{file} cannot be read: {error.strerror}.", "Give keys.txt."
+        ) from error
+    return read_handover(whole, trusted)
 
 
 def read_handover(whole: bytes, trusted: PublicKey) -> Handover:

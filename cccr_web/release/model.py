@@ -54,9 +54,7 @@ def list_files(listed: Mapping[str, bytes], facts: Metadata) -> Release:
     return complete(listed, {manifest.NAME: manifest.format_manifest(listed)}, facts)
 
 
-def complete(
-    listed: Mapping[str, bytes], beside: Mapping[str, bytes], facts: Metadata
-) -> Release:
+def complete(listed: Mapping[str, bytes], beside: Mapping[str, bytes], facts: Metadata) -> Release:
     """Return the release of ``listed`` files and those ``beside`` them, sorted by path."""
     whole = {**listed, **beside}
     return Release({path: File.of(body) for path, body in sorted(whole.items())}, facts)

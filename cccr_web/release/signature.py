@@ -91,10 +91,12 @@ class PublicKey:
                 raise SignatureError(
                     f"{name} was made with another key than {self.fingerprint}."
                 ) from error
-            raise SignatureError(f"{name} does not fit {of}: one of the two was changed.") from error
+            raise SignatureError(
+                f"{name} does not fit {of}: one of the two was changed."
+            ) from error
         except ValueError as error:
             raise SignatureError(f"The public key {self} is no Ed25519 key: {error}.") from error
-        return parsed.trusted_comment
+        return str(parsed.trusted_comment)
 
 
 class SigningKey:
@@ -147,7 +149,7 @@ class LockedKey:
     @property
     def encrypted(self) -> bool:
         """Whether a passphrase is needed."""
-        return self._secret.is_encrypted()
+        return bool(self._secret.is_encrypted())
 
     def unlock(self, passphrase: str) -> SigningKey:
         """Return the key. Raises ``PassphraseError``."""

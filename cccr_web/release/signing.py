@@ -42,9 +42,7 @@ class Signer:
         if archive.NAME in listed:
             inner = {path: body for path, body in listed.items() if path != archive.NAME}
             beside = self._beside(inner, release.metadata)
-            listed[archive.NAME] = archive.make_archive(
-                {**inner, **beside}, release.metadata.time
-            )
+            listed[archive.NAME] = archive.make_archive({**inner, **beside}, release.metadata.time)
         return complete(listed, self._beside(listed, release.metadata), release.metadata)
 
     def _beside(self, listed: Mapping[str, bytes], facts: Metadata) -> dict[str, bytes]:
@@ -83,7 +81,7 @@ def verify_facts(
     comment: str, facts: Metadata, signatures: Mapping[str, bytes], key: PublicKey
 ) -> None:
     """Raise ``SignatureError`` unless ``RELEASE.json`` says what was signed with the list."""
-    if comment.split(" openpgp:")[0] != trusted_comment(facts, None):
+    if comment.partition(" openpgp:")[0] != trusted_comment(facts, None):
         raise SignatureError(
             f"{MINISIG} was made for “{comment}”, and {metadata.NAME} says otherwise."
         )
