@@ -24,12 +24,16 @@ _ONION = re.compile(r"[a-z2-7]{56}\.onion")
 class Config:
     """What ``cccr-web serve`` is told by its environment.
 
-    ``release``: the folder to serve. ``clearnet``: where to listen for clearnet
-    readers. ``onion_socket``: the unix socket that tor connects to. ``domains``
-    and ``onions``: the names to answer to, beside those of the release.
+    ``release``: the folder to serve. ``public_key``: the organisation's, as text or
+    the path of its file. ``state``: where the server remembers what it has served.
+    ``clearnet``: where to listen for clearnet readers. ``onion_socket``: the unix
+    socket that tor connects to. ``domains`` and ``onions``: the names to answer to,
+    beside those of the release.
     """
 
     release: Path | None = None
+    public_key: str | None = None
+    state: Path | None = None
     clearnet: Listen | None = None
     onion_socket: Unix | None = None
     domains: tuple[str, ...] = ()
@@ -83,6 +87,8 @@ def _each(read: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "release": Path,
+    "public_key": str,
+    "state": Path,
     "clearnet": parse_listen,
     "onion_socket": read_onion_socket,
     "domains": _each(read_domain),

@@ -49,6 +49,45 @@ class ServeError(CccrError):
     """The server cannot listen where it was told to."""
 
 
+# Signing: the organisation's key, and what is done with it.
+
+
+class SigningError(CccrError):
+    """The root of all that can go wrong with the organisation's signing key."""
+
+
+class SigningKeyMissingError(SigningError):
+    """There is no key file at the place given, or it cannot be read."""
+
+
+class SigningKeyExistsError(SigningError):
+    """A file is there already, and no key is ever overwritten."""
+
+
+class SigningKeyUnwritableError(SigningError):
+    """The new key, or what it signed, cannot be written where it should go."""
+
+
+class SigningKeyDamagedError(SigningError):
+    """The file does not hold one whole minisign key of the kind that is needed."""
+
+
+class PassphraseError(SigningError):
+    """The passphrase is empty, wrong, or cannot be read."""
+
+
+class ForeignKeyError(SigningError):
+    """The key is not the one that the release names as the organisation's."""
+
+
+class OpenPgpError(SigningError):
+    """The gpg program is missing, or did not sign."""
+
+
+class HandoverError(SigningError):
+    """A hand-over from one key to the next cannot be made or trusted."""
+
+
 # Onion service: one class for each way in which publishing can fail.
 
 

@@ -19,7 +19,7 @@ from cccr_web.content import Content, Text
 from cccr_web.content.catalogue import load_translations
 from cccr_web.content.links import External, ToFile, ToText, resolve
 from cccr_web.languages import LANGUAGES, ZH_HANS, Language, by_slug
-from cccr_web.release import format_policy, page_policy
+from cccr_web.release import Metadata, format_policy, page_policy
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
@@ -47,11 +47,14 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # it has no types
         return self._domain
 
 
-def create_app(content: Content, style: Style, *, templates: Path, translations: Path) -> Flask:
+def create_app(
+    content: Content, style: Style, facts: Metadata, *, templates: Path, translations: Path
+) -> Flask:
     """Return the app that renders every text of ``content`` at its place in a release.
 
-    It reads only the two folders given; nothing depends on the address, the
-    reader or the moment.
+    ``facts`` are the release's own: its number, day and key stand on each page. It
+    reads only the two folders given; nothing depends on the address, the reader or
+    the moment.
     """
     app = Flask("cccr_web.build", static_folder=None, template_folder=str(templates.resolve()))
     app.jinja_options = {
@@ -76,6 +79,7 @@ def create_app(content: Content, style: Style, *, templates: Path, translations:
             body=lambda: _render_body(text, by_file),
             content=content,
             site=content.site,
+            release=facts,
             language=text.language,
             languages=LANGUAGES,
             link=lambda url: relative_link(url, text),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from cccr_web.build.app import create_app
@@ -13,10 +13,17 @@ from cccr_web.build.style import read_style
 from cccr_web.content import Addresses, Content, check
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import Metadata, Release, make_release
+from cccr_web.release import (
+    Metadata,
+    PublicKey,
+    Release,
+    allowed_signers,
+    make_release,
+    with_archive,
+)
 
 # Files of a release beside the pages, to which texts may link.
-RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS"})
+RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", "cccr-web.zip"})
 
 Progress = Callable[[int, int], None]
 
@@ -46,9 +53,24 @@ def press(
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates)
-    app = create_app(content, style, templates=templates, translations=translations)
+    key = _public_key(content)
+    issued = _release_time(content, environ)
+    facts = Metadata(
+        sequence=content.site.sequence,
+        time=issued,
+        expires=_expiry(issued, content.site.valid_days),
+        fingerprint=key.fingerprint if key else None,
+        languages={language.slug: language.tag for language in LANGUAGES},
+        clearnet=content.site.addresses.clearnet,
+        onions=content.site.addresses.onions,
+        style_hashes=(style.hash,),
+    )
+    app = create_app(content, style, facts, templates=templates, translations=translations)
     texts = [text for of_language in content.texts.values() for text in of_language.values()]
     files: dict[str, bytes] = {}
+    if key is not None:
+        files["minisign.pub"] = key.to_file()
+        files["allowed_signers"] = allowed_signers(key)
     with app.test_client() as client:
         for done, text in enumerate(texts, start=1):
             response = client.get(f"/{text.url}")
@@ -56,17 +78,20 @@ def press(
                 raise BuildError(f"{text.file} could not be rendered: {response.status}.")
             files[text.url] = response.data
             progress(done, len(texts))
-    return make_release(
-        files,
-        Metadata(
-            sequence=content.site.sequence,
-            time=_release_time(content, environ),
-            languages={language.slug: language.tag for language in LANGUAGES},
-            clearnet=content.site.addresses.clearnet,
-            onions=content.site.addresses.onions,
-            style_hashes=(style.hash,),
-        ),
-    )
+    return with_archive(make_release(files, facts))
+
+
+def _public_key(content: Content) -> PublicKey | None:
+    return PublicKey.parse(content.site.public_key) if content.site.public_key else None
+
+
+def _expiry(issued: datetime, days: int) -> datetime:
+    try:
+        return issued + timedelta(days=days)
+    except OverflowError as error:
+        raise BuildError(
+            f"SOURCE_DATE_EPOCH is in the year {issued.year}.", "It must be seconds since 1970."
+        ) from error
 
 
 def _release_time(content: Content, environ: Mapping[str, str]) -> datetime:

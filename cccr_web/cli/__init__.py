@@ -13,8 +13,11 @@ import click
 
 from cccr_web import __version__
 from cccr_web.cli.demo import demo
+from cccr_web.cli.keys import key
 from cccr_web.cli.onion import onion
-from cccr_web.cli.site import build, check, serve
+from cccr_web.cli.serve import serve
+from cccr_web.cli.sign import sign, verify
+from cccr_web.cli.site import build, check
 from cccr_web.errors import CccrError
 
 __all__ = ["main"]
@@ -38,8 +41,8 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cccr-web")
 def main() -> None:
-    """Build, check and serve the site of the Chinese Coalition for Citizens Rights."""
+    """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights."""
 
 
-for command in (demo, check, build, serve, onion):
+for command in (demo, check, build, key, sign, verify, serve, onion):
     main.add_command(command)

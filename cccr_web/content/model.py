@@ -27,10 +27,14 @@ class Addresses:
 class Site:
     """The facts that are the same in every language (``translations/site.toml``).
 
+    ``valid_days`` is how long a release is valid from its time; ``public_key`` is
+    the signing key in minisign's form (``RW…``), or ``None`` while there is none.
     ``former_site`` is written defanged, fit to be shown; ``blog`` is an https address.
     """
 
     sequence: int
+    valid_days: int
+    public_key: str | None
     addresses: Addresses
     blog: str
     former_site: str

@@ -15,6 +15,8 @@ FILE = Path("translations/site.toml")
 _CLEARNET = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}")
 _ONION = re.compile(r"[a-z2-7]{56}\.onion")
 _HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}/\S*")
+# minisign's form: 56 characters of base64, beginning with “Ed” and a key number.
+_PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 
 
@@ -28,6 +30,7 @@ def read_site(tree: Path) -> tuple[Site | None, list[Problem]]:
         where = re.search(r"at line (\d+)", str(error))
         return None, [Problem(FILE, int(where[1]) if where else 1, f"Not TOML: {error}.")]
 
+    values = {**_DEFAULTS, **values}
     problems = [
         Problem(FILE, 1, f"Unknown key “{key}”.") for key in sorted(values.keys() - _RULES.keys())
     ]
@@ -41,6 +44,8 @@ def read_site(tree: Path) -> tuple[Site | None, list[Problem]]:
     return (
         Site(
             sequence=values["sequence"],
+            valid_days=values["valid_days"],
+            public_key=values["public_key"] or None,
             addresses=Addresses(values["clearnet"] or None, tuple(values["onions"])),
             blog=values["blog"],
             former_site=values["former_site"],
@@ -63,10 +68,20 @@ def _matches(pattern: re.Pattern[str]) -> Any:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
+_DEFAULTS = {"public_key": ""}
+
 _RULES: dict[str, tuple[Any, str]] = {
     "sequence": (
         lambda value: type(value) is int and value > 0,
         "the release's number, a whole number from 1, higher than the last release's",
+    ),
+    "valid_days": (
+        lambda value: type(value) is int and 0 < value <= 3650,
+        "for how many days a release is valid, a whole number from 1 to 3650",
+    ),
+    "public_key": (
+        lambda value: value == "" or _matches(_PUBLIC_KEY)(value),
+        'the line of the public key\'s file that begins with RW, or "" while there is none',
     ),
     "clearnet": (
         lambda value: value == "" or is_clearnet(value),

@@ -1,19 +1,49 @@
-"""A release: a folder of exactly the bytes that readers get, listed and checked."""
+"""A release: a folder of exactly the bytes that readers get, listed, signed and checked."""
 
+from cccr_web.release.archive import make_archive, with_archive
 from cccr_web.release.csp import format_policy, page_policy
+from cccr_web.release.handover import Handover, check_handover, hand_over, read_handover
+from cccr_web.release.history import History, refuse_future
+from cccr_web.release.keys import new_key, read_locked_key, read_public_key, write_new
 from cccr_web.release.manifest import ManifestError
 from cccr_web.release.metadata import Metadata, MetadataError
-from cccr_web.release.store import File, Release, load, make_release, write
+from cccr_web.release.model import File, Release, make_release
+from cccr_web.release.signature import PublicKey, SignatureError, SigningKey
+from cccr_web.release.signed_text import sign_text, split_text, verify_text
+from cccr_web.release.signing import Signer
+from cccr_web.release.sshsig import allowed_signers
+from cccr_web.release.store import differences, load, write
 
 __all__ = [
     "File",
+    "Handover",
+    "History",
     "ManifestError",
     "Metadata",
     "MetadataError",
+    "PublicKey",
     "Release",
+    "SignatureError",
+    "Signer",
+    "SigningKey",
+    "allowed_signers",
+    "check_handover",
+    "differences",
     "format_policy",
+    "hand_over",
     "load",
+    "make_archive",
     "make_release",
+    "new_key",
     "page_policy",
+    "read_handover",
+    "read_locked_key",
+    "read_public_key",
+    "refuse_future",
+    "sign_text",
+    "split_text",
+    "verify_text",
+    "with_archive",
     "write",
+    "write_new",
 ]

@@ -16,8 +16,15 @@ from cccr_web.errors import ReleaseError
 
 NAME = "SHA256SUMS"
 
+# What may stand beside the list without being in it: the signatures made over it.
+MINISIG = "SHA256SUMS.minisig"
+SSHSIG = "SHA256SUMS.sshsig"
+OPENPGP = "SHA256SUMS.asc"
+SIGNATURES = (MINISIG, SSHSIG, OPENPGP)
+
 # Ample for 10,000 statements; a longer list is somebody's attack.
 MAX_BYTES = 16 * 1024 * 1024
+MAX_FILES = 20_000
 
 _LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
 
@@ -61,6 +68,9 @@ def parse_manifest(text: bytes) -> dict[str, str]:
         raise ManifestError(f"{NAME} has {len(text):,} bytes, more than {MAX_BYTES:,}.")
     if not text.endswith(b"\n"):
         raise ManifestError(f"{NAME} is empty or cut off: its last line has no end.")
+    count = text.count(b"\n")
+    if count > MAX_FILES:
+        raise ManifestError(f"{NAME} lists {count:,} files, more than {MAX_FILES:,}.")
     entries: dict[str, str] = {}
     last = ""
     for number, line in enumerate(text[:-1].split(b"\n"), start=1):
@@ -70,6 +80,8 @@ def parse_manifest(text: bytes) -> dict[str, str]:
         path = match[2].decode("ascii", errors="replace")
         if not is_safe_path(path):
             raise ManifestError(f"{NAME}, line {number}: {path!r} is no path inside a release.")
+        if path == NAME or path in SIGNATURES:
+            raise ManifestError(f"{NAME}, line {number}: {path} cannot be listed in itself.")
         if path <= last:
             raise ManifestError(
                 f"{NAME}, line {number}: {path!r} is named twice or out of order after {last!r}."

@@ -18,6 +18,7 @@ _ONION = re.compile(r"[a-z2-7]{56}\.onion")
 _CLEARNET = re.compile(r"https://[a-z0-9.-]+")
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
+_FINGERPRINT = re.compile(r"[0-9A-F]{4}( [0-9A-F]{4}){7}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -29,7 +30,9 @@ class MetadataError(ReleaseError):
 class Metadata:
     """The facts of a release.
 
-    ``sequence`` rises with every release; ``time`` is UTC, to the second;
+    ``sequence`` rises with every release; ``time`` and ``expires`` are UTC, to the
+    second; ``fingerprint`` is that of the key that signs the release, or ``None``
+    while the organisation has no key;
     ``languages`` maps slugs to BCP 47 tags; ``clearnet`` is like
     ``https://example.org``; ``style_hashes`` are CSP hash sources (CSP level 3,
     section 2.3.1) of the style sheets that stand in the pages.
@@ -37,6 +40,8 @@ class Metadata:
 
     sequence: int
     time: datetime
+    expires: datetime
+    fingerprint: str | None
     languages: Mapping[str, str]
     clearnet: str | None
     onions: tuple[str, ...]
@@ -47,7 +52,9 @@ class Metadata:
         values = {
             "format": FORMAT,
             "sequence": self.sequence,
-            "time": self.time.astimezone(UTC).strftime(_TIME),
+            "time": format_time(self.time),
+            "expires": format_time(self.expires),
+            "fingerprint": self.fingerprint,
             "languages": dict(self.languages),
             "addresses": {"clearnet": self.clearnet, "onions": list(self.onions)},
             "style_hashes": list(self.style_hashes),
@@ -59,7 +66,7 @@ class Metadata:
         """Read the file. Raises ``MetadataError`` naming the key that is wrong."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MetadataError(f"{NAME} is not JSON: {error}.") from error
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise MetadataError(
@@ -70,7 +77,11 @@ class Metadata:
             raise MetadataError(f"{NAME}: “addresses” is not an object.")
         return cls(
             sequence=_checked(values, "sequence", lambda v: type(v) is int and v > 0),
-            time=_time(values),
+            time=_time(values, "time"),
+            expires=_time(values, "expires"),
+            fingerprint=_checked(
+                values, "fingerprint", lambda v: v is None or _is(_FINGERPRINT, v)
+            ),
             languages=_checked(values, "languages", _is_languages),
             clearnet=_checked(addresses, "clearnet", lambda v: v is None or _is(_CLEARNET, v)),
             onions=tuple(_checked(addresses, "onions", lambda v: _is_list(_ONION, v))),
@@ -78,6 +89,11 @@ class Metadata:
                 _checked(values, "style_hashes", lambda v: _is_list(_STYLE_HASH, v))
             ),
         )
+
+
+def format_time(time: datetime) -> str:
+    """Return ``time`` in UTC as RFC 3339 has it, to the second."""
+    return time.astimezone(UTC).strftime(_TIME)
 
 
 def _is(pattern: re.Pattern[str], value: Any) -> bool:
@@ -102,8 +118,8 @@ def _checked(values: dict[str, Any], key: str, rule: Any) -> Any:
     return values[key]
 
 
-def _time(values: dict[str, Any]) -> datetime:
+def _time(values: dict[str, Any], key: str) -> datetime:
     try:
-        return datetime.strptime(str(values.get("time")), _TIME).replace(tzinfo=UTC)
+        return datetime.strptime(str(values.get(key)), _TIME).replace(tzinfo=UTC)
     except ValueError as error:
-        raise MetadataError(f"{NAME}: “time” is missing or wrong.") from error
+        raise MetadataError(f"{NAME}: “{key}” is missing or wrong.") from error

@@ -1,114 +1,112 @@
-"""A release in memory, and how it comes from and goes to a folder."""
+"""How a release comes from a folder or a ZIP, and how it goes to a folder."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
-import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cccr_web.errors import BuildError, ReleaseError
 from cccr_web.release import manifest, metadata
+from cccr_web.release.archive import Archive
+from cccr_web.release.folder import Folder, MissingFileError, Reader, shown
 from cccr_web.release.metadata import Metadata
+from cccr_web.release.model import File, Release
+from cccr_web.release.signature import PublicKey
+from cccr_web.release.signing import verify_facts, verify_manifest
+
+# In bytes. Far above what the site will ever hold, far below what a server can bear.
+MAX_FILE: Final = 256 * 1024 * 1024
+MAX_TOTAL: Final = 512 * 1024 * 1024
+MAX_SIGNATURE: Final = 64 * 1024
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """The bytes of one file and their SHA-256 in hexadecimal digits."""
-
-    body: bytes
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Everything that readers can get: path → file, the manifest included."""
-
-    files: Mapping[str, File]
-    metadata: Metadata
-
-
-def make_release(files: Mapping[str, bytes], facts: Metadata) -> Release:
-    """Add ``RELEASE.json`` and the manifest to ``files`` and return the whole."""
-    listed = {**files, metadata.NAME: facts.to_json()}
-    whole = {**listed, manifest.NAME: manifest.format_manifest(listed)}
-    return Release(
-        {path: File(body, manifest.digest(body)) for path, body in sorted(whole.items())}, facts
-    )
-
-
-def load(folder: Path) -> Release:
-    """Read the release in ``folder`` into memory, and nothing that it does not list.
+def load(path: Path, key: PublicKey | None = None) -> Release:
+    """Read the release in the folder or ZIP at ``path`` into memory, as an allow-list.
 
     Every listed file must be there with its hash, as a regular file reached
-    through no link; a file that is not listed is refused. Raises ``ReleaseError``.
+    through no link; anything that is not listed is refused. With a ``key`` its
+    signatures are checked before all else, and only ``SHA256SUMS.*`` that it
+    vouches for may stand beside the list. Each file is read once: a change on
+    the disk after that is not seen. Raises ``ReleaseError`` that names the file.
     """
-    try:
-        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise ReleaseError(
-            f"{folder} is no release: {error.strerror}.", "Make one with: cccr-web build --out DIR"
-        ) from error
-    try:
-        files = {manifest.NAME: _file(_read(top, manifest.NAME))}
-        listed = manifest.parse_manifest(files[manifest.NAME].body)
-        for path, sha256 in listed.items():
-            file = _file(_read(top, path))
-            if file.sha256 != sha256:
-                raise ReleaseError(f"{path} is not the file that {manifest.NAME} lists.")
-            files[path] = file
-        for path in _walk(top):
-            if path not in files:
-                raise ReleaseError(f"{path} is not listed in {manifest.NAME}.")
-    finally:
-        os.close(top)
+    with _open(path) as reader:
+        sums = reader.read(manifest.NAME, manifest.MAX_BYTES)
+        signatures = dict(_signatures(reader))
+        comment = verify_manifest(sums, signatures, key) if key else ""
+        listed = manifest.parse_manifest(sums)
+        files = {name: File.of(body) for name, body in {manifest.NAME: sums, **signatures}.items()}
+        files.update(_listed_files(reader, listed))
+        for stranger in _strangers(reader, files):
+            raise ReleaseError(f"{shown(stranger)} is not listed in {manifest.NAME}.")
     if metadata.NAME not in files:
         raise ReleaseError(f"{manifest.NAME} does not list {metadata.NAME}.")
-    return Release(files, Metadata.from_json(files[metadata.NAME].body))
+    facts = Metadata.from_json(files[metadata.NAME].body)
+    if key:
+        verify_facts(comment, facts, signatures, key)
+    return Release(dict(sorted(files.items())), facts)
 
 
-def _file(body: bytes) -> File:
-    return File(body, manifest.digest(body))
-
-
-def _read(top: int, path: str) -> bytes:
-    """Read a file below the open folder ``top`` without following any link."""
-    *folders, name = path.split("/")
-    opened: list[int] = []
-    here = top
+def differences(path: Path, release: Release) -> Iterator[str]:
+    """Yield a sentence for each file at ``path`` that is not as it is in ``release``."""
     try:
-        for folder in folders:
-            here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
-            opened.append(here)
-        # O_NONBLOCK: a named pipe must not hold us up before we see what it is.
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
-        opened.append(file)
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise ReleaseError(f"{path} is no regular file.")
-        with os.fdopen(os.dup(file), "rb") as source:
-            return source.read()
+        with _open(path) as reader:
+            for name, file in release.files.items():
+                try:
+                    same = reader.read(name, MAX_FILE) == file.body
+                except ReleaseError as error:
+                    yield str(error)
+                else:
+                    if not same:
+                        yield f"{name} is not the file that is served."
+            for stranger in _strangers(reader, release.files):
+                yield f"{shown(stranger)} is not among the files that are served."
+    except ReleaseError as error:
+        yield str(error)
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[Reader]:
+    if path.is_file() and not path.is_symlink():
+        with Folder.open(path.parent) as around:
+            packed = around.read(path.name, MAX_TOTAL)
+        yield Archive(packed, path.name)
+    else:
+        with Folder.open(path) as folder:
+            yield folder
+
+
+def _signatures(reader: Reader) -> Iterator[tuple[str, bytes]]:
+    for name in manifest.SIGNATURES:
+        with contextlib.suppress(MissingFileError):
+            yield name, reader.read(name, MAX_SIGNATURE)
+
+
+def _listed_files(reader: Reader, listed: dict[str, str]) -> Iterator[tuple[str, File]]:
+    left = MAX_TOTAL
+    by_hash = {sha256: path for path, sha256 in listed.items()}
+    for path, sha256 in listed.items():
+        file = File.of(reader.read(path, min(MAX_FILE, left)))
+        if file.sha256 != sha256:
+            other = by_hash.get(file.sha256)
+            instead = f" It is {other}." if other else ""
+            raise ReleaseError(f"{path} is not the file that {manifest.NAME} lists.{instead}")
+        left -= len(file.body)
+        yield path, file
+
+
+def _strangers(reader: Reader, files: Mapping[str, File]) -> Iterator[str]:
+    try:
+        yield from reader.strangers(files)
     except OSError as error:
-        raise ReleaseError(f"{path} cannot be read: {error.strerror}.") from error
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-
-
-def _walk(top: int) -> Iterator[str]:
-    """Yield the path of everything below ``top`` that is not a folder, links included."""
-    for root, folders, names, descriptor in os.fwalk(dir_fd=top):
-        here = root.removeprefix(".").removeprefix("/")
-        for name in names:
-            yield f"{here}/{name}".removeprefix("/")
-        for name in folders:
-            if stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode):
-                yield f"{here}/{name}".removeprefix("/")
+        raise ReleaseError(f"The folder changes while it is read: {error.strerror}.") from error
 
 
 def write(release: Release, folder: Path) -> None:

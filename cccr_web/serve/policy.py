@@ -61,6 +61,7 @@ _TEXT = "text/plain; charset=utf-8"
 # By a file's ending; what is not listed has no place in a release.
 _MEDIA_TYPES = {
     "": _TEXT,
+    "asc": _TEXT,
     "atom": "application/atom+xml",
     "epub": "application/epub+zip",
     "html": _HTML,
@@ -68,6 +69,8 @@ _MEDIA_TYPES = {
     "json": "application/json",
     "minisig": _TEXT,
     "png": "image/png",
+    "pub": _TEXT,
+    "sshsig": _TEXT,
     "txt": _TEXT,
     "xml": "application/xml",
     "zip": "application/zip",

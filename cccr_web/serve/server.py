@@ -8,12 +8,14 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
 from waitress import create_server, wasyncore
 
 from cccr_web.serve.policy import Policy
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 # What waitress is told, and why. The rest of its settings keep their defaults.
 SETTINGS: dict[str, Any] = {
@@ -44,7 +46,7 @@ class Site:
     """One listener: its socket, the app that answers there, and its policy."""
 
     listener: socket.socket
-    app: Flask
+    app: WSGIApplication
     policy: Policy
 
 

@@ -1,0 +1,126 @@
+"""``key``: the organisation's signing key, from its making to the hand-over to the next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cccr_web.cli.terminal import example
+from cccr_web.errors import PassphraseError
+
+if TYPE_CHECKING:
+    from cccr_web.release import PublicKey, SigningKey
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+passphrase_option = click.option(
+    "--passphrase-file", type=FILE, help="Read the passphrase here; else it is asked for."
+)
+
+
+def read_passphrase(file: Path | None, question: str, *, twice: bool = False) -> str:
+    """Return the first line of ``file``, or what is answered on the terminal."""
+    if file is None:
+        answer: str = click.prompt(
+            question,
+            hide_input=True,
+            confirmation_prompt=twice,
+            default="",
+            show_default=False,
+            err=True,
+        )
+        return answer
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise PassphraseError(f"{file} cannot be read: {error}.", "Give a text file.") from error
+    return text.partition("\n")[0].removesuffix("\r")
+
+
+def unlock(file: Path, passphrase_file: Path | None) -> SigningKey:
+    """Read the secret key in ``file``, asking for its passphrase if it has one."""
+    from cccr_web.release import read_locked_key
+
+    locked = read_locked_key(file)
+    if not locked.encrypted:
+        return locked.unlock("")
+    return locked.unlock(read_passphrase(passphrase_file, f"Passphrase of {file}"))
+
+
+def describe(key: PublicKey) -> str:
+    """Return the key and its fingerprint, a line each."""
+    return f"public key {key}\nfingerprint {key.fingerprint}"
+
+
+@click.group()
+def key() -> None:
+    """Make the key that signs releases, look at it, and hand over to the next."""
+
+
+@key.command()
+@click.option("--out", required=True, type=FILE, help="Where to write the secret key.")
+@passphrase_option
+@example("cccr-web key new --out cccr.key")
+def new(out: Path, passphrase_file: Path | None) -> None:
+    """Make the organisation's key, encrypted, and its public half beside it (.pub).
+
+    Both are minisign's files. Nothing is ever overwritten.
+    """
+    from cccr_web.release import new_key
+
+    click.echo(describe(new_key(out, read_passphrase(passphrase_file, "Passphrase", twice=True))))
+
+
+@key.command()
+@click.argument("public_key")
+@example("cccr-web key show cccr.pub")
+def show(public_key: str) -> None:
+    """Print the public key in a file, and its fingerprint."""
+    from cccr_web.release import read_public_key
+
+    click.echo(describe(read_public_key(public_key)))
+
+
+@key.command()
+@click.option("--old", required=True, type=FILE, help="The key that signs now.")
+@click.option("--new", "following", required=True, type=FILE, help="The key that will.")
+@click.option("--out", required=True, type=FILE, help="Where to write it: keys.txt.")
+@click.option(
+    "--date",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The day that it bears, if not today (UTC).",
+)
+@passphrase_option
+@click.option("--new-passphrase-file", type=FILE, help="The same for the new key.")
+@example("cccr-web key rotate --old cccr.key --new next.key --out keys.txt")
+def rotate(
+    old: Path,
+    following: Path,
+    out: Path,
+    day: datetime | None,
+    passphrase_file: Path | None,
+    new_passphrase_file: Path | None,
+) -> None:
+    """Write the hand-over to the next key, signed inside by the old and the new one."""
+    from cccr_web.release import hand_over, write_new
+
+    said_on = (day or datetime.now(UTC)).date()
+    current = unlock(old, passphrase_file)
+    whole = hand_over(current, unlock(following, new_passphrase_file), said_on)
+    write_new(out, whole, mode=0o644)
+
+
+@key.command()
+@click.argument("file", type=FILE)
+@click.option("--public-key", required=True, help="The key that you trust: a file, or RW… itself.")
+@example("cccr-web key check keys.txt --public-key cccr.pub")
+def check(file: Path, public_key: str) -> None:
+    """Check a hand-over by the key that you trust, and print the next one."""
+    from cccr_web.release import check_handover, read_public_key
+
+    said = check_handover(file, read_public_key(public_key))
+    click.echo(f"On {said.date} the key was handed over to:\n{describe(said.next)}")

@@ -1,0 +1,128 @@
+"""Read the files of a release from a folder, through no link and each only once."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from cccr_web.errors import ReleaseError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+# O_NONBLOCK: a named pipe must not hold us up before we see what it is.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class MissingFileError(ReleaseError):
+    """A file of the release is not there."""
+
+
+class Reader(Protocol):
+    """Where the files of a release are read from."""
+
+    def read(self, path: str, limit: int) -> bytes:
+        """Return the content of a file. Raises ``ReleaseError``, also for one over ``limit``."""
+
+    def strangers(self, listed: Collection[str]) -> Iterator[str]:
+        """Yield the path of what is there beside the ``listed`` files."""
+
+
+def shown(path: str) -> str:
+    """Return a name that may come from an attacker, fit for a terminal and a log."""
+    return path if path.isascii() and path.isprintable() else ascii(path)
+
+
+def too_long(path: str, limit: int) -> ReleaseError:
+    """Return the error of a file that is over its limit."""
+    return ReleaseError(f"{shown(path)} has more than {limit:,} bytes.")
+
+
+class Folder:
+    """An open folder; what it is exchanged for in the meantime is not seen."""
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, path: Path) -> Iterator[Folder]:
+        """Hold the folder open. Raises ``ReleaseError``."""
+        try:
+            top = os.open(path, _FOLDER)
+        except OSError as error:
+            raise ReleaseError(
+                f"{path} is no release: {error.strerror}.",
+                "Make one with: cccr-web build --out DIR",
+            ) from error
+        try:
+            yield cls(top)
+        finally:
+            os.close(top)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """Read a regular file. Its bytes are read once: what is checked is what is served."""
+        *folders, name = path.split("/")
+        with contextlib.ExitStack() as opened:
+            here = self._top
+            try:
+                for folder in folders:
+                    here = os.open(folder, _FOLDER, dir_fd=here)
+                    opened.callback(os.close, here)
+                descriptor = os.open(name, _FILE, dir_fd=here)
+                opened.callback(os.close, descriptor)
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise ReleaseError(f"{path} is no regular file.")
+                if status.st_size > limit:
+                    raise too_long(path, limit)
+                body = _read_all(descriptor, status.st_size, limit)
+            except FileNotFoundError as error:
+                raise MissingFileError(f"{path} cannot be read: {error.strerror}.") from error
+            except OSError as error:
+                raise ReleaseError(f"{path} cannot be read: {_reason(error)}.") from error
+        if len(body) > limit:
+            raise too_long(path, limit)
+        return body
+
+    def strangers(self, listed: Collection[str]) -> Iterator[str]:
+        """Yield what stands below this folder and is not listed, links and folders included."""
+        folders = {
+            path[:index] for path in listed for index, char in enumerate(path) if char == "/"
+        }
+        yield from _strangers(self._top, "", listed, folders)
+
+
+def _reason(error: OSError) -> str:
+    # O_NOFOLLOW has found a link where a file, or a folder on the way to it, should be.
+    return "it is a link" if error.errno == errno.ELOOP else str(error.strerror)
+
+
+def _read_all(descriptor: int, expected: int, limit: int) -> bytes:
+    """Read to the end, but never much more than ``limit``: the file may grow meanwhile."""
+    pieces = [os.read(descriptor, expected + 1)]
+    length = len(pieces[0])
+    while pieces[-1] and length <= limit:
+        pieces.append(os.read(descriptor, limit + 1 - length))
+        length += len(pieces[-1])
+    return b"".join(pieces)
+
+
+def _strangers(
+    here: int, prefix: str, listed: Collection[str], folders: Collection[str]
+) -> Iterator[str]:
+    with os.scandir(here) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            if path in folders:
+                # Only as deep as listed files stand: nobody can send us down without end.
+                below = os.open(entry.name, _FOLDER, dir_fd=here)
+                try:
+                    yield from _strangers(below, f"{path}/", listed, folders)
+                finally:
+                    os.close(below)
+            elif path not in listed:
+                yield path

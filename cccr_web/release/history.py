@@ -1,0 +1,99 @@
+"""What a server remembers from one start to the next: no older release may come back.
+
+The state folder lies outside every release and holds ``highest-sequence`` (the
+number and the manifest's SHA-256 of the newest release that was served) and
+``last-good``, a copy of it, for a start at which the release itself is broken.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cccr_web.errors import BuildError, ReleaseError, ServeError
+from cccr_web.release.model import Release
+from cccr_web.release.signature import PublicKey
+from cccr_web.release.store import load, write
+
+_HIGHEST: Final = "highest-sequence"
+_LAST_GOOD: Final = "last-good"
+_LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
+
+# Clocks differ, and a release may be dated by the day in another time zone.
+_AHEAD = timedelta(days=1)
+
+
+def refuse_future(release: Release, now: datetime | None = None) -> None:
+    """Raise ``ReleaseError`` for a release dated more than a day ahead."""
+    time = release.metadata.time
+    if time > (now or datetime.now(UTC)) + _AHEAD:
+        raise ReleaseError(f"RELEASE.json is dated {time:%Y-%m-%d}, which is still to come.")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The state folder."""
+
+    folder: Path
+
+    def admit(self, release: Release) -> None:
+        """Raise ``ReleaseError`` for a release older than the newest that was recorded."""
+        sequence, sha256 = self._highest()
+        ours = release.metadata.sequence
+        if ours < sequence:
+            raise ReleaseError(f"RELEASE.json says release {ours}, older than {sequence} before.")
+        if ours == sequence and release.manifest_sha256 != sha256:
+            raise ReleaseError(
+                f"SHA256SUMS is another than release {ours} had before.",
+                "Raise the sequence in translations/site.toml for each release.",
+            )
+
+    def record(self, release: Release) -> None:
+        """Remember that this release was served. Raises ``ServeError`` if that cannot be."""
+        line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
+        partial = self.folder / f".{_HIGHEST}.partial"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with partial.open("w", encoding="ascii") as out:
+                out.write(line)
+                out.flush()
+                os.fsync(out.fileno())
+            partial.replace(self.folder / _HIGHEST)
+        except OSError as error:
+            raise ServeError(
+                f"{self.folder / _HIGHEST} cannot be written: {error.strerror}.",
+                "Give another folder by --state, or make this one writable.",
+            ) from error
+
+    def keep(self, release: Release, key: PublicKey | None) -> None:
+        """Copy the release from memory, if the copy is not of it yet. Raises ``BuildError``."""
+        try:
+            if self.last_good(key).manifest_sha256 == release.manifest_sha256:
+                return
+        except ReleaseError:
+            pass  # there is none, or it is damaged: write it anew
+        try:
+            write(release, self.folder / _LAST_GOOD)
+        except OSError as error:
+            raise BuildError(f"{self.folder} cannot be written: {error.strerror}.") from error
+
+    def last_good(self, key: PublicKey | None) -> Release:
+        """Return the copy. Raises ``ReleaseError`` if there is none that can be trusted."""
+        return load(self.folder / _LAST_GOOD, key)
+
+    def _highest(self) -> tuple[int, str]:
+        file = self.folder / _HIGHEST
+        try:
+            text = file.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return 0, ""
+        except (OSError, ValueError) as error:
+            raise ServeError(f"{file} cannot be read: {error}.", "Mend its permissions.") from error
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise ServeError(f"{file} is damaged.", "Remove it only if you know what wrote to it.")
+        return int(match[1]), match[2]

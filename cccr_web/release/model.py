@@ -1,0 +1,60 @@
+"""A release in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cccr_web.release import manifest, metadata
+from cccr_web.release.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The bytes of one file and their SHA-256 in hexadecimal digits."""
+
+    body: bytes
+    sha256: str
+
+    @classmethod
+    def of(cls, body: bytes) -> File:
+        """Return the file that holds ``body``."""
+        return cls(body, manifest.digest(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Everything that readers can get: path → file, the manifest and its signatures included."""
+
+    files: Mapping[str, File]
+    metadata: Metadata
+
+    @property
+    def listed(self) -> dict[str, bytes]:
+        """Path → content of every file that the manifest lists."""
+        return {
+            path: file.body
+            for path, file in self.files.items()
+            if path != manifest.NAME and path not in manifest.SIGNATURES
+        }
+
+    @property
+    def manifest_sha256(self) -> str:
+        """The SHA-256 of the manifest: with the key, it names this release and no other."""
+        return self.files[manifest.NAME].sha256
+
+
+def make_release(files: Mapping[str, bytes], facts: Metadata) -> Release:
+    """Add ``RELEASE.json`` and the manifest to ``files`` and return the whole."""
+    return list_files({**files, metadata.NAME: facts.to_json()}, facts)
+
+
+def list_files(listed: Mapping[str, bytes], facts: Metadata) -> Release:
+    """Return the unsigned release of these files and a manifest over them."""
+    return complete(listed, {manifest.NAME: manifest.format_manifest(listed)}, facts)
+
+
+def complete(listed: Mapping[str, bytes], beside: Mapping[str, bytes], facts: Metadata) -> Release:
+    """Return the release of ``listed`` files and those ``beside`` them, sorted by path."""
+    whole = {**listed, **beside}
+    return Release({path: File.of(body) for path, body in sorted(whole.items())}, facts)

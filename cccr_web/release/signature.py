@@ -1,0 +1,166 @@
+"""The organisation's Ed25519 key in minisign's form, and the signatures made with it.
+
+The only importer of ``minisign`` (PyPI: py-minisign). The forms are those of
+https://jedisct1.github.io/minisign/; of its two kinds of signature only the
+prehashed one (``ED``, over BLAKE2b-512) is made and accepted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import minisign
+
+from cccr_web.errors import PassphraseError, ReleaseError, SigningKeyDamagedError
+
+# The comment above a signature is not signed: only this one is made and accepted.
+_COMMENT: Final = "signature of the Chinese Coalition for Citizens Rights"
+_MAX_BYTES: Final = 16 * 1024
+
+# scrypt with 2^18 blocks of 8: about a second and 256 MiB for each guess.
+_OPSLIMIT: Final = 8 * 1024 * 1024
+_MEMLIMIT: Final = 256 * 1024 * 1024
+
+# Where Ed25519's 32-byte seed stands in the bytes of a decrypted key file.
+_SEED: Final = slice(62, 94)
+
+
+class SignatureError(ReleaseError):
+    """A signature is missing, damaged, of the wrong kind, or not by the key that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key: minisign's 8-byte key number and Ed25519's 32 bytes."""
+
+    number: bytes
+    raw: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> PublicKey:
+        """Read ``RW…`` (56 characters). Raises ``ValueError``."""
+        try:
+            whole = base64.b64decode(text, validate=True)
+        except (ValueError, binascii.Error):
+            whole = b""
+        if len(whole) != 42 or whole[:2] != b"Ed":
+            raise ValueError(f"“{text[:60]}” is no minisign public key: RW and 54 more characters.")
+        return cls(whole[2:10], whole[10:])
+
+    def __str__(self) -> str:
+        return base64.b64encode(b"Ed" + self.number + self.raw).decode("ascii")
+
+    @property
+    def fingerprint(self) -> str:
+        """128 bits of the SHA-256 of the Ed25519 key, in groups that can be read aloud."""
+        digits = hashlib.sha256(self.raw).hexdigest()[:32].upper()
+        return " ".join(digits[start : start + 4] for start in range(0, 32, 4))
+
+    def to_file(self) -> bytes:
+        """Return minisign's public key file."""
+        number = int.from_bytes(self.number, "little")
+        return f"untrusted comment: minisign public key {number:016X}\n{self}\n".encode("ascii")
+
+    def verify(self, message: bytes, signature: bytes, *, name: str, of: str) -> str:
+        """Return the trusted comment of ``signature`` if this key made it over ``message``.
+
+        ``name`` and ``of`` are how to call the signature and the message in an
+        error. Only one spelling is accepted, the one that ``SigningKey`` writes,
+        so that nothing unsigned rides along. Raises ``SignatureError``.
+        """
+        if not signature.strip():
+            raise SignatureError(f"{name} is empty.")
+        if len(signature) > _MAX_BYTES or signature.count(b"\n") != 4:
+            raise SignatureError(f"{name} does not hold exactly one signature.")
+        try:
+            parsed = minisign.Signature.from_bytes(signature)
+        except minisign.Error as error:
+            raise SignatureError(f"{name} is no minisign signature: {error}.") from error
+        if not parsed.is_prehashed():
+            raise SignatureError(f"{name} is of minisign's legacy kind: only prehashed ones count.")
+        if parsed.untrusted_comment != _COMMENT or bytes(parsed) + b"\n" != signature:
+            raise SignatureError(f"{name} is not spelled as “cccr-web sign” spells it.")
+        try:
+            minisign.PublicKey.from_base64(str(self)).verify(message, parsed)
+        except minisign.VerifyError as error:
+            if "key identifiers" in str(error):
+                raise SignatureError(
+                    f"{name} was made with another key than {self.fingerprint}."
+                ) from error
+            raise SignatureError(
+                f"{name} does not fit {of}: one of the two was changed."
+            ) from error
+        except ValueError as error:
+            raise SignatureError(f"The public key {self} is no Ed25519 key: {error}.") from error
+        return str(parsed.trusted_comment)
+
+
+class SigningKey:
+    """The secret key, decrypted. Its ``repr`` shows nothing of it."""
+
+    def __init__(self, secret: minisign.SecretKey) -> None:
+        self._secret = secret
+        self.public = PublicKey.parse(secret.get_public_key().to_base64().decode("ascii"))
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        """Make a new key from the kernel's randomness."""
+        return cls(minisign.KeyPair.generate().secret_key)
+
+    @property
+    def seed(self) -> bytes:
+        """The 32 bytes of Ed25519's secret (RFC 8032, section 5.1.5)."""
+        return base64.b64decode(self._secret.to_base64())[_SEED]
+
+    def sign(self, message: bytes, trusted_comment: str) -> bytes:
+        """Return a signature file. The same words always give the same bytes (RFC 8032)."""
+        made = self._secret.sign(
+            message, prehash=True, untrusted_comment=_COMMENT, trusted_comment=trusted_comment
+        )
+        return bytes(made) + b"\n"
+
+    def to_file(self, passphrase: str) -> bytes:
+        """Return minisign's secret key file, encrypted. Raises ``PassphraseError``."""
+        if not passphrase:
+            raise PassphraseError("The passphrase is empty.", "Choose one of six words or more.")
+        copy = minisign.SecretKey.from_base64(self._secret.to_base64())
+        copy.encrypt(passphrase, opslimit=_OPSLIMIT, memlimit=_MEMLIMIT)
+        copy.untrusted_comment = "minisign encrypted secret key"
+        return bytes(copy) + b"\n"
+
+
+class LockedKey:
+    """A secret key as it comes from its file, encrypted or not."""
+
+    def __init__(self, text: bytes, name: str) -> None:
+        try:
+            self._secret = minisign.SecretKey.from_bytes(text)
+        except (minisign.Error, ValueError) as error:
+            raise SigningKeyDamagedError(
+                f"{name} holds no minisign secret key: {error}.",
+                "Take it from a back-up, or make one with: cccr-web key new",
+            ) from error
+        self._name = name
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether a passphrase is needed."""
+        return bool(self._secret.is_encrypted())
+
+    def unlock(self, passphrase: str) -> SigningKey:
+        """Return the key. Raises ``PassphraseError``."""
+        try:
+            self._secret.decrypt(passphrase)
+        except minisign.Error as error:
+            raise PassphraseError(
+                f"That is not the passphrase of {self._name}.", "Try again."
+            ) from error
+        except (MemoryError, ValueError) as error:
+            raise PassphraseError(
+                f"{self._name} cannot be unlocked here: {error}.", "It may need 1 GiB of memory."
+            ) from error
+        return SigningKey(self._secret)

@@ -1,0 +1,93 @@
+"""What of a release is signed, and what must be so before a signature counts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cccr_web.errors import ForeignKeyError
+from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
+from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
+from cccr_web.release.metadata import Metadata, format_time
+from cccr_web.release.model import Release, complete
+from cccr_web.release.signature import PublicKey, SignatureError, SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The organisation's key, and the name of its key in gpg if it has one."""
+
+    key: SigningKey
+    openpgp: str | None = None
+
+    def sign(self, release: Release) -> Release:
+        """Return ``release`` signed: its own list, and the list inside its ZIP.
+
+        Without an OpenPGP key the same release always becomes the same bytes.
+        Raises ``ForeignKeyError`` unless ``RELEASE.json`` names this key.
+        """
+        named, ours = release.metadata.fingerprint, self.key.public.fingerprint
+        if named is None:
+            raise ForeignKeyError(
+                f"{metadata.NAME} names no key, so no page shows its fingerprint.",
+                f'Write public_key = "{self.key.public}" into translations/site.toml and build.',
+            )
+        if named != ours:
+            raise ForeignKeyError(
+                f"{metadata.NAME} names the key {named}, not this one, {ours}.",
+                "Sign with the organisation's key, or correct public_key in site.toml and build.",
+            )
+        listed = release.listed
+        if archive.NAME in listed:
+            inner = {path: body for path, body in listed.items() if path != archive.NAME}
+            beside = self._beside(inner, release.metadata)
+            listed[archive.NAME] = archive.make_archive({**inner, **beside}, release.metadata.time)
+        return complete(listed, self._beside(listed, release.metadata), release.metadata)
+
+    def _beside(self, listed: Mapping[str, bytes], facts: Metadata) -> dict[str, bytes]:
+        """Return the manifest over ``listed`` and its signatures."""
+        sums = manifest.format_manifest(listed)
+        beside = {NAME: sums, SSHSIG: sshsig.sign(sums, self.key)}
+        if self.openpgp is not None:
+            beside[OPENPGP] = openpgp.sign(sums, self.openpgp)
+        beside[MINISIG] = self.key.sign(sums, trusted_comment(facts, beside.get(OPENPGP)))
+        return beside
+
+
+def trusted_comment(facts: Metadata, armour: bytes | None) -> str:
+    """Return what minisign signs beside the list: the facts, and the OpenPGP signature's hash."""
+    comment = (
+        f"sequence:{facts.sequence} "
+        f"issued:{format_time(facts.time)} expires:{format_time(facts.expires)}"
+    )
+    return comment if armour is None else f"{comment} openpgp:{hashlib.sha256(armour).hexdigest()}"
+
+
+def verify_manifest(sums: bytes, signatures: Mapping[str, bytes], key: PublicKey) -> str:
+    """Check both signatures by ``key`` over the manifest; return the trusted comment.
+
+    Nothing of the release is read before this is done. Raises ``SignatureError``.
+    """
+    for name in (MINISIG, SSHSIG):
+        if name not in signatures:
+            raise SignatureError(f"{name} is missing: the release is not signed.")
+    comment = key.verify(sums, signatures[MINISIG], name=MINISIG, of=NAME)
+    sshsig.verify(sums, signatures[SSHSIG], key, name=SSHSIG, of=NAME)
+    return comment
+
+
+def verify_facts(
+    comment: str, facts: Metadata, signatures: Mapping[str, bytes], key: PublicKey
+) -> None:
+    """Raise ``SignatureError`` unless ``RELEASE.json`` says what was signed with the list."""
+    if comment.partition(" openpgp:")[0] != trusted_comment(facts, None):
+        raise SignatureError(
+            f"{MINISIG} was made for “{comment}”, and {metadata.NAME} says otherwise."
+        )
+    if comment != trusted_comment(facts, signatures.get(OPENPGP)):
+        raise SignatureError(f"{OPENPGP} is missing, or not the one that {MINISIG} names.")
+    if facts.fingerprint != key.fingerprint:
+        raise SignatureError(
+            f"{metadata.NAME} names the key {facts.fingerprint}, but {key.fingerprint} signed."
+        )
