@@ -9,9 +9,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
-from cccr_web.build.app import create_app
+from flask import Flask
+
+from cccr_web.build.app import SIZES, create_app
+from cccr_web.build.copies import (
+    COPIES,
+    FIRST_PAGE,
+    VERIFY,
+    VERIFY_SOURCE,
+    ZIP,
+    tells_sizes,
+    zip_bound,
+)
 from cccr_web.build.style import read_style
-from cccr_web.content import Addresses, Content, Text, check
+from cccr_web.content import Addresses, Content, check
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import (
@@ -24,7 +35,7 @@ from cccr_web.release import (
 )
 
 # Files of a release beside the pages, to which texts may link.
-RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", "cccr-web.zip"})
+RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", FIRST_PAGE, VERIFY, ZIP, *COPIES})
 
 Progress = Callable[[int, int], None]
 
@@ -43,11 +54,11 @@ def press(
     environ: Mapping[str, str] = os.environ,
     progress: Progress = lambda _done, _total: None,
 ) -> Release:
-    """Check the trees and render every page once.
+    """Check the trees and render every page and every copy once.
 
     ``addresses`` replace those of ``site.toml``. The release's time is
     ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
-    the newest text. ``progress`` is told how many pages of how many are done.
+    the newest text. ``progress`` is told how many files of how many are done.
     Raises ``BrokenContentError`` or ``BuildError``.
     """
     content = check_trees(translations, templates)
@@ -66,21 +77,44 @@ def press(
         onions=content.site.addresses.onions,
         style_hashes=(style.hash,),
     )
-    app = create_app(content, style, facts, templates=templates, translations=translations)
-    texts = [text for of_language in content.texts.values() for text in of_language.values()]
-    files: dict[str, bytes] = {}
+    files = {VERIFY: VERIFY_SOURCE.read_bytes()}
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
-    with app.test_client() as client:
-        for done, text in enumerate(texts, start=1):
-            response = client.get(f"/{text.url}")
-            if response.status_code != 200:
-                raise BuildError(f"{text.file} could not be rendered: {response.status}.")
-            _refuse_former_site(content, text, response.data)
-            files[text.url] = response.data
-            progress(done, len(texts))
+    app = create_app(content, style, facts, templates=templates, translations=translations)
+    files |= _print(app, content, facts, files, progress)
     return with_archive(make_release(files, facts))
+
+
+def _print(
+    app: Flask, content: Content, facts: Metadata, others: Mapping[str, bytes], progress: Progress
+) -> dict[str, bytes]:
+    """Return the pages and the copies: last the pages that tell the sizes of the copies."""
+    texts = [text for of_language in content.texts.values() for text in of_language.values()]
+    telling = [text.url for text in texts if tells_sizes(text)]
+    urls = [text.url for text in texts if not tells_sizes(text)] + [FIRST_PAGE, *COPIES]
+    total = len(urls) + len(telling)
+    files: dict[str, bytes] = {}
+    for url in urls:
+        files[url] = _get(app, url)
+        _refuse_former_site(content, url, files[url])
+        progress(len(files), total)
+    app.config[SIZES] = {url: len(files[url]) for url in COPIES}
+    draft = files | {url: _get(app, url) for url in telling}
+    packed = with_archive(make_release({**others, **draft}, facts)).files[ZIP].body
+    app.config[SIZES] |= {ZIP: zip_bound(len(packed))}
+    for url in telling:
+        files[url] = _get(app, url)
+        _refuse_former_site(content, url, files[url])
+        progress(len(files), total)
+    return files
+
+
+def _get(app: Flask, url: str) -> bytes:
+    response = app.test_client().get(f"/{url}")
+    if response.status_code != 200:
+        raise BuildError(f"{url} could not be rendered: {response.status}.")
+    return response.get_data()
 
 
 def _public_key(content: Content) -> PublicKey | None:
@@ -96,13 +130,17 @@ def _expiry(issued: datetime, days: int) -> datetime:
         ) from error
 
 
-def _refuse_former_site(content: Content, text: Text, page: bytes) -> None:
+def _refuse_former_site(content: Content, url: str, page: bytes) -> None:
     """``check`` reads the sources; an escape there (``\\.``, ``&period;``) shows only here."""
-    if content.site.former_host.encode() in page.lower():
-        raise BuildError(
-            f"{text.file}: the former site's address would stand on the page ready to open.",
-            f"Write it as {content.site.former_host.replace('.', '[.]')}.",
-        )
+    host = content.site.former_host
+    if host.encode() not in page.lower():
+        return
+    texts = (text for of_language in content.texts.values() for text in of_language.values())
+    source = next((text.file for text in texts if text.url == url), url)
+    raise BuildError(
+        f"{source}: the former site's address would stand on the page ready to open.",
+        f"Write it as {host.replace('.', '[.]')}.",
+    )
 
 
 def _release_time(content: Content, environ: Mapping[str, str]) -> datetime:
