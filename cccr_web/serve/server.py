@@ -14,7 +14,8 @@ from waitress import create_server, wasyncore
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
-from cccr_web.serve.policy import NO_CACHE, Policy
+from cccr_web.serve.app import bare_headers
+from cccr_web.serve.policy import Policy
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -72,21 +73,13 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     error_task_class = _Refusal
 
 
-def _refusal_headers(site: Site) -> list[tuple[str, str]]:
-    """Return the headers that the app puts on a response without a body."""
-    with site.app.test_request_context(base_url=f"{site.policy.url_scheme}://localhost"):
-        response = site.app.process_response(site.app.response_class())
-    del response.headers["Content-Type"], response.headers["Content-Length"]
-    return [*response.headers, ("Cache-Control", NO_CACHE)]
-
-
 def _create_server(site: Site, sockets: dict[int, Any]) -> Any:
     scheme = site.policy.url_scheme
     server = create_server(
         site.app, map=sockets, sockets=[site.listener], url_scheme=scheme, **SETTINGS
     )
     server.channel_class = _Channel
-    server.refusal_headers = _refusal_headers(site)
+    server.refusal_headers = bare_headers(site.policy)
     return server
 
 
