@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cccr_web.release import (
     History,
@@ -39,7 +39,7 @@ def organisation_key() -> SigningKey:
     return SigningKey.generate()
 
 
-def facts(sequence: int = 1, **changes: object) -> Metadata:
+def facts(sequence: int = 1, **changes: Any) -> Metadata:
     """Return the facts of a release, in order but for ``changes``."""
     return dataclasses.replace(
         Metadata(
