@@ -172,7 +172,7 @@ def test_all_listeners_switch_together() -> None:
 
     def body(switch: Switch, index: int) -> bytes:
         client = Client(switch.listener(index))
-        return client.get(f"/{PAGE}", base_url="http://localhost").data
+        return bytes(client.get(f"/{PAGE}", base_url="http://localhost").data)
 
     def two(release: Release) -> Switch:
         return Switch([*make_apps(release), *make_apps(release)])
