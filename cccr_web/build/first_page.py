@@ -10,6 +10,8 @@ from markupsafe import Markup
 from cccr_web.build.copies import FROM_A_FRIEND
 from cccr_web.build.form import Form
 from cccr_web.build.typeset import Typesetter
+from cccr_web.content import Content
+from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES, Language
 
 
@@ -30,6 +32,16 @@ def _way(url: str, fragment: str) -> str:
 def _form(language: Language) -> Form:
     # The same names of headings stand in every language's section.
     return Form("copy/first_section.html", 2, _way, lambda name: f"{language.slug}.{name}")
+
+
+def refuse_without_words(content: Content) -> None:
+    """Raise ``BuildError`` if a language has no text for whoever was handed a copy."""
+    for language in LANGUAGES:
+        if FROM_A_FRIEND not in content.texts[language]:
+            raise BuildError(
+                f"translations/{language.locale}/pages/{FROM_A_FRIEND}.md is missing.",
+                "The first page of every copy is made of it.",
+            )
 
 
 def set_first_page(typesetter: Typesetter) -> str:

@@ -15,6 +15,7 @@ from pages import Page, dead_links
 
 from cccr_web.build import press
 from cccr_web.build.copies import COPIES, FIRST_PAGE, VERIFY, ZIP, zip_bound
+from cccr_web.errors import BuildError
 from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
 from cccr_web.release import Release, Signer, SigningKey, write
 from cccr_web.serve import Hosts, clearnet_policy, create_app
@@ -195,6 +196,20 @@ def test_the_first_page_speaks_both_languages(release: Release) -> None:
     ):
         assert words in page.text
     assert {"zh-hans/index.html", "en/index.html"} <= set(page.links)
+
+
+def test_a_tree_without_words_for_the_first_page_is_refused(tmp_path: Path) -> None:
+    """Without a text for whoever was handed a copy no release is made."""
+    tree = tmp_path / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    for language in LANGUAGES:
+        (tree / language.locale / "pages" / "copy.md").unlink()
+        for name in ("copies.md", "reach-us.md"):
+            file = tree / language.locale / "pages" / name
+            words = file.read_text(encoding="utf-8").replace("copy.md", "verify.md")
+            file.write_text(words, encoding="utf-8")
+    with pytest.raises(BuildError, match=r"translations/en/pages/copy\.md is missing\."):
+        press(tree, find_tree("templates"), environ={})
 
 
 def test_the_first_page_never_tells_the_fingerprint(key: SigningKey, signed: Release) -> None:

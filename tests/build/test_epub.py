@@ -14,7 +14,7 @@ import pytest
 from pages import Page, dead_links
 
 from cccr_web.build import press
-from cccr_web.build.copies import epub_url
+from cccr_web.build.copies import epub_url, single_url
 from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
 from cccr_web.release import Release
 from cccr_web.trees import find_tree
@@ -126,6 +126,9 @@ def test_epubcheck_finds_nothing_in_a_text_that_is_hard_to_set(tmp_path: Path) -
     assert "at-1989" in page.ids
     assert "../who-we-are.xhtml#at-former-site" in page.links
     assert "2014-06-04-hard.xhtml#at-1989" in page.links
+    # On the one page everything is a level lower, but HTML has no seventh.
+    levels = [level for level, _ in Page(release.files[single_url(EN)].body).headings]
+    assert max(levels) == 6
     # The list is not in the book, so its name stands without a link.
     assert "and the list & <code>." in page.text
     assert not any("SHA256SUMS" in link for link in page.links)
