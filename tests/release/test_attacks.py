@@ -1,0 +1,204 @@
+"""What an attacker can do to a release on its way is refused, and by which sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attacks_on_facts
+import attacks_on_files
+import attacks_on_lists
+import attacks_on_signatures
+import attacks_on_zips
+import pytest
+from attacks_on_zips import pack, packed
+from ground import (
+    ATTACKS,
+    PAGE,
+    Attack,
+    Ground,
+)
+from signed import (
+    Room,
+    content,
+    facts,
+    make_apps,
+    organisation_key,
+    put_release,
+    signed_release,
+)
+from werkzeug.test import Client
+
+from cccr_web.errors import ReleaseError
+from cccr_web.release import load, make_release, store
+from cccr_web.release.folder import Folder
+from cccr_web.serve import Caretaker
+
+TABLES = (
+    attacks_on_files,
+    attacks_on_lists,
+    attacks_on_signatures,
+    attacks_on_facts,
+    attacks_on_zips,
+)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    """A server's room in which release 1 is the current one."""
+    room = Room(tmp_path)
+    put_release(signed_release(1), tmp_path / "first")
+    room.point(tmp_path / "first")
+    return room
+
+
+def is_served(caretaker: Caretaker, sequence: int) -> bool:
+    """Ask for every file: is each that of this release?"""
+    client = Client(caretaker._switch.listener(0))
+    return all(
+        client.get(f"/{path}", base_url="http://localhost").data == file.body
+        for path, file in signed_release(sequence).files.items()
+    )
+
+
+def test_there_are_at_least_sixty_attacks() -> None:
+    """The table holds more than sixty attacks, each under a name of its own."""
+    assert len({each.name for each in ATTACKS}) == len(ATTACKS) >= 60
+
+
+@pytest.mark.parametrize("each", ATTACKS, ids=lambda each: each.name)
+def test_attack_is_refused(each: Attack, room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """An attack is refused in its sentence; the last good release is served, also at a start."""
+    caretaker = room.caretaker()
+    target = Ground(room.folder / "next")
+    room.point(each.do(target) or target.folder)
+    caplog.clear()
+    caretaker.reload()
+    sentence = each.sentence.replace("{folder}", str(room.folder))
+    assert caplog.messages == [f"{sentence} Refused: still serving release 1."]
+    assert is_served(caretaker, 1)
+    again, _ = room.source.open(make_apps)
+    assert again.files == signed_release(1).files
+
+
+def test_release_in_order_is_taken(room: Room) -> None:
+    """Without an attack the next release is served, and every byte of it."""
+    caretaker = room.caretaker()
+    room.point(Ground(room.folder / "next").folder)
+    caretaker.reload()
+    assert is_served(caretaker, 2)
+
+
+def test_zip_in_order_is_taken(room: Room) -> None:
+    """The tests' own way of packing, with nothing altered, is accepted."""
+    room.folder.joinpath("next.zip").write_bytes(pack(packed()))
+    assert load(room.folder / "next.zip", organisation_key().public).metadata.sequence == 2
+
+
+def test_nothing_starts_on_a_broken_release_alone(room: Room) -> None:
+    """With no last good release a broken one is refused at the start."""
+    (room.folder / "first" / PAGE).write_bytes(b"<script>")
+    with pytest.raises(ReleaseError, match=f"^{PAGE} is not the file that SHA256SUMS lists.$"):
+        room.source.open(make_apps)
+
+
+def test_damaged_copy_of_the_last_good_release_is_not_served(room: Room) -> None:
+    """The copy that is kept aside is checked like any release."""
+    room.caretaker()
+    (room.folder / "state/last-good" / PAGE).write_bytes(b"<script>")
+    (room.folder / "first" / PAGE).write_bytes(b"<script>")
+    with pytest.raises(ReleaseError, match=f"^{PAGE} is not"):
+        room.source.open(make_apps)
+
+
+def test_device_is_no_file() -> None:
+    """A device file is refused before a byte of it is read."""
+    with (
+        Folder.open(Path("/dev")) as devices,
+        pytest.raises(ReleaseError, match=r"^zero is no reg"),
+    ):
+        devices.read("zero", 10)
+
+
+def test_all_files_together_have_a_limit(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release of files that are long only together is refused too."""
+    monkeypatch.setattr(store, "MAX_TOTAL", 2000)
+    with pytest.raises(ReleaseError, match=r"has more than [0-9,]+ bytes\.$"):
+        load(room.current.resolve())
+
+
+def test_change_on_disk_after_loading_changes_nothing(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is served stays; the difference on the disk is told once, and so is the next one."""
+    caretaker = room.caretaker()
+    caplog.clear()
+    (room.folder / "first" / PAGE).write_bytes(b"<script>")
+    (room.folder / "first/onion.png").unlink()
+    (room.folder / "first/new.html").write_bytes(b"<script>")
+    caretaker.compare()
+    caretaker.compare()
+    after = "Still serving release 1."
+    assert caplog.messages == [
+        f"On the disk: {PAGE} is not the file that is served. {after}",
+        f"On the disk: new.html is not among the files that are served. {after}",
+        f"On the disk: onion.png cannot be read: No such file or directory. {after}",
+    ]
+    (room.folder / "first/en/feed.xml").write_bytes(b"")
+    caretaker.compare()
+    assert caplog.messages[3:] == [
+        f"On the disk: en/feed.xml is not the file that is served. {after}"
+    ]
+    assert is_served(caretaker, 1)
+
+
+def test_change_between_check_and_read_is_impossible(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is exchanged as soon as it was read is served as it was when read."""
+    file = room.folder / "first" / PAGE
+    good = file.read_bytes()
+    original = Folder.read
+
+    def read(self: Folder, path: str, limit: int) -> bytes:
+        body = original(self, path, limit)
+        if path == PAGE:
+            file.write_bytes(b"<script>")
+        return body
+
+    monkeypatch.setattr(Folder, "read", read)
+    assert load(file.parent.parent, organisation_key().public).files[PAGE].body == good
+    assert file.read_bytes() == b"<script>"
+
+
+def test_files_exchanged_without_end_are_never_mixed(room: Room) -> None:
+    """While another writer exchanges a page all the time, a load gives the true one or none."""
+    folder = room.folder / "first"
+    good = (folder / PAGE).read_bytes()
+    seen = set()
+    writer = os.fork()
+    if writer == 0:  # pragma: no cover
+        other = room.folder / "other"
+        while True:
+            for body in (b"<script>" * 1000, good):
+                other.write_bytes(body)
+                other.replace(folder / PAGE)
+    try:
+        for _ in range(200):
+            try:
+                seen.add(load(folder, organisation_key().public).files[PAGE].body)
+            except ReleaseError as error:
+                assert str(error) == f"{PAGE} is not the file that SHA256SUMS lists."  # noqa: PT017
+                seen.add(b"")
+    finally:
+        os.kill(writer, 9)
+        os.waitpid(writer, 0)
+    assert seen == {good, b""}
+
+
+def test_unsigned_releases_are_not_remembered(tmp_path: Path) -> None:
+    """A release that fits its list is loaded without a key, and fails with one."""
+    put_release(make_release(content(1), facts(1)), tmp_path / "unsigned")
+    assert load(tmp_path / "unsigned").metadata == facts(1)
+    with pytest.raises(ReleaseError, match="the release is not signed"):
+        load(tmp_path / "unsigned", organisation_key().public)
