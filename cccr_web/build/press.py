@@ -21,6 +21,7 @@ from cccr_web.build.copies import (
     tells_sizes,
     zip_bound,
 )
+from cccr_web.build.first_page import refuse_without_words
 from cccr_web.build.style import read_style
 from cccr_web.content import Addresses, Content, check
 from cccr_web.errors import BuildError
@@ -62,6 +63,7 @@ def press(
     Raises ``BrokenContentError`` or ``BuildError``.
     """
     content = check_trees(translations, templates)
+    refuse_without_words(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates)
