@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from flask import g
 
+from cccr_web.build import press
 from cccr_web.build.app import create_app
 from cccr_web.build.dates import format_day, format_statement_date
 from cccr_web.build.style import read_style
@@ -22,7 +23,9 @@ def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
     language: Language = request.param
     templates, translations = find_tree("templates"), find_tree("translations")
     content = read_content(translations)
-    app = create_app(content, read_style(templates), templates=templates, translations=translations)
+    facts = press(translations, templates, environ={}).metadata
+    style = read_style(templates)
+    app = create_app(content, style, facts, templates=templates, translations=translations)
     with app.test_request_context():
         g.language = language
         yield

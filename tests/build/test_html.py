@@ -6,8 +6,11 @@ from datetime import date
 
 import pytest
 
+from cccr_web.build.form import Form
 from cccr_web.build.html import PageRenderer
 from cccr_web.content.markdown import parse
+
+FORM = Form("base.html", 1, lambda url, fragment: url + fragment)
 
 
 def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
@@ -16,7 +19,9 @@ def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
     def note_title(day: date) -> str:
         return f"<Note> of {day}"
 
-    return str(PageRenderer(lambda target: f"to/{target}", note_title, han_tag).page(parse(text)))
+    return str(
+        PageRenderer(FORM, lambda target: f"to/{target}", note_title, han_tag).page(parse(text))
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,13 @@ def test_note() -> None:
     assert render("> [!NOTE 2026-11-22]\n>\n> He died.\n").count("<p>") == 1
 
 
+def test_name_card() -> None:
+    """A name card is set apart, its name in a paragraph of its own."""
+    assert render("> [!PERSON]\n> Liu Xiaobo\n>\n> Nobel Peace Prize 2010\n") == (
+        '<div class="card">\n<p>Liu Xiaobo</p>\n<p>Nobel Peace Prize 2010</p>\n</div>\n'
+    )
+
+
 def test_long_list() -> None:
     """A list of nine and more is set in columns, whatever lists stand inside its items."""
     assert "columns" not in render("- a\n" * 8)
@@ -67,5 +79,5 @@ def test_long_list() -> None:
 def test_once_and_again() -> None:
     """Rendering a text changes nothing in it: again, it gives the same."""
     body = parse("- [a](b.md)\n" * 9 + "\n![a](b.png)\n")
-    renderer = PageRenderer(lambda target: f"to/{target}", str)
+    renderer = PageRenderer(FORM, lambda target: f"to/{target}", str)
     assert renderer.page(body) == renderer.page(body)

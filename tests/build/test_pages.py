@@ -14,7 +14,7 @@ from headers import stored
 from pages import Element, pages
 
 from cccr_web.build import press
-from cccr_web.content import Addresses, Site, read_content
+from cccr_web.content import Addresses, read_content
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.trees import find_tree
@@ -329,5 +329,5 @@ def test_without_addresses_none_is_shown() -> None:
 
 def test_former_host() -> None:
     """The former site's host is read from its defanged address."""
-    site = Site(1, Addresses(), "https://example.org/", DEFANGED)
+    site = read_content(find_tree("translations")).site
     assert site.former_host == "cfcr2008.org"

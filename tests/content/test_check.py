@@ -83,7 +83,7 @@ def lines(file: str) -> int:
     return len((TREE / file).read_text(encoding="utf-8").splitlines())
 
 
-APP = Path(build_room.__file__).with_name("app.py").read_text(encoding="utf-8")
+APP = Path(build_room.__file__).with_name("typeset.py").read_text(encoding="utf-8")
 NOTE_TITLE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
 
 # English verify.md and Chinese 404.md are where most cases add something: this is its line.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -14,6 +15,8 @@ from cccr_web.release import Metadata, MetadataError, Release
 FACTS = Metadata(
     sequence=7,
     time=datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC),
+    expires=datetime(2027, 11, 22, 1, 2, 3, tzinfo=UTC),
+    fingerprint="5526 8BD2 F7B4 282D 20A3 5DAE 2A0A E959",
     languages={"en": "en", "zh-hans": "zh-Hans"},
     clearnet="https://example.org",
     onions=(ONION,),
@@ -31,6 +34,8 @@ def test_there_and_back() -> None:
     """What is written is sorted, ends in a line feed, and is read back as it was."""
     assert values() == {
         "addresses": {"clearnet": "https://example.org", "onions": [ONION]},
+        "expires": "2027-11-22T01:02:03Z",
+        "fingerprint": "5526 8BD2 F7B4 282D 20A3 5DAE 2A0A E959",
         "format": 1,
         "languages": {"en": "en", "zh-hans": "zh-Hans"},
         "sequence": 7,
@@ -45,7 +50,7 @@ def test_there_and_back() -> None:
 def test_time_is_utc() -> None:
     """A time in another zone is written as the same moment in UTC."""
     beijing = timezone(timedelta(hours=8))
-    shifted = Metadata(7, FACTS.time.astimezone(beijing), {"en": "en"}, None, (), ())
+    shifted = replace(FACTS, time=FACTS.time.astimezone(beijing))
     assert json.loads(shifted.to_json())["time"] == "2026-11-22T01:02:03Z"
 
 
