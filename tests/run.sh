@@ -13,8 +13,13 @@ mkdir -p "$cache"
 
 # program → Debian package that brings it
 declare -A needed=(
+  [epubcheck]=epubcheck
+  [git]=git
+  [gpg]=gnupg
+  [minisign]=minisign
   [mmdebstrap]=mmdebstrap
   [shellcheck]=shellcheck
+  [ssh-keygen]=openssh-client
   [tor]=tor
 )
 missing=()

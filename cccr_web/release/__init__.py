@@ -1,5 +1,6 @@
 """A release: a folder of exactly the bytes that readers get, listed, signed and checked."""
 
+from cccr_web.release.archive import NAME as ARCHIVE
 from cccr_web.release.archive import make_archive, with_archive
 from cccr_web.release.csp import format_policy, page_policy
 from cccr_web.release.handover import Handover, check_handover, hand_over, read_handover
@@ -15,6 +16,7 @@ from cccr_web.release.sshsig import allowed_signers
 from cccr_web.release.store import differences, load, write
 
 __all__ = [
+    "ARCHIVE",
     "File",
     "Handover",
     "History",
