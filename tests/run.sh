@@ -14,7 +14,6 @@ mkdir -p "$cache"
 # program → Debian package that brings it
 declare -A needed=(
   [epubcheck]=epubcheck
-  [git]=git
   [gpg]=gnupg
   [minisign]=minisign
   [mmdebstrap]=mmdebstrap

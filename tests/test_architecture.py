@@ -113,8 +113,8 @@ def test_edges() -> None:
         for name in imports(module):
             top = name.split(".")[0]
             if top not in sys.stdlib_module_names | {"cccr_web", "_typeshed"}:
-                name = name_of(module)
-                found[top].add("cli/" if name.startswith("cli/") else name)
+                here = name_of(module)
+                found[top].add("cli/" if here.startswith("cli/") else here)
     assert dict(found) == EDGES
 
 
