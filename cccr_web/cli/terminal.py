@@ -16,8 +16,8 @@ def example(text: str) -> Callable[[Callable[..., object]], Callable[..., object
     """Add an example to a command's help."""
 
     def decorate(function: Callable[..., object]) -> Callable[..., object]:
-        told = inspect.cleandoc(function.__doc__ or "")
-        function.__doc__ = f"{told}\n\n\b\nExample:\n  {text}\n"
+        words = inspect.cleandoc(function.__doc__ or "")
+        function.__doc__ = f"{words}\n\n\b\nExample:\n  {text}\n"
         return function
 
     return decorate

@@ -18,7 +18,7 @@ from cccr_web.release.signature import PublicKey, SigningKey
 from cccr_web.release.signed_text import sign_text, split_text, verify_text
 
 _FORM: Final = """\
-Keys of the Chinese Coalition for Citizens Rights (公民自由联盟)
+Keys of the Chinese Coalition for Citizens Rights
 
 Date: {date}
 Current key: {current}
