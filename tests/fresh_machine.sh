@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Run both commands of the README on an empty Debian, as a newcomer would.
+#
+#   tests/fresh_machine.sh [try|tests|all] [SUITE…]      (as root; all of bookworm and trixie)
+#
+# Makes a Debian root with python3 and nothing else of ours, copies the committed tree into
+# it, and runs there: deploy/try.sh with its onion on a private Tor network, fetched through
+# it; deploy/try.sh once more, timed; tests/run.sh.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+what=${1:-all}
+shift || true
+suites=("$@")
+[ ${#suites[@]} -gt 0 ] || suites=(bookworm trixie)
+
+work=$(mktemp -d)
+network=
+ended=no
+finish() {
+  [ "$ended" = yes ] && return
+  ended=yes
+  [ -n "$network" ] && kill "$network" 2>/dev/null && wait "$network" 2>/dev/null
+  rm -rf --one-file-system "$work"
+}
+trap finish EXIT
+
+say() { printf '== %s\n' "$*"; }
+now() { date +%s.%N; }
+since() { printf '%.1f s' "$(echo "$(now) - $1" | bc)"; }
+
+fail() {
+  say "FAILED: $*"
+  tail -n 30 "$work"/*.out "$work"/*.err 2>/dev/null || true
+  exit 1
+}
+
+wait_for() { # SECONDS PATTERN FILE
+  for _ in $(seq $(($1 * 5))); do
+    grep -q "$2" "$3" 2>/dev/null && return
+    sleep 0.2
+  done
+  fail "no line $2 in $(basename "$3") within $1 s"
+}
+
+make_root() { # SUITE ROOT
+  mmdebstrap --quiet --variant=minbase --include=python3,ca-certificates "$1" "$2"
+  # This machine's own way to the package registries: certificates and pip's settings.
+  for file in /etc/ssl/certs/ca-certificates.crt /etc/pip.conf /etc/resolv.conf /etc/hosts; do
+    [ -e "$file" ] && install -D -m 644 "$file" "$2$file"
+  done
+  mkdir -p "$2/src"
+  git -C "$top" archive HEAD | tar -x -C "$2/src"
+}
+
+inside() { # ROOT COMMAND… — in namespaces of its own, which end with it; does not return
+  local root=$1
+  shift
+  local settings=()
+  while IFS= read -r line; do settings+=("$line"); done < <(env | grep -E '^(PIP_|https?_proxy|no_proxy)' || true)
+  # shellcheck disable=SC2016 # the inner shell expands them
+  exec unshare --mount --pid --fork --kill-child bash -c '
+    mount -t proc proc "$1/proc"
+    mount --rbind /dev "$1/dev"
+    shift_root=$1
+    shift
+    exec chroot "$shift_root" "$@"' inside "$root" \
+    env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "${settings[@]}" "$@"
+}
+
+try() { # ROOT
+  local root=$1 began port=8097 page
+  [ -n "$network" ] || {
+    python3 "$top/tests/tornet.py" --torrc-out "$work/private.torrc" >"$work/network.out" 2>"$work/network.err" &
+    network=$!
+    wait_for 120 '^torrc' "$work/network.out"
+  }
+  install -m 644 "$work/private.torrc" "$root/private.torrc"
+
+  began=$(now)
+  inside "$root" bash -c 'cd /src && exec ./deploy/try.sh --port '$port' --torrc /private.torrc' \
+    >"$work/try.out" 2>"$work/try.err" &
+  local pid=$!
+  wait_for 400 "^clearnet http://127.0.0.1:$port/" "$work/try.out"
+  say "first run: clearnet answers after $(since "$began")"
+  wait_for 180 '^onion http://' "$work/try.out"
+  say "first run: onion is up after $(since "$began")"
+  page=$(sed -n 's/^onion //p' "$work/try.out")
+  python3 - "$top/tests" "$(sed -n 's/^socks 127.0.0.1://p' "$work/network.out")" "${page}en/" <<'EOF' ||
+import sys
+sys.path.insert(0, sys.argv[1])
+from tornet import fetch_by_socks
+reply = fetch_by_socks(int(sys.argv[2]), sys.argv[3], {}, "GET", 60)
+sys.exit(reply.status != 200 or b"Citizens Rights" not in reply.body)
+EOF
+    fail "the onion does not answer"
+  say "the page came through the onion"
+  end "$pid"
+
+  began=$(now)
+  inside "$root" bash -c 'cd /src && exec ./deploy/try.sh --no-onion --port '$port \
+    >"$work/again.out" 2>"$work/again.err" &
+  pid=$!
+  wait_for 30 "^clearnet" "$work/again.out"
+  say "second run: clearnet answers after $(since "$began")"
+  end "$pid"
+}
+
+end() { # PID of what “inside” started — Ctrl-C to the command that runs there
+  kill -INT "$(pgrep -P "$1")"
+  for _ in $(seq 100); do
+    kill -0 "$1" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  fail "Ctrl-C did not end try.sh within 10 s"
+}
+
+for suite in "${suites[@]}"; do
+  root=$work/$suite
+  say "an empty Debian: $suite"
+  make_root "$suite" "$root"
+  if [ "$what" != tests ]; then try "$root"; fi
+  if [ "$what" != try ]; then
+    began=$(now)
+    (inside "$root" bash -c 'cd /src && exec ./tests/run.sh -q') >"$work/tests.out" 2>&1 || fail "tests/run.sh"
+    tail -n 1 "$work/tests.out"
+    say "tests/run.sh passed in $(since "$began")"
+  fi
+  rm -rf --one-file-system "$root"
+done
+say "all passed"
