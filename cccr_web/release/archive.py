@@ -99,7 +99,7 @@ class Archive:
             with self._zip.open(entry) as source:
                 body = source.read(entry.file_size + 1)
         except _BROKEN as error:
-            raise ReleaseError(f"{path} is damaged in {self._name}: {error}.") from error
+            raise ReleaseError(f"{path} is damaged in {self._name}.") from error
         if len(body) != entry.file_size:
             raise ReleaseError(f"{path} is not as long as {self._name} says.")
         return body

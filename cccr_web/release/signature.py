@@ -79,7 +79,7 @@ class PublicKey:
         try:
             parsed = minisign.Signature.from_bytes(signature)
         except minisign.Error as error:
-            raise SignatureError(f"{name} is no minisign signature: {error}.") from error
+            raise SignatureError(f"{name} is no minisign signature.") from error
         if not parsed.is_prehashed():
             raise SignatureError(f"{name} is of minisign's legacy kind: only prehashed ones count.")
         if parsed.untrusted_comment != _COMMENT or bytes(parsed) + b"\n" != signature:
