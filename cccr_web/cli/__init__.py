@@ -18,6 +18,7 @@ from cccr_web.cli.onion import onion
 from cccr_web.cli.serve import serve
 from cccr_web.cli.sign import sign, verify
 from cccr_web.cli.site import build, check
+from cccr_web.cli.watch import watch
 from cccr_web.errors import CccrError
 
 __all__ = ["main"]
@@ -44,5 +45,5 @@ def main() -> None:
     """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights."""
 
 
-for command in (demo, check, build, key, sign, verify, serve, onion):
+for command in (demo, check, build, key, sign, verify, serve, onion, watch):
     main.add_command(command)

@@ -1,5 +1,7 @@
 """A release: a folder of exactly the bytes that readers get, listed, signed and checked."""
 
+from cccr_web.errors import ReleaseError
+from cccr_web.release import manifest, metadata
 from cccr_web.release.archive import make_archive, with_archive
 from cccr_web.release.csp import format_policy, page_policy
 from cccr_web.release.handover import Handover, check_handover, hand_over, read_handover
@@ -10,11 +12,13 @@ from cccr_web.release.metadata import Metadata, MetadataError
 from cccr_web.release.model import File, Release, make_release
 from cccr_web.release.signature import PublicKey, SignatureError, SigningKey
 from cccr_web.release.signed_text import sign_text, split_text, verify_text
-from cccr_web.release.signing import Signer
+from cccr_web.release.signing import Signer, verify_facts, verify_manifest
 from cccr_web.release.sshsig import allowed_signers
-from cccr_web.release.store import differences, load, write
+from cccr_web.release.store import MAX_FILE, MAX_TOTAL, differences, load, write
 
 __all__ = [
+    "MAX_FILE",
+    "MAX_TOTAL",
     "File",
     "Handover",
     "History",
@@ -23,6 +27,7 @@ __all__ = [
     "MetadataError",
     "PublicKey",
     "Release",
+    "ReleaseError",
     "SignatureError",
     "Signer",
     "SigningKey",
@@ -34,6 +39,8 @@ __all__ = [
     "load",
     "make_archive",
     "make_release",
+    "manifest",
+    "metadata",
     "new_key",
     "page_policy",
     "read_handover",
@@ -42,6 +49,8 @@ __all__ = [
     "refuse_future",
     "sign_text",
     "split_text",
+    "verify_facts",
+    "verify_manifest",
     "verify_text",
     "with_archive",
     "write",

@@ -6,6 +6,7 @@ server never renders.
 
 from cccr_web.serve.app import create_app
 from cccr_web.serve.caretaker import RELOAD, Bell, Caretaker
+from cccr_web.serve.headers import file_addresses, file_headers
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
 from cccr_web.serve.server import Site, serve
@@ -25,6 +26,8 @@ __all__ = [
     "clearnet_hosts",
     "clearnet_policy",
     "create_app",
+    "file_addresses",
+    "file_headers",
     "listening",
     "onion_hosts",
     "onion_policy",
