@@ -14,6 +14,7 @@ import click
 from cccr_web import __version__
 from cccr_web.cli.demo import demo
 from cccr_web.cli.keys import key
+from cccr_web.cli.mirror import mirror
 from cccr_web.cli.onion import onion
 from cccr_web.cli.serve import serve
 from cccr_web.cli.sign import sign, verify
@@ -45,5 +46,5 @@ def main() -> None:
     """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights."""
 
 
-for command in (demo, check, build, key, sign, verify, serve, onion, watch):
+for command in (demo, check, build, key, sign, verify, serve, onion, mirror, watch):
     main.add_command(command)

@@ -12,6 +12,7 @@ from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
 from cccr_web.serve.server import Site, serve
 from cccr_web.serve.sockets import listening
 from cccr_web.serve.source import Source
+from cccr_web.serve.static import host_files
 from cccr_web.serve.switch import Switch
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "create_app",
     "file_addresses",
     "file_headers",
+    "host_files",
     "listening",
     "onion_hosts",
     "onion_policy",
