@@ -9,8 +9,10 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from cccr_web.build.app import create_app
+from cccr_web.build.notices import Notices, read_notices
 from cccr_web.build.style import read_style
-from cccr_web.content import Addresses, Content, check
+from cccr_web.content import Addresses, BrokenContentError, Content, Site, check
+from cccr_web.content.site import read_site
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import (
@@ -28,10 +30,26 @@ RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", "cccr-web.zip"})
 Progress = Callable[[int, int], None]
 
 
-def check_trees(translations: Path, templates: Path) -> Content:
-    """Check every text and string. Raises ``BrokenContentError`` with all problems."""
-    # The catalogues must hold what the templates say and what the build room says.
-    return check(translations, [templates, Path(__file__).parent], RELEASE_FILES)
+def check_trees(
+    translations: Path, templates: Path, environ: Mapping[str, str] = os.environ
+) -> tuple[Content, Notices]:
+    """Check every text, string and notice. Raises ``BrokenContentError`` with all problems."""
+    site, _ = read_site(translations)
+    notices = read_notices(translations, _public_key(site) if site else None)
+    problems = notices.problems
+    try:
+        # The catalogues must hold what the templates say and what the build room says.
+        content = check(
+            translations,
+            [templates, Path(__file__).parent],
+            RELEASE_FILES | notices.files.keys(),
+        )
+    except BrokenContentError as error:
+        raise BrokenContentError(error.problems + problems) from error
+    problems += notices.past(translations, _release_time(content, notices, environ))
+    if problems:
+        raise BrokenContentError(problems)
+    return content, notices
 
 
 def press(
@@ -46,15 +64,15 @@ def press(
 
     ``addresses`` replace those of ``site.toml``. The release's time is
     ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
-    the newest text. ``progress`` is told how many pages of how many are done.
+    the newest text or notice. ``progress`` is told how many pages of how many are done.
     Raises ``BrokenContentError`` or ``BuildError``.
     """
-    content = check_trees(translations, templates)
+    content, notices = check_trees(translations, templates, environ)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates)
-    key = _public_key(content)
-    issued = _release_time(content, environ)
+    key = _public_key(content.site)
+    issued = _release_time(content, notices, environ)
     facts = Metadata(
         sequence=content.site.sequence,
         time=issued,
@@ -67,7 +85,7 @@ def press(
     )
     app = create_app(content, style, facts, templates=templates, translations=translations)
     texts = [text for of_language in content.texts.values() for text in of_language.values()]
-    files: dict[str, bytes] = {}
+    files = dict(notices.files)
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
@@ -81,8 +99,8 @@ def press(
     return with_archive(make_release(files, facts))
 
 
-def _public_key(content: Content) -> PublicKey | None:
-    return PublicKey.parse(content.site.public_key) if content.site.public_key else None
+def _public_key(site: Site) -> PublicKey | None:
+    return PublicKey.parse(site.public_key) if site.public_key else None
 
 
 def _expiry(issued: datetime, days: int) -> datetime:
@@ -94,10 +112,10 @@ def _expiry(issued: datetime, days: int) -> datetime:
         ) from error
 
 
-def _release_time(content: Content, environ: Mapping[str, str]) -> datetime:
+def _release_time(content: Content, notices: Notices, environ: Mapping[str, str]) -> datetime:
     epoch = environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch:
-        return datetime.combine(content.newest, time(), UTC)
+        return datetime.combine(max(content.newest, notices.newest), time(), UTC)
     try:
         return datetime.fromtimestamp(int(epoch), UTC)
     except (ValueError, OverflowError, OSError) as error:
