@@ -13,8 +13,11 @@ mkdir -p "$cache"
 
 # program → Debian package that brings it
 declare -A needed=(
+  [minisign]=minisign
   [mmdebstrap]=mmdebstrap
+  [nginx]=nginx-light
   [shellcheck]=shellcheck
+  [systemd-analyze]=systemd
   [tor]=tor
 )
 missing=()

@@ -25,8 +25,8 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an address without a path. Raises ``ValueError``."""
-        parts = urlsplit(text)
         try:
+            parts = urlsplit(text)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
             raise ValueError(f"“{text}” is no address: {error}.") from error

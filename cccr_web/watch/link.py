@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _PIECE: Final = 64 * 1024
 
-# A connection that failed is made anew once: tor loses one in 150, and a server may
-# close an idle one just when we use it.
+# A connection that failed is made anew once: tor loses one in 150. One that was kept
+# does not count: a server may close it just when we use it.
 _TRIES: Final = 2
 
 
@@ -70,7 +70,7 @@ class Link:
 
     def get(self, target: str, limit: int, *, keep: bool = False) -> Reply:
         """Fetch ``target``, a path, with at most ``limit`` bytes. Raises ``UnreachableError``."""
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(_TRIES + (self._http is not None))):
             try:
                 return self._get(target, limit, keep=keep)
             except SpentError as error:
