@@ -16,8 +16,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hosting import wait_until
 from hostile import Answer, Hostile
+from hosting import wait_until
 from signed import organisation_key, signed_release
 
 from cccr_web.errors import ProxyError
