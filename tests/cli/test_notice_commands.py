@@ -174,9 +174,8 @@ def test_with_openpgp(run: Run, gpg: Path, tmp_path: Path) -> None:
     # What gpg hands out is the notice with our signature, ready for minisign.
     (tmp_path / "plain.txt").write_bytes(shown.stdout)
     assert by_hand(tmp_path / "plain.txt", "mirrors").returncode == 0
-    exported = subprocess.run(
-        ["gpg", "--armor", "--export", "cccr"], capture_output=True, check=True
-    )
+    export = ["gpg", "--armor", "--export", "cccr"]
+    exported = subprocess.run(export, capture_output=True, check=True)
     assert read_notice("pgp.txt", exported.stdout, PUBLIC).said is None
 
 

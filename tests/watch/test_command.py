@@ -66,7 +66,7 @@ def test_json(run: Run, site: Hostile) -> None:
 
 
 def test_table(run: Run, site: Hostile) -> None:
-    """People get a line each address, and each kind of difference once however many files it has."""
+    """People get a line each address, and each difference once, however many files have it."""
     done = run(site.url)
     assert done.exit_code == 0
     first, head, line, last = done.stdout.splitlines()

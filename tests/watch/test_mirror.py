@@ -100,7 +100,7 @@ def test_plain_nginx_passes(mirror: Path, room: Path) -> None:
 
 
 def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
-    """Without the rules the bytes are the same, but the policy is missing and nginx says too much."""
+    """Without the rules the bytes are right, but headers are missing and nginx tells its version."""
     with nginx(room, mirror, rules=False) as url:
         seen = look(url).seen[0]
     kinds = {found.kind for found in seen.differences if found.path == "/en/index.html"}
@@ -125,6 +125,7 @@ def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
     The rules that match a path are joined, and so are values of one name.
     """
     blocks: dict[str, list[tuple[str, str]]] = {}
+    current: list[tuple[str, str]] = []
     for line in rules.splitlines():
         if line.startswith("/"):
             current = blocks.setdefault(line, [])
@@ -150,7 +151,7 @@ def test_headers_file(mirror: Path) -> None:
         assert look(server.url).seen[0].differences == ()
 
 
-def test_redirects_file(mirror: Path, tmp_path: Path) -> None:
+def test_redirects_file(mirror: Path) -> None:
     """The file _redirects leads / to a language, by the reader's where the host can tell it."""
     lines = (mirror / "headers" / "_redirects").read_text().splitlines()
     rules = [line for line in lines if not line.startswith("#")]

@@ -141,7 +141,7 @@ def test_all_the_same_over_the_onion(
     assert (status, report["same"], errors) == (0, True, "")
 
 
-def test_one_byte_behind_the_onion(roads: Roads, server: Running, tmp_path: Path) -> None:
+def test_one_byte_behind_the_onion(roads: Roads, server: Running) -> None:
     """After one byte is changed behind a foreign server, the watcher says which file it is in."""
     page = "/zh-hans/who-we-are.html"
 
