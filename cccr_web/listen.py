@@ -11,7 +11,7 @@ from pathlib import Path
 # sockaddr_un's sun_path on Linux, less its closing NUL (unix(7)).
 MAX_UNIX_PATH = 107
 
-_TCP = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([^:\[\]]+)):([0-9]{1,5})")
+_TCP = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)

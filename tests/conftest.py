@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 import pytest
 from tornet import TorNetwork
 
-pytest_plugins = ["hosting"]
+pytest_plugins = ["hosting", "serving"]
 
 MEASUREMENTS = pytest.StashKey[list[str]]()
-Note = Callable[[str, float], None]
+
+
+class Note(Protocol):
+    """Notes a measurement, in seconds or in another unit."""
+
+    def __call__(self, what: str, amount: float, unit: str = "s") -> None:
+        """Keep it for the end of the run."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes the list of addresses anew."""
+    parser.addoption(
+        "--rewrite-urls",
+        action="store_true",
+        help="Write tests/serve/urls.json as the server answers now; read the difference well.",
+    )
 
 
 @pytest.fixture(scope="session")
 def note(request: pytest.FixtureRequest) -> Note:
-    """Note how many seconds something took; all notes are printed at the end of the run."""
+    """Note how long or how big something was; all notes are printed at the end of the run."""
     notes = request.config.stash.setdefault(MEASUREMENTS, [])
-    return lambda what, seconds: notes.append(f"{seconds:6.2f} s  {what}")
+
+    def keep(what: str, amount: float, unit: str = "s") -> None:
+        notes.append(f"{amount:6.2f} {unit:<2} {what}")
+
+    return keep
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,10 @@ suites=("$@")
 
 work=$(mktemp -d)
 network=
-ended=no
+running=
 finish() {
-  [ "$ended" = yes ] && return
-  ended=yes
-  [ -n "$network" ] && kill "$network" 2>/dev/null && wait "$network" 2>/dev/null
+  # The command inside ends with the namespace’s first process (--kill-child).
+  for pid in $running $network; do kill "$pid" 2>/dev/null && wait "$pid"; done
   rm -rf --one-file-system "$work"
 }
 trap finish EXIT
@@ -38,6 +37,7 @@ fail() {
 wait_for() { # SECONDS PATTERN FILE
   for _ in $(seq $(($1 * 5))); do
     grep -q "$2" "$3" 2>/dev/null && return
+    [ -z "$running" ] || kill -0 "$running" 2>/dev/null || break
     sleep 0.2
   done
   fail "no line $2 in $(basename "$3") within $1 s"
@@ -56,8 +56,9 @@ make_root() { # SUITE ROOT
 inside() { # ROOT COMMAND… — in namespaces of its own, which end with it; does not return
   local root=$1
   shift
-  local settings=()
-  while IFS= read -r line; do settings+=("$line"); done < <(env | grep -E '^(PIP_|https?_proxy|no_proxy)' || true)
+  local settings
+  mapfile -t settings < <(env | grep -E '^(PIP_|https?_proxy=|no_proxy=)' || true)
+  wait # so that what follows has the command as its only child
   # shellcheck disable=SC2016 # the inner shell expands them
   exec unshare --mount --pid --fork --kill-child bash -c '
     mount -t proc proc "$1/proc"
@@ -73,6 +74,7 @@ try() { # ROOT
   [ -n "$network" ] || {
     python3 "$top/tests/tornet.py" --torrc-out "$work/private.torrc" >"$work/network.out" 2>"$work/network.err" &
     network=$!
+    running=$network
     wait_for 120 '^torrc' "$work/network.out"
   }
   install -m 644 "$work/private.torrc" "$root/private.torrc"
@@ -80,7 +82,7 @@ try() { # ROOT
   began=$(now)
   inside "$root" bash -c 'cd /src && exec ./deploy/try.sh --port '$port' --torrc /private.torrc' \
     >"$work/try.out" 2>"$work/try.err" &
-  local pid=$!
+  running=$!
   wait_for 400 "^clearnet http://127.0.0.1:$port/" "$work/try.out"
   say "first run: clearnet answers after $(since "$began")"
   wait_for 180 '^onion http://' "$work/try.out"
@@ -95,21 +97,21 @@ sys.exit(reply.status != 200 or b"Citizens Rights" not in reply.body)
 EOF
     fail "the onion does not answer"
   say "the page came through the onion"
-  end "$pid"
+  end "$running"
 
   began=$(now)
   inside "$root" bash -c 'cd /src && exec ./deploy/try.sh --no-onion --port '$port \
     >"$work/again.out" 2>"$work/again.err" &
-  pid=$!
+  running=$!
   wait_for 30 "^clearnet" "$work/again.out"
   say "second run: clearnet answers after $(since "$began")"
-  end "$pid"
+  end "$running"
 }
 
 end() { # PID of what “inside” started — Ctrl-C to the command that runs there
   kill -INT "$(pgrep -P "$1")"
   for _ in $(seq 100); do
-    kill -0 "$1" 2>/dev/null || return 0
+    kill -0 "$1" 2>/dev/null || { running= && return; }
     sleep 0.1
   done
   fail "Ctrl-C did not end try.sh within 10 s"

@@ -1,25 +1,29 @@
-"""The Flask app that renders each page, once, when a release is made."""
+"""The Flask app that renders each page and each copy, once, when a release is made."""
 
 from __future__ import annotations
 
-import posixpath
-from datetime import date
 from pathlib import Path, PurePosixPath
 
 from babel.support import Translations
-from flask import Flask, abort, g, render_template
-from flask_babel import Babel, Domain, get_locale, gettext
+from flask import Flask, abort, g
+from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
-from markupsafe import Markup
 
-from cccr_web.build.dates import format_day, format_statement_date
-from cccr_web.build.html import PageRenderer
-from cccr_web.build.style import Style
-from cccr_web.content import Content, Text
+from cccr_web.build.copies import FIRST_PAGE, copies_for, epub_url, single_url
+from cccr_web.build.epub import make_epub
+from cccr_web.build.first_page import set_first_page
+from cccr_web.build.form import page_form
+from cccr_web.build.single import set_single
+from cccr_web.build.sizes import format_size
+from cccr_web.build.style import Style, read_sheet
+from cccr_web.build.typeset import Typesetter
+from cccr_web.content import Content
 from cccr_web.content.catalogue import load_translations
-from cccr_web.content.links import External, ToFile, ToText, resolve
-from cccr_web.languages import LANGUAGES, ZH_HANS, Language, by_slug
-from cccr_web.release import Metadata, format_policy, page_policy
+from cccr_web.languages import LANGUAGES, Language, by_slug
+from cccr_web.release import Metadata
+
+# The setting that holds the sizes of the copies (path → bytes), once they are known.
+SIZES = "SIZES"
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
@@ -65,6 +69,8 @@ def create_app(
     }
     _CatalogueBabel(translations).init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for texts in content.texts.values() for text in texts.values()}
+    typesetter = Typesetter(content, style, facts, by_file)
+    book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
     def page(slug: str, name: str) -> str:
@@ -73,57 +79,28 @@ def create_app(
         if text is None:
             abort(404)
         g.language = text.language
-        return render_template(
-            f"{text.head.template}.html",
-            page=text,
-            body=lambda: _render_body(text, by_file),
-            content=content,
-            site=content.site,
-            release=facts,
-            language=text.language,
-            languages=LANGUAGES,
-            link=lambda url: relative_link(url, text),
-            style=Markup(style.text),  # noqa: S704  # our own file
-            csp=format_policy(page_policy([style.hash])),
-            home=content.texts[text.language][PurePosixPath("index")],
-            statements=content.statements(text.language),
-            day=format_day,
-            when=format_statement_date,
+        sizes = app.config.get(SIZES, {})
+        return typesetter.text(
+            text, page_form(text), **copies_for(text.language), sizes=sizes, size=format_size
         )
 
+    @app.get(f"/{FIRST_PAGE}")
+    def first_page() -> str:
+        return set_first_page(typesetter)
+
+    for language in LANGUAGES:
+        _add_copies(app, typesetter, language, book_sheet)
     return app
 
 
-def relative_link(url: str, source: Text) -> str:
-    """Return the way from the page of ``source`` to ``url``, a path in the release.
+def _add_copies(app: Flask, typesetter: Typesetter, language: Language, book_sheet: str) -> None:
+    def single() -> str:
+        g.language = language
+        return set_single(typesetter, language)
 
-    It ends in a file name, so that it works from a disk. A page that is shown at
-    other addresses than its own gets the way from the root.
-    """
-    if source.is_error_page:
-        return f"/{url}"
-    return posixpath.relpath(url, posixpath.dirname(source.url))
+    def epub() -> bytes:
+        g.language = language
+        return make_epub(typesetter, language, book_sheet)
 
-
-def _render_body(text: Text, by_file: dict[Path, Text]) -> Markup:
-    def link(target: str) -> str:
-        match resolve(target, text, by_file):
-            case External(url):
-                return url
-            case ToFile(path):
-                return relative_link(path, text)
-            case ToText(other, fragment):
-                anchor = f"#{fragment}" if fragment else ""
-                return (
-                    anchor if other is text and anchor else relative_link(other.url, text) + anchor
-                )
-
-    def note_title(when: date) -> str:
-        return str(gettext("note.title", date=format_day(when)))
-
-    return PageRenderer(link, note_title, _han_tag(text.language)).page(text.body)
-
-
-def _han_tag(language: Language) -> str | None:
-    """Chinese words stand out by their language only where the page is in another."""
-    return None if language.tag.startswith("zh") else ZH_HANS.tag
+    for url, view in ((single_url(language), single), (epub_url(language), epub)):
+        app.add_url_rule(f"/{url}", url.replace(".", "-"), view)

@@ -12,7 +12,7 @@ from cccr_web.content.dates import PartialDate, StatementDate
 
 def format_day(day: date) -> str:
     """Return a day in words: ``7 May 2013``, ``2013年5月7日``."""
-    return format_date(day, format="long", locale=_locale())
+    return format_date(day, format="long", locale=babel_locale())
 
 
 def format_partial(when: PartialDate) -> str:
@@ -20,7 +20,7 @@ def format_partial(when: PartialDate) -> str:
     if when.day is not None:
         return format_day(when.first_day())
     skeleton = "y" if when.month is None else "yMMMM"
-    return format_skeleton(skeleton, when.first_day(), locale=_locale())
+    return format_skeleton(skeleton, when.first_day(), locale=babel_locale())
 
 
 def format_statement_date(when: StatementDate) -> str:
@@ -31,7 +31,8 @@ def format_statement_date(when: StatementDate) -> str:
     return str(gettext("date.between", start=start, end=end))
 
 
-def _locale() -> str:
+def babel_locale() -> str:
+    """Return the name of Babel's data for the language that is being set."""
     # The site writes English in the form of the day before the month.
     name = str(get_locale())
     return "en_GB" if name == "en" else name

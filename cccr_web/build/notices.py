@@ -23,8 +23,9 @@ FOLDER: Final = "files"
 
 @dataclass(slots=True)
 class Notices:
-    """What was found: path in the release → bytes, what each says, and what is wrong."""
+    """What was found in ``folder``: path → bytes, what each says, and what is wrong."""
 
+    folder: Path
     files: dict[str, bytes] = field(default_factory=dict)
     said: dict[str, Notice] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -34,12 +35,12 @@ class Notices:
         """The day of the latest notice."""
         return max((said.said for said in self.said.values() if said.said), default=date.min)
 
-    def past(self, tree: Path, time: datetime) -> Iterator[Problem]:
+    def past(self, time: datetime) -> Iterator[Problem]:
         """Yield a problem for each notice that is no longer good at a release's ``time``."""
         for path, said in self.said.items():
             if said.until is not None and said.until <= time:
                 yield Problem(
-                    _name(tree, tree / FOLDER / path),
+                    self.folder / path,
                     1,
                     f"It was good until {said.until:%Y-%m-%d %H:%M} UTC; "
                     f"the release is of {time:%Y-%m-%d}. Make it anew.",
@@ -48,7 +49,7 @@ class Notices:
 
 def read_notices(tree: Path, key: PublicKey | None) -> Notices:
     """Read and check everything below ``tree/files`` by the organisation's ``key``."""
-    found = Notices()
+    found = Notices(Path(tree.name, FOLDER))
     for file in _walk(tree / FOLDER):
         path = file.relative_to(tree / FOLDER).as_posix()
         if path not in NOTICES:
@@ -65,7 +66,7 @@ def read_notices(tree: Path, key: PublicKey | None) -> Notices:
             else:
                 found.files[path] = body
                 continue
-        found.problems.append(Problem(_name(tree, file), 1, detail))
+        found.problems.append(Problem(found.folder / path, 1, detail))
     return found
 
 
@@ -74,7 +75,3 @@ def _walk(folder: Path) -> Iterator[Path]:
     for above, folders, names in os.walk(folder):
         links = [name for name in folders if Path(above, name).is_symlink()]
         yield from sorted(Path(above, name) for name in (*names, *links))
-
-
-def _name(tree: Path, file: Path) -> Path:
-    return file.relative_to(tree.parent)

@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
-from cccr_web.build.app import create_app
+from flask import Flask
+
+from cccr_web.build.app import SIZES, create_app
+from cccr_web.build.copies import (
+    COPIES,
+    FIRST_PAGE,
+    VERIFY,
+    VERIFY_SOURCE,
+    ZIP,
+    tells_sizes,
+    zip_bound,
+)
+from cccr_web.build.first_page import refuse_without_words
+from cccr_web.build.moment import expiry, release_time
 from cccr_web.build.notices import Notices, read_notices
 from cccr_web.build.style import read_style
 from cccr_web.content import Addresses, BrokenContentError, Content, Site, check
@@ -25,7 +37,7 @@ from cccr_web.release import (
 )
 
 # Files of a release beside the pages, to which texts may link.
-RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", "cccr-web.zip"})
+RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", FIRST_PAGE, VERIFY, ZIP, *COPIES})
 
 Progress = Callable[[int, int], None]
 
@@ -36,17 +48,13 @@ def check_trees(
     """Check every text, string and notice. Raises ``BrokenContentError`` with all problems."""
     site, _ = read_site(translations)
     notices = read_notices(translations, _public_key(site) if site else None)
-    problems = notices.problems
+    # The catalogues must hold what the templates say and what the build room says.
+    code = [templates, Path(__file__).parent]
     try:
-        # The catalogues must hold what the templates say and what the build room says.
-        content = check(
-            translations,
-            [templates, Path(__file__).parent],
-            RELEASE_FILES | notices.files.keys(),
-        )
+        content = check(translations, code, RELEASE_FILES | notices.files.keys())
     except BrokenContentError as error:
-        raise BrokenContentError(error.problems + problems) from error
-    problems += notices.past(translations, _release_time(content, notices, environ))
+        raise BrokenContentError(error.problems + notices.problems) from error
+    problems = [*notices.problems, *notices.past(release_time(content, notices, environ))]
     if problems:
         raise BrokenContentError(problems)
     return content, notices
@@ -60,65 +68,82 @@ def press(
     environ: Mapping[str, str] = os.environ,
     progress: Progress = lambda _done, _total: None,
 ) -> Release:
-    """Check the trees and render every page once.
+    """Check the trees and render every page and every copy once.
 
     ``addresses`` replace those of ``site.toml``. The release's time is
     ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
-    the newest text or notice. ``progress`` is told how many pages of how many are done.
+    the newest text or notice. ``progress`` is told how many files of how many are done.
     Raises ``BrokenContentError`` or ``BuildError``.
     """
     content, notices = check_trees(translations, templates, environ)
+    refuse_without_words(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates)
     key = _public_key(content.site)
-    issued = _release_time(content, notices, environ)
+    issued = release_time(content, notices, environ)
     facts = Metadata(
         sequence=content.site.sequence,
         time=issued,
-        expires=_expiry(issued, content.site.valid_days),
+        expires=expiry(issued, content.site.valid_days),
         fingerprint=key.fingerprint if key else None,
         languages={language.slug: language.tag for language in LANGUAGES},
         clearnet=content.site.addresses.clearnet,
         onions=content.site.addresses.onions,
         style_hashes=(style.hash,),
     )
-    app = create_app(content, style, facts, templates=templates, translations=translations)
-    texts = [text for of_language in content.texts.values() for text in of_language.values()]
-    files = dict(notices.files)
+    files = {**notices.files, VERIFY: VERIFY_SOURCE.read_bytes()}
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
-    with app.test_client() as client:
-        for done, text in enumerate(texts, start=1):
-            response = client.get(f"/{text.url}")
-            if response.status_code != 200:
-                raise BuildError(f"{text.file} could not be rendered: {response.status}.")
-            files[text.url] = response.data
-            progress(done, len(texts))
+    app = create_app(content, style, facts, templates=templates, translations=translations)
+    files |= _print(app, content, facts, files, progress)
     return with_archive(make_release(files, facts))
+
+
+def _print(
+    app: Flask, content: Content, facts: Metadata, others: Mapping[str, bytes], progress: Progress
+) -> dict[str, bytes]:
+    """Return the pages and the copies: last the pages that tell the sizes of the copies."""
+    texts = [text for of_language in content.texts.values() for text in of_language.values()]
+    telling = [text.url for text in texts if tells_sizes(text)]
+    urls = [text.url for text in texts if not tells_sizes(text)] + [FIRST_PAGE, *COPIES]
+    total = len(urls) + len(telling)
+    files: dict[str, bytes] = {}
+    for url in urls:
+        files[url] = _get(app, url)
+        _refuse_former_site(content, url, files[url])
+        progress(len(files), total)
+    app.config[SIZES] = {url: len(files[url]) for url in COPIES}
+    draft = files | {url: _get(app, url) for url in telling}
+    packed = with_archive(make_release({**others, **draft}, facts)).files[ZIP].body
+    app.config[SIZES] |= {ZIP: zip_bound(len(packed))}
+    for url in telling:
+        files[url] = _get(app, url)
+        _refuse_former_site(content, url, files[url])
+        progress(len(files), total)
+    return files
+
+
+def _get(app: Flask, url: str) -> bytes:
+    response = app.test_client().get(f"/{url}")
+    if response.status_code != 200:
+        raise BuildError(f"{url} could not be rendered: {response.status}.")
+    return response.get_data()
 
 
 def _public_key(site: Site) -> PublicKey | None:
     return PublicKey.parse(site.public_key) if site.public_key else None
 
 
-def _expiry(issued: datetime, days: int) -> datetime:
-    try:
-        return issued + timedelta(days=days)
-    except OverflowError as error:
-        raise BuildError(
-            f"SOURCE_DATE_EPOCH is in the year {issued.year}.", "It must be seconds since 1970."
-        ) from error
-
-
-def _release_time(content: Content, notices: Notices, environ: Mapping[str, str]) -> datetime:
-    epoch = environ.get("SOURCE_DATE_EPOCH", "")
-    if not epoch:
-        return datetime.combine(max(content.newest, notices.newest), time(), UTC)
-    try:
-        return datetime.fromtimestamp(int(epoch), UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise BuildError(
-            f"SOURCE_DATE_EPOCH is “{epoch}”.", "It must be seconds since 1970, or unset."
-        ) from error
+def _refuse_former_site(content: Content, url: str, page: bytes) -> None:
+    """``check`` reads the sources; an escape there (``\\.``, ``&period;``) shows only here."""
+    host = content.site.former_host
+    if host.encode() not in page.lower():
+        return
+    texts = (text for of_language in content.texts.values() for text in of_language.values())
+    source = next((text.file for text in texts if text.url == url), url)
+    raise BuildError(
+        f"{source}: the former site's address would stand on the page ready to open.",
+        f"Write it as {host.replace('.', '[.]')}.",
+    )

@@ -20,11 +20,16 @@ class Style:
 
 
 def read_style(templates: Path) -> Style:
-    """Read the sheet, without the comments and the indentation that only its writers need."""
-    text = (templates / NAME).read_text(encoding="utf-8")
+    """Read the sheet of the pages."""
+    text = read_sheet(templates / NAME)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Style(text, f"sha256-{digest}")
+
+
+def read_sheet(file: Path) -> str:
+    """Read a sheet, without the comments and the indentation that only its writers need."""
+    text = file.read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*([{};,>])\s*", r"\1", text)
     text = re.sub(r":\s+", ":", text)
-    text = re.sub(r"\s+", " ", text).strip().replace(";}", "}")
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return Style(text, f"sha256-{digest}")
+    return re.sub(r"\s+", " ", text).strip().replace(";}", "}")

@@ -199,6 +199,11 @@ class _Listeners:
             own = release.metadata.clearnet
             names = (own.removeprefix("https://"),) if own else ()
             loopback = isinstance(self.clearnet, Tcp) and self.clearnet.is_loopback
+            if not (names or self.domains or loopback):
+                raise BuildError(
+                    "The release names no clearnet address, so the server cannot know its own.",
+                    "Give it by --domain, or write it into translations/site.toml.",
+                )
             hosts.append(server.clearnet_hosts((*names, *self.domains), loopback=loopback))
         if self.onion_socket is not None:
             if not onions:

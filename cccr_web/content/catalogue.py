@@ -19,9 +19,10 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 from jinja2.ext import babel_extract
 
-from cccr_web.content.problem import Problem
+from cccr_web.content.problem import Problem, not_utf8
 from cccr_web.languages import LANGUAGES
 
+_UNQUOTED = re.compile(r"\s*(?:msgid|msgstr)\b(?!\s*\".*\"\s*$)")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
@@ -65,39 +66,49 @@ def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
         file = catalogue_file(tree, language.locale)
         name = file.relative_to(tree.parent)
         try:
-            with file.open("rb") as source:
-                catalogue = read_po(source, locale=language.locale, abort_invalid=True)
+            text = file.read_text(encoding="utf-8")
+            catalogue = read_po(io.StringIO(text), locale=language.locale, abort_invalid=True)
         except FileNotFoundError:
             yield Problem(name, 1, "The catalogue is missing.")
+        except UnicodeDecodeError as error:
+            yield not_utf8(name, error)
         except PoFileError as error:
             yield Problem(name, error.lineno + 1, f"Not a catalogue: {error}.")
         else:
-            yield from _check_catalogue(catalogue, name, file, used)
+            lines = _lines(text)
+            yield from _check_catalogue(catalogue, name, lines, used)
+            yield from _check_quotes(text, name)
             for message in catalogue:
                 if isinstance(message.id, str) and isinstance(message.string, str):
                     names = set(_PLACEHOLDER.findall(message.string))
                     if names != model.setdefault(message.id, names):
                         yield Problem(
                             name,
-                            _lines(file).get(message.id, 1),
+                            lines.get(message.id, 1),
                             f"“{message.id}” holds {sorted(names)}, and "
                             f"{sorted(model[message.id])} in {LANGUAGES[0].tag}.",
                         )
 
 
-def _lines(file: Path) -> dict[str, int]:
+def _check_quotes(text: str, name: Path) -> Iterator[Problem]:
+    """Babel would take the first and last letter of a string for its quotation marks."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _UNQUOTED.match(line):
+            yield Problem(name, number, "The string is not between two quotation marks.")
+
+
+def _lines(text: str) -> dict[str, int]:
     """Return the line of each message id, counted from 1."""
     return {
         line.removeprefix('msgid "').removesuffix('"'): number
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        for number, line in enumerate(text.splitlines(), start=1)
         if line.startswith('msgid "')
     }
 
 
 def _check_catalogue(
-    catalogue: Catalog, name: Path, file: Path, used: dict[str, tuple[Path, int]]
+    catalogue: Catalog, name: Path, lines: dict[str, int], used: dict[str, tuple[Path, int]]
 ) -> Iterator[Problem]:
-    lines = _lines(file)
     for message in catalogue:
         if not message.id:
             continue

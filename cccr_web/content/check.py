@@ -32,7 +32,7 @@ def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> C
     except BrokenContentError as error:
         raise BrokenContentError(problems + error.problems) from error
     texts = [text for of_language in content.texts.values() for text in of_language.values()]
-    templates = {file.stem for folder in code for file in folder.glob("*.html")}
+    templates = set(_templates(code))
     problems += _each_has_its_twins(content)
     problems += _twins_agree(content)
     problems += _former_site_stays_defanged(tree, content.site.former_host)
@@ -48,6 +48,14 @@ def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> C
     if problems:
         raise BrokenContentError(problems)
     return content
+
+
+def _templates(code: Iterable[Path]) -> Iterator[str]:
+    """Yield the names of the templates that are whole pages, not parts of others."""
+    for folder in code:
+        for file in folder.glob("*.html"):
+            if file.read_text(encoding="utf-8").startswith("{% extends"):
+                yield file.stem
 
 
 def _each_has_its_twins(content: Content) -> Iterator[Problem]:
@@ -199,6 +207,12 @@ def _links_lead_somewhere(
             destination = resolve(item.target, text, by_file)
         except DeadLinkError as error:
             yield Problem(text.file, item.line, str(error))
+            continue
+        if item.alt is not None and not isinstance(destination, ToFile):
+            # A page loads nothing from elsewhere.
+            yield Problem(
+                text.file, item.line, f"The image “{item.target}” must be a file of this site."
+            )
             continue
         match destination:
             case External(url):

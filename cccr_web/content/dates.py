@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-_PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+# Not \d, which is also the wide digits of a Chinese keyboard.
+_PARTIAL = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _ONE_OF_A_SET = re.compile(r"\[([^.\[\]]+)\.\.([^.\[\]]+)\]")
 
 

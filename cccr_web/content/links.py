@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ class ToFile:
     path: str
 
 
+# An ASCII name, as markdown-it leaves it: a host with “%2E” would hide where it leads.
+_HOST = re.compile(r"[a-z0-9.-]+")
+
 Destination = External | ToText | ToFile
 
 
@@ -53,6 +57,8 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
     except ValueError as error:
         raise DeadLinkError(f"“{target}” is no address: {error}.") from error
     if parts.scheme == "https" and parts.hostname:
+        if _HOST.fullmatch(parts.hostname) is None:
+            raise DeadLinkError(f"“{target}” is no address: “{parts.hostname}” is no host.")
         return External(target)
     if parts.scheme or parts.netloc:
         raise DeadLinkError(f"“{target}” is not https: links to other sites must be.")

@@ -20,6 +20,11 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
+def not_utf8(file: Path, error: UnicodeDecodeError) -> Problem:
+    """Return the problem of a file that is in another encoding."""
+    return Problem(file, 1, f"The file is not UTF-8 (byte {error.start + 1}).")
+
+
 class BrokenContentError(ContentError):
     """The tree of texts cannot be published; ``problems`` says why, sorted by file and line."""
 

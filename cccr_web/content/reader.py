@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import Content, Text
-from cccr_web.content.problem import BrokenContentError, Problem
+from cccr_web.content.problem import BrokenContentError, Problem, not_utf8
 from cccr_web.content.site import read_site
 from cccr_web.languages import LANGUAGES, Language
 
@@ -41,7 +41,7 @@ def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None,
     try:
         source = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        return None, [Problem(name, 1, f"The file is not UTF-8 (byte {error.start + 1}).")]
+        return None, [not_utf8(name, error)]
     parts = front_matter.split(source)
     if parts is None:
         return None, [

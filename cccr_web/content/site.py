@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.content.model import Addresses, Site
-from cccr_web.content.problem import Problem
+from cccr_web.content.problem import Problem, not_utf8
 
 FILE = Path("translations/site.toml")
 
@@ -26,6 +26,8 @@ def read_site(tree: Path) -> tuple[Site | None, list[Problem]]:
         values = tomllib.loads((tree / FILE.name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None, [Problem(FILE, 1, "The file is missing.")]
+    except UnicodeDecodeError as error:
+        return None, [not_utf8(FILE, error)]
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"at line (\d+)", str(error))
         return None, [Problem(FILE, int(where[1]) if where else 1, f"Not TOML: {error}.")]

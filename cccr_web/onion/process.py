@@ -174,8 +174,6 @@ class OwnTor:
             if self._lock is None:
                 self._lock = (self.data / "manager.lock").open("w")
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A socket left by a tor that was killed would look like one that does not answer.
-            (self.data / "control").unlink(missing_ok=True)
         except BlockingIOError:
             self.close()
             raise TorBusyError(

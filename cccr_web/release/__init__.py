@@ -1,9 +1,8 @@
 """A release: a folder of exactly the bytes that readers get, listed, signed and checked."""
 
-from cccr_web.errors import ReleaseError
-from cccr_web.release import manifest, metadata
 from cccr_web.release.archive import make_archive, with_archive
 from cccr_web.release.canary import make_canary
+from cccr_web.release.claim import ChangedFileError, read_claim
 from cccr_web.release.csp import format_policy, page_policy
 from cccr_web.release.handover import Handover, check_handover, hand_over, read_handover
 from cccr_web.release.history import History, refuse_future
@@ -19,7 +18,7 @@ from cccr_web.release.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
 from cccr_web.release.security_txt import make_security_txt
 from cccr_web.release.signature import PublicKey, SignatureError, SigningKey
 from cccr_web.release.signed_text import sign_text, split_text, verify_text
-from cccr_web.release.signing import Signer, verify_facts, verify_manifest
+from cccr_web.release.signing import Signer
 from cccr_web.release.sshsig import allowed_signers
 from cccr_web.release.store import MAX_FILE, MAX_TOTAL, differences, load, write
 
@@ -28,6 +27,7 @@ __all__ = [
     "MAX_TOTAL",
     "NOTICES",
     "SECURITY_TXT_AHEAD",
+    "ChangedFileError",
     "File",
     "Handover",
     "History",
@@ -37,7 +37,6 @@ __all__ = [
     "Notice",
     "PublicKey",
     "Release",
-    "ReleaseError",
     "SignatureError",
     "Signer",
     "SigningKey",
@@ -52,10 +51,9 @@ __all__ = [
     "make_mirrors",
     "make_release",
     "make_security_txt",
-    "manifest",
-    "metadata",
     "new_key",
     "page_policy",
+    "read_claim",
     "read_handover",
     "read_locked_key",
     "read_notice",
@@ -64,8 +62,6 @@ __all__ = [
     "refuse_old_canary",
     "sign_text",
     "split_text",
-    "verify_facts",
-    "verify_manifest",
     "verify_text",
     "with_archive",
     "write",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import glob
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -116,10 +117,10 @@ def write(release: Release, folder: Path) -> None:
     stands there is exchanged for it. Raises ``BuildError`` if something else does.
     """
     _refuse_to_replace_anything_but_a_release(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_overs(folder)
     partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_overs(folder)
         for path, file in release.files.items():
             target = partial / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +142,9 @@ def write(release: Release, folder: Path) -> None:
 def _refuse_to_replace_anything_but_a_release(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise BuildError(f"{folder} is no folder.", "Choose another name.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / manifest.NAME).is_file():
+    # Many a folder of downloads holds some SHA256SUMS.
+    release = all((folder / name).is_file() for name in (manifest.NAME, metadata.NAME))
+    if folder.is_dir() and any(folder.iterdir()) and not release:
         raise BuildError(
             f"{folder} holds something else than a release.", "Choose another or an empty folder."
         )
@@ -149,9 +152,9 @@ def _refuse_to_replace_anything_but_a_release(folder: Path) -> None:
 
 def _remove_left_overs(folder: Path) -> None:
     """Remove what builds that were killed have left beside ``folder``."""
-    for partial in folder.parent.glob(f".{folder.name}.*.partial"):
-        pid = partial.name.split(".")[-2]
-        if not pid.isdecimal() or not Path(f"/proc/{pid}").exists():
+    for partial in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):
+        pid = partial.name.removeprefix(f".{folder.name}.").removesuffix(".partial")
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(partial, ignore_errors=True)
 
 

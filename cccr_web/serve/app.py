@@ -100,6 +100,16 @@ def _apply_policy(app: Flask, policy: Policy) -> None:
         return response
 
 
+def bare_headers(policy: Policy) -> list[tuple[str, str]]:
+    """Return what the policy puts on a response without a body, such as a refusal."""
+    app = Flask("cccr_web.serve.refusal", static_folder=None, template_folder=None)
+    _apply_policy(app, policy)
+    with app.test_request_context(base_url=f"{policy.url_scheme}://localhost"):
+        response = app.process_response(_empty(400, {}))
+    del response.headers["Content-Length"]
+    return list(response.headers)
+
+
 def _file(path: str, file: File, policy: Policy) -> Response:
     response = Response(file.body, content_type=media_type(path))
     response.headers["Cache-Control"] = cache_control(path)
@@ -112,9 +122,9 @@ def _file(path: str, file: File, policy: Policy) -> Response:
 
 def _path_and_query() -> str:
     """Return the request's path and query as ASCII, fit for a header."""
-    query = request.query_string.decode("latin-1")
     path = quote(request.path)
-    return f"{path}?{quote(query, safe=_QUERY_SAFE)}" if query else path
+    query = quote(request.query_string, safe=_QUERY_SAFE)
+    return f"{path}?{query}" if query else path
 
 
 # Every character that may stand in a query (RFC 3986, section 3.4), and “%” itself.

@@ -70,6 +70,7 @@ _MEDIA_TYPES = {
     "minisig": _TEXT,
     "png": "image/png",
     "pub": _TEXT,
+    "py": _TEXT,
     "sshsig": _TEXT,
     "txt": _TEXT,
     "xml": "application/xml",

@@ -11,7 +11,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from waitress import create_server, wasyncore
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
 
+from cccr_web.serve.app import bare_headers
 from cccr_web.serve.policy import Policy
 
 if TYPE_CHECKING:
@@ -50,6 +53,36 @@ class Site:
     policy: Policy
 
 
+class _Refusal(ErrorTask):  # type: ignore[misc]  # it has no types
+    """What waitress answers by itself, to a request too malformed or too big for the app.
+
+    Its own would repeat parts of the request and carry none of our headers.
+    """
+
+    def execute(self) -> None:
+        """Answer with the status and the policy's headers, and close."""
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.extend(self.channel.server.refusal_headers)
+        self.set_close_on_finish()
+        self.content_length = 0
+        self.write(b"")
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
+    error_task_class = _Refusal
+
+
+def _create_server(site: Site, sockets: dict[int, Any]) -> Any:
+    scheme = site.policy.url_scheme
+    server = create_server(
+        site.app, map=sockets, sockets=[site.listener], url_scheme=scheme, **SETTINGS
+    )
+    server.channel_class = _Channel
+    server.refusal_headers = bare_headers(site.policy)
+    return server
+
+
 def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> None:
     """Answer on every listener until SIGTERM or SIGINT.
 
@@ -59,16 +92,7 @@ def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> Non
     # Under load it warns of every seventh request, which says nothing.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
-    servers = [
-        create_server(
-            site.app,
-            map=sockets,
-            sockets=[site.listener],
-            url_scheme=site.policy.url_scheme,
-            **SETTINGS,
-        )
-        for site in sites
-    ]
+    servers = [_create_server(site, sockets) for site in sites]
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

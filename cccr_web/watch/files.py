@@ -21,4 +21,9 @@ def file_differences(target: str, reply: Reply, sha256: str | None = None) -> It
     elif reply.too_long:
         yield Difference(target, Kind.CHANGED, "it has more bytes than the file may have")
     elif sha256 is not None and reply.sha256 != sha256:
-        yield Difference(target, Kind.CHANGED, f"SHA-256 {reply.sha256}, not {sha256}")
+        yield changed(target, reply.sha256, sha256)
+
+
+def changed(target: str, sha256: str, wanted: str) -> Difference:
+    """Return the difference of a file that has another hash than it should."""
+    return Difference(target, Kind.CHANGED, f"SHA-256 {sha256}, not {wanted}")

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
-from cccr_web.release import (
-    File,
-    Metadata,
-    PublicKey,
-    Release,
-    ReleaseError,
-    SignatureError,
-    manifest,
-    metadata,
-    verify_facts,
-    verify_manifest,
-)
+from cccr_web.errors import ReleaseError
+from cccr_web.release import ChangedFileError, PublicKey, Release, SignatureError, read_claim
 from cccr_web.watch.difference import Difference, Kind
-from cccr_web.watch.files import file_differences
+from cccr_web.watch.files import changed, file_differences
 from cccr_web.watch.link import Reply
 
 Fetch = Callable[[str, int], Reply | None]
 Tell = Callable[[Difference], None]
 
-# Bytes of a signature and of RELEASE.json: a hundred times what they have.
-_SMALL: Final = 64 * 1024
+
+class _ToldError(Exception):
+    """What is wrong has been told already."""
 
 
 def read_signed(fetch: Fetch, key: PublicKey, tell: Tell) -> Release | None:
@@ -35,51 +25,31 @@ def read_signed(fetch: Fetch, key: PublicKey, tell: Tell) -> Release | None:
     returns ``None``. ``None`` is returned, and what is wrong told, if anything in
     the list, its signatures or ``RELEASE.json`` is not as it should be.
     """
-    sums = _body(fetch, tell, manifest.NAME, manifest.MAX_BYTES)
-    if sums is None:
-        return None
-    signatures = {}
-    for name in (manifest.MINISIG, manifest.SSHSIG):
-        body = _body(fetch, tell, name, _SMALL)
-        if body is None:
-            return None
-        signatures[name] = body
-    facts_text = _body(fetch, tell, metadata.NAME, _SMALL)
+
+    def read(path: str, limit: int) -> bytes:
+        reply = fetch(f"/{path}", limit)
+        if reply is None:
+            raise _ToldError
+        for problem in file_differences(f"/{path}", reply):
+            tell(problem)
+            raise _ToldError
+        return reply.body
+
     try:
-        comment = verify_manifest(sums, signatures, key)
-        if "openpgp:" in comment:
-            armour = _body(fetch, tell, manifest.OPENPGP, _SMALL)
-            if armour is None:
-                return None
-            signatures[manifest.OPENPGP] = armour
-        listed = manifest.parse_manifest(sums)
-        if facts_text is None:
-            return None
-        if manifest.digest(facts_text) != listed.get(metadata.NAME):
-            detail = f"SHA-256 {manifest.digest(facts_text)}, not {listed.get(metadata.NAME)}"
-            tell(Difference(f"/{metadata.NAME}", Kind.CHANGED, detail))
-            return None
-        facts = Metadata.from_json(facts_text)
-        verify_facts(comment, facts, signatures, key)
+        return read_claim(read, key)
+    except _ToldError:
+        pass
+    except ChangedFileError as error:
+        tell(changed(f"/{error.path}", error.sha256, error.listed))
     except SignatureError as error:
-        named = str(error).partition(" ")[0]
-        path = named if named in manifest.SIGNATURES else manifest.MINISIG
-        tell(Difference(f"/{path}", Kind.BAD_SIGNATURE, str(error)))
-        return None
+        tell(Difference(_named(error, "SHA256SUMS.minisig"), Kind.BAD_SIGNATURE, str(error)))
     except ReleaseError as error:
-        tell(Difference(f"/{manifest.NAME}", Kind.CHANGED, str(error)))
-        return None
-    beside = {name: manifest.digest(body) for name, body in signatures.items()}
-    hashes = {manifest.NAME: manifest.digest(sums), **beside, **listed}
-    return Release({path: File(b"", hashes[path]) for path in sorted(hashes)}, facts)
+        tell(Difference(_named(error, "SHA256SUMS"), Kind.CHANGED, str(error)))
+    return None
 
 
-def _body(fetch: Fetch, tell: Tell, path: str, limit: int) -> bytes | None:
-    reply = fetch(path, limit)
-    if reply is None:
-        return None
-    problem = next(file_differences(f"/{path}", reply), None)
-    if problem is not None:
-        tell(problem)
-        return None
-    return reply.body
+def _named(error: ReleaseError, otherwise: str) -> str:
+    """Return the file that an error begins with, if it is one of those just read."""
+    word = error.problem.partition(" ")[0].rstrip(",:")
+    beside = word.startswith("SHA256SUMS") or word == "RELEASE.json"
+    return f"/{word if beside else otherwise}"

@@ -56,7 +56,7 @@ class Visit:
         budget = Budget(replace(limits, whole=limits.whole * _LIST_SHARE))
         with self._clock(), contextlib.closing(self._link(budget)) as link:
             self.signed = read_signed(
-                lambda path, limit: self._fetch(link, f"/{path}", limit, keep=True),
+                lambda target, limit: self._fetch(link, target, limit, keep=True),
                 self._terms.key,
                 self._found.add,
             )

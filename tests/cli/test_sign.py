@@ -174,7 +174,8 @@ def test_changed_release_is_not_signed(built: Path, key: Path, run: Run, tmp_pat
 def test_pages_and_facts_name_the_key(signed: Path) -> None:
     """Each page ends with the release's number and the fingerprint; RELEASE.json says them too."""
     fingerprint = organisation_key().public.fingerprint
-    pages = list(signed.rglob("*.html"))
+    # The first page of a copy sends its reader elsewhere for the fingerprint.
+    pages = set(signed.rglob("*.html")) - {signed / "index.html"}
     assert pages
     for page in pages:
         foot = page.read_text(encoding="utf-8").rpartition("<footer>")[2]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from faketor import fake_tor
 from hosting import OFFLINE, RunningTor, as_nobody
 from tornet import free_ports
 
@@ -148,6 +149,21 @@ def test_cookie_of_a_wrong_size(folder: Path) -> None:
         (folder / "tor" / "control_auth_cookie").write_bytes(bytes(31))
         with pytest.raises(CookieUnreadableError, match="wrong size"):
             connect(tor.address)
+
+
+def test_cookie_is_never_sent_to_a_program_that_does_not_know_it(folder: Path) -> None:
+    """A program that only claims to be tor does not learn the cookie, even if it asks for it."""
+    cookie = bytes(range(32))
+    (folder / "cookie").write_bytes(cookie)
+    methods = f'METHODS=COOKIE,SAFECOOKIE COOKIEFILE="{folder}/cookie"'
+    challenge = f"250 AUTHCHALLENGE SERVERHASH={'A' * 64} SERVERNONCE={'B' * 64}\n"
+    answers = {
+        "PROTOCOLINFO": f"250-PROTOCOLINFO 1\n250-AUTH {methods}\n250 OK\n",
+        "AUTHCHALLENGE": challenge,
+    }
+    with fake_tor(answers) as (where, heard), pytest.raises(CookieWrongError):
+        connect(where).close()
+    assert [line.split()[0] for line in heard] == ["PROTOCOLINFO", "AUTHCHALLENGE"]
 
 
 def hashed_password() -> str:

@@ -125,9 +125,10 @@ def test_tor_that_cannot_start(folder: Path, no_network: Path) -> None:
 def test_tor_that_never_answers(
     folder: Path, no_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program that runs but opens no control socket is given up and ended."""
+    """A program that runs but opens no control socket is given up and killed."""
     monkeypatch.setattr(process, "STARTS_WITHIN", 0.3)
-    (folder / "sleeper").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(process, "ENDS_WITHIN", 0.3)
+    (folder / "sleeper").write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n")
     (folder / "sleeper").chmod(0o700)
     tor = OwnTor(folder / "tor", extra=no_network, program=str(folder / "sleeper"))
     with pytest.raises(TorStartError, match="did not open its control socket"):

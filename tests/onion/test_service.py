@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from faketor import fake_tor
 from hosting import PAGE, web_server
 
 from cccr_web.errors import (
@@ -22,7 +20,6 @@ from cccr_web.errors import (
     TorRefusedError,
 )
 from cccr_web.onion import (
-    ControlAddress,
     Limits,
     Link,
     OnionKey,
@@ -37,7 +34,7 @@ from cccr_web.onion import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tornet import TorNetwork
@@ -149,27 +146,6 @@ def test_address_of_somebody_else(
         assert other.ask(f"ADD_ONION {key.blob} Port=80,127.0.0.1:1").is_ok()
         with pytest.raises(AddressTakenError, match=key.address):
             publish(link, Service(key, web))
-
-
-@contextlib.contextmanager
-def fake_tor(answers: dict[str, str]) -> Iterator[tuple[ControlAddress, list[str]]]:
-    """Speak for a tor that cannot be had: the first pattern that a command matches answers it."""
-    heard: list[str] = []
-
-    def serve() -> None:
-        request, _ = listener.accept()
-        with request, request.makefile("rw", newline="\r\n") as stream:
-            for line in stream:
-                heard.append(line.strip())
-                found = (text for pattern, text in answers.items() if re.match(pattern, line))
-                stream.write(next(found, "250 OK\n"))
-                stream.flush()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield ControlAddress(port=listener.getsockname()[1]), heard
-        thread.join()
 
 
 PROTOCOL = '250-PROTOCOLINFO 1\n250-AUTH METHODS=NULL\n250-VERSION Tor="0.4.8.1"\n250 OK\n'

@@ -100,7 +100,7 @@ def test_plain_nginx_passes(mirror: Path, room: Path) -> None:
 
 
 def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
-    """Without the rules the bytes are right, but headers are missing and nginx tells its version."""
+    """Without the rules the bytes are right, but headers are missing, and nginx says too much."""
     with nginx(room, mirror, rules=False) as url:
         seen = look(url).seen[0]
     kinds = {found.kind for found in seen.differences if found.path == "/en/index.html"}

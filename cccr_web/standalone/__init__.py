@@ -1,0 +1,1 @@
+"""Programs that readers take away: each is one file, which imports nothing of ours."""

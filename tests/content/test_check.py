@@ -1,0 +1,612 @@
+"""Each rule of ``cccr-web check``, with a tree that breaks it (``content/check.py``).
+
+Each case changes one thing in a copy of the real texts; what is told must be
+these lines and no others.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cccr_web import build as build_room
+from cccr_web.build import check_trees
+from cccr_web.content import BrokenContentError
+from cccr_web.trees import find_tree
+
+Change = Callable[[Path], object]
+
+TREE = find_tree("translations")
+TEMPLATES = find_tree("templates")
+DATED = "statements/2013-05-07-tiananmen-rally.md"
+UNDATED = "statements/2011-liu-xiaobo-and-chen-guangcheng.md"
+CATALOGUE = "LC_MESSAGES/messages.po"
+DEFANG = (
+    "The former site's address must not be linked or be ready to open: write it as cfcr2008[.]org."
+)
+SAME_ORDER = "the languages must have the same headings and notes in the same order."
+
+
+def swap(file: str, old: str, new: str) -> Change:
+    """Put ``new`` in place of ``old``, which stands once in ``file``."""
+
+    def change(tree: Path) -> None:
+        path = tree / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+def add(file: str, text: str) -> Change:
+    """Add ``text`` as a paragraph of its own at the end of ``file``."""
+
+    def change(tree: Path) -> None:
+        with (tree / file).open("a", encoding="utf-8") as out:
+            out.write(f"\n{text}\n")
+
+    return change
+
+
+def put(file: str, content: bytes) -> Change:
+    """Make ``file`` hold nothing but ``content``."""
+    return lambda tree: (tree / file).write_bytes(content)
+
+
+def remove(file: str) -> Change:
+    """Remove ``file``."""
+    return lambda tree: (tree / file).unlink()
+
+
+def rename(file: str, name: str) -> Change:
+    """Give ``file`` another name in its folder."""
+    return lambda tree: (tree / file).rename((tree / file).with_name(name))
+
+
+def both(file: str, *changes: Callable[[str], Change]) -> Change:
+    """Do the same to the text ``file`` in each language."""
+
+    def change(tree: Path) -> None:
+        for locale in ("en", "zh_Hans"):
+            for make in changes:
+                make(f"{locale}/{file}")(tree)
+
+    return change
+
+
+def lines(file: str) -> int:
+    """Return how many lines a file of the real tree has."""
+    return len((TREE / file).read_text(encoding="utf-8").splitlines())
+
+
+APP = Path(build_room.__file__).with_name("typeset.py").read_text(encoding="utf-8")
+NOTE_TITLE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
+
+# English verify.md and Chinese 404.md are where most cases add something: this is its line.
+VERIFY = "en/pages/verify.md"
+AT = f"{VERIFY}:{lines(VERIFY) + 2}"
+MISSING = "zh_Hans/pages/errors/404.md"
+MISSING_AT = f"{MISSING}:{lines(MISSING) + 2}"
+
+
+CASES: dict[str, tuple[Change, list[str]]] = {
+    # The languages agree.
+    "twin missing in Chinese": (
+        remove("zh_Hans/pages/reach-us.md"),
+        [
+            "en/pages/reach-us.md:1: This text is missing in zh-Hans (zh_Hans).",
+            *(
+                f"zh_Hans/pages/{place} leads nowhere: "
+                "there is no translations/zh_Hans/pages/reach-us.md."
+                for place in (
+                    "copies.md:14: “reach-us.md”",
+                    "copy.md:26: “reach-us.md”",
+                    "errors/403.md:9: “../reach-us.md”",
+                )
+            ),
+        ],
+    ),
+    "twin missing in English": (
+        put("zh_Hans/pages/new.md", (TREE / "zh_Hans/pages/errors/421.md").read_bytes()),
+        ["zh_Hans/pages/new.md:1: This text is missing in en (en)."],
+    ),
+    "slug differs": (
+        rename(f"zh_Hans/{DATED}", "2013-05-07-liusi.md"),
+        [
+            (
+                f"en/{DATED}:1: This text is missing in zh-Hans (zh_Hans). "
+                "Is its slug there “2013-05-07-liusi”? It must be the same."
+            ),
+            (
+                "zh_Hans/statements/2013-05-07-liusi.md:1: This text is missing in en (en). "
+                "Is its slug there “2013-05-07-tiananmen-rally”? It must be the same."
+            ),
+        ],
+    ),
+    "date differs": (
+        swap(f"zh_Hans/{UNDATED}", "[2011..2012-04]", "[2011..2012-05]"),
+        [
+            (
+                f"zh_Hans/{UNDATED}:5: “date” is [2011..2012-05] here and [2011..2012-04] in "
+                f"translations/en/{UNDATED}."
+            )
+        ],
+    ),
+    "day of change differs": (
+        swap("zh_Hans/pages/verify.md", "updated = 2026-11-22", "updated = 2026-11-21"),
+        [
+            (
+                "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here and 2026-11-22 in "
+                "translations/en/pages/verify.md."
+            )
+        ],
+    ),
+    "place in the menu differs": (
+        swap("zh_Hans/pages/verify.md", "navigation = 4\n", ""),
+        [
+            (
+                "zh_Hans/pages/verify.md:1: “navigation” is None here and 4 in "
+                "translations/en/pages/verify.md."
+            )
+        ],
+    ),
+    "template differs": (
+        swap("zh_Hans/pages/index.md", '"home"', '"page"'),
+        [
+            (
+                "zh_Hans/pages/index.md:5: “template” is page here and home in "
+                "translations/en/pages/index.md."
+            )
+        ],
+    ),
+    "level of a heading differs": (
+        swap("zh_Hans/pages/who-we-are.md", "## 现在在哪里", "### 现在在哪里"),
+        [
+            "zh_Hans/pages/who-we-are.md:20: Here stands a heading of level 3 named {#now}, in "
+            "translations/en/pages/who-we-are.md:29 a heading of level 2 named {#now}: "
+            + SAME_ORDER
+        ],
+    ),
+    "name of a heading differs": (
+        swap("zh_Hans/pages/who-we-are.md", "{#now}", "{#then}"),
+        [
+            "zh_Hans/pages/who-we-are.md:20: Here stands a heading of level 2 named {#then}, in "
+            "translations/en/pages/who-we-are.md:29 a heading of level 2 named {#now}: "
+            + SAME_ORDER
+        ],
+    ),
+    "heading missing in Chinese": (
+        add(VERIFY, "## More {#more}"),
+        [
+            (
+                f"zh_Hans/pages/verify.md:1: a heading of level 2 named {{#more}} of "
+                f"translations/{AT} is missing here."
+            )
+        ],
+    ),
+    "note missing in English": (
+        add(MISSING, "> [!NOTE 2026-11-22]\n> 注。"),
+        [
+            (
+                "en/pages/errors/404.md:1: a note of 2026-11-22 of "
+                f"translations/{MISSING_AT} is missing here."
+            )
+        ],
+    ),
+    "day of a note differs": (
+        swap("zh_Hans/pages/who-we-are.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
+        [
+            "zh_Hans/pages/who-we-are.md:17: Here stands a note of 2026-11-21, in "
+            "translations/en/pages/who-we-are.md:23 a note of 2026-11-22: " + SAME_ORDER
+        ],
+    ),
+    # The head.
+    "key missing": (
+        swap(VERIFY, 'title = "How to verify"\n', ""),
+        [
+            (
+                f"{VERIFY}:1: The head has no key “title”: add a text in quotation marks, "
+                'such as key = "…".'
+            )
+        ],
+    ),
+    "key unknown": (
+        swap(VERIFY, "navigation = 4", "menu = 4"),
+        [
+            (
+                f"{VERIFY}:5: Unknown key “menu”: this kind of text may have "
+                "description, navigation, template, title, updated."
+            )
+        ],
+    ),
+    "type wrong": (
+        swap(VERIFY, "updated = 2026-11-22", 'updated = "2026-11-22"'),
+        [f"{VERIFY}:4: “updated” must be a day without quotation marks, such as key = 2026-11-22."],
+    ),
+    "date of a statement missing": (
+        swap(f"en/{DATED}", 'date = "2013-05-07"\n', ""),
+        [
+            (
+                f"en/{DATED}:1: The head has no key “date”: add a text in quotation marks, "
+                'such as key = "…".'
+            )
+        ],
+    ),
+    "file's name without its date": (
+        both(
+            "",
+            lambda folder: rename(f"{folder}{DATED}", "2013-05-08-tiananmen-rally.md"),
+        ),
+        [
+            f"{locale}/statements/2013-05-08-tiananmen-rally.md:5: “date” is 2013-05-07: "
+            "the file's name must begin with 2013-05-07-."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "template unknown": (
+        both(
+            "pages/addresses.md",
+            lambda file: swap(file, 'template = "addresses"', 'template = "other"'),
+        ),
+        [
+            f"{locale}/pages/addresses.md:6: There is no template “other”: "
+            "choose addresses, copies, error, home, page, statement, statements, verify."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "template that is only a part of others": (
+        both(
+            "pages/addresses.md",
+            lambda file: swap(file, 'template = "addresses"', 'template = "list"'),
+        ),
+        [
+            f"{locale}/pages/addresses.md:6: There is no template “list”: "
+            "choose addresses, copies, error, home, page, statement, statements, verify."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "no head": (
+        put(VERIFY, b"How to verify\n"),
+        [f"{VERIFY}:1: The file must begin with a head of TOML between two lines of +++."],
+    ),
+    "head is not TOML": (
+        swap(VERIFY, 'title = "How to verify"', "title = How to verify"),
+        [f"{VERIFY}:2: The head is not TOML: Invalid value (at line 1, column 9)."],
+    ),
+    "text is not UTF-8": (
+        put(VERIFY, "+++\n公民".encode("gb18030")),
+        [f"{VERIFY}:1: The file is not UTF-8 (byte 5)."],
+    ),
+    # Headings.
+    "heading of level 1": (
+        both("pages/verify.md", lambda file: add(file, "# Title {#title}")),
+        [
+            f"{AT}: The title is the only # heading: begin with ##.",
+            (
+                f"zh_Hans/pages/verify.md:{lines('zh_Hans/pages/verify.md') + 2}: "
+                "The title is the only # heading: begin with ##."
+            ),
+        ],
+    ),
+    "level left out": (
+        both("pages/errors/404.md", lambda file: add(file, "### Deep {#deep}")),
+        [
+            f"{file}:{lines(file) + 2}: A heading of level 3 follows one of 1."
+            for file in ("en/pages/errors/404.md", MISSING)
+        ],
+    ),
+    "name of a heading twice": (
+        both("pages/verify.md", lambda file: add(file, "## Again {#files}")),
+        [
+            f"{file}:{lines(file) + 2}: The name {{#files}} stands here twice."
+            for file in (VERIFY, "zh_Hans/pages/verify.md")
+        ],
+    ),
+    # What stands in a text.
+    "note without its day": (
+        both("pages/errors/404.md", lambda file: add(file, "> [!NOTE today]\n> Words.")),
+        [
+            f"{file}:{lines(file) + 2}: An editor's note begins with its day: > [!NOTE 2026-11-22]."
+            for file in ("en/pages/errors/404.md", MISSING)
+        ],
+    ),
+    "block of HTML": (
+        add(VERIFY, "<div>x</div>"),
+        [f"{AT}: Raw HTML is not allowed: use Markdown."],
+    ),
+    "comment of HTML": (
+        add(MISSING, "<!-- 注 -->"),
+        [f"{MISSING_AT}: Raw HTML is not allowed: use Markdown."],
+    ),
+    "HTML in a line": (
+        add(VERIFY, "one\ntwo <b>three\nfour</b>"),
+        [
+            f"{VERIFY}:{lines(VERIFY) + 3}: Raw HTML is not allowed: use Markdown.",
+            f"{VERIFY}:{lines(VERIFY) + 4}: Raw HTML is not allowed: use Markdown.",
+        ],
+    ),
+    "image without words in English": (
+        add(VERIFY, "![](/RELEASE.json)"),
+        [f"{AT}: The image “/RELEASE.json” has no alternative text."],
+    ),
+    "image without words in Chinese": (
+        add(MISSING, "![ ](/RELEASE.json)"),
+        [f"{MISSING_AT}: The image “/RELEASE.json” has no alternative text."],
+    ),
+    "image of another site": (
+        add(VERIFY, "![A dot](https://example.org/dot.png)"),
+        [f"{AT}: The image “https://example.org/dot.png” must be a file of this site."],
+    ),
+    "image that is a text": (
+        add(VERIFY, "![Ourselves](who-we-are.md)"),
+        [f"{AT}: The image “who-we-are.md” must be a file of this site."],
+    ),
+    # Links.
+    "link to no page": (
+        add(VERIFY, "[x](verified.md)"),
+        [f"{AT}: “verified.md” leads nowhere: there is no translations/en/pages/verified.md."],
+    ),
+    "link out of the tree": (
+        add(VERIFY, "[x](../../../../etc/passwd)"),
+        [f"{AT}: “../../../../etc/passwd” leads nowhere: there is no ../etc/passwd."],
+    ),
+    "link to the other language": (
+        add(VERIFY, "[x](../../zh_Hans/pages/no.md)"),
+        [
+            (
+                f"{AT}: “../../zh_Hans/pages/no.md” leads nowhere: "
+                "there is no translations/zh_Hans/pages/no.md."
+            )
+        ],
+    ),
+    "link to no heading of another page": (
+        add(VERIFY, f"[x](../{DATED}#nobody)"),
+        [f"{AT}: “../{DATED}#nobody” leads nowhere: translations/en/{DATED} has no {{#nobody}}."],
+    ),
+    "link to no heading of the same page": (
+        add(VERIFY, "[x](#nobody)"),
+        [f"{AT}: “#nobody” leads nowhere: translations/{VERIFY} has no {{#nobody}}."],
+    ),
+    "link to no file": (
+        add(VERIFY, "[x](/SHA512SUMS)"),
+        [f"{AT}: “/SHA512SUMS” leads nowhere: no such file."],
+    ),
+    "link by http": (
+        add(VERIFY, "[x](http://example.org/)"),
+        [f"{AT}: “http://example.org/” is not https: links to other sites must be."],
+    ),
+    "link without a scheme": (
+        add(VERIFY, "[x](//example.org/)"),
+        [f"{AT}: “//example.org/” is not https: links to other sites must be."],
+    ),
+    "link without a host": (
+        add(VERIFY, "[x](https:///verify.html)"),
+        [f"{AT}: “https:///verify.html” is not https: links to other sites must be."],
+    ),
+    "link to mail": (
+        add(VERIFY, "<frontdesk@torproject.org>"),
+        [f"{AT}: “mailto:frontdesk@torproject.org” is not https: links to other sites must be."],
+    ),
+    "link that is a script": (
+        add(VERIFY, "[x](javascript:alert(1))"),
+        [f"{AT}: “javascript:alert(1)” is not https: links to other sites must be."],
+    ),
+    "link that is no address": (
+        add(VERIFY, "[x](https://no_host.example/)"),
+        [f"{AT}: “https://no_host.example/” is no address: “no_host.example” is no host."],
+    ),
+    # The former site.
+    "link to the former site": (
+        add(VERIFY, "[x](https://www.cfcr2008.org/)"),
+        [f"{AT}: A link to the former site is never right.", f"{AT}: {DEFANG}"],
+    ),
+    "link to a subdomain of the former site": (
+        add(VERIFY, "[x](https://user@blog.cfcr2008.org.:443/)"),
+        [f"{AT}: A link to the former site is never right.", f"{AT}: {DEFANG}"],
+    ),
+    "link to the former site in capitals": (
+        add(VERIFY, "[x](https://CFCR2008.ORG)"),
+        [f"{AT}: A link to the former site is never right.", f"{AT}: {DEFANG}"],
+    ),
+    "link to the former site by entity": (
+        add(VERIFY, "[x](https://cfcr2008&#46;org/)"),
+        [f"{AT}: A link to the former site is never right."],
+    ),
+    "link to the former site by per cent": (
+        add(VERIFY, "[x](https://cfcr2008%2Eorg/)"),
+        [f"{AT}: “https://cfcr2008%2Eorg/” is no address: “cfcr2008%2Eorg” is no host."],
+    ),
+    "link to the former site by a Chinese full stop": (
+        add(VERIFY, "[x](https://cfcr2008。org/)"),
+        [f"{AT}: A link to the former site is never right."],
+    ),
+    "former site in a text": (
+        add(MISSING, "一\nwww.Cfcr2008.org"),
+        [f"{MISSING}:{lines(MISSING) + 3}: {DEFANG}"],
+    ),
+    "former site in a head": (
+        swap(VERIFY, 'title = "How to verify"', 'title = "On cfcr2008.org"'),
+        [f"{VERIFY}:2: {DEFANG}"],
+    ),
+    "former site in a catalogue": (
+        swap(f"en/{CATALOGUE}", '"Skip to the text"', '"Skip cfcr2008.org"'),
+        [f"en/{CATALOGUE}:18: {DEFANG}"],
+    ),
+    "former site in the facts": (
+        swap("site.toml", "# Facts", "# Not www.cfcr2008.org. Facts"),
+        [f"site.toml:1: {DEFANG}"],
+    ),
+    # The words of the interface.
+    "string not translated": (
+        swap(f"zh_Hans/{CATALOGUE}", '"跳到正文"', '""'),
+        [f"zh_Hans/{CATALOGUE}:17: “skip.to_content” is not translated."],
+    ),
+    "string fuzzy": (
+        swap(f"zh_Hans/{CATALOGUE}", 'msgid "skip.to', '#, fuzzy\nmsgid "skip.to'),
+        [f"zh_Hans/{CATALOGUE}:18: “skip.to_content” is fuzzy: read it, mend it, remove the mark."],
+    ),
+    "string missing": (
+        swap(f"zh_Hans/{CATALOGUE}", 'msgid "note.title"\nmsgstr "编者注，%(date)s"\n', ""),
+        [f"zh_Hans/{CATALOGUE}:1: “note.title” is missing: build/typeset.py:{NOTE_TITLE} uses it."],
+    ),
+    "string used nowhere": (
+        both(CATALOGUE, lambda file: add(file, 'msgid "old"\nmsgstr "old"')),
+        [
+            f"{file}:{lines(file) + 2}: “old” is used nowhere: remove it."
+            for file in (f"en/{CATALOGUE}", f"zh_Hans/{CATALOGUE}")
+        ],
+    ),
+    "placeholder differs": (
+        swap(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
+        [f"zh_Hans/{CATALOGUE}:50: “note.title” holds ['day'], and ['date'] in en."],
+    ),
+    "catalogue missing": (
+        remove(f"zh_Hans/{CATALOGUE}"),
+        [f"zh_Hans/{CATALOGUE}:1: The catalogue is missing."],
+    ),
+    "catalogue broken": (
+        swap(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', "msgstr 跳到正文"),
+        [f"zh_Hans/{CATALOGUE}:18: The string is not between two quotation marks."],
+    ),
+    "line of no catalogue": (
+        swap(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', 'string "跳到正文"'),
+        [f"zh_Hans/{CATALOGUE}:18: Not a catalogue: Unknown or misformatted keyword on 17."],
+    ),
+    "catalogue not UTF-8": (
+        put(f"zh_Hans/{CATALOGUE}", 'msgid "a"\nmsgstr "公"\n'.encode("gb18030")),
+        [f"zh_Hans/{CATALOGUE}:1: The file is not UTF-8 (byte 19)."],
+    ),
+    # The facts.
+    "facts missing": (remove("site.toml"), ["site.toml:1: The file is missing."]),
+    "facts not TOML": (
+        swap("site.toml", "sequence = 1", "sequence = one"),
+        ["site.toml:4: Not TOML: Invalid value (at line 4, column 12)."],
+    ),
+    "facts not UTF-8": (
+        put("site.toml", "# 公".encode("gb18030")),
+        ["site.toml:1: The file is not UTF-8 (byte 3)."],
+    ),
+    "fact unknown": (
+        add("site.toml", 'telephone = "1"'),
+        ["site.toml:1: Unknown key “telephone”."],
+    ),
+    "fact missing": (
+        swap("site.toml", "onions = []\n", ""),
+        [
+            (
+                "site.toml:1: The key “onions” is missing: it must be "
+                "a list of addresses of 56 characters and .onion; [] while there is none."
+            )
+        ],
+    ),
+    "sequence zero": (
+        swap("site.toml", "sequence = 1", "sequence = 0"),
+        [
+            (
+                "site.toml:1: “sequence” must be the release's number, a whole number from 1, "
+                "higher than the last release's."
+            )
+        ],
+    ),
+    "sequence true": (
+        swap("site.toml", "sequence = 1", "sequence = true"),
+        [
+            (
+                "site.toml:1: “sequence” must be the release's number, a whole number from 1, "
+                "higher than the last release's."
+            )
+        ],
+    ),
+    "clearnet by http": (
+        swap("site.toml", 'clearnet = ""', 'clearnet = "http://example.org"'),
+        [
+            (
+                "site.toml:1: “clearnet” must be an https address without a path, "
+                'such as "https://example.org", or "".'
+            )
+        ],
+    ),
+    "clearnet with a path": (
+        swap("site.toml", 'clearnet = ""', 'clearnet = "https://example.org/"'),
+        [
+            (
+                "site.toml:1: “clearnet” must be an https address without a path, "
+                'such as "https://example.org", or "".'
+            )
+        ],
+    ),
+    "onion of version 2": (
+        swap("site.toml", "onions = []", 'onions = ["expyuzz4wqqyqhjn.onion"]'),
+        [
+            (
+                "site.toml:1: “onions” must be "
+                "a list of addresses of 56 characters and .onion; [] while there is none."
+            )
+        ],
+    ),
+    "blog by http": (
+        swap("site.toml", "https://gong", "http://gong"),
+        ["site.toml:1: “blog” must be an https address."],
+    ),
+    "former site ready to open": (
+        swap("site.toml", "hxxp://www[.]cfcr2008[.]org/", "http://www[.]cfcr2008[.]org/"),
+        [
+            (
+                "site.toml:1: “former_site” must be a defanged address, "
+                'such as "hxxp://www[.]example[.]org/".'
+            )
+        ],
+    ),
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the real texts, to be broken."""
+    copy = tmp_path / "translations"
+    shutil.copytree(TREE, copy)
+    return copy
+
+
+def told(tree: Path) -> list[str]:
+    """Return what the check says of a tree, a line a problem."""
+    try:
+        check_trees(tree, TEMPLATES)
+    except BrokenContentError as error:
+        return [line.removeprefix("translations/") for line in str(error).splitlines()]
+    return []
+
+
+@pytest.mark.parametrize(("change", "problems"), CASES.values(), ids=CASES)
+def test_rule(tree: Path, change: Change, problems: list[str]) -> None:
+    """A tree with one thing broken is refused with its file, its line and the way out."""
+    change(tree)
+    assert told(tree) == problems
+
+
+def test_sound_tree(tree: Path) -> None:
+    """The real texts break no rule, wherever they lie."""
+    assert told(tree) == []
+
+
+def test_every_problem_is_told_at_once(tree: Path) -> None:
+    """Problems of several kinds and files come in one list, sorted by file and line."""
+    remove(f"zh_Hans/{CATALOGUE}")(tree)
+    add(VERIFY, "<b>\n\n![](/RELEASE.json)")(tree)
+    add("en/pages/who-we-are.md", "[x](http://example.org/)")(tree)
+    assert [line.split(": ")[0] for line in told(tree)] == [
+        AT,
+        f"{VERIFY}:{lines(VERIFY) + 4}",
+        f"en/pages/who-we-are.md:{lines('en/pages/who-we-are.md') + 2}",
+        f"zh_Hans/{CATALOGUE}:1",
+    ]
+
+
+def test_same_mistake_told_once(tree: Path) -> None:
+    """Two mistakes of a kind in one line are one problem to mend."""
+    add(VERIFY, "<b> <i>")(tree)
+    assert told(tree) == [f"{AT}: Raw HTML is not allowed: use Markdown."]

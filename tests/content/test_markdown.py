@@ -1,0 +1,140 @@
+"""Markdown as the writers may use it (``content/markdown.py``)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from cccr_web.content.markdown import Body, Heading, Item, Link, Note, RawHtml, parse
+
+DAY = date(2026, 11, 22)
+
+
+def items(text: str) -> list[Item]:
+    """Return what there is to check in a text that begins in the first line of its file."""
+    return list(parse(text).items)
+
+
+def types(body: Body) -> list[str]:
+    """Return the types of the block tokens."""
+    return [token.type for token in body.tokens]
+
+
+def test_lines_count_in_the_file() -> None:
+    """An item's line is the line of the file, whatever stands before the text."""
+    text = "one\n\n## Two\n\nthree\n[four](x.md)\n"
+    assert parse(text, lines_before=6).items == (Heading(2, None, 9), Link("x.md", 12))
+
+
+def test_line_of_each_link() -> None:
+    """Links of one paragraph, list and table each have their own line."""
+    assert items("[a](1.md) and\n[b](2.md)\n\n- [c](3.md)\n- d\n  [e](4.md)\n") == [
+        Link("1.md", 1),
+        Link("2.md", 2),
+        Link("3.md", 4),
+        Link("4.md", 6),
+    ]
+    assert items("| a |\n| - |\n| [b](1.md) |\n") == [Link("1.md", 3)]
+
+
+def test_link_by_reference_and_in_brackets() -> None:
+    """A link by reference and one in angle brackets are links like others."""
+    assert items("[a][b] <https://example.org/>\n\n[b]: x.md\n") == [
+        Link("x.md", 1),
+        Link("https://example.org/", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "target", ["javascript:alert(1)", "vbscript:x", "data:text/html,x", "file:///etc/passwd"]
+)
+def test_dangerous_links_are_seen(target: str) -> None:
+    """A link that a browser would run is a link to be refused, not passed over as text."""
+    assert items(f"[a]({target}) <{target}>") == [Link(target, 1), Link(target, 1)]
+
+
+def test_image() -> None:
+    """An image is known with its words, which may be empty."""
+    assert items("![a *b*](x.png)\n![ ](y.png)") == [
+        Link("x.png", 1, alt="a *b*"),
+        Link("y.png", 2, alt=""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("<div>\nx\n</div>\n", 1),
+        ("x\ny <b>z</b>\n", 2),
+        ("x\n\n<!-- y -->\n", 3),
+        ("> a\n> <br>\n", 2),
+        ("- <script>alert(1)</script>\n", 1),
+        ("| a |\n| - |\n| <i> |\n", 3),
+    ],
+)
+def test_raw_html(text: str, line: int) -> None:
+    """HTML is seen wherever it stands, with its line."""
+    assert items(text)[0] == RawHtml(line)
+
+
+@pytest.mark.parametrize("text", ["`<b>`", "    <b>\n", "1 < 2 > 0", "&lt;b&gt;", r"\<b>"])
+def test_no_raw_html(text: str) -> None:
+    """What only looks like HTML is text."""
+    assert items(text) == []
+
+
+def test_heading_id() -> None:
+    """A heading's name is taken out of its text into its attributes."""
+    body = parse("## 刘晓波 {#liu-xiaobo}\n")
+    assert body.items == (Heading(2, "liu-xiaobo", 1),)
+    assert body.tokens[0].attrGet("id") == "liu-xiaobo"
+    assert [child.content for child in body.tokens[1].children or []] == ["刘晓波"]
+
+
+@pytest.mark.parametrize("text", ["## a {#B}", "## a {#b} c", "## a {b}", "## a `{#b}`", "##"])
+def test_heading_without_id(text: str) -> None:
+    """What is not just a name at the end stays in the heading's text."""
+    assert items(text) == [Heading(2, None, 1)]
+
+
+def test_note() -> None:
+    """A block quotation that begins with its date becomes a note around its own words."""
+    body = parse("> [!NOTE 2026-11-22]\n> He died.\n>\n> Source: x.\n")
+    assert body.items == (Note(DAY, 1),)
+    assert types(body) == [
+        "note_open",
+        *("paragraph_open", "inline", "paragraph_close") * 2,
+        "note_close",
+    ]
+    assert body.tokens[0].meta == {"date": DAY}
+    assert [child.content for child in body.tokens[2].children or []] == ["He died."]
+    assert not body.tokens[1].hidden
+
+
+def test_note_with_its_words_in_the_next_paragraph() -> None:
+    """Words after an empty line are the note's too, and no empty paragraph is left."""
+    body = parse("> [!NOTE 2026-11-22]\n>\n> He died.\n")
+    assert body.items == (Note(DAY, 1),)
+    assert [token.hidden for token in body.tokens[1:4]] == [True] * 3
+
+
+def test_quotation_in_a_note() -> None:
+    """A note ends where its own quotation ends, not where one inside it does."""
+    body = parse("> [!NOTE 2026-11-22]\n> a\n>\n> > b\n")
+    names = [name for name in types(body) if "note" in name or "quote" in name]
+    assert names == ["note_open", "blockquote_open", "blockquote_close", "note_close"]
+
+
+@pytest.mark.parametrize("day", ["22 November 2026", "2026-02-30", "20261122x"])
+def test_note_without_a_day(day: str) -> None:
+    """A note whose date is none is known as such, for the check to tell."""
+    assert items(f"> [!NOTE {day}]\n> x\n") == [Note(None, 1)]
+
+
+@pytest.mark.parametrize("text", ["> x\n", "> [!TIP 2026-11-22]\n> x\n", "> *x*\n", ">\n"])
+def test_other_quotations(text: str) -> None:
+    """A block quotation that is no note stays one."""
+    body = parse(text)
+    assert body.items == ()
+    assert types(body)[0] == "blockquote_open"

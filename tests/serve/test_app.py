@@ -1,0 +1,340 @@
+"""What a reader gets, over real sockets (``serve/app.py``)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from serving import DOMAIN, ONION, Answer, Server, Where, ask
+
+from cccr_web.errors import ServeError
+from cccr_web.release import Release, make_release
+from cccr_web.serve import Hosts, clearnet_policy, create_app, onion_policy
+
+LISTENERS = ("clearnet", "onion")
+
+
+@pytest.fixture(params=LISTENERS)
+def road(request: pytest.FixtureRequest, server: Server) -> tuple[Where, str]:
+    """Each listener with the name that it answers to."""
+    return (server.clearnet, DOMAIN) if request.param == "clearnet" else (server.onion, ONION)
+
+
+def get(server: Server, target: str, *headers: tuple[str, str]) -> Answer:
+    """Ask the clearnet listener by its name."""
+    return ask(server.clearnet, target, DOMAIN, *headers)
+
+
+def without_date(answer: Answer) -> list[tuple[str, str]]:
+    """Return the headers without the moment."""
+    return [(name, value) for name, value in answer.headers if name != "Date"]
+
+
+def test_every_file_byte_for_byte(road: tuple[Where, str], release: Release) -> None:
+    """Each file comes as it stands in the release, on both listeners."""
+    where, host = road
+    for path, file in release.files.items():
+        answer = ask(where, f"/{path}", host)
+        assert (answer.status, answer.body) == (200, file.body), path
+        assert answer.header("ETag") == f'"{file.sha256}"'
+
+
+def test_folder_is_its_index(server: Server, release: Release) -> None:
+    """An address that ends in a slash gives the folder's index, with the same ETag."""
+    for folder in ("en/", "zh-hans/", "zh-hans/statements/"):
+        answer = get(server, f"/{folder}")
+        assert answer.body == release.files[f"{folder}index.html"].body
+        assert answer.header("ETag") == get(server, f"/{folder}index.html").header("ETag")
+
+
+@pytest.mark.parametrize("path", ["/en", "/zh-hans", "/en/statements"])
+def test_folder_without_its_slash(server: Server, path: str) -> None:
+    """A folder's name without the slash leads to it, by a path and for ever."""
+    answer = get(server, f"{path}?a=b")
+    assert (answer.status, answer.header("Location"), answer.body) == (301, f"{path}/", b"")
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/en", "/en/", "/SHA256SUMS", "/none", "/en/?x=1", "/zh-hans/none"]
+)
+def test_head(road: tuple[Where, str], target: str) -> None:
+    """HEAD brings the headers of GET and no body."""
+    where, host = road
+    head = ask(where, target, host, method="HEAD")
+    whole = ask(where, target, host)
+    assert head.status == whole.status
+    assert without_date(head) == without_date(whole)
+
+
+@pytest.mark.parametrize(
+    "method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "X"]
+)
+@pytest.mark.parametrize("target", ["/", "/en/", "/none"])
+def test_other_methods(server: Server, method: str, target: str) -> None:
+    """Whoever asks for more than reading is told what there is."""
+    answer = ask(server.clearnet, target, DOMAIN, method=method)
+    assert (answer.status, answer.header("Allow"), answer.body) == (405, "GET, HEAD", b"")
+
+
+@pytest.mark.parametrize(
+    ("accept", "slug"),
+    [
+        (None, "en"),
+        ("", "en"),
+        ("en-US,en;q=0.5", "en"),
+        ("zh", "zh-hans"),
+        ("ZH-cn", "zh-hans"),
+        ("zh-TW", "zh-hans"),
+        ("zh-Hans-CN", "zh-hans"),
+        ("zh-Hant-HK;q=0.1", "zh-hans"),
+        ("zh_CN", "zh-hans"),
+        ("en-GB,zh;q=0.5", "en"),
+        ("zh;q=0.5,en-GB", "en"),
+        ("en;q=0.5,zh;q=0.6", "zh-hans"),
+        ("en;q=0.5,zh;q=0.5", "en"),
+        ("zh;q=0.5,en;q=0.5", "zh-hans"),
+        ("fr,de;q=0.9,zh;q=0.1", "zh-hans"),
+        ("en;q=0,zh;q=0.1", "zh-hans"),
+        ("zh;q=0", "en"),
+        ("zh-CN;q=0,zh-TW;q=0.2,en;q=0.1", "zh-hans"),
+        ("fr", "en"),
+        ("*", "en"),
+        ("zhx,en", "en"),
+        ("zh;q=x", "en"),
+        (",;=,q;;zh", "en"),
+        ("\xff\xfe", "en"),
+        ("zh;q=1" + ",en;q=0.9" * 900, "zh-hans"),
+    ],
+)
+def test_choice_of_language(server: Server, accept: str | None, slug: str) -> None:
+    """The first address leads to the language that the reader's browser asks for."""
+    headers = [("Accept-Language", accept)] if accept is not None else []
+    answer = get(server, "/", *headers)
+    assert (answer.status, answer.header("Location")) == (302, f"/{slug}/")
+    assert answer.header("Vary") == "Accept-Language"
+    assert answer.header("Cache-Control") == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("target", "accept", "slug", "vary"),
+    [
+        ("/en/none", "zh", "en", None),
+        ("/zh-hans/none.html", "en", "zh-hans", None),
+        ("/zh-hans/statements/2013", "en", "zh-hans", None),
+        ("/none", "zh-TW", "zh-hans", "Accept-Language"),
+        ("/none", "fr", "en", "Accept-Language"),
+        ("/zh-hanst/", "fr", "en", "Accept-Language"),
+        ("/en//", "zh", "en", None),
+        ("/en/%00", "zh", "en", None),
+        ("/en/index.html/", "zh", "en", None),
+        ("/en/../SHA256SUMS", "zh", "en", None),
+        ("/EN/", "zh", "zh-hans", "Accept-Language"),
+        ("/%ff%fe", "zh", "zh-hans", "Accept-Language"),
+        ("/en/errors/", "zh", "en", None),
+    ],
+)
+def test_no_such_page(
+    server: Server, release: Release, target: str, accept: str, slug: str, vary: str | None
+) -> None:
+    """A wrong address gives the page that says so, in the language of the path or the reader."""
+    answer = get(server, target, ("Accept-Language", accept))
+    assert answer.status == 404
+    assert answer.body == release.files[f"{slug}/errors/404.html"].body
+    assert answer.header("Vary") == vary
+    assert answer.header("ETag") is None
+
+
+BAD_HOSTS = [
+    None,
+    "",
+    "evil.example",
+    f"{DOMAIN}.",
+    f"{DOMAIN}.evil.example",
+    f"www.{DOMAIN}",
+    f"evil.example, {DOMAIN}",
+    f"evil@{DOMAIN}",
+    f"{DOMAIN}:",
+    f"{DOMAIN}:x",
+    f"{DOMAIN}:123456",
+    f"{DOMAIN}/evil",
+    f"{DOMAIN} evil",
+    f"{DOMAIN}\tevil",
+    "[::1]",
+    "127.0.0.1.evil.example",
+    "<script>",
+    "\xe5\xe4",
+    "a" * 4000,
+]
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS)
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_foreign_host(server: Server, release: Release, listener: str, host: str | None) -> None:
+    """A request for a name that is not ours gets one page, and nothing of the name."""
+    where = server.clearnet if listener == "clearnet" else server.onion
+    for target in ("/en/", "/"):
+        answer = ask(where, target, host)
+        assert answer.status == 421
+        assert answer.body == release.files["en/errors/421.html"].body
+        assert host is None or len(host) < 5 or host not in str(answer.headers)
+
+
+def test_doubled_host(server: Server) -> None:
+    """Two Host headers are no name of ours, whichever comes first."""
+    for first, second in ((DOMAIN, "evil.example"), ("evil.example", DOMAIN), (DOMAIN, DOMAIN)):
+        assert ask(server.clearnet, "/en/", first, ("Host", second)).status == 421
+
+
+def test_host_goes_before_everything(server: Server, release: Release) -> None:
+    """A foreign name is told before a wrong method, a wrong path or a choice of language."""
+    for method in ("POST", "GET"):
+        answer = ask(server.clearnet, "/zh-hans/none", "evil.example", ("X", "y"), method=method)
+        assert answer.status == 421
+        assert answer.body == release.files["zh-hans/errors/421.html"].body
+
+
+@pytest.mark.parametrize("host", [DOMAIN, DOMAIN.upper(), f"{DOMAIN}:8443", "localhost:1"])
+def test_own_hosts_of_the_clearnet(server: Server, host: str) -> None:
+    """The domain in any case and with any port is ours, and on loopback this machine's name."""
+    assert ask(server.clearnet, "/en/", host).status == 200
+
+
+@pytest.mark.parametrize("host", [ONION, ONION.upper(), f"www.{ONION}", f"{ONION}:80"])
+def test_own_hosts_of_the_onion(server: Server, host: str) -> None:
+    """The onion's address is ours, also with www. before it, as tor brings it."""
+    assert ask(server.onion, "/en/", host).status == 200
+
+
+def test_names_of_the_other_listener(server: Server) -> None:
+    """Neither listener answers to the other's name: the socket decides, not the header."""
+    assert ask(server.onion, "/en/", DOMAIN).status == 421
+    assert ask(server.onion, "/en/", "127.0.0.1").status == 421
+    assert ask(server.clearnet, "/en/", ONION).status == 421
+
+
+@pytest.mark.parametrize("host", [f"{ONION}.example", f"www.{ONION}.to:443", ONION])
+def test_web_proxies_are_refused(server: Server, release: Release, host: str) -> None:
+    """Who comes through tor2web, by its name or by its header, is told why not."""
+    headers = [("X-Tor2web", "encrypted")] if host == ONION else []
+    answer = ask(server.onion, "/zh-hans/verify.html", host, *headers)
+    assert answer.status == 403
+    assert answer.body == release.files["zh-hans/errors/403.html"].body
+    assert "example" not in str(answer.headers)
+
+
+def test_no_web_proxy_on_the_clearnet(server: Server) -> None:
+    """On the clearnet that header means nothing, and such a name is foreign."""
+    assert get(server, "/en/", ("X-Tor2web", "1")).status == 200
+    assert ask(server.clearnet, "/en/", f"{ONION}.example").status == 421
+
+
+def etag(release: Release) -> str:
+    """Return the ETag of the English home page."""
+    return f'"{hashlib.sha256(release.files["en/index.html"].body).hexdigest()}"'
+
+
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"a", {}', '{},"b"', "*"])
+def test_not_modified(road: tuple[Where, str], release: Release, form: str) -> None:
+    """Who has the bytes already gets no body, and the headers all the same (RFC 9110, 15.4.5)."""
+    where, host = road
+    answer = ask(where, "/en/", host, ("If-None-Match", form.format(etag(release))))
+    assert (answer.status, answer.body) == (304, b"")
+    whole = dict(ask(where, "/en/", host).headers)
+    for name in ("Content-Type", "Content-Length", "Date"):
+        del whole[name]
+    assert {**dict(answer.headers), "Date": ""} == {**whole, "Date": ""}
+
+
+@pytest.mark.parametrize("value", ['"a"', "", "x", '"', 'W/"a"', "{bare}"])
+def test_modified(server: Server, release: Release, value: str) -> None:
+    """Who has other bytes, or says what cannot be read, gets the page."""
+    value = value.replace("{bare}", etag(release).strip('"')[:-1])
+    assert get(server, "/en/", ("If-None-Match", value)).status == 200
+
+
+def test_etag_is_strong_and_of_the_bytes(server: Server) -> None:
+    """An ETag is the SHA-256 that stands in the list, so that it can be compared by hand."""
+    answer = get(server, "/SHA256SUMS")
+    assert answer.header("ETag") == f'"{hashlib.sha256(answer.body).hexdigest()}"'
+
+
+def test_no_ranges(server: Server, release: Release) -> None:
+    """A part of a file is never given: the whole is small, and its hash is of the whole."""
+    answer = get(server, "/en/", ("Range", "bytes=0-9"))
+    assert (answer.status, answer.body) == (200, release.files["en/index.html"].body)
+
+
+def test_list_is_never_stale(server: Server) -> None:
+    """A page may be some minutes old, the list that checks it never."""
+    assert get(server, "/SHA256SUMS").header("Cache-Control") == "no-cache"
+    assert get(server, "/RELEASE.json").header("Cache-Control") == "no-cache"
+    assert get(server, "/en/").header("Cache-Control") == "public, max-age=300"
+
+
+@pytest.mark.parametrize(
+    ("target", "tail"),
+    [
+        ("/en/", "/en/"),
+        ("/en/?", "/en/"),
+        ("/en/verify.html?a=b&c=%20%E4%B8%AD", "/en/verify.html?a=b&c=%20%E4%B8%AD"),
+        ("/zh%2Dhans/verify.html", "/zh-hans/verify.html"),
+        ("/en/?a=%0d%0aX-Evil:%20y", "/en/?a=%0d%0aX-Evil:%20y"),
+        ('/en/?<b>"|^`{}', "/en/?%3Cb%3E%22%7C%5E%60%7B%7D"),
+        ("/en/?//evil.example", "/en/?//evil.example"),
+        ("http://evil.example/en/", "/en/"),
+    ],
+)
+def test_onion_location(server: Server, target: str, tail: str) -> None:
+    """A page points to itself on the onion, with path and query, and nothing else of them."""
+    answer = get(server, target)
+    assert answer.status == 200
+    assert answer.header("Onion-Location") == f"http://{ONION}{tail}"
+    assert "X-Evil" not in dict(answer.headers)
+
+
+def test_query_bytes_in_onion_location(release: Release) -> None:
+    """Bytes of a query that are no ASCII stay the same bytes, escaped."""
+    app = create_app(
+        release, clearnet_policy(release.metadata, (ONION,)), Hosts(frozenset({DOMAIN}))
+    )
+    environ = {"QUERY_STRING": "a=\xe9"}
+    reply = app.test_client().get("/en/", headers={"Host": DOMAIN}, environ_overrides=environ)
+    assert reply.headers["Onion-Location"] == f"http://{ONION}/en/?a=%E9"
+
+
+@pytest.mark.parametrize("target", ["/", "/en", "/SHA256SUMS", "/RELEASE.json", "/none", "/en/x"])
+def test_onion_location_on_pages_only(server: Server, target: str) -> None:
+    """Tor Browser wants Onion-Location on HTML, and an error's address may not exist there."""
+    assert get(server, target).header("Onion-Location") is None
+
+
+def test_headers_of_proxies_mean_nothing(road: tuple[Where, str]) -> None:
+    """No header that a reader can send changes what comes, nor what is said of it."""
+    where, host = road
+    plain = ask(where, "/en/", host)
+    forged = ask(
+        where,
+        "/en/",
+        host,
+        ("X-Forwarded-For", "192.0.2.1"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Port", "1"),
+        ("X-Forwarded-Prefix", "/evil"),
+        ("Forwarded", "for=192.0.2.1;host=evil.example;proto=http"),
+        ("X-Original-URL", "/none"),
+        ("X-HTTP-Method-Override", "DELETE"),
+        ("Cookie", "session=evil"),
+        ("Authorization", "Basic ZXZpbA=="),
+        ("Origin", "https://evil.example"),
+    )
+    assert forged.body == plain.body
+    assert without_date(forged) == without_date(plain)
+
+
+def test_unknown_kind_of_file(release: Release) -> None:
+    """A release with a file that has no media type here is refused at the start."""
+    files = {path: file.body for path, file in release.files.items() if path[0].islower()}
+    foreign = make_release({**files, "en/program.exe": b""}, release.metadata)
+    with pytest.raises(ServeError, match=r"^en/program\.exe has an ending"):
+        create_app(foreign, onion_policy(release.metadata), Hosts(frozenset()))

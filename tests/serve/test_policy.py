@@ -1,0 +1,67 @@
+"""The header policy as data (``serve/policy.py``)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from serving import ONION
+
+from cccr_web.release import Release
+from cccr_web.serve import clearnet_policy, onion_policy
+from cccr_web.serve.policy import cache_control, is_html, media_type
+
+
+def test_what_the_listeners_differ_in(release: Release) -> None:
+    """The onion has the clearnet's policy less what only HTTPS or the clearnet can use."""
+    assert onion_policy(release.metadata) == replace(
+        clearnet_policy(release.metadata, (ONION,)),
+        url_scheme="http",
+        hsts_seconds=None,
+        onion_location=None,
+        proxies_refused=True,
+    )
+
+
+def test_two_years_of_https(release: Release) -> None:
+    """HSTS lasts two years, as lists of preloaded sites ask for."""
+    assert clearnet_policy(release.metadata, ()).hsts_seconds == 2 * 365 * 24 * 60 * 60
+
+
+def test_no_onion_to_point_to(release: Release) -> None:
+    """Without an onion no page points to one; of several the first is shown."""
+    assert clearnet_policy(release.metadata, ()).onion_location is None
+    two = clearnet_policy(release.metadata, (ONION, "other"))
+    assert two.onion_location == f"http://{ONION}"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("en/index.html", "text/html; charset=utf-8"),
+        ("SHA256SUMS", "text/plain; charset=utf-8"),
+        ("SHA256SUMS.minisig", "text/plain; charset=utf-8"),
+        (".well-known/security.txt", "text/plain; charset=utf-8"),
+        ("en/cccr-en.epub", "application/epub+zip"),
+        ("RELEASE.JSON", "application/json"),
+        ("en/index.js", None),
+        ("en/image.svg", None),
+        ("en/style.css", None),
+        ("en/x.", "text/plain; charset=utf-8"),
+    ],
+)
+def test_media_types(path: str, kind: str | None) -> None:
+    """A file is what its ending says, and an ending that runs or styles has no place here."""
+    assert media_type(path) == kind
+    assert is_html(path) == (kind is not None and kind.startswith("text/html"))
+
+
+def test_caches() -> None:
+    """Pages are kept for minutes, images for a week, all else is asked for again."""
+    ages = {path: cache_control(path) for path in ("a/b.html", "q.png", "SHA256SUMS", "a.zip")}
+    assert ages == {
+        "a/b.html": "public, max-age=300",
+        "q.png": "public, max-age=604800",
+        "SHA256SUMS": "no-cache",
+        "a.zip": "no-cache",
+    }

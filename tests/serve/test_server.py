@@ -1,0 +1,178 @@
+"""waitress as a process: malformed and slow requests, logs, memory (``serve/server.py``)."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from headers import LISTENERS, name_of, stored, template
+from hosting import short_folder
+from serving import DOMAIN, ONION, Server, ask, read_answer, talk
+
+from cccr_web.release import Release
+
+if TYPE_CHECKING:
+    from conftest import Note
+
+HEAD = f"Host: {DOMAIN}\r\nConnection: close\r\n"
+
+# name: (what is sent, the status it gets)
+MALFORMED: dict[str, tuple[str, int]] = {
+    "no request": ("EVIL<b>\r\n\r\n", 400),
+    "no method": (f" /EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "method in small letters": (f"evil /en/ HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "no version": (f"GET /en/ EVIL/1.1\r\n{HEAD}\r\n", 400),
+    "TLS on a plain port": ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+    "SSH": ("SSH-2.0-EVIL\r\n\r\n", 400),
+    "header without a colon": (f"GET /en/ HTTP/1.1\r\n{HEAD}EVIL\r\n\r\n", 400),
+    "blank before the colon": (f"GET /en/ HTTP/1.1\r\n{HEAD}X : EVIL\r\n\r\n", 400),
+    "bare CR": (f"GET /en/ HTTP/1.1\r\n{HEAD}X: a\rEVIL: b\r\n\r\n", 400),
+    "bare LF": (f"GET /en/ HTTP/1.1\r\n{HEAD}X: a\nEVIL: b\r\n\r\n", 400),
+    "NUL in a header": (f"GET /en/ HTTP/1.1\r\n{HEAD}X: EVIL\0\r\n\r\n", 400),
+    "byte that is no ASCII in the query": (f"GET /en/?\xe9 HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "length that is no number": (f"GET /en/ HTTP/1.1\r\n{HEAD}Content-Length: EVIL\r\n\r\n", 400),
+    "length below zero": (f"GET /en/ HTTP/1.1\r\n{HEAD}Content-Length: -1\r\n\r\n", 400),
+    "two lengths": (
+        f"GET /en/ HTTP/1.1\r\n{HEAD}Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        400,
+    ),
+    "body": (f"POST /en/ HTTP/1.1\r\n{HEAD}Content-Length: 4\r\n\r\nEVIL", 413),
+    "body of a GET": (f"GET /en/ HTTP/1.1\r\n{HEAD}Content-Length: 4\r\n\r\nEVIL", 413),
+    "body in chunks": (
+        f"GET /en/ HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        413,
+    ),
+    "unknown coding": (f"GET /en/ HTTP/1.1\r\n{HEAD}Transfer-Encoding: EVIL\r\n\r\n", 501),
+    "head of 16 KiB": (f"GET /en/ HTTP/1.1\r\n{HEAD}X: {'EVIL' * 4096}\r\n\r\n", 431),
+    "address of 16 KiB": (f"GET /{'EVIL' * 4096} HTTP/1.1\r\n{HEAD}\r\n", 431),
+}
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+@pytest.mark.parametrize(("sent", "status"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_request(
+    server: Server, release: Release, listener: str, sent: str, status: int
+) -> None:
+    """What is no request of a reader is refused with the whole policy and nothing of itself."""
+    where = server.clearnet if listener == "clearnet" else server.onion
+    answer = read_answer(talk(where, sent.encode("latin-1")))
+    assert answer.status == status
+    assert answer.body == b""
+    assert template(answer, release) == stored()[listener]["headers"][name_of(answer)]
+    assert "evil" not in str(answer).lower()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "GET /SHA256SUMS\r\n\r\n",
+        f"GET /SHA256SUMS HTTP/1.0\r\nHost: {DOMAIN}\r\n\r\n",
+        f"GET /SHA256SUMS HTTP/9.9\r\n{HEAD}\r\n",
+        f"GET /SHA256SUMS HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\nX: a\r\n b\r\n\r\n",
+        f"GET http://evil.example/SHA256SUMS HTTP/1.1\r\n{HEAD}\r\n",
+    ],
+)
+def test_strange_but_harmless(server: Server, release: Release, request_: str) -> None:
+    """Old and odd forms get the file, or the page for a name that is not ours."""
+    received = talk(server.clearnet, request_.encode("ascii"), timeout=3)
+    answer = read_answer(received)
+    expected = "SHA256SUMS" if answer.status == 200 else "en/errors/421.html"
+    assert answer.status in {200, 421}
+    assert answer.body == release.files[expected].body
+    assert "evil" not in str(answer.headers).lower()
+
+
+def test_pipelined_requests(server: Server, release: Release) -> None:
+    """Requests sent together on one connection are answered in their order."""
+    first = f"GET /SHA256SUMS HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n"
+    second = f"GET /RELEASE.json HTTP/1.1\r\n{HEAD}\r\n"
+    received = talk(server.clearnet, (first + second).encode("ascii"))
+    bodies = [release.files[name].body for name in ("SHA256SUMS", "RELEASE.json")]
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert received.index(bodies[0]) < received.index(bodies[1])
+    assert received.endswith(bodies[1])
+
+
+def test_slow_readers_shut_nobody_out(server: Server) -> None:
+    """While 300 connections send nothing more, a reader is answered at once."""
+    idle = [socket.create_connection(server.clearnet) for _ in range(300)]
+    try:
+        for connection in idle:
+            connection.sendall(b"GET /en/ HTTP/1.1\r\nHo")
+        assert ask(server.clearnet, "/en/", DOMAIN).status == 200
+        assert ask(server.onion, "/en/", ONION).status == 200
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_many_readers_at_once(server: Server, release: Release) -> None:
+    """Readers of both listeners at the same time each get their own whole page."""
+    paths = [path for path in release.files if path.endswith(".html")] * 5
+
+    def right(number: int) -> bool:
+        path = paths[number]
+        where, host = ((server.clearnet, DOMAIN), (server.onion, ONION))[number % 2]
+        return ask(where, f"/{path}", host).body == release.files[path].body
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(right, range(len(paths))))
+
+
+def test_never_a_cookie_nor_a_name_of_the_program(server: Server, release: Release) -> None:
+    """No answer of any kind names the program or sets a cookie."""
+    answers = [
+        ask(where, target, host, method=method)
+        for where, host in ((server.clearnet, DOMAIN), (server.onion, ONION))
+        for target in ("/", "/en", "/none", *(f"/{path}" for path in release.files))
+        for method in ("GET", "HEAD", "POST")
+    ]
+    names = {name.lower() for answer in answers for name, _ in answer.headers}
+    assert names.isdisjoint({"server", "set-cookie", "via", "x-powered-by"})
+    assert "waitress" not in str(answers).lower()
+
+
+def test_logs_hold_nothing_of_a_reader(release_folder: Path) -> None:
+    """After requests of every kind the log has no line: no address, no path, no header."""
+    with short_folder() as folder:
+        with Server(folder, release_folder) as server:
+            for sent, _ in MALFORMED.values():
+                talk(server.clearnet, sent.encode("latin-1"))
+                talk(server.onion, sent.encode("latin-1"))
+            for target in ("/", "/en/", "/SECRET", "/%ff"):
+                ask(server.clearnet, target, DOMAIN)
+                ask(server.clearnet, target, "SECRET.example")
+            for _ in range(20):
+                # A reader who hangs up before, and one who hangs up during an answer.
+                socket.create_connection(server.clearnet).close()
+                with socket.create_connection(server.clearnet) as link:
+                    link.sendall(f"GET /en/ HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode() * 50)
+            with ThreadPoolExecutor(32) as pool:
+                list(pool.map(lambda _: ask(server.clearnet, "/SECRET", DOMAIN), range(200)))
+            assert ask(server.clearnet, "/en/", DOMAIN).status == 200
+            assert server.end() == 0
+        assert server.errors.read_text() == ""
+
+
+def test_memory(release_folder: Path, note: Note) -> None:
+    """A server process that has answered 2,000 requests holds less than 60 MB."""
+    with short_folder() as folder, Server(folder, release_folder) as server:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: ask(server.clearnet, "/en/", DOMAIN), range(2000)))
+        size = server.resident_megabytes()
+    note("a server process at its most", size, "MB")
+    assert size < 60
+
+
+def test_end(release_folder: Path) -> None:
+    """Asked to end, even with readers connected, it ends soon and takes its socket away."""
+    with short_folder() as folder:
+        with Server(folder, release_folder) as server:
+            assert server.onion.stat().st_mode & 0o777 == 0o600
+            with socket.create_connection(server.clearnet) as idle:
+                idle.sendall(b"GET /en/")
+                assert server.end() == 0
+        assert not server.onion.exists()
