@@ -17,8 +17,10 @@ declare -A needed=(
   [gpg]=gnupg
   [minisign]=minisign
   [mmdebstrap]=mmdebstrap
+  [nginx]=nginx-light
   [shellcheck]=shellcheck
   [ssh-keygen]=openssh-client
+  [systemd-analyze]=systemd
   [tor]=tor
 )
 missing=()

@@ -32,9 +32,12 @@ ROOMS: dict[str, set[str]] = {
     "build": {"content", "errors", "languages", "release"},
     "serve": {"errors", "languages", "listen", "release"},
     "onion": {"errors"},
+    "socks": {"errors", "listen"},
+    "watch": {"errors", "listen", "release", "serve", "socks"},
+    "mirror": {"errors", "release", "serve"},
     "cli": {
-        *("build", "config", "content", "errors", "listen", "onion", "release", "serve"),
-        *("trees", "version"),
+        *("build", "config", "content", "errors", "listen", "mirror", "onion"),
+        *("release", "serve", "trees", "version", "watch"),
     },
     "__main__": {"cli"},
     "version": set(),
@@ -152,7 +155,9 @@ def test_no_bare_except(module: Path) -> None:
 
 
 # The languages' own names; a program that readers run alone; what the key signs.
-WITH_CHINESE = {"languages.py", "standalone/verify.py", "release/handover.py"}
+WITH_CHINESE = {"languages.py", "standalone/verify.py", "release/handover.py"} | {
+    f"release/{name}.py" for name in ("canary", "mirrors", "notice")
+}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
