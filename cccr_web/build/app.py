@@ -16,6 +16,7 @@ from cccr_web.build.form import page_form
 from cccr_web.build.single import set_single
 from cccr_web.build.sizes import format_size
 from cccr_web.build.style import Style, read_sheet
+from cccr_web.build.traditional import Convert, converter
 from cccr_web.build.typeset import Typesetter
 from cccr_web.content import Content
 from cccr_web.content.catalogue import load_translations
@@ -29,10 +30,13 @@ SIZES = "SIZES"
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
     """Flask-Babel's messages, compiled in memory from the ``.po`` files."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, convert: Convert) -> None:
         super().__init__()
         self._catalogues = {
-            language.locale: load_translations(tree, language.locale) for language in LANGUAGES
+            language.locale: load_translations(tree, language.source.locale, convert)
+            if language.source
+            else load_translations(tree, language.locale)
+            for language in LANGUAGES
         }
 
     def get_translations(self) -> Translations:
@@ -42,9 +46,9 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
 class _CatalogueBabel(Babel):  # type: ignore[misc]  # it has no types
     """Flask-Babel with the messages of one tree of translations."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, convert: Convert) -> None:
         super().__init__()
-        self._domain = _CatalogueDomain(tree)
+        self._domain = _CatalogueDomain(tree, convert)
 
     @property
     def domain_instance(self) -> Domain:
@@ -67,7 +71,8 @@ def create_app(
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
-    _CatalogueBabel(translations).init_app(app, locale_selector=lambda: g.language.locale)
+    babel = _CatalogueBabel(translations, converter(content.names))
+    babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for texts in content.texts.values() for text in texts.values()}
     typesetter = Typesetter(content, style, facts, by_file)
     book_sheet = read_sheet(templates / "copy" / "epub.css")

@@ -23,6 +23,7 @@ from cccr_web.build.copies import (
 )
 from cccr_web.build.first_page import refuse_without_words
 from cccr_web.build.style import read_style
+from cccr_web.build.traditional import converter, with_derived
 from cccr_web.content import Addresses, Content, check
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
@@ -63,6 +64,7 @@ def press(
     Raises ``BrokenContentError`` or ``BuildError``.
     """
     content = check_trees(translations, templates)
+    content = with_derived(content, converter(content.names))
     refuse_without_words(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))

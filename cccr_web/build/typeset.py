@@ -38,6 +38,7 @@ class Typesetter:
     def part(self, template: str, text: Text, form: Form, **more: Any) -> str:
         """Return a template filled with ``text`` in ``form`` and with ``more``."""
         content, language = self.content, text.language
+        more.setdefault("twin", self._source(text, form))
         return render_template(
             template,
             layout=form.layout,
@@ -61,6 +62,11 @@ class Typesetter:
             when=format_statement_date,
             **more,
         )
+
+    def _source(self, text: Text, form: Form) -> str | None:
+        """Return the way to what a derived text was converted from, where there is one."""
+        source = text.language.source
+        return form.way(self.content.texts[source][text.path].url, "") if source else None
 
     def _body(self, text: Text, form: Form) -> Markup:
         def link(target: str) -> str | None:

@@ -16,7 +16,7 @@ from cccr_web.content.markdown import Heading, Link, Note, RawHtml
 from cccr_web.content.model import Content, Text
 from cccr_web.content.problem import BrokenContentError, Problem
 from cccr_web.content.reader import read_content
-from cccr_web.languages import LANGUAGES
+from cccr_web.languages import WRITTEN
 
 
 def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> Content:
@@ -81,7 +81,7 @@ def _same_day(path: PurePosixPath, others: Iterable[PurePosixPath]) -> PurePosix
 
 def _twins_agree(content: Content) -> Iterator[Problem]:
     """What is the same in every language is compared with the first language."""
-    first, *others = LANGUAGES
+    first, *others = WRITTEN
     for path, text in content.texts[first].items():
         for other in others:
             twin = content.texts[other].get(path)

@@ -78,10 +78,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Every text of the site by language and path, and the facts in no language."""
+    """Every text of the site by language and path, and the facts in no language.
+
+    ``names`` are the names of people, and the organisation's own, as they are written
+    in Simplified Chinese → in Traditional: see ``translations/names.toml``.
+    """
 
     site: Site
     texts: Mapping[Language, Mapping[PurePosixPath, Text]]
+    names: Mapping[str, str]
 
     def statements(self, language: Language) -> list[Text]:
         """Return the statements, the newest first."""
