@@ -19,13 +19,14 @@ ROOT = Path(__file__).parent.parent
 class Running:
     """A server on loopback whose release is the room's ``current``; its log is a file."""
 
-    def __init__(self, room: Room, *options: str, signed: bool = True) -> None:
+    def __init__(self, room: Room, *options: str, signed: bool = True, **settings: object) -> None:
         self._log = room.folder / "log"
         self._command = [sys.executable, "-m", "cccr_web", "serve", "--release", str(room.current)]
         self._command += ["--clearnet", "127.0.0.1:0", *options]
         if signed:
             self._command += ["--public-key", str(organisation_key().public)]
             self._command += ["--state", str(room.folder / "state")]
+        self._settings = {name: str(value) for name, value in settings.items()}
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -35,7 +36,7 @@ class Running:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **self._settings},
                 text=True,
             )
         assert self.process.stdout is not None

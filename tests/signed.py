@@ -147,6 +147,7 @@ class Room:
     def point(self, target: Path) -> None:
         """Let ``current`` lead to ``target``, in one step."""
         partial = self.folder / "current.partial"
+        partial.unlink(missing_ok=True)  # a killed one has left it
         partial.symlink_to(target)
         partial.replace(self.current)
 

@@ -53,7 +53,12 @@ class History:
             )
 
     def record(self, release: Release) -> None:
-        """Remember that this release was served. Raises ``ServeError`` if that cannot be."""
+        """Remember that this release was served. Raises ``ServeError`` if that cannot be.
+
+        The last good release may be older than the newest: what is remembered never falls.
+        """
+        if release.metadata.sequence < self._highest()[0]:
+            return
         line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
         partial = self.folder / f".{_HIGHEST}.partial"
         try:

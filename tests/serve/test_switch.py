@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from running import Running
-from signed import Room, make_apps, put_release, signed_release
+from signed import Room, make_apps, organisation_key, put_release, signed_release
 from werkzeug.test import Client
 
 from cccr_web.release import Release
@@ -165,6 +165,15 @@ def test_unsigned_release_is_served_with_a_warning(room: Room) -> None:
             f"WARNING cccr_web.cli.serve: No --public-key: nobody vouches for {room.current}. "
             "Good for trying out only.\n"
         )
+
+
+def test_key_and_state_may_be_settings(room: Room) -> None:
+    """CCCR_PUBLIC_KEY and CCCR_STATE do what the options of the same name do."""
+    key, state = organisation_key().public, room.folder / "memory"
+    with Running(room, signed=False, CCCR_PUBLIC_KEY=key, CCCR_STATE=state) as server:
+        assert server.get(f"/{PAGE}") == signed_release(1).files[PAGE].body
+        assert server.log == ""
+    assert (state / "highest-sequence").read_text().startswith("1 ")
 
 
 def test_all_listeners_switch_together() -> None:
