@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from cccr_web.build import onion_code
 from cccr_web.build.app import SIZES, create_app
 from cccr_web.build.copies import (
     COPIES,
@@ -22,6 +23,7 @@ from cccr_web.build.copies import (
     zip_bound,
 )
 from cccr_web.build.first_page import refuse_without_words
+from cccr_web.build.icons import icons
 from cccr_web.build.style import read_style
 from cccr_web.build.traditional import converter, with_derived
 from cccr_web.content import Addresses, Content, check
@@ -85,6 +87,9 @@ def press(
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
+    files |= icons()
+    if content.site.addresses.onions:
+        files[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
     app = create_app(content, style, facts, templates=templates, translations=translations)
     files |= _print(app, content, facts, files, progress)
     return with_archive(make_release(files, facts))

@@ -12,6 +12,7 @@ from flask import render_template
 from flask_babel import gettext
 from markupsafe import Markup
 
+from cccr_web.build import onion_code
 from cccr_web.build.dates import format_day, format_statement_date
 from cccr_web.build.form import Form
 from cccr_web.build.html import PageRenderer
@@ -51,6 +52,8 @@ class Typesetter:
             language=language,
             languages=LANGUAGES,
             link=form.link,
+            pictures=form.pictures,
+            onion_code=onion_code,
             way=lambda url: form.way(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
