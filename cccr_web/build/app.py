@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from babel.support import Translations
@@ -10,7 +11,9 @@ from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.build.copies import FIRST_PAGE, copies_for, epub_url, single_url
+from cccr_web.build.crawlers import crawler_files, set_crawler_file
 from cccr_web.build.epub import make_epub
+from cccr_web.build.feed import feed_url, set_feed
 from cccr_web.build.first_page import set_first_page
 from cccr_web.build.form import page_form
 from cccr_web.build.single import set_single
@@ -56,7 +59,13 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # it has no types
 
 
 def create_app(
-    content: Content, style: Style, facts: Metadata, *, templates: Path, translations: Path
+    content: Content,
+    style: Style,
+    facts: Metadata,
+    *,
+    templates: Path,
+    translations: Path,
+    neutral_titles: bool = False,
 ) -> Flask:
     """Return the app that renders every text of ``content`` at its place in a release.
 
@@ -74,7 +83,7 @@ def create_app(
     babel = _CatalogueBabel(translations, converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for texts in content.texts.values() for text in texts.values()}
-    typesetter = Typesetter(content, style, facts, by_file)
+    typesetter = Typesetter(content, style, facts, by_file, neutral=neutral_titles)
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
@@ -93,6 +102,12 @@ def create_app(
     def first_page() -> str:
         return set_first_page(typesetter)
 
+    for name in crawler_files(content):
+
+        @app.get(f"/{name}", endpoint=name.replace(".", "-"))
+        def crawler_file(name: str = name) -> str:
+            return set_crawler_file(name, content)
+
     for language in LANGUAGES:
         _add_copies(app, typesetter, language, book_sheet)
     return app
@@ -107,5 +122,11 @@ def _add_copies(app: Flask, typesetter: Typesetter, language: Language, book_she
         g.language = language
         return make_epub(typesetter, language, book_sheet)
 
-    for url, view in ((single_url(language), single), (epub_url(language), epub)):
+    def feed() -> str:
+        g.language = language
+        return set_feed(typesetter, language)
+
+    views: dict[str, Callable[[], str | bytes]]
+    views = {single_url(language): single, epub_url(language): epub, feed_url(language): feed}
+    for url, view in views.items():
         app.add_url_rule(f"/{url}", url.replace(".", "-"), view)

@@ -38,4 +38,4 @@ def qr_code(onion: str) -> bytes:
 def side(onion: str) -> int:
     """Return how many pixels the picture of ``qr_code`` is wide and high."""
     code = segno.make_qr(f"http://{onion}/", error="m", boost_error=False)
-    return code.symbol_size(_SCALE, _QUIET)[0]
+    return int(code.symbol_size(_SCALE, _QUIET)[0])

@@ -22,6 +22,8 @@ from cccr_web.build.copies import (
     tells_sizes,
     zip_bound,
 )
+from cccr_web.build.crawlers import ROBOTS, crawler_files
+from cccr_web.build.feed import feed_url
 from cccr_web.build.first_page import refuse_without_words
 from cccr_web.build.icons import icons
 from cccr_web.build.style import read_style
@@ -39,7 +41,13 @@ from cccr_web.release import (
 )
 
 # Files of a release beside the pages, to which texts may link.
-RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", FIRST_PAGE, VERIFY, ZIP, *COPIES})
+RELEASE_FILES = frozenset(
+    {
+        *("RELEASE.json", "SHA256SUMS", FIRST_PAGE, ROBOTS, VERIFY, ZIP),
+        *COPIES,
+        *map(feed_url, LANGUAGES),
+    }
+)
 
 Progress = Callable[[int, int], None]
 
@@ -55,12 +63,14 @@ def press(
     templates: Path,
     *,
     addresses: Addresses | None = None,
+    neutral_titles: bool = False,
     environ: Mapping[str, str] = os.environ,
     progress: Progress = lambda _done, _total: None,
 ) -> Release:
     """Check the trees and render every page and every copy once.
 
-    ``addresses`` replace those of ``site.toml``. The release's time is
+    ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page a
+    title that tells nothing. The release's time is
     ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
     the newest text. ``progress`` is told how many files of how many are done.
     Raises ``BrokenContentError`` or ``BuildError``.
@@ -90,7 +100,14 @@ def press(
     files |= icons()
     if content.site.addresses.onions:
         files[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
-    app = create_app(content, style, facts, templates=templates, translations=translations)
+    app = create_app(
+        content,
+        style,
+        facts,
+        templates=templates,
+        translations=translations,
+        neutral_titles=neutral_titles,
+    )
     files |= _print(app, content, facts, files, progress)
     return with_archive(make_release(files, facts))
 
@@ -102,6 +119,7 @@ def _print(
     texts = [text for of_language in content.texts.values() for text in of_language.values()]
     telling = [text.url for text in texts if tells_sizes(text)]
     urls = [text.url for text in texts if not tells_sizes(text)] + [FIRST_PAGE, *COPIES]
+    urls += [*map(feed_url, LANGUAGES), *crawler_files(content)]
     total = len(urls) + len(telling)
     files: dict[str, bytes] = {}
     for url in urls:

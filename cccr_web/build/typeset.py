@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from cccr_web.build import onion_code
-from cccr_web.build.dates import format_day, format_statement_date
+from cccr_web.build.dates import format_day, format_statement_date, format_years, region
 from cccr_web.build.form import Form
 from cccr_web.build.html import PageRenderer
 from cccr_web.build.style import Style
@@ -25,12 +26,16 @@ from cccr_web.release import Metadata, format_policy, page_policy
 
 @dataclass(frozen=True, slots=True)
 class Typesetter:
-    """What every template is given: the texts, the release's facts and the style sheet."""
+    """What every template is given: the texts, the release's facts and the style sheet.
+
+    ``neutral``: whether the titles of pages tell nothing of what is on them.
+    """
 
     content: Content
     style: Style
     facts: Metadata
     by_file: Mapping[Path, Text]
+    neutral: bool = False
 
     def text(self, text: Text, form: Form, **more: Any) -> str:
         """Return ``text`` in ``form``, by the template that it names itself."""
@@ -59,8 +64,12 @@ class Typesetter:
             csp=format_policy(page_policy([self.style.hash])),
             home=content.texts[language][PurePosixPath("index")],
             verify=content.texts[language][PurePosixPath("verify")],
-            archive=content.texts[language][PurePosixPath("statements/index")],
+            archive=content.archive(language),
             statements=content.statements(language),
+            by_year=_by_year(content.statements(language)),
+            feed=f"{language.slug}/feed.xml",
+            neutral=self.neutral,
+            region=region(),
             day=format_day,
             when=format_statement_date,
             **more,
@@ -85,6 +94,14 @@ class Typesetter:
             return str(gettext("note.title", date=format_day(when)))
 
         return PageRenderer(form, link, note_title, _han_tag(text.language)).page(text.body)
+
+
+def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
+    """Return the statements under the words for their years, in their order."""
+    dated = ((text, text.head.date) for text in statements)
+    years = [(format_years(when), text) for text, when in dated if when is not None]
+    groups = itertools.groupby(years, key=lambda pair: pair[0])
+    return [(year, [text for _, text in group]) for year, group in groups]
 
 
 def _han_tag(language: Language) -> str | None:

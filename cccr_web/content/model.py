@@ -11,6 +11,8 @@ from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.markdown import Body
 from cccr_web.languages import Language
 
+_ARCHIVE = PurePosixPath("statements/index")
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -30,6 +32,8 @@ class Site:
     ``valid_days`` is how long a release is valid from its time; ``public_key`` is
     the signing key in minisign's form (``RW…``), or ``None`` while there is none.
     ``former_site`` is written defanged, fit to be shown; ``blog`` is an https address.
+    ``feed_authority`` begins the names of the feeds' entries for all time (RFC 4151).
+    ``exit`` is the harmless page that the quick way out leads to, or ``None``.
     """
 
     sequence: int
@@ -38,6 +42,8 @@ class Site:
     addresses: Addresses
     blog: str
     former_site: str
+    feed_authority: str
+    exit: str | None
 
     @property
     def former_host(self) -> str:
@@ -95,6 +101,10 @@ class Content:
             key=lambda text: text.path,
             reverse=True,
         )
+
+    def archive(self, language: Language) -> Text:
+        """Return the page that lists the statements."""
+        return self.texts[language][_ARCHIVE]
 
     def navigation(self, language: Language) -> list[Text]:
         """Return the pages of the menu in its order."""

@@ -77,6 +77,9 @@ _MEDIA_TYPES = {
     "zip": "application/zip",
 }
 
+# By a file's name, where its ending says less.
+_NAMED_TYPES = {"feed.xml": "application/atom+xml"}
+
 # A page may be some minutes old; the list that checks it must never be.
 _PAGE_CACHE = "public, max-age=300"
 _IMAGE_CACHE = "public, max-age=604800"
@@ -151,7 +154,7 @@ def _ending(path: str) -> str:
 
 def media_type(path: str) -> str | None:
     """Return the Content-Type of a file of a release; ``None`` if it should not be there."""
-    return _MEDIA_TYPES.get(_ending(path))
+    return _NAMED_TYPES.get(path.rpartition("/")[2]) or _MEDIA_TYPES.get(_ending(path))
 
 
 def cache_control(path: str) -> str:
