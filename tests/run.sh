@@ -13,8 +13,14 @@ mkdir -p "$cache"
 
 # program → Debian package that brings it
 declare -A needed=(
+  [epubcheck]=epubcheck
+  [gpg]=gnupg
+  [minisign]=minisign
   [mmdebstrap]=mmdebstrap
+  [nginx]=nginx-light
   [shellcheck]=shellcheck
+  [ssh-keygen]=openssh-client
+  [systemd-analyze]=systemd
   [tor]=tor
 )
 missing=()

@@ -32,8 +32,7 @@ from cccr_web.serve import create_app as make_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 # One moment for the whole run, also in the processes that tests start.

@@ -22,10 +22,12 @@ def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
     """Sign the release in FOLDER, whole or not at all: minisign's form and OpenSSH's."""
-    from cccr_web.release import Signer, load, write
+    from cccr_web.release import Signer, load, refuse_old_canary, write
 
     release = load(folder)
-    signed = Signer(unlock(key_file, passphrase_file), openpgp_key).sign(release)
+    key = unlock(key_file, passphrase_file)
+    refuse_old_canary(release, key.public)
+    signed = Signer(key, openpgp_key).sign(release)
     write(signed, folder)
     facts = signed.metadata
     click.echo(

@@ -14,7 +14,7 @@ from cccr_web.serve.source import Source
 from cccr_web.serve.switch import Switch
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger(__name__)
 

@@ -49,6 +49,12 @@ def test_commands() -> None:
         "demo",
         "check",
         "build",
+        "key check",
+        "key new",
+        "key rotate",
+        "key show",
+        "sign",
+        "verify",
         "serve",
         "onion key new",
         "onion key show",
@@ -152,7 +158,7 @@ def test_check() -> None:
     """The real texts are in order, and it is said how many there are."""
     done = run("check")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == "All texts are in order: 11 in en, 11 in zh-Hans.\n"
+    assert done.stdout == "All texts are in order: 13 in en, 13 in zh-Hans.\n"
 
 
 def test_check_tells_file_and_line(tmp_path: Path) -> None:
@@ -164,7 +170,7 @@ def test_check_tells_file_and_line(tmp_path: Path) -> None:
     (tree / "zh_Hans/pages/verify.md").unlink()
     assert [line.split(": ")[0] for line in failure("check", "--translations", tree).split("\n")][
         :2
-    ] == ["translations/en/pages/verify.md:1", "translations/en/pages/verify.md:37"]
+    ] == ["translations/en/pages/verify.md:1", "translations/en/pages/verify.md:78"]
 
 
 def test_build(tmp_path: Path) -> None:
@@ -210,10 +216,18 @@ def test_build_with_a_bad_epoch(tmp_path: Path) -> None:
     assert told == "SOURCE_DATE_EPOCH is “today”. It must be seconds since 1970, or unset.\n"
 
 
+def unsigned(folder: Path) -> str:
+    """Return what is said before a release is served that nobody vouches for."""
+    return (
+        f"WARNING cccr_web.cli.serve: No --public-key: nobody vouches for {folder}. "
+        "Good for trying out only.\n"
+    )
+
+
 def test_serve_without_a_release(tmp_path: Path) -> None:
     """A folder without a release says how to make one."""
     told = failure("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
-    assert told == (
+    assert told == unsigned(tmp_path / "none") + (
         f"{tmp_path}/none is no release: No such file or directory. "
         "Make one with: cccr-web build --out DIR\n"
     )
@@ -224,7 +238,7 @@ def test_serve_on_a_taken_port(release_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         told = failure("serve", "--release", release_folder, "--clearnet", where)
-    assert told == (
+    assert told == unsigned(release_folder) + (
         f"Cannot listen on {where}: Address already in use. "
         "Another program listens there: end it or choose another.\n"
     )
@@ -233,7 +247,9 @@ def test_serve_on_a_taken_port(release_folder: Path) -> None:
 def test_serve_on_a_socket_in_no_folder(release_folder: Path) -> None:
     """A unix socket whose folder is missing is told."""
     told = failure("serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock")
-    assert told == ("Cannot listen on /none/a.sock: No such file or directory. Choose another.\n")
+    assert told == unsigned(release_folder) + (
+        "Cannot listen on /none/a.sock: No such file or directory. Choose another.\n"
+    )
 
 
 def test_serve_a_socket_with_too_long_a_path() -> None:
@@ -249,11 +265,12 @@ def test_serve_a_release_without_addresses(tmp_path: Path) -> None:
     with short_folder() as folder:
         place = f"unix:{folder}/web.sock"
         serve = ("serve", "--release", tmp_path / "release")
-        assert failure(*serve, "--onion-socket", place) == (
+        warning = unsigned(tmp_path / "release")
+        assert failure(*serve, "--onion-socket", place) == warning + (
             "The release names no onion address, so the server cannot know its own. "
             "Give it by --onion-address, or write it into translations/site.toml.\n"
         )
-        assert failure(*serve, "--clearnet", place) == (
+        assert failure(*serve, "--clearnet", place) == warning + (
             "The release names no clearnet address, so the server cannot know its own. "
             "Give it by --domain, or write it into translations/site.toml.\n"
         )
@@ -266,8 +283,8 @@ def test_settings_all_told_together() -> None:
     assert told == (
         "CCCR_CLEARNET: “80” is neither HOST:PORT nor unix:/PATH.\n"
         "CCCR_ONIONS: “x” is no onion address: 56 characters of a-z, 2-7, and .onion.\n"
-        "CCCR_PORT: there is no such setting; there are CCCR_RELEASE, CCCR_CLEARNET, "
-        "CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS.\n"
+        "CCCR_PORT: there is no such setting; there are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
+        "CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS.\n"
     )
 
 
@@ -358,7 +375,7 @@ def test_demo_on_a_taken_port(tmp_path: Path, server: Server) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+    assert done.stderr == unsigned(tmp_path / "release") + (
         f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
         "Another program listens there: end it or choose another.\n"
         "The server did not start. Its own words stand above.\n"

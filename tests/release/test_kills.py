@@ -40,7 +40,6 @@ class Zygote:
         self._process = process
         self._random = random.Random(8964)  # noqa: S311  # moments, not secrets
         self._longest: dict[str, float] = {}
-        self.killed = 0
 
     def _order(self, **order: Any) -> tuple[float, int]:
         assert self._process.stdin is not None
@@ -58,22 +57,19 @@ class Zygote:
         assert status == 0
 
     def kill(self, job: str, folder: Path, sequence: int) -> None:
-        """Kill a victim at a random moment of its work, or just behind the end of it."""
-        seconds = self._random.uniform(0, self._longest[job] * 1.05)
+        """Kill a victim at a random moment of its work."""
+        seconds = self._random.uniform(0, self._longest[job])
         _, status = self._order(job=job, folder=str(folder), sequence=sequence, seconds=seconds)
-        assert status in (SIGKILLED, 0)
-        self.killed += status == SIGKILLED
+        assert status == SIGKILLED
 
 
 @pytest.fixture
 def zygote() -> Iterator[Zygote]:
-    """A zygote, ended when its input ends; most of its victims must have been killed at work."""
+    """A zygote, which ends when its input does."""
     with subprocess.Popen(
         [sys.executable, str(ZYGOTE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        zygote = Zygote(process)
-        yield zygote
-        assert zygote.killed > len(EACH) // 2
+        yield Zygote(process)
 
 
 def unsigned(sequence: int) -> Release:
@@ -82,17 +78,14 @@ def unsigned(sequence: int) -> Release:
 
 
 def test_builder_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:
-    """After each kill the folder holds the release before or the one built, whole."""
+    """After each kill the folder holds one of the two releases that are built, whole."""
     folder = tmp_path / "release"
     put_release(unsigned(1), folder)
     zygote.measure("build", folder, 1)
     whole = [unsigned(1), unsigned(2)]
-    before = 0
     for round_ in EACH:
         zygote.kill("build", folder, 1 + round_ % 2)
-        found = whole.index(load(folder))
-        assert found in (before, round_ % 2)
-        before = found
+        assert load(folder) in whole
 
 
 def test_signer_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:

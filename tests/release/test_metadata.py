@@ -119,6 +119,8 @@ def test_real_release(release: Release) -> None:
         "format": 1,
         "sequence": 1,
         "time": "2026-11-22T00:00:00Z",
+        "expires": "2027-11-22T00:00:00Z",
+        "fingerprint": None,
         "languages": {"en": "en", "zh-hans": "zh-Hans"},
         "addresses": {"clearnet": "https://cccr.example", "onions": [ONION]},
     }

@@ -2,8 +2,9 @@
 
 It has imported everything, so a victim begins its work at once. Each line of its
 input is a job in JSON: ``job`` (a function below), ``folder``, ``sequence`` and
-``seconds`` after which the victim is killed (``null``: it may end). The answer is a
-line: how many seconds the victim lived, and its exit status or signal.
+``seconds`` after which the victim is killed; until then it does its job again and
+again. ``null`` lets it end after one. The answer is a line: how many seconds the
+victim lived, and its exit status or signal.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from cccr_web.release import (  # noqa: E402
 
 
 def build(folder: Path, sequence: int) -> None:
-    """Build a release over the one before."""
-    write(with_archive(make_release(content(sequence), facts(sequence))), folder)
+    """Build a release over the one before, and that one over it."""
+    for number in (sequence, 3 - sequence):
+        write(with_archive(make_release(content(number), facts(number))), folder)
 
 
 def sign(folder: Path, _sequence: int) -> None:
@@ -60,7 +62,10 @@ def main() -> None:
         if victim == 0:
             os.close(0)
             sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # to the victim's end
-            JOBS[order["job"]](Path(order["folder"]), order["sequence"])
+            folder, sequence = Path(order["folder"]), order["sequence"]
+            JOBS[order["job"]](folder, sequence)
+            while order["seconds"] is not None:
+                JOBS[order["job"]](folder, sequence)
             os._exit(0)
         if order["seconds"] is not None:
             time.sleep(order["seconds"])
