@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from babel.support import Translations
@@ -16,6 +16,7 @@ from cccr_web.build.epub import make_epub
 from cccr_web.build.feed import feed_url, set_feed
 from cccr_web.build.first_page import set_first_page
 from cccr_web.build.form import page_form
+from cccr_web.build.photos import Picture
 from cccr_web.build.single import set_single
 from cccr_web.build.sizes import format_size
 from cccr_web.build.style import Style, read_sheet
@@ -65,6 +66,7 @@ def create_app(
     *,
     templates: Path,
     translations: Path,
+    pictures: Mapping[str, Picture] | None = None,
     neutral_titles: bool = False,
 ) -> Flask:
     """Return the app that renders every text of ``content`` at its place in a release.
@@ -83,7 +85,7 @@ def create_app(
     babel = _CatalogueBabel(translations, converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for texts in content.texts.values() for text in texts.values()}
-    typesetter = Typesetter(content, style, facts, by_file, neutral=neutral_titles)
+    typesetter = Typesetter(content, style, facts, by_file, pictures or {}, neutral=neutral_titles)
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")

@@ -26,9 +26,11 @@ from cccr_web.build.first_page import refuse_without_words
 from cccr_web.build.icons import icons
 from cccr_web.build.moment import expiry, release_time
 from cccr_web.build.notices import Notices, read_notices
+from cccr_web.build.photos import make_pictures
 from cccr_web.build.style import read_style
 from cccr_web.build.traditional import converter, with_derived
 from cccr_web.content import Addresses, BrokenContentError, Content, Site, check
+from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.content.site import read_site
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
@@ -113,12 +115,15 @@ def press(
     files |= icons()
     if content.site.addresses.onions:
         files[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
+    pictures = make_pictures(translations / PHOTOS, content.photos)
+    files |= {size.url: size.body for one in pictures.values() for size in one.sizes}
     app = create_app(
         content,
         style,
         facts,
         templates=templates,
         translations=translations,
+        pictures=pictures,
         neutral_titles=neutral_titles,
     )
     files |= _print(app, content, facts, files, progress)

@@ -18,7 +18,7 @@ from pathlib import Path
 from markdown_it.token import Token
 from opencc import OpenCC
 
-from cccr_web.content import Content, Text
+from cccr_web.content import Content, Photo, Text
 from cccr_web.languages import LANGUAGES, Language
 
 Convert = Callable[[str], str]
@@ -56,7 +56,17 @@ def with_derived(content: Content, convert: Convert) -> Content:
         for language in LANGUAGES
         if language.source is not None
     }
-    return replace(content, texts={**content.texts, **derived})
+    photos = {name: _photo(photo, convert) for name, photo in content.photos.items()}
+    return replace(content, texts={**content.texts, **derived}, photos=photos)
+
+
+def _photo(photo: Photo, convert: Convert) -> Photo:
+    derived = {
+        language.locale: convert(photo.alt[language.source.locale])
+        for language in LANGUAGES
+        if language.source is not None
+    }
+    return replace(photo, alt={**photo.alt, **derived})
 
 
 def _text(text: Text, language: Language, convert: Convert) -> Text:

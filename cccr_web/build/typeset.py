@@ -17,6 +17,7 @@ from cccr_web.build import onion_code
 from cccr_web.build.dates import format_day, format_statement_date, format_years, region
 from cccr_web.build.form import Form
 from cccr_web.build.html import PageRenderer
+from cccr_web.build.photos import Picture
 from cccr_web.build.style import Style
 from cccr_web.content import Content, Text
 from cccr_web.content.links import External, ToFile, ToText, resolve
@@ -35,6 +36,7 @@ class Typesetter:
     style: Style
     facts: Metadata
     by_file: Mapping[Path, Text]
+    pictures: Mapping[str, Picture]
     neutral: bool = False
 
     def text(self, text: Text, form: Form, **more: Any) -> str:
@@ -93,7 +95,13 @@ class Typesetter:
         def note_title(when: date) -> str:
             return str(gettext("note.title", date=format_day(when)))
 
-        return PageRenderer(form, link, note_title, _han_tag(text.language)).page(text.body)
+        def photo(name: str) -> str:
+            picture = self.pictures[name]
+            alt = picture.photo.alt[text.language.locale]
+            return self.part("parts/photo.html", text, form, photo=picture, alt=alt)
+
+        renderer = PageRenderer(form, link, note_title, _han_tag(text.language), photo)
+        return renderer.page(text.body)
 
 
 def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:

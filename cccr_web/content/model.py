@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.markdown import Body
+from cccr_web.content.photos import Photo
 from cccr_web.languages import Language
 
 _ARCHIVE = PurePosixPath("statements/index")
@@ -87,12 +88,14 @@ class Content:
     """Every text of the site by language and path, and the facts in no language.
 
     ``names`` are the names of people, and the organisation's own, as they are written
-    in Simplified Chinese → in Traditional: see ``translations/names.toml``.
+    in Simplified Chinese → in Traditional: see ``translations/names.toml``. ``photos``
+    are the records of ``translations/photos.toml`` by the name of their file.
     """
 
     site: Site
     texts: Mapping[Language, Mapping[PurePosixPath, Text]]
     names: Mapping[str, str]
+    photos: Mapping[str, Photo]
 
     def statements(self, language: Language) -> list[Text]:
         """Return the statements, the newest first."""

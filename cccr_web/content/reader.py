@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import Content, Text
 from cccr_web.content.names import read_names
+from cccr_web.content.photos import read_photos
 from cccr_web.content.problem import BrokenContentError, Problem, not_utf8
 from cccr_web.content.site import read_site
 from cccr_web.languages import WRITTEN, Language
@@ -65,6 +66,8 @@ def read_content(tree: Path) -> Content:
     site, problems = read_site(tree)
     names, its_problems = read_names(tree)
     problems += its_problems
+    photos, its_problems = read_photos(tree)
+    problems += its_problems
     texts: dict[Language, dict[PurePosixPath, Text]] = {}
     for language in WRITTEN:
         of_language, its_problems = read_texts(tree, language)
@@ -72,4 +75,4 @@ def read_content(tree: Path) -> Content:
         texts[language] = {text.path: text for text in of_language}
     if site is None or problems:
         raise BrokenContentError(problems)
-    return Content(site, texts, names)
+    return Content(site, texts, names, photos)

@@ -66,6 +66,7 @@ _MEDIA_TYPES = {
     "epub": "application/epub+zip",
     "html": _HTML,
     "ico": "image/x-icon",
+    "jpg": "image/jpeg",
     "json": "application/json",
     "minisig": _TEXT,
     "png": "image/png",
@@ -84,7 +85,7 @@ _NAMED_TYPES = {"feed.xml": "application/atom+xml"}
 _PAGE_CACHE = "public, max-age=300"
 _IMAGE_CACHE = "public, max-age=604800"
 NO_CACHE = "no-cache"
-_CACHE = {"html": _PAGE_CACHE, "ico": _IMAGE_CACHE, "png": _IMAGE_CACHE}
+_CACHE = {"html": _PAGE_CACHE, "ico": _IMAGE_CACHE, "jpg": _IMAGE_CACHE, "png": _IMAGE_CACHE}
 
 
 @dataclass(frozen=True, slots=True)
