@@ -18,7 +18,7 @@ from pages import page_paths
 from serving import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from serving import Server
 
@@ -74,6 +74,11 @@ class Site:
     def url(self, path: str) -> str:
         """Return the URL of a path."""
         return f"{self.address}/{path}"
+
+
+def listed(wrong: Mapping[str, object]) -> str:
+    """Return what is wrong with which page, whole, for the message of an assertion."""
+    return "".join(f"\n{page}: {problem}" for page, problem in wrong.items())
 
 
 def need(program: str) -> str:

@@ -149,10 +149,15 @@ class Chromium:
     @contextlib.contextmanager
     def tab(self) -> Iterator[Tab]:
         """Open a tab that shares nothing with others, and close it at the end."""
-        context = self.call("Target.createBrowserContext")["browserContextId"]
-        tab = Tab(self, context)
-        try:
+        with self.tabs(1) as (tab,):
             yield tab
+
+    @contextlib.contextmanager
+    def tabs(self, count: int) -> Iterator[list[Tab]]:
+        """Open so many tabs that share nothing with others, and close them at the end."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        try:
+            yield [Tab(self, context) for _ in range(count)]
         finally:
             self.call("Target.disposeBrowserContext", browserContextId=context)
 
