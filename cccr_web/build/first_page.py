@@ -27,7 +27,9 @@ def _way(url: str, fragment: str) -> str:
     return f"{url}#{fragment}" if fragment else url
 
 
-_FORM = Form("copy/first_section.html", 2, _way)
+def _form(language: Language) -> Form:
+    # A heading is named by its language too, so that no two on the page are alike.
+    return Form("copy/first_section.html", 2, _way, lambda name: f"{language.slug}.{name}")
 
 
 def set_first_page(typesetter: Typesetter) -> str:
@@ -35,11 +37,11 @@ def set_first_page(typesetter: Typesetter) -> str:
     languages = sorted(LANGUAGES, key=lambda language: not language.tag.startswith("zh"))
     parts = [_part(typesetter, language) for language in languages]
     text = typesetter.content.texts[languages[0]][FROM_A_FRIEND]
-    return typesetter.part("copy/first.html", text, _FORM, parts=parts)
+    return typesetter.part("copy/first.html", text, _form(languages[0]), parts=parts)
 
 
 def _part(typesetter: Typesetter, language: Language) -> Part:
     text = typesetter.content.texts[language][FROM_A_FRIEND]
     with force_locale(language.locale):
-        section = Markup(typesetter.text(text, _FORM))  # noqa: S704  # our templates
+        section = Markup(typesetter.text(text, _form(language)))  # noqa: S704  # our templates
         return Part(language, str(gettext("site.name")), section)
