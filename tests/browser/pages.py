@@ -102,5 +102,5 @@ def resolve(path: str, href: str) -> str | None:
         return None
     if not target:
         return path
-    found = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(f"/{path}"), target)).lstrip("/")
     return posixpath.join(found, "index.html") if target.endswith("/") else found

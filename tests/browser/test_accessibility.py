@@ -105,14 +105,17 @@ def test_skip_link(chromium: Chromium, site: Site) -> None:
         tab.size(360, 740, phone=True)
         tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
         for path in site.pages:
-            if not outline(site.release.files[path].body).find("header"):
-                continue
+            page = outline(site.release.files[path].body)
+            if not page.find("header"):
+                continue  # the first page of a copy, which has no menus to skip
             tab.visit(site.url(path))
             press_tab(tab)
             enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
             for kind in ("keyDown", "keyUp"):
                 tab.call("Input.dispatchKeyEvent", type=kind, **enter)
             assert tab.evaluate("document.querySelector(':target')?.tagName") == "MAIN", path
+            if not any(link.within("main") for link in page.find("a")):
+                continue
             press_tab(tab)
             inside = "document.activeElement.compareDocumentPosition(document.querySelector('main'))"
             assert not tab.evaluate(inside) & 4, f"{path}: the next Tab goes before the text"
