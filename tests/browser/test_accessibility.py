@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsing import SCHEMES, Site, listed, node_module
-from pages import outline
+from site_pages import outline
 
 if TYPE_CHECKING:
     from devtools import Chromium, Tab
@@ -117,5 +117,6 @@ def test_skip_link(chromium: Chromium, site: Site) -> None:
             if not any(link.within("main") for link in page.find("a")):
                 continue
             press_tab(tab)
-            inside = "document.activeElement.compareDocumentPosition(document.querySelector('main'))"
+            main = "document.querySelector('main')"
+            inside = f"document.activeElement.compareDocumentPosition({main})"
             assert not tab.evaluate(inside) & 4, f"{path}: the next Tab goes before the text"

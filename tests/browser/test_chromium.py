@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from browsing import CUT_OFF, SCHEMES, Site, listed, need
-from pages import outline
+from site_pages import outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

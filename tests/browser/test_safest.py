@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urlsplit
@@ -177,7 +178,7 @@ def test_every_link(tor_browser: Firefox, onion: Site) -> None:
                 assert tor_browser.page("return location.href") == url
             else:
                 saved = tor_browser.downloads / path.rpartition("/")[2]
-                wait_until(lambda saved=saved, body=body: arrived(saved, body), 30)
+                wait_until(functools.partial(arrived, saved, body), 30)
             followed.add(path)
             if path.endswith(".html"):
                 waiting.append(url)

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from browsing import listed, need
-from pages import Element, Outline, outline, page_paths
+from site_pages import Element, Outline, outline, page_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
