@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ def desk(offline_tor: OwnTor) -> Iterator[Desk]:
         command = folder / "deploy" / "cccr-web"
         command.parent.mkdir()
         command.write_text(
-            f"#!/bin/sh\nexport PYTHONPATH={TOP}\n"
+            f"#!/bin/sh\nexport PYTHONPATH={TOP} SOURCE_DATE_EPOCH={int(time.time())}\n"
             f'exec {sys.executable} -c "from cccr_web import trees; from pathlib import Path; '
             f"trees.PACKAGE = Path('{folder}/cccr_web'); "
             'from cccr_web.cli import main; main()" "$@"\n'
