@@ -117,5 +117,7 @@ def test_skip_link(chromium: Chromium, site: Site) -> None:
             if not any(link.within("main") for link in page.find("a")):
                 continue
             press_tab(tab)
-            inside = "document.activeElement.compareDocumentPosition(document.querySelector('main'))"
+            inside = (
+                "document.activeElement.compareDocumentPosition(document.querySelector('main'))"
+            )
             assert not tab.evaluate(inside) & 4, f"{path}: the next Tab goes before the text"
