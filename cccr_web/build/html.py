@@ -43,8 +43,8 @@ class PageRenderer(RendererHTML):
     words are to stand without a link; ``note_title`` gives the words above an
     editor's note of that day; ``han_tag`` marks runs of Chinese characters in a text
     of another language (WCAG 3.1.2), if it is set; ``photo`` sets the photo of that name
-    with its caption. ``form`` shifts headings, names
-    them and closes empty elements.
+    with its caption; ``below_heading`` gives what is to be said below the heading of
+    that name, or nothing. ``form`` shifts headings, names them and closes empty elements.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class PageRenderer(RendererHTML):
         note_title: Callable[[date], str],
         han_tag: str | None = None,
         photo: Callable[[str], str] = str,
+        below_heading: Callable[[str], str] = lambda _name: "",
     ) -> None:
         super().__init__()
         self._form = form
         self._link = link
         self._note_title = note_title
         self._photo = photo
+        self._below_heading = below_heading
         self._han_tag = han_tag
         # A line break between two Han characters is no space: the writer only wrapped.
         self._soft_break = "\n" if han_tag else ""
@@ -103,8 +105,11 @@ class PageRenderer(RendererHTML):
         return self.renderToken([*tokens[:idx], token, *tokens[idx + 1 :]], idx, options, env)
 
     def heading_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """The end of a heading."""
-        return self.renderToken([self._shifted(tokens[idx])], 0, options, env)
+        """The end of a heading, and what is to stand below it."""
+        end = self.renderToken([self._shifted(tokens[idx])], 0, options, env)
+        name = tokens[idx - 2].attrGet("id")
+        below = self._below_heading(str(name)) if name is not None else ""
+        return f'{end}<p class="facts">{escapeHtml(below)}</p>\n' if below else end
 
     def _shifted(self, token: Token) -> Token:
         # HTML knows no seventh level.

@@ -100,7 +100,12 @@ class Typesetter:
             alt = picture.photo.alt[text.language.locale]
             return self.part("parts/photo.html", text, form, photo=picture, alt=alt)
 
-        renderer = PageRenderer(form, link, note_title, _han_tag(text.language), photo)
+        def last_checked(name: str) -> str:
+            when = text.head.checked.get(name)
+            return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
+
+        han_tag = _han_tag(text.language)
+        renderer = PageRenderer(form, link, note_title, han_tag, photo, last_checked)
         return renderer.page(text.body)
 
 

@@ -39,6 +39,7 @@ def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> C
     problems += _former_site_stays_defanged(tree, content.site.former_host)
     for text in texts:
         problems += _head_fits(text, templates)
+        problems += _checks_belong_to_headings(text)
         problems += _headings_descend(text)
         problems += _no_raw_html(text)
         problems += _notes_are_dated(text)
@@ -93,7 +94,7 @@ def _twins_agree(content: Content) -> Iterator[Problem]:
 
 
 def _twin_agrees(text: Text, twin: Text) -> Iterator[Problem]:
-    for key in ("date", "navigation", "template", "updated"):
+    for key in ("checked", "date", "navigation", "template", "updated"):
         ours, theirs = getattr(text.head, key), getattr(twin.head, key)
         if ours != theirs:
             line = twin.head.lines.get(key, 1)
@@ -160,6 +161,17 @@ def _head_fits(text: Text, templates: Collection[str]) -> Iterator[Problem]:
             head.lines["date"],
             f"“date” is {head.date}: the file's name must begin with {head.date.start}-.",
         )
+
+
+def _checks_belong_to_headings(text: Text) -> Iterator[Problem]:
+    names = {item.id for item in text.body.items if isinstance(item, Heading)}
+    for name in text.head.checked:
+        if name not in names:
+            yield Problem(
+                text.file,
+                text.head.lines["checked"],
+                f"“checked”: there is no heading {{#{name}}}.",
+            )
 
 
 def _headings_descend(text: Text) -> Iterator[Problem]:

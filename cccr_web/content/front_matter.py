@@ -25,7 +25,7 @@ from cccr_web.content.problem import Problem
 FENCE = "+++"
 
 _REQUIRED = {"title": str, "description": str, "updated": date}
-_PAGE_OPTIONAL = {"template": str, "navigation": int}
+_PAGE_OPTIONAL = {"template": str, "navigation": int, "checked": dict}
 _STATEMENT_REQUIRED = {"date": str}
 _STATEMENT_OPTIONAL = {"place": str}
 
@@ -33,6 +33,7 @@ _NAMES_OF_TYPES = {
     str: 'a text in quotation marks, such as key = "…"',
     int: "a whole number, such as key = 1",
     date: "a day without quotation marks, such as key = 2026-11-22",
+    dict: 'dates by the names of headings, such as key = { snowflake = "2024-03" }',
 }
 
 
@@ -42,6 +43,7 @@ class FrontMatter:
 
     ``template`` names a file of ``templates/`` without its ending; ``navigation``
     is the place in the menu, counted from 1, or ``None`` for a page outside it.
+    ``checked`` says when what stands under a heading, by its name, was last checked.
     """
 
     title: str
@@ -51,6 +53,7 @@ class FrontMatter:
     navigation: int | None
     date: StatementDate | None
     place: str | None
+    checked: Mapping[str, StatementDate]
     lines: Mapping[str, int]
 
 
@@ -135,6 +138,17 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
                     "[2011..2012-04] for some time between the two.",
                 )
             )
+    checked: dict[str, StatementDate] = {}
+    if isinstance(values.get("checked"), dict):
+        for name, text in values["checked"].items():
+            try:
+                checked[name] = parse_date(str(text))
+            except ValueError:
+                problems.append(
+                    Problem(
+                        file, lines.get("checked", 1), f"“checked”: “{text}” of {name} is no date."
+                    )
+                )
     if problems:
         return None, problems
     return (
@@ -146,6 +160,7 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             navigation=values.get("navigation"),
             date=when,
             place=values.get("place"),
+            checked=checked,
             lines=lines,
         ),
         [],

@@ -69,6 +69,16 @@ def test_name_card() -> None:
     )
 
 
+def test_below_a_heading() -> None:
+    """What is to be said below a named heading stands there, escaped."""
+    renderer = PageRenderer(
+        FORM, str, str, below_heading=lambda name: f"<{name}>" if name == "a" else ""
+    )
+    assert str(renderer.page(parse("## A {#a}\n\n## B {#b}\n\n## C\n"))) == (
+        '<h2 id="a">A</h2>\n<p class="facts">&lt;a&gt;</p>\n<h2 id="b">B</h2>\n<h2>C</h2>\n'
+    )
+
+
 def test_long_list() -> None:
     """A list of nine and more is set in columns, whatever lists stand inside its items."""
     assert "columns" not in render("- a\n" * 8)

@@ -306,6 +306,17 @@ CASES: dict[str, tuple[Change, list[str]]] = {
             for file in (VERIFY, "zh_Hans/pages/verify.md")
         ],
     ),
+    "check of no heading": (
+        both("pages/reach-us.md", lambda file: swap(file, "{ snowflake", "{ slush")),
+        [
+            f"{file}:6: “checked”: there is no heading {{#slush}}."
+            for file in ("en/pages/reach-us.md", "zh_Hans/pages/reach-us.md")
+        ],
+    ),
+    "check on no day": (
+        swap("en/pages/reach-us.md", 'webtunnel = "2024-03"', 'webtunnel = "lately"'),
+        ["en/pages/reach-us.md:6: “checked”: “lately” of webtunnel is no date."],
+    ),
     # What stands in a text.
     "note without its day": (
         both("pages/errors/404.md", lambda file: add(file, "> [!NOTE today]\n> Words.")),

@@ -42,6 +42,7 @@ def test_page() -> None:
         navigation=4,
         date=None,
         place=None,
+        checked={},
         lines={"title": 2, "description": 3, "updated": 4, "navigation": 5},
     )
 
