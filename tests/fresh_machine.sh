@@ -58,6 +58,7 @@ inside() { # ROOT COMMAND… — in namespaces of its own, which end with it; do
   shift
   local settings
   mapfile -t settings < <(env | grep -E '^(PIP_|https?_proxy=|no_proxy=)' || true)
+  settings+=(NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt)
   wait # so that what follows has the command as its only child
   # shellcheck disable=SC2016 # the inner shell expands them
   exec unshare --mount --pid --fork --kill-child bash -c '

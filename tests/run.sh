@@ -13,20 +13,29 @@ mkdir -p "$cache"
 
 # program → Debian package that brings it
 declare -A needed=(
+  [chromium]=chromium
   [epubcheck]=epubcheck
+  [firefox-esr]=firefox-esr
   [gpg]=gnupg
+  [java]=default-jre-headless
   [minisign]=minisign
   [mmdebstrap]=mmdebstrap
   [nginx]=nginx-light
+  [node]=nodejs
+  [npm]=npm
+  [pdftotext]=poppler-utils
   [shellcheck]=shellcheck
   [ssh-keygen]=openssh-client
   [systemd-analyze]=systemd
   [tor]=tor
+  [w3m]=w3m
 )
 missing=()
 for program in "${!needed[@]}"; do
   PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
+# Without a Chinese font the browsers would measure boxes for missing characters.
+if [ -z "$(fc-list :lang=zh-cn 2>/dev/null)" ]; then missing+=(fonts-noto-cjk); fi
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ]; then
     echo "For the tests, have these installed (as root: apt-get install ${missing[*]})." >&2
@@ -37,6 +46,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 deploy/venv.sh "$cache/venv" tests/lock.txt
+tests/browser/npm.sh
 export PATH=$cache/venv/bin:$PATH
 OTHER_PYTHON=$(tests/other_python.sh "$cache")
 export OTHER_PYTHON
@@ -45,7 +55,7 @@ echo "lint and types" >&2
 ruff check --quiet .
 ruff format --quiet --check .
 mypy
-shellcheck --external-sources .ci/run deploy/cccr-web deploy/*.sh deploy/lock/*.sh tests/*.sh
+shellcheck --external-sources .ci/run deploy/cccr-web deploy/*.sh deploy/lock/*.sh tests/*.sh tests/browser/*.sh
 cccr-web check
 
 exec python -m pytest "$@"

@@ -147,10 +147,17 @@ class Chromium:
         return f"chromium has ended; its last words: {tail}"
 
     @contextlib.contextmanager
-    def tab(self) -> Iterator[Tab]:
-        """Open a tab that shares nothing with others, and close it at the end."""
-        with self.tabs(1) as (tab,):
+    def tab(self, *, shared: bool = False) -> Iterator[Tab]:
+        """Open a tab, and close it at the end; it shares nothing with others unless told to."""
+        if not shared:
+            with self.tabs(1) as (tab,):
+                yield tab
+            return
+        tab = Tab(self)
+        try:
             yield tab
+        finally:
+            self.call("Target.closeTarget", targetId=tab.target)
 
     @contextlib.contextmanager
     def tabs(self, count: int) -> Iterator[list[Tab]]:
@@ -165,12 +172,12 @@ class Chromium:
 class Tab:
     """One tab; ``events`` are what it told since it was opened or the list was emptied."""
 
-    def __init__(self, browser: Chromium, context: str) -> None:
+    def __init__(self, browser: Chromium, context: str | None = None) -> None:
         self._browser = browser
-        target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)[
-            "targetId"
-        ]
-        attached = browser.call("Target.attachToTarget", targetId=target, flatten=True)
+        room = {} if context is None else {"browserContextId": context}
+        target = browser.call("Target.createTarget", url="about:blank", **room)
+        self.target: str = target["targetId"]
+        attached = browser.call("Target.attachToTarget", targetId=self.target, flatten=True)
         self._session: str = attached["sessionId"]
         self.events = browser.events(self._session)
         for domain in ("Page", "Network", "Runtime", "Log", "Audits"):

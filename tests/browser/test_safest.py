@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urlsplit
 
@@ -22,6 +22,7 @@ from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from conftest import Note
     from marionette import Pref
@@ -178,7 +179,7 @@ def test_every_link(tor_browser: Firefox, onion: Site) -> None:
                 assert tor_browser.page("return location.href") == url
             else:
                 saved = tor_browser.downloads / path.rpartition("/")[2]
-                wait_until(functools.partial(arrived, saved, body), 30)
+                wait_until(partial(arrived, saved, body), 30)
             followed.add(path)
             if path.endswith(".html"):
                 waiting.append(url)
@@ -188,6 +189,6 @@ def test_every_link(tor_browser: Firefox, onion: Site) -> None:
     assert reached <= followed
 
 
-def arrived(saved: Any, body: bytes) -> bool:
+def arrived(saved: Path, body: bytes) -> bool:
     """Whether a download is there, whole."""
-    return bool(saved.exists()) and saved.read_bytes() == body
+    return saved.exists() and saved.read_bytes() == body

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from headers import name_of, stored, template
 from hosting import Watched, short_folder
-from serving import Answer, Server
+from serving import DOMAIN, Answer, Server
 from tornet import TorNetwork
 
 from cccr_web.build import press
@@ -47,7 +47,9 @@ def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
         trees = find_tree("translations"), find_tree("templates")
-        release = press(*trees, addresses=Addresses(None, (key.address,)), environ={})
+        release = press(
+            *trees, addresses=Addresses(f"https://{DOMAIN}", (key.address,)), environ={}
+        )
         write(release, folder / "release")
         tor = OwnTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
         with (
