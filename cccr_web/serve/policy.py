@@ -81,6 +81,8 @@ _NAMED_TYPES = {"feed.xml": "application/atom+xml"}
 _PAGE_CACHE = "public, max-age=300"
 _IMAGE_CACHE = "public, max-age=604800"
 NO_CACHE = "no-cache"
+# What must not be older than the page that shows it.
+_AS_PAGES = {"onion.png"}
 _CACHE = {"html": _PAGE_CACHE, "ico": _IMAGE_CACHE, "jpg": _IMAGE_CACHE, "png": _IMAGE_CACHE}
 
 
@@ -156,6 +158,8 @@ def media_type(path: str) -> str | None:
 
 def cache_control(path: str) -> str:
     """Return the Cache-Control (RFC 9111, section 5.2) of a file of a release."""
+    if path in _AS_PAGES:
+        return _PAGE_CACHE
     return _CACHE.get(_ending(path), NO_CACHE)
 
 

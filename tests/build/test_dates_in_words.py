@@ -13,7 +13,7 @@ from cccr_web.build.dates import format_day, format_statement_date
 from cccr_web.build.style import read_style
 from cccr_web.content import read_content
 from cccr_web.content.dates import parse_date
-from cccr_web.languages import EN, ZH_HANS, Language
+from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
 from cccr_web.trees import find_tree
 
 
@@ -43,6 +43,8 @@ def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
         (ZH_HANS, "2013-05", "2013年5月"),
         (ZH_HANS, "2013", "2013年"),
         (ZH_HANS, "[2011..2012-04]", "2011年至2012年4月之间"),
+        (ZH_HANT, "2013-05-07", "2013年5月7日"),
+        (ZH_HANT, "[2011..2012-04]", "2011年至2012年4月之間"),
     ],
     indirect=["in_language"],
 )

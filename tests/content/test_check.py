@@ -93,6 +93,9 @@ MISSING = "zh_Hans/pages/errors/404.md"
 MISSING_AT = f"{MISSING}:{lines(MISSING) + 2}"
 
 
+NAMES = (TREE / "names.toml").read_text(encoding="utf-8").splitlines()
+REN_AT = NAMES.index('"任成光" = "任成光"') + 1
+
 CASES: dict[str, tuple[Change, list[str]]] = {
     # The languages agree.
     "twin missing in Chinese": (
@@ -550,6 +553,30 @@ CASES: dict[str, tuple[Change, list[str]]] = {
             )
         ],
     ),
+    "exit by http": (
+        swap("site.toml", '"https://www.weather', '"http://www.weather'),
+        ['site.toml:1: “exit” must be the https address of a harmless page, or "".'],
+    ),
+    "feed authority without a day": (
+        swap("site.toml", ',2013-05-07"', '"'),
+        [
+            (
+                "site.toml:1: “feed_authority” must be a host name and a day on which it was "
+                'ours, such as "example.org,2013-05-07".'
+            )
+        ],
+    ),
+    "name out of order": (
+        swap("names.toml", '"任成光" = "任成光"\n', '"龙" = "龙"\n"任成光" = "任成光"\n'),
+        [
+            f"names.toml:{REN_AT}: “龙” is no name of two Chinese characters or more.",
+            (
+                f"names.toml:{REN_AT + 1}: “任成光” must stand before “龙”: "
+                "sort the names by their code."
+            ),
+        ],
+    ),
+    "no list of names": (remove("names.toml"), ["names.toml:1: The file is missing."]),
     "onion of version 2": (
         swap("site.toml", "onions = []", 'onions = ["expyuzz4wqqyqhjn.onion"]'),
         [

@@ -44,6 +44,9 @@ def test_no_onion_to_point_to(release: Release) -> None:
         (".well-known/security.txt", "text/plain; charset=utf-8"),
         ("en/cccr-en.epub", "application/epub+zip"),
         ("RELEASE.JSON", "application/json"),
+        ("en/feed.xml", "application/atom+xml"),
+        ("sitemap.xml", "application/xml"),
+        ("photos/a-480.jpg", "image/jpeg"),
         ("en/index.js", None),
         ("en/image.svg", None),
         ("en/style.css", None),
@@ -57,11 +60,17 @@ def test_media_types(path: str, kind: str | None) -> None:
 
 
 def test_caches() -> None:
-    """Pages are kept for minutes, images for a week, all else is asked for again."""
-    ages = {path: cache_control(path) for path in ("a/b.html", "q.png", "SHA256SUMS", "a.zip")}
+    """Pages are kept for minutes, images for a week, all else is asked for again.
+
+    The onion's code is as young as the page that shows the same address in words.
+    """
+    paths = ("a/b.html", "q.png", "photos/a-480.jpg", "onion.png", "SHA256SUMS", "a.zip")
+    ages = {path: cache_control(path) for path in paths}
     assert ages == {
         "a/b.html": "public, max-age=300",
         "q.png": "public, max-age=604800",
+        "photos/a-480.jpg": "public, max-age=604800",
+        "onion.png": "public, max-age=300",
         "SHA256SUMS": "no-cache",
         "a.zip": "no-cache",
     }
