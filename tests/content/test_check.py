@@ -222,7 +222,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [
             (
                 f"{VERIFY}:5: Unknown key “menu”: this kind of text may have "
-                "description, navigation, template, title, updated."
+                "checked, description, navigation, template, title, updated."
             )
         ],
     ),

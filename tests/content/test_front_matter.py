@@ -72,7 +72,7 @@ def test_unknown_keys() -> None:
     """A key of another kind of text is unknown, and the known ones are named."""
     assert told(HEAD + 'place = "x"\nDate = "2013"') == [
         f"{line}: Unknown key “{key}”: this kind of text may have "
-        "description, navigation, template, title, updated."
+        "checked, description, navigation, template, title, updated."
         for line, key in ((5, "place"), (6, "Date"))
     ]
 
