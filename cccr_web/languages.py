@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 
@@ -12,22 +12,31 @@ class Language:
 
     ``slug`` stands in addresses (``/zh-hans/``), ``tag`` in HTML and HTTP
     (BCP 47), ``locale`` names Babel's data and the folder below
-    ``translations/``, ``own_name`` is what its readers call it.
+    ``translations/``, ``own_name`` is what its readers call it. ``source`` is the
+    language from which this one is converted when a release is built; nobody
+    writes it, and it has no folder. ``None``: people write this language.
     """
 
     slug: str
     tag: str
     locale: str
     own_name: str
+    source: Language | None = None
 
 
 EN = Language(slug="en", tag="en", locale="en", own_name="English")
 ZH_HANS = Language(slug="zh-hans", tag="zh-Hans", locale="zh_Hans", own_name="简体中文")
+ZH_HANT = Language(
+    slug="zh-hant", tag="zh-Hant", locale="zh_Hant", own_name="繁體中文", source=ZH_HANS
+)
 
-LANGUAGES: tuple[Language, ...] = (EN, ZH_HANS)
+LANGUAGES: tuple[Language, ...] = (EN, ZH_HANS, ZH_HANT)
+# The languages that people write, each with a folder below translations/.
+WRITTEN: tuple[Language, ...] = tuple(one for one in LANGUAGES if one.source is None)
 DEFAULT = EN
 
-_BY_PRIMARY_SUBTAG = {"en": EN, "zh": ZH_HANS}
+# Where Traditional characters are written (CLDR, likely subtags of zh-TW, zh-HK, zh-MO).
+_TRADITIONAL_REGIONS = {"tw", "hk", "mo"}
 
 
 def by_slug(slug: str) -> Language | None:
@@ -35,16 +44,37 @@ def by_slug(slug: str) -> Language | None:
     return next((language for language in LANGUAGES if language.slug == slug), None)
 
 
-def negotiate(accepted: Iterable[tuple[str, float]]) -> Language:
+def negotiate(
+    accepted: Iterable[tuple[str, float]], offered: Collection[str] | None = None
+) -> Language:
     """Choose a language for an ``Accept-Language`` header (RFC 9110, section 12.5.4).
 
     ``accepted`` holds (language range, quality) pairs, such as Werkzeug's
-    ``request.accept_languages``; of equal ones the first counts. Only the primary subtag
-    is compared: whoever asks for ``zh-TW`` is better served with Chinese than
-    with English. A quality of 0 means "not this one". Nothing known: English.
+    ``request.accept_languages``; of equal ones the first counts. ``offered`` are the
+    slugs of the languages that there are; all, if it is ``None``. A quality of 0 means
+    "not this one". Nothing known: English.
     """
     for tag, quality in sorted(accepted, key=lambda pair: -pair[1]):
-        language = _BY_PRIMARY_SUBTAG.get(tag.replace("_", "-").split("-")[0].lower())
+        language = _meant(tag)
+        if language is not None and offered is not None and language.slug not in offered:
+            language = language.source
         if language is not None and quality > 0:
             return language
     return DEFAULT
+
+
+def _meant(tag: str) -> Language | None:
+    """Return which of our languages serves whoever asks for ``tag`` best.
+
+    Of English only the primary subtag counts. Chinese is told apart by its script,
+    or else by its region (RFC 5646, section 2.2): a reader in Taiwan reads Simplified
+    with more ease than English, and Traditional with more ease than Simplified.
+    """
+    primary, *others = tag.replace("_", "-").lower().split("-")
+    if primary == "en":
+        return EN
+    if primary != "zh":
+        return None
+    if "hant" in others or ("hans" not in others and _TRADITIONAL_REGIONS & {*others}):
+        return ZH_HANT
+    return ZH_HANS

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 from tornet import TorNetwork
 
-pytest_plugins = ["hosting", "serving"]
+pytest_plugins = ["hosting", "serving", "browsing"]
 
 MEASUREMENTS = pytest.StashKey[list[str]]()
 

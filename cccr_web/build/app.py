@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from babel.support import Translations
@@ -10,12 +11,16 @@ from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.build.copies import FIRST_PAGE, copies_for, epub_url, single_url
+from cccr_web.build.crawlers import crawler_files, set_crawler_file
 from cccr_web.build.epub import make_epub
+from cccr_web.build.feed import feed_url, set_feed
 from cccr_web.build.first_page import set_first_page
 from cccr_web.build.form import page_form
+from cccr_web.build.photos import Picture
 from cccr_web.build.single import set_single
 from cccr_web.build.sizes import format_size
 from cccr_web.build.style import Style, read_sheet
+from cccr_web.build.traditional import Convert, converter
 from cccr_web.build.typeset import Typesetter
 from cccr_web.content import Content
 from cccr_web.content.catalogue import load_translations
@@ -29,10 +34,13 @@ SIZES = "SIZES"
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
     """Flask-Babel's messages, compiled in memory from the ``.po`` files."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, convert: Convert) -> None:
         super().__init__()
         self._catalogues = {
-            language.locale: load_translations(tree, language.locale) for language in LANGUAGES
+            language.locale: load_translations(tree, language.source.locale, convert)
+            if language.source
+            else load_translations(tree, language.locale)
+            for language in LANGUAGES
         }
 
     def get_translations(self) -> Translations:
@@ -42,9 +50,9 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
 class _CatalogueBabel(Babel):  # type: ignore[misc]  # it has no types
     """Flask-Babel with the messages of one tree of translations."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, convert: Convert) -> None:
         super().__init__()
-        self._domain = _CatalogueDomain(tree)
+        self._domain = _CatalogueDomain(tree, convert)
 
     @property
     def domain_instance(self) -> Domain:
@@ -52,7 +60,14 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # it has no types
 
 
 def create_app(
-    content: Content, style: Style, facts: Metadata, *, templates: Path, translations: Path
+    content: Content,
+    style: Style,
+    facts: Metadata,
+    *,
+    templates: Path,
+    translations: Path,
+    pictures: Mapping[str, Picture] | None = None,
+    neutral_titles: bool = False,
 ) -> Flask:
     """Return the app that renders every text of ``content`` at its place in a release.
 
@@ -67,9 +82,10 @@ def create_app(
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
-    _CatalogueBabel(translations).init_app(app, locale_selector=lambda: g.language.locale)
+    babel = _CatalogueBabel(translations, converter(content.names))
+    babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for texts in content.texts.values() for text in texts.values()}
-    typesetter = Typesetter(content, style, facts, by_file)
+    typesetter = Typesetter(content, style, facts, by_file, pictures or {}, neutral=neutral_titles)
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
@@ -88,6 +104,12 @@ def create_app(
     def first_page() -> str:
         return set_first_page(typesetter)
 
+    for name in crawler_files(content):
+
+        @app.get(f"/{name}", endpoint=name.replace(".", "-"))
+        def crawler_file(name: str = name) -> str:
+            return set_crawler_file(name, content)
+
     for language in LANGUAGES:
         _add_copies(app, typesetter, language, book_sheet)
     return app
@@ -102,5 +124,11 @@ def _add_copies(app: Flask, typesetter: Typesetter, language: Language, book_she
         g.language = language
         return make_epub(typesetter, language, book_sheet)
 
-    for url, view in ((single_url(language), single), (epub_url(language), epub)):
+    def feed() -> str:
+        g.language = language
+        return set_feed(typesetter, language)
+
+    views: dict[str, Callable[[], str | bytes]]
+    views = {single_url(language): single, epub_url(language): epub, feed_url(language): feed}
+    for url, view in views.items():
         app.add_url_rule(f"/{url}", url.replace(".", "-"), view)

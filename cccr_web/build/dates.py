@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
-from babel.dates import format_date, format_skeleton
+from babel import Locale
+from babel.core import get_global
+from babel.dates import format_date, format_interval, format_skeleton
 from flask_babel import get_locale, gettext
 
 from cccr_web.content.dates import PartialDate, StatementDate
@@ -29,6 +31,22 @@ def format_statement_date(when: StatementDate) -> str:
         return format_partial(when.start)
     start, end = format_partial(when.start), format_partial(when.end)
     return str(gettext("date.between", start=start, end=end))
+
+
+def format_years(when: StatementDate) -> str:
+    """Return the year of a statement, or its years: ``2013``, ``2011–2012``, ``2013年``."""
+    start, end = when.start, when.end or when.start
+    if start.year == end.year:
+        return format_partial(PartialDate(start.year))
+    return format_interval(start.first_day(), end.first_day(), "y", locale=babel_locale())
+
+
+def region() -> str:
+    """Return the language with the country that its words fit best: ``en_GB``, ``zh_CN``."""
+    locale = Locale.parse(babel_locale())
+    likely = get_global("likely_subtags")
+    whole = Locale.parse(likely.get(str(locale)) or likely[locale.language])
+    return f"{locale.language}_{locale.territory or whole.territory}"
 
 
 def babel_locale() -> str:

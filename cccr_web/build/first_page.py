@@ -48,9 +48,17 @@ def set_first_page(typesetter: Typesetter) -> str:
     """Return the page, in every language; Chinese stands before English."""
     languages = sorted(LANGUAGES, key=lambda language: not language.tag.startswith("zh"))
     parts = [_part(typesetter, language) for language in languages]
+    # Two languages may write the name alike.
+    names = {part.name: part.language for part in reversed(parts)}
     text = typesetter.content.texts[languages[0]][FROM_A_FRIEND]
     with force_locale(languages[0].locale):
-        return typesetter.part("copy/first.html", text, _form(languages[0]), parts=parts)
+        return typesetter.part(
+            "copy/first.html",
+            text,
+            _form(languages[0]),
+            parts=parts,
+            names=list(reversed(names.items())),
+        )
 
 
 def _part(typesetter: Typesetter, language: Language) -> Part:

@@ -22,7 +22,8 @@ class Form:
     ``way(url, fragment)`` leads to a file of the release, or to the heading named
     ``fragment`` of a page in it; ``None`` where no way leads there from this form.
     ``name`` turns the name of one of the text's own headings into its ``id``.
-    ``xhtml``: whether empty elements are closed, as XML wants.
+    ``xhtml``: whether empty elements are closed, as XML wants. ``pictures``: whether
+    they are shown, which are files of their own.
     """
 
     layout: str
@@ -30,6 +31,7 @@ class Form:
     way: Callable[[str, str], str | None]
     name: Callable[[str], str] = _same_name
     xhtml: bool = False
+    pictures: bool = False
 
     def link(self, url: str) -> str:
         """Return the way to ``url``, for a template, which must not ask for what is not there."""
@@ -46,7 +48,7 @@ def page_form(text: Text) -> Form:
         anchor = f"#{fragment}" if fragment else ""
         return anchor if anchor and url == text.url else relative_link(url, text) + anchor
 
-    return Form("base.html", 1, way)
+    return Form("base.html", 1, way, pictures=True)
 
 
 def relative_link(url: str, source: Text) -> str:

@@ -14,7 +14,7 @@ from markdown_it.utils import OptionsDict, OptionsType
 from markupsafe import Markup
 
 from cccr_web.build.form import Form
-from cccr_web.content.markdown import Body
+from cccr_web.content.markdown import PHOTOS, Body
 
 # A list of many short items, such as names, is set in columns.
 _LONG_LIST = 9
@@ -42,7 +42,8 @@ class PageRenderer(RendererHTML):
     ``link`` turns a target as it was written into an address, or ``None`` where the
     words are to stand without a link; ``note_title`` gives the words above an
     editor's note of that day; ``han_tag`` marks runs of Chinese characters in a text
-    of another language (WCAG 3.1.2), if it is set. ``form`` shifts headings, names
+    of another language (WCAG 3.1.2), if it is set; ``photo`` sets the photo of that name
+    with its caption. ``form`` shifts headings, names
     them and closes empty elements.
     """
 
@@ -52,11 +53,13 @@ class PageRenderer(RendererHTML):
         link: Callable[[str], str | None],
         note_title: Callable[[date], str],
         han_tag: str | None = None,
+        photo: Callable[[str], str] = str,
     ) -> None:
         super().__init__()
         self._form = form
         self._link = link
         self._note_title = note_title
+        self._photo = photo
         self._han_tag = han_tag
         # A line break between two Han characters is no space: the writer only wrapped.
         self._soft_break = "\n" if han_tag else ""
@@ -108,9 +111,12 @@ class PageRenderer(RendererHTML):
         return token.copy(tag=f"h{min(int(token.tag[1]) + self._form.level - 1, 6)}")
 
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """An image, its source turned into an address."""
+        """A photo, or another image, its source turned into an address."""
         token = tokens[idx]
-        source = {**token.attrs, "src": self._link(str(token.attrGet("src")))}
+        target = str(token.attrGet("src"))
+        if target.startswith(PHOTOS):
+            return self._photo(target.removeprefix(PHOTOS))
+        source = {**token.attrs, "src": self._link(target)}
         return super().image([token.copy(attrs=source)], 0, options, env)
 
     def bullet_list_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from cccr_web.build import onion_code
 from cccr_web.build.app import SIZES, create_app
 from cccr_web.build.copies import (
     COPIES,
@@ -19,11 +20,17 @@ from cccr_web.build.copies import (
     tells_sizes,
     zip_bound,
 )
+from cccr_web.build.crawlers import ROBOTS, crawler_files
+from cccr_web.build.feed import feed_url
 from cccr_web.build.first_page import refuse_without_words
+from cccr_web.build.icons import icons
 from cccr_web.build.moment import expiry, release_time
 from cccr_web.build.notices import Notices, read_notices
+from cccr_web.build.photos import make_pictures
 from cccr_web.build.style import read_style
+from cccr_web.build.traditional import converter, with_derived
 from cccr_web.content import Addresses, BrokenContentError, Content, Site, check
+from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.content.site import read_site
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
@@ -37,7 +44,13 @@ from cccr_web.release import (
 )
 
 # Files of a release beside the pages, to which texts may link.
-RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", FIRST_PAGE, VERIFY, ZIP, *COPIES})
+RELEASE_FILES = frozenset(
+    {
+        *("RELEASE.json", "SHA256SUMS", FIRST_PAGE, ROBOTS, VERIFY, ZIP),
+        *COPIES,
+        *map(feed_url, LANGUAGES),
+    }
+)
 
 Progress = Callable[[int, int], None]
 
@@ -65,17 +78,20 @@ def press(
     templates: Path,
     *,
     addresses: Addresses | None = None,
+    neutral_titles: bool = False,
     environ: Mapping[str, str] = os.environ,
     progress: Progress = lambda _done, _total: None,
 ) -> Release:
     """Check the trees and render every page and every copy once.
 
-    ``addresses`` replace those of ``site.toml``. The release's time is
+    ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page a
+    title that tells nothing. The release's time is
     ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
     the newest text or notice. ``progress`` is told how many files of how many are done.
     Raises ``BrokenContentError`` or ``BuildError``.
     """
     content, notices = check_trees(translations, templates, environ)
+    content = with_derived(content, converter(content.names))
     refuse_without_words(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
@@ -96,7 +112,20 @@ def press(
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
-    app = create_app(content, style, facts, templates=templates, translations=translations)
+    files |= icons()
+    if content.site.addresses.onions:
+        files[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
+    pictures = make_pictures(translations / PHOTOS, content.photos)
+    files |= {size.url: size.body for one in pictures.values() for size in one.sizes}
+    app = create_app(
+        content,
+        style,
+        facts,
+        templates=templates,
+        translations=translations,
+        pictures=pictures,
+        neutral_titles=neutral_titles,
+    )
     files |= _print(app, content, facts, files, progress)
     return with_archive(make_release(files, facts))
 
@@ -108,6 +137,7 @@ def _print(
     texts = [text for of_language in content.texts.values() for text in of_language.values()]
     telling = [text.url for text in texts if tells_sizes(text)]
     urls = [text.url for text in texts if not tells_sizes(text)] + [FIRST_PAGE, *COPIES]
+    urls += [*map(feed_url, LANGUAGES), *crawler_files(content)]
     total = len(urls) + len(telling)
     files: dict[str, bytes] = {}
     for url in urls:

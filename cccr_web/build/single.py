@@ -36,8 +36,14 @@ def set_single(typesetter: Typesetter, language: Language) -> str:
         Markup(typesetter.text(text, form(text), section=sections[text.url], sizes={}))  # noqa: S704  # our templates
         for text in order
     ]
+    source = language.source
     return typesetter.part(
-        "copy/single.html", order[0], form(order[0]), order=order, sections=set_sections
+        "copy/single.html",
+        order[0],
+        form(order[0]),
+        order=order,
+        sections=set_sections,
+        twin=way(single_url(source), "") if source else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,9 +13,11 @@ from flask import render_template
 from flask_babel import gettext
 from markupsafe import Markup
 
-from cccr_web.build.dates import format_day, format_statement_date
+from cccr_web.build import onion_code
+from cccr_web.build.dates import format_day, format_statement_date, format_years, region
 from cccr_web.build.form import Form
 from cccr_web.build.html import PageRenderer
+from cccr_web.build.photos import Picture
 from cccr_web.build.style import Style
 from cccr_web.content import Content, Text
 from cccr_web.content.links import External, ToFile, ToText, resolve
@@ -24,12 +27,17 @@ from cccr_web.release import Metadata, format_policy, page_policy
 
 @dataclass(frozen=True, slots=True)
 class Typesetter:
-    """What every template is given: the texts, the release's facts and the style sheet."""
+    """What every template is given: the texts, the release's facts and the style sheet.
+
+    ``neutral``: whether the titles of pages tell nothing of what is on them.
+    """
 
     content: Content
     style: Style
     facts: Metadata
     by_file: Mapping[Path, Text]
+    pictures: Mapping[str, Picture]
+    neutral: bool = False
 
     def text(self, text: Text, form: Form, **more: Any) -> str:
         """Return ``text`` in ``form``, by the template that it names itself."""
@@ -38,6 +46,7 @@ class Typesetter:
     def part(self, template: str, text: Text, form: Form, **more: Any) -> str:
         """Return a template filled with ``text`` in ``form`` and with ``more``."""
         content, language = self.content, text.language
+        more.setdefault("twin", self._source(text, form))
         return render_template(
             template,
             layout=form.layout,
@@ -50,17 +59,28 @@ class Typesetter:
             language=language,
             languages=LANGUAGES,
             link=form.link,
+            pictures=form.pictures,
+            onion_code=onion_code,
             way=lambda url: form.way(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
             home=content.texts[language][PurePosixPath("index")],
             verify=content.texts[language][PurePosixPath("verify")],
-            archive=content.texts[language][PurePosixPath("statements/index")],
+            archive=content.archive(language),
             statements=content.statements(language),
+            by_year=_by_year(content.statements(language)),
+            feed=f"{language.slug}/feed.xml",
+            neutral=self.neutral,
+            region=region(),
             day=format_day,
             when=format_statement_date,
             **more,
         )
+
+    def _source(self, text: Text, form: Form) -> str | None:
+        """Return the way to what a derived text was converted from, where there is one."""
+        source = text.language.source
+        return form.way(self.content.texts[source][text.path].url, "") if source else None
 
     def _body(self, text: Text, form: Form) -> Markup:
         def link(target: str) -> str | None:
@@ -75,7 +95,21 @@ class Typesetter:
         def note_title(when: date) -> str:
             return str(gettext("note.title", date=format_day(when)))
 
-        return PageRenderer(form, link, note_title, _han_tag(text.language)).page(text.body)
+        def photo(name: str) -> str:
+            picture = self.pictures[name]
+            alt = picture.photo.alt[text.language.locale]
+            return self.part("parts/photo.html", text, form, photo=picture, alt=alt)
+
+        renderer = PageRenderer(form, link, note_title, _han_tag(text.language), photo)
+        return renderer.page(text.body)
+
+
+def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
+    """Return the statements under the words for their years, in their order."""
+    dated = ((text, text.head.date) for text in statements)
+    years = [(format_years(when), text) for text, when in dated if when is not None]
+    groups = itertools.groupby(years, key=lambda pair: pair[0])
+    return [(year, [text for _, text in group]) for year, group in groups]
 
 
 def _han_tag(language: Language) -> str | None:

@@ -23,13 +23,15 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
 
     FOLDER/site is what the host serves. FOLDER/headers holds nginx.conf and Caddyfile
     to include, and _headers and _redirects for hosts that look for them in the site.
-    Without --public-key nothing is proven but that the files fit their list.
+    A release that has expired is refused. Without --public-key nothing is proven
+    but that the files fit their list.
     """
     from cccr_web.mirror import write_mirror
-    from cccr_web.release import load, read_public_key
+    from cccr_web.release import load, read_public_key, refuse_expired
 
     key = read_public_key(public_key) if public_key else None
     checked = load(release, key)
+    refuse_expired(checked)
     write_mirror(checked, folder, onion=onion)
     vouched = f"signed by {key.fingerprint}" if key else "not checked against a key"
     click.echo(

@@ -71,10 +71,20 @@ def check(translations: Path | None) -> None:
     multiple=True,
     help="Put this onion on the pages, not those of site.toml. May be repeated.",
 )
+@click.option(
+    "--neutral-titles",
+    is_flag=True,
+    help="Give every page the same title, which tells nothing to who sees the screen.",
+)
 @translations_option
 @example("cccr-web build --out ../release")
 def build(
-    out: Path, clearnet_url: str | None, onions: tuple[str, ...], translations: Path | None
+    out: Path,
+    clearnet_url: str | None,
+    onions: tuple[str, ...],
+    translations: Path | None,
+    *,
+    neutral_titles: bool,
 ) -> None:
     """Render every page once and write a release: the exact bytes that readers get."""
     from cccr_web.content import Addresses
@@ -86,7 +96,9 @@ def build(
             "must be an https address without a path.", param_hint="--clearnet-url"
         )
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
-    release = press_release(find_translations(translations), addresses)
+    release = press_release(
+        find_translations(translations), addresses, neutral_titles=neutral_titles
+    )
     write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "
@@ -94,7 +106,9 @@ def build(
     )
 
 
-def press_release(translations: Path, addresses: Addresses | None) -> Release:
+def press_release(
+    translations: Path, addresses: Addresses | None, *, neutral_titles: bool = False
+) -> Release:
     """Render a release, showing how many pages are done."""
     from cccr_web.build import press
 
@@ -103,6 +117,7 @@ def press_release(translations: Path, addresses: Addresses | None) -> Release:
             translations,
             find_tree("templates"),
             addresses=addresses,
+            neutral_titles=neutral_titles,
             progress=lambda done, total: progress.show(
                 f"page {done} of {total}", terminal_only=True
             ),

@@ -57,7 +57,7 @@ def _read_proxy(text: str) -> Tcp:
     help="Seconds for one address.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@example("cccr-web watch --public-key cccr.pub --socks 127.0.0.1:9050 https://… http://….onion")
+@example("cccr-web watch --public-key cccr.pub --socks 127.0.0.1:9050 https://cccr.example")
 def watch(
     addresses: tuple[Any, ...],
     public_key: str,

@@ -2,6 +2,7 @@
 
 from cccr_web.content.check import check
 from cccr_web.content.model import Addresses, Content, Site, Text
+from cccr_web.content.photos import Photo
 from cccr_web.content.problem import BrokenContentError, Problem
 from cccr_web.content.reader import read_content
 
@@ -9,6 +10,7 @@ __all__ = [
     "Addresses",
     "BrokenContentError",
     "Content",
+    "Photo",
     "Problem",
     "Site",
     "Text",

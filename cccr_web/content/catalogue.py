@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,16 @@ from babel.support import Translations
 from jinja2.ext import babel_extract
 
 from cccr_web.content.problem import Problem, not_utf8
-from cccr_web.languages import LANGUAGES
+from cccr_web.languages import WRITTEN
 
 _UNQUOTED = re.compile(r"\s*(?:msgid|msgstr)\b(?!\s*\".*\"\s*$)")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+# The kinds of files that hold message ids: code and templates.
+_KINDS = ("html", "py", "xml")
+
+Convert = Callable[[str], str]
 
 
 def catalogue_file(tree: Path, locale: str) -> Path:
@@ -31,14 +37,18 @@ def catalogue_file(tree: Path, locale: str) -> Path:
     return tree / locale / "LC_MESSAGES" / "messages.po"
 
 
-def load_translations(tree: Path, locale: str) -> Translations:
-    """Return the catalogue of ``locale``, compiled in memory.
+def load_translations(tree: Path, locale: str, convert: Convert = str) -> Translations:
+    """Return the catalogue of ``locale``, each string converted, compiled in memory.
 
     So no compiled ``.mo`` can be stale, or missing from a package.
     """
     compiled = io.BytesIO()
     with catalogue_file(tree, locale).open("rb") as file:
-        write_mo(compiled, read_po(file, locale=locale))
+        catalogue = read_po(file, locale=locale)
+    for message in catalogue:
+        if message.id and isinstance(message.string, str):
+            message.string = convert(message.string)
+    write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(compiled)
 
@@ -47,7 +57,7 @@ def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
     """Return every message id used below the folders of ``code``, with its first place."""
     used: dict[str, tuple[Path, int]] = {}
     for folder in code:
-        for file in sorted([*folder.rglob("*.html"), *folder.rglob("*.py")]):
+        for file in sorted(file for kind in _KINDS for file in folder.rglob(f"*.{kind}")):
             method: Any = extract_python if file.suffix == ".py" else babel_extract
             with file.open("rb") as source:
                 for line, message, _, _ in extract(
@@ -62,7 +72,7 @@ def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
     """Yield a problem for each string that is missing, empty, fuzzy, wrong or unused."""
     used = used_messages(code)
     model: dict[str, set[str]] = {}
-    for language in LANGUAGES:
+    for language in WRITTEN:
         file = catalogue_file(tree, language.locale)
         name = file.relative_to(tree.parent)
         try:
@@ -86,7 +96,7 @@ def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
                             name,
                             lines.get(message.id, 1),
                             f"“{message.id}” holds {sorted(names)}, and "
-                            f"{sorted(model[message.id])} in {LANGUAGES[0].tag}.",
+                            f"{sorted(model[message.id])} in {WRITTEN[0].tag}.",
                         )
 
 

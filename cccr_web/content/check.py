@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
-from cccr_web.content.markdown import Heading, Link, Note, RawHtml
+from cccr_web.content.markdown import Heading, Link, Note, Picture, RawHtml
 from cccr_web.content.model import Content, Text
+from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.problem import BrokenContentError, Problem
 from cccr_web.content.reader import read_content
-from cccr_web.languages import LANGUAGES
+from cccr_web.languages import WRITTEN
 
 
 def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> Content:
@@ -42,6 +43,8 @@ def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> C
         problems += _no_raw_html(text)
         problems += _notes_are_dated(text)
         problems += _images_have_words(text)
+        problems += _photos_have_records(text, content)
+    problems += _photos_are_used(content, texts)
     by_file = {text.file: text for text in texts}
     for text in texts:
         problems += _links_lead_somewhere(text, by_file, known_files, content.site.former_host)
@@ -81,7 +84,7 @@ def _same_day(path: PurePosixPath, others: Iterable[PurePosixPath]) -> PurePosix
 
 def _twins_agree(content: Content) -> Iterator[Problem]:
     """What is the same in every language is compared with the first language."""
-    first, *others = LANGUAGES
+    first, *others = WRITTEN
     for path, text in content.texts[first].items():
         for other in others:
             twin = content.texts[other].get(path)
@@ -95,8 +98,8 @@ def _twin_agrees(text: Text, twin: Text) -> Iterator[Problem]:
         if ours != theirs:
             line = twin.head.lines.get(key, 1)
             yield Problem(twin.file, line, f"“{key}” is {theirs} here and {ours} in {text.file}.")
-    ours = [item for item in text.body.items if isinstance(item, Heading | Note)]
-    theirs = [item for item in twin.body.items if isinstance(item, Heading | Note)]
+    ours = [item for item in text.body.items if isinstance(item, Heading | Note | Picture)]
+    theirs = [item for item in twin.body.items if isinstance(item, Heading | Note | Picture)]
     for our, their in zip(ours, theirs, strict=False):
         if _shape(our) != _shape(their):
             yield Problem(
@@ -119,7 +122,9 @@ def _twin_agrees(text: Text, twin: Text) -> Iterator[Problem]:
         )
 
 
-def _shape(item: Heading | Note) -> str:
+def _shape(item: Heading | Note | Picture) -> str:
+    if isinstance(item, Picture):
+        return f"the photo {item.name}"
     if isinstance(item, Note):
         return f"a note of {item.date}"
     return f"a heading of level {item.level} named {{#{item.id}}}"
@@ -195,6 +200,29 @@ def _images_have_words(text: Text) -> Iterator[Problem]:
             yield Problem(
                 text.file, item.line, f"The image “{item.target}” has no alternative text."
             )
+
+
+def _photos_have_records(text: Text, content: Content) -> Iterator[Problem]:
+    for item in text.body.items:
+        if not isinstance(item, Picture):
+            continue
+        if item.name not in content.photos:
+            yield Problem(text.file, item.line, f"“{item.name}” has no record in {PHOTOS}.")
+        if not item.alone:
+            yield Problem(text.file, item.line, "A photo must stand in a paragraph of its own.")
+        if item.words:
+            yield Problem(
+                text.file,
+                item.line,
+                f"The words for a photo stand in {PHOTOS}: write ![](/photos/{item.name}).",
+            )
+
+
+def _photos_are_used(content: Content, texts: Iterable[Text]) -> Iterator[Problem]:
+    used = {item.name for text in texts for item in text.body.items if isinstance(item, Picture)}
+    for name, photo in content.photos.items():
+        if name not in used:
+            yield Problem(PHOTOS, photo.line, f"“{name}” stands in no text: remove it.")
 
 
 def _links_lead_somewhere(

@@ -1,6 +1,6 @@
 """Markdown as the writers may use it: CommonMark and tables, without raw HTML.
 
-Three things are added, all of which read well in any other viewer:
+Four things are added, all of which read well in any other viewer:
 
 - an **editor's note**, a block quotation that begins with its date::
 
@@ -13,6 +13,11 @@ Three things are added, all of which read well in any other viewer:
       > 刘晓波
       >
       > Liu Xiaobo, Nobel Peace Prize 2010
+
+- a **photo** of ``photos.toml``, in a paragraph of its own and without words, which its
+  record holds::
+
+      ![](/photos/name.jpg)
 
 - a **heading's name** for links, the same in every language::
 
@@ -31,6 +36,8 @@ from markdown_it.token import Token
 
 _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
 _CARD = "[!PERSON]"
+# How the address of a photo begins.
+PHOTOS = "/photos/"
 _HEADING_ID = re.compile(r"\s*\{#([a-z0-9-]+)\}$")
 
 
@@ -79,7 +86,20 @@ class RawHtml:
     line: int
 
 
-Item = Heading | Note | Link | RawHtml
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A photo of ``photos.toml`` by its ``name``; ``alone`` in a paragraph, or among others.
+
+    ``words`` are those that were written for it in the text, where there should be none.
+    """
+
+    name: str
+    alone: bool
+    words: str
+    line: int
+
+
+Item = Heading | Note | Link | Picture | RawHtml
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +131,8 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
         elif token.type == "blockquote_open" and _is_card(tokens, index):
             _take_quotation(tokens, index, "card")
         elif token.type == "inline":
-            items.extend(_inline_items(token, line))
+            alone = _take_photo(tokens, index)
+            items.extend(_inline_items(token, line, alone=alone))
     return Body(tuple(tokens), tuple(items))
 
 
@@ -176,7 +197,21 @@ def _take_quotation(tokens: list[Token], index: int, kind: str) -> None:
             token.hidden = True
 
 
-def _inline_items(block: Token, line: int) -> Iterator[Item]:
+def _take_photo(tokens: list[Token], index: int) -> bool:
+    """If there is nothing but a photo in a paragraph, hide the paragraph around it."""
+    children = tokens[index].children or []
+    alone = (
+        len(children) == 1
+        and children[0].type == "image"
+        and str(children[0].attrGet("src")).startswith(PHOTOS)
+        and tokens[index - 1].type == "paragraph_open"
+    )
+    if alone:
+        tokens[index - 1].hidden = tokens[index + 1].hidden = True
+    return alone
+
+
+def _inline_items(block: Token, line: int, *, alone: bool) -> Iterator[Item]:
     for token in block.children or []:
         if token.type in {"softbreak", "hardbreak"}:
             line += 1
@@ -184,5 +219,8 @@ def _inline_items(block: Token, line: int) -> Iterator[Item]:
             yield RawHtml(line)
         elif token.type == "link_open":
             yield Link(str(token.attrGet("href")), line)
+        elif token.type == "image" and str(token.attrGet("src")).startswith(PHOTOS):
+            name = str(token.attrGet("src")).removeprefix(PHOTOS)
+            yield Picture(name, alone, token.content.strip(), line)
         elif token.type == "image":
             yield Link(str(token.attrGet("src")), line, alt=token.content.strip())

@@ -9,7 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.markdown import Body
+from cccr_web.content.photos import Photo
 from cccr_web.languages import Language
+
+_ARCHIVE = PurePosixPath("statements/index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Site:
     ``valid_days`` is how long a release is valid from its time; ``public_key`` is
     the signing key in minisign's form (``RW…``), or ``None`` while there is none.
     ``former_site`` is written defanged, fit to be shown; ``blog`` is an https address.
+    ``feed_authority`` begins the names of the feeds' entries for all time (RFC 4151).
+    ``exit`` is the harmless page that the quick way out leads to, or ``None``.
     """
 
     sequence: int
@@ -38,6 +43,8 @@ class Site:
     addresses: Addresses
     blog: str
     former_site: str
+    feed_authority: str
+    exit: str | None
 
     @property
     def former_host(self) -> str:
@@ -78,10 +85,17 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Every text of the site by language and path, and the facts in no language."""
+    """Every text of the site by language and path, and the facts in no language.
+
+    ``names`` are the names of people, and the organisation's own, as they are written
+    in Simplified Chinese → in Traditional: see ``translations/names.toml``. ``photos``
+    are the records of ``translations/photos.toml`` by the name of their file.
+    """
 
     site: Site
     texts: Mapping[Language, Mapping[PurePosixPath, Text]]
+    names: Mapping[str, str]
+    photos: Mapping[str, Photo]
 
     def statements(self, language: Language) -> list[Text]:
         """Return the statements, the newest first."""
@@ -90,6 +104,10 @@ class Content:
             key=lambda text: text.path,
             reverse=True,
         )
+
+    def archive(self, language: Language) -> Text:
+        """Return the page that lists the statements."""
+        return self.texts[language][_ARCHIVE]
 
     def navigation(self, language: Language) -> list[Text]:
         """Return the pages of the menu in its order."""

@@ -6,9 +6,11 @@ from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import Content, Text
+from cccr_web.content.names import read_names
+from cccr_web.content.photos import read_photos
 from cccr_web.content.problem import BrokenContentError, Problem, not_utf8
 from cccr_web.content.site import read_site
-from cccr_web.languages import LANGUAGES, Language
+from cccr_web.languages import WRITTEN, Language
 
 STATEMENTS = "statements"
 
@@ -57,16 +59,20 @@ def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None,
 
 
 def read_content(tree: Path) -> Content:
-    """Read the whole tree. Raises ``BrokenContentError`` with every problem of form.
+    """Read what people wrote. Raises ``BrokenContentError`` with every problem of form.
 
     That the languages agree with each other is the business of ``check``.
     """
     site, problems = read_site(tree)
+    names, its_problems = read_names(tree)
+    problems += its_problems
+    photos, its_problems = read_photos(tree)
+    problems += its_problems
     texts: dict[Language, dict[PurePosixPath, Text]] = {}
-    for language in LANGUAGES:
+    for language in WRITTEN:
         of_language, its_problems = read_texts(tree, language)
         problems += its_problems
         texts[language] = {text.path: text for text in of_language}
     if site is None or problems:
         raise BrokenContentError(problems)
-    return Content(site, texts)
+    return Content(site, texts, names, photos)

@@ -17,6 +17,8 @@ _ONION = re.compile(r"[a-z2-7]{56}\.onion")
 _HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}/\S*")
 # minisign's form: 56 characters of base64, beginning with “Ed” and a key number.
 _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
+# A name and a day on which it was ours (RFC 4151, section 2.1).
+_AUTHORITY = re.compile(r"[a-z0-9.-]+\.[a-z]{2,},[0-9]{4}(-[0-9]{2}){0,2}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 
 
@@ -51,6 +53,8 @@ def read_site(tree: Path) -> tuple[Site | None, list[Problem]]:
             addresses=Addresses(values["clearnet"] or None, tuple(values["onions"])),
             blog=values["blog"],
             former_site=values["former_site"],
+            feed_authority=values["feed_authority"],
+            exit=values["exit"] or None,
         ),
         [],
     )
@@ -70,7 +74,7 @@ def _matches(pattern: re.Pattern[str]) -> Any:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-_DEFAULTS = {"public_key": ""}
+_DEFAULTS = {"public_key": "", "exit": ""}
 
 _RULES: dict[str, tuple[Any, str]] = {
     "sequence": (
@@ -97,5 +101,13 @@ _RULES: dict[str, tuple[Any, str]] = {
     "former_site": (
         _matches(_DEFANGED),
         'a defanged address, such as "hxxp://www[.]example[.]org/"',
+    ),
+    "feed_authority": (
+        _matches(_AUTHORITY),
+        'a host name and a day on which it was ours, such as "example.org,2013-05-07"',
+    ),
+    "exit": (
+        lambda value: value == "" or _matches(_HTTPS)(value),
+        'the https address of a harmless page, or ""',
     ),
 }

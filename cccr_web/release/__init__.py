@@ -6,7 +6,7 @@ from cccr_web.release.canary import make_canary
 from cccr_web.release.claim import ChangedFileError, read_claim
 from cccr_web.release.csp import format_policy, page_policy
 from cccr_web.release.handover import Handover, check_handover, hand_over, read_handover
-from cccr_web.release.history import History, refuse_future
+from cccr_web.release.history import History, refuse_expired, refuse_future
 from cccr_web.release.keys import new_key, read_locked_key, read_public_key, write_new
 from cccr_web.release.manifest import ManifestError
 from cccr_web.release.metadata import Metadata, MetadataError
@@ -60,6 +60,7 @@ __all__ = [
     "read_locked_key",
     "read_notice",
     "read_public_key",
+    "refuse_expired",
     "refuse_future",
     "refuse_old_canary",
     "sign_text",

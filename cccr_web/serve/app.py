@@ -45,7 +45,7 @@ def create_app(release: Release, policy: Policy, hosts: Hosts) -> Flask:
 
     @app.get("/", provide_automatic_options=False)
     def choose_language() -> Response:
-        language = negotiate(request.accept_languages)
+        language = negotiate(request.accept_languages, release.metadata.languages)
         return _empty(302, {"Location": f"/{language.slug}/", "Vary": "Accept-Language"})
 
     @app.get("/<path:path>", provide_automatic_options=False)
@@ -141,7 +141,7 @@ def _empty(status: int, headers: dict[str, str]) -> Response:
 def _error(release: Release, status: int) -> Response:
     """Return the page of an error in the language of the path, or the reader's."""
     language = by_slug(request.path.split("/")[1]) if request.path.startswith("/") else None
-    chosen = language or negotiate(request.accept_languages)
+    chosen = language or negotiate(request.accept_languages, release.metadata.languages)
     file = release.files.get(f"{chosen.slug}/errors/{status}.html")
     response = Response(
         file.body if file else b"",

@@ -11,15 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from hosting import short_folder
-from signed import organisation_key
+from signed import TODAY, content, facts, organisation_key, put_release
 
 from cccr_web.cli import main
-from cccr_web.release import load, read_public_key
+from cccr_web.release import Signer, load, make_release, read_public_key
 from cccr_web.trees import find_tree
 
 WORDS = "six words that nobody else knows\n"
@@ -312,3 +313,19 @@ def test_unreadable_passphrase_file_is_told(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"{gone} cannot be read" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_expired_release_is_not_deployed(run: Run, tmp_path: Path) -> None:
+    """It is told by verify, refused where a deploy asks, and refused for a mirror."""
+    past = TODAY - timedelta(days=2)
+    old = make_release(content(1), facts(1, time=past, expires=past))
+    put_release(Signer(organisation_key()).sign(old), tmp_path / "release")
+    place = (tmp_path / "release", "--public-key", organisation_key().public)
+    assert f"expired on {past:%Y-%m-%d}" in run("verify", *place).output
+    told = f"Release 1 has expired on {past:%Y-%m-%d}. Build and sign it again"
+    refused = run("verify", *place, "--deployable")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(told)
+    refused = run("mirror", tmp_path / "mirror", "--release", *place)
+    assert refused.stderr.startswith(told)
+    assert not (tmp_path / "mirror").exists()

@@ -1,0 +1,113 @@
+"""Traditional Chinese, converted from Simplified by OpenCC when a release is built.
+
+OpenCC's ``s2tw`` is used: it turns characters into those of Taiwan's standard, which readers
+in Hong Kong and Macau read too, and leaves the organisation's choice of words alone. ``s2twp``
+would put other words in their place; ``s2t`` gives forms that OpenCC uses between its own
+steps and that are nobody's standard (裏, 羣, 爲).
+
+Only words are converted: no address, no code. Names are written as ``names.toml`` says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from markdown_it.token import Token
+from opencc import OpenCC
+
+from cccr_web.content import Content, Photo, Text
+from cccr_web.languages import LANGUAGES, Language
+
+Convert = Callable[[str], str]
+
+_CONFIGURATION = "s2tw"
+
+# The attributes that hold words for a reader.
+_WORDS = {"alt", "title"}
+
+
+def converter(names: Mapping[str, str]) -> Convert:
+    """Return the function that converts words, with ``names`` put as they are written there."""
+    convert = OpenCC(_CONFIGURATION).convert
+    if not names:
+        return convert
+    # The longest first, so that a name within a longer one does not cut it in two.
+    longest = sorted(names, key=lambda name: (-len(name), name))
+    known = re.compile(f"({'|'.join(map(re.escape, longest))})")
+
+    def convert_words(words: str) -> str:
+        # Between the names, at even places, stand the other words.
+        parts = known.split(words)
+        return "".join(names[part] if i % 2 else convert(part) for i, part in enumerate(parts))
+
+    return convert_words
+
+
+def with_derived(content: Content, convert: Convert) -> Content:
+    """Add the languages that nobody writes: each text of their source, converted."""
+    derived = {
+        language: {
+            path: _text(text, language, convert)
+            for path, text in content.texts[language.source].items()
+        }
+        for language in LANGUAGES
+        if language.source is not None
+    }
+    photos = {name: _photo(photo, convert) for name, photo in content.photos.items()}
+    return replace(content, texts={**content.texts, **derived}, photos=photos)
+
+
+def _photo(photo: Photo, convert: Convert) -> Photo:
+    derived = {
+        language.locale: convert(photo.alt[language.source.locale])
+        for language in LANGUAGES
+        if language.source is not None
+    }
+    return replace(photo, alt={**photo.alt, **derived})
+
+
+def _text(text: Text, language: Language, convert: Convert) -> Text:
+    head = replace(
+        text.head,
+        title=convert(text.head.title),
+        description=convert(text.head.description),
+        place=None if text.head.place is None else convert(text.head.place),
+    )
+    body = replace(text.body, tokens=tuple(_tokens(text.body.tokens, convert)))
+    # A place of its own, so that links from file to file lead to texts in this language.
+    tree, _, *rest = text.file.parts
+    file = Path(tree, language.locale, *rest)
+    return replace(text, language=language, file=file, head=head, body=body)
+
+
+def _tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
+    """Return the tokens with their words converted."""
+    converted: list[Token] = []
+    for token in tokens:
+        attrs = {
+            name: convert(str(value)) if name in _WORDS else value
+            for name, value in token.attrs.items()
+        }
+        children = token.children
+        if children is not None:
+            children = _tokens(_joined(children), convert)
+        words = token.content
+        if token.type in {"text", "image"}:
+            words = convert(words)
+        converted.append(token.copy(attrs=attrs, children=children, content=words))
+    return converted
+
+
+def _joined(tokens: Iterable[Token]) -> list[Token]:
+    """Join texts that only the end of a line parts: a name may stand on both sides of it."""
+    joined: list[Token] = []
+    for token in tokens:
+        words = "" if token.type == "softbreak" else token.content
+        if joined and joined[-1].type == "text" and token.type in {"text", "softbreak"}:
+            joined[-1] = joined[-1].copy(content=joined[-1].content + words)
+        else:
+            joined.append(token)
+    return joined

@@ -1,0 +1,159 @@
+"""Each page in Chromium: what it asks for, what it prints, how it fits."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from browsing import CUT_OFF, SCHEMES, Site, listed, need
+from site_pages import outline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from devtools import Chromium, Tab
+
+AT_ONCE = 16  # tabs; each waits half a second to see whether its page is still asking
+
+
+def settled(chromium: Chromium, site: Site, scheme: str) -> Iterator[tuple[str, Tab]]:
+    """Yield each page in a tab that holds its events, loaded and at rest."""
+    with chromium.tabs(AT_ONCE) as tabs:
+        for tab in tabs:
+            tab.media(scheme)
+        for start in range(0, len(site.pages), AT_ONCE):
+            busy = list(zip(site.pages[start : start + AT_ONCE], tabs, strict=False))
+            loaders = [tab.go(site.url(path)) for path, tab in busy]
+            for (path, tab), loader in zip(busy, loaders, strict=True):
+                tab.wait(loader, "networkIdle")
+                yield path, tab
+
+
+def messages(tab: Tab, favicon: str) -> list[Any]:
+    """Return what stands on the console and among DevTools' issues, but of the favicon."""
+    entries = [told["entry"] for told in tab.told("Log.entryAdded")]
+    printed = [entry["text"] for entry in entries if entry.get("url") != favicon]
+    others = tab.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Audits.issueAdded")
+    return [*printed, *others]
+
+
+def test_one_request_and_no_message(chromium: Chromium, site: Site) -> None:
+    """A page is one request; nothing is blocked, fails or stands on the console.
+
+    The browser's own request for the favicon is apart.
+    """
+    wrong: dict[str, Any] = {}
+    favicon = site.url("favicon.ico")
+    for scheme in SCHEMES:
+        for path, tab in settled(chromium, site, scheme):
+            sent = [told["request"]["url"] for told in tab.told("Network.requestWillBeSent")]
+            problems: list[Any] = messages(tab, favicon)
+            asked = [url for url in sent if url != favicon]
+            if asked != [site.url(path)]:
+                problems.append(asked)
+            problems += tab.told("Network.loadingFailed")
+            if problems:
+                wrong[f"{path} {scheme}"] = problems
+    assert wrong == {}, listed(wrong)
+
+
+def misfits(tab: Tab, site: Site, before: str = "") -> dict[str, list[str]]:
+    """Return for each page what sticks out or is cut off, after a script ran on it."""
+    found: dict[str, list[str]] = {}
+    for path in site.pages:
+        tab.visit(site.url(path))
+        if before:
+            tab.evaluate(before)
+        if cut := tab.evaluate(CUT_OFF):
+            found[path] = cut
+    return found
+
+
+def test_narrow_phone(chromium: Chromium, site: Site) -> None:
+    """At 320 CSS pixels nothing is cut off and nothing is to be scrolled sideways."""
+    with chromium.tab() as tab:
+        tab.size(320, 568, phone=True)
+        cut = misfits(tab, site)
+        assert cut == {}, listed(cut)
+
+
+def test_twice_as_big(chromium: Chromium, site: Site) -> None:
+    """With everything twice as big in a window of 640 pixels nothing is cut off."""
+    with chromium.tab() as tab:
+        tab.size(640, 800)
+        cut = misfits(tab, site, "document.documentElement.style.zoom = 2")
+        assert cut == {}, listed(cut)
+
+
+def test_big_letters(chromium: Chromium, site: Site) -> None:
+    """With letters twice as big as the page has them, and no more room, nothing is cut off.
+
+    WCAG 2.2, 1.4.4: a reader may set the size of letters alone.
+    """
+    with chromium.tab() as tab:
+        tab.size(360, 740, phone=True)
+        cut = misfits(tab, site, "document.documentElement.style.fontSize = '200%'")
+        assert cut == {}, listed(cut)
+
+
+def test_spaced_letters(chromium: Chromium, site: Site) -> None:
+    """With the spacing of WCAG 2.2, 1.4.12, nothing is cut off."""
+    spacing = "line-height: 1.5; letter-spacing: .12em; word-spacing: .16em"
+    with chromium.tab() as tab:
+        tab.size(360, 740, phone=True)
+        every = "for (const one of document.querySelectorAll('body, body *'))"
+        cut = misfits(tab, site, f"{every} one.style.cssText += '; {spacing}'")
+        assert cut == {}, listed(cut)
+
+
+def test_wide_screen(chromium: Chromium, site: Site) -> None:
+    """On a laptop nothing is cut off, and no line of text is longer than 80 characters."""
+    lines = """[...document.querySelectorAll("main p")].flatMap(one => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        const lines = new Set([...range.getClientRects()].map(box => Math.round(box.bottom)));
+        const characters = one.textContent.trim().length;
+        return lines.size > 2 && characters / lines.size > 80 ? [one.textContent] : [];
+    })"""
+    with chromium.tab() as tab:
+        tab.size(1280, 900)
+        cut = misfits(tab, site)
+        assert cut == {}, listed(cut)
+        for path in site.pages:
+            tab.visit(site.url(path))
+            assert tab.evaluate(lines) == [], path
+
+
+def test_paper(chromium: Chromium, site: Site) -> None:
+    """Each page prints, with its heading and all the text of its main part."""
+    wrong = {}
+    with chromium.tab() as tab:
+        for path in site.pages:
+            tab.visit(site.url(path))
+            pdf = base64.b64decode(tab.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+            printed = squeezed(pdf_text(pdf))
+            texts = outline(site.release.files[path].body).texts
+            missing = [
+                text
+                for element, text in texts
+                if element.within("main") and squeezed(text) not in printed
+            ]
+            if missing:
+                wrong[path] = missing
+    assert wrong == {}, listed(wrong)
+
+
+def pdf_text(pdf: bytes) -> str:
+    """Return the text of a PDF in the order in which it was set."""
+    assert pdf.startswith(b"%PDF-")
+    command = [need("pdftotext"), "-raw", "-enc", "UTF-8", "-", "-"]
+    result = subprocess.run(command, input=pdf, check=True, capture_output=True)
+    assert result.stderr == b""
+    return result.stdout.decode("utf-8")
+
+
+def squeezed(text: str) -> str:
+    """Return a text without white space, form feeds, and hyphens that a line break made."""
+    return re.sub(r"\s+", "", text)

@@ -1,0 +1,87 @@
+"""Each page in Firefox ESR: what it asks for, what it prints, how it fits."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from browsing import CUT_OFF, Site, listed
+from site_pages import is_copy
+
+if TYPE_CHECKING:
+    from marionette import Firefox
+
+SCHEME = "layout.css.prefers-color-scheme.content-override"
+DARK, LIGHT, SYSTEM = 0, 1, 2
+IMAGES = "permissions.default.image"
+ALL_IMAGES, NO_IMAGES = 1, 2
+
+# Images that leave nothing in their place when they are not shown.
+UNNAMED = 'return [...document.querySelectorAll("img:not([alt])")].map(one => one.outerHTML)'
+PREFERS_DARK = 'return matchMedia("(prefers-color-scheme: dark)").matches'
+
+
+def test_one_request_and_no_message(firefox: Firefox, site: Site) -> None:
+    """A page is one request in each colour scheme; nothing fails, nothing is on the console.
+
+    The browser's own request for the favicon is apart.
+    """
+    favicon = site.url("favicon.ico")
+    firefox.take_seen()
+    for scheme in (LIGHT, DARK):
+        firefox.prefer(SCHEME, scheme)
+        for path in site.pages:
+            firefox.visit(site.url(path))
+        assert firefox.page(PREFERS_DARK) == (scheme == DARK)
+    firefox.prefer(SCHEME, SYSTEM)
+    firefox.visit("about:blank")
+    requests, console = firefox.take_seen()
+    ours = [request for request in requests if request.url != favicon]
+    asked = Counter(one.url for one in ours if one.moment == "modify-request")
+    assert asked == dict.fromkeys(map(site.url, site.pages), 2)
+    ended = [one for one in ours if one.moment == "stop-request"]
+    assert {(one.status, one.error) for one in ended} == {(200, 0)}
+    assert console == []
+
+
+def test_zoom_of_200_percent(firefox: Firefox, site: Site) -> None:
+    """In a window of 640 pixels at a zoom of 200 %, so at 320 CSS pixels, nothing is cut off."""
+    cut = {}
+    firefox.size(640, 800)
+    for path in site.pages:
+        firefox.visit(site.url(path))
+        firefox.zoom(2)
+        assert firefox.page("return innerWidth") == 320
+        if found := firefox.page(f"return {CUT_OFF}"):
+            cut[path] = found
+    firefox.zoom(1)
+    assert cut == {}, listed(cut)
+
+
+def test_images_off(firefox: Firefox, site: Site) -> None:
+    """With images off each page asks for none, says what is on each, and still fits."""
+    wrong = {}
+    firefox.prefer(IMAGES, NO_IMAGES)
+    firefox.size(640, 800)
+    firefox.take_seen()
+    for path in site.pages:
+        firefox.visit(site.url(path))
+        if found := firefox.page(UNNAMED) + firefox.page(f"return {CUT_OFF}"):
+            wrong[path] = found
+    firefox.prefer(IMAGES, ALL_IMAGES)
+    requests, console = firefox.take_seen()
+    asked = {one.url for one in requests if one.moment == "modify-request"}
+    assert asked - {site.url("favicon.ico")} == set(map(site.url, site.pages))
+    assert console == []
+    assert wrong == {}, listed(wrong)
+
+
+def test_paper(firefox: Firefox, site: Site) -> None:
+    """The copies that hold every text of a language print to a PDF, and so do the home pages."""
+    for path in site.pages:
+        if is_copy(path) or path.endswith("index.html"):
+            firefox.visit(site.url(path))
+            pdf = base64.b64decode(firefox.call("WebDriver:Print"))
+            assert pdf.startswith(b"%PDF-"), path
+            assert b"%%EOF" in pdf[-32:], path

@@ -1,0 +1,88 @@
+"""What the pages are, as bytes: valid, small, and each language beside the others."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from browsing import listed, need, node_module
+from serving import DOMAIN, ONION, Server, talk
+from site_pages import is_copy, outline, page_paths, resolve
+
+from cccr_web.trees import find_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cccr_web.release import Release
+
+FIRST_FLIGHT = 14_600  # bytes: ten segments of 1,460, what TCP sends before it waits (RFC 6928)
+HOME = 8_000
+SHEET = 200
+
+
+def test_nu_checker(release: Release, release_folder: Path) -> None:
+    """W3C's checker has nothing to say about any page and the sheet in it."""
+    jar = str(node_module("vnu-jar/build/dist/vnu.jar"))
+    files = [str(release_folder / path) for path in page_paths(release)]
+    command = [need("java"), "-Xshare:auto", "-jar", jar, "--format", "json", "--exit-zero-always"]
+    result = subprocess.run([*command, *files], check=True, capture_output=True, timeout=120)
+    wrong: dict[str, list[str]] = {}
+    for message in json.loads(result.stderr)["messages"]:
+        where = message["url"].partition("/release/")[2]
+        words = f"{message['type']}: {message['message']} {message.get('extract', '')}"
+        wrong.setdefault(where, []).append(words)
+    assert wrong == {}, listed(wrong)
+
+
+def test_twins(release: Release) -> None:
+    """Each page names itself and its twin in each other language, and they name it."""
+    languages = release.metadata.languages
+    alternates = {}
+    for path in page_paths(release):
+        slug, _, name = path.partition("/")
+        if not name or is_copy(path):
+            continue
+        page = outline(release.files[path].body)
+        (html,) = page.find("html")
+        assert html.attributes["lang"] == languages[slug]
+        alternates[path] = {
+            link.attributes["hreflang"]: resolve(path, link.attributes["href"])
+            for link in page.find("link", rel="alternate")
+            if link.attributes.get("type") is None
+        }
+        assert alternates[path] == {tag: f"{other}/{name}" for other, tag in languages.items()}
+        switch = {
+            link.attributes["hreflang"]: resolve(path, link.attributes["href"])
+            for link in page.find("a", rel="alternate")
+        }
+        assert switch == {tag: to for tag, to in alternates[path].items() if to != path}
+    for path, twins in alternates.items():
+        for twin in twins.values():
+            assert path in alternates[twin or ""].values()
+
+
+@pytest.mark.parametrize("listener", ["clearnet", "onion"])
+def test_first_flight(server: Server, release: Release, listener: str) -> None:
+    """A page with its headers, compressed, is there with the first flight; home is smaller."""
+    where, host = (server.clearnet, DOMAIN) if listener == "clearnet" else (server.onion, ONION)
+    too_big = {}
+    for path in page_paths(release):
+        request = f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        head, _, body = talk(where, request.encode("ascii")).partition(b"\r\n\r\n")
+        head += b"\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\n\r\n"
+        size = len(head) + len(gzip.compress(body, 9))
+        home = re.fullmatch(r"[a-z-]+/index\.html", path)
+        if size > (HOME if home else FIRST_FLIGHT):
+            too_big[path] = size
+    assert too_big == {}
+
+
+def test_sheet_is_short() -> None:
+    """The style sheet has under 200 lines."""
+    sheet = find_tree("templates") / "style.css"
+    assert len(sheet.read_text(encoding="utf-8").splitlines()) < SHEET

@@ -1,0 +1,81 @@
+"""The pages in a text browser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+from browsing import listed, need
+from site_pages import Element, Outline, outline, page_paths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cccr_web.release import Release
+
+# The parts of a page, in the order in which a reader is to come by them.
+PARTS = {
+    "warning": {"tag": "div", "class": "warning"},
+    "name": {"tag": "p", "class": "wordmark"},
+    "languages": {"tag": "nav", "class": "languages"},
+    "menu": {"tag": "nav", "class": "menu"},
+    "heading": {"tag": "h1"},
+    "text": {"tag": "main"},
+    "footer": {"tag": "footer"},
+}
+
+
+def dump(file: Path) -> str:
+    """Return what w3m shows of a page, without white space."""
+    options = ["-dump", "-T", "text/html", "-I", "UTF-8", "-O", "UTF-8", "-cols", "72"]
+    command = [need("w3m"), *options, str(file)]
+    shown = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+    return squeezed(shown.decode("utf-8"))
+
+
+def squeezed(text: str) -> str:
+    """Return a text without white space."""
+    return re.sub(r"\s+", "", text)
+
+
+def part_of(element: Element) -> str | None:
+    """Return the innermost part of the page that an element is in."""
+    found = [name for name, what in PARTS.items() if element.within(**what)]
+    return "heading" if "heading" in found else found[0] if found else None
+
+
+def missing(page: Outline, shown: str) -> list[str]:
+    """Return the texts that are not shown, or not behind what stands before them."""
+    at = 0
+    gone = []
+    for _, text in page.texts:
+        wanted = squeezed(text)
+        found = shown.find(wanted, at)
+        if found < 0:
+            gone.append(text)
+        else:
+            at = found + len(wanted)
+    return gone
+
+
+def test_reads_in_order(release: Release, release_folder: Path) -> None:
+    """W3m shows every word of a page, in the order of the page."""
+    wrong = {}
+    for path in page_paths(release):
+        gone = missing(outline(release.files[path].body), dump(release_folder / path))
+        if gone:
+            wrong[path] = gone
+    assert wrong == {}, listed(wrong)
+
+
+def test_parts_in_order(release: Release) -> None:
+    """A page has its warning, name, languages, menu, heading, text and footer in this order."""
+    for path in page_paths(release):
+        page = outline(release.files[path].body)
+        if not page.find("nav", **{"class": "languages"}):
+            continue  # a copy, which has one language and its own table of contents
+        parts = [part for element, _ in page.texts if (part := part_of(element))]
+        order = list(dict.fromkeys(parts))
+        assert order == list(PARTS), path
+        assert parts == sorted(parts, key=list(PARTS).index), path

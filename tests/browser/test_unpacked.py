@@ -1,0 +1,95 @@
+"""The ZIP to take away, unpacked and opened from a disk in Chromium."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from browsing import SCHEMES, listed
+
+from cccr_web.build.copies import FIRST_PAGE, ZIP
+from cccr_web.serve.policy import is_html, media_type
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from devtools import Chromium
+
+    from cccr_web.release import Release
+
+LINKS = "[...document.links].map(one => one.href)"
+
+# Puts into the page what the policy forbids, and what it is to say of each.
+INTRUDERS = """new Promise(done => {
+  const blocked = [];
+  document.addEventListener("securitypolicyviolation", event => {
+    blocked.push(event.effectiveDirective);
+    if (blocked.length === 4) done(blocked.sort());
+  });
+  const add = (tag, attributes) =>
+    document.body.append(Object.assign(document.createElement(tag), attributes));
+  add("script", {textContent: "window.intruder = 1"});
+  add("style", {textContent: "body { color: red }"});
+  add("iframe", {src: "http://127.0.0.1:9/"});
+  add("img", {src: "http://127.0.0.1:9/x.png"});
+  setTimeout(() => done(blocked.sort()), 5000);
+})"""
+BLOCKED = ["frame-src", "img-src", "script-src-elem", "style-src-elem"]
+
+
+@pytest.fixture(scope="module")
+def folder(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ZIP as a reader has it once it is unpacked."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(io.BytesIO(release.files[ZIP].body)) as archive:
+        archive.extractall(folder)
+    return next(folder.rglob("RELEASE.json")).parent
+
+
+def test_every_link_leads_on(chromium: Chromium, folder: Path) -> None:
+    """Each link from the first page on opens or names a file; Chromium complains of nothing.
+
+    Only the ZIP itself is not in the ZIP.
+    """
+    waiting = [(folder / FIRST_PAGE).as_uri()]
+    seen = set(waiting)
+    wrong: dict[str, list[str]] = {}
+    with chromium.tab() as tab:
+        while waiting:
+            url = waiting.pop()
+            tab.visit(url)
+            problems = [told["entry"]["text"] for told in tab.told("Log.entryAdded")]
+            problems += map(str, tab.told("Audits.issueAdded", "Runtime.exceptionThrown"))
+            asked = [told["request"]["url"] for told in tab.told("Network.requestWillBeSent")]
+            problems += [f"asked for {other}" for other in asked if other != url]
+            for link in tab.evaluate(LINKS) if is_html(url) else []:
+                target = urldefrag(link).url
+                path = unquote(urlsplit(target).path)
+                if not target.startswith("file:") or target in seen or path.endswith(f"/{ZIP}"):
+                    continue
+                seen.add(target)
+                if (media_type(path) or "").startswith("text/"):
+                    waiting.append(target)
+                if not (folder / path).is_file() or not (folder / path).is_relative_to(folder):
+                    problems.append(f"leads to {target}, where nothing is")
+            if problems:
+                wrong[url] = problems
+    assert wrong == {}, listed(wrong)
+    pages = {file.as_uri() for file in folder.rglob("*.html") if "errors" not in file.parts}
+    assert pages <= seen
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_policy_holds_on_a_disk(chromium: Chromium, folder: Path, scheme: str) -> None:
+    """From a disk each page has its own style, and its policy lets in nothing else."""
+    with chromium.tab() as tab:
+        tab.media(scheme)
+        for file in sorted(folder.rglob("*.html")):
+            tab.visit(file.as_uri())
+            paper = tab.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+            assert paper not in {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}, file
+            assert tab.evaluate(INTRUDERS) == BLOCKED, file
+            assert tab.evaluate("window.intruder === undefined"), file

@@ -1,0 +1,60 @@
+"""The icon of the site (``build/icons.py``)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+from pages import pages
+from PIL import Image
+
+from cccr_web.build.icons import FAVICON, ICON, icons
+from cccr_web.release import Release
+from cccr_web.serve.policy import media_type
+
+
+def test_sizes_and_colours() -> None:
+    """The icons have the sizes that are asked for, strokes of paper on red, and weigh little."""
+    files = icons()
+    with Image.open(io.BytesIO(files[ICON])) as icon:
+        assert icon.size == (128, 128)
+        picture = icon.convert("RGB")
+        assert picture.getpixel((2, 2)) == (0x9A, 0x1B, 0x1B)
+        assert picture.getpixel((64, 101)) == (0xFF, 0xFE, 0xFB)
+    with Image.open(io.BytesIO(files[FAVICON])) as favicon:
+        assert favicon.format == "ICO"
+        assert favicon.info["sizes"] == {(16, 16), (32, 32)}
+    assert len(files[FAVICON]) < 1_000
+    assert len(files[ICON]) < 5_000
+
+
+def test_both_halves_are_alike_where_the_character_is() -> None:
+    """The two strokes at the top mirror each other."""
+    with Image.open(io.BytesIO(icons()[ICON])) as icon:
+        top = icon.convert("RGB").crop((0, 0, 128, 48))
+        assert top.tobytes() == top.transpose(Image.Transpose.FLIP_LEFT_RIGHT).tobytes()
+
+
+def test_the_bytes_never_change() -> None:
+    """Every machine and every Python draws the same bytes."""
+    digest = hashlib.sha256(b"".join(icons().values())).hexdigest()
+    assert digest == "7364ffe4fe0d90f23150677450104c2095c41c468f51f5133b3e84ac1d56c27b"
+
+
+def test_every_page_names_the_icon(release: Release) -> None:
+    """Each page of the site has the icon, by a way that leads to a listed file."""
+    listed = release.files["SHA256SUMS"].body.decode()
+    for name in (FAVICON, ICON):
+        assert f"  {name}\n" in listed
+        assert (media_type(name) or "").startswith("image/")
+    for path, page in pages(release).items():
+        links = {
+            link.attributes["rel"]: link.attributes["href"]
+            for link in page.one("head").all("link")
+            if "icon" in link.attributes["rel"]
+        }
+        up = "/" if "/errors/" in path else "../" * path.count("/")
+        # A copy that is carried away has no files beside it.
+        alone = path == "index.html" or "/cccr-" in path
+        expected = {"icon": f"{up}{FAVICON}", "apple-touch-icon": f"{up}{ICON}"}
+        assert links == ({} if alone else expected), path

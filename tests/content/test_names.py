@@ -1,0 +1,91 @@
+"""The list of names that no conversion touches (``content/names.py``, ``names.toml``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cccr_web.content.names import read_names
+from cccr_web.trees import find_tree
+
+# Who is named in the organisation's Chinese texts, and in the facts for the pages.
+ORGANISATION = [
+    "公民自由联盟",
+    "崔永禄",
+    "朴虎林",
+    "朴香花",
+    "金贵玉",
+    "金连姬",
+    "朴春子",
+    "郑今花",
+    "蒋开雄",
+    "金玉洁",
+    "郑海瑞",
+    "薛玉叶",
+    "金春兰",
+    "李林",
+    "韩永德",
+    "卓代武",
+    "朴贵松",
+    "任成光",
+    "郑京华",
+]
+FACTS = [
+    "刘晓波",
+    "刘霞",
+    "陈光诚",
+    "余杰",
+    "于浩成",
+    "郭于华",
+    "范木根",
+    "岳昕",
+    "游精佑",
+    "编程随想",
+]
+
+
+def test_every_known_name_is_listed() -> None:
+    """The list holds all names of the organisation's texts and of the facts, as they wrote them."""
+    names, problems = read_names(find_tree("translations"))
+    assert problems == []
+    assert len(ORGANISATION) == 19
+    for name in ORGANISATION + FACTS:
+        assert names[name] == name
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('"刘霞" = "刘霞"\n"余杰" = "余杰"\n', "2: “余杰” must stand before “刘霞”:"),
+        ('"余杰" = "余杰"\n\n"余杰" = "餘傑"\n', "3: Not TOML: "),
+        ('"余杰" = "余杰"\n"Yu Jie" = "余杰"\n', "2: “Yu Jie” is no name of two Chinese"),
+        ('"余" = "余"\n', "1: “余” is no name of two Chinese characters or more."),
+        ('"余 杰" = "余 杰"\n', "1: “余 杰” is no name of two Chinese characters or more."),
+        (
+            '# one\n"余杰" = "Yu Jie"\n',
+            "2: “余杰” needs a form of 2 Chinese characters, in quotes.",
+        ),
+        ('"余杰" = "余"\n', "1: “余杰” needs a form of 2 Chinese characters, in quotes."),
+        ('"余杰" = 1\n', "1: “余杰” needs a form of 2 Chinese characters, in quotes."),
+        ("[余杰]\n", "1: Not TOML: "),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
+    """A name out of order, doubled, or not of Chinese characters is refused, and none is used."""
+    (tmp_path / "names.toml").write_text(text, encoding="utf-8")
+    names, problems = read_names(tmp_path)
+    assert names == {}
+    (told,) = map(str, problems)
+    assert told.startswith(f"translations/names.toml:{problem}")
+
+
+def test_missing_or_in_another_encoding(tmp_path: Path) -> None:
+    """Without a list that can be read nothing is converted."""
+    assert [str(one) for one in read_names(tmp_path)[1]] == [
+        "translations/names.toml:1: The file is missing."
+    ]
+    (tmp_path / "names.toml").write_bytes('"余杰" = "余杰"\n'.encode("gbk"))
+    assert [str(one) for one in read_names(tmp_path)[1]] == [
+        "translations/names.toml:1: The file is not UTF-8 (byte 2)."
+    ]

@@ -1,0 +1,186 @@
+"""The records of photos and the rules about them (``content/photos.py``, ``content/check.py``)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from photographs import RECORD, photo, put_photo
+
+from cccr_web.build import check_trees
+from cccr_web.content import BrokenContentError
+from cccr_web.content.photos import read_photos
+from cccr_web.trees import find_tree
+
+NAME = "square.jpg"
+LINES = len((find_tree("translations") / "photos.toml").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The real texts with one photo and its record."""
+    copy = tmp_path / "translations"
+    shutil.copytree(find_tree("translations"), copy)
+    put_photo(copy, NAME, photo())
+    return copy
+
+
+def told(tree: Path) -> list[str]:
+    """Return what the check says of a tree, a line a problem."""
+    try:
+        check_trees(tree, find_tree("templates"))
+    except BrokenContentError as error:
+        return [line.removeprefix("translations/") for line in str(error).splitlines()]
+    return []
+
+
+def test_a_record(tree: Path) -> None:
+    """A photo with its record breaks no rule, and the record is read as it was written."""
+    assert told(tree) == []
+    photos, problems = read_photos(tree)
+    assert problems == []
+    record = photos[NAME]
+    assert (record.author, record.licence, record.permission) == (
+        "A. Photographer",
+        "CC BY 4.0",
+        "By letter",
+    )
+    assert record.alt == {"en": "A square with a red sky", "zh_Hans": "红色天空下的广场"}
+    assert record.line == LINES + 2
+
+
+def test_no_photos() -> None:
+    """The tree as it is has no photo."""
+    assert read_photos(find_tree("translations")) == ({}, [])
+
+
+def swap(file: str, old: str, new: str) -> Callable[[Path], object]:
+    """Put ``new`` in place of ``old``, which stands once in ``file``."""
+
+    def change(tree: Path) -> None:
+        path = tree / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+def at(line: int) -> str:
+    """Return the place of a line of the record, counted from 1."""
+    return f"photos.toml:{LINES + 1 + line}"
+
+
+CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "no author": (
+        swap("photos.toml", 'author = "A. Photographer"\n', ""),
+        [f"{at(1)}: “{NAME}” needs “author”, a text in quotation marks."],
+    ),
+    "empty licence": (
+        swap("photos.toml", '"CC BY 4.0"', '" "'),
+        [f"{at(3)}: “{NAME}” needs “licence”, a text in quotation marks."],
+    ),
+    "permission that is no text": (
+        swap("photos.toml", '"By letter"', "true"),
+        [f"{at(4)}: “{NAME}” needs “permission”, a text in quotation marks."],
+    ),
+    "no words in Chinese": (
+        swap("photos.toml", 'alt.zh_Hans = "红色天空下的广场"\n', ""),
+        [f"{at(1)}: “{NAME}” needs “alt.zh_Hans”, a text in quotation marks."],
+    ),
+    "empty words in English": (
+        swap("photos.toml", '"A square with a red sky"', '""'),
+        [f"{at(5)}: “{NAME}” needs “alt.en”, a text in quotation marks."],
+    ),
+    "words in a language that is derived": (
+        swap("photos.toml", '\nalt.zh_Hans = "红', '\nalt.zh_Hant = "x"\nalt.zh_Hans = "红'),
+        [f"{at(6)}: “{NAME}” has an unknown key “alt.zh_Hant”."],
+    ),
+    "unknown key": (
+        swap("photos.toml", 'licence = "CC BY 4.0"', 'licence = "CC BY 4.0"\nplace = "x"'),
+        [f"{at(4)}: “{NAME}” has an unknown key “place”."],
+    ),
+    "not TOML": (
+        swap("photos.toml", '"A. Photographer"', "A. Photographer"),
+        [f"{at(2)}: Not TOML: Invalid value (at line {LINES + 3}, column 10)."],
+    ),
+    "file without a record": (
+        lambda tree: (tree / "photos" / "other.jpg").write_bytes(photo()),
+        ["photos/other.jpg:1: This photo has no record in translations/photos.toml."],
+    ),
+    "record without a file": (
+        lambda tree: (tree / "photos" / NAME).unlink(),
+        [f"{at(1)}: “{NAME}” cannot be read in translations/photos: No such file or directory."],
+    ),
+    "file of another kind": (
+        lambda tree: (tree / "photos" / NAME).write_bytes(b"GIF89a"),
+        [f"{at(1)}: “{NAME}” is no JPG file."],
+    ),
+    "in no text": (
+        lambda tree: [
+            swap(f"{locale}/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
+            for locale in ("en", "zh_Hans")
+        ],
+        [f"{at(1)}: “{NAME}” stands in no text: remove it."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "problems"), CASES.values(), ids=CASES)
+def test_record_rules(tree: Path, change: Callable[[Path], object], problems: list[str]) -> None:
+    """A record that lacks anything is refused with its line; so is a photo without one."""
+    change(tree)
+    assert told(tree) == problems
+
+
+@pytest.mark.parametrize("name", ["Square.jpg", "a square.jpg", "square.jpeg", "../x.jpg", "x.gif"])
+def test_names(tree: Path, name: str) -> None:
+    """A name that would make trouble in an address is refused."""
+    with (tree / "photos.toml").open("a", encoding="utf-8") as file:
+        file.write(RECORD.replace("{name}", name))
+    assert (
+        f"{at(8)}: “{name}”: name it with small letters, digits and hyphens, "
+        "ending in .jpg or .png."
+    ) in told(tree)
+
+
+def test_two_of_a_stem(tree: Path) -> None:
+    """A JPEG and a PNG of the same name would become the same file."""
+    put_photo(tree, "square.png", b"\x89PNG\r\n\x1a\n")
+    assert told(tree) == [f"{at(8)}: “square.png” and “square.jpg” would have the same address."]
+
+
+@pytest.mark.parametrize(
+    ("new", "problem"),
+    [
+        ("![](/photos/none.jpg)", "“none.jpg” has no record in translations/photos.toml."),
+        (f"See ![](/photos/{NAME})", "A photo must stand in a paragraph of its own."),
+        (f"[![](/photos/{NAME})](verify.md)", "A photo must stand in a paragraph of its own."),
+        (f"## ![](/photos/{NAME})", "A photo must stand in a paragraph of its own."),
+        (
+            f"![A square](/photos/{NAME})",
+            f"The words for a photo stand in translations/photos.toml: write ![](/photos/{NAME}).",
+        ),
+        (f"[the photo](/photos/{NAME})", f"“/photos/{NAME}” leads nowhere: no such file."),
+    ],
+)
+def test_rules_for_texts(tree: Path, new: str, problem: str) -> None:
+    """A photo stands alone, by the name of its record, and its words only there."""
+    page = tree / "en" / "pages" / "who-we-are.md"
+    number = len(page.read_text(encoding="utf-8").splitlines())
+    swap("en/pages/who-we-are.md", f"![](/photos/{NAME})", new)(tree)
+    assert f"en/pages/who-we-are.md:{number}: {problem}" in told(tree)
+
+
+def test_every_language_shows_it(tree: Path) -> None:
+    """A photo that only one language shows is refused."""
+    swap("zh_Hans/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
+    number = len((tree / "en/pages/who-we-are.md").read_text(encoding="utf-8").splitlines())
+    assert told(tree) == [
+        (
+            f"zh_Hans/pages/who-we-are.md:1: the photo {NAME} of "
+            f"translations/en/pages/who-we-are.md:{number} is missing here."
+        )
+    ]
