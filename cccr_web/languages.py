@@ -56,7 +56,7 @@ def negotiate(
     """
     for tag, quality in sorted(accepted, key=lambda pair: -pair[1]):
         language = _meant(tag)
-        if language is not None and offered is not None and language.slug not in offered:
+        while language is not None and offered is not None and language.slug not in offered:
             language = language.source
         if language is not None and quality > 0:
             return language

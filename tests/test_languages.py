@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from babel import Locale
 
-from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language, by_slug, negotiate
+from cccr_web.languages import (
+    EN,
+    LANGUAGES,
+    WRITTEN,
+    ZH_HANS,
+    ZH_HANT,
+    Language,
+    by_slug,
+    negotiate,
+)
 
 
 def test_languages() -> None:
@@ -28,9 +37,16 @@ def test_by_slug() -> None:
 @pytest.mark.parametrize(
     ("accepted", "language"),
     [
+        ([("zh-HK", 1.0)], ZH_HANT),
+        ([("zh-mo", 1.0)], ZH_HANT),
+        ([("zh-Hant", 1.0)], ZH_HANT),
+        ([("zh-Hant-CN", 1.0)], ZH_HANT),
+        ([("zh-Hans-HK", 1.0)], ZH_HANS),
+        ([("zh-CN", 1.0)], ZH_HANS),
+        ([("zh-Hant", 0.0), ("zh", 0.1)], ZH_HANS),
         ([], EN),
         ([("zh", 1.0)], ZH_HANS),
-        ([("zh_TW", 0.1), ("fr", 1.0)], ZH_HANS),
+        ([("zh_TW", 0.1), ("fr", 1.0)], ZH_HANT),
         ([("zh", 0.0)], EN),
         ([("en", 0.5), ("zh", 0.5)], EN),
         ([("zh", 0.5), ("en", 0.5)], ZH_HANS),
@@ -42,3 +58,17 @@ def test_by_slug() -> None:
 def test_negotiation(accepted: list[tuple[str, float]], language: Language) -> None:
     """The best that the reader takes and we have; of equals the first; else English."""
     assert negotiate(accepted) is language
+
+
+def test_a_release_without_traditional() -> None:
+    """Where a language is not offered, its source is; where that is not either, English."""
+    for accepted in ("zh-TW", "zh-Hant", "zh"):
+        assert negotiate([(accepted, 1.0)], {"en": "en", "zh-hans": "zh-Hans"}) is ZH_HANS
+        assert negotiate([(accepted, 1.0)], ["en"]) is EN
+    assert negotiate([("zh-TW", 1.0)], ["en", "zh-hans", "zh-hant"]) is ZH_HANT
+
+
+def test_written() -> None:
+    """Each language is written by people or made of one that is."""
+    assert WRITTEN == (EN, ZH_HANS)
+    assert all(language.source in WRITTEN for language in LANGUAGES if language not in WRITTEN)

@@ -16,7 +16,7 @@ from parsed import Page, dead_links
 from cccr_web.build import press
 from cccr_web.build.copies import COPIES, FIRST_PAGE, VERIFY, ZIP, zip_bound
 from cccr_web.errors import BuildError
-from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
+from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
 from cccr_web.release import Release, Signer, SigningKey, write
 from cccr_web.serve import Hosts, clearnet_policy, create_app
 from cccr_web.serve.policy import media_type
@@ -168,8 +168,8 @@ def test_a_release_of_any_time_can_be_packed(epoch: str) -> None:
     assert set(COPIES) < set(release.files)
 
 
-def test_the_first_page_speaks_both_languages(release: Release) -> None:
-    """Chinese and English stand on one page, each in a section that names its language."""
+def test_the_first_page_speaks_every_language(release: Release) -> None:
+    """Chinese and English stand on one page, each in a section that says which it is."""
     body = release.files[FIRST_PAGE].body.decode()
     page = Page(body)
     assert page.language == "zh-Hans"
@@ -181,15 +181,16 @@ def test_the_first_page_speaks_both_languages(release: Release) -> None:
     ]
     assert [words for level, words in page.headings if level == 2] == [
         "如果这份副本是朋友给您的",
+        "如果這份副本是朋友給您的",
         "If a friend gave you this copy",
     ]
     assert len(page.ids) == len(set(page.ids))
     for words in (
-        "不要打开hxxp://www[.]cfcr2008[.]org/",
+        "请勿打开旧网站。",
         "python3 verify.py 文件夹 指纹",
         "伪造副本的人，也能伪造副本里的verify.py",
         "第1版，2026年11月22日发布。",
-        "Do not open hxxp://www[.]cfcr2008[.]org/",
+        "Do not open our former site.",
         "python3 verify.py FOLDER FINGERPRINT",
         "Whoever forges a copy can forge the verify.py inside it.",
         "Release 1 of 22 November 2026.",
@@ -202,7 +203,7 @@ def test_a_tree_without_words_for_the_first_page_is_refused(tmp_path: Path) -> N
     """Without a text for whoever was handed a copy no release is made."""
     tree = tmp_path / "translations"
     shutil.copytree(find_tree("translations"), tree)
-    for language in LANGUAGES:
+    for language in WRITTEN:
         (tree / language.locale / "pages" / "copy.md").unlink()
         for name in ("copies.md", "reach-us.md"):
             file = tree / language.locale / "pages" / name

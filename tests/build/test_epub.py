@@ -15,7 +15,7 @@ from parsed import Page, dead_links
 
 from cccr_web.build import press
 from cccr_web.build.copies import epub_url, single_url
-from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
+from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
 from cccr_web.release import Release
 from cccr_web.trees import find_tree
 
@@ -75,7 +75,7 @@ def press_with_a_hard_text(folder: Path) -> Release:
     """Return the site with one more statement, which is hard to set."""
     tree = folder / "translations"
     shutil.copytree(find_tree("translations"), tree)
-    for language in LANGUAGES:
+    for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-04-hard.md"
         file.write_text(HARD, encoding="utf-8")
     return press(tree, find_tree("templates"), environ={})
@@ -239,7 +239,7 @@ def test_the_english_book_holds_warning_notes_dates_and_ways_in(release: Release
     """What keeps a reader safe, and what happened since, is inside."""
     book = book_of(release, EN)
     pages = {posixpath.basename(name): page for name, page in chapters_of(book).items()}
-    assert "Do not open hxxp://www[.]cfcr2008[.]org/" in pages["front.xhtml"].text
+    assert "Do not open our former site." in pages["front.xhtml"].text
     assert "Release 1 of 22 November 2026." in pages["front.xhtml"].text
     appeal = pages["2011-liu-xiaobo-and-chen-guangcheng.xhtml"].text
     assert "Date between 2011 and April 2012" in appeal
@@ -252,7 +252,7 @@ def test_the_chinese_book_holds_warning_notes_dates_and_ways_in(release: Release
     """What keeps a reader safe, and what happened since, is inside."""
     book = book_of(release, ZH_HANS)
     pages = {posixpath.basename(name): page for name, page in chapters_of(book).items()}
-    assert "不要打开hxxp://www[.]cfcr2008[.]org/" in pages["front.xhtml"].text
+    assert "请勿打开旧网站。" in pages["front.xhtml"].text
     assert "第1版，2026年11月22日发布。" in pages["front.xhtml"].text
     appeal = pages["2011-liu-xiaobo-and-chen-guangcheng.xhtml"].text
     assert "日期 2011年至2012年4月之间" in appeal

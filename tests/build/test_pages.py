@@ -14,6 +14,9 @@ from headers import stored
 from pages import Element, pages
 
 from cccr_web.build import press
+from cccr_web.build.copies import single_url
+from cccr_web.build.onion_code import grouped
+from cccr_web.build.traditional import converter, with_derived
 from cccr_web.content import Addresses, read_content
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
@@ -21,23 +24,26 @@ from cccr_web.trees import find_tree
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
+WRITTEN = read_content(find_tree("translations"))
 PATHS = sorted(
     text.url
-    for texts in read_content(find_tree("translations")).texts.values()
+    for texts in with_derived(WRITTEN, converter(WRITTEN.names)).texts.values()
     for text in texts.values()
 )
+COPIES = {"index.html", *(single_url(language) for language in LANGUAGES)}
 
 # Where each language's pages may lead a reader outside, and nowhere else.
 ALLOWED = {
     "https://gongminziyoulianmeng.blogspot.com/",
     "https://www.torproject.org/download/",
+    "https://www.weather.com.cn/",
 }
 
 
 @pytest.fixture(scope="module")
 def site(release: Release) -> dict[str, Element]:
-    """Every page, parsed: each element that opens is closed in its order."""
-    return pages(release)
+    """Every page but the copies, parsed: each element that opens is closed in its order."""
+    return {path: page for path, page in pages(release).items() if path not in COPIES}
 
 
 @pytest.fixture(params=PATHS)
@@ -84,7 +90,7 @@ def test_head(page: Element) -> None:
 
 def test_titles_are_different(site: dict[str, Element]) -> None:
     """No two pages of a language have the same title or the same description."""
-    for slug in ("en/", "zh-hans/"):
+    for slug in (f"{language.slug}/" for language in LANGUAGES):
         heads = [page.one("head") for path, page in site.items() if path.startswith(slug)]
         titles = [head.one("title").text for head in heads]
         words = [head.one("meta", name="description").attributes["content"] for head in heads]
@@ -122,7 +128,8 @@ def test_alternates(path: str, page: Element) -> None:
     """A page names itself in every language, its own too."""
     links = {
         link.attributes["hreflang"]: target(path, link.attributes["href"])
-        for link in page.one("head").all("link")
+        for link in page.one("head").all("link", rel="alternate")
+        if "hreflang" in link.attributes
     }
     rest = path.split("/", 1)[1]
     assert links == {language.tag: f"{language.slug}/{rest}" for language in LANGUAGES}
@@ -149,7 +156,7 @@ def test_menu(path: str, site: dict[str, Element]) -> None:
         for here in (path, f"{slug_of(path)}/index.html")
     ]
     assert menus[0] == menus[1]
-    assert len(menus[0]) == 5
+    assert len(menus[0]) == 6
     marked = menu_of(path, site).all("a", aria_current="page")
     assert [target(path, link.attributes["href"]) for link in marked] == (
         [path] if path in menus[0] else []
@@ -162,21 +169,22 @@ def menu_of(path: str, site: dict[str, Element]) -> Element:
 
 
 def test_warning(path: str, page: Element) -> None:
-    """Every page warns of the former site before all else, its address defanged and no link."""
+    """Every page warns of the former site in its head, its address defanged and no link."""
     warning = page.one("header").one("div", class_="warning", role="note")
-    assert page.one("header").children[1] is warning
     assert DEFANGED in warning.text
     assert warning.all("a") == []
-    words = (
-        ("Do not open", "malicious code") if path.startswith("en/") else ("不要打开", "恶意代码")
-    )
-    assert all(word in warning.text for word in words)
+    words = {
+        "en": ("Do not open", "malicious code"),
+        "zh-hans": ("请勿打开", "恶意代码"),
+        "zh-hant": ("請勿打開", "惡意代碼"),
+    }
+    assert all(word in warning.text for word in words[slug_of(path)])
 
 
 def test_former_site_is_never_ready_to_open(release: Release) -> None:
     """In no file of the release does the former host stand undefanged, in any case."""
     for path, file in release.files.items():
-        words = unquote(file.body.decode("utf-8")).lower()
+        words = unquote(file.body.decode("utf-8", "replace")).lower()
         assert "cfcr2008.org" not in words, path
         plain = words.replace("cfcr2008[.]org", "").replace("cfcr2008&#91;.&#93;org", "")
         assert "cfcr2008" not in plain, path
@@ -193,14 +201,19 @@ def test_nothing_that_runs_or_loads(page: Element) -> None:
     allowed = {
         *("html", "head", "meta", "title", "link", "style", "body", "header", "main", "footer"),
         *("nav", "article", "aside", "div", "span", "p", "h1", "h2", "h3", "ul", "ol", "li"),
-        *("dl", "dt", "dd", "a", "strong", "em", "code", "pre"),
+        *("dl", "dt", "dd", "a", "strong", "em", "code", "pre", "img"),
     }
     for element in page.walk():
         assert element.name in allowed | {""}
         for name in element.attributes:
-            assert name not in {"style", "src", "srcset", "action", "background", "ping", "target"}
+            assert name not in {"style", "srcset", "action", "background", "ping", "target"}
+            assert name != "src" or element.attributes[name] == "../onion.png"
             assert not name.startswith("on")
-    assert {link.attributes["rel"] for link in page.all("link")} == {"alternate"}
+    assert {link.attributes["rel"] for link in page.all("link")} == {
+        "alternate",
+        "icon",
+        "apple-touch-icon",
+    }
     page.one("style")
 
 
@@ -291,6 +304,7 @@ def test_error_pages_are_not_for_search_engines(path: str, page: Element) -> Non
 def test_editors_notes_are_dated_and_set_apart(site: dict[str, Element]) -> None:
     """Each editor's note is an aside whose first words say who speaks, and when."""
     titles = {"en/": "Editor’s note, 22 November 2026", "zh-hans/": "编者注，2026年11月22日"}
+    titles["zh-hant/"] = "編者注，2026年11月22日"
     for slug, title in titles.items():
         notes = [
             note
@@ -298,7 +312,7 @@ def test_editors_notes_are_dated_and_set_apart(site: dict[str, Element]) -> None
             if path.startswith(slug)
             for note in page.all("aside")
         ]
-        assert len(notes) == 8
+        assert len(notes) == 7
         for note in notes:
             assert note.attributes == {"class": "note"}
             assert note.all("p")[0].text == title
@@ -308,10 +322,10 @@ def test_editors_notes_are_dated_and_set_apart(site: dict[str, Element]) -> None
 def test_addresses(site: dict[str, Element], release: Release) -> None:
     """The page of addresses names the onion and the domain without a link, and links the blog."""
     (onion,) = release.metadata.onions
-    for slug in ("en", "zh-hans"):
+    for slug in ("en", "zh-hans", "zh-hant"):
         main = site[f"{slug}/addresses.html"].one("main")
         shown = [code.text for code in main.one("dl").all("code")]
-        assert shown == [f"http://{onion}/", f"{release.metadata.clearnet}/"]
+        assert shown == [f"http://{onion}/", grouped(onion), f"{release.metadata.clearnet}/"]
         assert [link.text for link in main.one("dl").all("a")] == [
             "https://gongminziyoulianmeng.blogspot.com/"
         ]
@@ -322,7 +336,7 @@ def test_without_addresses_none_is_shown() -> None:
     trees = find_tree("translations"), find_tree("templates")
     release = press(*trees, addresses=Addresses(None, ()), environ={})
     site = pages(release)
-    for slug in ("en", "zh-hans"):
+    for slug in ("en", "zh-hans", "zh-hant"):
         listed = site[f"{slug}/addresses.html"].one("main").one("dl")
         assert len(listed.all("dt")) == len(listed.all("dd")) == 1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from pages import Element, pages
 
+from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 
 RALLY = "statements/2013-05-07-tiananmen-rally.html"
@@ -155,7 +156,8 @@ WORDS: dict[str, list[str]] = {
 @pytest.fixture(scope="module")
 def site(release: Release) -> dict[str, Element]:
     """Every page, parsed."""
-    return pages(release)
+    copies = {"index.html", *(f"{one.slug}/cccr-{one.slug}.html" for one in LANGUAGES)}
+    return {path: page for path, page in pages(release).items() if path not in copies}
 
 
 @pytest.mark.parametrize(("path", "words"), WORDS.items())
@@ -181,6 +183,7 @@ def test_chinese_names(site: dict[str, Element]) -> None:
     assert len(CHINESE_NAMES) == 18
     expected = [*CHINESE_NAMES[:3], "Cui Yuhua", *CHINESE_NAMES[3:]]
     assert names(site[f"zh-hans/{RALLY}"]) == expected
+    assert names(site[f"zh-hant/{RALLY}"]) == expected
 
 
 def test_names_stand_nowhere_else(site: dict[str, Element]) -> None:
@@ -194,10 +197,11 @@ def test_names_stand_nowhere_else(site: dict[str, Element]) -> None:
 
 def named_on(path: str) -> list[str]:
     """Return who is to be named on a page."""
-    return {f"en/{RALLY}": ENGLISH_NAMES, f"zh-hans/{RALLY}": CHINESE_NAMES}.get(path, [])
+    names = {f"{slug}/{RALLY}": CHINESE_NAMES for slug in ("zh-hans", "zh-hant")}
+    return (names | {f"en/{RALLY}": ENGLISH_NAMES}).get(path, [])
 
 
-@pytest.mark.parametrize("slug", ["en", "zh-hans"])
+@pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
 def test_a_part_for_each_man(site: dict[str, Element], slug: str) -> None:
     """The appeal has a part for each man, with a note of what happened to him since."""
     main = site[f"{slug}/{APPEAL}"].one("article")
@@ -210,10 +214,27 @@ def test_a_part_for_each_man(site: dict[str, Element], slug: str) -> None:
     [
         ("en", ["7 May 2013 · United Nations Square", "between 2011 and April 2012"]),
         ("zh-hans", ["2013年5月7日 · 联合国广场", "2011年至2012年4月之间"]),
+        ("zh-hant", ["2013年5月7日 · 聯合國廣場", "2011年至2012年4月之間"]),
     ],
 )
 def test_statements_newest_first(site: dict[str, Element], slug: str, dates: list[str]) -> None:
     """Home and archive list the statements, the newest first, dated as far as is known."""
     for path in (f"{slug}/index.html", f"{slug}/statements/index.html"):
-        items = site[path].one("ul", class_="statements").all("li")
+        lists = site[path].all("ul", class_="statements")
+        items = [item for one in lists for item in one.all("li")]
         assert [item.one("p", class_="facts").text for item in items] == dates
+
+
+@pytest.mark.parametrize(
+    ("slug", "years"),
+    [
+        ("en", ["2013", "2011–2012"]),
+        ("zh-hans", ["2013年", "2011–2012年"]),
+        ("zh-hant", ["2013年", "2011至2012"]),
+    ],
+)
+def test_archive_by_year(site: dict[str, Element], slug: str, years: list[str]) -> None:
+    """The archive has a heading for each year, with the statements of that year below it."""
+    main = site[f"{slug}/statements/index.html"].one("main")
+    assert [heading.text for heading in main.all("h2")] == years
+    assert [len(one.all("li")) for one in main.all("ul", class_="statements")] == [1, 1]

@@ -462,7 +462,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "placeholder differs": (
         swap(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
-        [f"zh_Hans/{CATALOGUE}:50: “note.title” holds ['day'], and ['date'] in en."],
+        [f"zh_Hans/{CATALOGUE}:68: “note.title” holds ['day'], and ['date'] in en."],
     ),
     "catalogue missing": (
         remove(f"zh_Hans/{CATALOGUE}"),
