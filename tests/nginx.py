@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -44,7 +46,10 @@ def nginx(folder: Path, mirror: Path, *, rules: bool = True) -> Iterator[str]:
     include = f"include {mirror}/headers/nginx.conf;" if rules else ""
     conf = folder / "nginx.conf"
     conf.write_text(CONF.format(folder=folder, port=port, mirror=mirror, rules=include))
-    command = ["setpriv", "--pdeathsig", "KILL", "nginx", "-p", str(folder), "-c", str(conf)]
+    # Only root has the folder in its PATH.
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None
+    command = ["setpriv", "--pdeathsig", "KILL", program, "-p", str(folder), "-c", str(conf)]
     process = subprocess.Popen([*command, "-e", str(folder / "log")])
     try:
         _await(port, process, folder / "log")

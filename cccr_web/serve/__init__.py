@@ -6,7 +6,7 @@ server never renders.
 
 from cccr_web.serve.app import create_app
 from cccr_web.serve.caretaker import RELOAD, Bell, Caretaker
-from cccr_web.serve.headers import file_addresses, file_headers
+from cccr_web.serve.headers import file_addresses, file_headers, front_headers
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
 from cccr_web.serve.server import Site, serve
@@ -29,6 +29,7 @@ __all__ = [
     "create_app",
     "file_addresses",
     "file_headers",
+    "front_headers",
     "host_files",
     "listening",
     "onion_hosts",

@@ -6,6 +6,7 @@ are asked of the app itself, so that there is one source of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from cccr_web.release import Release
@@ -38,6 +39,17 @@ def file_headers(release: Release, policy: Policy) -> dict[str, dict[str, str]]:
             }
             for address in ("/", *file_addresses(release))
         }
+
+
+def front_headers(headers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the headers of ``/`` on a host that shows the release's ``index.html`` there.
+
+    ``headers`` are those of ``file_headers``. ``Onion-Location`` leads to ``/`` as well.
+    """
+    wanted = {**headers[f"/{_INDEX}"]}
+    if "Onion-Location" in wanted:
+        wanted["Onion-Location"] = wanted["Onion-Location"].removesuffix(_INDEX)
+    return wanted
 
 
 def file_addresses(release: Release) -> dict[str, str]:

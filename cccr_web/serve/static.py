@@ -12,7 +12,7 @@ from typing import Final
 
 from cccr_web.languages import DEFAULT, ZH_HANS
 from cccr_web.release import Release
-from cccr_web.serve.headers import file_addresses, file_headers
+from cccr_web.serve.headers import file_addresses, file_headers, front_headers
 from cccr_web.serve.policy import NO_CACHE, Policy
 
 _INDEX: Final = "index.html"
@@ -42,6 +42,9 @@ def host_files(release: Release, policy: Policy) -> dict[str, bytes]:
     everywhere = file_headers(release, policy)
     front = everywhere.pop("/")
     paths = file_addresses(release)
+    if _INDEX in release.files:
+        everywhere["/"] = front_headers(everywhere)
+        paths["/"] = _INDEX
     special = {_CACHE, _TYPE, _ONION}
     rules = _Rules(
         common={name: value for name, value in front.items() if _is_common(name, everywhere)},
@@ -117,7 +120,7 @@ def _caddy(rules: _Rules) -> Iterable[str]:
     for ending, headers in sorted(rules.endings.items()):
         name = f"cccr_{ending or 'plain'}"
         pattern = rf"\.{ending}$" if ending else r"/[^./]+$"
-        folder = r"|./$" if ending == "html" else ""
+        folder = ("|/$" if rules.has_index else "|./$") if ending == "html" else ""
         yield f"@{name} path_regexp {pattern}{folder}"
         yield f"header @{name} {{"
         yield f'    {_TYPE} "{headers[_TYPE]}"'

@@ -43,6 +43,14 @@ class Budget:
             raise SpentError(f"not done after {self.limits.whole:g} s")
         return min(left, self.limits.silence)
 
+    def why_late(self) -> str:
+        """Say why a read has timed out."""
+        try:
+            self.patience()
+        except SpentError as error:
+            return str(error)
+        return f"no byte came for {self.limits.silence:g} s"
+
     def spend(self, count: int) -> None:
         """Note that ``count`` bytes came. Raises ``SpentError``."""
         with self._lock:

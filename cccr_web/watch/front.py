@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from cccr_web.release import Release
+from cccr_web.serve import front_headers
 from cccr_web.watch.address import Address
 from cccr_web.watch.difference import Difference, Kind, shown
 from cccr_web.watch.files import file_differences
@@ -43,11 +44,7 @@ def front_differences(
             return
         yield from file_differences(FRONT, reply, index.sha256 if index else None)
         if index and reply.status == 200:
-            # Its own Onion-Location would name the page, not the folder.
-            wanted = {**headers[f"/{_INDEX}"]}
-            if "Onion-Location" in wanted:
-                wanted["Onion-Location"] = wanted["Onion-Location"].removesuffix(_INDEX)
-            yield from header_differences(FRONT, reply, wanted, allowed)
+            yield from header_differences(FRONT, reply, front_headers(headers), allowed)
         return
     to = reply.header("location")
     homes = {

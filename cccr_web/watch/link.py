@@ -76,8 +76,7 @@ class Link:
             except SpentError as error:
                 raise UnreachableError(str(error)) from error
             except TimeoutError as error:
-                silence = self._budget.limits.silence
-                raise UnreachableError(f"no byte came for {silence:g} s") from error
+                raise UnreachableError(self._budget.why_late()) from error
             except ssl.SSLCertVerificationError as error:
                 raise UnreachableError(f"its certificate: {error.verify_message}") from error
             except (OSError, http.client.HTTPException, ProxyError) as error:

@@ -151,6 +151,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         resigned(MIRRORS, b"# Each", b"more\n# Each"),
         "is not in the form",
     ),
+    "mirrors signed by another": (
+        "mirrors.txt",
+        sign_text(MIRRORS.partition(b"-----")[0], (STRANGER,), "x"),
+        "another key",
+    ),
     "keys of others": (
         "keys.txt",
         hand_over(STRANGER, NEXT_KEY, DAY),

@@ -12,7 +12,7 @@ from hostile import Answer, Hostile
 from signed import facts, known_key, organisation_key, signed_release
 
 from cccr_web.release import Release, Signer, make_release
-from cccr_web.watch import Address, Difference, Kind, Limits, Seen, Watcher
+from cccr_web.watch import Address, Difference, Kind, Limits, Report, Seen, Watcher
 
 if TYPE_CHECKING:
     from hostile import Twist
@@ -325,6 +325,13 @@ def test_nothing_trusted(site: Hostile) -> None:
     assert not report.same
     (found,) = report.seen[0].differences
     assert (found.path, found.kind) == ("/SHA256SUMS.minisig", Kind.BAD_SIGNATURE)
+
+
+def test_no_reference_is_never_the_same() -> None:
+    """A report that had nothing to compare with does not call anything the same."""
+    seen = Seen("https://cccr.example", None, 0, 0.0, ())
+    assert not Report(None, (seen,)).same
+    assert Report(signed_release(2), (seen,)).same
 
 
 def test_nobody_there(site: Hostile) -> None:

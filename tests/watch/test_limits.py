@@ -30,7 +30,7 @@ def look(server: Hostile) -> tuple[Report, float]:
     return watcher.look([Address.parse(server.url)]), time.monotonic() - begin
 
 
-def drip(server: Hostile, pause: float = 0.2) -> Iterator[bytes]:
+def drip(server: Hostile, pause: float = 0.02) -> Iterator[bytes]:
     """Yield a byte now and then, until the test ends."""
     while not server.ended.wait(pause):
         yield b"x"
@@ -88,6 +88,26 @@ def test_harm_is_bounded(
     assert everywhere or "/en/index.html" in paths
     # A quarter of the time for the list, all of it for the files, and a little for us.
     assert seconds < 1.25 * LIMITS.whole + 1.0
+
+
+def test_silence_is_bounded(site: Hostile) -> None:
+    """An answer that stops in the middle is not waited for until all the time is over."""
+    limits = Limits(silence=0.5, whole=60.0)
+    site.twist = lambda path, answer: (
+        replace(answer, pieces=drip(site, 60.0)) if path == "/en/index.html" else answer
+    )
+    begin = time.monotonic()
+    watcher = Watcher(organisation_key().public, limits=limits)
+    (found,) = watcher.look([Address.parse(site.url)]).seen[0].differences
+    assert (found.path, found.detail) == ("/en/index.html", "no byte came for 0.5 s")
+    assert time.monotonic() - begin < 10
+
+
+def test_dripping_is_told_as_such(site: Hostile) -> None:
+    """An answer whose bytes come one by one is left when all the time is over, and told so."""
+    site.twist = lambda path, answer: dripping(site, answer) if path == "/en/index.html" else answer
+    (found,) = look(site)[0].seen[0].differences
+    assert found.detail == "not done after 2 s"
 
 
 def test_total_is_bounded(site: Hostile) -> None:

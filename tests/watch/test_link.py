@@ -151,8 +151,11 @@ DONE = b"\5\0\0\1" + bytes(6)
 )
 def test_the_proxy_resolves(answer: bytes) -> None:
     """The name goes to the proxy as it is; whatever kind of address it answers with is read."""
-    with Proxy(GREETING, answer) as proxy:
-        connect(proxy.where, ONION, 80, 2.0).close()
+    with (
+        Proxy(GREETING, answer + b"hello") as proxy,
+        connect(proxy.where, ONION, 80, 2.0) as link,
+    ):
+        assert link.recv(10) == b"hello"
     assert proxy.asked == [b"\5\1\0", b"\5\1\0\3" + bytes([62]) + ONION.encode() + b"\0\x50"]
 
 

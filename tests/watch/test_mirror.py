@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hostile import Answer, Hostile
+from hostile import Answer, Hostile, answers
 from nginx import nginx
 from signed import content, facts, organisation_key, put_release, signed_release
 
@@ -22,6 +22,7 @@ from cccr_web.watch import Address, Kind, Report, Watcher
 
 PUBLIC = str(organisation_key().public)
 RELEASE = signed_release(2)
+POLICY = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
 Run = Callable[..., Result]
 
 
@@ -112,11 +113,25 @@ def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
 
 def test_a_front_page_of_its_own(tmp_path: Path, room: Path) -> None:
     """Where the release has an index.html, a mirror shows it at /, and the watcher agrees."""
+    assert b"\n/\n" not in host_files(RELEASE, POLICY)["_headers"]
     files = content(2) | {"index.html": b"<!doctype html><title>both"}
     release = Signer(organisation_key()).sign(make_release(files, facts(2)))
     write_mirror(release, tmp_path / "mirror")
     with nginx(room, tmp_path / "mirror") as url:
         assert look(url).seen[0].differences == ()
+    rules = host_files(release, POLICY)
+    assert "302" not in rules["_redirects"].decode()
+    by_file = by_headers_file(rules["_headers"].decode())
+    shown = answers(release)["/index.html"]
+
+    def twist(path: str, answer: Answer) -> Answer:
+        return by_file(path, shown if path == "/" else answer)
+
+    with Hostile(release, twist) as server:
+        assert look(server.url).seen[0].differences == ()
+    with Hostile(release, lambda path, answer: shown if path == "/" else answer) as server:
+        (found,) = look(server.url).seen[0].differences
+    assert (found.path, found.kind) == ("/", Kind.CHANGED_HEADER)
 
 
 def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
