@@ -8,6 +8,8 @@ from cccr_web.serve.app import create_app
 from cccr_web.serve.caretaker import RELOAD, Bell, Caretaker
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
+from cccr_web.serve.prepared import Prepared, prepare
+from cccr_web.serve.ready import Front
 from cccr_web.serve.server import Site, serve
 from cccr_web.serve.sockets import listening
 from cccr_web.serve.source import Source
@@ -17,8 +19,10 @@ __all__ = [
     "RELOAD",
     "Bell",
     "Caretaker",
+    "Front",
     "Hosts",
     "Policy",
+    "Prepared",
     "Site",
     "Source",
     "Switch",
@@ -28,5 +32,6 @@ __all__ = [
     "listening",
     "onion_hosts",
     "onion_policy",
+    "prepare",
     "serve",
 ]
