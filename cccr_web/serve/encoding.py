@@ -27,7 +27,7 @@ def _gzip(body: bytes) -> bytes:
 
 
 def _brotli(body: bytes) -> bytes:
-    packed: bytes = brotli.compress(body, mode=brotli.MODE_TEXT, quality=5, lgwin=18)
+    packed: bytes = brotli.compress(body, mode=brotli.MODE_TEXT, quality=5, lgwin=16)
     return packed
 
 
