@@ -42,7 +42,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # it has no types
     def parse_header(self, header_plus: bytes) -> None:
         """Parse a whole head. Raises ``ParsingError`` for 400."""
         line = _LINE.fullmatch(header_plus.partition(b"\r\n")[0])
-        if line is None:
+        if line is None or not (line["authority"] is not None or line["rest"].startswith(b"/")):
             raise ParsingError("no request line")
         # Line folding (RFC 9112, section 5.2).
         if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
@@ -65,6 +65,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # it has no types
         if line["authority"] is not None:
             # Section 3.2.2: what stands there counts, not the Host header.
             self.headers["HOST"] = line["authority"].decode("ascii", "replace")
+            # RFC 9110, section 4.2.3: no path is the path “/”.
+            self.path = self.path or "/"
 
     @property
     def _has_length(self) -> bool:

@@ -69,6 +69,8 @@ MALFORMED: dict[str, tuple[str, int]] = {
     "other scheme": (f"GET evil://{DOMAIN}/en/ HTTP/1.1\r\n{HEAD}\r\n", 400),
     "asterisk": (f"OPTIONS * HTTP/1.1\r\n{HEAD}\r\n", 400),
     "relative target": (f"GET EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "query alone": (f"GET ?EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "no target": (f"GET  HTTP/1.1\r\n{HEAD}\r\n", 400),
     "fragment": (f"GET /en/#EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
     "tab in the target": (f"GET /e\tn/ HTTP/1.1\r\n{HEAD}\r\n", 400),
     "NUL in the target": (f"GET /en/\0 HTTP/1.1\r\n{HEAD}\r\n", 400),
@@ -119,6 +121,13 @@ def test_odd_targets(
     assert answer.body == release.files[page].body
     assert answer.status == (200 if page == "SHA256SUMS" else int(page[-8:-5]))
     assert "evil" not in str(answer.headers).lower()
+
+
+def test_whole_address_without_a_path(server: Server) -> None:
+    """A whole address without a path is that of “/” (RFC 9110, section 4.2.3)."""
+    for target in (f"http://{DOMAIN}", f"http://{DOMAIN}?a=b"):
+        answer = ask(server.clearnet, target, DOMAIN)
+        assert (answer.status, answer.header("Location")) == (302, "/en/")
 
 
 def test_expectation(server: Server, release: Release) -> None:
