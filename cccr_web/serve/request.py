@@ -31,6 +31,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # it has no types
     past a proxy (RFC 9112, section 11.2): those are refused here with 400 or 505.
     """
 
+    path: str
+
     def received(self, data: bytes) -> int:
         """Take bytes; return how many of them belong to this request."""
         consumed: int = super().received(data)

@@ -123,17 +123,18 @@ def odd(chance: random.Random) -> Request:
     return Request(bytes(data), "HEAD" if data.lstrip().startswith(b"HEAD ") else "GET")
 
 
-def smuggling(known: dict[str, str]) -> list[tuple[str, list[Request]]]:
+def smuggling() -> list[tuple[str, list[Request]]]:
     """Return the classic sets: a length that two servers read in two ways, a request inside."""
     inside = f"GET /RELEASE.json HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
     first = f"POST /en/ HTTP/1.1\r\nHost: {HOST}\r\n"
     length = f"Content-Length: {len(inside)}\r\n"
     chunked = "Transfer-Encoding: chunked\r\n"
+    size = f"{len(inside):x}"
     heads = {
         "CL.TE": f"{first}{length}{chunked}\r\n0\r\n\r\n{inside}",
-        "TE.CL": f"{first}{chunked}Content-Length: 4\r\n\r\n{len(inside):x}\r\n{inside}\r\n0\r\n\r\n",
+        "TE.CL": f"{first}{chunked}Content-Length: 4\r\n\r\n{size}\r\n{inside}\r\n0\r\n\r\n",
         "TE.TE": f"{first}{chunked}Transfer-Encoding: x\r\n\r\n0\r\n\r\n{inside}",
-        "TE.0": f"{first}{chunked}\r\n{len(inside):x}\r\n{inside}\r\n0\r\n\r\n",
+        "TE.0": f"{first}{chunked}\r\n{size}\r\n{inside}\r\n0\r\n\r\n",
         "CL.0": f"{first}{length}\r\n{inside}",
         "0.CL": f"GET /en/ HTTP/1.1\r\nHost: {HOST}\r\nContent-Length : 9\r\n\r\n{inside}",
         "two lengths": f"{first}Content-Length: 0\r\n{length}\r\n{inside}",
@@ -144,7 +145,6 @@ def smuggling(known: dict[str, str]) -> list[tuple[str, list[Request]]]:
         "underscore": f"{first}Transfer_Encoding: chunked\r\n{length}\r\n0\r\n\r\n{inside}",
         "vertical tab": f"{first}Transfer-Encoding: \x0bchunked\r\n{length}\r\n0\r\n\r\n{inside}",
     }
-    del known
     return [(name, [Request(sent.encode("latin-1"))]) for name, sent in heads.items()]
 
 
@@ -194,9 +194,9 @@ def check(status: int, head: bytes, body: bytes, request: Request) -> None:
         raise FoundError(f"{status} for {request.sent[:300]!r}")
     if any(name not in head for name in NEEDED) or b"evil" in head or b"\r\nserver:" in head:
         raise FoundError(f"odd headers {head!r} for {request.sent[:300]!r}")
-    if request.expected is not None:
-        if (status, hashlib.sha256(body).hexdigest()) != (200, request.expected):
-            raise FoundError(f"{status} and other bytes for {request.sent[:300]!r}")
+    seen = status, hashlib.sha256(body).hexdigest()
+    if request.expected is not None and seen != (200, request.expected):
+        raise FoundError(f"{status} and other bytes for {request.sent[:300]!r}")
 
 
 def attack(port: int, seed: int, number: int, known: dict[str, str]) -> Counter[str]:
@@ -222,9 +222,9 @@ def attack(port: int, seed: int, number: int, known: dict[str, str]) -> Counter[
     return counts
 
 
-def one_answer_each(port: int, known: dict[str, str]) -> Iterator[str]:
+def one_answer_each(port: int) -> Iterator[str]:
     """Send the smuggling sets; what stands inside must never be answered after a refusal."""
-    for name, requests in smuggling(known):
+    for name, requests in smuggling():
         received = talk(port, requests[0].sent, 1)
         answers = re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", received)
         if len(answers) != 1 or answers[0] not in {b"400", b"413", b"501"}:
@@ -246,7 +246,7 @@ def main() -> int:
         ((_, _, body),) = responses(talk(given.port, sent, 1), [Request(sent)])
         known[path] = hashlib.sha256(body).hexdigest()
     try:
-        print("smuggling sets:", ", ".join(one_answer_each(given.port, known)))
+        print("smuggling sets:", ", ".join(one_answer_each(given.port)))
         total = share(attack, given, known)
     except FoundError as error:
         print(f"FOUND with seed {given.seed}: {error}", file=sys.stderr)
