@@ -115,14 +115,14 @@ class Server:
         self.onion: Path = folder / "onion.sock"
         self.clearnet: tuple[str, int] = ("127.0.0.1", 0)
         self.errors = folder / "stderr"
-        self._command = [sys.executable, "-m", "cccr_web", "serve", "--release", str(release)]
-        self._command += ["--clearnet", "127.0.0.1:0", "--onion-socket", f"unix:{self.onion}"]
-        self._command += options
+        self.command = [sys.executable, "-m", "cccr_web", "serve", "--release", str(release)]
+        self.command += ["--clearnet", "127.0.0.1:0", "--onion-socket", f"unix:{self.onion}"]
+        self.command += options
 
     def __enter__(self) -> Self:
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self._command],
+                ["setpriv", "--pdeathsig", "KILL", *self.command],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

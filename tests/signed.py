@@ -27,12 +27,19 @@ from cccr_web.release import (
 from cccr_web.release.signature import LockedKey
 from cccr_web.release.signing import trusted_comment
 from cccr_web.release.sshsig import sign as sign_for_ssh
-from cccr_web.serve import Bell, Caretaker, Source, Switch, clearnet_hosts, clearnet_policy
-from cccr_web.serve import create_app as make_app
+from cccr_web.serve import (
+    Bell,
+    Caretaker,
+    Prepared,
+    Source,
+    Switch,
+    clearnet_hosts,
+    clearnet_policy,
+    prepare,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from wsgiref.types import WSGIApplication
 
 STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 # One moment for the whole run, also in the processes that tests start.
@@ -129,10 +136,10 @@ def sign_by_hand(
         (folder / "SHA256SUMS.asc").write_bytes(armour)
 
 
-def make_apps(release: Release) -> list[WSGIApplication]:
+def make_apps(release: Release) -> list[Prepared]:
     """Return the app of one clearnet listener on loopback."""
     policy = clearnet_policy(release.metadata, release.metadata.onions)
-    return [make_app(release, policy, clearnet_hosts((), loopback=True))]
+    return prepare(release, [(policy, clearnet_hosts((), loopback=True))])
 
 
 class Room:

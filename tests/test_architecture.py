@@ -47,6 +47,7 @@ ROOMS: dict[str, set[str]] = {
 EDGES: dict[str, set[str]] = {
     "PIL": {"build/photos.py"},
     "babel": {"build/app.py", "build/dates.py", "build/sizes.py", "content/catalogue.py"},
+    "brotli": {"serve/encoding.py"},
     "click": {"cli/"},
     "cryptography": {"release/sshsig.py"},
     "flask": {
@@ -71,7 +72,7 @@ EDGES: dict[str, set[str]] = {
     "opencc": {"build/traditional.py"},
     "segno": {"build/onion_code.py"},
     "stem": {"onion/control.py", "onion/status.py"},
-    "waitress": {"serve/server.py"},
+    "waitress": {"serve/channel.py", "serve/request.py", "serve/server.py", "serve/task.py"},
     "werkzeug": {"serve/app.py"},
 }
 

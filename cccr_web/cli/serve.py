@@ -21,10 +21,8 @@ from cccr_web.listen import Listen, Tcp, Unix, parse_listen
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
     from cccr_web.release import Release
-    from cccr_web.serve import Policy, Source
+    from cccr_web.serve import Front, Policy, Source
 
 _DEFAULT_CLEARNET = Tcp("127.0.0.1", 8080)
 _RECHECK = 300  # seconds
@@ -160,7 +158,7 @@ class _Listeners:
         self,
         stack: contextlib.ExitStack,
         policies: Sequence[Policy],
-        apps: Sequence[WSGIApplication],
+        apps: Sequence[Front],
     ) -> None:
         from cccr_web import serve as server
 
@@ -189,7 +187,7 @@ class _Listeners:
             policies.append(server.onion_policy(release.metadata))
         return policies
 
-    def _apps(self, release: Release) -> list[WSGIApplication]:
+    def _apps(self, release: Release) -> Sequence[Front]:
         """Return the app of each listener. Raises ``BuildError`` or ``ServeError``."""
         from cccr_web import serve as server
 
@@ -212,10 +210,7 @@ class _Listeners:
                     "Give it by --onion-address, or write it into translations/site.toml.",
                 )
             hosts.append(server.onion_hosts(onions))
-        return [
-            server.create_app(release, policy, names)
-            for policy, names in zip(self._policies(release), hosts, strict=True)
-        ]
+        return server.prepare(release, list(zip(self._policies(release), hosts, strict=True)))
 
     def _own_onions(self, release: Release) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self.onions, *release.metadata.onions)))

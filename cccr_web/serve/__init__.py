@@ -9,6 +9,8 @@ from cccr_web.serve.caretaker import RELOAD, Bell, Caretaker
 from cccr_web.serve.headers import file_addresses, file_headers, front_headers
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
+from cccr_web.serve.prepared import Prepared, prepare
+from cccr_web.serve.ready import Front
 from cccr_web.serve.server import Site, serve
 from cccr_web.serve.sockets import listening
 from cccr_web.serve.source import Source
@@ -19,8 +21,10 @@ __all__ = [
     "RELOAD",
     "Bell",
     "Caretaker",
+    "Front",
     "Hosts",
     "Policy",
+    "Prepared",
     "Site",
     "Source",
     "Switch",
@@ -34,5 +38,6 @@ __all__ = [
     "listening",
     "onion_hosts",
     "onion_policy",
+    "prepare",
     "serve",
 ]

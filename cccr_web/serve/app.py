@@ -12,17 +12,22 @@ from werkzeug.exceptions import HTTPException
 from cccr_web.errors import ServeError
 from cccr_web.languages import by_slug, negotiate
 from cccr_web.release import File, Release
+from cccr_web.serve.conditions import Outcome, etag, evaluate
+from cccr_web.serve.encoding import IDENTITY, Encoded, choose, codings
 from cccr_web.serve.hosts import Hosts, Verdict
 from cccr_web.serve.policy import NO_CACHE, Policy, cache_control, is_html, media_type
+from cccr_web.serve.ranges import content_range, read_range, takes_ranges
 
 _log = logging.getLogger(__name__)
 
-_INDEX = "index.html"
-_TOR2WEB = "HTTP_X_TOR2WEB"
+INDEX = "index.html"
+TOR2WEB = "HTTP_X_TOR2WEB"
 
 
-def create_app(release: Release, policy: Policy, hosts: Hosts) -> Flask:
-    """Return the app for one listener.
+def create_app(
+    release: Release, policy: Policy, hosts: Hosts, encoded: Encoded | None = None
+) -> Flask:
+    """Return the app for one listener; ``encoded`` is shared with the other's.
 
     It answers GET and HEAD for every file of ``release``; a folder is its
     ``index.html``; ``/`` leads to a language. It reads no file and no
@@ -30,6 +35,7 @@ def create_app(release: Release, policy: Policy, hosts: Hosts) -> Flask:
     release holds a kind of file that has no media type here.
     """
     _refuse_unknown_kinds(release)
+    shelf = encoded or Encoded(release)
     app = Flask("cccr_web.serve", static_folder=None, template_folder=None)
     # Werkzeug would mend “//” by a redirect that it builds from the reader's Host.
     app.url_map.merge_slashes = False
@@ -38,7 +44,7 @@ def create_app(release: Release, policy: Policy, hosts: Hosts) -> Flask:
     @app.before_request
     def refuse_foreign_hosts() -> Response | None:
         verdict = hosts.judge(request.environ.get("HTTP_HOST"))
-        through_proxy = verdict is Verdict.PROXY or _TOR2WEB in request.environ
+        through_proxy = verdict is Verdict.PROXY or TOR2WEB in request.environ
         if policy.proxies_refused and through_proxy:
             return _error(release, 403)
         return None if verdict is Verdict.OURS else _error(release, 421)
@@ -51,11 +57,11 @@ def create_app(release: Release, policy: Policy, hosts: Hosts) -> Flask:
     @app.get("/<path:path>", provide_automatic_options=False)
     def hand_out(path: str) -> Response:
         if path.endswith("/"):
-            path += _INDEX
+            path += INDEX
         file = release.files.get(path)
         if file is not None:
-            return _file(path, file, policy)
-        if f"{path}/{_INDEX}" in release.files:
+            return _file(path, file, policy, shelf)
+        if f"{path}/{INDEX}" in release.files:
             return _empty(301, {"Location": f"/{path}/"})
         return _error(release, 404)
 
@@ -110,13 +116,47 @@ def bare_headers(policy: Policy) -> list[tuple[str, str]]:
     return list(response.headers)
 
 
-def _file(path: str, file: File, policy: Policy) -> Response:
-    response = Response(file.body, content_type=media_type(path))
+def _file(path: str, file: File, policy: Policy, encoded: Encoded) -> Response:
+    """Return a file in the coding, to the condition and in the part that the request names."""
+    offered = tuple(coding for coding in codings(policy) if encoded.get(path, coding) is not None)
+    coding = choose(request.headers.get("Accept-Encoding"), offered)
+    body = encoded.get(path, coding) or b""
+    tag = etag(file.sha256, coding)
+    if_match, if_none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    outcome = evaluate(if_match, if_none_match, tag)
+    if outcome is Outcome.FAILED:
+        return _empty(412, {})
+    response = Response(body, content_type=media_type(path))
     response.headers["Cache-Control"] = cache_control(path)
-    response.set_etag(file.sha256)
+    response.headers["ETag"] = tag
+    if offered:
+        response.headers["Vary"] = "Accept-Encoding"
+    if coding != IDENTITY:
+        response.headers["Content-Encoding"] = coding
     if policy.onion_location is not None and is_html(path):
         response.headers["Onion-Location"] = policy.onion_location + _path_and_query()
-    response.make_conditional(request.environ)
+    if takes_ranges(len(body)):
+        response.headers["Accept-Ranges"] = "bytes"
+        if outcome is Outcome.GO_ON and request.method == "GET":
+            response = _in_part(response, body, tag)
+    if outcome is Outcome.NOT_MODIFIED:
+        response.status_code = 304
+        response.set_data(b"")
+    return response
+
+
+def _in_part(response: Response, body: bytes, tag: str) -> Response:
+    """Return the part of a large file that the request asks for, or the whole."""
+    wanted = read_range(
+        request.headers.get("Range"), request.headers.get("If-Range"), tag, len(body)
+    )
+    if wanted is None:
+        return response
+    if not wanted:
+        return _empty(416, {"Content-Range": content_range(wanted, len(body))})
+    response.status_code = 206
+    response.set_data(body[wanted.start : wanted.stop])
+    response.headers["Content-Range"] = content_range(wanted, len(body))
     return response
 
 

@@ -6,15 +6,13 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from cccr_web.errors import CccrError
 from cccr_web.release import Release
+from cccr_web.serve.ready import Front
 from cccr_web.serve.source import Source
 from cccr_web.serve.switch import Switch
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ class Caretaker:
         self,
         source: Source,
         release: Release,
-        make: Callable[[Release], Sequence[WSGIApplication]],
+        make: Callable[[Release], Sequence[Front]],
         switch: Switch,
         bell: Bell,
         *,

@@ -163,6 +163,11 @@ def cache_control(path: str) -> str:
     return _CACHE.get(_ending(path), NO_CACHE)
 
 
+def is_text(path: str) -> bool:
+    """Whether a file is worth packing for the way: all but what is packed or a picture."""
+    return not (media_type(path) or "").endswith(("zip", "png", "x-icon"))
+
+
 def is_html(path: str) -> bool:
     """Whether the file at ``path`` is a page."""
     return media_type(path) == _HTML

@@ -1,47 +1,57 @@
-"""waitress, set for this site: two listeners in one process, and their limits."""
+"""waitress, set for this site: two listeners in one process and one thread, and their limits."""
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import heapq
+import resource
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from waitress import create_server, wasyncore
-from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
+from waitress.utilities import build_http_date
 
 from cccr_web.serve.app import bare_headers
+from cccr_web.serve.channel import Channel
 from cccr_web.serve.policy import Policy
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from cccr_web.serve.ready import Front
 
 # What waitress is told, and why. The rest of its settings keep their defaults.
 SETTINGS: dict[str, Any] = {
     # Say nothing of the program or its version.
     "ident": None,
-    # A request needs no thread for long: each is a look-up.
-    "threads": 2,
     # A request head is a path and a few headers; more is somebody's attack.
     "max_request_header_size": 16 * 1024,
     # GET and HEAD have no body: 0 makes waitress refuse every one with 413.
     "max_request_body_size": 0,
-    # Slow connections must not shut readers out; each costs one descriptor.
-    "connection_limit": 900,
-    # Seconds that an idle connection may stay, and between looks for such ones.
-    "channel_timeout": 20,
-    "cleanup_interval": 5,
-    # poll() has no limit of 1024 descriptors, unlike select().
-    "asyncore_use_poll": True,
+    # The loop itself writes, so it must never wait until a reader has read.
+    "outbuf_high_watermark": 2**62,
     # No reader's address in a log, not even of one who hung up.
     "log_socket_errors": False,
     "expose_tracebacks": False,
     "clear_untrusted_proxy_headers": True,
 }
+
+# Both listeners' connections together, each of one descriptor and some kilobytes. When
+# they are as many, the oldest without a request go (RFC 9112, section 9.5).
+CONNECTIONS = 2000
+_OTHER_FILES = 64
+_AT_A_TIME = 64
+
+_SOCKET_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    # What the kernel holds for a slow reader (tcp(7)); megabytes without it.
+    (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 128 * 1024),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +59,121 @@ class Site:
     """One listener: its socket, the app that answers there, and its policy."""
 
     listener: socket.socket
-    app: WSGIApplication
+    app: Front
     policy: Policy
 
 
-class _Refusal(ErrorTask):  # type: ignore[misc]  # it has no types
-    """What waitress answers by itself, to a request too malformed or too big for the app.
+class _NoThreads:
+    """In the place of waitress's threads: each connection answers in the loop (``channel.py``)."""
 
-    Its own would repeat parts of the request and carry none of our headers.
-    """
+    def add_task(self, task: object) -> None:
+        """Leave it to the connection."""
 
-    def execute(self) -> None:
-        """Answer with the status and the policy's headers, and close."""
-        error = self.request.error
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.extend(self.channel.server.refusal_headers)
-        self.set_close_on_finish()
-        self.content_length = 0
-        self.write(b"")
+    def shutdown(self) -> None:
+        """There is nothing to end."""
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
-    error_task_class = _Refusal
+class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
+    """A listener that always takes one more: who has waited longest without asking must go."""
+
+    channel_class = Channel
+    front: Front
+    refusal_headers: list[tuple[str, str]]
+    _dated = (0, b"")
+    _next_look = 0.0
+
+    def readable(self) -> bool:
+        """Take connections, always; once a second end those whose time is over."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + 1
+            for channel in list(self.active_channels.values()):
+                if channel.until < now:
+                    channel.cut()
+        return True
+
+    def handle_accept(self) -> None:
+        """Take all who wait, some at a time."""
+        for _ in range(_AT_A_TIME):
+            if len(self._map) >= self.adj.connection_limit:
+                self._make_room()
+            before = len(self._map)
+            super().handle_accept()
+            if len(self._map) == before:
+                return
+
+    def accept(self) -> Any:
+        """Take one, or none; without a free descriptor the next try finds one."""
+        try:
+            return super().accept()
+        except OSError:
+            self._make_room()
+            raise
+
+    def _make_room(self) -> None:
+        channels = [each for each in self._map.values() if isinstance(each, Channel)]
+        few = max(len(channels) // 20, 1)
+        for channel in heapq.nsmallest(
+            few, channels, key=lambda each: (each.answering, each.since)
+        ):
+            channel.cut()
+
+    def pull_trigger(self) -> None:
+        """Do nothing: no other thread needs to wake the loop."""
+
+    def wake(self) -> None:
+        """Wake the loop from a signal handler."""
+        self.trigger.pull_trigger()
+
+    def date(self, now: float) -> bytes:
+        """Return the moment as HTTP writes it (RFC 9110, section 5.6.7)."""
+        second = int(now)
+        if second != self._dated[0]:
+            self._dated = second, build_http_date(second).encode("ascii")
+        return self._dated[1]
 
 
-def _create_server(site: Site, sockets: dict[int, Any]) -> Any:
-    scheme = site.policy.url_scheme
-    server = create_server(
-        site.app, map=sockets, sockets=[site.listener], url_scheme=scheme, **SETTINGS
+class _Tcp(_Crowd, TcpWSGIServer):  # type: ignore[misc]  # it has no types
+    pass
+
+
+class _Unix(_Crowd, UnixWSGIServer):  # type: ignore[misc]  # it has no types
+    pass
+
+
+def _create_server(site: Site, sockets: dict[int, Any], limit: int) -> _Crowd:
+    listener = site.listener
+    adjustments = Adjustments(
+        sockets=[listener],
+        url_scheme=site.policy.url_scheme,
+        connection_limit=limit,
+        **SETTINGS,
     )
-    server.channel_class = _Channel
+    adjustments.socket_options = _SOCKET_OPTIONS
+    server = (_Unix if listener.family == socket.AF_UNIX else _Tcp)(
+        site.app,
+        sockets,
+        _sock=listener,
+        dispatcher=_NoThreads(),
+        adj=adjustments,
+        bind_socket=False,
+        sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+    )
+    server.front = site.app
     server.refusal_headers = bare_headers(site.policy)
     return server
+
+
+def _most_connections() -> int:
+    """Return how many connections to hold, once the limit of open files is raised for them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(soft - _OTHER_FILES, 1)
+    return CONNECTIONS
 
 
 def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> None:
@@ -89,17 +182,16 @@ def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> Non
     ``ready`` is called once when requests are being taken. Must run in the main
     thread. The listeners are closed at the end.
     """
-    # Under load it warns of every seventh request, which says nothing.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
-    servers = [_create_server(site, sockets) for site in sites]
+    limit = _most_connections()
+    servers = [_create_server(site, sockets, limit) for site in sites]
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         nonlocal stopping
         stopping = True
         # Wake the loop: a signal alone does not end its wait (PEP 475).
-        servers[0].pull_trigger()
+        servers[0].wake()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -110,6 +202,5 @@ def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> Non
         for number, handler in previous.items():
             signal.signal(number, handler)
         for server in servers:
-            server.task_dispatcher.shutdown()
             server.close()
         wasyncore.close_all(sockets)

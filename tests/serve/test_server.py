@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 HEAD = f"Host: {DOMAIN}\r\nConnection: close\r\n"
 
+EVILS = "EVIL: x\r\n" * 99
+
 # name: (what is sent, the status it gets)
 MALFORMED: dict[str, tuple[str, int]] = {
     "no request": ("EVIL<b>\r\n\r\n", 400),
@@ -45,6 +47,35 @@ MALFORMED: dict[str, tuple[str, int]] = {
         f"GET /en/ HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         413,
     ),
+    "length and coding": (
+        f"GET /en/ HTTP/1.1\r\n{HEAD}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\nEVIL",
+        400,
+    ),
+    "length of nothing and coding": (
+        f"GET /en/ HTTP/1.1\r\n{HEAD}Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400,
+    ),
+    "coding in HTTP/1.0": (
+        f"GET /en/ HTTP/1.0\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    "HTTP/0.9": ("GET /EVIL\r\n\r\n", 400),
+    "HTTP/1.2": (f"GET /en/ HTTP/1.2\r\n{HEAD}\r\n", 505),
+    "HTTP/9.9": (f"GET /en/ HTTP/9.9\r\n{HEAD}\r\n", 505),
+    "HTTP/2": ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "folded header": (f"GET /en/ HTTP/1.1\r\n{HEAD}X: a\r\n EVIL\r\n\r\n", 400),
+    "no Host": ("GET /EVIL HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+    "two Hosts": (f"GET /en/ HTTP/1.1\r\n{HEAD}hOsT: {DOMAIN}\r\n\r\n", 400),
+    "other scheme": (f"GET evil://{DOMAIN}/en/ HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "asterisk": (f"OPTIONS * HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "relative target": (f"GET EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "query alone": (f"GET ?EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "no target": (f"GET  HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "fragment": (f"GET /en/#EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "tab in the target": (f"GET /e\tn/ HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "NUL in the target": (f"GET /en/\0 HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "byte that is no ASCII in the path": (f"GET //\xe9 HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "101 headers": (f"GET /en/ HTTP/1.1\r\n{HEAD}{EVILS}\r\n", 431),
     "unknown coding": (f"GET /en/ HTTP/1.1\r\n{HEAD}Transfer-Encoding: EVIL\r\n\r\n", 501),
     "head of 16 KiB": (f"GET /en/ HTTP/1.1\r\n{HEAD}X: {'EVIL' * 4096}\r\n\r\n", 431),
     "address of 16 KiB": (f"GET /{'EVIL' * 4096} HTTP/1.1\r\n{HEAD}\r\n", 431),
@@ -66,23 +97,46 @@ def test_malformed_request(
 
 
 @pytest.mark.parametrize(
-    "request_",
+    ("target", "host", "page"),
     [
-        "GET /SHA256SUMS\r\n\r\n",
-        f"GET /SHA256SUMS HTTP/1.0\r\nHost: {DOMAIN}\r\n\r\n",
-        f"GET /SHA256SUMS HTTP/9.9\r\n{HEAD}\r\n",
-        f"GET /SHA256SUMS HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\nX: a\r\n b\r\n\r\n",
-        f"GET http://evil.example/SHA256SUMS HTTP/1.1\r\n{HEAD}\r\n",
+        ("/SHA256SUMS", DOMAIN, "SHA256SUMS"),
+        (f"http://{DOMAIN}/SHA256SUMS", "evil.example", "SHA256SUMS"),
+        (f"HTTPS://{DOMAIN}:443/SHA256SUMS", "evil.example", "SHA256SUMS"),
+        ("http://evil.example/SHA256SUMS", DOMAIN, "en/errors/421.html"),
+        (f"http://evil@{DOMAIN}/SHA256SUMS", DOMAIN, "en/errors/421.html"),
+        ("http:///SHA256SUMS", DOMAIN, "en/errors/421.html"),
+        ("//evil.example/SHA256SUMS", DOMAIN, "en/errors/404.html"),
+        ("/en/%2e%2e/SHA256SUMS", DOMAIN, "en/errors/404.html"),
+        ("/%c0%ae%c0%ae/SHA256SUMS", DOMAIN, "en/errors/404.html"),
+        ("/en/%00", DOMAIN, "en/errors/404.html"),
     ],
 )
-def test_strange_but_harmless(server: Server, release: Release, request_: str) -> None:
-    """Old and odd forms get the file, or the page for a name that is not ours."""
-    received = talk(server.clearnet, request_.encode("ascii"), timeout=3)
-    answer = read_answer(received)
-    expected = "SHA256SUMS" if answer.status == 200 else "en/errors/421.html"
-    assert answer.status in {200, 421}
-    assert answer.body == release.files[expected].body
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_odd_targets(
+    server: Server, release: Release, version: str, target: str, host: str, page: str
+) -> None:
+    """Of a whole address as target the name counts, not the Host (RFC 9112, section 3.2.2)."""
+    head = f"GET {target} HTTP/{version}\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    answer = read_answer(talk(server.clearnet, head.encode("ascii"), timeout=3))
+    assert answer.body == release.files[page].body
+    assert answer.status == (200 if page == "SHA256SUMS" else int(page[-8:-5]))
     assert "evil" not in str(answer.headers).lower()
+
+
+def test_whole_address_without_a_path(server: Server) -> None:
+    """A whole address without a path is that of “/” (RFC 9110, section 4.2.3)."""
+    for target in (f"http://{DOMAIN}", f"http://{DOMAIN}?a=b"):
+        answer = ask(server.clearnet, target, DOMAIN)
+        assert (answer.status, answer.header("Location")) == (302, "/en/")
+
+
+def test_expectation(server: Server, release: Release) -> None:
+    """Who waits for leave to send a body is answered at once (RFC 9110, section 10.1.1)."""
+    expect = "Expect: 100-continue\r\n"
+    plain = f"GET /SHA256SUMS HTTP/1.1\r\n{HEAD}{expect}\r\n".encode("ascii")
+    assert read_answer(talk(server.clearnet, plain)).body == release.files["SHA256SUMS"].body
+    post = f"POST /en/ HTTP/1.1\r\n{HEAD}{expect}Content-Length: 9\r\n\r\n".encode("ascii")
+    assert read_answer(talk(server.clearnet, post)).status == 413
 
 
 def test_pipelined_requests(server: Server, release: Release) -> None:

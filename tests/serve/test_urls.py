@@ -15,11 +15,13 @@ from serving import DOMAIN, ONION, Answer, Server, ask, read_answer, talk
 
 from cccr_web.release import Release
 
+HOST = f"Host: {DOMAIN}\r\n"
 REFUSED = {
     "malformed": "get /en/ HTTP/1.1\r\n\r\n",
-    "with a body": "GET /en/ HTTP/1.1\r\nContent-Length: 1\r\n\r\n1",
+    "with a body": f"GET /en/ HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\n1",
     "too big": f"GET /{'a' * 16400} HTTP/1.1\r\n\r\n",
-    "in an unknown coding": "GET /en/ HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n",
+    "in an unknown coding": f"GET /en/ HTTP/1.1\r\n{HOST}Transfer-Encoding: x\r\n\r\n",
+    "in an unknown version": f"GET /en/ HTTP/2.0\r\n{HOST}\r\n",
 }
 
 

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Attack servers of this checkout on loopback, and print what came of it.
+#
+#   tests/abuse/run.sh [--requests N] [--seconds N]
+#
+# N requests of the fuzzer (1,000,000 if not given) and N seconds of load with random kills
+# (600). Needs slowhttptest and faketime; as root on Debian it installs them.
+set -euo pipefail
+
+requests=1000000
+seconds=600
+while [ $# -gt 0 ]; do
+  case $1 in
+    --requests) requests=$2 ;;
+    --seconds) seconds=$2 ;;
+    *) echo "no such option: $1" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$top"
+cache=$top/.cache
+mkdir -p "$cache"
+missing=()
+for program in slowhttptest faketime; do
+  command -v "$program" >/dev/null || missing+=("$program")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  deploy/apt.sh "${missing[@]}"
+fi
+if [ -z "${PYTHON:-}" ]; then
+  deploy/venv.sh "$cache/venv" tests/lock.txt
+  PYTHON=$cache/venv/bin/python
+fi
+export PYTHONPATH=$top
+
+work=$(mktemp -d)
+server=
+end() {
+  if [ -n "$server" ]; then
+    kill "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+  fi
+  rm -rf "$work"
+}
+trap end EXIT
+
+"$PYTHON" -m cccr_web build --out "$work/release" 2>/dev/null
+"$PYTHON" -m cccr_web serve --release "$work/release" --clearnet 127.0.0.1:0 \
+  >"$work/address" 2>"$work/log" &
+server=$!
+for _ in $(seq 100); do
+  [ -s "$work/address" ] && break
+  sleep 0.1
+done
+url=$(sed -n 's/^clearnet //p' "$work/address")
+port=${url##*:}
+port=${port%/}
+
+echo "== fuzzer"
+"$PYTHON" tests/abuse/fuzz.py "$port" --requests "$requests"
+
+# Slow heads, slow bodies, ranges (Apache’s old fault), slow reading: 1,000 connections each,
+# for 20 s, while it is asked every second whether it still answers.
+for mode in -H -B -R "-X -k 3 -w 512 -y 1024 -z 5"; do
+  echo "== slowhttptest $mode"
+  target=${url}en/index.html
+  case $mode in -X*) target=${url}cccr-web.zip ;; esac
+  # shellcheck disable=SC2086  # the mode is some words
+  slowhttptest $mode -c 1000 -r 500 -i 5 -l 20 -p 3 -u "$target" 2>&1 |
+    sed 's/\x1b\[[0-9;]*m//g' | grep -E "^(closed|connected|error|service available|Exit)" | tail -n 5
+done
+
+echo "== still the same server, its memory and its log"
+kill -0 "$server"
+grep VmHWM "/proc/$server/status"
+grep -v "No --public-key" "$work/log" && exit 1
+
+echo "== troubles"
+"$PYTHON" tests/abuse/trouble.py "$work/release" --seconds "$seconds"

@@ -1,0 +1,98 @@
+"""One rival of the benchmark: ``python rivals.py NAME PORT PAGE`` serves PAGE until ended.
+
+Each hands out the same bytes by waitress with two threads, as waitress's own manual has it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waitress import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def bare(page: Path) -> Any:
+    """Return the least app that there is: two headers and the bytes."""
+    body = page.read_bytes()
+    headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body)))]
+
+    def app(_: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", headers)
+        return [body]
+
+    return app
+
+
+def whitenoise(page: Path) -> Any:
+    """Return WhiteNoise over the folder, with some of the headers."""
+    from whitenoise import WhiteNoise
+
+    def add_headers(headers: Any, _path: str, _url: str) -> None:
+        for name, value in HEADERS.items():
+            headers[name] = value
+
+    return WhiteNoise(
+        bare(page), root=page.parent, index_file=True, add_headers_function=add_headers
+    )
+
+
+def talisman(page: Path) -> Any:
+    """Return Flask and Talisman over bytes in memory, as a quick start would have it."""
+    from flask import Flask, Response
+    from flask_talisman import Talisman
+
+    body = page.read_bytes()
+    app = Flask("rival", static_folder=None)
+    Talisman(app, force_https=False)
+
+    @app.get("/")
+    def index() -> Response:
+        return Response(body, content_type="text/html; charset=utf-8")
+
+    return app
+
+
+def rendering(page: Path) -> Any:
+    """Return Flask that renders a page of the same size live: 60 links, 61 sentences, Babel."""
+    from flask import Flask, render_template_string
+    from flask_babel import Babel
+
+    rest = page.stat().st_size
+    source = (
+        "<!doctype html><title>{{ gettext('Title') }}</title>"
+        "{% for n in range(60) %}<a href=\"{{ url_for('index', n=n) }}\">"
+        "{{ gettext('A sentence of the page') }}</a>{% endfor %}"
+    )
+    app = Flask("rival", static_folder=None)
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    Babel(app)
+
+    @app.get("/")
+    def index() -> str:
+        written = render_template_string(source)
+        return written + " " * (rest - len(written))
+
+    return app
+
+
+def main() -> None:
+    """Serve."""
+    name, port, page = sys.argv[1:]
+    makers = {"bare": bare, "whitenoise": whitenoise, "talisman": talisman, "rendering": rendering}
+    serve(makers[name](Path(page)), listen=f"127.0.0.1:{port}", threads=2, connection_limit=900)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""Measure how fast pages are served, beside rivals in the same run; print a table.
+
+    python tests/bench/serve.py --rivals PYTHON [--seconds 2] [--rounds 5] [--chart FILE]
+
+PYTHON is one that has ``requirements.txt``. Servers run on core 0 and wrk on core 1. Each
+round measures every server for some seconds; the best round counts for requests/s and
+the 99th percentile (other work on the machine only takes away), the median for CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
+
+from signed import facts
+
+from cccr_web.build import press
+from cccr_web.content import Addresses
+from cccr_web.release import Release, make_release, write
+from cccr_web.serve import clearnet_policy
+from cccr_web.serve.app import bare_headers
+from cccr_web.trees import find_tree
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+ONION = "c" * 55 + "d.onion"
+CONNECTIONS = 32
+STATEMENTS = 10_000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+NGINX = """
+worker_processes 1; daemon off; pid {folder}/pid; error_log /dev/null emerg;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; default_type text/html; keepalive_requests 1000000;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  {cache}
+  server {{ listen 127.0.0.1:{port}; {server} }}
+}}
+"""
+CACHE = "proxy_cache_path {folder}/cache keys_zone=site:10m;"
+BEHIND = """location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;
+  proxy_set_header Connection ""; proxy_set_header Host localhost; proxy_cache site; }}"""
+
+
+@dataclass
+class Rival:
+    """A server: how it is started for a port, and what was measured."""
+
+    name: str
+    command: Callable[[int], list[str]]
+    path: str = "/en/index.html"
+    start: float = 0.0
+    megabytes: float = 0.0
+    port: int = 0
+    processes: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    tails: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def family(process: int) -> list[int]:
+    """Return a process and all that it has started."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(each for child in children for each in family(int(child)))]
+
+
+def cpu_seconds(processes: list[int]) -> float:
+    """Return the CPU time that they have used (proc(5))."""
+    fields = (
+        Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in processes
+    )
+    return sum((int(each[11]) + int(each[12])) / TICKS for each in fields)
+
+
+def megabytes(processes: list[int]) -> float:
+    """Return the most memory that they held, in MB of 1,000,000 bytes."""
+    texts = (Path(f"/proc/{each}/status").read_text() for each in processes)
+    return sum(int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) for text in texts) * 1024 / 1e6
+
+
+def first_answer(port: int, path: str, limit: float = 60) -> int:
+    """Ask until there is an answer; return how many bytes its body has."""
+    end = time.monotonic() + limit
+    while True:
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            link.request("GET", path, headers={"Host": "localhost"})
+            answer = link.getresponse()
+            body = answer.read()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+            continue
+        finally:
+            link.close()
+        if answer.status != 200:
+            raise SystemExit(f"{path} on port {port}: {answer.status}")
+        return len(body)
+
+
+@contextmanager
+def started(rival: Rival) -> Iterator[None]:
+    """Run a server on core 0 and wait for its first answer."""
+    rival.port = rival.port or free_port()
+    began = time.monotonic()
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(rival.port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        size = first_answer(rival.port, rival.path)
+        rival.start = time.monotonic() - began
+        rival.processes = family(process.pid)
+        print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
+        yield
+        rival.megabytes = megabytes(rival.processes)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
+    """Let wrk ask for some seconds."""
+    before = cpu_seconds(rival.processes)
+    done = subprocess.run(
+        [
+            *("taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"),
+            *("-H", "Host: localhost"),
+            *(("-s", str(script)) if script else ()),
+            f"http://127.0.0.1:{rival.port}{rival.path}",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    used = cpu_seconds(rival.processes) - before
+    if "Non-2xx" in done:
+        raise SystemExit(f"{rival.name} answered with errors:\n{done}")
+    (requests,) = re.findall(r"(\d+) requests in", done)
+    (rate,) = re.findall(r"Requests/sec:\s+([\d.]+)", done)
+    ((tail, unit),) = re.findall(r"99%\s+([\d.]+)(us|ms|s)", done)
+    rival.rates.append(float(rate))
+    rival.tails.append(float(tail) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit])
+    rival.cpu.append(used / int(requests) * 1e6)
+
+
+def nginx(folder: Path, port: int, server: str, cache: str = "") -> list[str]:
+    """Return the command of an nginx."""
+    folder.mkdir(exist_ok=True)
+    config = folder / "nginx.conf"
+    text = NGINX.format(folder=folder, port=port, server=server, cache=cache.format(folder=folder))
+    config.write_text(text)
+    return [
+        shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx",
+        "-c",
+        str(config),
+    ]
+
+
+def ours(folder: Path, port: int) -> list[str]:
+    """Return the command of the real server."""
+    where = ["--release", str(folder), "--clearnet", f"127.0.0.1:{port}"]
+    return [sys.executable, "-m", "cccr_web", "serve", *where]
+
+
+def many_statements(release: Release) -> Release:
+    """Return the release with so many further statements, each of its own bytes."""
+    page = release.files["en/index.html"].body
+    more = {
+        f"en/statements/{number:05}.html": page + f"<!-- {number} -->".encode()
+        for number in range(STATEMENTS)
+    }
+    known = dataclasses.replace(facts(), style_hashes=release.metadata.style_hashes)
+    return make_release({"en/index.html": page, **more}, known)
+
+
+def policy_for_nginx(release: Release) -> str:
+    """Return the lines that let nginx send our headers with its files."""
+    headers = bare_headers(clearnet_policy(release.metadata, (ONION,)))
+    quoted = ((name, value.replace('"', r"\"")) for name, value in headers)
+    return " ".join(f'add_header {name} "{value}";' for name, value in quoted)
+
+
+def table(rivals: list[Rival]) -> str:
+    """Return the table in Markdown: how much faster ours is, by requests/s and by CPU time."""
+    lines = [
+        (
+            "| server | requests/s | CPU, µs a request | ours: requests/s | ours: CPU | p99, ms "
+            "| memory, MB | start, s |"
+        ),
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    own, own_cpu = max(rivals[0].rates), statistics.median(rivals[0].cpu)
+    for each in rivals:
+        rate = max(each.rates)
+        cpu = statistics.median(each.cpu)
+        lines.append(
+            f"| {each.name} | {rate:,.0f} | {cpu:.0f} | {own / rate:.2f} × | {cpu / own_cpu:.2f} × "
+            f"| {min(each.tails):.1f} | {each.megabytes:.0f} | {each.start:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def chart(rivals: list[Rival], python: str, target: Path) -> None:
+    """Draw the requests/s as bars, by the Python that has matplotlib."""
+    rows = "\n".join(f"{each.name}\t{max(each.rates)}" for each in rivals)
+    subprocess.run([python, HERE / "chart.py", target], input=rows, text=True, check=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rivals", required=True, metavar="PYTHON")
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--chart", type=Path)
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    release = press(
+        find_tree("translations"),
+        find_tree("templates"),
+        addresses=Addresses("https://cccr.example", (ONION,)),
+        environ={},
+    )
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        folder.chmod(0o755)
+        write(release, folder / "release")
+        write(many_statements(release), folder / "many")
+        page = folder / "release" / "en" / "index.html"
+
+        def rival(kind: str) -> Callable[[int], list[str]]:
+            return lambda port: [given.rivals, str(HERE / "rivals.py"), kind, str(port), str(page)]
+
+        def shared(_: int) -> list[str]:
+            tool = str(Path(given.rivals).with_name("onionshare-cli"))
+            home = f"HOME={folder}"
+            # It chooses its port by itself, from a range: a front must find it.
+            return [
+                "env",
+                home,
+                tool,
+                "--local-only",
+                "--website",
+                "--public",
+                str(page.parent.parent),
+            ]
+
+        own = Rival("**ours**", lambda port: ours(folder / "release", port))
+        static = f"root {folder / 'release'}; {policy_for_nginx(release)}"
+        servers = [
+            own,
+            Rival("ours, 10,000 statements", lambda port: ours(folder / "many", port)),
+            Rival(
+                "ours, without the fast layer",
+                lambda port: [
+                    *(sys.executable, str(HERE / "without_layer.py")),
+                    *(str(folder / "release"), str(port)),
+                ],
+            ),
+            Rival("waitress, bare", rival("bare")),
+            Rival("whitenoise", rival("whitenoise"), "/"),
+            Rival("Flask + Talisman", rival("talisman"), "/"),
+            Rival("Flask rendering live", rival("rendering"), "/"),
+            Rival("nginx, files", lambda port: nginx(folder / "static", port, static)),
+            Rival(
+                "nginx with cache, ours behind",
+                lambda port: nginx(folder / "proxy", port, BEHIND.format(behind=own.port), CACHE),
+            ),
+        ]
+        for server in servers:
+            stack.enter_context(started(server))
+        if Path(given.rivals).with_name("onionshare-cli").exists():
+            server = Rival("OnionShare, website mode", shared)
+            stack.enter_context(onionshare(server))
+            servers.insert(7, server)
+        for number in range(given.rounds):
+            for server in servers:
+                measure(server, given.seconds)
+            print(f"round {number + 1} of {given.rounds}", file=sys.stderr)
+        script = folder / "many.lua"
+        script.write_text(MANY)
+        measure_many(servers[1], given.seconds, script)
+    print(table(servers))
+    if given.chart:
+        chart(servers, given.rivals, given.chart)
+
+
+# Asks for one statement after the other, so that none is in the processor's cache.
+MANY = f"""
+local n = 0
+request = function()
+  n = (n * 5 + 1) % {STATEMENTS}
+  return wrk.format("GET", string.format("/en/statements/%05d.html", n))
+end
+"""
+
+
+def measure_many(server: Rival, seconds: int, script: Path) -> None:
+    """Ask for all of the statements in turn, as a further round."""
+    measure(server, seconds, script)
+    print(
+        f"over all statements: {server.rates[-1]:,.0f} requests/s, {server.cpu[-1]:.0f} µs",
+        file=sys.stderr,
+    )
+
+
+@contextmanager
+def onionshare(rival: Rival) -> Iterator[None]:
+    """Run OnionShare, which chooses its port and prints it."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(0)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            match = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+            if match:
+                rival.port = int(match[1])
+                break
+        size = first_answer(rival.port, rival.path)
+        rival.start = time.monotonic() - began
+        rival.processes = family(process.pid)
+        print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
+        yield
+        rival.megabytes = megabytes(rival.processes)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+if __name__ == "__main__":
+    main()

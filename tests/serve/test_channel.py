@@ -1,0 +1,202 @@
+"""Slow clients: time limits for the whole of a request and an answer (``serve/channel.py``)."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hosting import short_folder
+from serving import DOMAIN, Server, ask, read_answer
+
+from cccr_web.serve import channel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import Note
+
+PARTIAL = b"GET /en/ HTTP/1.1\r\nHo"
+CROWD = 1000
+
+
+@pytest.fixture
+def fresh(release_folder: Path) -> Iterator[Server]:
+    """A server that no other test speaks to."""
+    with short_folder() as folder, Server(folder, release_folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def connections(server: Server, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    """Hold so many connections that have sent the same."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 8192), hard), hard))
+    links: list[socket.socket] = []
+    try:
+        for _ in range(number):
+            links.append(socket.create_connection(server.clearnet))
+            links[-1].sendall(sent)
+        yield links
+    finally:
+        for link in links:
+            link.close()
+
+
+def ended(link: socket.socket) -> bool:
+    """Whether the other side has hung up; what it has sent is read and thrown away."""
+    link.setblocking(False)
+    try:
+        while link.recv(65536):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def seconds_until_cut(link: socket.socket, drip: bytes, limit: float) -> float:
+    """Send a byte four times a second until the other side hangs up; return after how long."""
+    began = time.monotonic()
+    for number in range(int(limit * 4)):
+        try:
+            link.send(drip[number % len(drip) : number % len(drip) + 1])
+        except OSError:
+            break
+        time.sleep(0.25)
+        if ended(link):
+            break
+    return time.monotonic() - began
+
+
+def test_dripping_head_is_cut(fresh: Server) -> None:
+    """A head must be whole in time, counted from its beginning: dripping bytes is no way out."""
+    with socket.create_connection(fresh.clearnet) as link:
+        link.sendall(PARTIAL + b"st: x\r\nX: ")
+        seconds = seconds_until_cut(link, b"a", 2 * channel.HEAD_SECONDS)
+    assert channel.HEAD_SECONDS - 1 < seconds < channel.HEAD_SECONDS + 3
+
+
+def test_dripping_second_head_is_cut(fresh: Server) -> None:
+    """So must be a later head on the same connection."""
+    with socket.create_connection(fresh.clearnet) as link:
+        link.sendall(f"GET /RELEASE.json HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
+        link.settimeout(5)
+        assert link.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+        link.sendall(PARTIAL)
+        assert seconds_until_cut(link, b"a", 2 * channel.HEAD_SECONDS) < channel.HEAD_SECONDS + 3
+
+
+def percentile(server: Server, number: int) -> float:
+    """Return the 99th percentile, in seconds, of so many whole requests, all answered."""
+    seconds = []
+    for _ in range(number):
+        began = time.perf_counter()
+        assert ask(server.clearnet, "/en/", DOMAIN).status == 200
+        seconds.append(time.perf_counter() - began)
+    return sorted(seconds)[int(number * 0.99) - 1]
+
+
+class Drip(threading.Thread):
+    """Sends a byte on each connection again and again."""
+
+    def __init__(self, links: list[socket.socket]) -> None:
+        super().__init__()
+        self._links = links
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        """Drip until stopped."""
+        while not self.stop.wait(1):
+            for link in self._links:
+                with contextlib.suppress(OSError):
+                    link.send(b"a")
+
+
+def test_crowd_of_slow_connections(fresh: Server, note: Note) -> None:
+    """While 1,000 connections drip their heads, every reader is answered within 250 ms."""
+    with connections(fresh, CROWD, PARTIAL + b"st: x\r\nX: ") as links:
+        drip = Drip(links)
+        drip.start()
+        try:
+            slow = percentile(fresh, 300)
+            assert sum(map(ended, links)) == 0
+        finally:
+            drip.stop.set()
+            drip.join()
+    note(f"99th percentile of a page beside {CROWD:,} slow connections", slow * 1000, "ms")
+    assert slow < 0.25
+
+
+def test_more_connections_than_there_is_room(fresh: Server) -> None:
+    """When all places are taken, those who have waited longest go, and readers come in."""
+    with connections(fresh, 2300, PARTIAL) as links:
+        assert percentile(fresh, 100) < 0.25
+        gone = [ended(link) for link in links]
+        assert 300 <= sum(gone) < 700
+        # The oldest went.
+        assert all(gone[:300])
+        assert not any(gone[-1000:])
+
+
+def test_slow_readers_take_no_memory(fresh: Server) -> None:
+    """A thousand readers of the largest file who do not read cost no copy of it each."""
+    target = b"GET /cccr-web.zip HTTP/1.1\r\nHost: " + DOMAIN.encode() + b"\r\n\r\n"
+    before = fresh.resident_megabytes()
+    with connections(fresh, 0, b"") as links:
+        for _ in range(CROWD):
+            link = socket.socket()
+            links.append(link)
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            link.connect(fresh.clearnet)
+            link.sendall(target * 3)
+        assert percentile(fresh, 100) < 0.25
+        assert fresh.resident_megabytes() - before < 25
+
+
+def test_slow_reader_gets_it_whole(fresh: Server) -> None:
+    """Who reads slowly, but reads, gets each of several answers whole and in order."""
+    with socket.socket() as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.connect(fresh.clearnet)
+        close = "Connection: close\r\n"
+        sent = [
+            f"GET /cccr-web.zip HTTP/1.1\r\nHost: {DOMAIN}\r\n{last}\r\n"
+            for last in ("", "", close)
+        ]
+        link.sendall("".join(sent).encode())
+        link.settimeout(5)
+        got = b""
+        while more := link.recv(8192):
+            got += more
+            time.sleep(0.002)
+    body = ask(fresh.clearnet, "/cccr-web.zip", DOMAIN).body
+    answers = got.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [read_answer(b"HTTP/1.1 200 OK\r\n" + each).body for each in answers] == [body] * 3
+
+
+def test_half_closed_connection_is_answered(fresh: Server) -> None:
+    """Who says that he sends no more still gets the answer."""
+    with socket.create_connection(fresh.clearnet, timeout=5) as link:
+        link.sendall(f"GET /cccr-web.zip HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
+        link.shutdown(socket.SHUT_WR)
+        got = b""
+        while more := link.recv(65536):
+            got += more
+    assert read_answer(got).status == 200
+
+
+def test_few_open_files(release_folder: Path) -> None:
+    """With few descriptors it holds fewer connections, and still takes every reader."""
+    with short_folder() as folder:
+        server = Server(folder, release_folder)
+        server.command[:0] = ["prlimit", "--nofile=128:128"]
+        with server, connections(server, 400, PARTIAL):
+            assert percentile(server, 50) < 0.25
+            assert server.process.poll() is None

@@ -1,0 +1,131 @@
+"""Codings, tags and ranges: what RFC 9110 says of each (``serve/encoding.py`` and others)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cccr_web.serve.conditions import Outcome, evaluate
+from cccr_web.serve.encoding import choose
+from cccr_web.serve.ranges import content_range, read_range
+
+BOTH = ("br", "gzip")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        (None, "identity"),
+        ("", "identity"),
+        ("gzip", "gzip"),
+        ("GZip", "gzip"),
+        ("x-gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip;q=1.0, br;q=0.5", "gzip"),
+        ("gzip ; q=0.5 , br ; q=0.9", "br"),
+        ("br;q=0, gzip;q=0.001", "gzip"),
+        ("gzip;q=0", "identity"),
+        ("deflate", "identity"),
+        ("*", "br"),
+        ("*;q=0", "identity"),
+        ("br;q=0, *", "gzip"),
+        ("identity;q=0", "identity"),
+        ("identity;q=0, gzip", "gzip"),
+        ("identity, gzip;q=0.5", "identity"),
+        ("identity;q=0.5, gzip;q=0.5", "gzip"),
+        ("*;q=0.1, identity", "identity"),
+        ("gzip;q=2", "identity"),
+        ("gzip;q=0.0001", "identity"),
+        ("gzip;q=x", "identity"),
+        ("gzip;level=9", "identity"),
+        ("gzip gzip", "identity"),
+        (",,;,gzip", "gzip"),
+        ("gzip," + "x," * 500, "gzip"),
+    ],
+)
+def test_choice_of_coding(accepted: str | None, coding: str) -> None:
+    """The best that both know is chosen, by the reader's qualities (RFC 9110, 12.5.3)."""
+    assert choose(accepted, BOTH) == coding
+
+
+@given(st.text(max_size=200))
+def test_any_accept_encoding(accepted: str) -> None:
+    """Whatever stands there, one of the codings that there are is chosen."""
+    assert choose(accepted, BOTH) in {*BOTH, "identity"}
+    assert choose(accepted, ()) == "identity"
+
+
+@pytest.mark.parametrize(
+    ("if_match", "if_none_match", "outcome"),
+    [
+        (None, None, Outcome.GO_ON),
+        (None, '"a"', Outcome.NOT_MODIFIED),
+        (None, 'W/"a"', Outcome.NOT_MODIFIED),
+        (None, '"b", "a"', Outcome.NOT_MODIFIED),
+        (None, " * ", Outcome.NOT_MODIFIED),
+        (None, '"b"', Outcome.GO_ON),
+        (None, '"a-gzip"', Outcome.GO_ON),
+        (None, "a", Outcome.GO_ON),
+        (None, '"*"', Outcome.GO_ON),
+        ('"a"', None, Outcome.GO_ON),
+        ("*", None, Outcome.GO_ON),
+        ('W/"a"', None, Outcome.FAILED),
+        ('"b"', None, Outcome.FAILED),
+        ('"b"', '"a"', Outcome.FAILED),
+        ('"a"', '"a"', Outcome.NOT_MODIFIED),
+    ],
+)
+def test_conditions(if_match: str | None, if_none_match: str | None, outcome: Outcome) -> None:
+    """If-Match goes first and compares strongly, If-None-Match weakly (RFC 9110, 13.2.2)."""
+    assert evaluate(if_match, if_none_match, '"a"') is outcome
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        ("bytes=0-0", range(1)),
+        ("bytes=0-99", range(100)),
+        ("bytes=0-100", range(100)),
+        ("bytes=90-", range(90, 100)),
+        ("bytes=-10", range(90, 100)),
+        ("bytes=-1000", range(100)),
+        ("BYTES=1-2", range(1, 3)),
+        ("bytes=100-", range(100, 100)),
+        ("bytes=-0", range(100, 100)),
+        ("bytes=2-1", None),
+        ("bytes=-", None),
+        ("bytes=0-1,3-4", None),
+        ("bytes=a-b", None),
+        ("bytes 0-1", None),
+        ("lines=0-1", None),
+        ("bytes=" + "9" * 100 + "-", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_ranges(header: str | None, part: range | None) -> None:
+    """One range of bytes is understood; anything else gets the whole (RFC 9110, 14.2)."""
+    found = read_range(header, None, '"a"', 100)
+    assert (found is None) == (part is None)
+    assert list(found or ()) == list(part or ())
+
+
+def test_if_range() -> None:
+    """A part is given of the very bytes only: no weak tag and no date will do (13.1.5)."""
+    for tag, given_ in (
+        ('"a"', True),
+        ('W/"a"', False),
+        ('"b"', False),
+        ("Sat, 1 Jan 2000", False),
+    ):
+        assert (read_range("bytes=0-1", tag, '"a"', 100) is not None) == given_
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 200))
+def test_parts_lie_inside(first: int, last: int, length: int) -> None:
+    """No part reaches beyond the file, and its Content-Range names it."""
+    part = read_range(f"bytes={first}-{last}", None, '"a"', length)
+    if part:
+        assert 0 <= part.start < part.stop <= length
+        assert content_range(part, length) == f"bytes {part[0]}-{part[-1]}/{length}"

@@ -1,0 +1,205 @@
+"""What is ready is what Flask answers, to the byte and the header (``serve/prepared.py``)."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import itertools
+import sys
+from typing import TYPE_CHECKING
+
+import brotli
+import pytest
+from serving import DOMAIN, ONION, Server, Where, ask, read_answer, talk
+from werkzeug.test import run_wsgi_app
+
+from cccr_web.serve import clearnet_hosts, clearnet_policy, onion_hosts, onion_policy, prepare
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+    from cccr_web.release import Release
+    from cccr_web.serve import Prepared
+
+LISTENERS = ("clearnet", "onion")
+CODINGS = (None, "", "gzip", "br", "gzip, br, zstd", "identity", "*", "gzip;q=0", "identity;q=0")
+RANGES = ("bytes=0-9", "bytes=-7", "bytes=14000-", "bytes=999999-", "bytes=0-1,4-5", "lines=1-2")
+
+
+@pytest.fixture(scope="module")
+def listeners(release: Release) -> dict[str, Prepared]:
+    """The two apps of the real release."""
+    clearnet = clearnet_policy(release.metadata, (ONION,)), clearnet_hosts([DOMAIN], loopback=True)
+    onion = onion_policy(release.metadata), onion_hosts([ONION])
+    return dict(zip(LISTENERS, prepare(release, [clearnet, onion]), strict=True))
+
+
+def request_(name: str, path: str, method: str = "GET", **changes: str) -> WSGIEnvironment:
+    """Return a request as a WSGI server brings it (PEP 3333)."""
+    return {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": DOMAIN if name == "clearnet" else ONION,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https" if name == "clearnet" else "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        **changes,
+    }
+
+
+def both(app: Prepared, environ: WSGIEnvironment) -> tuple[object, object]:
+    """Return what the app answers, and what Flask alone does."""
+    fast, slow = (
+        (status, list(headers), b"".join(body))
+        for body, status, headers in (
+            run_wsgi_app(each, dict(environ), buffered=True) for each in (app, app.flask)
+        )
+    )
+    return fast, slow
+
+
+def paths(release: Release) -> list[str]:
+    """Return every address: files, folders, folders without their slash, and no such."""
+    folders = {path.removesuffix("index.html") for path in release.files if "index.html" in path}
+    bare = {folder.rstrip("/") for folder in folders}
+    return sorted(f"/{path}" for path in {"", "none", "en/none", *release.files, *folders, *bare})
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+def test_same_as_flask(listeners: dict[str, Prepared], release: Release, name: str) -> None:
+    """Every address, method, coding and condition is answered alike both ways."""
+    app = listeners[name]
+    conditions: list[dict[str, str]] = [{}, {"HTTP_IF_NONE_MATCH": '"x"'}]
+    conditions += [{key: "*"} for key in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")]
+    conditions += [{"HTTP_RANGE": value} for value in RANGES]
+    asked = 0
+    for path, method, coding in itertools.product(paths(release), ("GET", "HEAD", "POST"), CODINGS):
+        accept = {} if coding is None else {"HTTP_ACCEPT_ENCODING": coding}
+        ready = app.ready(request_(name, path, method, **accept))
+        tag = dict(ready.headers)["ETag"] if ready else '"none"'
+        own = [{key: tag} for key in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")]
+        parts = [{"HTTP_RANGE": "bytes=3-", "HTTP_IF_RANGE": value} for value in (tag, '"x"')]
+        parts += [{"HTTP_RANGE": "bytes=3-", "HTTP_IF_NONE_MATCH": tag}]
+        for condition in (*conditions, *own, *parts):
+            fast, slow = both(app, request_(name, path, method, **accept, **condition))
+            assert fast == slow, (path, method, coding, condition)
+            asked += 1
+    assert asked > 10_000
+
+
+@pytest.mark.parametrize("name", LISTENERS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"HTTP_HOST": "evil.example"},
+        {"HTTP_HOST": ""},
+        {"HTTP_HOST": f"{ONION}.example"},
+        {"HTTP_HOST": f"{DOMAIN}:8443"},
+        {"HTTP_HOST": f"www.{ONION}"},
+        {"HTTP_X_TOR2WEB": "1"},
+        {"QUERY_STRING": "a=b&c=%20"},
+        {"HTTP_COOKIE": "a=b"},
+        {"PATH_INFO": "/en/\xe9"},
+        {"PATH_INFO": "//en/"},
+    ],
+)
+def test_same_whoever_asks(
+    listeners: dict[str, Prepared], name: str, change: dict[str, str]
+) -> None:
+    """So is a request of a foreign name, through a proxy or with a query."""
+    for path in ("/en/", "/SHA256SUMS", "/", "/none"):
+        fast, slow = both(listeners[name], request_(name, path) | change)
+        assert fast == slow
+
+
+def test_files_are_ready(listeners: dict[str, Prepared], release: Release) -> None:
+    """No file of the release needs Flask while it is served."""
+    for name, app in listeners.items():
+        for path, file in release.files.items():
+            ready = app.ready(request_(name, f"/{path}"))
+            assert ready is not None
+            assert ready.body is file.body, "one copy in memory"
+
+
+def test_one_copy_of_what_is_packed(listeners: dict[str, Prepared]) -> None:
+    """Both listeners hand out the same packed bytes."""
+    first, second = (
+        app.ready(request_(name, "/en/index.html", HTTP_ACCEPT_ENCODING="gzip"))
+        for name, app in listeners.items()
+    )
+    assert first is not None
+    assert second is not None
+    assert first.body is second.body
+
+
+def test_packed_bytes_unpack(server: Server, release: Release) -> None:
+    """What comes packed is the file, under a tag of its own; brotli on the clearnet only."""
+    where: dict[str, tuple[Where, str]]
+    where = {"clearnet": (server.clearnet, DOMAIN), "onion": (server.onion, ONION)}
+    for name, (there, host) in where.items():
+        for path, file in release.files.items():
+            plain = ask(there, f"/{path}", host)
+            answer = ask(there, f"/{path}", host, ("Accept-Encoding", "gzip, deflate, br, zstd"))
+            coding = answer.header("Content-Encoding")
+            if path.endswith((".zip", ".epub")):
+                assert (coding, answer.header("Vary")) == (None, None)
+                continue
+            assert answer.header("Vary") == plain.header("Vary") == "Accept-Encoding"
+            if coding is None:
+                assert answer.body == file.body
+                continue
+            assert coding == ("br" if name == "clearnet" else "gzip"), path
+            unpack = brotli.decompress if coding == "br" else gzip.decompress
+            assert unpack(answer.body) == file.body
+            assert answer.header("ETag") == f'"{file.sha256}-{coding}"' != plain.header("ETag")
+            assert len(answer.body) < len(file.body)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_same_bytes_on_the_wire(server: Server, method: str) -> None:
+    """HTTP/1.0 is written by waitress, HTTP/1.1 by us: but for the version all is the same."""
+    for target in ("/en/", "/cccr-web.zip", "/SHA256SUMS"):
+        for coding in ("", "gzip"):
+            head = f"Host: {DOMAIN}\r\nConnection: close\r\nAccept-Encoding: {coding}\r\n\r\n"
+            while True:
+                old, new = (
+                    talk(server.clearnet, f"{method} {target} HTTP/1.{minor}\r\n{head}".encode())
+                    for minor in (0, 1)
+                )
+                dates = {
+                    read_answer(each, bodiless=True).header("Date")
+                    for each in (
+                        old.partition(b"\r\n\r\n")[0] + b"\r\n\r\n",
+                        new.partition(b"\r\n\r\n")[0] + b"\r\n\r\n",
+                    )
+                }
+                if len(dates) == 1:
+                    break
+            assert old.replace(b"HTTP/1.0", b"HTTP/1.1", 1) == new
+
+
+def test_broken_download_goes_on(server: Server, release: Release) -> None:
+    """A large copy comes in parts, which together are the file (RFC 9110, section 14)."""
+    body = release.files["cccr-web.zip"].body
+    tag = f'"{hashlib.sha256(body).hexdigest()}"'
+    got = b""
+    while len(got) < len(body):
+        wanted = ("Range", f"bytes={len(got)}-{len(got) + 49_999}"), ("If-Range", tag)
+        answer = ask(server.onion, "/cccr-web.zip", ONION, *wanted)
+        end = min(len(got) + 50_000, len(body)) - 1
+        assert answer.status == 206
+        assert answer.header("Content-Range") == f"bytes {len(got)}-{end}/{len(body)}"
+        got += answer.body
+    assert got == body
+    beyond = ask(server.onion, "/cccr-web.zip", ONION, ("Range", f"bytes={len(body)}-"))
+    assert (beyond.status, beyond.header("Content-Range")) == (416, f"bytes */{len(body)}")
