@@ -35,7 +35,8 @@ def name_of(answer: Answer) -> str:
     """Return what a set of headers is called: its status, the kind of bytes, how long kept."""
     kind = (answer.header("Content-Type") or "nothing").split(";")[0]
     words = [str(answer.status), kind, answer.header("Cache-Control") or ""]
-    words += ["by language"] if answer.header("Vary") == "Accept-Language" else []
+    kept_by = {"Accept-Language": ["by language"], "Accept-Encoding": ["packed or not"]}
+    words += kept_by.get(answer.header("Vary") or "", [])
     return " ".join([*words, "in parts" if answer.header("Accept-Ranges") else ""]).rstrip()
 
 

@@ -154,7 +154,9 @@ def test_packed_bytes_unpack(server: Server, release: Release) -> None:
             if path.endswith((".zip", ".epub")):
                 assert (coding, answer.header("Vary")) == (None, None)
                 continue
-            assert answer.header("Vary") == plain.header("Vary") == "Accept-Encoding"
+            assert answer.header("Vary") == plain.header("Vary")
+            # Where packing would save nothing there is one form only, whoever asks.
+            assert answer.header("Vary") in ({"Accept-Encoding"} if coding else {None})
             if coding is None:
                 assert answer.body == file.body
                 continue
