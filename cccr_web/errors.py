@@ -88,6 +88,21 @@ class HandoverError(SigningError):
     """A hand-over from one key to the next cannot be made or trusted."""
 
 
+class NoticeError(SigningError):
+    """A canary, a list of mirrors or another notice cannot be made or trusted."""
+
+
+# Watching: what a site looks like from another machine.
+
+
+class WatchError(CccrError):
+    """The watcher was given something that it cannot use."""
+
+
+class ProxyError(CccrError):
+    """The SOCKS proxy is not there, or does not bring us where we want."""
+
+
 # Onion service: one class for each way in which publishing can fail.
 
 

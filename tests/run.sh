@@ -14,13 +14,19 @@ mkdir -p "$cache"
 # program → Debian package that brings it
 declare -A needed=(
   [chromium]=chromium
+  [epubcheck]=epubcheck
   [firefox-esr]=firefox-esr
+  [gpg]=gnupg
   [java]=default-jre-headless
+  [minisign]=minisign
   [mmdebstrap]=mmdebstrap
+  [nginx]=nginx-light
   [node]=nodejs
   [npm]=npm
   [pdftotext]=poppler-utils
   [shellcheck]=shellcheck
+  [ssh-keygen]=openssh-client
+  [systemd-analyze]=systemd
   [tor]=tor
   [w3m]=w3m
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
+import hashlib
+import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cccr_web.release import (
     History,
@@ -18,6 +24,7 @@ from cccr_web.release import (
     make_release,
     with_archive,
 )
+from cccr_web.release.signature import LockedKey
 from cccr_web.release.signing import trusted_comment
 from cccr_web.release.sshsig import sign as sign_for_ssh
 from cccr_web.serve import Bell, Caretaker, Source, Switch, clearnet_hosts, clearnet_policy
@@ -25,21 +32,31 @@ from cccr_web.serve import create_app as make_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-TODAY = datetime.now(UTC).replace(microsecond=0)
+# One moment for the whole run, also in the processes that tests start.
+TODAY = datetime.fromtimestamp(int(os.environ.setdefault("TESTS_BEGAN", f"{time.time():.0f}")), UTC)
 ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nnot checked here\n-----END PGP SIGNATURE-----\n"
 
 
 @functools.cache
 def organisation_key() -> SigningKey:
-    """Return the key of the tests' organisation, one for the whole run."""
-    return SigningKey.generate()
+    """Return the key of the tests' organisation: the same in every process."""
+    return known_key(b"the tests' organisation")
 
 
-def facts(sequence: int = 1, **changes: object) -> Metadata:
+def known_key(name: bytes) -> SigningKey:
+    """Return a key made of a name, as an unencrypted key file of minisign would hold it."""
+    seed = hashlib.sha256(name).digest()
+    secret = Ed25519PrivateKey.from_private_bytes(seed)
+    number_and_key = seed[:8] + seed + secret.public_key().public_bytes_raw()
+    check = hashlib.blake2b(b"Ed" + number_and_key, digest_size=32).digest()
+    whole = base64.b64encode(b"Ed\0\0B2" + bytes(48) + number_and_key + check)
+    return LockedKey(b"untrusted comment: a test's\n" + whole + b"\n", "a test's").unlock("")
+
+
+def facts(sequence: int = 1, **changes: Any) -> Metadata:
     """Return the facts of a release, in order but for ``changes``."""
     return dataclasses.replace(
         Metadata(
@@ -129,6 +146,7 @@ class Room:
     def point(self, target: Path) -> None:
         """Let ``current`` lead to ``target``, in one step."""
         partial = self.folder / "current.partial"
+        partial.unlink(missing_ok=True)  # a killed one has left it
         partial.symlink_to(target)
         partial.replace(self.current)
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from cccr_web.content import Content, Text
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.release import archive
+from cccr_web.release import ARCHIVE
 
-ZIP: Final = archive.NAME
+ZIP: Final = ARCHIVE
 FIRST_PAGE: Final = "index.html"
 VERIFY: Final = "verify.py"
 

@@ -10,6 +10,8 @@ from markupsafe import Markup
 from cccr_web.build.copies import FROM_A_FRIEND
 from cccr_web.build.form import Form
 from cccr_web.build.typeset import Typesetter
+from cccr_web.content import Content
+from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES, Language
 
 
@@ -28,8 +30,18 @@ def _way(url: str, fragment: str) -> str:
 
 
 def _form(language: Language) -> Form:
-    # A heading is named by its language too, so that no two on the page are alike.
+    # The same names of headings stand in every language's section.
     return Form("copy/first_section.html", 2, _way, lambda name: f"{language.slug}.{name}")
+
+
+def refuse_without_words(content: Content) -> None:
+    """Raise ``BuildError`` if a language has no text for whoever was handed a copy."""
+    for language in LANGUAGES:
+        if FROM_A_FRIEND not in content.texts[language]:
+            raise BuildError(
+                f"translations/{language.locale}/pages/{FROM_A_FRIEND}.md is missing.",
+                "The first page of every copy is made of it.",
+            )
 
 
 def set_first_page(typesetter: Typesetter) -> str:
@@ -37,7 +49,8 @@ def set_first_page(typesetter: Typesetter) -> str:
     languages = sorted(LANGUAGES, key=lambda language: not language.tag.startswith("zh"))
     parts = [_part(typesetter, language) for language in languages]
     text = typesetter.content.texts[languages[0]][FROM_A_FRIEND]
-    return typesetter.part("copy/first.html", text, _form(languages[0]), parts=parts)
+    with force_locale(languages[0].locale):
+        return typesetter.part("copy/first.html", text, _form(languages[0]), parts=parts)
 
 
 def _part(typesetter: Typesetter, language: Language) -> Part:

@@ -130,6 +130,14 @@ class PageRenderer(RendererHTML):
         day = tokens[idx].meta["date"]
         return f'<aside class="note">\n<p class="by">{escapeHtml(self._note_title(day))}</p>\n'
 
+    def card_open(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
+        """A name card begins; its first paragraph is the name."""
+        return '<div class="card">\n'
+
+    def card_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
+        """A name card ends."""
+        return "</div>\n"
+
     def note_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """An editor's note ends."""
         return "</aside>\n"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from flask import Flask
@@ -21,8 +19,12 @@ from cccr_web.build.copies import (
     tells_sizes,
     zip_bound,
 )
+from cccr_web.build.first_page import refuse_without_words
+from cccr_web.build.moment import expiry, release_time
+from cccr_web.build.notices import Notices, read_notices
 from cccr_web.build.style import read_style
-from cccr_web.content import Addresses, Content, check
+from cccr_web.content import Addresses, BrokenContentError, Content, Site, check
+from cccr_web.content.site import read_site
 from cccr_web.errors import BuildError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import (
@@ -40,10 +42,22 @@ RELEASE_FILES = frozenset({"RELEASE.json", "SHA256SUMS", FIRST_PAGE, VERIFY, ZIP
 Progress = Callable[[int, int], None]
 
 
-def check_trees(translations: Path, templates: Path) -> Content:
-    """Check every text and string. Raises ``BrokenContentError`` with all problems."""
+def check_trees(
+    translations: Path, templates: Path, environ: Mapping[str, str] = os.environ
+) -> tuple[Content, Notices]:
+    """Check every text, string and notice. Raises ``BrokenContentError`` with all problems."""
+    site, _ = read_site(translations)
+    notices = read_notices(translations, _public_key(site) if site else None)
     # The catalogues must hold what the templates say and what the build room says.
-    return check(translations, [templates, Path(__file__).parent], RELEASE_FILES)
+    code = [templates, Path(__file__).parent]
+    try:
+        content = check(translations, code, RELEASE_FILES | notices.files.keys())
+    except BrokenContentError as error:
+        raise BrokenContentError(error.problems + notices.problems) from error
+    problems = [*notices.problems, *notices.past(release_time(content, notices, environ))]
+    if problems:
+        raise BrokenContentError(problems)
+    return content, notices
 
 
 def press(
@@ -58,26 +72,27 @@ def press(
 
     ``addresses`` replace those of ``site.toml``. The release's time is
     ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
-    the newest text. ``progress`` is told how many files of how many are done.
+    the newest text or notice. ``progress`` is told how many files of how many are done.
     Raises ``BrokenContentError`` or ``BuildError``.
     """
-    content = check_trees(translations, templates)
+    content, notices = check_trees(translations, templates, environ)
+    refuse_without_words(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates)
-    key = _public_key(content)
-    issued = _release_time(content, environ)
+    key = _public_key(content.site)
+    issued = release_time(content, notices, environ)
     facts = Metadata(
         sequence=content.site.sequence,
         time=issued,
-        expires=_expiry(issued, content.site.valid_days),
+        expires=expiry(issued, content.site.valid_days),
         fingerprint=key.fingerprint if key else None,
         languages={language.slug: language.tag for language in LANGUAGES},
         clearnet=content.site.addresses.clearnet,
         onions=content.site.addresses.onions,
         style_hashes=(style.hash,),
     )
-    files = {VERIFY: VERIFY_SOURCE.read_bytes()}
+    files = {**notices.files, VERIFY: VERIFY_SOURCE.read_bytes()}
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
@@ -117,17 +132,8 @@ def _get(app: Flask, url: str) -> bytes:
     return response.get_data()
 
 
-def _public_key(content: Content) -> PublicKey | None:
-    return PublicKey.parse(content.site.public_key) if content.site.public_key else None
-
-
-def _expiry(issued: datetime, days: int) -> datetime:
-    try:
-        return issued + timedelta(days=days)
-    except OverflowError as error:
-        raise BuildError(
-            f"SOURCE_DATE_EPOCH is in the year {issued.year}.", "It must be seconds since 1970."
-        ) from error
+def _public_key(site: Site) -> PublicKey | None:
+    return PublicKey.parse(site.public_key) if site.public_key else None
 
 
 def _refuse_former_site(content: Content, url: str, page: bytes) -> None:
@@ -141,15 +147,3 @@ def _refuse_former_site(content: Content, url: str, page: bytes) -> None:
         f"{source}: the former site's address would stand on the page ready to open.",
         f"Write it as {host.replace('.', '[.]')}.",
     )
-
-
-def _release_time(content: Content, environ: Mapping[str, str]) -> datetime:
-    epoch = environ.get("SOURCE_DATE_EPOCH", "")
-    if not epoch:
-        return datetime.combine(content.newest, time(), UTC)
-    # int() would also take “1_0”, “ 1” and the digits of other scripts.
-    if re.fullmatch(r"[0-9]{1,11}", epoch) is None:
-        raise BuildError(
-            f"SOURCE_DATE_EPOCH is “{epoch}”.", "It must be seconds since 1970, or unset."
-        )
-    return datetime.fromtimestamp(int(epoch), UTC)

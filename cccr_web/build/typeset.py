@@ -50,9 +50,12 @@ class Typesetter:
             language=language,
             languages=LANGUAGES,
             link=form.link,
+            way=lambda url: form.way(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
             home=content.texts[language][PurePosixPath("index")],
+            verify=content.texts[language][PurePosixPath("verify")],
+            archive=content.texts[language][PurePosixPath("statements/index")],
             statements=content.statements(language),
             day=format_day,
             when=format_statement_date,

@@ -14,10 +14,13 @@ import click
 from cccr_web import __version__
 from cccr_web.cli.demo import demo
 from cccr_web.cli.keys import key
+from cccr_web.cli.mirror import mirror
+from cccr_web.cli.notices import canary, mirrors, security_txt
 from cccr_web.cli.onion import onion
 from cccr_web.cli.serve import serve
 from cccr_web.cli.sign import sign, verify
 from cccr_web.cli.site import build, check
+from cccr_web.cli.watch import watch
 from cccr_web.errors import CccrError
 
 __all__ = ["main"]
@@ -44,5 +47,19 @@ def main() -> None:
     """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights."""
 
 
-for command in (demo, check, build, key, sign, verify, serve, onion):
+for command in (
+    demo,
+    check,
+    build,
+    key,
+    sign,
+    verify,
+    serve,
+    onion,
+    mirror,
+    watch,
+    canary,
+    mirrors,
+    security_txt,
+):
     main.add_command(command)

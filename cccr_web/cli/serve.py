@@ -21,7 +21,7 @@ from cccr_web.listen import Listen, Tcp, Unix, parse_listen
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
     from cccr_web.release import Release
     from cccr_web.serve import Policy, Source

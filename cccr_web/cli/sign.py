@@ -22,10 +22,12 @@ def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
     """Sign the release in FOLDER, whole or not at all: minisign's form and OpenSSH's."""
-    from cccr_web.release import Signer, load, write
+    from cccr_web.release import Signer, load, refuse_old_canary, write
 
     release = load(folder)
-    signed = Signer(unlock(key_file, passphrase_file), openpgp_key).sign(release)
+    key = unlock(key_file, passphrase_file)
+    refuse_old_canary(release, key.public)
+    signed = Signer(key, openpgp_key).sign(release)
     write(signed, folder)
     facts = signed.metadata
     click.echo(
@@ -37,14 +39,17 @@ def sign(
 @click.command()
 @click.argument("release", type=click.Path(path_type=Path))
 @click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
+@click.option("--deployable", is_flag=True, help="Refuse an expired one, as a deploy must.")
 @example("cccr-web verify cccr-web.zip --public-key cccr.pub")
-def verify(release: Path, public_key: str) -> None:
+def verify(release: Path, public_key: str, *, deployable: bool) -> None:
     """Check every byte of a release, a folder or a ZIP, by the organisation's key."""
-    from cccr_web.release import load, read_public_key, refuse_future
+    from cccr_web.release import load, read_public_key, refuse_expired, refuse_future
 
     key = read_public_key(public_key)
     checked = load(release, key)
     refuse_future(checked)
+    if deployable:
+        refuse_expired(checked)
     facts = checked.metadata
     validity = "expired on" if facts.expires < datetime.now(UTC) else "valid until"
     click.echo(

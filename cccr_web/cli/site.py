@@ -56,7 +56,7 @@ def check(translations: Path | None) -> None:
     """Check every text and every word of the interface, and name file and line."""
     from cccr_web.build import check_trees
 
-    content = check_trees(find_translations(translations), find_tree("templates"))
+    content, _ = check_trees(find_translations(translations), find_tree("templates"))
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())
     click.echo(f"All texts are in order: {counts}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,7 +16,8 @@ def example(text: str) -> Callable[[Callable[..., object]], Callable[..., object
     """Add an example to a command's help."""
 
     def decorate(function: Callable[..., object]) -> Callable[..., object]:
-        function.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  {text}\n"
+        words = inspect.cleandoc(function.__doc__ or "")
+        function.__doc__ = f"{words}\n\n\b\nExample:\n  {text}\n"
         return function
 
     return decorate

@@ -128,7 +128,7 @@ def _shape(item: Heading | Note) -> str:
 def _former_site_stays_defanged(tree: Path, host: str) -> Iterator[Problem]:
     """The former site may serve malicious code: its address must never be ready to open."""
     for file in sorted(tree.rglob("*")):
-        if file.suffix not in {".md", ".po", ".toml"}:
+        if file.suffix not in {".md", ".po", ".toml", ".txt"}:
             continue
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):

@@ -1,11 +1,18 @@
 """Markdown as the writers may use it: CommonMark and tables, without raw HTML.
 
-Two things are added, both of which read well in any other viewer:
+Three things are added, all of which read well in any other viewer:
 
 - an **editor's note**, a block quotation that begins with its date::
 
       > [!NOTE 2026-11-22]
       > Liu Xiaobo died on 13 July 2017.
+
+- a **name card**, a block quotation whose first paragraph is a person's name::
+
+      > [!PERSON]
+      > 刘晓波
+      >
+      > Liu Xiaobo, Nobel Peace Prize 2010
 
 - a **heading's name** for links, the same in every language::
 
@@ -23,6 +30,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
+_CARD = "[!PERSON]"
 _HEADING_ID = re.compile(r"\s*\{#([a-z0-9-]+)\}$")
 
 
@@ -79,7 +87,8 @@ class Body:
     """A parsed text: its tokens for the renderer, and what there is to check, in order.
 
     In ``tokens`` an editor's note is a pair ``note_open`` (its date in
-    ``meta["date"]``) and ``note_close``; a named heading has its ``id`` among
+    ``meta["date"]``) and ``note_close``, a name card one of ``card_open`` and
+    ``card_close``; a named heading has its ``id`` among
     its attributes. Lines count from 1 in the file that holds the text.
     """
 
@@ -99,6 +108,8 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             items.append(Heading(int(token.tag[1]), _take_heading_id(tokens, index), line))
         elif token.type == "blockquote_open" and _is_note(tokens, index):
             items.append(Note(_take_note(tokens, index), line))
+        elif token.type == "blockquote_open" and _is_card(tokens, index):
+            _take_quotation(tokens, index, "card")
         elif token.type == "inline":
             items.extend(_inline_items(token, line))
     return Body(tuple(tokens), tuple(items))
@@ -130,6 +141,11 @@ def _is_note(tokens: list[Token], index: int) -> bool:
     return first is not None and _NOTE.match(first.content) is not None
 
 
+def _is_card(tokens: list[Token], index: int) -> bool:
+    first = _first_line(tokens, index)
+    return first is not None and first.content == _CARD
+
+
 def _take_note(tokens: list[Token], index: int) -> date | None:
     """Make a note of the block quotation at ``index``; return its date, if it is one."""
     first = _first_line(tokens, index)
@@ -138,21 +154,26 @@ def _take_note(tokens: list[Token], index: int) -> date | None:
         day = date.fromisoformat(match[1]) if match else None
     except ValueError:
         day = None
+    _take_quotation(tokens, index, "note")
+    tokens[index].meta["date"] = day
+    return day
+
+
+def _take_quotation(tokens: list[Token], index: int, kind: str) -> None:
+    """Turn the block quotation at ``index`` into another kind of block, less its first line."""
     opening = tokens[index]
     closing = next(
         token
         for token in tokens[index:]
         if token.type == "blockquote_close" and token.level == opening.level
     )
-    opening.type, closing.type = "note_open", "note_close"
-    opening.meta["date"] = day
+    opening.type, closing.type = f"{kind}_open", f"{kind}_close"
     paragraph = tokens[index + 2]
-    # What follows the marker is a line break and the note's own words, or nothing.
+    # What follows the marker is a line break and the block's own words, or nothing.
     paragraph.children = (paragraph.children or [])[2:]
     if not paragraph.children:
         for token in tokens[index + 1 : index + 4]:
             token.hidden = True
-    return day
 
 
 def _inline_items(block: Token, line: int) -> Iterator[Item]:

@@ -18,7 +18,7 @@ from cccr_web.release.signature import PublicKey, SigningKey
 from cccr_web.release.signed_text import sign_text, split_text, verify_text
 
 _FORM: Final = """\
-Keys of the Chinese Coalition for Citizens Rights (公民自由联盟)
+Keys of the Chinese Coalition for Citizens Rights
 
 Date: {date}
 Current key: {current}
@@ -75,6 +75,17 @@ def read_handover(whole: bytes, trusted: PublicKey) -> Handover:
 
     Raises ``HandoverError`` for another text, ``SignatureError`` for a wrong signature.
     """
+    said = open_handover(whole)
+    if said.current != trusted:
+        raise HandoverError(
+            f"keys.txt hands over from {said.current.fingerprint}, not from the key you trust.",
+            f"Yours is {trusted.fingerprint}.",
+        )
+    return said
+
+
+def open_handover(whole: bytes) -> Handover:
+    """Return what ``keys.txt`` says if both keys have signed it, whichever they are."""
     text, _ = split_text(whole, name="keys.txt")
     words = text.decode("utf-8", errors="replace")
     day, keys = _DATE.search(words), _KEY.findall(words)
@@ -84,10 +95,5 @@ def read_handover(whole: bytes, trusted: PublicKey) -> Handover:
         raise HandoverError("keys.txt is no hand-over of keys.", "Fetch it again.") from error
     if said.text() != text:
         raise HandoverError("keys.txt says more than a hand-over does.", "Fetch it again.")
-    if said.current != trusted:
-        raise HandoverError(
-            f"keys.txt hands over from {said.current.fingerprint}, not from the key you trust.",
-            f"Yours is {trusted.fingerprint}.",
-        )
     verify_text(whole, (said.current, said.next), name="keys.txt")
     return said

@@ -34,6 +34,19 @@ def refuse_future(release: Release, now: datetime | None = None) -> None:
         raise ReleaseError(f"RELEASE.json is dated {time:%Y-%m-%d}, which is still to come.")
 
 
+def refuse_expired(release: Release, now: datetime | None = None) -> None:
+    """Raise ``ReleaseError`` for a release that should not be put anywhere any more.
+
+    A server goes on with one that expires while it is served; a deploy begins with none.
+    """
+    expires = release.metadata.expires
+    if expires < (now or datetime.now(UTC)):
+        raise ReleaseError(
+            f"Release {release.metadata.sequence} has expired on {expires:%Y-%m-%d}.",
+            "Build and sign it again, with a text changed or SOURCE_DATE_EPOCH set to today.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """The state folder."""
@@ -53,7 +66,12 @@ class History:
             )
 
     def record(self, release: Release) -> None:
-        """Remember that this release was served. Raises ``ServeError`` if that cannot be."""
+        """Remember that this release was served. Raises ``ServeError`` if that cannot be.
+
+        The last good release may be older than the newest: what is remembered never falls.
+        """
+        if release.metadata.sequence < self._highest()[0]:
+            return
         line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
         partial = self.folder / f".{_HIGHEST}.partial"
         try:

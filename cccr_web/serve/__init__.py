@@ -6,11 +6,13 @@ server never renders.
 
 from cccr_web.serve.app import create_app
 from cccr_web.serve.caretaker import RELOAD, Bell, Caretaker
+from cccr_web.serve.headers import file_addresses, file_headers
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
 from cccr_web.serve.server import Site, serve
 from cccr_web.serve.sockets import listening
 from cccr_web.serve.source import Source
+from cccr_web.serve.static import host_files
 from cccr_web.serve.switch import Switch
 
 __all__ = [
@@ -25,6 +27,9 @@ __all__ = [
     "clearnet_hosts",
     "clearnet_policy",
     "create_app",
+    "file_addresses",
+    "file_headers",
+    "host_files",
     "listening",
     "onion_hosts",
     "onion_policy",

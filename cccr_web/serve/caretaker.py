@@ -14,7 +14,7 @@ from cccr_web.serve.source import Source
 from cccr_web.serve.switch import Switch
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ class Caretaker:
     """Puts the next release of ``source`` into ``switch``, or goes on with the last good one.
 
     ``make`` returns the apps of a release, or raises ``CccrError``. ``bell`` says when
-    (``RELOAD``). Every ``recheck`` seconds in between the disk is compared with
-    memory, and each difference is logged once.
+    (``RELOAD``). At the start and every ``recheck`` seconds the disk is compared with
+    memory and the release's date with the clock, and each trouble is logged once.
     """
 
     def __init__(
@@ -74,12 +74,13 @@ class Caretaker:
         self._told.clear()
         _log.info("Now serving release %d.", self._number)
         self._source.keep(release)
+        self.compare()
 
     def compare(self) -> None:
-        """Log what on the disk is not as it is served, once for each difference."""
-        now = set(self._source.differences(self.release))
+        """Log what is not as it should be, once for each trouble."""
+        now = set(self._source.troubles(self.release))
         for sentence in sorted(now - self._told):
-            _log.warning("On the disk: %s Still serving release %d.", sentence, self._number)
+            _log.warning("%s Still serving release %d.", sentence, self._number)
         self._told = now
 
     @property
@@ -88,6 +89,7 @@ class Caretaker:
 
     def _run(self) -> None:
         self._source.keep(self.release)
+        self.compare()
         while True:
             try:
                 told = self._bell.get(timeout=self._recheck)

@@ -18,7 +18,7 @@ from cccr_web.serve.app import bare_headers
 from cccr_web.serve.policy import Policy
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 # What waitress is told, and why. The rest of its settings keep their defaults.
 SETTINGS: dict[str, Any] = {

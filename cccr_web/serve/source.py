@@ -62,13 +62,6 @@ class Source:
         """Remember that no release older than this one may follow. Raises ``CccrError``."""
         if self.key and self.history:
             self.history.record(release)
-        expires = release.metadata.expires
-        if expires < datetime.now(UTC):
-            _log.warning(
-                "Release %d has expired on %s.",
-                release.metadata.sequence,
-                expires.strftime("%Y-%m-%d"),
-            )
 
     def keep(self, release: Release) -> None:
         """Put a copy aside, for a start at which the path leads to nothing good."""
@@ -78,9 +71,13 @@ class Source:
             except CccrError as error:
                 _log.error("The last good release could not be put aside: %s", error)
 
-    def differences(self, release: Release) -> Iterator[str]:
-        """Yield a sentence for each file that is no longer as it was when it was loaded."""
-        return differences(self._place(), release)
+    def troubles(self, release: Release) -> Iterator[str]:
+        """Yield a sentence for each file that is no longer as it was, and for a lapsed date."""
+        for difference in differences(self._place(), release):
+            yield f"On the disk: {difference}"
+        expires = release.metadata.expires
+        if expires < datetime.now(UTC):
+            yield f"Release {release.metadata.sequence} has expired on {expires:%Y-%m-%d}."
 
     def _last_good(self) -> Release | None:
         if not (self.key and self.history):

@@ -224,12 +224,11 @@ class Folder:
             with os.scandir(top / prefix) as entries:
                 for entry in entries:
                     name, facts = prefix + entry.name, entry.stat(follow_symlinks=False)
-                    # The second is a "junction" of Windows.
-                    link = stat.S_ISLNK(facts.st_mode)
-                    link = link or getattr(facts, "st_reparse_tag", 0) == 0xA0000003
-                    if stat.S_ISDIR(facts.st_mode) and not link:
+                    # A "junction" of Windows leads elsewhere and yet calls itself a folder.
+                    junction = getattr(facts, "st_reparse_tag", 0) == 0xA0000003
+                    if stat.S_ISDIR(facts.st_mode) and not junction:
                         below.append(name + "/")
-                    elif stat.S_ISREG(facts.st_mode) and not link:
+                    elif stat.S_ISREG(facts.st_mode):
                         self.names.add(name)
                     else:
                         raise RefusedError(
@@ -282,9 +281,9 @@ class Zip:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise zipfile.BadZipFile(name)
             end += len(head) + info.compress_size
-        last = file.seek(-22, os.SEEK_END)
-        mark, size, start, comment = struct.unpack("<4s8xLLH", file.read())
-        if mark != b"PK\5\6" or start != end or start + size != last or comment:
+        file.seek(-22, os.SEEK_END)
+        mark, directory, comment = struct.unpack("<4s12xLH", file.read())
+        if mark != b"PK\5\6" or directory != end or comment:
             raise zipfile.BadZipFile("PK")
 
     def open(self, name: str) -> IO[bytes]:
@@ -387,7 +386,7 @@ def main(arguments: list[str]) -> int:
     else:
         print(f"GOOD. All {count} files are exactly what was signed with the key {fingerprint}.")
         print(f"核对无误。全部{count}个文件都与密钥{fingerprint}签名的内容完全相同。")
-        print(comment)
+        print(f"Signed with it · 一并签名的说明：{comment}")
         return 0
     print(f"NOT GOOD: do not trust this copy. {reason[0]}")
     print(f"核对失败：不要相信这份副本。{reason[1]}")

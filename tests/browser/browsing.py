@@ -14,7 +14,7 @@ import pytest
 from devtools import Chromium
 from hosting import short_folder
 from marionette import Firefox
-from pages import page_paths
+from outlines import page_paths
 from serving import ROOT
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 from browsing import SCHEMES
 from devtools import Chromium, Tab
 from hosting import short_folder
-from pages import page_paths
+from outlines import page_paths
 from serving import ADDRESSES, Server
 
 from cccr_web.build import press

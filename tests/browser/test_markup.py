@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browsing import listed, need, node_module
-from pages import is_copy, outline, page_paths, resolve
+from outlines import is_copy, outline, page_paths, resolve
 from serving import DOMAIN, ONION, Server, talk
 
 from cccr_web.trees import find_tree

@@ -83,7 +83,7 @@ def lines(file: str) -> int:
     return len((TREE / file).read_text(encoding="utf-8").splitlines())
 
 
-APP = Path(build_room.__file__).with_name("app.py").read_text(encoding="utf-8")
+APP = Path(build_room.__file__).with_name("typeset.py").read_text(encoding="utf-8")
 NOTE_TITLE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
 
 # English verify.md and Chinese 404.md are where most cases add something: this is its line.
@@ -99,9 +99,14 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         remove("zh_Hans/pages/reach-us.md"),
         [
             "en/pages/reach-us.md:1: This text is missing in zh-Hans (zh_Hans).",
-            (
-                "zh_Hans/pages/errors/403.md:9: “../reach-us.md” leads nowhere: "
+            *(
+                f"zh_Hans/pages/{place} leads nowhere: "
                 "there is no translations/zh_Hans/pages/reach-us.md."
+                for place in (
+                    "copies.md:14: “reach-us.md”",
+                    "copy.md:26: “reach-us.md”",
+                    "errors/403.md:9: “../reach-us.md”",
+                )
             ),
         ],
     ),
@@ -159,18 +164,18 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "level of a heading differs": (
-        swap("zh_Hans/pages/verify.md", "## 核对整份副本", "### 核对整份副本"),
+        swap("zh_Hans/pages/who-we-are.md", "## 现在在哪里", "### 现在在哪里"),
         [
-            "zh_Hans/pages/verify.md:19: Here stands a heading of level 3 named {#whole-copy}, in "
-            "translations/en/pages/verify.md:21 a heading of level 2 named {#whole-copy}: "
+            "zh_Hans/pages/who-we-are.md:20: Here stands a heading of level 3 named {#now}, in "
+            "translations/en/pages/who-we-are.md:29 a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
     "name of a heading differs": (
-        swap("zh_Hans/pages/verify.md", "{#whole-copy}", "{#copy}"),
+        swap("zh_Hans/pages/who-we-are.md", "{#now}", "{#then}"),
         [
-            "zh_Hans/pages/verify.md:19: Here stands a heading of level 2 named {#copy}, in "
-            "translations/en/pages/verify.md:21 a heading of level 2 named {#whole-copy}: "
+            "zh_Hans/pages/who-we-are.md:20: Here stands a heading of level 2 named {#then}, in "
+            "translations/en/pages/who-we-are.md:29 a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
@@ -193,10 +198,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "day of a note differs": (
-        swap("zh_Hans/pages/verify.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
+        swap("zh_Hans/pages/who-we-are.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
         [
-            "zh_Hans/pages/verify.md:31: Here stands a note of 2026-11-21, in "
-            "translations/en/pages/verify.md:34 a note of 2026-11-22: " + SAME_ORDER
+            "zh_Hans/pages/who-we-are.md:17: Here stands a note of 2026-11-21, in "
+            "translations/en/pages/who-we-are.md:23 a note of 2026-11-22: " + SAME_ORDER
         ],
     ),
     # The head.
@@ -249,7 +254,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “other”: "
-            "choose addresses, error, home, page, statement, statements."
+            "choose addresses, copies, error, home, page, statement, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -260,7 +265,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “list”: "
-            "choose addresses, error, home, page, statement, statements."
+            "choose addresses, copies, error, home, page, statement, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -295,9 +300,9 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "name of a heading twice": (
-        both("pages/verify.md", lambda file: add(file, "## Again {#one-page}")),
+        both("pages/verify.md", lambda file: add(file, "## Again {#files}")),
         [
-            f"{file}:{lines(file) + 2}: The name {{#one-page}} stands here twice."
+            f"{file}:{lines(file) + 2}: The name {{#files}} stands here twice."
             for file in (VERIFY, "zh_Hans/pages/verify.md")
         ],
     ),
@@ -446,7 +451,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "string missing": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgid "note.title"\nmsgstr "编者注，%(date)s"\n', ""),
-        [f"zh_Hans/{CATALOGUE}:1: “note.title” is missing: build/app.py:{NOTE_TITLE} uses it."],
+        [f"zh_Hans/{CATALOGUE}:1: “note.title” is missing: build/typeset.py:{NOTE_TITLE} uses it."],
     ),
     "string used nowhere": (
         both(CATALOGUE, lambda file: add(file, 'msgid "old"\nmsgstr "old"')),
@@ -457,7 +462,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "placeholder differs": (
         swap(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
-        [f"zh_Hans/{CATALOGUE}:44: “note.title” holds ['day'], and ['date'] in en."],
+        [f"zh_Hans/{CATALOGUE}:50: “note.title” holds ['day'], and ['date'] in en."],
     ),
     "catalogue missing": (
         remove(f"zh_Hans/{CATALOGUE}"),

@@ -1,0 +1,40 @@
+"""``mirror``: a release in a folder that any static host can serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cccr_web.cli.site import FOLDER
+from cccr_web.cli.terminal import example
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--release", required=True, type=click.Path(path_type=Path), help="A release: folder or ZIP."
+)
+@click.option("--public-key", help="The organisation's key: a file, or RW… itself.")
+@click.option("--onion", is_flag=True, help="The headers of an onion, not of the clearnet.")
+@example("cccr-web mirror /srv/cccr --release cccr-web.zip --public-key cccr.pub")
+def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) -> None:
+    """Write the same bytes to FOLDER/site, and the headers for common hosts to FOLDER/headers.
+
+    FOLDER/site is what the host serves. FOLDER/headers holds nginx.conf and Caddyfile
+    to include, and _headers and _redirects for hosts that look for them in the site.
+    A release that has expired is refused. Without --public-key nothing is proven
+    but that the files fit their list.
+    """
+    from cccr_web.mirror import write_mirror
+    from cccr_web.release import load, read_public_key, refuse_expired
+
+    key = read_public_key(public_key) if public_key else None
+    checked = load(release, key)
+    refuse_expired(checked)
+    write_mirror(checked, folder, onion=onion)
+    vouched = f"signed by {key.fingerprint}" if key else "not checked against a key"
+    click.echo(
+        f"Release {checked.metadata.sequence}, {len(checked.files)} files, {vouched}, "
+        f"is in {folder / 'site'}; the headers are in {folder / 'headers'}."
+    )

@@ -1,0 +1,12 @@
+"""Look at a site from outside: is every byte, at every address, what was signed?
+
+Trusts nothing but the public key. May import ``release`` and of ``serve`` the headers.
+"""
+
+from cccr_web.watch.address import Address
+from cccr_web.watch.budget import Limits
+from cccr_web.watch.difference import Difference, Kind
+from cccr_web.watch.report import Report, Seen
+from cccr_web.watch.watcher import Watcher
+
+__all__ = ["Address", "Difference", "Kind", "Limits", "Report", "Seen", "Watcher"]

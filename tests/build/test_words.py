@@ -1,0 +1,219 @@
+"""The organisation's own words and facts stand on the pages, complete and in their order.
+
+Names, demands and dates are written here from the organisation's own texts, not
+read from the tree under test.
+"""
+
+from __future__ import annotations
+
+import pytest
+from pages import Element, pages
+
+from cccr_web.release import Release
+
+RALLY = "statements/2013-05-07-tiananmen-rally.html"
+APPEAL = "statements/2011-liu-xiaobo-and-chen-guangcheng.html"
+
+ENGLISH_NAMES = [
+    "Cui Yonglu",
+    "Piao Hulin",
+    "Piao Xianghua",
+    "Cui Yuhua",
+    "Jin Guiyu",
+    "Jin Lianji",
+    "Piao Chunzi",
+    "Zheng Jinhua",
+    "Jiang Kaixiong",
+    "Jin Yujie",
+    "Zheng Hairui",
+    "Xue Yuye",
+    "Jin Chunlan",
+    "Li Lin",
+    "Han Yongde",
+    "Zhuo Daiwu",
+    "Piao Guisong",
+    "Ren Chengguang",
+    "Zheng Jinghua",
+]
+CHINESE_NAMES = [
+    "崔永禄",
+    "朴虎林",
+    "朴香花",
+    "金贵玉",
+    "金连姬",
+    "朴春子",
+    "郑今花",
+    "蒋开雄",
+    "金玉洁",
+    "郑海瑞",
+    "薛玉叶",
+    "金春兰",
+    "李林",
+    "韩永德",
+    "卓代武",
+    "朴贵松",
+    "任成光",
+    "郑京华",
+]
+
+WORDS: dict[str, list[str]] = {
+    "en/who-we-are.html": [
+        "human-rights organisation",
+        "freedom of speech",
+        "freedom of the press",
+        "internet freedom in China",
+        "founded in May 2008",
+        "June 2008",
+        "constant attack",
+        "In 2010 attackers broke into it",
+        "malicious code",
+        "even if it looks normal",
+        "gongminziyoulianmeng.blogspot.com",
+        "Coalition for Citizens Rights",
+        "Chinese Coalition for Citizens Rights",
+        "公民自由联盟",
+    ],
+    "zh-hans/who-we-are.html": [
+        "公民自由联盟是一个人权组织",
+        "言论自由",
+        "新闻自由",
+        "网络自由",
+        "成立于2008年5月",
+        "2008年6月",
+        "2010年，攻击者侵入该网站，放置了恶意代码",
+        "gongminziyoulianmeng.blogspot.com",
+    ],
+    f"en/{APPEAL}": [
+        "between 2011 and April 2012",
+        "We call on the Chinese government",
+        "to release Liu Xiaobo",
+        "to give Chen Guangcheng his freedom",
+        "Nobel Peace Prize of 2010",
+        "11 years in prison",
+        "Charter 08",
+        "rule of law, freedom of speech and constitutional reform",
+        "blind human-rights lawyer",
+        "4 years and 3 months",
+        "forced abortion and forced sterilisation",
+        "house arrest",
+        "died on 13 July 2017",
+        "September 2010",
+        "19 May 2012",
+    ],
+    f"zh-hans/{APPEAL}": [
+        "2011年至2012年4月之间",
+        "释放刘晓波",
+        "还陈光诚自由",
+        "11年徒刑",
+        "《零八宪章》",
+        "法治、言论自由和宪政改革",
+        "盲人人权律师",
+        "四年零三个月",
+        "强制堕胎和强制绝育",
+        "2017年7月13日",
+        "2010年9月",
+        "2012年5月19日",
+    ],
+    f"en/{RALLY}": [
+        "7 May 2013",
+        "United Nations Square",
+        "24th anniversary",
+        "an end to corruption",
+        "freedom of speech, democracy and human rights",
+        "crushed the movement with violence",
+        "4 June 1989 hundreds of students were shot dead",
+        "vigils by candlelight and rallies on every 4 June",
+        "纪念六四24周年",
+        "should be redressed",
+        "students and civilians who were killed",
+        "should be honoured",
+        "their families should be compensated",
+        "return freedom of speech to all the people in China",
+        "begin democratic reform immediately",
+        "free Liu Xiaobo and all other political prisoners",
+    ],
+    f"zh-hans/{RALLY}": [
+        "2013年5月7日",
+        "联合国广场",
+        "24周年",
+        "结束腐败",
+        "言论自由、民主和人权",
+        "政府用暴力镇压了这场运动",
+        "1989年6月4日的镇压中，几百名学生中枪身亡",
+        "他们为了中国的自由和民主献出了年轻的生命",
+        "烛光守夜和集会",
+        "平反",
+        "学生和平民都应当得到尊崇",
+        "他们的家属应当得到赔偿",
+        "把言论自由还给全体中国人民",
+        "立即开始民主改革",
+        "释放刘晓波和所有其他政治犯",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def site(release: Release) -> dict[str, Element]:
+    """Every page, parsed."""
+    return pages(release)
+
+
+@pytest.mark.parametrize(("path", "words"), WORDS.items())
+def test_facts_and_demands(site: dict[str, Element], path: str, words: list[str]) -> None:
+    """What the organisation says, demands and dates stands on the page in its language."""
+    text = site[path].one("main").text
+    assert [word for word in words if word not in text] == []
+
+
+def names(page: Element) -> list[str]:
+    """Return the items of the list of names, which is the one set in columns."""
+    return [item.text for item in page.one("ul", class_="columns").all("li")]
+
+
+def test_english_names(site: dict[str, Element]) -> None:
+    """All 19 who came stand in the organisation's order, and nobody else."""
+    assert len(ENGLISH_NAMES) == 19
+    assert names(site[f"en/{RALLY}"]) == ENGLISH_NAMES
+
+
+def test_chinese_names(site: dict[str, Element]) -> None:
+    """18 names are in the organisation's own characters; Cui Yuhua's are not invented."""
+    assert len(CHINESE_NAMES) == 18
+    expected = [*CHINESE_NAMES[:3], "Cui Yuhua", *CHINESE_NAMES[3:]]
+    assert names(site[f"zh-hans/{RALLY}"]) == expected
+
+
+def test_names_stand_nowhere_else(site: dict[str, Element]) -> None:
+    """Who came to the rally is named in its list, and in the note on Cui Yuhua, only."""
+    for path, page in site.items():
+        words = page.text
+        for name in {*ENGLISH_NAMES, *CHINESE_NAMES} - {"Cui Yuhua"}:
+            count = words.count(name)
+            assert count == (1 if name in named_on(path) else 0), f"{name} on {path}"
+
+
+def named_on(path: str) -> list[str]:
+    """Return who is to be named on a page."""
+    return {f"en/{RALLY}": ENGLISH_NAMES, f"zh-hans/{RALLY}": CHINESE_NAMES}.get(path, [])
+
+
+@pytest.mark.parametrize("slug", ["en", "zh-hans"])
+def test_a_part_for_each_man(site: dict[str, Element], slug: str) -> None:
+    """The appeal has a part for each man, with a note of what happened to him since."""
+    main = site[f"{slug}/{APPEAL}"].one("article")
+    assert [part.attributes["id"] for part in main.all("h2")] == ["liu-xiaobo", "chen-guangcheng"]
+    assert len(main.all("aside")) == 3
+
+
+@pytest.mark.parametrize(
+    ("slug", "dates"),
+    [
+        ("en", ["7 May 2013 · United Nations Square", "between 2011 and April 2012"]),
+        ("zh-hans", ["2013年5月7日 · 联合国广场", "2011年至2012年4月之间"]),
+    ],
+)
+def test_statements_newest_first(site: dict[str, Element], slug: str, dates: list[str]) -> None:
+    """Home and archive list the statements, the newest first, dated as far as is known."""
+    for path in (f"{slug}/index.html", f"{slug}/statements/index.html"):
+        items = site[path].one("ul", class_="statements").all("li")
+        assert [item.one("p", class_="facts").text for item in items] == dates

@@ -1,0 +1,434 @@
+"""The command as a person meets it: help, exit status, one sentence for each mistake."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from hosting import short_folder
+from serving import DOMAIN, ONION, Server, ask, environment
+
+from cccr_web import __version__
+from cccr_web.cli import main
+from cccr_web.release import Release, load
+from cccr_web.trees import find_tree
+
+
+def run(*arguments: str | Path, **settings: str) -> Result:
+    """Run a command in this process, with nothing but these settings."""
+    environ: dict[str, str | None] = dict.fromkeys(settings)
+    return CliRunner().invoke(main, [str(word) for word in arguments], env=environ | settings)
+
+
+def commands(group: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield each command below a group with the words that call it."""
+    if isinstance(group, click.Group):
+        for name, command in group.commands.items():
+            yield from commands(command, *names, name)
+    else:
+        yield names, group
+
+
+COMMANDS = dict(commands(main))
+
+
+def test_commands() -> None:
+    """These are the commands, and no others."""
+    assert {" ".join(words) for words in COMMANDS} == {
+        "demo",
+        "check",
+        "build",
+        "key check",
+        "key new",
+        "key rotate",
+        "key show",
+        "sign",
+        "verify",
+        "canary",
+        "mirror",
+        "mirrors",
+        "security-txt",
+        "watch",
+        "serve",
+        "onion key new",
+        "onion key show",
+        "onion publish",
+        "onion status",
+    }
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_shows_an_example(words: tuple[str, ...]) -> None:
+    """Each command's help says what it does, explains each option and shows an example."""
+    done = run(*words, "--help")
+    assert done.exit_code == 0
+    assert f"Usage: main {' '.join(words)}" in done.stdout
+    (shown,) = re.findall(r"Example:\n {2,4}cccr-web (.*)", done.stdout)
+    assert shown.startswith(" ".join(words))
+    command = COMMANDS[words]
+    with pytest.MonkeyPatch.context() as patch:
+        # What the example says is understood by the command that it is an example of.
+        patch.setattr(click.Path, "convert", lambda _self, value, _param, _ctx: value)
+        arguments = re.sub(r"\$\(.*\)", ONION, shown).split()[len(words) :]
+        command.make_context(words[-1], arguments)
+
+
+@pytest.mark.parametrize("words", [(), ("onion",), ("onion", "key")])
+def test_help_of_groups(words: tuple[str, ...]) -> None:
+    """A group's help, also as -h, names its commands with a sentence each."""
+    done = run(*words, "-h")
+    assert done.exit_code == 0
+    group: click.Group = main
+    for word in words:
+        below = group.commands[word]
+        assert isinstance(below, click.Group)
+        group = below
+    for name, command in group.commands.items():
+        assert re.search(rf"^  {name} +\S", done.stdout, re.MULTILINE)
+        assert command.help
+
+
+def test_version() -> None:
+    """The command tells its version."""
+    done = run("--version")
+    assert (done.exit_code, done.stdout) == (0, f"cccr-web, version {__version__}\n")
+
+
+WRONG_USE = {
+    "no such command": (["publish"], "No such command 'publish'"),
+    "no such option": (["build", "--fast"], "No such option"),
+    "option missing": (["build"], "Missing option '--out'"),
+    "address by http": (["build", "--out", "x", "--clearnet-url", "http://a.example"], "https"),
+    "address with a path": (
+        ["build", "--out", "x", "--clearnet-url", "https://a.example/"],
+        "path",
+    ),
+    "no onion": (["build", "--out", "x", "--onion-address", "a.onion"], "“a.onion” is no onion"),
+    "no such folder": (["check", "--translations", "/none"], "does not exist"),
+    "no place": (["serve", "--clearnet", "8080"], "“8080” is neither HOST:PORT nor unix:/PATH."),
+    "port too high": (["serve", "--clearnet", "a:65536"], "“a:65536” is neither"),
+    "onion on a port": (
+        ["serve", "--onion-socket", "127.0.0.1:80"],
+        "the onion listens on a unix socket only",
+    ),
+    "relative socket": (
+        ["serve", "--onion-socket", "unix:a"],
+        "a unix socket needs its whole path",
+    ),
+    "no domain": (["serve", "--domain", "https://a.example"], "is no domain name"),
+    "port no number": (["demo", "--port", "http"], "is not a valid integer"),
+    "port out of range": (["demo", "--port", "65536"], "is not in the range"),
+    "key missing": (["onion", "publish", "--socket", "/x"], "Missing option '--key'"),
+    "file missing": (["onion", "key", "new"], "Missing argument 'FILE'"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG_USE.values(), ids=WRONG_USE)
+def test_wrong_use(arguments: list[str], words: str) -> None:
+    """Wrong use exits 2 and says on stderr what is wrong, with the way to the help."""
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert words in re.sub(r"\s+", " ", done.stderr)
+    assert "Usage: " in done.stderr
+
+
+def failure(*arguments: str | Path, **settings: str) -> str:
+    """Return what a command that fails says; it must end soon, exit 1 and print no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cccr_web", *map(str, arguments)],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_check() -> None:
+    """The real texts are in order, and it is said how many there are."""
+    done = run("check")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == "All texts are in order: 13 in en, 13 in zh-Hans.\n"
+
+
+def test_check_tells_file_and_line(tmp_path: Path) -> None:
+    """Problems come as a list, each line with the file and the line in front."""
+    tree = tmp_path / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    with (tree / "en/pages/verify.md").open("a") as page:
+        page.write("\n<b>\n")
+    (tree / "zh_Hans/pages/verify.md").unlink()
+    assert [line.split(": ")[0] for line in failure("check", "--translations", tree).split("\n")][
+        :2
+    ] == ["translations/en/pages/verify.md:1", "translations/en/pages/verify.md:78"]
+
+
+def test_build(tmp_path: Path) -> None:
+    """A build says what it made, and writes it with the addresses given."""
+    out = tmp_path / "release"
+    done = run(
+        "build", "--out", out, "--clearnet-url", f"https://{DOMAIN}", "--onion-address", ONION
+    )
+    assert (done.exit_code, done.stderr) == (0, "")
+    release = load(out)
+    assert done.stdout == f"Release 1 of 2026-11-22: {len(release.files)} files in {out}\n"
+    assert release.metadata.clearnet == f"https://{DOMAIN}"
+    assert release.metadata.onions == (ONION,)
+
+
+def test_build_of_broken_texts(tmp_path: Path) -> None:
+    """Texts with a problem are not built."""
+    tree = tmp_path / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    (tree / "site.toml").unlink()
+    told = failure("build", "--translations", tree, "--out", tmp_path / "release")
+    assert told == "translations/site.toml:1: The file is missing.\n"
+    assert not (tmp_path / "release").exists()
+
+
+def test_build_in_a_folder_of_something_else(tmp_path: Path) -> None:
+    """A folder that holds no release is not replaced."""
+    (tmp_path / "mine").touch()
+    assert failure("build", "--out", tmp_path) == (
+        f"{tmp_path} holds something else than a release. Choose another or an empty folder.\n"
+    )
+
+
+def test_build_where_nothing_can_be_written() -> None:
+    """A place that cannot be made is told in one sentence."""
+    told = failure("build", "--out", "/dev/null/release")
+    assert re.fullmatch(r"/dev/null/release could not be written: [A-Z][a-z ]+\.\n", told)
+
+
+def test_build_with_a_bad_epoch(tmp_path: Path) -> None:
+    """A SOURCE_DATE_EPOCH that is no number is told."""
+    told = failure("build", "--out", tmp_path / "release", SOURCE_DATE_EPOCH="today")
+    assert told == "SOURCE_DATE_EPOCH is “today”. It must be seconds since 1970, or unset.\n"
+
+
+def unsigned(folder: Path) -> str:
+    """Return what is said before a release is served that nobody vouches for."""
+    return (
+        f"WARNING cccr_web.cli.serve: No --public-key: nobody vouches for {folder}. "
+        "Good for trying out only.\n"
+    )
+
+
+def test_serve_without_a_release(tmp_path: Path) -> None:
+    """A folder without a release says how to make one."""
+    told = failure("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
+    assert told == unsigned(tmp_path / "none") + (
+        f"{tmp_path}/none is no release: No such file or directory. "
+        "Make one with: cccr-web build --out DIR\n"
+    )
+
+
+def test_serve_on_a_taken_port(release_folder: Path) -> None:
+    """A port that another program holds is told with the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = failure("serve", "--release", release_folder, "--clearnet", where)
+    assert told == unsigned(release_folder) + (
+        f"Cannot listen on {where}: Address already in use. "
+        "Another program listens there: end it or choose another.\n"
+    )
+
+
+def test_serve_on_a_socket_in_no_folder(release_folder: Path) -> None:
+    """A unix socket whose folder is missing is told."""
+    told = failure("serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock")
+    assert told == unsigned(release_folder) + (
+        "Cannot listen on /none/a.sock: No such file or directory. Choose another.\n"
+    )
+
+
+def test_serve_a_socket_with_too_long_a_path() -> None:
+    """A path that the kernel takes for no socket is wrong use."""
+    done = run("serve", "--onion-socket", f"unix:/{'a' * 107}")
+    assert done.exit_code == 2
+    assert "a unix socket's path may have 107 bytes" in re.sub(r"\s+", " ", done.stderr)
+
+
+def test_serve_a_release_without_addresses(tmp_path: Path) -> None:
+    """A server that could know none of its names says so, and does not answer 421 to all."""
+    run("build", "--out", tmp_path / "release")
+    with short_folder() as folder:
+        place = f"unix:{folder}/web.sock"
+        serve = ("serve", "--release", tmp_path / "release")
+        warning = unsigned(tmp_path / "release")
+        assert failure(*serve, "--onion-socket", place) == warning + (
+            "The release names no onion address, so the server cannot know its own. "
+            "Give it by --onion-address, or write it into translations/site.toml.\n"
+        )
+        assert failure(*serve, "--clearnet", place) == warning + (
+            "The release names no clearnet address, so the server cannot know its own. "
+            "Give it by --domain, or write it into translations/site.toml.\n"
+        )
+        assert list(folder.iterdir()) == []
+
+
+def test_settings_all_told_together() -> None:
+    """Every setting that is unknown or wrong is told at once, and the known ones are named."""
+    told = failure("serve", CCCR_PORT="80", CCCR_CLEARNET="80", CCCR_ONIONS=f"{ONION} x")
+    assert told == (
+        "CCCR_CLEARNET: “80” is neither HOST:PORT nor unix:/PATH.\n"
+        "CCCR_ONIONS: “x” is no onion address: 56 characters of a-z, 2-7, and .onion.\n"
+        "CCCR_PORT: there is no such setting; there are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
+        "CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS.\n"
+    )
+
+
+def test_serve_by_settings(release_folder: Path, release: Release) -> None:
+    """The settings of the environment stand for the options that are not given."""
+    with short_folder() as folder:
+        command = [sys.executable, "-m", "cccr_web", "serve"]
+        settings = {
+            "CCCR_RELEASE": str(release_folder),
+            "CCCR_CLEARNET": f"unix:{folder}/web.sock",
+            "CCCR_ONION_SOCKET": f"unix:{folder}/onion.sock",
+            "CCCR_DOMAINS": "one.example two.example",
+            "CCCR_ONIONS": "b" * 56 + ".onion",
+        }
+        with started(command, **settings) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"clearnet unix:{folder}/web.sock\n"
+            assert process.stdout.readline() == f"onion-socket unix:{folder}/onion.sock\n"
+            for host in (DOMAIN, "one.example", "two.example"):
+                answer = ask(folder / "web.sock", "/SHA256SUMS", host)
+                assert answer.body == release.files["SHA256SUMS"].body
+            # Behind a unix socket stands nginx, not this machine's own reader.
+            assert ask(folder / "web.sock", "/en/", "localhost").status == 421
+            for host in (ONION, "b" * 56 + ".onion"):
+                assert ask(folder / "onion.sock", "/en/", host).status == 200
+
+
+def test_options_go_before_settings(release_folder: Path) -> None:
+    """An option on the command line replaces the setting of the same meaning."""
+    command = [sys.executable, "-m", "cccr_web", "serve", "--clearnet", "127.0.0.1:0"]
+    settings = {"CCCR_RELEASE": str(release_folder), "CCCR_CLEARNET": "unix:/none/web.sock"}
+    with started(command, **settings) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("clearnet http://127.0.0.1:")
+
+
+def test_serve_without_a_release_builds_one() -> None:
+    """Without a release the texts are built in memory first, and nothing is written."""
+    command = [sys.executable, "-m", "cccr_web", "serve", "--clearnet", "127.0.0.1:0"]
+    with started(command) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2].rstrip("/\n"))
+        answer = ask(("127.0.0.1", port), "/RELEASE.json", "localhost")
+        assert json.loads(answer.body)["addresses"] == {"clearnet": None, "onions": []}
+        assert ask(("127.0.0.1", port), "/en/", "localhost").header("Onion-Location") is None
+
+
+@contextlib.contextmanager
+def started(command: list[str], **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command as a process of its own, and end it as systemd does."""
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(**settings),
+    )
+    with process:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_demo(tmp_path: Path) -> None:
+    """The demo builds, serves on loopback, and at its end leaves nothing but its state."""
+    command = [sys.executable, "-m", "cccr_web", "demo", "--no-onion", "--port", "0"]
+    with short_folder() as folder:
+        with started([*command, "--state", str(folder / "state")]) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("clearnet http://127.0.0.1:")
+            port = int(line.rpartition(":")[2].rstrip("/\n"))
+            assert ask(("127.0.0.1", port), "/en/", f"127.0.0.1:{port}").status == 200
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        assert [path.name for path in (folder / "state").iterdir()] == ["release"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_on_a_taken_port(tmp_path: Path, server: Server) -> None:
+    """The demo passes on what its server says of a taken port, and ends."""
+    port = str(server.clearnet[1])
+    command = [sys.executable, "-m", "cccr_web", "demo", "--no-onion", "--port", port]
+    done = subprocess.run(
+        [*command, "--state", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == unsigned(tmp_path / "release") + (
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
+        "Another program listens there: end it or choose another.\n"
+        "The server did not start. Its own words stand above.\n"
+    )
+
+
+def test_keys_on_the_command_line(tmp_path: Path) -> None:
+    """A new key's address is printed, shown again, and never overwritten."""
+    made = run("onion", "key", "new", tmp_path / "onion.key")
+    shown = run("onion", "key", "show", tmp_path / "onion.key")
+    assert re.fullmatch(r"[a-z2-7]{56}\.onion\n", made.stdout)
+    assert shown.stdout == made.stdout
+    told = failure("onion", "key", "new", tmp_path / "onion.key")
+    assert str(tmp_path / "onion.key") in told
+    assert len(told.splitlines()) == 1
+
+
+def test_light_import() -> None:
+    """What only some commands need is not imported by the command line itself."""
+    heavy = ["babel", "cryptography", "flask", "flask_babel", "flask_talisman", "jinja2"]
+    heavy += ["markdown_it", "stem", "waitress", "werkzeug"]
+    script = f"import cccr_web.cli, sys; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_light_server(release_folder: Path) -> None:
+    """A server of a release holds nothing that renders, nor what talks to tor."""
+    script = (
+        "import sys, os, signal; from cccr_web.cli import main\n"
+        "import cccr_web.serve.server as s\n"
+        "s.wasyncore.loop = lambda **_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"main({['serve', '--release', str(release_folder), '--clearnet', '127.0.0.1:0']!r}, "
+        "standalone_mode=False)\n"
+        "print([n for n in ('babel', 'flask_babel', 'markdown_it', 'stem', 'cccr_web.content', "
+        "'cccr_web.build', 'cccr_web.onion') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

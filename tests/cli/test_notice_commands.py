@@ -1,0 +1,185 @@
+"""The commands that make notices, and what readers check them with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hosting import short_folder
+from signed import facts, organisation_key
+
+from cccr_web.cli import main
+from cccr_web.release import Release, make_canary, make_release, read_notice, write
+
+PUBLIC = organisation_key().public
+TODAY = datetime.now(UTC).date()
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The organisation's key file, with its passphrase beside it."""
+    folder = tmp_path_factory.mktemp("key")
+    (folder / "words").write_text("some words\n")
+    (folder / "cccr.key").write_bytes(organisation_key().to_file("some words"))
+    return folder / "cccr.key"
+
+
+@pytest.fixture
+def run(key: Path) -> Run:
+    """Run a command with the tests' key and these arguments."""
+
+    def call(command: str, *more: object) -> Result:
+        fixed = [command, "--key", str(key), "--passphrase-file", str(key.parent / "words")]
+        return CliRunner().invoke(main, fixed + [str(one) for one in more])
+
+    return call
+
+
+def in_days(count: int) -> date:
+    """Return the day so many days from today."""
+    return TODAY + timedelta(days=count)
+
+
+def by_hand(file: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """Check a notice as its own last lines say, with Debian's minisign."""
+    text, dashes, rest = file.read_text(encoding="utf-8").partition("-----BEGIN ")
+    assert dashes
+    part = file.with_name(f"{name}-text")
+    part.write_text(text, encoding="utf-8")
+    signature = "".join(line for line in rest.splitlines(keepends=True)[1:5])
+    file.with_name(f"{name}-text.minisig").write_text(signature, encoding="utf-8")
+    command = next(line for line in text.splitlines() if "minisign -Vm" in line)
+    return subprocess.run(
+        command.removeprefix("# ").split(),
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_canary(run: Run, tmp_path: Path) -> None:
+    """A canary says what it was given, and minisign checks it as it says itself."""
+    file = tmp_path / "canary.txt"
+    done = run(
+        "canary",
+        *("--statement", "We gave no key away.", "--statement", "无人索要密钥。"),
+        *("--proof", "Block 900000: 0000abcd", "--next", in_days(90), "--out", file),
+    )
+    assert done.exit_code == 0, done.output
+    text = file.read_text(encoding="utf-8")
+    assert "\n1. We gave no key away.\n2. 无人索要密钥。\n" in text
+    assert f"\nDate: {TODAY}\nNext canary by: {in_days(90)}\n" in text
+    assert "\nBlock 900000: 0000abcd\n" in text
+    assert read_notice("canary.txt", file.read_bytes(), PUBLIC).said == TODAY
+    checked = by_hand(file, "canary")
+    assert checked.returncode == 0, checked.stderr
+    file.write_text(text.replace("no key", "a key"), encoding="utf-8")
+    assert by_hand(file, "canary").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("following", "problem"), [(-1, "which is past"), (0, "is due on"), (187, "186 days")]
+)
+def test_canary_out_of_bounds(run: Run, tmp_path: Path, following: int, problem: str) -> None:
+    """A canary whose next day is past, today, or more than half a year away is not made."""
+    file = tmp_path / "canary.txt"
+    more = ("--statement", "x", "--proof", "y", "--next", in_days(following), "--out", file)
+    done = run("canary", *more)
+    assert done.exit_code == 1
+    assert problem in done.stderr
+    assert not file.exists()
+
+
+def test_mirrors(run: Run, tmp_path: Path) -> None:
+    """A list of mirrors holds the addresses in their order, and minisign checks it."""
+    file = tmp_path / "mirrors.txt"
+    onion = "http://" + "a" * 56 + ".onion"
+    done = run("mirrors", "--out", file, onion, "https://cccr.example")
+    assert done.exit_code == 0, done.output
+    assert f"\n{onion}\nhttps://cccr.example\n" in file.read_text(encoding="utf-8")
+    assert by_hand(file, "mirrors").returncode == 0
+    done = run("mirrors", "--out", file, "http://cccr.example")
+    assert done.exit_code == 1
+    assert "is no address of a mirror" in done.stderr
+
+
+def test_security_txt(tmp_path: Path) -> None:
+    """A security.txt has the RFC's fields, and ends within a year."""
+    file = tmp_path / ".well-known" / "security.txt"
+    fixed = ["security-txt", "--contact", "mailto:a@cccr.example", "--out", str(file)]
+    done = CliRunner().invoke(main, [*fixed, "--expires", str(in_days(300))])
+    assert done.exit_code == 0, done.output
+    assert file.read_text() == (
+        "Contact: mailto:a@cccr.example\n"
+        "Preferred-Languages: en, zh\n"
+        f"Expires: {in_days(300)}T00:00:00Z\n"
+    )
+    for days in (0, 400):
+        done = CliRunner().invoke(main, [*fixed, "--expires", str(in_days(days))])
+        assert done.exit_code == 1
+        assert "within the next year" in done.stderr
+
+
+def release_with(canary: bytes) -> Release:
+    """Return an unsigned release that holds this canary."""
+    return make_release({"canary.txt": canary}, facts())
+
+
+def test_an_old_canary_is_not_signed(run: Run, tmp_path: Path) -> None:
+    """A release with a canary that is due is not signed; with one that is not, it is."""
+    old = make_canary(organisation_key(), in_days(-60), in_days(-1), ("x",), ("y",))
+    write(release_with(old), tmp_path / "old")
+    done = run("sign", tmp_path / "old")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("canary.txt is out of date: ")
+    assert not (tmp_path / "old" / "SHA256SUMS.minisig").exists()
+    good = make_canary(organisation_key(), in_days(-60), in_days(0), ("x",), ("y",))
+    write(release_with(good), tmp_path / "good")
+    assert run("sign", tmp_path / "good").exit_code == 0
+
+
+@pytest.fixture
+def gpg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home of gpg's with one key without a passphrase."""
+    # Its agent's socket needs a short path.
+    with short_folder() as home:
+        home.chmod(0o700)
+        monkeypatch.setenv("GNUPGHOME", str(home))
+        make = ["gpg", "--batch", "--passphrase", "", "--quick-gen-key", "cccr", "ed25519", "sign"]
+        subprocess.run(make, check=True, capture_output=True)
+        yield home
+        end = ["gpgconf", "--kill", "gpg-agent"]
+        subprocess.run(end, check=True, env={**os.environ, "GNUPGHOME": str(home)})
+
+
+def test_with_openpgp(run: Run, gpg: Path, tmp_path: Path) -> None:
+    """With gpg's key a notice is signed in both forms: gpg checks one, we the one inside."""
+    assert gpg.is_dir()
+    file = tmp_path / "mirrors.txt"
+    done = run("mirrors", "--openpgp-key", "cccr", "--out", file, "https://cccr.example")
+    assert done.exit_code == 0, done.output
+    shown = subprocess.run(["gpg", "--decrypt", str(file)], capture_output=True, check=True)
+    assert b"Good signature" in shown.stderr
+    whole = file.read_bytes()
+    assert whole.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\n")
+    assert read_notice("mirrors.txt", whole, PUBLIC).said == TODAY
+    # What gpg hands out is the notice with our signature, ready for minisign.
+    (tmp_path / "plain.txt").write_bytes(shown.stdout)
+    assert by_hand(tmp_path / "plain.txt", "mirrors").returncode == 0
+    export = ["gpg", "--armor", "--export", "cccr"]
+    exported = subprocess.run(export, capture_output=True, check=True)
+    assert read_notice("pgp.txt", exported.stdout, PUBLIC).said is None
+
+
+def test_debian_has_the_programs() -> None:
+    """Readers' own programs are here, so that these tests mean something."""
+    assert shutil.which("minisign")
+    assert shutil.which("gpg")

@@ -1,0 +1,331 @@
+"""From a new key to a verified release, by the commands that an admin types."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hosting import short_folder
+from signed import TODAY, content, facts, organisation_key, put_release
+
+from cccr_web.cli import main
+from cccr_web.release import Signer, load, make_release, read_public_key
+from cccr_web.trees import find_tree
+
+WORDS = "six words that nobody else knows\n"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run the command with these arguments."""
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The organisation's key file; its passphrase and public half lie beside it."""
+    folder = tmp_path_factory.mktemp("key")
+    (folder / "words").write_text(WORDS)
+    (folder / "cccr.key").write_bytes(organisation_key().to_file(WORDS.strip()))
+    (folder / "cccr.pub").write_bytes(organisation_key().public.to_file())
+    return folder / "cccr.key"
+
+
+def with_key(folder: Path, public_key: object) -> Path:
+    """Copy the texts, and write the key's public half into site.toml."""
+    tree = folder / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    facts = (tree / "site.toml").read_text(encoding="utf-8")
+    changed = facts.replace('public_key = ""', f'public_key = "{public_key}"')
+    (tree / "site.toml").write_text(changed, encoding="utf-8")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real site, built for the tests' key and dated now; not signed."""
+    folder = tmp_path_factory.mktemp("built")
+    tree = with_key(folder, organisation_key().public)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", f"{time.time():.0f}")
+        arguments = ["build", "--out", str(folder / "release"), "--translations", str(tree)]
+        result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return folder / "release"
+
+
+@pytest.fixture
+def signed(built: Path, key: Path, run: Run, tmp_path: Path) -> Path:
+    """The same, signed."""
+    folder = tmp_path / "release"
+    shutil.copytree(built, folder)
+    result = run("sign", folder, "--key", key, "--passphrase-file", key.parent / "words")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith(f"{organisation_key().public.fingerprint}\n")
+    return folder
+
+
+def test_debian_tools_verify_a_signed_release(signed: Path) -> None:
+    """sha256sum, minisign and ssh-keygen verify the real site with what the release carries."""
+    key = str(organisation_key().public)
+    for command in (
+        ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"],
+        ["minisign", "-VHm", "SHA256SUMS", "-p", "minisign.pub"],
+        ["minisign", "-Vm", "SHA256SUMS", "-P", key],
+        [
+            "ssh-keygen",
+            "-Y",
+            "verify",
+            "-f",
+            "allowed_signers",
+            "-I",
+            "cccr",
+            "-n",
+            "file",
+            "-s",
+            "SHA256SUMS.sshsig",
+        ],
+    ):
+        with (signed / "SHA256SUMS").open("rb") as sums:
+            done = subprocess.run(command, cwd=signed, stdin=sums, capture_output=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+
+
+def test_verify_says_ok_of_folder_and_zip(signed: Path, key: Path, run: Run) -> None:
+    """One sentence, for a folder with a key file and for a ZIP with the key's text."""
+    for place, given in (
+        (signed, key.with_suffix(".pub")),
+        (signed / "cccr-web.zip", organisation_key().public),
+    ):
+        result = run("verify", place, "--public-key", given)
+        assert result.exit_code == 0, result.output
+        assert result.output.startswith("OK: release 1 of ")
+        assert result.output.endswith(f"signed by {organisation_key().public.fingerprint}.\n")
+        assert result.output.count("\n") == 1
+
+
+def test_verify_names_the_file_and_the_trouble(signed: Path, run: Run) -> None:
+    """One sentence on stderr, and exit 1."""
+    (signed / "en/index.html").write_text("changed")
+    result = run("verify", signed, "--public-key", organisation_key().public)
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        1,
+        "",
+        "en/index.html is not the file that SHA256SUMS lists.\n",
+    )
+
+
+def test_signing_again_changes_nothing(signed: Path, key: Path, run: Run, tmp_path: Path) -> None:
+    """The same release signed twice is the same to the byte, the ZIP too."""
+    shutil.copytree(signed, tmp_path / "before")
+    run("sign", signed, "--key", key, "--passphrase-file", key.parent / "words")
+    names = [path.relative_to(signed) for path in signed.rglob("*") if path.is_file()]
+    same = filecmp.cmpfiles(signed, tmp_path / "before", map(str, names), shallow=False)
+    assert (len(same[0]), same[1:]) == (len(names), ([], []))
+
+
+def test_foreign_key_does_not_sign(built: Path, run: Run, tmp_path: Path) -> None:
+    """A key other than that of site.toml is refused, and the release stays unsigned."""
+    (tmp_path / "words").write_text(WORDS)
+    made = run("key", "new", "--out", tmp_path / "x.key", "--passphrase-file", tmp_path / "words")
+    assert made.exit_code == 0
+    shutil.copytree(built, tmp_path / "release")
+    result = run(
+        "sign", tmp_path / "release", "--key", tmp_path / "x.key",
+        "--passphrase-file", tmp_path / "words",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert f"RELEASE.json names the key {organisation_key().public.fingerprint}," in result.stderr
+    assert not (tmp_path / "release/SHA256SUMS.minisig").exists()
+
+
+def test_release_without_a_key_is_not_signed(key: Path, run: Run, tmp_path: Path) -> None:
+    """While site.toml names no key, sign says what to write there."""
+    assert run("build", "--out", tmp_path / "release").exit_code == 0
+    words = key.parent / "words"
+    result = run("sign", tmp_path / "release", "--key", key, "--passphrase-file", words)
+    assert result.exit_code == 1
+    assert f'Write public_key = "{organisation_key().public}"' in result.stderr
+
+
+def test_changed_release_is_not_signed(built: Path, key: Path, run: Run, tmp_path: Path) -> None:
+    """Nothing is signed that is not what was built."""
+    shutil.copytree(built, tmp_path / "release")
+    (tmp_path / "release/en/index.html").write_text("changed")
+    words = key.parent / "words"
+    result = run("sign", tmp_path / "release", "--key", key, "--passphrase-file", words)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "en/index.html is not the file that SHA256SUMS lists.\n",
+    )
+
+
+def test_pages_and_facts_name_the_key(signed: Path) -> None:
+    """Each page ends with the release's number and the fingerprint; RELEASE.json says them too."""
+    fingerprint = organisation_key().public.fingerprint
+    # The first page of a copy sends its reader elsewhere for the fingerprint.
+    pages = set(signed.rglob("*.html")) - {signed / "index.html"}
+    assert pages
+    for page in pages:
+        foot = page.read_text(encoding="utf-8").rpartition("<footer>")[2]
+        assert f'<code translate="no">{fingerprint}</code>' in foot
+        assert "Release 1 of" in foot or "第1版" in foot
+    facts = json.loads((signed / "RELEASE.json").read_text())
+    assert facts["fingerprint"] == fingerprint
+    assert (signed / "minisign.pub").read_bytes() == organisation_key().public.to_file()
+
+
+def test_build_is_reproducible(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same texts at the same time give the same bytes, the ZIP included."""
+    epoch = f"{load(built).metadata.time.timestamp():.0f}"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    tree = with_key(tmp_path, organisation_key().public)
+    arguments = ["build", "--out", str(tmp_path / "release"), "--translations", str(tree)]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert load(tmp_path / "release") == load(built)
+
+
+def test_wrong_public_key_in_site_toml_is_told(tmp_path: Path, run: Run) -> None:
+    """check names the file and what the key must be."""
+    result = run("check", "--translations", with_key(tmp_path, "RWQ"))
+    assert result.exit_code == 1
+    assert "site.toml:1: “public_key” must be the line" in result.stderr
+
+
+def test_openpgp_signature_is_made_by_gpg_and_bound(
+    built: Path, key: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --openpgp-key gpg signs too, gpg verifies it, and no other can take its place."""
+    folder = tmp_path / "release"
+    shutil.copytree(built, folder)
+    with short_folder() as home:
+        monkeypatch.setenv("GNUPGHOME", str(home))
+        try:
+            gpg = ["gpg", "--batch", "--quiet", "--passphrase", ""]
+            for name in ("cccr@example.org", "other@example.org"):
+                made = [*gpg, "--quick-gen-key", name, "ed25519", "sign", "never"]
+                subprocess.run(made, check=True, capture_output=True)
+            words = key.parent / "words"
+            result = run(
+                "sign", folder, "--key", key, "--passphrase-file", words,
+                "--openpgp-key", "cccr@example.org",
+            )  # fmt: skip
+            assert result.exit_code == 0, result.output
+            check = ["gpg", "--verify", "SHA256SUMS.asc", "SHA256SUMS"]
+            done = subprocess.run(check, cwd=folder, capture_output=True, check=False)
+            assert b'Good signature from "cccr@example.org"' in done.stderr
+            verified = run("verify", folder, "--public-key", organisation_key().public)
+            assert verified.exit_code == 0, verified.output
+            zipped = run(
+                "verify", folder / "cccr-web.zip", "--public-key", organisation_key().public
+            )
+            assert zipped.exit_code == 0, zipped.output
+            (folder / "SHA256SUMS.asc").unlink()
+            other = ["gpg", "-a", "-b", "-u", "other@example.org", "SHA256SUMS"]
+            subprocess.run(other, cwd=folder, check=True, capture_output=True)
+            refused = run("verify", folder, "--public-key", organisation_key().public)
+            assert "SHA256SUMS.asc is missing, or not the one" in refused.stderr
+            unknown = run(
+                "sign", folder, "--key", key, "--passphrase-file", words, "--openpgp-key", "nobody"
+            )
+            assert unknown.exit_code == 1
+            assert "gpg did not sign with nobody" in unknown.stderr
+        finally:
+            subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
+
+
+def test_missing_gpg_is_told(
+    built: Path, key: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where gpg is not installed, sign says so and leaves the release as it is."""
+    shutil.copytree(built, tmp_path / "release")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = run(
+        "sign", tmp_path / "release", "--key", key, "--passphrase-file", key.parent / "words",
+        "--openpgp-key", "x",
+    )  # fmt: skip
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "The program gpg is not installed. Install gnupg.\n",
+    )
+    assert load(tmp_path / "release") == load(built)
+
+
+def test_keys_are_made_shown_and_handed_over(key: Path, run: Run, tmp_path: Path) -> None:
+    """key new, show, rotate and check work together, and rotate overwrites nothing."""
+    words = key.parent / "words"
+    made = run("key", "new", "--out", tmp_path / "next.key", "--passphrase-file", words)
+    following = read_public_key(str(tmp_path / "next.pub"))
+    assert made.stdout == f"public key {following}\nfingerprint {following.fingerprint}\n"
+    assert run("key", "show", tmp_path / "next.pub").stdout == made.stdout
+    rotate = (
+        "key", "rotate", "--old", key, "--new", tmp_path / "next.key",
+        "--out", tmp_path / "keys.txt", "--date", "2026-11-22",
+        "--passphrase-file", words, "--new-passphrase-file", words,
+    )  # fmt: skip
+    assert run(*rotate).exit_code == 0
+    checked = run("key", "check", tmp_path / "keys.txt", "--public-key", key.with_suffix(".pub"))
+    assert checked.stdout == f"On 2026-11-22 the key was handed over to:\n{made.stdout}"
+    again = run(*rotate)
+    assert again.exit_code == 1
+    assert again.stderr.startswith(f"{tmp_path}/keys.txt is there already")
+
+
+def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
+    """Without a file the passphrase is asked for on the terminal, twice, and not shown."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cccr_web", "key", "new", "--out", str(tmp_path / "cccr.key")]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        for question in (b"Passphrase: ", b"confirmation: "):
+            while not shown.endswith(question):
+                shown += os.read(ours, 1000)
+            os.write(ours, WORDS.encode())
+        while b"fingerprint" not in shown:
+            shown += os.read(ours, 1000)
+        assert process.wait(20) == 0
+    os.close(ours)
+    assert WORDS.strip().encode() not in shown
+    assert read_public_key(str(tmp_path / "cccr.pub")).fingerprint.encode() in shown
+
+
+def test_unreadable_passphrase_file_is_told(run: Run, tmp_path: Path) -> None:
+    """A passphrase file that is not there is named."""
+    gone = tmp_path / "gone"
+    result = run("key", "new", "--out", tmp_path / "cccr.key", "--passphrase-file", gone)
+    assert result.exit_code == 1
+    assert f"{gone} cannot be read" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_expired_release_is_not_deployed(run: Run, tmp_path: Path) -> None:
+    """It is told by verify, refused where a deploy asks, and refused for a mirror."""
+    past = TODAY - timedelta(days=2)
+    old = make_release(content(1), facts(1, time=past, expires=past))
+    put_release(Signer(organisation_key()).sign(old), tmp_path / "release")
+    place = (tmp_path / "release", "--public-key", organisation_key().public)
+    assert f"expired on {past:%Y-%m-%d}" in run("verify", *place).output
+    told = f"Release 1 has expired on {past:%Y-%m-%d}. Build and sign it again"
+    refused = run("verify", *place, "--deployable")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(told)
+    refused = run("mirror", tmp_path / "mirror", "--release", *place)
+    assert refused.stderr.startswith(told)
+    assert not (tmp_path / "mirror").exists()

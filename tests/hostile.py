@@ -1,0 +1,152 @@
+"""A web server that hands out a signed release as our own does, and then twists it.
+
+``twist`` gets each path and the honest answer, and returns the answer that is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import socket
+import socketserver
+import ssl
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from cccr_web.serve import clearnet_policy, file_addresses, file_headers, onion_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from cccr_web.release import Release
+
+    Twist = Callable[[str, "Answer"], "Answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent: ``pieces`` of a body one after the other, then the connection is kept."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    pieces: Iterable[bytes]
+    hang_up: bool = False
+
+
+def honest(_path: str, answer: Answer) -> Answer:
+    """Twist nothing."""
+    return answer
+
+
+def answers(release: Release, *, onion: bool = False) -> Mapping[str, Answer]:
+    """Return every address of ``release`` with what our own server answers there."""
+    facts = release.metadata
+    policy = onion_policy(facts) if onion else clearnet_policy(facts, facts.onions)
+    headers = file_headers(release, policy)
+    paths = file_addresses(release)
+    found = {}
+    for address, its_headers in headers.items():
+        body = release.files[paths[address]].body if address in paths else b""
+        whole = (*its_headers.items(), ("Content-Length", str(len(body))))
+        found[address] = Answer(200 if address in paths else 302, whole, (body,))
+    return found
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_GET(self) -> None:
+        hostile = self.server.hostile
+        plain = Answer(404, (("Content-Length", "0"),), ())
+        answer = hostile.twist(self.path, hostile.answers.get(self.path, plain))
+        hostile.asked.append(self.path)
+        self.send_response_only(answer.status)
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        with contextlib.suppress(OSError):
+            self.end_headers()
+            for piece in answer.pieces:
+                self.wfile.write(piece)
+                self.wfile.flush()
+            self.close_connection = self.close_connection or answer.hang_up
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+    hostile: Hostile
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        request, _ = super().get_request()
+        self.hostile.open.append(request)
+        return request, ("", 0)
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: watchers hang up when they have had enough."""
+
+
+class _UnixServer(_Server):
+    address_family = socket.AF_UNIX
+
+
+class Hostile:
+    """``with Hostile(release) as server``: ``url`` says where; ``asked`` which paths were.
+
+    ``ended`` is set at the end, for a twist that waits.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        twist: Twist = honest,
+        *,
+        tls: ssl.SSLContext | None = None,
+        path: Path | None = None,
+    ) -> None:
+        self.answers = answers(release, onion=path is not None)
+        self.twist = twist
+        self.asked: list[str] = []
+        self.open: list[socket.socket] = []
+        self.ended = threading.Event()
+        if path is None:
+            self._server: _Server = _Server(("127.0.0.1", 0), _Handler)
+        else:
+            self._server = _UnixServer(str(path), _Handler)  # type: ignore[arg-type]
+        self._server.hostile = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
+        self._tls = tls is not None
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"https://localhost:{self.port}" if self._tls else f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self._server.shutdown()
+        self._thread.join()
+        for request in self.open:
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+        self._server.server_close()
+        for request in self.open:
+            request.close()

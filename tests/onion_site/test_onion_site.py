@@ -1,0 +1,114 @@
+"""The whole road: the built site, served, published on the private Tor network, and fetched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from headers import name_of, stored, template
+from hosting import Watched, short_folder
+from serving import Answer, Server
+from tornet import TorNetwork
+
+from cccr_web.build import press
+from cccr_web.content import Addresses
+from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.release import Release, write
+from cccr_web.trees import find_tree
+
+if TYPE_CHECKING:
+    from conftest import Note
+
+
+@dataclass(frozen=True)
+class OnionSite:
+    """The site on an onion: what was built, its address, and the way to it."""
+
+    release: Release
+    address: str
+    network: TorNetwork
+
+    def get(self, path: str, *, method: str = "GET", **headers: str) -> Answer:
+        """Fetch an address as Tor Browser does, through the client's SOCKS port."""
+        url = f"http://{self.address}{path}"
+        reply = self.network.fetch(url, method=method, headers=headers, tries=3)
+        # http.client leaves one connection a request; what it says of that is not ours.
+        return Answer(reply.status, tuple(reply.headers), reply.body)
+
+
+@pytest.fixture(scope="module")
+def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
+    """The real texts built for a new onion, served on a unix socket, published by a keeper."""
+    begin = time.monotonic()
+    with short_folder() as folder:
+        key = new_key(folder / "onion.key")
+        trees = find_tree("translations"), find_tree("templates")
+        release = press(*trees, addresses=Addresses(None, (key.address,)), environ={})
+        write(release, folder / "release")
+        tor = OwnTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
+        with (
+            Server(folder, folder / "release") as server,
+            Watched(Service(key, server.onion), tor) as watched,
+        ):
+            assert watched.wait_for(Published).address == key.address
+            site = OnionSite(release, key.address, tor_network)
+            assert tor_network.fetch_until(f"http://{key.address}/en/").status == 200
+            first = time.monotonic() - begin + tor_network.seconds
+            note("first page over the onion, from the start of the private network", first)
+            assert first < 60
+            yield site
+            (line,) = Path(server.errors).read_text().splitlines()
+            assert "No --public-key" in line
+
+
+def check(site: OnionSite, path: str) -> Answer:
+    """Fetch an address; its whole header set must be the stored one."""
+    answer = site.get(path)
+    sets = stored()["onion"]["headers"]
+    expected = {**sets[name_of(answer)]}
+    # It says "close" to whoever asks for that; this client keeps the connection.
+    del expected["Connection"]
+    assert template(answer, site.release, path, site.address) == expected
+    return answer
+
+
+def test_every_file_over_the_onion(site: OnionSite, note: Note) -> None:
+    """Every file of the release comes over the onion byte for byte, with the stored headers."""
+    begin = time.monotonic()
+    for path, file in site.release.files.items():
+        answer = check(site, f"/{path}")
+        assert (answer.status, answer.body) == (200, file.body), path
+    note("a file over the onion", (time.monotonic() - begin) / len(site.release.files))
+
+
+def test_folders_and_errors_over_the_onion(site: OnionSite) -> None:
+    """So do folders, redirections and errors, as the stored list has them."""
+    requests = stored()["onion"]["requests"]
+    for request, name in requests.items():
+        path = request.removeprefix("GET ")
+        if path.startswith("/") and " " not in path and path[1:] not in site.release.files:
+            assert name_of(check(site, path)) == name
+
+
+def test_languages_over_the_onion(site: OnionSite) -> None:
+    """The first address leads a Chinese reader to Chinese, an unknown one to English."""
+    for accept, slug in (("zh-CN,zh;q=0.9", "zh-hans"), ("en-US", "en"), ("fr", "en")):
+        answer = site.get("/", **{"Accept-Language": accept})
+        assert (answer.status, answer.header("Location")) == (302, f"/{slug}/")
+
+
+def test_www_over_the_onion(site: OnionSite) -> None:
+    """Tor brings ``www.`` and the address to us, and it is answered."""
+    reply = site.network.fetch(f"http://www.{site.address}/en/", tries=3)
+    assert (reply.status, reply.body) == (200, site.release.files["en/index.html"].body)
+
+
+def test_web_proxy_over_the_onion(site: OnionSite) -> None:
+    """A web proxy that names itself is shown the page that says why not."""
+    answer = site.get("/en/", **{"X-Tor2web": "encrypted"})
+    assert answer.status == 403
+    assert answer.body == site.release.files["en/errors/403.html"].body

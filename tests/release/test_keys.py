@@ -1,0 +1,118 @@
+"""Key files: made once, readable by minisign, never overwritten."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from hosting import as_nobody
+from signed import organisation_key
+
+from cccr_web.errors import (
+    PassphraseError,
+    SigningKeyDamagedError,
+    SigningKeyExistsError,
+    SigningKeyMissingError,
+    SigningKeyUnwritableError,
+)
+from cccr_web.release import new_key, read_locked_key, read_public_key, write_new
+
+WORDS = "six words that nobody else knows"
+
+
+def test_new_key_is_two_files(tmp_path: Path) -> None:
+    """A secret file for the owner alone, and a public one beside it with the ending .pub."""
+    public = new_key(tmp_path / "cccr.key", WORDS)
+    assert stat.S_IMODE((tmp_path / "cccr.key").stat().st_mode) == 0o600
+    assert (tmp_path / "cccr.pub").read_bytes() == public.to_file()
+    assert read_public_key(str(tmp_path / "cccr.pub")) == public
+    assert read_locked_key(tmp_path / "cccr.key").unlock(WORDS).public == public
+
+
+def test_minisign_signs_with_our_key(tmp_path: Path) -> None:
+    """The minisign command unlocks the key with its passphrase and signs."""
+    new_key(tmp_path / "cccr.key", WORDS)
+    (tmp_path / "m").write_bytes(b"words")
+    for arguments in (["-S", "-s", "cccr.key"], ["-V", "-p", "cccr.pub"]):
+        done = subprocess.run(
+            ["minisign", *arguments, "-m", "m"],
+            input=f"{WORDS}\n".encode(),
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("there", ["cccr.key", "cccr.pub"])
+def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
+    """If either file is there, both stay as they are."""
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(SigningKeyExistsError, match=f"{there} is there already"):
+        new_key(tmp_path / "cccr.key", WORDS)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
+
+
+def test_link_to_nothing_is_not_followed(tmp_path: Path) -> None:
+    """A dangling link in the key's place is refused: the key would go somewhere else."""
+    (tmp_path / "cccr.key").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SigningKeyExistsError):
+        new_key(tmp_path / "cccr.key", WORDS)
+    with pytest.raises(SigningKeyExistsError):
+        write_new(tmp_path / "cccr.key", b"x", mode=0o600)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_secret_key_is_not_named_like_a_public_one(tmp_path: Path) -> None:
+    """The ending .pub is for the public half."""
+    with pytest.raises(SigningKeyUnwritableError, match=r"ends in \.pub"):
+        new_key(tmp_path / "cccr.pub", WORDS)
+
+
+def test_empty_passphrase_is_refused(tmp_path: Path) -> None:
+    """A key without a passphrase is not made, and no file is left."""
+    with pytest.raises(PassphraseError, match="is empty"):
+        new_key(tmp_path / "cccr.key", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_passphrase_is_refused(tmp_path: Path) -> None:
+    """The wrong words unlock nothing."""
+    (tmp_path / "key").write_bytes(organisation_key().to_file(WORDS))
+    locked = read_locked_key(tmp_path / "key")
+    with pytest.raises(PassphraseError, match="That is not the passphrase"):
+        locked.unlock("other words")
+    assert locked.unlock(WORDS).public == organisation_key().public
+
+
+def test_unwritable_folder_is_told(tmp_path: Path) -> None:
+    """A place that cannot be written is named."""
+    with as_nobody(), pytest.raises(SigningKeyUnwritableError, match="cannot be written"):
+        write_new(Path("/proc/cccr.key"), b"x", mode=0o600)
+    with pytest.raises(SigningKeyUnwritableError, match="cannot be written"):
+        write_new(tmp_path / "none" / "cccr.key", b"x", mode=0o600)
+
+
+@pytest.mark.parametrize("text", [b"", b"untrusted comment: x\n", b"words\nRWQ\n", b"\xff\xfe"])
+def test_damaged_files_are_told(tmp_path: Path, text: bytes) -> None:
+    """A file that holds no key is named, as secret and as public key."""
+    (tmp_path / "key").write_bytes(text)
+    with pytest.raises(SigningKeyDamagedError, match="holds no minisign secret key"):
+        read_locked_key(tmp_path / "key")
+    with pytest.raises(SigningKeyDamagedError, match="holds no minisign public key"):
+        read_public_key(str(tmp_path / "key"))
+
+
+def test_missing_files_are_told(tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    with pytest.raises(SigningKeyMissingError, match="gone cannot be read: No such file"):
+        read_locked_key(tmp_path / "gone")
+    with pytest.raises(SigningKeyMissingError, match="gone cannot be read: No such file"):
+        read_public_key(str(tmp_path / "gone"))
+
+
+def test_public_key_may_be_given_as_text() -> None:
+    """Where a public key is asked for, RW… itself will do."""
+    assert read_public_key(str(organisation_key().public)) == organisation_key().public

@@ -1,0 +1,145 @@
+"""Killed at any moment, a builder, signer or server leaves one whole release behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from signed import (
+    Room,
+    content,
+    facts,
+    make_apps,
+    organisation_key,
+    put_release,
+    signed_release,
+)
+
+from cccr_web.release import Release, load, make_release, with_archive
+
+ZYGOTE = Path(__file__).parent / "zygote.py"
+# How many SIGKILLs in all; fewer for a quick look.
+KILLS = int(os.environ.get("TESTS_KILLS", "210"))
+EACH = range(KILLS // 3)
+SIGKILLED = -9
+
+
+class Zygote:
+    """Starts victims and kills them at random moments of their work."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._random = random.Random(8964)  # noqa: S311  # moments, not secrets
+        self._longest: dict[str, float] = {}
+
+    def _order(self, **order: Any) -> tuple[float, int]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        lived, status = json.loads(self._process.stdout.readline())
+        return lived, status
+
+    def measure(self, job: str, folder: Path, sequence: int) -> None:
+        """Let a victim do its whole work, to learn how long it takes."""
+        self._longest[job], status = self._order(
+            job=job, folder=str(folder), sequence=sequence, seconds=None
+        )
+        assert status == 0
+
+    def kill(self, job: str, folder: Path, sequence: int) -> None:
+        """Kill a victim at a random moment of its work."""
+        seconds = self._random.uniform(0, self._longest[job])
+        _, status = self._order(job=job, folder=str(folder), sequence=sequence, seconds=seconds)
+        assert status == SIGKILLED
+
+
+@pytest.fixture
+def zygote() -> Iterator[Zygote]:
+    """A zygote, which ends when its input does."""
+    with subprocess.Popen(
+        [sys.executable, str(ZYGOTE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Zygote(process)
+
+
+def unsigned(sequence: int) -> Release:
+    """Return what a build writes."""
+    return with_archive(make_release(content(sequence), facts(sequence)))
+
+
+def test_builder_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:
+    """After each kill the folder holds one of the two releases that are built, whole."""
+    folder = tmp_path / "release"
+    put_release(unsigned(1), folder)
+    zygote.measure("build", folder, 1)
+    whole = [unsigned(1), unsigned(2)]
+    for round_ in EACH:
+        zygote.kill("build", folder, 1 + round_ % 2)
+        assert load(folder) in whole
+
+
+def test_signer_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:
+    """After each kill the folder holds the release unsigned, or signed with both signatures."""
+    folder = tmp_path / "release"
+    put_release(unsigned(1), folder)
+    zygote.measure("sign", folder, 1)
+    for _ in EACH:
+        shutil.rmtree(folder)
+        put_release(unsigned(1), folder)
+        zygote.kill("sign", folder, 1)
+        found = load(folder)
+        assert found in (unsigned(1), signed_release(1))
+        if found == signed_release(1):
+            assert load(folder, organisation_key().public) == found
+
+
+def test_server_killed_at_any_moment_of_a_switch(zygote: Zygote, tmp_path: Path) -> None:
+    """The next start serves one whole release, no older than before, even if the link is broken."""
+    folder = tmp_path / "room"
+    for number in range(1, 8):
+        put_release(signed_release(number), folder / f"release-{number}")
+    put_release(signed_release(8), folder / "broken")
+    (folder / "broken/en/index.html").write_bytes(b"<script>")
+    room = Room(folder)
+
+    def begin() -> int:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder / "state")
+        room.point(folder / "release-1")
+        room.caretaker()
+        return 1
+
+    newest = begin()
+    zygote.measure("switch", folder, 1)
+    newest = begin()
+    for round_ in EACH:
+        zygote.kill("switch", folder, newest)
+        if round_ % 2:
+            room.point(folder / "broken")
+        release, apps = room.source.open(make_apps)
+        number = release.metadata.sequence
+        assert release == signed_release(number)
+        assert len(apps) == 1
+        # The copy aside may be one switch behind the link, but never behind a start.
+        assert number >= newest
+        newest = number
+        if room.current.resolve().name == "broken":
+            room.point(folder / f"release-{_highest(folder)}")
+        room.caretaker()
+        newest = _highest(folder)
+        if newest > 4:
+            newest = begin()
+
+
+def _highest(folder: Path) -> int:
+    return int((folder / "state/highest-sequence").read_text().split()[0])

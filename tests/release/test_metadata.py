@@ -1,0 +1,126 @@
+"""``RELEASE.json`` (``release/metadata.py``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from serving import ONION
+
+from cccr_web.release import Metadata, MetadataError, Release
+
+FACTS = Metadata(
+    sequence=7,
+    time=datetime(2026, 11, 22, 1, 2, 3, tzinfo=UTC),
+    expires=datetime(2027, 11, 22, 1, 2, 3, tzinfo=UTC),
+    fingerprint="5526 8BD2 F7B4 282D 20A3 5DAE 2A0A E959",
+    languages={"en": "en", "zh-hans": "zh-Hans"},
+    clearnet="https://example.org",
+    onions=(ONION,),
+    style_hashes=("sha256-+Sp0eju0a6J0I7vmHHQfWmKMqqlOSwSgWkLM5ksy2bE=",),
+)
+
+
+def values() -> dict[str, Any]:
+    """Return the file's JSON, to be changed."""
+    whole: dict[str, Any] = json.loads(FACTS.to_json())
+    return whole
+
+
+def test_there_and_back() -> None:
+    """What is written is sorted, ends in a line feed, and is read back as it was."""
+    assert values() == {
+        "addresses": {"clearnet": "https://example.org", "onions": [ONION]},
+        "expires": "2027-11-22T01:02:03Z",
+        "fingerprint": "5526 8BD2 F7B4 282D 20A3 5DAE 2A0A E959",
+        "format": 1,
+        "languages": {"en": "en", "zh-hans": "zh-Hans"},
+        "sequence": 7,
+        "style_hashes": list(FACTS.style_hashes),
+        "time": "2026-11-22T01:02:03Z",
+    }
+    assert list(values()) == sorted(values())
+    assert FACTS.to_json().endswith(b"}\n")
+    assert Metadata.from_json(FACTS.to_json()) == FACTS
+
+
+def test_time_is_utc() -> None:
+    """A time in another zone is written as the same moment in UTC."""
+    beijing = timezone(timedelta(hours=8))
+    shifted = replace(FACTS, time=FACTS.time.astimezone(beijing))
+    assert json.loads(shifted.to_json())["time"] == "2026-11-22T01:02:03Z"
+
+
+WRONG: dict[str, tuple[str, Any]] = {
+    "sequence zero": ("sequence", 0),
+    "sequence true": ("sequence", True),
+    "sequence text": ("sequence", "7"),
+    "time without its zone": ("time", "2026-11-22T01:02:03"),
+    "time none": ("time", None),
+    "no such time": ("time", "2026-02-30T00:00:00Z"),
+    "languages none": ("languages", {}),
+    "languages list": ("languages", ["en"]),
+    "slug with a slash": ("languages", {"../en": "en"}),
+    "tag none": ("languages", {"en": None}),
+    "hash of another kind": ("style_hashes", ["unsafe-inline"]),
+    "hash that ends the directive": ("style_hashes", [FACTS.style_hashes[0] + "; script-src *"]),
+    "hashes none": ("style_hashes", None),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG.values(), ids=WRONG)
+def test_wrong_value(key: str, value: Any) -> None:
+    """A value that the server could not use, or that would weaken its headers, is refused."""
+    text = json.dumps(values() | {key: value}).encode()
+    with pytest.raises(MetadataError, match=rf"^RELEASE\.json: “{key}” is missing or wrong\.$"):
+        Metadata.from_json(text)
+    without = values()
+    del without[key]
+    with pytest.raises(MetadataError, match=f"“{key}” is missing or wrong"):
+        Metadata.from_json(json.dumps(without).encode())
+
+
+@pytest.mark.parametrize(
+    ("addresses", "key"),
+    [
+        ({"clearnet": "http://example.org", "onions": []}, "clearnet"),
+        ({"clearnet": "https://example.org/\r\nX: y", "onions": []}, "clearnet"),
+        ({"onions": []}, "clearnet"),
+        ({"clearnet": None, "onions": [ONION + "\n"]}, "onions"),
+        ({"clearnet": None, "onions": ONION}, "onions"),
+        ({"clearnet": None}, "onions"),
+        ([], "addresses"),
+        (None, "addresses"),
+    ],
+)
+def test_wrong_address(addresses: Any, key: str) -> None:
+    """An address that could not stand in a header is refused."""
+    text = json.dumps(values() | {"addresses": addresses}).encode()
+    with pytest.raises(MetadataError, match=f"“{key}” is"):
+        Metadata.from_json(text)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"format": 2}'])
+def test_other_file(text: bytes) -> None:
+    """What is no RELEASE.json, or one of another format, is refused."""
+    with pytest.raises(MetadataError, match=r"^RELEASE\.json is not (JSON|of format 1)"):
+        Metadata.from_json(text)
+
+
+def test_real_release(release: Release) -> None:
+    """The built release says its number, its day, its languages, addresses and style."""
+    facts = json.loads(release.files["RELEASE.json"].body)
+    (style,) = facts.pop("style_hashes")
+    assert style.startswith("sha256-")
+    assert facts == {
+        "format": 1,
+        "sequence": 1,
+        "time": "2026-11-22T00:00:00Z",
+        "expires": "2027-11-22T00:00:00Z",
+        "fingerprint": None,
+        "languages": {"en": "en", "zh-hans": "zh-Hans"},
+        "addresses": {"clearnet": "https://cccr.example", "onions": [ONION]},
+    }

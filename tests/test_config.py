@@ -1,0 +1,66 @@
+"""Settings from the environment (``config.py``)."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from serving import ONION
+
+from cccr_web.config import Config
+from cccr_web.errors import ConfigError
+from cccr_web.listen import Tcp, Unix
+
+
+def test_nothing_set() -> None:
+    """Without settings nothing is decided, whatever else the environment holds."""
+    assert Config.from_environment({"HOME": "/", "XCCCR_A": "1", "cccr_b": "2"}) == Config()
+
+
+def test_everything_set() -> None:
+    """Each setting becomes a typed value."""
+    assert Config.from_environment(
+        {
+            "CCCR_RELEASE": "/srv/release",
+            "CCCR_CLEARNET": "127.0.0.1:8080",
+            "CCCR_ONION_SOCKET": "unix:/run/onion.sock",
+            "CCCR_DOMAINS": " a.example\nb.example ",
+            "CCCR_ONIONS": ONION,
+        }
+    ) == Config(
+        release=Path("/srv/release"),
+        clearnet=Tcp("127.0.0.1", 8080),
+        onion_socket=Unix(Path("/run/onion.sock")),
+        domains=("a.example", "b.example"),
+        onions=(ONION,),
+    )
+
+
+def test_each_field_has_its_setting() -> None:
+    """Each value of the configuration can be set by the name that it has, and no other."""
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environment({"CCCR_": ""})
+    known = str(caught.value).partition("there are ")[2].rstrip(".").split(", ")
+    assert known == [f"CCCR_{field.name.upper()}" for field in fields(Config)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CCCR_CLEARNET", ""),
+        ("CCCR_CLEARNET", "8080"),
+        ("CCCR_CLEARNET", "unix:run/web.sock"),
+        ("CCCR_ONION_SOCKET", "127.0.0.1:80"),
+        ("CCCR_DOMAINS", "https://a.example"),
+        ("CCCR_DOMAINS", "A.example"),
+        ("CCCR_DOMAINS", "localhost"),
+        ("CCCR_ONIONS", ONION.upper()),
+        ("CCCR_ONIONS", f"www.{ONION}"),
+        ("CCCR_DOMAIN", "a.example"),
+    ],
+)
+def test_wrong_setting(name: str, value: str) -> None:
+    """What cannot be used is refused by the setting's name."""
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        Config.from_environment({name: value})

@@ -1,0 +1,73 @@
+"""The wheel holds all that the site needs, and works where nothing else is (``pyproject.toml``)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from serving import ROOT, environment
+
+from cccr_web import __version__
+from cccr_web.release import Release, load
+
+PIP = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the tree under test, built without a network."""
+    out = tmp_path_factory.mktemp("wheel")
+    command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out)]
+    subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
+    (file,) = out.glob("*.whl")
+    return file
+
+
+def test_contents(wheel: Path) -> None:
+    """The wheel holds every file of the code, the templates and the translations; no test."""
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        f"cccr_web/{path.relative_to(ROOT / 'cccr_web').as_posix()}"
+        for path in (ROOT / "cccr_web").rglob("*")
+        if path.suffix in {".py", ".typed"}
+    }
+    for tree in ("templates", "translations"):
+        files = (path for path in (ROOT / tree).rglob("*") if path.is_file())
+        expected |= {f"cccr_web/{path.relative_to(ROOT).as_posix()}" for path in files}
+    assert held == expected
+
+
+def test_works_in_an_empty_environment(wheel: Path, release: Release, tmp_path: Path) -> None:
+    """Installed into an empty environment, it builds from anywhere what the tree builds."""
+    home = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
+    python = home / "bin" / "python"
+    install = [*PIP, "--python", str(python), "install", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    # What we depend on comes from the environment of the tests, ours from the wheel alone.
+    (packages,) = home.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    settings = environment()
+    del settings["PYTHONPATH"]
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            command, env=settings, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = run(str(python), "-c", "import cccr_web; print(cccr_web.__file__)")
+    assert where == f"{packages}/cccr_web/__init__.py\n"
+    command = str(home / "bin" / "cccr-web")
+    assert run(command, "--version") == f"cccr-web, version {__version__}\n"
+    assert run(command, "check").startswith("All texts are in order")
+    address = release.metadata
+    options = ["--clearnet-url", address.clearnet or "", "--onion-address", address.onions[0]]
+    run(command, "build", "--out", "release", *options)
+    assert load(tmp_path / "release") == release

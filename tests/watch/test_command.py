@@ -1,0 +1,131 @@
+"""``cccr-web watch`` as cron and people see it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hostile import Hostile
+from signed import TODAY, facts, organisation_key, put_release, signed_release
+
+from cccr_web.cli import main
+from cccr_web.release import Signer, make_release
+
+PUBLIC = str(organisation_key().public)
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run the command with the tests' key and these arguments."""
+    fixed = ["watch", "--public-key", PUBLIC]
+    return lambda *more: CliRunner().invoke(main, fixed + [str(one) for one in more])
+
+
+@pytest.fixture
+def site() -> Iterator[Hostile]:
+    """An honest server of release 2."""
+    with Hostile(signed_release(2)) as server:
+        yield server
+
+
+def test_json(run: Run, site: Hostile) -> None:
+    """The JSON has one form, which programs may rely on."""
+    with Hostile(signed_release(1)) as old:
+        done = run("--json", site.url, old.url)
+    assert done.exit_code == 1
+    said = json.loads(done.stdout)
+    for address in said["addresses"]:
+        assert isinstance(address.pop("seconds"), float)
+    assert said == {
+        "format": 1,
+        "same": False,
+        "release": {
+            "sequence": 2,
+            "time": signed_release(2).metadata.time.isoformat(),
+            "expires": signed_release(2).metadata.expires.isoformat(),
+            "sha256sums": signed_release(2).manifest_sha256,
+        },
+        "addresses": [
+            {"address": site.url, "release": 2, "files": 20, "differences": []},
+            {
+                "address": old.url,
+                "release": 1,
+                "files": 20,
+                "differences": [
+                    {"path": "", "kind": "older release", "detail": "release 1, not 2"}
+                ],
+            },
+        ],
+    }
+    assert list(said) == ["format", "same", "release", "addresses"]
+
+
+def test_table(run: Run, site: Hostile) -> None:
+    """People get a line each address, and each difference once, however many files have it."""
+    done = run(site.url)
+    assert done.exit_code == 0
+    first, head, line, last = done.stdout.splitlines()
+    assert first == f"Compared with release 2 of {TODAY:%Y-%m-%d}."
+    assert head.split() == ["address", "release", "files", "differences", "seconds"]
+    assert line.split()[:-1] == [site.url, "2", "20", "0"]
+    assert last == "All the same."
+    site.twist = lambda _path, answer: replace(
+        answer, headers=(*answer.headers, ("Set-Cookie", "id=1"))
+    )
+    done = run(site.url)
+    assert done.exit_code == 1
+    asked = len(site.answers)
+    assert done.stdout.splitlines()[-2:] == [
+        f"extra header: {site.url}/ and {asked - 1} more: Set-Cookie: id=1",
+        "NOT all the same.",
+    ]
+    assert run(site.url, "--allow-header", "set-cookie").exit_code == 0
+
+
+def test_against_a_release(run: Run, site: Hostile, tmp_path: Path) -> None:
+    """With --release everything is compared with that, also where all addresses are behind it."""
+    put_release(signed_release(3), tmp_path / "release")
+    done = run(site.url, "--release", tmp_path / "release")
+    assert done.exit_code == 1
+    assert f"older release: {site.url}: release 2, not 3" in done.stdout
+
+
+def test_expired(run: Run) -> None:
+    """An expired release that is everywhere the same is said to have expired."""
+    old = facts(2, time=TODAY.replace(year=2020), expires=TODAY.replace(year=2021))
+    release = Signer(organisation_key()).sign(make_release({"en/index.html": b"x"}, old))
+    with Hostile(release) as site:
+        done = run(site.url)
+    assert done.exit_code == 0
+    assert ", which has EXPIRED.\n" in done.stdout
+
+
+def test_nothing_signed(run: Run, site: Hostile) -> None:
+    """Where nothing is signed, that is what is said first."""
+    site.twist = lambda _path, answer: replace(answer, status=404)
+    done = run(site.url)
+    assert done.exit_code == 1
+    assert done.stdout.startswith("No release with a good signature was found.\n")
+    assert f"missing: {site.url}/SHA256SUMS: answered with 404" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "problem"),
+    [
+        (["http://cccr.example"], 2, "http is for onions and this machine only"),
+        ([], 2, "Missing argument"),
+        ([f"http://{'a' * 56}.onion"], 1, "An onion is reached through tor only."),
+        (["https://cccr.example", "--socks", "unix:/run/tor"], 2, "give HOST:PORT"),
+        (["https://cccr.example", "--release", "gone"], 1, "gone is no release"),
+    ],
+)
+def test_wrong_use(run: Run, arguments: list[str], status: int, problem: str) -> None:
+    """Wrong use is told before anything is fetched."""
+    done = run(*arguments)
+    assert done.exit_code == status
+    assert problem in done.stderr

@@ -1,0 +1,191 @@
+"""A mirror: the same bytes, and rule files by which a static host sends our headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hostile import Answer, Hostile
+from nginx import nginx
+from signed import content, facts, organisation_key, put_release, signed_release
+
+from cccr_web.cli import main
+from cccr_web.errors import BuildError
+from cccr_web.mirror import write_mirror
+from cccr_web.release import Release, Signer, load, make_release
+from cccr_web.serve import clearnet_policy, file_headers, host_files, onion_policy
+from cccr_web.watch import Address, Kind, Report, Watcher
+
+PUBLIC = str(organisation_key().public)
+RELEASE = signed_release(2)
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run the command with these arguments."""
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """A signed release in a folder."""
+    folder = tmp_path / "release"
+    put_release(RELEASE, folder)
+    return folder
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    """A mirror of it."""
+    folder = tmp_path / "mirror"
+    write_mirror(RELEASE, folder)
+    return folder
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """A folder for nginx."""
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    return folder
+
+
+def look(url: str) -> Report:
+    """Look at an address with the tests' key."""
+    return Watcher(organisation_key().public).look([Address.parse(url)])
+
+
+def test_the_command(run: Run, release: Path, tmp_path: Path) -> None:
+    """The command writes the release's own bytes, the rule files beside them, and nothing else."""
+    folder = tmp_path / "mirror"
+    done = run("mirror", folder, "--release", release, "--public-key", PUBLIC)
+    assert done.exit_code == 0, done.output
+    assert f"signed by {organisation_key().public.fingerprint}" in done.stdout
+    assert load(folder / "site", organisation_key().public).files == RELEASE.files
+    assert sorted(path.name for path in folder.iterdir()) == ["headers", "site"]
+    names = ["Caddyfile", "_headers", "_redirects", "nginx.conf"]
+    assert sorted(path.name for path in (folder / "headers").iterdir()) == names
+
+
+def test_a_bad_release_is_not_mirrored(run: Run, release: Path, tmp_path: Path) -> None:
+    """A release with one changed byte is refused, and nothing is written."""
+    page = release / "en" / "index.html"
+    page.write_bytes(page.read_bytes() + b" ")
+    done = run("mirror", tmp_path / "mirror", "--release", release, "--public-key", PUBLIC)
+    assert done.exit_code == 1
+    assert done.stderr == "en/index.html is not the file that SHA256SUMS lists.\n"
+    assert not (tmp_path / "mirror").exists()
+
+
+def test_a_mirror_of_the_next_release(mirror: Path) -> None:
+    """A mirror is brought up to date in its place; a folder of something else is not touched."""
+    write_mirror(signed_release(3), mirror)
+    assert load(mirror / "site").metadata.sequence == 3
+    (mirror / "site" / "SHA256SUMS").unlink()
+    with pytest.raises(BuildError, match="something else than a release"):
+        write_mirror(signed_release(4), mirror)
+
+
+def test_plain_nginx_passes(mirror: Path, room: Path) -> None:
+    """A plain nginx that includes the rules sends the same bytes and all our headers."""
+    with nginx(room, mirror) as url:
+        report = look(url)
+    assert report.seen[0].differences == ()
+    assert report.same
+
+
+def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
+    """Without the rules the bytes are right, but headers are missing, and nginx says too much."""
+    with nginx(room, mirror, rules=False) as url:
+        seen = look(url).seen[0]
+    kinds = {found.kind for found in seen.differences if found.path == "/en/index.html"}
+    assert kinds == {Kind.MISSING_HEADER, Kind.CHANGED_HEADER, Kind.EXTRA_HEADER}
+    details = {found.detail for found in seen.differences}
+    assert "Content-Security-Policy" in details
+    assert any(re.fullmatch(r"Server: nginx/[0-9.]+", detail) for detail in details)
+
+
+def test_a_front_page_of_its_own(tmp_path: Path, room: Path) -> None:
+    """Where the release has an index.html, a mirror shows it at /, and the watcher agrees."""
+    files = content(2) | {"index.html": b"<!doctype html><title>both"}
+    release = Signer(organisation_key()).sign(make_release(files, facts(2)))
+    write_mirror(release, tmp_path / "mirror")
+    with nginx(room, tmp_path / "mirror") as url:
+        assert look(url).seen[0].differences == ()
+
+
+def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
+    """Return a twist that sends the headers of a ``_headers`` file, as Netlify's docs describe it.
+
+    The rules that match a path are joined, and so are values of one name.
+    """
+    blocks: dict[str, list[tuple[str, str]]] = {}
+    current: list[tuple[str, str]] = []
+    for line in rules.splitlines():
+        if line.startswith("/"):
+            current = blocks.setdefault(line, [])
+        elif line.startswith("  "):
+            name, _, value = line.strip().partition(": ")
+            current.append((name, value))
+    assert set(blocks) > {"/*"}
+
+    def twist(path: str, answer: Answer) -> Answer:
+        found: dict[str, str] = {}
+        for name, value in [*blocks["/*"], *blocks.get(path, [])]:
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        kept = [pair for pair in answer.headers if pair[0] in {"Content-Length", "Location"}]
+        return replace(answer, headers=(*kept, *found.items()))
+
+    return twist
+
+
+def test_headers_file(mirror: Path) -> None:
+    """A host that follows the file _headers sends all our headers."""
+    twist = by_headers_file((mirror / "headers" / "_headers").read_text())
+    with Hostile(RELEASE, twist) as server:
+        assert look(server.url).seen[0].differences == ()
+
+
+def test_redirects_file(mirror: Path) -> None:
+    """The file _redirects leads / to a language, by the reader's where the host can tell it."""
+    lines = (mirror / "headers" / "_redirects").read_text().splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules == ["/ /zh-hans/ 302 Language=zh", "/ /en/ 302"]
+
+
+def every_value(release: Release) -> Iterator[tuple[str, str]]:
+    """Yield each header of each file."""
+    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    for headers in file_headers(release, policy).values():
+        yield from headers.items()
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile", "_headers"])
+def test_nothing_is_left_out(name: str) -> None:
+    """Each rule file holds every value of every header that our own server sends."""
+    policy = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
+    text = host_files(RELEASE, policy)[name].decode()
+    onion = policy.onion_location or ""
+    for header, value in every_value(RELEASE):
+        if header in {"Location", "Vary"}:
+            continue
+        assert header in text
+        assert (onion if header == "Onion-Location" else value) in text
+
+
+def test_rules_for_an_onion(run: Run, release: Path, tmp_path: Path) -> None:
+    """For an onion the rules hold neither HSTS nor Onion-Location."""
+    done = run("mirror", tmp_path / "mirror", "--release", release, "--onion")
+    assert "not checked against a key" in done.stdout
+    for file in (tmp_path / "mirror" / "headers").iterdir():
+        text = file.read_text()
+        assert "Strict-Transport-Security" not in text
+        assert "http://a" not in text
+    expected = host_files(RELEASE, onion_policy(RELEASE.metadata))
+    written = {path.name: path.read_bytes() for path in (tmp_path / "mirror/headers").iterdir()}
+    assert written == expected

@@ -1,0 +1,53 @@
+"""The example unit and timer for a machine that watches."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parent.parent.parent / "deploy" / "watch"
+COMMAND = "/usr/local/bin/cccr-web"
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units, with a program that is on this machine in the place of ours."""
+    for unit in UNITS.iterdir():
+        text = unit.read_text(encoding="utf-8")
+        (tmp_path / unit.name).write_text(text.replace(COMMAND, sys.executable), encoding="utf-8")
+    return tmp_path
+
+
+def test_systemd_takes_the_units(units: Path) -> None:
+    """systemd finds nothing to complain of in the unit and its timer."""
+    names = [str(unit) for unit in sorted(units.iterdir())]
+    assert [Path(name).suffix for name in names] == [".service", ".timer"]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *names],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "cccr" in line]
+    assert (done.returncode, ours) == (0, [])
+
+
+def test_the_unit_is_confined(units: Path) -> None:
+    """The watcher, which reads what strangers send, can do little else on its machine."""
+    unit = units / "cccr-watch.service"
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+def test_the_unit_calls_our_command() -> None:
+    """The unit calls the command by the name under which it is installed."""
+    text = (UNITS / "cccr-watch.service").read_text(encoding="utf-8")
+    assert f"ExecStart={COMMAND} watch $WATCH\n" in text
