@@ -14,8 +14,8 @@ import pytest
 from devtools import Chromium
 from hosting import short_folder
 from marionette import Firefox
+from outlines import page_paths
 from serving import ROOT
-from site_pages import page_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

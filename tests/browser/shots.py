@@ -16,8 +16,8 @@ from pathlib import Path
 from browsing import SCHEMES
 from devtools import Chromium, Tab
 from hosting import short_folder
+from outlines import page_paths
 from serving import ADDRESSES, Server
-from site_pages import page_paths
 
 from cccr_web.build import press
 from cccr_web.release import write

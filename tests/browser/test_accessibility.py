@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsing import SCHEMES, Site, listed, node_module
-from site_pages import outline
+from outlines import outline
 
 if TYPE_CHECKING:
     from devtools import Chromium, Tab

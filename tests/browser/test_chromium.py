@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from browsing import CUT_OFF, SCHEMES, Site, listed, need
-from site_pages import outline
+from outlines import outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,13 +109,13 @@ def test_spaced_letters(chromium: Chromium, site: Site) -> None:
 
 
 def test_wide_screen(chromium: Chromium, site: Site) -> None:
-    """On a laptop nothing is cut off, and no line of text is longer than 80 characters."""
+    """On a laptop nothing is cut off, and no line of text is longer than 90 characters."""
     lines = """[...document.querySelectorAll("main p")].flatMap(one => {
         const range = document.createRange();
         range.selectNodeContents(one);
         const lines = new Set([...range.getClientRects()].map(box => Math.round(box.bottom)));
         const characters = one.textContent.trim().length;
-        return lines.size > 2 && characters / lines.size > 80 ? [one.textContent] : [];
+        return lines.size > 2 && characters / lines.size > 90 ? [one.textContent] : [];
     })"""
     with chromium.tab() as tab:
         tab.size(1280, 900)

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from browsing import CUT_OFF, Site, listed
-from site_pages import is_copy
+from outlines import is_copy
 
 if TYPE_CHECKING:
     from marionette import Firefox

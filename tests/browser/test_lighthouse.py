@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from browsing import Site, listed, need, node_module
@@ -23,10 +23,11 @@ SKIPPED = (
     "robots-txt",
 )
 
-# A busy machine can only lower the mark for speed.
+# A busy machine can only lower the mark for speed, or keep Lighthouse from measuring.
 TRIES = 3
 
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
+FULL = dict.fromkeys(CATEGORIES, 1)
 
 
 def pages(site: Site) -> list[str]:
@@ -39,16 +40,19 @@ def pages(site: Site) -> list[str]:
     return found
 
 
-def ask(url: str, port: str, report: Path) -> dict[str, Any]:
-    """Return Lighthouse's report on a page in the Chromium at ``port``."""
+def ask(url: str, port: str, report: Path) -> tuple[dict[str, float], object]:
+    """Return the marks that a page gets in the Chromium at ``port``, and what lowered them."""
     options = [f"--port={port}", "--quiet", "--no-enable-error-reporting", "--output=json"]
     options += [f"--only-categories={','.join(CATEGORIES)}", f"--skip-audits={','.join(SKIPPED)}"]
     tool = str(node_module("lighthouse/cli/index.js"))
     command = [need("node"), tool, url, *options, f"--output-path={report}"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 0, result.stderr
-    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    return found
+    if result.returncode:
+        return {}, result.stderr
+    found = json.loads(report.read_text(encoding="utf-8"))
+    below = [one for one in found["audits"].values() if one["score"] not in {None, 1}]
+    marks = {name: found["categories"][name]["score"] for name in CATEGORIES}
+    return marks, [(one["id"], one.get("displayValue")) for one in below]
 
 
 @pytest.mark.slow
@@ -62,11 +66,10 @@ def test_lighthouse(chromium: Chromium, site: Site, tmp_path: Path) -> None:
         tab.visit(site.url(site.pages[0]), "networkIdle")
     wrong: dict[str, object] = {}
     for path in pages(site):
-        found, tries = ask(site.url(path), port, tmp_path / "report.json"), 1
-        while found["categories"]["performance"]["score"] < 1 and tries < TRIES:
-            found, tries = ask(site.url(path), port, tmp_path / "report.json"), tries + 1
-        marks = {name: found["categories"][name]["score"] for name in CATEGORIES}
-        if marks != dict.fromkeys(CATEGORIES, 1):
-            below = [one for one in found["audits"].values() if one["score"] not in {None, 1}]
-            wrong[path] = (marks, [(one["id"], one.get("displayValue")) for one in below])
+        for _ in range(TRIES):
+            marks, why = ask(site.url(path), port, tmp_path / "report.json")
+            wrong[path] = (marks, why)
+            if marks == FULL:
+                del wrong[path]
+                break
     assert wrong == {}, listed(wrong)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browsing import listed, need, node_module
+from outlines import is_copy, outline, page_paths, resolve
 from serving import DOMAIN, ONION, Server, talk
-from site_pages import is_copy, outline, page_paths, resolve
 
 from cccr_web.trees import find_tree
 
