@@ -213,13 +213,13 @@ def test_logs_hold_nothing_of_a_reader(release_folder: Path) -> None:
 
 
 def test_memory(release_folder: Path, note: Note) -> None:
-    """A server process that has answered 2,000 requests holds less than 60 MB."""
+    """A server process that has answered 2,000 requests holds less than 48 MB."""
     with short_folder() as folder, Server(folder, release_folder) as server:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: ask(server.clearnet, "/en/", DOMAIN), range(2000)))
         size = server.resident_megabytes()
     note("a server process at its most", size, "MB")
-    assert size < 60
+    assert size < 48
 
 
 def test_end(release_folder: Path) -> None:
