@@ -181,6 +181,19 @@ def test_slow_reader_gets_it_whole(fresh: Server) -> None:
     assert [read_answer(b"HTTP/1.1 200 OK\r\n" + each).body for each in answers] == [body] * 3
 
 
+def test_own_error_tells_nothing_of_the_reader(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of our own closes the connection, and the log holds no address."""
+    closed = []
+    connection = channel.Channel.__new__(channel.Channel)
+    connection.handle_close = lambda: closed.append(True)
+    try:
+        raise ValueError("192.0.2.1")
+    except ValueError:
+        connection.handle_error()
+    assert closed == [True]
+    assert caplog.messages == ["A connection failed: ValueError"]
+
+
 def test_half_closed_connection_is_answered(fresh: Server) -> None:
     """Who says that he sends no more still gets the answer."""
     with socket.create_connection(fresh.clearnet, timeout=5) as link:

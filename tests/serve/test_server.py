@@ -71,6 +71,7 @@ MALFORMED: dict[str, tuple[str, int]] = {
     "relative target": (f"GET EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
     "query alone": (f"GET ?EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
     "no target": (f"GET  HTTP/1.1\r\n{HEAD}\r\n", 400),
+    "half an IPv6 address": (f"GET http://[EVIL/ HTTP/1.1\r\n{HEAD}\r\n", 400),
     "fragment": (f"GET /en/#EVIL HTTP/1.1\r\n{HEAD}\r\n", 400),
     "tab in the target": (f"GET /e\tn/ HTTP/1.1\r\n{HEAD}\r\n", 400),
     "NUL in the target": (f"GET /en/\0 HTTP/1.1\r\n{HEAD}\r\n", 400),
