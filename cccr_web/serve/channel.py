@@ -70,7 +70,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self._answer()
 
     def handle_error(self) -> None:
-        """Close after an error of our own; waitress would write the reader's address into the log."""
+        """Close after an error of our own; waitress would log the reader's address."""
         error = sys.exc_info()[0]
         _log.error("A connection failed: %s", error.__name__ if error else "unknown")
         self.handle_close()
