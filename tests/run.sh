@@ -55,7 +55,7 @@ echo "lint and types" >&2
 ruff check --quiet .
 ruff format --quiet --check .
 mypy
-shellcheck --external-sources .ci/run deploy/cccr-web deploy/*.sh deploy/lock/*.sh tests/*.sh tests/browser/*.sh
+shellcheck --external-sources .ci/run deploy/cccr-web deploy/*.sh deploy/lock/*.sh tests/*.sh tests/*/*.sh
 cccr-web check
 
 exec python -m pytest "$@"

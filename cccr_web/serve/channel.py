@@ -6,8 +6,10 @@ waitress counts idle time only: who sends or reads a byte now and then stays for
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
+import sys
 import time
 from typing import Any
 
@@ -16,6 +18,8 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 
 from cccr_web.serve.request import Request
 from cccr_web.serve.task import Refusal, Task
+
+_log = logging.getLogger(__name__)
 
 # Seconds for a whole head, from the opening or its first byte; Tor's worst lines need 5.
 HEAD_SECONDS = 10.0
@@ -64,6 +68,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         if self.connected and answering > self.total_outbufs_len == 0:
             self._rest()
             self._answer()
+
+    def handle_error(self) -> None:
+        """Close after an error of our own; waitress would log the reader's address."""
+        error = sys.exc_info()[0]
+        _log.error("A connection failed: %s", error.__name__ if error else "unknown")
+        self.handle_close()
 
     def _answer(self) -> None:
         while self.requests and self.connected and not (self.answering or self.close_when_flushed):

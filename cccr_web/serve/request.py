@@ -49,7 +49,11 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # it has no types
         # Line folding (RFC 9112, section 5.2).
         if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
             raise ParsingError("folded header")
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            # urllib refuses “http://[” in a way that waitress does not expect.
+            raise ParsingError("no address") from error
         version = line["version"]
         if version not in {b"1.0", b"1.1"}:
             self.error = _VersionError("")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import logging
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from cccr_web.serve.policy import Policy
 
 if TYPE_CHECKING:
     from cccr_web.serve.ready import Front
+
+_log = logging.getLogger(__name__)
 
 # What waitress is told, and why. The rest of its settings keep their defaults.
 SETTINGS: dict[str, Any] = {
@@ -117,6 +121,11 @@ class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
             few, channels, key=lambda each: (each.answering, each.since)
         ):
             channel.cut()
+
+    def handle_error(self) -> None:
+        """Go on after an error while taking a connection; waitress would stop to listen."""
+        error = sys.exc_info()[0]
+        _log.error("A connection was not taken: %s", error.__name__ if error else "unknown")
 
     def pull_trigger(self) -> None:
         """Do nothing: no other thread needs to wake the loop."""

@@ -59,7 +59,17 @@ ODD_TARGETS = [
     *("/", "*", "", "//", "/%2e%2e/%2e%2e/etc/passwd", "/..%c0%af..", "/%00", "/%", "/%zz"),
     *("http://evil.example/en/", "http://localhost/en/", "http://", "/en/?%0d%0aX:y", "/en/#x"),
     *("/en/\x00", "/en/\t", "/\xe4\xb8\xad", "/en%2findex.html", "/en//", "/EN/", "/" + "a" * 3000),
-    *("localhost:80", "/en/index.html/", "/en", "?x", "\\", "/en/;x", "/errors/404.html"),
+    *(
+        "http://[/",
+        "http://[::1]/en/",
+        "localhost:80",
+        "/en/index.html/",
+        "/en",
+        "?x",
+        "\\",
+        "/en/;x",
+        "/errors/404.html",
+    ),
 ]
 ODD_METHODS = [
     "HEAD",

@@ -173,6 +173,9 @@ def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
     (requests,) = re.findall(r"(\d+) requests in", done)
     (rate,) = re.findall(r"Requests/sec:\s+([\d.]+)", done)
     ((tail, unit),) = re.findall(r"99%\s+([\d.]+)(us|ms|s)", done)
+    if int(requests) == 0:
+        print(f"{rival.name}: this machine had no time for it", file=sys.stderr)
+        return
     rival.rates.append(float(rate))
     rival.tails.append(float(tail) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit])
     rival.cpu.append(used / int(requests) * 1e6)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hosting import short_folder
 from serving import DOMAIN, Server, ask, read_answer
+from waitress import wasyncore
 
 from cccr_web.serve import channel
+from cccr_web.serve import server as server_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,6 +181,39 @@ def test_slow_reader_gets_it_whole(fresh: Server) -> None:
     body = ask(fresh.clearnet, "/cccr-web.zip", DOMAIN).body
     answers = got.split(b"HTTP/1.1 200 OK\r\n")[1:]
     assert [read_answer(b"HTTP/1.1 200 OK\r\n" + each).body for each in answers] == [body] * 3
+
+
+def test_own_error_tells_nothing_of_the_reader(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of our own closes the connection, and the log holds no address."""
+    closed = []
+    connection = channel.Channel.__new__(channel.Channel)
+    connection.handle_close = lambda: closed.append(True)
+    try:
+        int("192.0.2.1")
+    except ValueError:
+        connection.handle_error()
+    assert closed == [True]
+    assert caplog.messages == ["A connection failed: ValueError"]
+
+
+def test_listener_outlives_an_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error while a connection is taken costs that connection, not the listener."""
+    taken = iter([MemoryError, None])
+
+    def handle_accept(_: object) -> None:
+        error = next(taken)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(server_module._Tcp, "handle_accept", handle_accept)
+    listener = server_module._Tcp.__new__(server_module._Tcp)
+    listener.accepting = True
+    wasyncore.read(listener)
+    wasyncore.read(listener)
+    assert caplog.messages == ["A connection was not taken: MemoryError"]
+    assert next(taken, "asked twice") == "asked twice"
 
 
 def test_half_closed_connection_is_answered(fresh: Server) -> None:
