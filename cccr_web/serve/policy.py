@@ -79,11 +79,8 @@ _NAMED_TYPES = {"feed.xml": "application/atom+xml"}
 
 # A page may be some minutes old; the list that checks it must never be.
 _PAGE_CACHE = "public, max-age=300"
-_IMAGE_CACHE = "public, max-age=604800"
 NO_CACHE = "no-cache"
-# What must not be older than the page that shows it.
-_AS_PAGES = {"onion.png"}
-_CACHE = {"html": _PAGE_CACHE, "ico": _IMAGE_CACHE, "jpg": _IMAGE_CACHE, "png": _IMAGE_CACHE}
+_CACHE = dict.fromkeys(("html", "ico", "jpg", "png"), _PAGE_CACHE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +155,6 @@ def media_type(path: str) -> str | None:
 
 def cache_control(path: str) -> str:
     """Return the Cache-Control (RFC 9111, section 5.2) of a file of a release."""
-    if path in _AS_PAGES:
-        return _PAGE_CACHE
     return _CACHE.get(_ending(path), NO_CACHE)
 
 

@@ -188,7 +188,7 @@ def test_the_first_page_speaks_every_language(release: Release) -> None:
     for words in (
         "请勿打开旧网站。",
         "python3 verify.py 文件夹 指纹",
-        "伪造副本的人，也能伪造副本里的verify.py",
+        "伪造副本的人，也能伪造副本中的verify.py",
         "第1版，2026年11月22日发布。",
         "Do not open our former site.",
         "python3 verify.py FOLDER FINGERPRINT",

@@ -53,15 +53,12 @@ def test_the_bytes_never_change() -> None:
 
 @every_language
 def test_the_page_of_the_addresses(release: Release, language: Language) -> None:
-    """The address stands whole to be copied, in groups to be typed, and as a picture; no link."""
+    """The address stands whole to be copied, in groups to be typed, and a link leads to a code."""
     page = pages(release)[f"{language.slug}/addresses.html"]
     codes = [code.text for code in page.one("main").all("code")]
     assert f"http://{ONION}/" in codes
     assert grouped(ONION) in codes
-    picture = page.one("main").one("img").attributes
-    assert picture["src"] == f"../{FILE}"
-    assert picture["width"] == picture["height"] == str(side(ONION))
-    assert picture["alt"]
+    assert f"../{FILE}" in [link.attributes["href"] for link in page.one("main").all("a")]
     assert release.files[FILE].body == qr_code(ONION)
     assert f"  {FILE}\n" in release.files["SHA256SUMS"].body.decode()
 
@@ -73,10 +70,10 @@ def test_no_onion_is_ever_a_link(release: Release) -> None:
             assert re.search(rb'(href|src)="[^"]*\.onion', file.body) is None, path
 
 
-def test_only_the_page_of_the_addresses_needs_a_picture(release: Release) -> None:
-    """Every other page is whole with one request, and so is every copy."""
+def test_no_page_needs_a_picture(release: Release) -> None:
+    """Every page is whole with one request, and so is every copy."""
     for path, page in pages(release).items():
-        assert len(page.all("img")) == path.endswith("/addresses.html"), path
+        assert page.all("img") == [], path
 
 
 def test_a_copy_has_the_address_without_the_picture(release: Release) -> None:
@@ -93,4 +90,4 @@ def test_without_an_onion_there_is_no_code() -> None:
     trees = find_tree("translations"), find_tree("templates")
     release = press(*trees, addresses=addresses, environ={})
     assert FILE not in release.files
-    assert "<img" not in release.files["en/addresses.html"].body.decode()
+    assert FILE not in release.files["en/addresses.html"].body.decode()

@@ -134,11 +134,11 @@ def test_all_the_same_over_the_onion(
     status, report, errors = watch(roads, f"http://{roads.onion}")
     seconds = time.monotonic() - begin
     note("watch of the real site over the private onion (bar 30)", seconds)
-    assert (status, report["same"], errors) == (0, True, "")
+    assert (status, report["same"], errors) == (0, True, ""), report
     assert seconds < 30
     urls = [f"http://{roads.onion}", f"http://127.0.0.1:{server.port}", mirror]
     status, report, errors = watch(roads, *urls)
-    assert (status, report["same"], errors) == (0, True, "")
+    assert (status, report["same"], errors) == (0, True, ""), report
 
 
 def test_one_byte_behind_the_onion(roads: Roads, server: Running) -> None:
