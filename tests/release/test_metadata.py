@@ -121,6 +121,6 @@ def test_real_release(release: Release) -> None:
         "time": "2026-11-22T00:00:00Z",
         "expires": "2027-11-22T00:00:00Z",
         "fingerprint": None,
-        "languages": {"en": "en", "zh-hans": "zh-Hans"},
+        "languages": {"en": "en", "zh-hans": "zh-Hans", "zh-hant": "zh-Hant"},
         "addresses": {"clearnet": "https://cccr.example", "onions": [ONION]},
     }
