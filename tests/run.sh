@@ -28,6 +28,7 @@ declare -A needed=(
   [ssh-keygen]=openssh-client
   [systemd-analyze]=systemd
   [tor]=tor
+  [unzip]=unzip
   [w3m]=w3m
 )
 missing=()

@@ -25,7 +25,7 @@ from cccr_web.content.problem import Problem
 FENCE = "+++"
 
 _REQUIRED = {"title": str, "description": str, "updated": date}
-_PAGE_OPTIONAL = {"template": str, "navigation": int, "checked": dict}
+_PAGE_OPTIONAL = {"template": str, "navigation": int, "short_title": str, "checked": dict}
 _STATEMENT_REQUIRED = {"date": str}
 _STATEMENT_OPTIONAL = {"place": str}
 
@@ -43,6 +43,7 @@ class FrontMatter:
 
     ``template`` names a file of ``templates/`` without its ending; ``navigation``
     is the place in the menu, counted from 1, or ``None`` for a page outside it.
+    ``short_title`` is the page's name in the menu: the title, unless the head gives one.
     ``checked`` says when what stands under a heading, by its name, was last checked.
     """
 
@@ -51,6 +52,7 @@ class FrontMatter:
     updated: date
     template: str
     navigation: int | None
+    short_title: str
     date: StatementDate | None
     place: str | None
     checked: Mapping[str, StatementDate]
@@ -92,8 +94,8 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
     """Read and check the head of ``file``.
 
     Returns the front matter, or ``None`` with every problem found. A statement
-    must have ``date`` and may have ``place``; a page may have ``template`` and
-    ``navigation``.
+    must have ``date`` and may have ``place``; a page may have ``template``,
+    ``navigation``, ``short_title`` and ``checked``.
     """
     try:
         values: dict[str, Any] = tomllib.loads(head)
@@ -158,6 +160,7 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             updated=values["updated"],
             template=values.get("template", "statement" if statement else "page"),
             navigation=values.get("navigation"),
+            short_title=values.get("short_title", values["title"]),
             date=when,
             place=values.get("place"),
             checked=checked,

@@ -2,13 +2,15 @@
 
     tests/shots.sh [FOLDER]
 
-They are of the texts as they stand in this checkout, in every language.
+They are of the texts as they stand in this checkout, in every language, with the addresses
+and the key that a published site has.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from devtools import Chromium, Tab
 from hosting import short_folder
 from outlines import page_paths
 from serving import ADDRESSES, Server
+from signed import organisation_key
 
 from cccr_web.build import press
 from cccr_web.release import write
@@ -56,9 +59,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the pictures go; made if missing")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    trees = find_tree("translations"), find_tree("templates")
-    release = press(*trees, addresses=ADDRESSES, environ={})
     with short_folder() as work:
+        texts = shutil.copytree(find_tree("translations"), work / "translations")
+        facts = texts / "site.toml"
+        line = f'public_key = "{organisation_key().public}"'
+        facts.write_text(facts.read_text().replace('public_key = ""', line))
+        release = press(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
         write(release, work / "release")
         with (
             Server(work, work / "release") as server,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from devtools import Chromium, Tab
+    from outlines import Element
 
 AT_ONCE = 16  # tabs; each waits half a second to see whether its page is still asking
 
@@ -127,15 +128,21 @@ def test_wide_screen(chromium: Chromium, site: Site) -> None:
 
 
 def test_paper(chromium: Chromium, site: Site) -> None:
-    """Each page prints, with its heading and all the text of its main part."""
-    wrong = {}
+    """Each page prints all the text of its main part, and its footer on every sheet.
+
+    So each sheet tells the site's addresses, and the fingerprint once there is a key.
+    """
+    wrong: dict[str, list[str]] = {}
     with chromium.tab() as tab:
         for path in site.pages:
             tab.visit(site.url(path))
             pdf = base64.b64decode(tab.call("Page.printToPDF", preferCSSPageSize=True)["data"])
-            printed = squeezed(pdf_text(pdf))
+            sheets = [squeezed(sheet) for sheet in pdf_text(pdf).split("\f") if sheet.strip()]
             texts = outline(site.release.files[path].body).texts
-            missing = [
+            foot = squeezed("".join(text for element, text in texts if is_foot(element)))
+            missing = [f"the foot of: {sheet}" for sheet in sheets if not sheet.endswith(foot)]
+            printed = "".join(sheet.removesuffix(foot) for sheet in sheets)
+            missing += [
                 text
                 for element, text in texts
                 if element.within("main") and squeezed(text) not in printed
@@ -143,6 +150,11 @@ def test_paper(chromium: Chromium, site: Site) -> None:
             if missing:
                 wrong[path] = missing
     assert wrong == {}, listed(wrong)
+
+
+def is_foot(element: Element) -> bool:
+    """Whether an element is of the footer, as it is printed."""
+    return element.within("footer") and not element.within("p", **{"class": "promise"})
 
 
 def pdf_text(pdf: bytes) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # The parts of a page, in the order in which a reader is to come by them.
 PARTS = {
-    "name": {"tag": "p", "class": "wordmark"},
     "languages": {"tag": "nav", "class": "languages"},
+    "name": {"tag": "p", "class": "wordmark"},
     "menu": {"tag": "nav", "class": "menu"},
     "warning": {"tag": "div", "class": "warning"},
     "heading": {"tag": "h1"},
@@ -70,7 +70,7 @@ def test_reads_in_order(release: Release, release_folder: Path) -> None:
 
 
 def test_parts_in_order(release: Release) -> None:
-    """A page has its name, languages, menu, warning, heading, text and footer in this order.
+    """A page has its languages, name, menu, warning, heading, text and footer in this order.
 
     On the home pages the name is the heading.
     """

@@ -177,7 +177,7 @@ def test_the_first_page_speaks_every_language(release: Release) -> None:
         '<section id="en" lang="en">'
     )
     assert [words for level, words in page.headings if level == 1] == [
-        "公民自由联盟 · Chinese Coalition for Citizens Rights"
+        "公民自由联盟 Chinese Coalition for Citizens Rights"
     ]
     assert [words for level, words in page.headings if level == 2] == [
         "如果这份副本是朋友给您的",

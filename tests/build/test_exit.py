@@ -12,7 +12,7 @@ from cccr_web.build import press
 from cccr_web.release import Release
 from cccr_web.trees import find_tree
 
-WORDS = {"en": "Leave this site", "zh-hans": "离开本站", "zh-hant": "離開本站"}
+WORDS = {"en": "Quick exit", "zh-hans": "离开本站", "zh-hant": "離開本站"}
 
 
 @pytest.fixture(scope="module")

@@ -157,6 +157,8 @@ def test_menu(path: str, site: dict[str, Element]) -> None:
     ]
     assert menus[0] == menus[1]
     assert len(menus[0]) == 6
+    words = {link.text for link in menu_of("en/index.html", site).all("a")}
+    assert words >= {"Who we are", "Reach us", "Verify"}
     marked = menu_of(path, site).all("a", aria_current="page")
     assert [target(path, link.attributes["href"]) for link in marked] == (
         [path] if path in menus[0] else []

@@ -106,7 +106,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
                 f"zh_Hans/pages/{place} leads nowhere: "
                 "there is no translations/zh_Hans/pages/reach-us.md."
                 for place in (
-                    "copies.md:14: “reach-us.md”",
+                    "copies.md:15: “reach-us.md”",
                     "copy.md:26: “reach-us.md”",
                     "errors/403.md:9: “../reach-us.md”",
                 )
@@ -222,7 +222,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [
             (
                 f"{VERIFY}:5: Unknown key “menu”: this kind of text may have "
-                "checked, description, navigation, template, title, updated."
+                "checked, description, navigation, short_title, template, title, updated."
             )
         ],
     ),

@@ -40,11 +40,19 @@ def test_page() -> None:
         updated=date(2026, 11, 22),
         template="page",
         navigation=4,
+        short_title="How to verify",
         date=None,
         place=None,
         checked={},
         lines={"title": 2, "description": 3, "updated": 4, "navigation": 5},
     )
+
+
+def test_short_title() -> None:
+    """A page may have a shorter name for the menu."""
+    front, _ = parse(HEAD + 'short_title = "Verify"\n', FILE, statement=False)
+    assert front is not None
+    assert (front.title, front.short_title) == ("How to verify", "Verify")
 
 
 def test_statement() -> None:
@@ -72,7 +80,7 @@ def test_unknown_keys() -> None:
     """A key of another kind of text is unknown, and the known ones are named."""
     assert told(HEAD + 'place = "x"\nDate = "2013"') == [
         f"{line}: Unknown key “{key}”: this kind of text may have "
-        "checked, description, navigation, template, title, updated."
+        "checked, description, navigation, short_title, template, title, updated."
         for line, key in ((5, "place"), (6, "Date"))
     ]
 
