@@ -57,8 +57,11 @@ http {{
 }}
 """
 CACHE = "proxy_cache_path {folder}/cache keys_zone=site:10m;"
-BEHIND = """location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;
-  proxy_set_header Connection ""; proxy_set_header Host localhost; proxy_cache site; }}"""
+# As deploy/server/nginx/ has it: an answer is one small read and one write.
+BEHIND = """open_file_cache max=1000; sendfile off; proxy_buffer_size 32k; proxy_buffers 4 32k;
+  location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;
+  proxy_set_header Connection ""; proxy_set_header Host localhost; proxy_cache site;
+  proxy_cache_key $uri; }}"""
 
 
 @dataclass

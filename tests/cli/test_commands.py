@@ -175,7 +175,7 @@ def test_check_tells_file_and_line(tmp_path: Path) -> None:
     (tree / "zh_Hans/pages/verify.md").unlink()
     assert [line.split(": ")[0] for line in failure("check", "--translations", tree).split("\n")][
         :2
-    ] == ["translations/en/pages/verify.md:1", "translations/en/pages/verify.md:78"]
+    ] == ["translations/en/pages/verify.md:1", "translations/en/pages/verify.md:79"]
 
 
 def test_build(tmp_path: Path) -> None:
