@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.errors import ConfigError
-from cccr_web.listen import Listen, Unix, parse_listen
+from cccr_web.listen import Handed, Listen, Unix, parse_listen
 
 PREFIX = "CCCR_"
 
@@ -27,15 +27,15 @@ class Config:
     ``release``: the folder to serve. ``public_key``: the organisation's, as text or
     the path of its file. ``state``: where the server remembers what it has served.
     ``clearnet``: where to listen for clearnet readers. ``onion_socket``: the unix
-    socket that tor connects to. ``domains`` and ``onions``: the names to answer to,
-    beside those of the release.
+    socket that tor connects to, or systemd's name of it. ``domains`` and ``onions``: the
+    names to answer to, beside those of the release.
     """
 
     release: Path | None = None
     public_key: str | None = None
     state: Path | None = None
     clearnet: Listen | None = None
-    onion_socket: Unix | None = None
+    onion_socket: Unix | Handed | None = None
     domains: tuple[str, ...] = ()
     onions: tuple[str, ...] = ()
 
@@ -59,12 +59,17 @@ class Config:
         return cls(**values)
 
 
-def read_onion_socket(text: str) -> Unix:
-    """Read ``unix:/PATH``. Raises ``ValueError``: tor must reach us by nothing but a socket."""
+def read_onion_socket(text: str) -> Unix | Handed:
+    """Read ``unix:/PATH`` or ``systemd:NAME``.
+
+    Raises ``ValueError``: tor must reach us by nothing but a unix socket.
+    """
     where = parse_listen(text)
-    if isinstance(where, Unix):
+    if isinstance(where, Unix | Handed):
         return where
-    raise ValueError(f"“{text}”: the onion listens on a unix socket only: unix:/PATH.")
+    raise ValueError(
+        f"“{text}”: the onion listens on a unix socket only: unix:/PATH or systemd:NAME."
+    )
 
 
 def read_domain(text: str) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 # sockaddr_un's sun_path on Linux, less its closing NUL (unix(7)).
 MAX_UNIX_PATH = 107
 
+# systemd.socket(5), without what nobody needs in a name.
+_HANDED = re.compile(r"[A-Za-z0-9._@-]{1,255}")
 _TCP = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})")
 
 
@@ -39,11 +41,26 @@ class Unix:
     path: Path
 
 
-Listen = Tcp | Unix
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A socket that systemd holds and hands over, by its ``FileDescriptorName=``."""
+
+    name: str
+
+
+Listen = Tcp | Unix | Handed
 
 
 def parse_listen(text: str) -> Listen:
-    """Read ``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:PATH``. Raises ``ValueError``."""
+    """Read ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH`` or ``systemd:NAME``.
+
+    Raises ``ValueError``.
+    """
+    if text.startswith("systemd:"):
+        name = text.removeprefix("systemd:")
+        if _HANDED.fullmatch(name) is None:
+            raise ValueError(f"“{text}”: systemd: is followed by a FileDescriptorName=.")
+        return Handed(name)
     if text.startswith("unix:"):
         path = Path(text.removeprefix("unix:"))
         if not path.is_absolute():
@@ -55,5 +72,5 @@ def parse_listen(text: str) -> Listen:
         return Unix(path)
     match = _TCP.fullmatch(text)
     if match is None or int(match[3]) > 65535:
-        raise ValueError(f"“{text}” is neither HOST:PORT nor unix:/PATH.")
+        raise ValueError(f"“{text}” is none of HOST:PORT, unix:/PATH and systemd:NAME.")
     return Tcp(match[1] or match[2], int(match[3]))

@@ -30,14 +30,15 @@ ROOMS: dict[str, set[str]] = {
     # A file for readers, which knows nothing of ours.
     "standalone": set(),
     "build": {"content", "errors", "languages", "release"},
-    "serve": {"errors", "languages", "listen", "release"},
+    "serve": {"errors", "languages", "listen", "release", "systemd"},
+    "systemd": {"errors"},
     "onion": {"errors"},
     "socks": {"errors", "listen"},
     "watch": {"errors", "listen", "release", "serve", "socks"},
     "mirror": {"errors", "release", "serve"},
     "cli": {
         *("build", "config", "content", "errors", "listen", "mirror", "onion"),
-        *("release", "serve", "trees", "version", "watch"),
+        *("release", "serve", "systemd", "trees", "version", "watch"),
     },
     "__main__": {"cli"},
     "version": set(),
@@ -72,7 +73,13 @@ EDGES: dict[str, set[str]] = {
     "opencc": {"build/traditional.py"},
     "segno": {"build/onion_code.py"},
     "stem": {"onion/control.py", "onion/status.py"},
-    "waitress": {"serve/channel.py", "serve/request.py", "serve/server.py", "serve/task.py"},
+    "waitress": {
+        "serve/channel.py",
+        "serve/ending.py",
+        "serve/request.py",
+        "serve/server.py",
+        "serve/task.py",
+    },
     "werkzeug": {"serve/app.py"},
 }
 

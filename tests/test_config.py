@@ -10,7 +10,7 @@ from serving import ONION
 
 from cccr_web.config import Config
 from cccr_web.errors import ConfigError
-from cccr_web.listen import Tcp, Unix
+from cccr_web.listen import Handed, Tcp, Unix
 
 
 def test_nothing_set() -> None:
@@ -37,6 +37,14 @@ def test_everything_set() -> None:
     )
 
 
+def test_sockets_of_systemd() -> None:
+    """Both listeners can be sockets that systemd holds."""
+    found = Config.from_environment(
+        {"CCCR_CLEARNET": "systemd:clearnet", "CCCR_ONION_SOCKET": "systemd:onion"}
+    )
+    assert (found.clearnet, found.onion_socket) == (Handed("clearnet"), Handed("onion"))
+
+
 def test_each_field_has_its_setting() -> None:
     """Each value of the configuration can be set by the name that it has, and no other."""
     with pytest.raises(ConfigError) as caught:
@@ -52,6 +60,7 @@ def test_each_field_has_its_setting() -> None:
         ("CCCR_CLEARNET", "8080"),
         ("CCCR_CLEARNET", "unix:run/web.sock"),
         ("CCCR_ONION_SOCKET", "127.0.0.1:80"),
+        ("CCCR_ONION_SOCKET", "systemd:"),
         ("CCCR_DOMAINS", "https://a.example"),
         ("CCCR_DOMAINS", "A.example"),
         ("CCCR_DOMAINS", "localhost"),

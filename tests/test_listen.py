@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cccr_web.listen import Listen, Tcp, Unix, parse_listen
+from cccr_web.listen import Handed, Listen, Tcp, Unix, parse_listen
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from cccr_web.listen import Listen, Tcp, Unix, parse_listen
         ("www.example.org:65535", Tcp("www.example.org", 65535)),
         ("[::1]:80", Tcp("::1", 80)),
         ("unix:/run/web.sock", Unix(Path("/run/web.sock"))),
+        ("systemd:clearnet", Handed("clearnet")),
+        ("systemd:cccr-web@1.socket", Handed("cccr-web@1.socket")),
         (f"unix:/{'a' * 106}", Unix(Path(f"/{'a' * 106}"))),
     ],
 )
@@ -30,6 +32,7 @@ def test_place(text: str, where: Listen) -> None:
     [
         *("", "8080", ":8080", "host", "host:", "host:x", "host:65536", "host:-1", "::1:80"),
         *("[::1]", "a b:80", "ü.example:80", "http://a:80", "unix:", "unix:web.sock"),
+        *("systemd:", "systemd:a:b", "systemd:a b"),
         *(f"unix:/{'a' * 107}", f"unix:/{'公' * 36}"),
     ],
 )

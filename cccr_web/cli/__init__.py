@@ -13,6 +13,7 @@ import click
 
 from cccr_web import __version__
 from cccr_web.cli.demo import demo
+from cccr_web.cli.headers import headers
 from cccr_web.cli.keys import key
 from cccr_web.cli.mirror import mirror
 from cccr_web.cli.notices import canary, mirrors, security_txt
@@ -55,6 +56,7 @@ for command in (
     sign,
     verify,
     serve,
+    headers,
     onion,
     mirror,
     watch,

@@ -95,21 +95,56 @@ def report(event: KeeperEvent, progress: Progress, *, announced: bool) -> bool:
 @control_option
 @example("cccr-web onion publish --key onion.key --socket /run/cccr/onion.sock")
 def publish(key_file: Path, socket: Path, control: str | None) -> None:
-    """Publish the onion on a tor that runs, watch it, and put it back, until ended."""
+    """Publish the onion on a tor that runs, watch it, and put it back, until ended.
+
+    As a service of systemd (Type=notify) it is ready as soon as it runs and waits for
+    tor for ever; its status line says how the onion is. The key may be a credential of
+    the unit, such as %d/onion.key.
+    """
     from cccr_web.onion import ForeignTor, Keeper, Service, load_key
+    from cccr_web.systemd import Notifier
 
     service = Service(load_key(key_file), socket.absolute())
+    notifier = Notifier()
     stop = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        stop.set()
+        notifier.stopping()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     announced = False
     with Progress() as progress:
 
         def observe(event: KeeperEvent) -> None:
             nonlocal announced
             announced = report(event, progress, announced=announced)
+            notifier.status(_in_short(event))
 
-        Keeper(service, ForeignTor(_control(control)), observe).run(stop, patient=False)
+        keeper = Keeper(service, ForeignTor(_control(control)), observe, pulse=notifier.alive)
+        notifier.ready("Looking for tor.")
+        keeper.run(stop, patient=notifier.asked)
+
+
+def _in_short(event: KeeperEvent) -> str:
+    """Return how the onion is, for one line."""
+    from cccr_web import onion as room
+
+    match event:
+        case room.Bootstrapping(percent, summary):
+            return f"Tor is at {percent} % ({summary})."
+        case room.Publishing(address):
+            return f"Publishing {address}."
+        case room.Published(address, _, proof_of_work):
+            defence = "with" if proof_of_work else "without"
+            return f"Published: {address}, {defence} proof of work."
+        case room.Lost(reason):
+            return f"The onion is down: {reason}; putting it back."
+        case room.Trouble(error):
+            return f"{error} Trying again."
+        case room.TakenDown(address):
+            return f"Taken down: {address}."
 
 
 @onion.command()

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from cccr_web.cli.site import FOLDER, ONION, Reader, press_release
 from cccr_web.cli.terminal import example
 from cccr_web.config import Config, read_domain, read_onion_socket
 from cccr_web.errors import BuildError
-from cccr_web.listen import Listen, Tcp, Unix, parse_listen
+from cccr_web.listen import Handed, Listen, Tcp, Unix, parse_listen
+from cccr_web.systemd import Notifier
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 _DEFAULT_CLEARNET = Tcp("127.0.0.1", 8080)
 _RECHECK = 300  # seconds
 
-LISTEN = Reader("HOST:PORT|unix:PATH", parse_listen)
-ONION_SOCKET = Reader("unix:PATH", read_onion_socket)
+LISTEN = Reader("HOST:PORT|unix:PATH|systemd:NAME", parse_listen)
+ONION_SOCKET = Reader("unix:PATH|systemd:NAME", read_onion_socket)
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--clearnet",
     type=LISTEN,
-    help="Where to listen for clearnet readers: HOST:PORT or unix:/PATH.",
+    help="Where to listen for clearnet readers: HOST:PORT, unix:/PATH or systemd:NAME.",
 )
 @click.option("--onion-socket", type=ONION_SOCKET, help="The socket that tor connects to.")
 @click.option(
@@ -71,7 +72,7 @@ def serve(
     state: Path | None,
     recheck: float,
     clearnet: Listen | None,
-    onion_socket: Unix | None,
+    onion_socket: Unix | Handed | None,
     domains: tuple[str, ...],
     onions: tuple[str, ...],
 ) -> None:
@@ -82,7 +83,12 @@ def serve(
     nothing on the disk changes what is served. On SIGHUP it takes the release that
     is at the same path then: a link such as "current" can be changed before. One
     that is not in order is refused, and the last good release is served on; with
-    --state also at the next start.
+    --state also at the next start. On SIGTERM it takes no more connections and ends
+    once all that was asked is answered.
+
+    As a service of systemd (Type=notify) it tells when it is ready, what it serves and,
+    with WatchdogSec=, that it is not hung. A listener systemd:NAME is the socket of the
+    socket unit with FileDescriptorName=NAME: a restart refuses nobody.
 
     Settings CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_CLEARNET,
     CCCR_ONION_SOCKET, CCCR_DOMAINS and CCCR_ONIONS stand for the options that are
@@ -101,7 +107,11 @@ def serve(
     if clearnet is None and onion_socket is None:
         clearnet = _DEFAULT_CLEARNET
     listeners = _Listeners(
-        clearnet, onion_socket, domains or settings.domains, onions or settings.onions
+        clearnet,
+        onion_socket,
+        domains or settings.domains,
+        onions or settings.onions,
+        Notifier(),
     )
     source = _source(
         release or settings.release, public_key or settings.public_key, state or settings.state
@@ -131,14 +141,20 @@ class _Listeners:
     """Where to listen, and which names to answer to beside those of the release."""
 
     clearnet: Listen | None
-    onion_socket: Unix | None
+    onion_socket: Unix | Handed | None
     domains: tuple[str, ...]
     onions: tuple[str, ...]
+    notifier: Notifier
 
     def serve(self, release: Release) -> None:
         """Serve one release until ended."""
         with contextlib.ExitStack() as stack:
-            self._run(stack, self._policies(release), self._apps(release))
+            self._run(
+                stack,
+                self._policies(release),
+                self._apps(release),
+                lambda: f"Serving release {release.metadata.sequence}.",
+            )
 
     def serve_from(self, source: Source, bell: Any, recheck: float) -> None:
         """Serve what ``source`` gives, now and whenever the bell rings, until ended."""
@@ -148,31 +164,52 @@ class _Listeners:
         source.accept(release)
         switch = Switch(apps)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(
-                Caretaker(source, release, self._apps, switch, bell, recheck=recheck)
+            caretaker = stack.enter_context(
+                Caretaker(
+                    source,
+                    release,
+                    self._apps,
+                    switch,
+                    bell,
+                    recheck=recheck,
+                    notifier=self.notifier,
+                )
             )
             fronts = [switch.listener(index) for index in range(len(apps))]
-            self._run(stack, self._policies(release), fronts)
+            self._run(
+                stack,
+                self._policies(release),
+                fronts,
+                lambda: caretaker.status,
+                lambda: caretaker.healthy,
+            )
 
     def _run(
         self,
         stack: contextlib.ExitStack,
         policies: Sequence[Policy],
         apps: Sequence[Front],
+        status: Callable[[], str],
+        healthy: Callable[[], bool] = lambda: True,
     ) -> None:
         from cccr_web import serve as server
 
         sites: list[server.Site] = []
         names: list[str] = []
         for where, policy, app in zip(self._places(), policies, apps, strict=True):
-            listener = stack.enter_context(server.listening(where))
+            listener = stack.enter_context(server.listening(where, unix=where is self.onion_socket))
             sites.append(server.Site(listener, app, policy))
             names.append(
-                f"onion-socket unix:{where.path}"
+                f"onion-socket {_address(where, None)}"
                 if where is self.onion_socket
                 else f"clearnet {_address(where, listener.getsockname())}"
             )
-        server.serve(sites, ready=lambda: click.echo("\n".join(names)))
+
+        def ready() -> None:
+            click.echo("\n".join(names))
+            self.notifier.ready(status())
+
+        server.serve(sites, ready=ready, notifier=self.notifier, healthy=healthy)
 
     def _places(self) -> list[Listen]:
         return [where for where in (self.clearnet, self.onion_socket) if where is not None]
@@ -219,6 +256,8 @@ class _Listeners:
 def _address(where: Listen, bound: Any) -> str:
     if isinstance(where, Unix):
         return f"unix:{where.path}"
+    if isinstance(where, Handed):
+        return f"systemd:{where.name}"
     # The kernel has chosen the port if it was 0.
     host = f"[{where.host}]" if ":" in where.host else where.host
     return f"http://{host}:{bound[1]}/"

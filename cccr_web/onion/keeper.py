@@ -65,7 +65,8 @@ class ForeignTor:
 class Keeper:
     """Publishes ``service`` on ``tor``, watches it, puts it back, takes it down at the end.
 
-    ``observe`` is called from the thread of ``run`` with each event.
+    ``observe`` is called from the thread of ``run`` with each event, ``pulse`` every few
+    seconds as long as it goes round: tor may take ``ANSWER_WITHIN`` for each answer.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Keeper:
         *,
         timeout: float = PUBLISHED_WITHIN,
         stalled_after: float = STALLED_AFTER,
+        pulse: Callable[[], object] = lambda: None,
     ) -> None:
         self.service = service
         self.tor = tor
         self._observe = observe
         self._timeout = timeout
         self._stalled_after = stalled_after
+        self._pulse = pulse
         self._down_since = 0.0
         self._pause = FIRST_PAUSE
 
@@ -103,17 +106,24 @@ class Keeper:
                     if not patient:
                         raise
                     self._observe(Trouble(error))
-                stop.wait(self._pause)
+                self._rest(stop)
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
         finally:
             self.tor.close()
+
+    def _rest(self, stop: threading.Event) -> None:
+        end_at = time.monotonic() + self._pause
+        while not stop.wait(min(POLL, max(0.0, end_at - time.monotonic()))):
+            self._pulse()
+            if time.monotonic() >= end_at:
+                return
 
     def _serve(self, link: Link, stop: threading.Event) -> None:
         """Bring the service up on one connection, and stay until it or the connection is lost."""
         if not self._bootstrap(link, stop):
             return
         self._observe(Publishing(self.service.key.address))
-        done = publish(link, self.service, timeout=self._timeout, stop=stop)
+        done = publish(link, self.service, timeout=self._timeout, stop=stop, pulse=self._pulse)
         if done is None:
             return
         self._pause = FIRST_PAUSE
@@ -133,6 +143,7 @@ class Keeper:
         seen: Bootstrap | None = None
         moved = time.monotonic()
         while not stop.is_set():
+            self._pulse()
             now = Bootstrap.read(link)
             if now != seen:
                 self._observe(Bootstrapping(now.percent, now.summary, now.warning))
@@ -153,6 +164,7 @@ class Keeper:
         """Wait until the service is lost, and say why; ``None`` if ``stop`` was set."""
         look_at = time.monotonic() + LOOK_EVERY
         while not stop.is_set():
+            self._pulse()
             if link.lost.wait(POLL):
                 return self.tor.obituary()
             if time.monotonic() > look_at:

@@ -18,6 +18,7 @@ from cccr_web.onion.paths import check_socket_path, check_target
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
     from pathlib import Path
 
     from cccr_web.onion.control import Link
@@ -84,12 +85,14 @@ def publish(
     *,
     timeout: float = PUBLISHED_WITHIN,
     stop: threading.Event | None = None,
+    pulse: Callable[[], object] = lambda: None,
 ) -> Publication | None:
     """Put ``service`` on the tor at ``link``, and wait until a directory has its descriptor.
 
     An address that is there already (left detached by a manager that crashed) is put up
     anew: tor does not tell where it leads, and we hold its key. ``None`` if ``stop`` was
-    set meanwhile. Whenever this returns no ``Publication``, the service is down again.
+    set meanwhile; ``pulse`` is called every ``POLL`` seconds. Whenever this returns no
+    ``Publication``, the service is down again.
 
     Raises ``TargetMissingError``, ``AddressTakenError``, ``TorRefusedError``,
     ``PublicationTimeoutError`` (after ``timeout`` seconds) or ``ControlLostError``.
@@ -103,7 +106,7 @@ def publish(
         proof_of_work = _add(link, service)
         uploaded = False
         try:
-            uploaded = _await_upload(link, address, events, timeout, stop)
+            uploaded = _await_upload(link, address, events, timeout, stop, pulse)
         finally:
             if not uploaded and not link.lost.is_set():
                 withdraw(link, address)
@@ -161,12 +164,14 @@ def _await_upload(
     events: queue.SimpleQueue[object],
     timeout: float,
     stop: threading.Event | None,
+    pulse: Callable[[], object],
 ) -> bool:
     """Wait for the first HS_DESC UPLOADED of this address; ``False`` if ``stop`` was set."""
     name = address.removesuffix(".onion")
     refusals = set()
     end_at = time.monotonic() + timeout
     while time.monotonic() < end_at:
+        pulse()
         if stop is not None and stop.is_set():
             return False
         if link.lost.is_set():

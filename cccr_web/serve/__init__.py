@@ -4,7 +4,7 @@ Invariant: nothing here imports ``build``, ``content``, Babel or Markdown; the
 server never renders.
 """
 
-from cccr_web.serve.app import create_app
+from cccr_web.serve.app import bare_headers, create_app
 from cccr_web.serve.caretaker import RELOAD, Bell, Caretaker
 from cccr_web.serve.headers import file_addresses, file_headers, front_headers
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
@@ -28,6 +28,7 @@ __all__ = [
     "Site",
     "Source",
     "Switch",
+    "bare_headers",
     "clearnet_hosts",
     "clearnet_policy",
     "create_app",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from cccr_web.errors import CccrError
@@ -13,6 +15,7 @@ from cccr_web.release import Release
 from cccr_web.serve.ready import Front
 from cccr_web.serve.source import Source
 from cccr_web.serve.switch import Switch
+from cccr_web.systemd import Notifier
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +24,12 @@ Bell = queue.SimpleQueue[bool]
 RELOAD = True
 END = False
 
+# Seconds after which work that is not done is called hung: the largest release takes a
+# few on a slow disk.
+HUNG_AFTER = 60.0
+# Seconds that the end waits for work under way.
+_ENDS_WITHIN = 5.0
+
 
 class Caretaker:
     """Puts the next release of ``source`` into ``switch``, or goes on with the last good one.
@@ -28,6 +37,7 @@ class Caretaker:
     ``make`` returns the apps of a release, or raises ``CccrError``. ``bell`` says when
     (``RELOAD``). At the start and every ``recheck`` seconds the disk is compared with
     memory and the release's date with the clock, and each trouble is logged once.
+    ``notifier`` is told what is served.
     """
 
     def __init__(
@@ -39,6 +49,7 @@ class Caretaker:
         bell: Bell,
         *,
         recheck: float = 300.0,
+        notifier: Notifier | None = None,
     ) -> None:
         self.release = release
         self._source = source
@@ -46,7 +57,9 @@ class Caretaker:
         self._switch = switch
         self._bell = bell
         self._recheck = recheck
+        self._notifier = notifier or Notifier({})
         self._told: set[str] = set()
+        self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
 
     def __enter__(self) -> Self:
@@ -55,10 +68,27 @@ class Caretaker:
 
     def __exit__(self, *_: object) -> None:
         self._bell.put(END)
-        self._thread.join()
+        self._thread.join(_ENDS_WITHIN)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the thread runs, and is not held up in its work."""
+        since = self._busy_since
+        return self._thread.is_alive() and (since is None or time.monotonic() < since + HUNG_AFTER)
+
+    @property
+    def status(self) -> str:
+        """What is served, in a sentence."""
+        return f"Serving release {self._number} of {self.release.metadata.time:%Y-%m-%d}."
 
     def reload(self) -> None:
         """Take the release that is at the path now, if it is a good one."""
+        self._notifier.reloading()
+        refusal = self._take()
+        self._notifier.ready(f"{self.status} {refusal}")
+
+    def _take(self) -> str:
+        """Return why the release was refused; nothing if it is served now."""
         try:
             release = self._source.load()
             apps = self._make(release)
@@ -66,13 +96,14 @@ class Caretaker:
             self._source.accept(release)
         except CccrError as error:
             _log.error("%s Refused: still serving release %d.", error, self._number)
-            return
+            return f"Refused: {error}"
         self._switch.replace(apps)
         self.release = release
         self._told.clear()
         _log.info("Now serving release %d.", self._number)
         self._source.keep(release)
         self.compare()
+        return ""
 
     def compare(self) -> None:
         """Log what is not as it should be, once for each trouble."""
@@ -86,14 +117,23 @@ class Caretaker:
         return self.release.metadata.sequence
 
     def _run(self) -> None:
-        self._source.keep(self.release)
-        self.compare()
+        with self._busy():
+            self._source.keep(self.release)
+            self.compare()
         while True:
             try:
                 told = self._bell.get(timeout=self._recheck)
             except queue.Empty:
-                self.compare()
+                with self._busy():
+                    self.compare()
                 continue
             if told is END:
                 return
-            self.reload()
+            with self._busy():
+                self.reload()
+
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._busy_since = time.monotonic()
+        yield
+        self._busy_since = None

@@ -17,7 +17,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 
 from cccr_web.serve.request import Request
-from cccr_web.serve.task import Refusal, Task
+from cccr_web.serve.task import LastTask, Refusal, Task
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     parser_class = Request
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        self.since = time.monotonic()
+        self._opened = self.since = time.monotonic()
         self.until = self.since + HEAD_SECONDS
         super().__init__(*args, **settings)
 
@@ -52,6 +52,20 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     def answering(self) -> bool:
         """Whether an answer is on its way."""
         return bool(self.total_outbufs_len)
+
+    @property
+    def asking(self) -> bool:
+        """Whether a part of a request has come."""
+        return self.request is not None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has had no answer yet."""
+        return self.since == self._opened
+
+    def last_call(self) -> None:
+        """Close after the answer to the last request that has come, or comes soon."""
+        self.task_class = LastTask
 
     def handle_read(self) -> None:
         """Read, and answer what is whole."""

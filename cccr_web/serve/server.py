@@ -22,7 +22,9 @@ from waitress.utilities import build_http_date
 
 from cccr_web.serve.app import bare_headers
 from cccr_web.serve.channel import Channel
+from cccr_web.serve.ending import end
 from cccr_web.serve.policy import Policy
+from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
     from cccr_web.serve.ready import Front
@@ -83,14 +85,22 @@ class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
     channel_class = Channel
     front: Front
     refusal_headers: list[tuple[str, str]]
+    notifier: Notifier
+    healthy: Callable[[], bool]
+    look_every = 1.0
     _dated = (0, b"")
     _next_look = 0.0
 
     def readable(self) -> bool:
-        """Take connections, always; once a second end those whose time is over."""
+        """Take connections, always; once a second end those whose time is over.
+
+        Also tell systemd then that the loop goes round, and all that belongs to it.
+        """
         now = time.monotonic()
         if now >= self._next_look:
-            self._next_look = now + 1
+            self._next_look = now + self.look_every
+            if self.healthy():
+                self.notifier.alive()
             for channel in list(self.active_channels.values()):
                 if channel.until < now:
                     channel.cut()
@@ -134,6 +144,11 @@ class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
         """Wake the loop from a signal handler."""
         self.trigger.pull_trigger()
 
+    def retire(self) -> None:
+        """Take those who wait already, and nobody after them; who is connected stays."""
+        self.handle_accept()
+        wasyncore.dispatcher.close(self)
+
     def date(self, now: float) -> bytes:
         """Return the moment as HTTP writes it (RFC 9110, section 5.6.7)."""
         second = int(now)
@@ -150,7 +165,13 @@ class _Unix(_Crowd, UnixWSGIServer):  # type: ignore[misc]  # it has no types
     pass
 
 
-def _create_server(site: Site, sockets: dict[int, Any], limit: int) -> _Crowd:
+def _create_server(
+    site: Site,
+    sockets: dict[int, Any],
+    limit: int,
+    notifier: Notifier,
+    healthy: Callable[[], bool],
+) -> _Crowd:
     listener = site.listener
     adjustments = Adjustments(
         sockets=[listener],
@@ -170,6 +191,9 @@ def _create_server(site: Site, sockets: dict[int, Any], limit: int) -> _Crowd:
     )
     server.front = site.app
     server.refusal_headers = bare_headers(site.policy)
+    server.notifier = notifier
+    server.healthy = healthy
+    server.look_every = _turn(notifier)
     return server
 
 
@@ -185,28 +209,44 @@ def _most_connections() -> int:
     return CONNECTIONS
 
 
-def serve(sites: list[Site], *, ready: Callable[[], None] = lambda: None) -> None:
-    """Answer on every listener until SIGTERM or SIGINT.
+def _turn(notifier: Notifier) -> float:
+    """Return the seconds after which the loop goes round though nothing happens."""
+    return min(1.0, (notifier.half_time or 2.0) / 2)
 
-    ``ready`` is called once when requests are being taken. Must run in the main
-    thread. The listeners are closed at the end.
+
+def serve(
+    sites: list[Site],
+    *,
+    ready: Callable[[], None] = lambda: None,
+    notifier: Notifier | None = None,
+    healthy: Callable[[], bool] = lambda: True,
+) -> None:
+    """Answer on every listener until SIGTERM or SIGINT; then end as ``ending`` says.
+
+    ``ready`` is called once when requests are being taken. ``notifier`` is told that
+    the loop goes round as long as it does and ``healthy`` says yes. A second signal ends
+    at once. Must run in the main thread. The listeners are closed at the end.
     """
     sockets: dict[int, Any] = {}
     limit = _most_connections()
-    servers = [_create_server(site, sockets, limit) for site in sites]
-    stopping = False
+    notifier = notifier or Notifier({})
+    servers = [_create_server(site, sockets, limit, notifier, healthy) for site in sites]
+    signals = 0
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+        nonlocal signals
+        signals += 1
         # Wake the loop: a signal alone does not end its wait (PEP 475).
         servers[0].wake()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         ready()
-        while not stopping:
-            wasyncore.loop(timeout=1, use_poll=True, map=sockets, count=1)
+        turn = _turn(notifier)
+        while not signals:
+            wasyncore.loop(timeout=turn, use_poll=True, map=sockets, count=1)
+        notifier.stopping()
+        end(servers, sockets, lambda: signals > 1)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

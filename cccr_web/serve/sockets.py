@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cccr_web.errors import ServeError
-from cccr_web.listen import Listen, Tcp, Unix
+from cccr_web.listen import Handed, Listen, Tcp, Unix
+from cccr_web.systemd import take
 
 _BACKLOG = 1024
 
@@ -22,11 +23,21 @@ _WAYS_OUT = {
 
 
 @contextlib.contextmanager
-def listening(where: Listen) -> Iterator[socket.socket]:
+def listening(where: Listen, *, unix: bool = False) -> Iterator[socket.socket]:
     """Hold a listening socket; at the end it is closed, and a unix socket's path removed.
 
-    Raises ``ServeError`` with the way out.
+    What systemd hands over is systemd's: its path stays; ``unix`` says that it must be a
+    unix socket. Raises ``ServeError`` with the way out.
     """
+    if isinstance(where, Handed):
+        with take(where.name) as handed:
+            if unix and handed.family != socket.AF_UNIX:
+                raise ServeError(
+                    f"What systemd hands over as “{where.name}” is no unix socket.",
+                    "The onion listens on one only: give its socket unit a path.",
+                )
+            yield handed
+        return
     name = f"{where.host}:{where.port}" if isinstance(where, Tcp) else str(where.path)
     try:
         listener = _open_tcp(where) if isinstance(where, Tcp) else _open_unix(where.path)

@@ -24,6 +24,16 @@ class Task(WSGITask):  # type: ignore[misc]  # it has no types
         self.channel.send_ready(head, b"" if request.command == "HEAD" else ready.body)
 
 
+class LastTask(Task):
+    """An answer while the server ends: the last one on its connection says so."""
+
+    def execute(self) -> None:
+        """Answer, and close unless further requests have come already."""
+        if len(self.channel.requests) == 1:
+            self.request.headers["CONNECTION"] = "close"
+        super().execute()
+
+
 class Refusal(ErrorTask):  # type: ignore[misc]  # it has no types
     """What waitress answers by itself, to a request too malformed or too big for the app.
 

@@ -61,6 +61,7 @@ def test_commands() -> None:
         "security-txt",
         "watch",
         "serve",
+        "headers",
         "onion key new",
         "onion key show",
         "onion publish",
@@ -116,8 +117,11 @@ WRONG_USE = {
     ),
     "no onion": (["build", "--out", "x", "--onion-address", "a.onion"], "“a.onion” is no onion"),
     "no such folder": (["check", "--translations", "/none"], "does not exist"),
-    "no place": (["serve", "--clearnet", "8080"], "“8080” is neither HOST:PORT nor unix:/PATH."),
-    "port too high": (["serve", "--clearnet", "a:65536"], "“a:65536” is neither"),
+    "no place": (
+        ["serve", "--clearnet", "8080"],
+        "“8080” is none of HOST:PORT",
+    ),
+    "port too high": (["serve", "--clearnet", "a:65536"], "“a:65536” is none of"),
     "onion on a port": (
         ["serve", "--onion-socket", "127.0.0.1:80"],
         "the onion listens on a unix socket only",
@@ -286,7 +290,7 @@ def test_settings_all_told_together() -> None:
     """Every setting that is unknown or wrong is told at once, and the known ones are named."""
     told = failure("serve", CCCR_PORT="80", CCCR_CLEARNET="80", CCCR_ONIONS=f"{ONION} x")
     assert told == (
-        "CCCR_CLEARNET: “80” is neither HOST:PORT nor unix:/PATH.\n"
+        "CCCR_CLEARNET: “80” is none of HOST:PORT, unix:/PATH and systemd:NAME.\n"
         "CCCR_ONIONS: “x” is no onion address: 56 characters of a-z, 2-7, and .onion.\n"
         "CCCR_PORT: there is no such setting; there are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
         "CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS.\n"

@@ -1,0 +1,374 @@
+"""The server as a service of systemd: its sockets, its words, its restarts (``systemd.py``)."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hosting import short_folder
+from serving import DOMAIN, ONION, ask, read_answer
+from signed import Room, organisation_key, put_release, signed_release
+from systemd import Manager, held
+
+from cccr_web.errors import ServeError
+from cccr_web.systemd import Notifier, take
+
+HEAD = f"GET /en/ HTTP/1.1\r\nHost: {DOMAIN}\r\n"
+PAGE = signed_release(1).files["en/index.html"].body
+
+
+@pytest.fixture
+def room(folder: Path) -> Room:
+    """A room with two releases, the first of them current."""
+    room = Room(folder)
+    for number in (1, 2):
+        put_release(signed_release(number), folder / f"release-{number}")
+    room.point(folder / "release-1")
+    return room
+
+
+def words(room: Room, *options: str) -> list[str]:
+    """Return the command line of a server on both of systemd's sockets."""
+    return [
+        *("serve", "--release", str(room.current), "--domain", DOMAIN),
+        *("--public-key", str(organisation_key().public), "--state", str(room.folder / "state")),
+        *("--clearnet", "systemd:clearnet", "--onion-socket", "systemd:onion"),
+        *("--onion-address", ONION, *options),
+    ]
+
+
+@pytest.fixture
+def sockets(folder: Path) -> Iterator[dict[str, socket.socket]]:
+    """The two sockets that systemd holds."""
+    made = {name: held(folder / f"{name}.sock") for name in ("onion", "clearnet")}
+    yield made
+    for each in made.values():
+        each.close()
+
+
+def connected(path: Path) -> http.client.HTTPConnection:
+    """Return a connection that is kept, to a unix socket."""
+    connection = http.client.HTTPConnection(DOMAIN)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(20)
+    connection.sock.connect(str(path))
+    connection.auto_open = 0
+    return connection
+
+
+def test_sockets_and_words(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """It serves on each socket by its name, whatever their order, and says so; then it says that
+    it ends, and the sockets stay."""
+    with Manager(room.folder, sockets, words(room)) as manager:
+        assert manager.hear() == (
+            f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}."
+        )
+        answers = {name: ask(room.folder / f"{name}.sock", "/en/", DOMAIN) for name in sockets}
+        assert answers["clearnet"].body == PAGE
+        assert answers["onion"].status == 421
+        assert ask(room.folder / "onion.sock", "/en/", ONION).body == PAGE
+        assert manager.stop() == 0
+        assert manager.hear() == "STOPPING=1\nSTATUS=Ending."
+        assert all((room.folder / f"{name}.sock").is_socket() for name in sockets)
+        assert manager.errors.read_text() == ""
+
+
+def test_reload(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """At SIGHUP it says that it takes a release, and then which, or why it was refused."""
+    with Manager(room.folder, sockets, words(room)) as manager:
+        manager.wait_for("READY=1")
+        room.point(room.folder / "release-2")
+        before = time.monotonic_ns() // 1000
+        manager.process.send_signal(signal.SIGHUP)
+        reloading = manager.wait_for("RELOADING=1")
+        began = int(reloading.partition("MONOTONIC_USEC=")[2])
+        assert before <= began <= time.monotonic_ns() // 1000
+        assert "Serving release 2 of" in manager.wait_for("READY=1")
+        room.point(room.folder / "release-1")
+        manager.process.send_signal(signal.SIGHUP)
+        manager.wait_for("RELOADING=1")
+        refused = manager.wait_for("READY=1")
+        assert "STATUS=Serving release 2 of" in refused
+        assert "Refused: RELEASE.json says release 1, older than 2 before." in refused
+
+
+def test_signs_of_life(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """It gives a sign of life at half of the watchdog's time, also while it is asked nothing."""
+    with Manager(room.folder, sockets, words(room), watchdog=1.0) as manager:
+        manager.wait_for("READY=1")
+        assert 3 <= manager.beats(2.4) <= 6
+
+
+def test_hung_loop(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """A process that stands still gives none, and gives them again when it goes on."""
+    with Manager(room.folder, sockets, words(room), watchdog=1.0) as manager:
+        manager.wait_for("READY=1")
+        manager.wait_for("WATCHDOG=1")
+        manager.process.send_signal(signal.SIGSTOP)
+        manager.beats(0.2)
+        assert manager.beats(1.5) == 0
+        manager.process.send_signal(signal.SIGCONT)
+        manager.wait_for("WATCHDOG=1")
+
+
+def test_hung_caretaker(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """A server that answers but cannot take a release any more gives no sign of life."""
+    # The disk does not answer any more after the start.
+    patch = room.folder / "patch"
+    patch.mkdir()
+    (patch / "sitecustomize.py").write_text(
+        "import cccr_web.serve.caretaker as c, cccr_web.serve.source as s, time\n"
+        "c.HUNG_AFTER = 0.5\n"
+        "first = s.Source.load\n"
+        "def load(self, seen=[]):\n"
+        "    seen.append(self)\n"
+        "    return time.sleep(60) if len(seen) > 1 else first(self)\n"
+        "s.Source.load = load\n"
+    )
+    path = f"{patch}:{Path(__file__).parents[2]}"
+    with Manager(room.folder, sockets, words(room), watchdog=1.0, PYTHONPATH=path) as manager:
+        manager.wait_for("WATCHDOG=1")
+        manager.process.send_signal(signal.SIGHUP)
+        manager.wait_for("RELOADING=1")
+        manager.beats(1.2)
+        assert manager.beats(1.5) == 0
+        assert ask(room.folder / "clearnet.sock", "/en/", DOMAIN).status == 200
+
+
+def test_answers_under_way_are_ended(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """A reader in the middle of a request, or of a large answer, gets the whole of it."""
+    release = signed_release(1)
+    path = max(release.files, key=lambda each: len(release.files[each].body))
+    with Manager(room.folder, sockets, words(room)) as manager:
+        manager.wait_for("READY=1")
+        asking = connected(room.folder / "clearnet.sock")
+        assert asking.sock is not None
+        asking.sock.sendall(HEAD.encode()[:20])
+        kept = connected(room.folder / "clearnet.sock")
+        kept.request("GET", f"/{path}")
+        assert kept.getresponse().read() == release.files[path].body
+        time.sleep(0.2)
+        manager.process.terminate()
+        manager.wait_for("STOPPING=1")
+        time.sleep(0.1)
+        kept.request("GET", "/en/")
+        answer = kept.getresponse()
+        assert (answer.read(), answer.getheader("Connection")) == (PAGE, "close")
+        asking.sock.sendall(HEAD.encode()[20:] + b"\r\n")
+        received = b""
+        while more := asking.sock.recv(65536):
+            received += more
+        last = read_answer(received)
+        assert (last.body, last.header("Connection")) == (PAGE, "close")
+        assert manager.process.wait(10) == 0
+        asking.close()
+        kept.close()
+
+
+def test_requests_sent_together_are_all_answered(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """Of several requests that had come, only the last answer says that it is the last."""
+    with Manager(room.folder, sockets, words(room)) as manager:
+        manager.wait_for("READY=1")
+        link = connected(room.folder / "clearnet.sock").sock
+        assert link is not None
+        with link:
+            manager.process.send_signal(signal.SIGSTOP)
+            link.sendall(f"{HEAD}\r\n".encode() * 3)
+            manager.process.terminate()
+            manager.process.send_signal(signal.SIGCONT)
+            received = b""
+            while more := link.recv(65536):
+                received += more
+        assert received.count(PAGE) == 3
+        assert received.count(b"Connection: close") == 1
+        assert manager.process.wait(10) == 0
+
+
+def test_who_does_not_read_holds_nothing_up(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """A half request, and a second signal: it ends within its time, and at once."""
+    with Manager(room.folder, sockets, words(room)) as manager:
+        manager.wait_for("READY=1")
+        with contextlib.closing(connected(room.folder / "clearnet.sock")) as slow:
+            assert slow.sock is not None
+            slow.sock.sendall(b"GET /en/ HTT")
+            time.sleep(0.2)
+            begin = time.monotonic()
+            assert manager.stop() == 0
+            assert 4.5 < time.monotonic() - begin < 7
+        manager.start()
+        manager.wait_for("READY=1")
+        with contextlib.closing(connected(room.folder / "clearnet.sock")) as slow:
+            assert slow.sock is not None
+            slow.sock.sendall(b"GET /en/ HTT")
+            time.sleep(0.2)
+            begin = time.monotonic()
+            manager.process.terminate()
+            manager.wait_for("STOPPING=1")
+            assert manager.stop() == 0
+            assert time.monotonic() - begin < 1
+
+
+class _Client(threading.Thread):
+    """A client under steady load; ``failed`` says what went wrong, ``again`` what was retried."""
+
+    def __init__(self, path: Path, *, keep: bool) -> None:
+        super().__init__()
+        self._path = path
+        self._keep = keep
+        self.failed: list[str] = []
+        self.answers = self.again = self.told = 0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        connection: http.client.HTTPConnection | None = None
+        while not self.ended.is_set():
+            used = connection is not None
+            connection = connection or connected(self._path)
+            try:
+                connection.request("GET", "/en/")
+                answer = connection.getresponse()
+                right = answer.status == 200 and answer.read() == PAGE
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                connection = None
+                # Before a byte of an answer, on a connection used before: safe to ask again.
+                if used and isinstance(error, ConnectionError):
+                    self.again += 1
+                else:
+                    self.failed.append(repr(error))
+                continue
+            self.answers += 1
+            if not right:
+                self.failed.append("another answer")
+            closes = answer.getheader("Connection") == "close"
+            self.told += closes
+            if closes or not self._keep:
+                connection.close()
+                connection = None
+            time.sleep(0.002)
+        if connection is not None:
+            connection.close()
+
+
+def test_ten_restarts_under_load(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """Over ten restarts no reader fails, neither on fresh connections nor on kept ones."""
+    path = room.folder / "clearnet.sock"
+    with Manager(room.folder, sockets, words(room)) as manager:
+        manager.wait_for("READY=1")
+        clients = [_Client(path, keep=keep) for keep in (False, True) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for _ in range(10):
+            time.sleep(0.3)
+            manager.restart()
+            manager.wait_for("READY=1")
+        time.sleep(0.3)
+        for client in clients:
+            client.ended.set()
+        for client in clients:
+            client.join()
+        assert [client.failed for client in clients] == [[]] * 8
+        # Who keeps his connection was told in time, so that nothing needed to be asked again.
+        assert sum(client.again for client in clients) == 0
+        assert sum(client.told for client in clients) >= 10
+        assert min(client.answers for client in clients) > 100
+
+
+def test_headers_while_it_ends(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """The last answer carries the same headers as any that closes its connection."""
+    with Manager(room.folder, sockets, words(room)) as manager:
+        manager.wait_for("READY=1")
+        path = room.folder / "clearnet.sock"
+        closed = ask(path, "/en/", DOMAIN)
+        with contextlib.closing(connected(path)) as kept:
+            assert kept.sock is not None
+            kept.sock.sendall(b"G")
+            time.sleep(0.2)
+            manager.process.terminate()
+            manager.wait_for("STOPPING=1")
+            kept.sock.sendall(f"{HEAD[1:]}\r\n".encode())
+            received = b""
+            while more := kept.sock.recv(65536):
+                received += more
+        ours = [header for header in read_answer(received).headers if header[0] != "Date"]
+        assert ours == [header for header in closed.headers if header[0] != "Date"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("onion:other", "systemd hands over no socket named “clearnet”."),
+        ("clearnet:clearnet", "systemd hands over 2 sockets named “clearnet”."),
+    ],
+)
+def test_names_that_do_not_fit(
+    room: Room, sockets: dict[str, socket.socket], names: str, said: str
+) -> None:
+    """A socket that is not there, or twice, is told with the way out."""
+    with Manager(room.folder, sockets, words(room), LISTEN_FDNAMES=names) as manager:
+        assert manager.process.wait(10) == 1
+        way_out = "Start this by a socket unit with one ListenStream= and"
+        expected = f"{said} {way_out} FileDescriptorName=clearnet.\n"
+        assert manager.errors.read_text().endswith(expected)
+
+
+def test_onion_on_a_port(room: Room, folder: Path) -> None:
+    """The onion takes nothing but a unix socket."""
+    with socket.create_server(("127.0.0.1", 0)) as port, held(folder / "a.sock") as other:
+        both = {"onion": port, "clearnet": other}
+        with Manager(room.folder, both, words(room)) as manager:
+            assert manager.process.wait(10) == 1
+            assert "“onion” is no unix socket" in manager.errors.read_text()
+
+
+def test_socket_that_does_not_listen(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """A socket that takes no connections is told."""
+    with socket.socket(socket.AF_UNIX) as deaf:
+        both = {"onion": sockets["onion"], "clearnet": deaf}
+        with Manager(room.folder, both, words(room)) as manager:
+            assert manager.process.wait(10) == 1
+            assert "is no socket that listens" in manager.errors.read_text()
+
+
+def test_sockets_of_another_process() -> None:
+    """What was handed over to another process, such as our parent, is not ours."""
+    environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getppid()), "LISTEN_FDNAMES": "a"}
+    with pytest.raises(ServeError, match="no socket named “a”"):
+        take("a", environ)
+
+
+def test_nobody_asked() -> None:
+    """Without systemd nothing is told, and the watchdog of another process is not ours."""
+    silent = Notifier({})
+    silent.ready("x")
+    silent.alive()
+    assert (silent.asked, silent.half_time) == (False, None)
+    other = {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}
+    assert Notifier(other).half_time is None
+    assert Notifier(other | {"WATCHDOG_PID": str(os.getpid())}).half_time == 0.5
+
+
+def test_abstract_socket() -> None:
+    """A notify socket without a path (unix(7)) is told as well; a status is one line."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"\0cccr-{os.getpid()}")
+        heard.settimeout(5)
+        Notifier({"NOTIFY_SOCKET": f"@cccr-{os.getpid()}"}).status("two\nREADY=1")
+        assert heard.recv(99) == b"STATUS=two READY=1"
+
+
+def test_systemd_that_does_not_listen(caplog: pytest.LogCaptureFixture) -> None:
+    """A notify socket that is gone is told once in the log, and ends nothing."""
+    with short_folder() as folder:
+        Notifier({"NOTIFY_SOCKET": str(folder / "none")}).ready("x")
+    assert "systemd could not be told READY=1: No such file or directory" in caplog.text
