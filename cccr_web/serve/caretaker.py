@@ -24,9 +24,9 @@ Bell = queue.SimpleQueue[bool]
 RELOAD = True
 END = False
 
-# Seconds after which work that is not done is called hung: the largest release takes a
-# few on a slow disk.
-HUNG_AFTER = 60.0
+# Seconds after which work that is not done is called hung: 30,000 pages take some
+# minutes on a slow machine.
+HUNG_AFTER = 600.0
 # Seconds that the end waits for work under way.
 _ENDS_WITHIN = 5.0
 
