@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
-from cccr_web.content.markdown import Heading, Link, Note, Picture, RawHtml
+from cccr_web.content.markdown import Heading, Link, Note, Picture, RawHtml, StrayMark
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.problem import BrokenContentError, Problem
@@ -42,6 +42,7 @@ def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> C
         problems += _checks_belong_to_headings(text)
         problems += _headings_descend(text)
         problems += _no_raw_html(text)
+        problems += _no_stray_marks(text)
         problems += _notes_are_dated(text)
         problems += _images_have_words(text)
         problems += _photos_have_records(text, content)
@@ -196,6 +197,18 @@ def _no_raw_html(text: Text) -> Iterator[Problem]:
     for item in text.body.items:
         if isinstance(item, RawHtml):
             yield Problem(text.file, item.line, "Raw HTML is not allowed: use Markdown.")
+
+
+def _no_stray_marks(text: Text) -> Iterator[Problem]:
+    for item in text.body.items:
+        if isinstance(item, StrayMark):
+            # CommonMark 0.31, section 6.2: “。**” followed by a letter closes nothing.
+            yield Problem(
+                text.file,
+                item.line,
+                f"“{item.mark}” would stand on the page as it is: close what it opens, and put "
+                "a punctuation mark outside of it.",
+            )
 
 
 def _notes_are_dated(text: Text) -> Iterator[Problem]:

@@ -38,6 +38,7 @@ _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
 _CARD = "[!PERSON]"
 # How the address of a photo begins.
 PHOTOS = "/photos/"
+_STRAY = re.compile(r"\*\*|`")
 _HEADING_ID = re.compile(r"\s*\{#([a-z0-9-]+)\}$")
 
 
@@ -87,6 +88,14 @@ class RawHtml:
 
 
 @dataclass(frozen=True, slots=True)
+class StrayMark:
+    """A mark that was meant to set words apart and stands in the text as it is."""
+
+    mark: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A photo of ``photos.toml`` by its ``name``; ``alone`` in a paragraph, or among others.
 
@@ -99,7 +108,7 @@ class Picture:
     line: int
 
 
-Item = Heading | Note | Link | Picture | RawHtml
+Item = Heading | Note | Link | Picture | RawHtml | StrayMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +226,8 @@ def _inline_items(block: Token, line: int, *, alone: bool) -> Iterator[Item]:
             line += 1
         elif token.type == "html_inline":
             yield RawHtml(line)
+        elif token.type == "text" and (stray := _STRAY.search(token.content)):
+            yield StrayMark(stray[0], line)
         elif token.type == "link_open":
             yield Link(str(token.attrGet("href")), line)
         elif token.type == "image" and str(token.attrGet("src")).startswith(PHOTOS):

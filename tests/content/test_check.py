@@ -343,6 +343,20 @@ CASES: dict[str, tuple[Change, list[str]]] = {
             f"{VERIFY}:{lines(VERIFY) + 4}: Raw HTML is not allowed: use Markdown.",
         ],
     ),
+    "mark around a full stop in Chinese": (
+        add(MISSING, "一\n**二。**三"),
+        [
+            f"{MISSING}:{lines(MISSING) + 3}: “**” would stand on the page as it is: close what it "
+            "opens, and put a punctuation mark outside of it."
+        ],
+    ),
+    "code that is not closed": (
+        add(VERIFY, "type `verify.py"),
+        [
+            f"{AT}: “`” would stand on the page as it is: close what it opens, and put a "
+            "punctuation mark outside of it."
+        ],
+    ),
     "image without words in English": (
         add(VERIFY, "![](/RELEASE.json)"),
         [f"{AT}: The image “/RELEASE.json” has no alternative text."],
