@@ -41,7 +41,8 @@ def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None,
     name = file.relative_to(tree.parent)
     path = text_path(file, tree / language.locale)
     try:
-        source = file.read_text(encoding="utf-8")
+        # Some editors on Windows begin a file with a byte order mark.
+        source = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         return None, [not_utf8(name, error)]
     parts = front_matter.split(source)

@@ -7,6 +7,7 @@ read from the tree under test.
 from __future__ import annotations
 
 import pytest
+from organisation import CHINESE_NAMES, ENGLISH_NAMES
 from pages import Element, pages
 
 from cccr_web.languages import LANGUAGES
@@ -14,48 +15,6 @@ from cccr_web.release import Release
 
 RALLY = "statements/2013-05-07-tiananmen-rally.html"
 APPEAL = "statements/2011-liu-xiaobo-and-chen-guangcheng.html"
-
-ENGLISH_NAMES = [
-    "Cui Yonglu",
-    "Piao Hulin",
-    "Piao Xianghua",
-    "Cui Yuhua",
-    "Jin Guiyu",
-    "Jin Lianji",
-    "Piao Chunzi",
-    "Zheng Jinhua",
-    "Jiang Kaixiong",
-    "Jin Yujie",
-    "Zheng Hairui",
-    "Xue Yuye",
-    "Jin Chunlan",
-    "Li Lin",
-    "Han Yongde",
-    "Zhuo Daiwu",
-    "Piao Guisong",
-    "Ren Chengguang",
-    "Zheng Jinghua",
-]
-CHINESE_NAMES = [
-    "崔永禄",
-    "朴虎林",
-    "朴香花",
-    "金贵玉",
-    "金连姬",
-    "朴春子",
-    "郑今花",
-    "蒋开雄",
-    "金玉洁",
-    "郑海瑞",
-    "薛玉叶",
-    "金春兰",
-    "李林",
-    "韩永德",
-    "卓代武",
-    "朴贵松",
-    "任成光",
-    "郑京华",
-]
 
 WORDS: dict[str, list[str]] = {
     "en/who-we-are.html": [

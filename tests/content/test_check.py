@@ -96,6 +96,11 @@ MISSING_AT = f"{MISSING}:{lines(MISSING) + 2}"
 NAMES = (TREE / "names.toml").read_text(encoding="utf-8").splitlines()
 REN_AT = NAMES.index('"任成光" = "任成光"') + 1
 
+STRAY = (
+    "“{}” would stand on the page as it is: close what it opens, and put a punctuation mark "
+    "outside of it."
+)
+
 CASES: dict[str, tuple[Change, list[str]]] = {
     # The languages agree.
     "twin missing in Chinese": (
@@ -346,16 +351,12 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "mark around a full stop in Chinese": (
         add(MISSING, "一\n**二。**三"),
         [
-            f"{MISSING}:{lines(MISSING) + 3}: “**” would stand on the page as it is: close what it "
-            "opens, and put a punctuation mark outside of it."
+            f"{MISSING}:{lines(MISSING) + 3}: {STRAY.format('**')}",
         ],
     ),
     "code that is not closed": (
         add(VERIFY, "type `verify.py"),
-        [
-            f"{AT}: “`” would stand on the page as it is: close what it opens, and put a "
-            "punctuation mark outside of it."
-        ],
+        [f"{AT}: {STRAY.format('`')}"],
     ),
     "image without words in English": (
         add(VERIFY, "![](/RELEASE.json)"),
@@ -662,3 +663,10 @@ def test_same_mistake_told_once(tree: Path) -> None:
     """Two mistakes of a kind in one line are one problem to mend."""
     add(VERIFY, "<b> <i>")(tree)
     assert told(tree) == [f"{AT}: Raw HTML is not allowed: use Markdown."]
+
+
+def test_byte_order_mark(tree: Path) -> None:
+    """A text that an editor began with a byte order mark is read like any other."""
+    file = tree / VERIFY
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert told(tree) == []

@@ -5,32 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from organisation import CHINESE_NAMES
 
 from cccr_web.content.names import read_names
 from cccr_web.trees import find_tree
 
 # Who is named in the organisation's Chinese texts, and in the facts for the pages.
-ORGANISATION = [
-    "公民自由联盟",
-    "崔永禄",
-    "朴虎林",
-    "朴香花",
-    "金贵玉",
-    "金连姬",
-    "朴春子",
-    "郑今花",
-    "蒋开雄",
-    "金玉洁",
-    "郑海瑞",
-    "薛玉叶",
-    "金春兰",
-    "李林",
-    "韩永德",
-    "卓代武",
-    "朴贵松",
-    "任成光",
-    "郑京华",
-]
+ORGANISATION = ["公民自由联盟", *CHINESE_NAMES]
 FACTS = [
     "刘晓波",
     "刘霞",
