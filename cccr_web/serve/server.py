@@ -107,8 +107,8 @@ class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
         return True
 
     def handle_accept(self) -> None:
-        """Take all who wait, some at a time."""
-        for _ in range(_AT_A_TIME):
+        """Take all who wait, some at a time: whoever was taken is heard before room is made."""
+        for _ in range(min(_AT_A_TIME, max(self.adj.connection_limit // 4, 1))):
             if len(self._map) >= self.adj.connection_limit:
                 self._make_room()
             before = len(self._map)
