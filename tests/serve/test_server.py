@@ -214,13 +214,16 @@ def test_logs_hold_nothing_of_a_reader(release_folder: Path) -> None:
 
 
 def test_memory(release_folder: Path, note: Note) -> None:
-    """A server process that has answered 2,000 requests holds less than 48 MB."""
+    """A server process that has answered 2,000 requests holds less than 55 MB.
+
+    Most of it is Flask and cryptography: 44 MB with Python 3.11, 49 MB with 3.13.
+    """
     with short_folder() as folder, Server(folder, release_folder) as server:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: ask(server.clearnet, "/en/", DOMAIN), range(2000)))
         size = server.resident_megabytes()
     note("a server process at its most", size, "MB")
-    assert size < 48
+    assert size < 55
 
 
 def test_end(release_folder: Path) -> None:
