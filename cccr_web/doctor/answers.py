@@ -53,10 +53,11 @@ def check_answers(release: Release, way: Way, others: tuple[str, ...]) -> Iterat
         if reply.status not in kind.status:
             status = " or ".join(str(each) for each in sorted(kind.status))
             problems.append(f"{kind.what}: {reply.status}, not {status}")
-        problems += [
-            f"{kind.what} ({reply.status}): {found.kind} {found.detail}"
-            for found in header_differences("", reply, wanted, BESIDE)
+        found = [
+            f"{each.kind} {each.detail}" for each in header_differences("", reply, wanted, BESIDE)
         ]
+        if found:
+            problems.append(f"{kind.what} ({reply.status}): {some(found, 1)}")
     name = f"{way.name} answers"
     if problems:
         yield wrong(
