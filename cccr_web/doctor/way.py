@@ -11,6 +11,8 @@ from cccr_web.watch import Address, Budget, Limits, Link, Reply, Road, Unreachab
 
 # Of an answer that is looked at as a whole; the site's largest files are compared elsewhere.
 MOST: Final = 1024 * 1024
+# Seconds; a site that drips must not hold up the doctor for each of its looks.
+_ONE_LOOK: Final = 60.0
 # tor loses one connection in 150.
 _TRIES: Final = 2
 
@@ -26,8 +28,8 @@ class Way:
     seen: list[tuple[str, Reply]] = field(default_factory=list)
 
     def budget(self) -> Budget:
-        """Return what one check may cost."""
-        return Budget(Limits(whole=self.seconds))
+        """Return what one look may cost."""
+        return Budget(Limits(whole=min(self.seconds, _ONE_LOOK)))
 
     def ask(
         self,
