@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_certificate(clear: Place, days: int, verdict: str, words: str) -> None:
     result = seen(clear, "certificate", days=days)
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
     if verdict == "wrong":
-        assert result.way_out.startswith("certbot renew")
+        assert result.way_out.startswith("Renew it: certbot renew")
 
 
 def test_certificate_of_nobody_known(clear: Place) -> None:
@@ -202,6 +203,23 @@ def test_address_in_a_header(clear: Place) -> None:
         (result,) = check_machine(clear.release, [way], [], {"192.0.2.7"})
     assert result.verdict is Verdict.WRONG
     assert "on the clearnet holds 192.0.2.7" in result.sentence
+
+
+def test_onion_that_the_release_does_not_name(clear: Place) -> None:
+    """An onion that only the server was told of must be told to the doctor as well."""
+    other = "e" * 55 + "d.onion"
+    case = Case(clear.folder / "release", organisation_key().public, seconds=30.0)
+    room = Room(clear.folder)
+    with Running(room, "--onion-address", other) as server:
+        place = replace(clear, server=server)
+        with place.front().running() as front:
+            way = way_to(place, front)
+            found = [
+                list(check_same(case, clear.release, way, onions, lambda _done, _total: None))[1]
+                for onions in ((other,), ())
+            ]
+    assert [each.verdict for each in found] == [Verdict.OK, Verdict.WRONG]
+    assert f"changed header (Onion-Location: http://{other}/" in found[1].sentence
 
 
 def test_bytes(clear: Place) -> None:
