@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 from tornet import TorNetwork
 
-pytest_plugins = ["hosting", "serving", "browsing"]
+pytest_plugins = ["hosting", "serving", "browsing", "doctored"]
 
 MEASUREMENTS = pytest.StashKey[list[str]]()
 
