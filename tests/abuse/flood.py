@@ -61,6 +61,7 @@ FLOODS = {
     "40 × 25": Flood(40, 25, COPIES),
     "80 × 10": Flood(80, 10, COPIES),
     "held 40 × 80": Flood(40, 80, COPIES[:1], read=False),
+    "held 200 × 15": Flood(200, 15, COPIES[:1], read=False),
 }
 
 SERVICE = """\
