@@ -233,9 +233,18 @@ class TorNetwork:
         for authority in self._authorities:
             self._run(authority.name, authority.torrc)
         self._await_consensus()
-        client = self._folder / "client"
+        self._start_client("client", self.socks_port, "")
+
+    def add_client(self, name: str, lines: str = "") -> int:
+        """Start a further client with these torrc lines too; return its SOCKS port."""
+        (port,) = free_ports(1)
+        self._start_client(name, port, lines)
+        return port
+
+    def _start_client(self, name: str, port: int, lines: str) -> None:
+        client = self._folder / name
         client.mkdir(mode=0o700)
-        self._run("client", CLIENT.format(data=client, socks=self.socks_port))
+        self._run(name, CLIENT.format(data=client, socks=port) + lines)
         self._await_client(client / "log")
 
     def _run(self, name: str, lines: str) -> None:

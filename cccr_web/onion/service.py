@@ -34,14 +34,15 @@ OLD_TOR: Final = "512"  # the status with which a tor before 0.4.9.2 answers the
 class Limits:
     """What one reader, and all readers together, may ask of the service.
 
-    ``max_streams``: connections at once on one circuit, which tor closes beyond it (a
-    browser opens six). ``pow_rate`` and ``pow_burst``: new readers a second, and at once,
+    ``max_streams``: connections at once on one circuit, which tor closes beyond it. A
+    browser opens six to nine; who floods needs the more circuits, each of which may cost a
+    puzzle, the fewer it is. ``pow_rate`` and ``pow_burst``: new readers a second, and at once,
     before clients must solve a puzzle first; these are tor's own defaults.
 
     Raises ``LimitsError``: tor itself accepts a burst below the rate and misbehaves.
     """
 
-    max_streams: int = 100
+    max_streams: int = 16
     pow_rate: int = 250
     pow_burst: int = 2500
 

@@ -29,6 +29,11 @@ IDLE_SECONDS = 20.0
 ANSWER_SECONDS = 30.0
 ANSWER_RATE = 1024
 
+# Where there is no more room: seconds in which who has come may ask, and an answer begin
+# to move; and bytes a second below which an answer is held rather than read.
+GRACE_SECONDS = 5.0
+HELD_RATE = 4096
+
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -46,6 +51,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._opened = self.since = time.monotonic()
         self.until = self.since + HEAD_SECONDS
+        self._answer_since = self.since
+        self._answer_left = 0
         super().__init__(*args, **settings)
 
     @property
@@ -66,6 +73,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     def last_call(self) -> None:
         """Close after the answer to the last request that has come, or comes soon."""
         self.task_class = LastTask
+
+    def worth(self, now: float) -> tuple[int, float]:
+        """Return what to sort by where room is needed; the least goes first.
+
+        Those who wait without asking, or hold an answer and hardly read it, go before who
+        has only just come, and he before an answer that moves; each time the oldest first.
+        """
+        if not self.answering:
+            return int(now - self.since <= GRACE_SECONDS), self.since
+        lasted = now - self._answer_since
+        held = self._answer_left - self.total_outbufs_len < HELD_RATE * lasted
+        return 0 if held and lasted > GRACE_SECONDS else 2, self._answer_since
 
     def handle_read(self) -> None:
         """Read, and answer what is whole."""
@@ -94,6 +113,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self.service()
             left = self.total_outbufs_len
             if left:
+                self._answer_since, self._answer_left = time.monotonic(), left
                 self.until = time.monotonic() + ANSWER_SECONDS + left / ANSWER_RATE
             else:
                 self._rest()

@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 # Both listeners' connections together, each of one descriptor and some kilobytes. When
-# they are as many, the oldest without a request go (RFC 9112, section 9.5).
+# they are as many, those worth least go (RFC 9112, section 9.5).
 CONNECTIONS = 2000
 _OTHER_FILES = 64
 _AT_A_TIME = 64
@@ -80,7 +80,7 @@ class _NoThreads:
 
 
 class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
-    """A listener that always takes one more: who has waited longest without asking must go."""
+    """A listener that always takes one more: who waits or reads worst must go."""
 
     channel_class = Channel
     front: Front
@@ -127,9 +127,8 @@ class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
     def _make_room(self) -> None:
         channels = [each for each in self._map.values() if isinstance(each, Channel)]
         few = max(len(channels) // 20, 1)
-        for channel in heapq.nsmallest(
-            few, channels, key=lambda each: (each.answering, each.since)
-        ):
+        now = time.monotonic()
+        for channel in heapq.nsmallest(few, channels, key=lambda each: each.worth(now)):
             channel.cut()
 
     def handle_error(self) -> None:

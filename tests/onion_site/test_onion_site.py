@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +14,12 @@ import pytest
 from headers import name_of, stored, template
 from hosting import Watched, short_folder
 from serving import DOMAIN, Answer, Server
+from tor_reader import greeting, request_for
 from tornet import TorNetwork
 
 from cccr_web.build import press
 from cccr_web.content import Addresses
-from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.onion import Limits, OwnTor, Published, Service, new_key
 from cccr_web.release import Release, write
 from cccr_web.trees import find_tree
 
@@ -107,6 +110,36 @@ def test_www_over_the_onion(site: OnionSite) -> None:
     """Tor brings ``www.`` and the address to us, and it is answered."""
     reply = site.network.fetch(f"http://www.{site.address}/en/", tries=3)
     assert (reply.status, reply.body) == (200, site.release.files["en/index.html"].body)
+
+
+def hold(site: OnionSite, circuit: str) -> socket.socket | None:
+    """Open a stream on that circuit and keep it; ``None`` if it is refused."""
+    link = socket.create_connection(("127.0.0.1", site.network.socks_port), timeout=30)
+    answer = b""
+    for sent, length in zip(greeting(site.address, circuit), (2, 2, 10), strict=True):
+        link.sendall(sent)
+        answer = link.recv(length)
+    if answer[1:2] == b"\0":
+        return link
+    link.close()
+    return None
+
+
+def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:
+    """A browser's connections fit on a circuit; with one more than the limit tor closes it."""
+    most = Limits().max_streams
+    assert most >= 9  # six of a browser, and three more for urgent requests
+    with contextlib.ExitStack() as stack:
+        held = []
+        for _ in range(most):
+            link = hold(site, "crowd")
+            assert link is not None
+            held.append(stack.enter_context(link))
+        held[0].sendall(request_for(site.address, "/en/"))
+        assert held[0].recv(100).startswith(b"HTTP/1.1 200 OK")
+        assert hold(site, "crowd") is None
+        assert held[-1].recv(100) == b""
+    assert site.get("/en/").status == 200
 
 
 def test_web_proxy_over_the_onion(site: OnionSite) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hosting import short_folder
-from serving import DOMAIN, Server, ask, read_answer
+from serving import DOMAIN, ONION, Server, ask, read_answer
 from waitress import wasyncore
 
 from cccr_web.serve import channel
@@ -145,6 +145,28 @@ def test_more_connections_than_there_is_room(fresh: Server) -> None:
         # The oldest went.
         assert all(gone[:300])
         assert not any(gone[-1000:])
+
+
+def test_held_answers_go_before_who_has_just_come(release_folder: Path) -> None:
+    """Where all places are held by readers who do not read, a newcomer has time to ask."""
+    with short_folder() as folder, contextlib.ExitStack() as stack:
+        server = Server(folder, release_folder)
+        server.command[:0] = ["prlimit", "--nofile=128:128"]
+        stack.enter_context(server)
+        large = f"GET /cccr-web.zip HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode() * 20
+
+        def hold(number: int) -> None:
+            for _ in range(number):
+                link = stack.enter_context(socket.socket(socket.AF_UNIX))
+                link.connect(str(server.onion))
+                link.sendall(large.replace(DOMAIN.encode(), ONION.encode()))
+
+        hold(70)
+        time.sleep(channel.GRACE_SECONDS + 0.5)
+        newcomer = stack.enter_context(socket.create_connection(server.clearnet))
+        hold(20)
+        newcomer.sendall(f"HEAD / HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
+        assert newcomer.recv(100).startswith(b"HTTP/1.1 302 ")
 
 
 def test_slow_readers_take_no_memory(fresh: Server) -> None:

@@ -1,0 +1,78 @@
+"""Which circuit a request came by, and the closing of the worst circuits.
+
+A ``HiddenServiceDir`` with ``HiddenServiceExportCircuitID haproxy`` begins each connection
+with a PROXY line whose address ends in the circuit's global identifier
+(fc00:dead:beef:4dad::/96), which is also its name at the control port (control-spec,
+CIRC). Nothing of it is ever written to a disk: nginx tells it by syslog's datagrams to a
+unix socket.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+from cccr_web.onion import Link
+
+EXPORTED = ipaddress.IPv6Network("fc00:dead:beef:4dad::/96")
+REPORT = re.compile(rb"circuit=([0-9a-f:]+)$")
+WINDOW = 10.0  # seconds over which refusals count
+
+
+def circuit_id(address: str) -> int:
+    """Return the circuit's name at the control port from the address of a PROXY line.
+
+    Raises ``ValueError`` for an address that is no circuit's.
+    """
+    exported = ipaddress.IPv6Address(address)
+    if exported not in EXPORTED:
+        raise ValueError(f"{address} names no circuit.")
+    return int(exported) & 0xFFFF_FFFF
+
+
+class Closer:
+    """Reads nginx's reports of refused requests, and closes circuits with too many of them."""
+
+    def __init__(self, path: Path, link: Link, most: int) -> None:
+        self.path = path
+        self.closed = 0
+        self._link = link
+        self._most = most
+        self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._inbox.bind(str(path))
+        self._inbox.settimeout(0.2)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._inbox.close()
+
+    def _run(self) -> None:
+        counts: Counter[int] = Counter()
+        forget_at = time.monotonic() + WINDOW
+        while not self._stop.is_set():
+            if time.monotonic() > forget_at:
+                counts.clear()
+                forget_at = time.monotonic() + WINDOW
+            try:
+                report = REPORT.search(self._inbox.recv(512))
+            except TimeoutError:
+                continue
+            if report is None:
+                continue
+            circuit = circuit_id(report[1].decode("ascii"))
+            counts[circuit] += 1
+            if counts[circuit] == self._most:
+                self.closed += self._link.ask(f"CLOSECIRCUIT {circuit}").is_ok()
