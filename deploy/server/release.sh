@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# Releases: each in a folder of its own number, and a link to the one that is served.
+
+RELEASES=$DATA/releases
+CURRENT=$DATA/current
+SERVERS=(onion) # and clearnet, where there is a domain: see run.sh
+
+release_verify() { # FOLDER → its number on stdout, or fail
+  local said
+  said=$("$COMMAND" verify "$1" --public-key "$ETC/public.key" --deployable 2>&1) || fail "$said" "Nothing was switched."
+  [[ $said =~ ^OK:\ release\ ([0-9]+) ]] || fail "The release was checked, but its number is not in: $said"
+  echo "${BASH_REMATCH[1]}"
+}
+
+release_number() { # → the number of the one that is served, if there is one
+  local target
+  target=$(readlink "$CURRENT" 2>/dev/null) || return 0
+  basename "$target"
+}
+
+# Put what came with the bundle under its number. It is checked before it gets its name.
+release_take() {
+  local partial=$RELEASES/.partial number
+  [ -d "$BUNDLE/release" ] || return 0
+  step "the release"
+  if [ ! -x "$COMMAND" ]; then
+    change "check the release and put it under $RELEASES" || true # a dry run on a fresh server
+    NEW_RELEASE=$(sed -n 's/^ *"sequence": *\([0-9]*\),\{0,1\}$/\1/p' "$BUNDLE/release/RELEASE.json")
+    return 0
+  fi
+  make_folder "$RELEASES"
+  number=$(release_verify "$BUNDLE/release") || exit 1
+  if [ ! -d "$RELEASES/$number" ]; then
+    change "put release $number under $RELEASES" || { NEW_RELEASE=$number && return 0; }
+    rm -rf --one-file-system "$partial"
+    cp --recursive --no-preserve=mode,ownership "$BUNDLE/release" "$partial"
+    chmod -R u=rwX,go=rX "$partial"
+    release_verify "$partial" >/dev/null
+    mv --no-target-directory "$partial" "$RELEASES/$number"
+  elif ! cmp --quiet "$BUNDLE/release/SHA256SUMS" "$RELEASES/$number/SHA256SUMS"; then
+    fail "There is another release $number on the server already." "Raise the sequence in translations/site.toml, build and sign again."
+  fi
+  NEW_RELEASE=$number
+}
+
+# Let the servers take release NUMBER; without a dropped request, or not at all.
+release_switch() { # NUMBER
+  local number=$1 before server
+  before=$(release_number)
+  if [ "$before" = "$number" ]; then
+    note "release $number is the one that is served"
+    return 0
+  fi
+  link "$RELEASES/$number" "$CURRENT"
+  [ "$DRY_RUN" = no ] || return 0
+  for server in "${SERVERS[@]}"; do
+    systemctl --quiet is-active "cccr-web-$server.service" || continue
+    systemctl reload "cccr-web-$server.service"
+    if ! release_await "$server" "$number"; then
+      [ -z "$before" ] || link "$RELEASES/$before" "$CURRENT"
+      for server in "${SERVERS[@]}"; do systemctl reload "cccr-web-$server.service" || true; done
+      fail "The $server server does not take release $number; release ${before:-none} is served on." \
+        "It says why: journalctl --unit=cccr-web-$server --lines=5"
+    fi
+  done
+}
+
+# Ask a server by its socket which release it serves.
+release_served() { # SERVER → number
+  "$PYTHON_LINK/bin/python" -I "$HERE/ask.py" "/run/cccr-web/$1.sock" "$(release_host "$1")" /RELEASE.json 2>/dev/null |
+    sed -n 's/^ *"sequence": *\([0-9]*\),\{0,1\}$/\1/p'
+}
+
+release_host() { if [ "$1" = onion ]; then onion_address; else echo "${DOMAIN%% *}"; fi; }
+
+release_await() { # SERVER NUMBER
+  local try
+  for try in $(seq 100); do
+    [ "$(release_served "$1")" != "$2" ] || return 0
+    sleep 0.15
+  done
+  return 1
+}
+
+# An older release, by one command. Servers refuse what is older than they have seen, so that
+# nobody can slip one in; here root says that it is meant, and the journal keeps it.
+release_rollback() {
+  local now before number server
+  step "rollback"
+  now=$(release_number)
+  before=
+  for number in $(ls -1 "$RELEASES" | sort --numeric-sort); do
+    [ "$number" -ge "${now:-0}" ] || before=$number
+  done
+  [ -n "$before" ] || fail "There is no release older than ${now:-none} on the server." "Build one with a higher sequence, and use “release”."
+  release_verify "$RELEASES/$before" >/dev/null
+  change "go back from release $now to release $before" || return 0
+  for server in "${SERVERS[@]}"; do
+    history_allow "$server" "$RELEASES/$before"
+  done
+  logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
+  release_switch "$before"
+}
+
+history_allow() { # SERVER RELEASE
+  local state=/var/lib/cccr-web-$1
+  [ -d "$state" ] || return 0
+  remember "$state/highest-sequence"
+  "$COMMAND" history allow "$2" --public-key "$ETC/public.key" --state "$state" >&2 || fail "The $1 server’s memory was not changed."
+}
+
+# Some older ones stay for “rollback”.
+release_tidy() {
+  local number now
+  now=$(release_number)
+  while IFS= read -r number; do
+    [ "$number" != "$now" ] || continue
+    change "remove release $number, the ${KEEP_RELEASES:-5} newest stay" || continue
+    rm -rf --one-file-system "${RELEASES:?}/$number"
+  done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' -printf '%f\n' 2>/dev/null |
+    sort --reverse --numeric-sort | tail -n "+$((${KEEP_RELEASES:-5} + 1))")
+}
