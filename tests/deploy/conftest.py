@@ -1,0 +1,94 @@
+"""The story's stage: a network, a private Tor network and an authority in it, a desk, a server.
+
+``DEPLOY_SUITE`` names the Debian; without it, bookworm.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from acme import Authority
+from desk import Desk
+from machine import TOP, Machine, Network, call
+from tornet import TorNetwork
+
+
+@pytest.fixture(scope="session")
+def fresh() -> Path:
+    """A fresh Debian's disk, and its packages."""
+    suite = os.environ.get("DEPLOY_SUITE", "bookworm")
+    made = subprocess.run(
+        [TOP / "tests/deploy/root.sh", suite, TOP / ".cache"],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return Path(made.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``--offline`` needs, made where there is a package index."""
+    file = tmp_path_factory.mktemp("bundle") / "bundle.tar"
+    settings = {**os.environ, "XDG_CACHE_HOME": str(TOP / ".cache")}
+    call(TOP / "deploy/deploy.sh", "bundle", file, env=settings)
+    return file
+
+
+@pytest.fixture(scope="session")
+def network(fresh: Path, bundle: Path) -> Iterator[Network]:
+    """The machine's network, entered: what tests do from here on, they do in it."""
+    assert fresh.exists()
+    assert bundle.exists()
+    with Network() as made, made.entered():
+        yield made
+
+
+@pytest.fixture(scope="session")
+def private_tor(network: Network) -> Iterator[TorNetwork]:
+    """A Tor network that the machine can reach."""
+    assert network.machine
+    with TorNetwork() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def authority(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    """An authority that gives certificates."""
+    assert network.machine
+    with Authority(tmp_path_factory.mktemp("authority")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def desk(
+    tmp_path_factory: pytest.TempPathFactory,
+    network: Network,
+    bundle: Path,
+    private_tor: TorNetwork,
+) -> Desk:
+    """The admin's desk."""
+    # The machine's tor has no country list to read, and needs none.
+    lines = [line for line in private_tor.torrc_lines.splitlines() if "GeoIP" not in line]
+    return Desk(tmp_path_factory.mktemp("desk"), network, bundle, "\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def server(fresh: Path, network: Network, authority: Authority, desk: Desk) -> Iterator[Machine]:
+    """A server as it was rented: Debian, sshd, the admin's key."""
+    with Machine(fresh, network) as machine:
+        desk.let_in(machine)
+        trust(machine, authority)
+        yield machine
+
+
+def trust(machine: Machine, authority: Authority) -> None:
+    """Let the machine trust the authority's own certificate, as it does Let's Encrypt's."""
+    (machine.root / "usr/local/share/ca-certificates/pebble.crt").write_bytes(
+        authority.trust.read_bytes()
+    )
+    machine.run("update-ca-certificates")
