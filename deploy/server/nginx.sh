@@ -87,14 +87,22 @@ nginx_test() { # FOLDER
   said=$(nginx -t -q -c "$1/nginx.conf" 2>&1) || fail "nginx refuses its configuration: $said"
 }
 
+NGINX_IS_NEW=no # whether its cache has to be filled
+
 nginx_start() {
+  local dropin=$UNITS/nginx.service.d/cccr-web.conf path
   if ! systemctl --quiet is-active nginx.service; then
     start nginx.service
-  elif changed /etc/systemd/system/nginx.service.d/cccr-web.conf; then
+    NGINX_IS_NEW=yes
+  elif changed "$dropin"; then
     restart restart nginx.service
+    NGINX_IS_NEW=yes
   elif nginx_changed; then
     restart reload nginx.service
+    NGINX_IS_NEW=yes
   fi
+  # It has them now: what is written later in this run counts by itself.
+  for path in "$dropin" "$NGINX"/*; do unset "CHANGED[$path]"; done
 }
 
 nginx_changed() {
@@ -107,7 +115,7 @@ nginx_changed() {
 
 # Fill the cache, so that it can answer for a server that is down.
 nginx_warm() {
-  [ "$DRY_RUN" = no ] || return 0
+  if [ "$DRY_RUN" = yes ] || [ "$NGINX_IS_NEW" = no ]; then return 0; fi
   local python=$PYTHON_LINK/bin/python name
   "$python" -I "$HERE/warm.py" "$CURRENT" unix:/run/cccr-front/onion.sock "$(onion_address)" '' gzip ||
     note "the onion’s cache is not full; it fills as readers come"

@@ -90,20 +90,12 @@ install_all() {
   step "start"
   firewall_start
   tor_start
-  nginx_start_order
+  units_start
+  nginx_start
   certificate_install
   release_tidy
   code_tidy
-  nginx_warm_if_changed
-}
-
-nginx_start_order() {
-  units_start
-  nginx_start
-}
-
-nginx_warm_if_changed() {
-  ! nginx_changed || nginx_warm
+  nginx_warm
 }
 
 release_new() {
@@ -118,7 +110,7 @@ after_switch() {
   [ -e "$NGINX/nginx.conf" ] || return 0
   nginx_install
   nginx_start
-  nginx_warm_if_changed
+  nginx_warm
   release_tidy
 }
 

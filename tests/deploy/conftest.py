@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from acme import Authority
 from desk import Desk
+from looks import onion_of
 from machine import TOP, Machine, Network, call
-from tornet import TorNetwork
+from readers import Clearnet, onion_reader
+from tornet import Reply, TorNetwork
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +94,16 @@ def trust(machine: Machine, authority: Authority) -> None:
         authority.trust.read_bytes()
     )
     machine.run("update-ca-certificates")
+
+
+@pytest.fixture(scope="session")
+def clearnet(authority: Authority, server: Machine) -> Clearnet:
+    """A reader on the clearnet, who trusts the authority."""
+    assert server.pid
+    return Clearnet(authority.root())
+
+
+@pytest.fixture(scope="session")
+def hidden(private_tor: TorNetwork, server: Machine) -> Callable[[str], Reply]:
+    """A reader of the onion."""
+    return onion_reader(private_tor.socks_port, onion_of(server))

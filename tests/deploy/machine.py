@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -197,11 +198,20 @@ class Machine:
 
     def main_process(self, unit: str) -> int:
         """Return the number, outside, of a unit's main process."""
+        number = self.main_process_or_none(unit)
+        assert number is not None, f"{unit} has no process"
+        return number
+
+    def main_process_or_none(self, unit: str) -> int | None:
+        """Return the number of a unit's main process, if it has one now."""
         inside = self.run("systemctl", "show", "--property=MainPID", "--value", unit).strip()
         for status in Path("/proc").glob("[0-9]*/status"):
             with contextlib.suppress(OSError):
-                line = next(x for x in status.read_text().splitlines() if x.startswith("NSpid:"))
-                numbers = line.split()[1:]
-                if len(numbers) == 2 and numbers[1] == inside:
-                    return int(numbers[0])
-        raise AssertionError(f"{unit} has no process")
+                found = re.search(r"^NSpid:\t\d+\t(\d+)$", status.read_text(), re.M)
+                if found and found[1] == inside and self._is_inside(status.parent):
+                    return int(status.parent.name)
+        return None
+
+    def _is_inside(self, process: Path) -> bool:
+        ours = Path(f"/proc/{self.pid}/ns/pid")
+        return os.stat(process / "ns/pid").st_ino == os.stat(ours).st_ino
