@@ -28,8 +28,8 @@ history_restore() {
     if [ ! -f "$BUNDLE/history/$server" ] || [ -e "$state" ]; then continue; fi
     change "let the $server server remember which release was the newest" || continue
     # A folder of root’s: systemd gives it to the unit’s own user when it starts.
-    mkdir -p -m 700 "/var/lib/private/cccr-web-$server"
-    chmod 700 /var/lib/private
+    mkdir -p "/var/lib/private/cccr-web-$server"
+    chmod 700 /var/lib/private "/var/lib/private/cccr-web-$server"
     ln -sfn "private/cccr-web-$server" "/var/lib/cccr-web-$server"
     install -m 600 "$BUNDLE/history/$server" "$state"
   done

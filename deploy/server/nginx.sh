@@ -15,7 +15,7 @@ nginx_install() {
   nginx_write "$staged"
   nginx_test "$staged"
   for file in "$staged"/*; do
-    put "$NGINX/$(basename "$file")" <"$file"
+    put "$NGINX/${file##*/}" <"$file"
   done
   put /etc/systemd/system/nginx.service.d/cccr-web.conf <"$HERE/units/nginx.conf"
   put /etc/tmpfiles.d/cccr-web.conf <"$HERE/units/tmpfiles.conf"
@@ -51,6 +51,7 @@ nginx_release() {
   local number sums=
   number=$(release_number)
   [ -z "$number" ] || sums=$(sha256sum "$CURRENT/SHA256SUMS" 2>/dev/null | cut -c 1-16)
+  # shellcheck disable=SC2016 # a variable of nginx
   printf '# Written by deploy.sh.\nmap "" $cccr_release { default "%s-%s"; }\n' "${number:-0}" "$sums"
 }
 
@@ -69,6 +70,7 @@ nginx_policy() { # ROAD FOLDER
     variable=${name,,}
     variable=${variable//-/_}
     value=${value//\\/\\\\}
+    # shellcheck disable=SC2016 # variables of nginx
     printf 'map $upstream_http_%s $%s_%s {\n  "" "%s";\n  default $upstream_http_%s;\n}\n' \
       "$variable" "$road" "$variable" "${value//\"/\\\"}" "$variable" >>"$folder/policy-$road.conf"
     printf 'more_set_headers "%s: $%s_%s";\n' "$name" "$road" "$variable" >>"$folder/headers-$road.conf"

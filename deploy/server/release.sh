@@ -43,9 +43,23 @@ release_take() {
   NEW_RELEASE=$number
 }
 
+# For “install”, whose settings may still name the release of the first day.
+release_is_wanted() { # NUMBER
+  local left=0
+  [ ! -f "$DATA/left" ] || left=$(cat "$DATA/left")
+  if [ "$1" -lt "$(release_number || echo 0)" ] 2>/dev/null; then
+    note "the settings name release $1; release $(release_number) is newer and stays"
+  elif [ "$1" != "$(release_number)" ] && [ "$1" -le "$left" ]; then
+    note "the settings name release $1, which “rollback” has left: only “release” brings it back"
+  else
+    return 0
+  fi
+  return 1
+}
+
 # Let the servers take release NUMBER; without a dropped request, or not at all.
 release_switch() { # NUMBER
-  local number=$1 before server
+  local number=$1 before server said
   before=$(release_number)
   if [ "$before" = "$number" ]; then
     note "release $number is the one that is served"
@@ -55,30 +69,31 @@ release_switch() { # NUMBER
   [ "$DRY_RUN" = no ] || return 0
   for server in "${SERVERS[@]}"; do
     systemctl --quiet is-active "cccr-web-$server.service" || continue
+    said=$(release_says "$server")
     systemctl reload "cccr-web-$server.service"
-    if ! release_await "$server" "$number"; then
+    if ! release_await "$server" "$number" "$said"; then
       [ -z "$before" ] || link "$RELEASES/$before" "$CURRENT"
-      for server in "${SERVERS[@]}"; do systemctl reload "cccr-web-$server.service" || true; done
+      systemctl reload "${SERVERS[@]/#/cccr-web-}" || true
       fail "The $server server does not take release $number; release ${before:-none} is served on." \
         "It says why: journalctl --unit=cccr-web-$server --lines=5"
     fi
   done
 }
 
-# Ask a server by its socket which release it serves.
-release_served() { # SERVER → number
-  "$PYTHON_LINK/bin/python" -I "$HERE/ask.py" "/run/cccr-web/$1.sock" "$(release_host "$1")" /RELEASE.json 2>/dev/null |
-    sed -n 's/^ *"sequence": *\([0-9]*\),\{0,1\}$/\1/p'
-}
+# What a server says to systemd of itself.
+release_says() { systemctl show --property=StatusText --value "cccr-web-$1.service"; } # SERVER
 
-release_host() { if [ "$1" = onion ]; then onion_address; else echo "${DOMAIN%% *}"; fi; }
-
-release_await() { # SERVER NUMBER
-  local try
-  for try in $(seq 100); do
-    [ "$(release_served "$1")" != "$2" ] || return 0
-    sleep 0.15
+release_await() { # SERVER NUMBER WHAT-IT-SAID-BEFORE
+  local try now
+  for try in $(seq 150); do
+    now=$(release_says "$1")
+    case $now in
+      "Serving release $2 "*) return 0 ;;
+      *Refused:*) if [ "$now" != "$3" ] || [ "$try" -gt 50 ]; then break; fi ;;
+    esac
+    sleep 0.1
   done
+  note "$now"
   return 1
 }
 
@@ -89,9 +104,9 @@ release_rollback() {
   step "rollback"
   now=$(release_number)
   before=
-  for number in $(ls -1 "$RELEASES" | sort --numeric-sort); do
+  while IFS= read -r number; do
     [ "$number" -ge "${now:-0}" ] || before=$number
-  done
+  done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort)
   [ -n "$before" ] || fail "There is no release older than ${now:-none} on the server." "Build one with a higher sequence, and use “release”."
   release_verify "$RELEASES/$before" >/dev/null
   change "go back from release $now to release $before" || return 0
@@ -99,6 +114,8 @@ release_rollback() {
     history_allow "$server" "$RELEASES/$before"
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
+  # “install” must not bring back by itself what was left.
+  echo "$now" >"$DATA/left"
   release_switch "$before"
 }
 

@@ -80,7 +80,7 @@ install_all() {
     fail "There is no release to serve." "Name the folder of a signed one as RELEASE in the settings."
   fi
   # Before the units start, they need something to serve; if they run, they are told.
-  [ -z "$NEW_RELEASE" ] || [ "$NEW_RELEASE" = "$(release_number)" ] || release_switch "$NEW_RELEASE"
+  if [ -n "$NEW_RELEASE" ] && release_is_wanted "$NEW_RELEASE"; then release_switch "$NEW_RELEASE"; fi
   tor_install
   units_install
   nginx_install
@@ -102,6 +102,7 @@ release_new() {
   release_take
   [ -n "$NEW_RELEASE" ] || fail "No release came with this command."
   release_switch "$NEW_RELEASE"
+  rm -f "$DATA/left"
   after_switch
 }
 
@@ -134,7 +135,7 @@ addresses() {
 }
 
 check_machine
-[ "$COMMAND_NAME" = uninstall ] && [ ! -e "$ETC/site.env" ] || read_settings
+if [ "$COMMAND_NAME" != uninstall ] || [ -e "$ETC/site.env" ]; then read_settings; fi
 lock
 case $COMMAND_NAME in
   install)

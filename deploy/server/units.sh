@@ -11,7 +11,7 @@ units_install() {
   units_verify "$WORK/units"
   put "$HARDENING" <"$WORK/units/hardening.conf"
   for unit in "$WORK"/units/cccr-web-*; do
-    put "$UNITS/$(basename "$unit")" <"$unit"
+    put "$UNITS/${unit##*/}" <"$unit"
   done
   units_reload_manager
   for unit in "${SERVERS[@]}"; do

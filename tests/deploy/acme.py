@@ -17,6 +17,8 @@ from tornet import end
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from machine import Machine
+
 DIRECTORY = "https://localhost:14000/dir"
 _OPENSSL = ("openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "rsa:2048")
 
@@ -87,3 +89,9 @@ class Authority:
     def root(self) -> str:
         """Return the certificate that readers must trust, in PEM."""
         return self.fetch("https://localhost:15000/roots/0").decode("ascii")
+
+    def be_trusted_by(self, machine: Machine) -> None:
+        """Let the machine trust this authority, as every Debian trusts Let's Encrypt."""
+        file = machine.root / "usr/local/share/ca-certificates/pebble.crt"
+        file.write_bytes(self.trust.read_bytes())
+        machine.run("update-ca-certificates")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,10 +43,25 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def network(fresh: Path, bundle: Path) -> Iterator[Network]:
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What builds our wheel and stem's, as a folder in which pip can find it."""
+    folder = tmp_path_factory.mktemp("tools")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+    pip += ["--no-deps", "--require-hashes", "--dest", str(folder)]
+    call(*pip, "--only-binary", ":all:", "-r", TOP / "deploy/lock/build.txt")
+    stem = folder / "stem.txt"
+    lines = (TOP / "deploy/lock/server.txt").read_text().split("\nstem==")[1].split("\n    #")[0]
+    stem.write_text(f"stem=={lines}\n")
+    call(*pip, "--no-build-isolation", "-r", stem)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def network(fresh: Path, bundle: Path, tools: Path) -> Iterator[Network]:
     """The machine's network, entered: what tests do from here on, they do in it."""
     assert fresh.exists()
     assert bundle.exists()
+    assert tools.exists()
     with Network() as made, made.entered():
         yield made
 
@@ -71,12 +87,13 @@ def desk(
     tmp_path_factory: pytest.TempPathFactory,
     network: Network,
     bundle: Path,
+    tools: Path,
     private_tor: TorNetwork,
 ) -> Desk:
     """The admin's desk."""
     # The machine's tor has no country list to read, and needs none.
     lines = [line for line in private_tor.torrc_lines.splitlines() if "GeoIP" not in line]
-    return Desk(tmp_path_factory.mktemp("desk"), network, bundle, "\n".join(lines) + "\n")
+    return Desk(tmp_path_factory.mktemp("desk"), network, bundle, tools, "\n".join(lines) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -84,16 +101,8 @@ def server(fresh: Path, network: Network, authority: Authority, desk: Desk) -> I
     """A server as it was rented: Debian, sshd, the admin's key."""
     with Machine(fresh, network) as machine:
         desk.let_in(machine)
-        trust(machine, authority)
+        authority.be_trusted_by(machine)
         yield machine
-
-
-def trust(machine: Machine, authority: Authority) -> None:
-    """Let the machine trust the authority's own certificate, as it does Let's Encrypt's."""
-    (machine.root / "usr/local/share/ca-certificates/pebble.crt").write_bytes(
-        authority.trust.read_bytes()
-    )
-    machine.run("update-ca-certificates")
 
 
 @pytest.fixture(scope="session")

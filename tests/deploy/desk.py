@@ -37,9 +37,10 @@ class Done:
 class Desk:
     """A folder with a copy of ``deploy/``, whose ``cccr-web`` is that of the tests."""
 
-    def __init__(self, folder: Path, network: Network, bundle: Path, torrc: str) -> None:
+    def __init__(self, folder: Path, network: Network, bundle: Path, tools: Path, torrc: str) -> None:
         self.folder = folder
         self.bundle = bundle
+        self.tools = tools
         self._network = network
         shutil.copytree(TOP / "deploy", folder / "deploy")
         command = folder / "deploy/cccr-web"

@@ -74,6 +74,8 @@ class Crowd:
     pause: float = 0.005
     asked: int = 0
     failures: list[str] = field(default_factory=list)
+    longest: float = 0.0  # seconds from the first failure to the last before the next good answer
+    _failing_since: float | None = None
 
     def __enter__(self) -> Self:
         self._stop = threading.Event()
@@ -97,7 +99,12 @@ class Crowd:
                 problem = f"{type(error).__name__}: {error}"
             with self._lock:
                 self.asked += 1
-                if problem:
+                if problem is None:
+                    self._failing_since = None
+                elif self._failing_since is None:
+                    self._failing_since = began
+                if problem and self._failing_since is not None:
+                    self.longest = max(self.longest, time.monotonic() - self._failing_since)
                     self.failures.append(f"{problem} after {time.monotonic() - began:.2f} s")
             self._stop.wait(self.pause)
 

@@ -10,7 +10,7 @@ set -euo pipefail
 suite=$1
 cache=$2
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=../../deploy/server/packages.sh
+# shellcheck source=deploy/server/packages.sh
 . "$here/../../deploy/server/packages.sh"
 
 recipe=$(cat "$here/root.sh" "$here/../../deploy/server/packages.sh" | sha256sum | cut -c 1-12)
