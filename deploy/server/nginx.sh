@@ -48,11 +48,11 @@ nginx_write() { # FOLDER
 }
 
 nginx_release() {
-  local number sums=
+  local number switched=0
   number=$(release_number)
-  [ -z "$number" ] || sums=$(sha256sum "$CURRENT/SHA256SUMS" 2>/dev/null | cut -c 1-16)
+  [ ! -f "$DATA/switched" ] || switched=$(cat "$DATA/switched")
   # shellcheck disable=SC2016 # a variable of nginx
-  printf '# Written by deploy.sh.\nmap "" $cccr_release { default "%s-%s"; }\n' "${number:-0}" "$sums"
+  printf '# Written by deploy.sh.\nmap "" $cccr_release { default "%s-%s"; }\n' "${number:-0}" "$switched"
 }
 
 # The header policy for what nginx answers by itself. What our server sends is passed on.
@@ -100,11 +100,34 @@ nginx_start() {
     restart restart nginx.service
     NGINX_IS_NEW=yes
   elif nginx_changed; then
-    restart reload nginx.service
+    nginx_reload
     NGINX_IS_NEW=yes
   fi
   # It has them now: what is written later in this run counts by itself.
   for path in "$dropin" "$NGINX"/*; do unset "CHANGED[$path]"; done
+}
+
+# Return when the new settings hold: nginx itself answers at once, and works on.
+nginx_reload() {
+  local before master try
+  master=$(cat /run/nginx.pid 2>/dev/null || true)
+  before=$(nginx_workers "$master")
+  restart reload nginx.service
+  [ "$DRY_RUN" = no ] || return 0
+  for try in $(seq 100); do
+    # Those who only end the answers that they began say so in their title.
+    if ! nginx_workers "$master" | grep --quiet --line-regexp --fixed-strings "$before"; then return 0; fi
+    sleep 0.1
+  done
+  note "nginx still works with its old settings after $((try / 10)) s; it goes on by itself"
+}
+
+# The workers that take requests.
+nginx_workers() { # MASTER
+  local worker
+  for worker in $(cat "/proc/$1/task/$1/children" 2>/dev/null || true); do
+    if tr '\0' ' ' <"/proc/$worker/cmdline" 2>/dev/null | grep --quiet '^nginx: worker process *$'; then echo "$worker"; fi
+  done
 }
 
 nginx_changed() {

@@ -64,7 +64,7 @@ read_settings() {
 # Two runs at once would undo each other.
 lock() {
   [ "$DRY_RUN" = no ] || return 0
-  exec 9>/run/cccr-web.lock
+  exec 9>/run/lock/cccr-web
   flock --nonblock 9 || fail "Another run of deploy.sh works on this machine." "Wait for its end."
 }
 

@@ -21,7 +21,18 @@ status_of() { # UNIT
   echo "$state${since:+ since $since}${text:+: $text}"
 }
 
-# The doctor’s judgement is the command’s.
+# The doctor judges; its exit status is ours.
 status_doctor() {
-  :
+  local server options=(--release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key"
+    --onion-address "$(onion_address)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
+    --private /run/cccr-front=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
+  for server in "${SERVERS[@]}"; do
+    options+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
+      --private "/var/lib/private/cccr-web-$server=0700")
+  done
+  [ -z "$DOMAIN" ] || options+=(--domain "${DOMAIN%% *}")
+  if [ -e "$CERTIFICATE" ]; then options+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi
+  if [ -f "$ETC/torrc" ]; then options+=(--torrc "$ETC/torrc"); fi
+  say "the doctor"
+  "$COMMAND" doctor "${options[@]}"
 }

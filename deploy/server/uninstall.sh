@@ -29,7 +29,8 @@ uninstall() { # yes|no (purge)
     /etc/tmpfiles.d/cccr-web.conf /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
     /etc/apt/apt.conf.d/52cccr-web "$HOOK" /run/cccr-web /run/cccr-front /var/cache/nginx/cccr-web \
     /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
-    "/var/lib/tor-instances/$INSTANCE" "$CODE" "$DATA" "$ETC"; do
+    "/var/lib/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE.defaults" \
+    /run/lock/cccr-web "$CODE" "$DATA" "$ETC"; do
     if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
     change "remove $file" || continue
     rm -rf --one-file-system "$file"

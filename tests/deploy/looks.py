@@ -20,7 +20,8 @@ def disk(machine: Machine) -> str:
     """Return name, kind, owner and time of all on the disk but what changes by itself."""
     leave = "/proc /sys /dev /run /tmp /var/tmp /var/log /srv/apt /var/lib/systemd /var/lib/tor-instances"
     prune = " -o ".join(f"-path {path}" for path in leave.split())
-    find = rf"find / \( {prune} \) -prune -o -printf '%p %M %U %T@ %l\n'"
+    find = rf"find / \( {prune} \) -prune -o -type d -printf '%p %M %U\n'"
+    find += r" -o -printf '%p %M %U %T@ %l\n'"
     return machine.run("sh", "-c", f"{find} | sort")
 
 

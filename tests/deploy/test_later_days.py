@@ -296,7 +296,8 @@ def test_reboot(desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callabl
     began = time.monotonic()
     server.reboot()
     while not _answers(hidden):
-        assert time.monotonic() < began + 120
+        words = ["journalctl", "--no-pager", "--boot", "--lines=80"]
+        assert time.monotonic() < began + 60, server.run(*words)
         time.sleep(0.3)
     note("reboot, until the onion answers", time.monotonic() - began)
     assert b"release 2" in clearnet.get(PAGE).body
