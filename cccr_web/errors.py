@@ -214,5 +214,9 @@ class NetworkStalledError(OnionError):
     """Tor runs, but does not get anywhere in the Tor network."""
 
 
+class DescriptorMissingError(OnionError):
+    """No directory that was asked has the onion's descriptor."""
+
+
 class PublicationTimeoutError(OnionError):
     """No directory took the onion's descriptor within the time limit."""

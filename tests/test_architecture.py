@@ -36,8 +36,9 @@ ROOMS: dict[str, set[str]] = {
     "socks": {"errors", "listen"},
     "watch": {"errors", "listen", "release", "serve", "socks"},
     "mirror": {"errors", "release", "serve"},
+    "doctor": {"errors", "listen", "onion", "release", "serve", "version", "watch"},
     "cli": {
-        *("build", "config", "content", "errors", "listen", "mirror", "onion"),
+        *("build", "config", "content", "doctor", "errors", "listen", "mirror", "onion"),
         *("release", "serve", "systemd", "trees", "version", "watch"),
     },
     "__main__": {"cli"},

@@ -13,6 +13,7 @@ import click
 
 from cccr_web import __version__
 from cccr_web.cli.demo import demo
+from cccr_web.cli.doctor import doctor
 from cccr_web.cli.headers import headers
 from cccr_web.cli.keys import key
 from cccr_web.cli.history import history
@@ -62,6 +63,7 @@ for command in (
     onion,
     mirror,
     watch,
+    doctor,
     canary,
     mirrors,
     security_txt,

@@ -23,7 +23,8 @@ control_option = click.option(
 )
 
 
-def _control(text: str | None) -> ControlAddress | None:
+def control_address(text: str | None) -> ControlAddress | None:
+    """Read the option; ``None`` leaves the usual places."""
     from cccr_web.onion import ControlAddress
 
     return ControlAddress.parse(text) if text else None
@@ -122,7 +123,9 @@ def publish(key_file: Path, socket: Path, control: str | None) -> None:
             announced = report(event, progress, announced=announced)
             notifier.status(_in_short(event))
 
-        keeper = Keeper(service, ForeignTor(_control(control)), observe, pulse=notifier.alive)
+        keeper = Keeper(
+            service, ForeignTor(control_address(control)), observe, pulse=notifier.alive
+        )
         notifier.ready("Looking for tor.")
         keeper.run(stop, patient=notifier.asked)
 
@@ -156,7 +159,7 @@ def status(address: str, control: str | None, *, as_json: bool) -> None:
     """Tell whether ADDRESS is up on a tor that runs here. Exit 1 if it is not."""
     from cccr_web.onion import Status, connect
 
-    with connect(_control(control)) as link:
+    with connect(control_address(control)) as link:
         seen = Status.read(link, address)
     if as_json:
         click.echo(seen.to_json())

@@ -77,14 +77,14 @@ def watch(
     """
     from cccr_web.errors import WatchError
     from cccr_web.release import load, read_public_key
-    from cccr_web.watch import Limits, Watcher
+    from cccr_web.watch import Limits, Road, Watcher
 
     if socks is None and any(address.is_onion for address in addresses):
         raise WatchError("An onion is reached through tor only.", "Give --socks 127.0.0.1:9050.")
     key = read_public_key(public_key)
     watcher = Watcher(
         key,
-        socks,
+        Road(socks),
         load(release, key) if release else None,
         frozenset(name.lower() for name in allowed),
         Limits(whole=time_limit),

@@ -15,6 +15,7 @@ from cccr_web.onion.events import (
 )
 from cccr_web.onion.keeper import ForeignTor, Keeper, Tor
 from cccr_web.onion.key import OnionKey, load_key, load_or_make, new_key
+from cccr_web.onion.lookup import look_up
 from cccr_web.onion.process import OwnTor
 from cccr_web.onion.service import Limits, Publication, Service, listed, publish, withdraw
 from cccr_web.onion.status import Bootstrap, Descriptor, Status
@@ -45,6 +46,7 @@ __all__ = [
     "listed",
     "load_key",
     "load_or_make",
+    "look_up",
     "new_key",
     "publish",
     "withdraw",

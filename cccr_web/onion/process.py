@@ -40,7 +40,7 @@ OUR_LINES: Final = """\
 DataDirectory {data}
 ControlSocket {control}
 CookieAuthentication 1
-SocksPort 0
+SocksPort {socks}
 RunAsDaemon 0
 Log notice stdout
 __OwningControllerProcess {pid}
@@ -55,17 +55,26 @@ NOISE: Final = ("You are running Tor as root", "Reading config failed", "set_opt
 class OwnTor:
     """A tor that lives as long as we do, with all its files in the folder ``data`` (0700).
 
-    ``extra`` is a file of further torrc lines. ``open`` starts it, or starts it again after
-    it died; ``close`` ends it. Should we be killed, the kernel ends it (``setpriv
+    ``extra`` is a file of further torrc lines. ``is_client`` gives it a SOCKS port on
+    loopback, which the kernel chooses. ``open`` starts it, or starts it again after it
+    died; ``close`` ends it. Should we be killed, the kernel ends it (``setpriv
     --pdeathsig``, which counts the thread that called ``open``), or tor itself within 15
     seconds (``__OwningControllerProcess``).
     """
 
-    def __init__(self, data: Path, *, extra: Path | None = None, program: str = "tor") -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        extra: Path | None = None,
+        program: str = "tor",
+        is_client: bool = False,
+    ) -> None:
         self.data = data.absolute()
         self.extra = extra
         self.control = ControlAddress(path=check_socket_path(self.data / "control"))
         self._program = program
+        self._socks = "auto" if is_client else "0"
         self._process: subprocess.Popen[str] | None = None
         self._complaints: collections.deque[str] = collections.deque(maxlen=10)
         self._reader: threading.Thread | None = None
@@ -202,7 +211,9 @@ class OwnTor:
             ) from error
 
     def _write_torrc(self, name: str, extra: str) -> Path:
-        ours = OUR_LINES.format(data=self.data, control=self.control.path, pid=os.getpid())
+        ours = OUR_LINES.format(
+            data=self.data, control=self.control.path, pid=os.getpid(), socks=self._socks
+        )
         path = self.data / name
         try:
             path.write_text(f"{extra.rstrip()}\n{ours}", "utf-8")

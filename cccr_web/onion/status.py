@@ -36,7 +36,7 @@ class Bootstrap:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What the service's own tor wrote into its newest descriptor (rend-spec-v3, 2.5).
+    """What stands in the newest descriptor that a tor knows (rend-spec-v3, 2.5).
 
     There is no age: its revision counter is encrypted, and it holds no time.
     """
@@ -46,10 +46,14 @@ class Descriptor:
     lifetime_minutes: int
 
     @classmethod
-    def read(cls, link: Link, address: str) -> Self | None:
-        """Ask tor and decrypt the answer; ``None`` before tor has made the first one."""
+    def read(cls, link: Link, address: str, *, own: bool = True) -> Self | None:
+        """Ask tor and decrypt the answer; ``None`` if it has none.
+
+        ``own``: what it made as the service's tor, rather than what it got as a client's.
+        """
+        side = "service" if own else "client"
         try:
-            text = link.info(f"hs/service/desc/id/{address.removesuffix('.onion')}")
+            text = link.info(f"hs/{side}/desc/id/{address.removesuffix('.onion')}")
         except TorRefusedError:
             return None
         outer = HiddenServiceDescriptorV3.from_str(text.strip() + "\n")

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cccr_web.errors import ProxyError
-from cccr_web.listen import Tcp
-from cccr_web.socks import connect
 from cccr_web.watch.address import Address
 from cccr_web.watch.budget import Budget, SpentError
+from cccr_web.watch.road import Road
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -56,10 +55,10 @@ class Reply:
 class Link:
     """A connection that is kept for the next request. For one thread at a time."""
 
-    def __init__(self, address: Address, budget: Budget, proxy: Tcp | None = None) -> None:
+    def __init__(self, address: Address, budget: Budget, road: Road) -> None:
         self._address = address
         self._budget = budget
-        self._proxy = proxy if address.is_onion else None
+        self._road = road
         self._http: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
@@ -100,25 +99,38 @@ class Link:
             return reply
 
     def _connect(self) -> http.client.HTTPConnection:
-        address, patience = self._address, self._budget.patience()
+        address = self._address
         connection = http.client.HTTPConnection(address.host, address.port)
         # Or it would connect by itself, past the proxy.
         connection.auto_open = 0
-        if address.is_onion and self._proxy is None:
-            raise ProxyError("an onion needs --socks HOST:PORT")
-        link = (
-            connect(self._proxy, address.host, address.port, patience)
-            if self._proxy
-            else socket.create_connection((address.host, address.port), patience)
-        )
-        with contextlib.ExitStack() as undo:
-            undo.callback(link.close)
-            if address.scheme == "https":
-                link.settimeout(self._budget.patience())
-                link = ssl.create_default_context().wrap_socket(link, server_hostname=address.host)
-            undo.pop_all()
+        link = self._road.connect(address, self._budget.patience)
         connection.sock = _Metered(link, self._budget)
         return connection
+
+
+def ask(
+    address: Address, road: Road, budget: Budget, sent: bytes, *, most: int, method: str = "GET"
+) -> Reply:
+    """Send exact bytes on a connection of their own, and return the one answer with its body.
+
+    ``method`` is the request's, by which the answer is read. Raises ``UnreachableError``.
+    """
+    try:
+        with contextlib.closing(_Metered(road.connect(address, budget.patience), budget)) as link:
+            link.sendall(sent)
+            # It takes anything that can make a file of itself.
+            response = http.client.HTTPResponse(link, method=method)  # type: ignore[arg-type]
+            with response:
+                response.begin()
+                return _read(response, most, keep=True)
+    except SpentError as error:
+        raise UnreachableError(str(error)) from error
+    except TimeoutError as error:
+        raise UnreachableError(budget.why_late()) from error
+    except ssl.SSLCertVerificationError as error:
+        raise UnreachableError(f"its certificate: {error.verify_message}") from error
+    except (OSError, http.client.HTTPException, ProxyError) as error:
+        raise UnreachableError(_reason(error)) from error
 
 
 def _read(response: http.client.HTTPResponse, limit: int, *, keep: bool) -> Reply:

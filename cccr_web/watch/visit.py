@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cccr_web.listen import Tcp
 from cccr_web.release import PublicKey, Release
 from cccr_web.serve import clearnet_policy, file_addresses, file_headers, onion_policy
 from cccr_web.watch.address import Address
@@ -21,6 +20,7 @@ from cccr_web.watch.front import FRONT, front_differences
 from cccr_web.watch.headers import header_differences
 from cccr_web.watch.link import Link, Reply, UnreachableError
 from cccr_web.watch.report import Seen
+from cccr_web.watch.road import Road
 from cccr_web.watch.signed import read_signed
 
 # How much of its time an address may take for its list, while the others wait.
@@ -29,11 +29,15 @@ _LIST_SHARE: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What every address is judged by, and how it is reached."""
+    """What every address is judged by, and how it is reached.
+
+    ``onions`` are those that the clearnet names before the release's own.
+    """
 
     key: PublicKey
     limits: Limits
-    proxy: Tcp | None
+    road: Road
+    onions: tuple[str, ...]
     allowed: Collection[str]
     tick: Callable[[], None]
 
@@ -84,7 +88,8 @@ class Visit:
     def _compare_files(self, known: Release) -> int:
         facts = known.metadata
         onion = self.address.is_onion
-        policy = onion_policy(facts) if onion else clearnet_policy(facts, facts.onions)
+        onions = (*self._terms.onions, *facts.onions)
+        policy = onion_policy(facts) if onion else clearnet_policy(facts, onions)
         headers = file_headers(known, policy)
         paths = file_addresses(known)
         budget, allowed = Budget(self._terms.limits), self._terms.allowed
@@ -120,7 +125,7 @@ class Visit:
         return reply
 
     def _link(self, budget: Budget) -> Link:
-        return Link(self.address, budget, self._terms.proxy)
+        return Link(self.address, budget, self._terms.road)
 
     @contextlib.contextmanager
     def _borrowed(self, budget: Budget) -> Iterator[Link]:

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
-from cccr_web.listen import Tcp
 from cccr_web.release import PublicKey, Release
 from cccr_web.watch.address import Address
 from cccr_web.watch.budget import Limits
 from cccr_web.watch.report import Report
+from cccr_web.watch.road import Road
 from cccr_web.watch.visit import Terms, Visit
 
 Progress = Callable[[int, int], None]
@@ -20,18 +20,20 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """How to look: by which ``key``, through which SOCKS ``proxy`` at onions.
+    """How to look: by which ``key``, and on which ``road``.
 
     ``release`` is what every address should hand out; without it that is the newest
     signed release found at any of them, at the first of equals. ``allowed`` are
-    names of headers, in lower case, that an address may add.
+    names of headers, in lower case, that an address may add. ``onions`` are those that
+    the clearnet names before the release's own (“cccr-web serve --onion-address”).
     """
 
     key: PublicKey
-    proxy: Tcp | None = None
+    road: Road = field(default_factory=Road)
     release: Release | None = None
     allowed: Collection[str] = ()
     limits: Limits = field(default_factory=Limits)
+    onions: tuple[str, ...] = ()
 
     def look(
         self, addresses: Sequence[Address], progress: Progress = lambda _done, _total: None
@@ -42,7 +44,7 @@ class Watcher:
         but one at a time.
         """
         counter = _Counter(progress)
-        terms = Terms(self.key, self.limits, self.proxy, self.allowed, counter.add)
+        terms = Terms(self.key, self.limits, self.road, self.onions, self.allowed, counter.add)
         visits = [Visit(address, terms) for address in addresses]
         with ThreadPoolExecutor(len(visits)) as pool:
             list(pool.map(Visit.read_list, visits))

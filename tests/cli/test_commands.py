@@ -60,6 +60,7 @@ def test_commands() -> None:
         "mirrors",
         "security-txt",
         "watch",
+        "doctor",
         "serve",
         "headers",
         "onion key new",

@@ -1,0 +1,122 @@
+"""A whole site on this machine, as the doctor meets it: release, server, nginx, tor.
+
+Its fixture is for all tests; ``conftest.py`` names this module as a plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from front import Authority, Front
+from hosting import Watched, short_folder
+from running import Running
+from serving import DOMAIN, ROOT, environment
+from signed import Room, organisation_key, put_release
+
+from cccr_web.build import press
+from cccr_web.content import Addresses
+from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.release import Release, Signer
+from cccr_web.trees import find_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tornet import TorNetwork
+
+PUBLIC = str(organisation_key().public)
+
+
+def real_release(folder: Path, onion: str) -> Release:
+    """Build the real texts for the domain and this onion, sign them and write them."""
+    tree = folder / "translations"
+    tree.mkdir()
+    for part in find_tree("translations").iterdir():
+        if part.name != "site.toml":
+            (tree / part.name).symlink_to(part)
+    facts = (find_tree("translations") / "site.toml").read_text(encoding="utf-8")
+    named = facts.replace('public_key = ""', f'public_key = "{PUBLIC}"')
+    (tree / "site.toml").write_text(named, encoding="utf-8")
+    addresses = Addresses(f"https://{DOMAIN}", (onion,))
+    unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
+    release = Signer(organisation_key()).sign(unsigned)
+    put_release(release, folder / "release")
+    return release
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything of the site is."""
+
+    folder: Path
+    release: Release
+    onion: str
+    control: str
+    torrc: Path
+    authority: Authority
+    server: Running
+
+    def front(self, days: int = 90, **changes: Any) -> Front:
+        """Return the nginx before it; not running yet."""
+        certificate = self.authority.certify(DOMAIN, days)
+        return Front(self.folder, self.release, DOMAIN, self.server.port, certificate, **changes)
+
+    def options(self, front: Front) -> list[str]:
+        """Return the command line that looks at it."""
+        https, http = front.ports
+        return [
+            *("--release", str(self.folder / "release"), "--public-key", PUBLIC),
+            *("--state", str(self.folder / "state")),
+            *("--onion-key", str(self.folder / "onion.key"), "--control", self.control),
+            *("--web", f"127.0.0.1:{https}", "--web-http", f"127.0.0.1:{http}"),
+            *("--ca", str(self.authority.file), "--torrc", str(self.torrc)),
+            *("--private", str(self.folder / "onion.sock")),
+        ]
+
+
+def doctor(*options: str) -> tuple[int, list[dict[str, str]], str]:
+    """Run the command; return its status, its JSON and its stderr."""
+    command = [sys.executable, "-m", "cccr_web", "doctor", "--json", *options]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        check=False,
+        timeout=300,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="session")
+def place(tor_network: TorNetwork) -> Iterator[Place]:
+    """The site, served and published; its nginx is started by each test."""
+    with short_folder() as folder:
+        key = new_key(folder / "onion.key")
+        release = real_release(folder, key.address)
+        torrc = tor_network.write_torrc(folder / "torrc")
+        tor = OwnTor(folder / "tor", extra=torrc)
+        room = Room(folder)
+        room.point(folder / "release")
+        with (
+            tor.open() as link,
+            Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server,
+        ):
+            authority = Authority(folder)
+            place = Place(folder, release, key.address, link.where.text, torrc, authority, server)
+            front = place.front()
+            with contextlib.ExitStack() as stack:
+                with front.running():
+                    keeper = stack.enter_context(Watched(Service(key, front.socket), tor))
+                    keeper.wait_for(Published)
+                    tor_network.fetch_until(f"http://{key.address}/SHA256SUMS")
+                yield place
