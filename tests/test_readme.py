@@ -130,7 +130,7 @@ def name_the_key(desk: Desk) -> None:
 
 
 def deployed_in_tests(command: str) -> bool:
-    """Tell whether the tests on a real server run this command of ``deploy.sh``, with its options."""
+    """Tell whether the tests on a real server run this command of ``deploy.sh`` as it is."""
     sources = "".join(path.read_text() for path in (TOP / "tests" / "deploy").glob("*.py"))
     runs = re.findall(r"(?:desk\.deploy\(|deploy/deploy\.sh\"?,)([^()]*)", sources)
     words = [word for word in command.split()[1:] if "@" not in word]

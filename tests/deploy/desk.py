@@ -1,4 +1,4 @@
-"""The admin's desk: the checkout's deploy.sh, settings, keys and releases, in a namespace of its own."""
+"""The admin's desk: deploy.sh, settings, keys and releases, in a namespace of its own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class Done:
 class Desk:
     """A folder with a copy of ``deploy/``, whose ``cccr-web`` is that of the tests."""
 
-    def __init__(self, folder: Path, network: Network, bundle: Path, tools: Path, torrc: str) -> None:
+    def __init__(
+        self, folder: Path, network: Network, bundle: Path, tools: Path, torrc: str
+    ) -> None:
         self.folder = folder
         self.bundle = bundle
         self.tools = tools
@@ -45,7 +47,7 @@ class Desk:
         shutil.copytree(TOP / "deploy", folder / "deploy")
         command = folder / "deploy/cccr-web"
         command.write_text(
-            f"#!/bin/sh\nexport PYTHONPATH={TOP}\nexec {sys.executable} -m cccr_web \"$@\"\n"
+            f'#!/bin/sh\nexport PYTHONPATH={TOP}\nexec {sys.executable} -m cccr_web "$@"\n'
         )
         (folder / "organisation.pub").write_bytes(organisation_key().public.to_file())
         # An empty torrc line file would be the real network; this is the private one.

@@ -18,7 +18,8 @@ class Note(Protocol):
 
 def disk(machine: Machine) -> str:
     """Return name, kind, owner and time of all on the disk but what changes by itself."""
-    leave = "/proc /sys /dev /run /tmp /var/tmp /var/log /srv/apt /var/lib/systemd /var/lib/tor-instances"
+    leave = "/proc /sys /dev /run /tmp /var/tmp /var/log /srv/apt"
+    leave += " /var/lib/systemd /var/lib/tor-instances"
     prune = " -o ".join(f"-path {path}" for path in leave.split())
     find = rf"find / \( {prune} \) -prune -o -type d -printf '%p %M %U\n'"
     find += r" -o -printf '%p %M %U %T@ %l\n'"
@@ -27,7 +28,9 @@ def disk(machine: Machine) -> str:
 
 def onion_of(machine: Machine) -> str:
     """Return the machine's onion address."""
-    found = re.search(r"^address (.*)$", (machine.root / "etc/cccr-web/onion.key").read_text(), re.M)
+    found = re.search(
+        r"^address (.*)$", (machine.root / "etc/cccr-web/onion.key").read_text(), re.MULTILINE
+    )
     assert found is not None
     return found[1]
 

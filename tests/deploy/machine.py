@@ -71,8 +71,7 @@ class Network:
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """Let this thread, and what it starts, be in the machine's network."""
-        before = Path("/proc/self/ns/net").open("rb")
-        with before:
+        with Path("/proc/self/ns/net").open("rb") as before:
             _enter(Path("/run/netns", self.machine))
             try:
                 yield
@@ -138,7 +137,17 @@ class Machine:
             "--capability=CAP_NET_ADMIN,CAP_BPF",
             "--system-call-filter=bpf",
         ]
-        command = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "bash", "-c", BOOT, "boot"]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "TERM",
+            "unshare",
+            "--mount",
+            "bash",
+            "-c",
+            BOOT,
+            "boot",
+        ]
         with (self.folder / "console").open("wb") as console:
             self._nspawn = subprocess.Popen(
                 [*command, *nspawn], stdin=subprocess.DEVNULL, stdout=console, stderr=console
@@ -178,7 +187,19 @@ class Machine:
 
     def ask(self, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
         """Run a command inside, whatever it answers."""
-        inside = ["nsenter", "--target", str(self.pid), "-m", "-u", "-i", "-p", "-n", "-C", "-r", "-w"]
+        inside = [
+            "nsenter",
+            "--target",
+            str(self.pid),
+            "-m",
+            "-u",
+            "-i",
+            "-p",
+            "-n",
+            "-C",
+            "-r",
+            "-w",
+        ]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
         done: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
             [*inside, *command],
@@ -207,11 +228,11 @@ class Machine:
         inside = self.run("systemctl", "show", "--property=MainPID", "--value", unit).strip()
         for status in Path("/proc").glob("[0-9]*/status"):
             with contextlib.suppress(OSError):
-                found = re.search(r"^NSpid:\t\d+\t(\d+)$", status.read_text(), re.M)
+                found = re.search(r"^NSpid:\t\d+\t(\d+)$", status.read_text(), re.MULTILINE)
                 if found and found[1] == inside and self._is_inside(status.parent):
                     return int(status.parent.name)
         return None
 
     def _is_inside(self, process: Path) -> bool:
         ours = Path(f"/proc/{self.pid}/ns/pid")
-        return os.stat(process / "ns/pid").st_ino == os.stat(ours).st_ino
+        return (process / "ns/pid").stat().st_ino == ours.stat().st_ino

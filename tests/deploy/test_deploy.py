@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from desk import DOMAIN, Desk
-from machine import SERVER, Machine, Network
 from looks import Note, by_connection, disk, lower, onion_of, policy
+from machine import SERVER, Machine, Network
 from readers import Clearnet, plainly, raw
 from signed import content
 
@@ -179,7 +179,7 @@ def test_tls(clearnet: Clearnet) -> None:
     old.set_ciphers("ALL:@SECLEVEL=0")
     for name, context in ((DOMAIN, old), ("other.example", _any_certificate())):
         if context is old:
-            with pytest.warns(DeprecationWarning):
+            with pytest.warns(DeprecationWarning, match="TLS"):
                 old.maximum_version = old.minimum_version = ssl.TLSVersion.TLSv1_1
         with socket.create_connection(("127.0.0.1", 443)) as plain, pytest.raises(ssl.SSLError):
             context.wrap_socket(plain, server_hostname=name)

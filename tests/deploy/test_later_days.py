@@ -14,7 +14,7 @@ import pytest
 from desk import DOMAIN, Desk
 from looks import Note, disk, lower, onion_of, serves
 from machine import SERVER, Machine, Network, call
-from readers import Clearnet, Crowd, raw
+from readers import Clearnet, Crowd
 from signed import content
 
 if TYPE_CHECKING:
@@ -99,11 +99,16 @@ def test_flood_from_one_address(server: Machine, network: Network) -> None:
     call("ip", "netns", "exec", network.admin, "python3", "-c", ask)
 
 
-def test_release(desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callable[[str], Reply], note: Note) -> None:
+def test_release(
+    desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callable[[str], Reply], note: Note
+) -> None:
     """The next release is there at once on both roads, and no request is dropped meanwhile."""
-    with Crowd(Asker(clearnet)) as cached, Crowd(Asker(clearnet, "?x")) as direct:
-        with Crowd(lambda: hidden(PAGE).status == 200, 1) as onion:
-            done = desk.deploy("release", desk.release(2))
+    with (
+        Crowd(Asker(clearnet)) as cached,
+        Crowd(Asker(clearnet, "?x")) as direct,
+        Crowd(lambda: hidden(PAGE).status == 200, 1) as onion,
+    ):
+        done = desk.deploy("release", desk.release(2))
     assert [cached.failures, direct.failures, onion.failures] == [[], [], []]
     note(f"release: 0 of {cached.asked + direct.asked + onion.asked} requests failed", done.seconds)
     assert b"release 2" in clearnet.get(PAGE).body
@@ -111,7 +116,9 @@ def test_release(desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callab
     assert serves(server, 2)
 
 
-def test_release_in_disorder(desk: Desk, server: Machine, clearnet: Clearnet, tmp_path: Path) -> None:
+def test_release_in_disorder(
+    desk: Desk, server: Machine, clearnet: Clearnet, tmp_path: Path
+) -> None:
     """A release that was changed after it was signed does not leave the desk."""
     bad = tmp_path / "bad"
     call("cp", "-r", desk.release(3), bad)
@@ -137,7 +144,9 @@ def test_another_release_of_the_same_number(desk: Desk, server: Machine) -> None
     assert len(disk(server).splitlines()) == len(before.splitlines())
 
 
-def test_rollback(desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callable[[str], Reply]) -> None:
+def test_rollback(
+    desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callable[[str], Reply]
+) -> None:
     """One command goes back, without a dropped request, and the journal says who did it."""
     with Crowd(Asker(clearnet)) as cached, Crowd(Asker(clearnet, "?x")) as direct:
         desk.deploy("rollback")
@@ -243,7 +252,11 @@ def test_killed(
         direct.wait_for(20)
         onion.wait_for(2)
     for name, crowd in (("cached", cached), ("uncached", direct), ("onion", onion)):
-        note(f"{KILLED[unit]} killed: failed of {crowd.asked} {name} requests", len(crowd.failures), "")
+        note(
+            f"{KILLED[unit]} killed: failed of {crowd.asked} {name} requests",
+            len(crowd.failures),
+            "",
+        )
     assert server.main_process(unit) != process
     assert hidden(PAGE).status == 200
     if unit.startswith("cccr-web"):
@@ -259,7 +272,7 @@ def _answers(hidden: Callable[[str], Reply]) -> bool:
 
 
 def test_hung_server(server: Machine, clearnet: Clearnet, note: Note) -> None:
-    """A server that hangs is noticed by its watchdog and started anew; the cache answers meanwhile."""
+    """A server that hangs is killed by its watchdog and started anew; the cache answers."""
     process = server.main_process("cccr-web-clearnet.service")
     began = time.monotonic()
     os.kill(process, signal.SIGSTOP)
@@ -274,14 +287,20 @@ def test_hung_server(server: Machine, clearnet: Clearnet, note: Note) -> None:
 
 def test_server_down(server: Machine, clearnet: Clearnet, hidden: Callable[[str], Reply]) -> None:
     """While our servers are down, the cache answers every address of the release on both roads."""
-    units = [f"cccr-web-{road}.{kind}" for road in ("clearnet", "onion") for kind in ("socket", "service")]
+    units = [
+        f"cccr-web-{road}.{kind}"
+        for road in ("clearnet", "onion")
+        for kind in ("socket", "service")
+    ]
     server.run("systemctl", "stop", *units)
     try:
         for path in PATHS:
             for coding in ("", "gzip", "br"):
                 reply = clearnet.get(f"/{path}", {"Accept-Encoding": coding})
                 assert reply.status == 200, path
-            assert clearnet.get(f"/{path}").body == content(2).get(path, clearnet.get(f"/{path}").body)
+            assert clearnet.get(f"/{path}").body == content(2).get(
+                path, clearnet.get(f"/{path}").body
+            )
         assert b"release 2" in hidden("/zh-hans/").body
         refused = clearnet.get("/no/such/page.html")
         assert (refused.status, refused.body) == (502, b"")
@@ -291,7 +310,9 @@ def test_server_down(server: Machine, clearnet: Clearnet, hidden: Callable[[str]
         server.run("systemctl", "start", *units)
 
 
-def test_reboot(desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callable[[str], Reply], note: Note) -> None:
+def test_reboot(
+    desk: Desk, server: Machine, clearnet: Clearnet, hidden: Callable[[str], Reply], note: Note
+) -> None:
     """After a new start everything comes back by itself, and the script has nothing to mend."""
     began = time.monotonic()
     server.reboot()
@@ -311,6 +332,8 @@ def test_nothing_about_readers_is_kept(server: Machine, network: Network) -> Non
     for word in ("192.0.2.1", PAGE, "GET /"):
         found = server.ask("grep", "--recursive", "--text", "-l", "-F", *written, word, "/var/log")
         assert found.stdout == ""
-    said = server.run("journalctl", "--no-pager", "-u", "nginx", "-u", "cccr-web-*", "-u", "tor@cccr")
+    said = server.run(
+        "journalctl", "--no-pager", "-u", "nginx", "-u", "cccr-web-*", "-u", "tor@cccr"
+    )
     assert "192.0.2.1" not in said
     assert onion_of(server) in server.run("cat", "/etc/systemd/system/cccr-web-onion.service")

@@ -22,7 +22,8 @@ PAGE = "/en/index.html"
 
 def test_status(desk: Desk, server: Machine) -> None:
     """It says in short how everything stands."""
-    said = desk.deploy("status", status=None).output
+    done = desk.deploy("status")
+    said = done.output
     assert f"https://{DOMAIN}/" in said
     assert f"http://{onion_of(server)}/" in said
     assert said.count("active since") == 5
@@ -34,7 +35,15 @@ def test_upgrade_on_the_server_itself(
 ) -> None:
     """A checkout on the server builds our code itself, with what pip finds; nobody is dropped."""
     source = server.root / "src"
-    names = ["deploy", "cccr_web", "templates", "translations", "pyproject.toml", "README.md", "LICENSE"]
+    names = [
+        "deploy",
+        "cccr_web",
+        "templates",
+        "translations",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+    ]
     source.mkdir()
     call("cp", "-r", *[TOP / name for name in names], source)
     # The settings are those that the server keeps; the index is a folder of wheels.
@@ -76,7 +85,9 @@ def test_backup_and_uninstall_and_restore(
 
     done = desk.deploy("uninstall")
     assert "What stays: " in done.words
-    left = server.run("sh", "-c", "find /etc /opt /srv /var/lib /run -name '*cccr*' ! -path '/srv/apt*'")
+    left = server.run(
+        "sh", "-c", "find /etc /opt /srv /var/lib /run -name '*cccr*' ! -path '/srv/apt*'"
+    )
     assert [line for line in left.split() if "letsencrypt" not in line] == []
     kept = list((server.root / "root").glob("cccr-web-kept-*.tar"))
     assert len(kept) == 1

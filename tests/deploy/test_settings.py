@@ -15,7 +15,7 @@ def refused(settings: str, folder: Path) -> str:
     """Return what ``deploy.sh`` says of these settings before it does anything."""
     file = folder / "site.env"
     file.write_text(settings)
-    words = [SCRIPT, "--settings", file, "--local", "status"]
+    words = [str(SCRIPT), "--settings", str(file), "--local", "status"]
     done = subprocess.run(words, text=True, capture_output=True, check=False)
     assert done.returncode == 1
     return done.stderr
