@@ -171,7 +171,7 @@ finish() {
       fi
     done
     say "The site is as it was before. Mend what stands above and run the same command again."
-  elif [ "$status" != 0 ]; then
+  elif [ "$status" != 0 ] && [ "$STEP" != looking ]; then
     say "It failed at the step: $STEP. Nothing was changed."
   fi
   rm -rf --one-file-system "$WORK"

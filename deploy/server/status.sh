@@ -3,6 +3,7 @@
 
 status_show() {
   local unit
+  STEP=looking # whose exit status tells of the site, not of a failure here
   [ -e "$ETC/site.env" ] || fail "There is no site on this machine." "deploy.sh --local sets it up."
   for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do
     printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
@@ -33,6 +34,6 @@ status_doctor() {
   [ -z "$DOMAIN" ] || options+=(--domain "${DOMAIN%% *}")
   if [ -e "$CERTIFICATE" ]; then options+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi
   if [ -f "$ETC/torrc" ]; then options+=(--torrc "$ETC/torrc"); fi
-  say "the doctor"
+  echo
   "$COMMAND" doctor "${options[@]}"
 }

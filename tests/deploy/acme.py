@@ -92,6 +92,7 @@ class Authority:
 
     def be_trusted_by(self, machine: Machine) -> None:
         """Let the machine trust this authority, as every Debian trusts Let's Encrypt."""
-        file = machine.root / "usr/local/share/ca-certificates/pebble.crt"
-        file.write_bytes(self.trust.read_bytes())
+        folder = machine.root / "usr/local/share/ca-certificates"
+        (folder / "pebble.crt").write_bytes(self.trust.read_bytes())
+        (folder / "pebble-root.crt").write_text(self.root())
         machine.run("update-ca-certificates")

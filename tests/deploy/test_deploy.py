@@ -98,7 +98,7 @@ def test_firewall(server: Machine, network: Network) -> None:
     with socket.create_server(("0.0.0.0", 9999)):  # noqa: S104  # in a namespace of the tests
         reached = [port for port in (22, 80, 443, 9999, 9050) if reaches(network, port)]
     assert reached == [22, 80, 443]
-    listening = server.run("ss", "--listening", "--tcp", "--no-header", "--processes")
+    listening = server.run("ss", "--numeric", "--listening", "--tcp", "--no-header", "--processes")
     ours = {line.split()[3].rpartition(":")[2] for line in listening.splitlines() if "pid=" in line}
     assert ours <= {"22", "80", "443"}
 

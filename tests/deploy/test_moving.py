@@ -21,13 +21,17 @@ PAGE = "/en/index.html"
 
 
 def test_status(desk: Desk, server: Machine) -> None:
-    """It says in short how everything stands."""
+    """It says in short how everything stands, and the doctor finds nothing wrong."""
     done = desk.deploy("status")
     said = done.output
     assert f"https://{DOMAIN}/" in said
     assert f"http://{onion_of(server)}/" in said
     assert said.count("active since") == 5
     assert "Serving release 2 of " in said
+    assert "WRONG" not in said
+    server.run("systemctl", "stop", "cccr-web-manager.service")
+    assert "WRONG" in desk.deploy("status", status=1).output
+    server.run("systemctl", "start", "cccr-web-manager.service")
 
 
 def test_upgrade_on_the_server_itself(
