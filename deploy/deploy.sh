@@ -38,7 +38,9 @@ wrong() {
   exit 2
 }
 
-WHERE='' COMMAND=install ARGUMENT='' OPTIONS=() SETTINGS_FILE='' OFFLINE='' PASSPHRASE=() PURGE=()
+WHERE='' COMMAND=install ARGUMENT='' OPTIONS=() SETTINGS_FILE='' OFFLINE='' PURGE=()
+# gpg asks in this terminal by itself; no other program is needed for it.
+PASSPHRASE=(--pinentry-mode loopback)
 read_command_line() {
   local words=() word
   while [ $# -gt 0 ]; do

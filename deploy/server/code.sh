@@ -16,7 +16,10 @@ code_install() {
   version=$({ python3 -VV 2>/dev/null || true; cat "$BUNDLE/requirements.txt"; } | sha256sum | cut -c 1-16)
   venv=$CODE/$version
   if [ ! -d "$venv" ]; then
-    change "install our code and what it needs into $venv" || return 0
+    if ! change "install our code and what it needs into $venv"; then
+      mark_changed "$PYTHON_LINK"
+      return 0
+    fi
     make_folder "$CODE"
     UNDO+=("rm -rf '$venv'")
     # A path made now and never moved: a virtual environment knows its own place.

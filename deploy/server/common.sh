@@ -91,6 +91,15 @@ make_folder() { # PATH [MODE] [OWNER:GROUP]
   fi
 }
 
+# Remove what an earlier run has put there and nothing needs any more.
+drop() { # PATH
+  [ -e "$1" ] || return 0
+  mark_changed "$1"
+  change "remove $1" || return 0
+  remember "$1"
+  rm -rf --one-file-system "$1"
+}
+
 # Let LINK lead to TARGET, in one step.
 link() { # TARGET LINK
   [ "$(readlink "$2" 2>/dev/null)" != "$1" ] || return 0
@@ -100,6 +109,9 @@ link() { # TARGET LINK
   ln --symbolic --no-target-directory "$1" "$2.cccr-new"
   mv --no-target-directory "$2.cccr-new" "$2"
 }
+
+# Count PATH as changed, though a dry run did not come to it.
+mark_changed() { CHANGED[$1]=yes; } # PATH
 
 changed() { # PATH…
   local path
@@ -157,6 +169,7 @@ start() { # UNIT… — those that do not run
 finish() {
   local status=$? index
   trap - EXIT
+  trap '' PIPE # the line to the admin may be cut; what was changed is taken back all the same
   if [ "$status" != 0 ] && [ "$DRY_RUN" = no ] && [ ${#UNDO[@]} -gt 0 ]; then
     say "It failed at the step: $STEP. Taking back what it changed."
     for ((index = ${#UNDO[@]} - 1; index >= 0; index--)); do

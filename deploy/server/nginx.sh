@@ -17,6 +17,9 @@ nginx_install() {
   for file in "$staged"/*; do
     put "$NGINX/${file##*/}" <"$file"
   done
+  for file in "$NGINX"/*; do
+    [ -e "$staged/${file##*/}" ] || drop "$file"
+  done
   put /etc/systemd/system/nginx.service.d/cccr-web.conf <"$HERE/units/nginx.conf"
   put /etc/tmpfiles.d/cccr-web.conf <"$HERE/units/tmpfiles.conf"
   enable nginx.service

@@ -63,11 +63,17 @@ def test_dripping_clients(server: Machine, clearnet: Clearnet, note: Note) -> No
                 pass
         seconds[name] = time.monotonic() - began
 
+    # HTTP/2: the preface, empty settings, the head of a request that never ends (RFC 9113, 3.4, 6.2).
+    frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" + b"\0\20\0\1\4\0\0\0\1"
+    clearnet.context.set_alpn_protocols(["h2"])
+    modern = clearnet.connect()
+    clearnet.context.set_alpn_protocols(["http/1.1"])
     plain = socket.create_connection(("127.0.0.1", 80))
     drips = [
         ("head by http", plain, head),
         ("head by https", clearnet.connect(), head),
         ("body by https", clearnet.connect(), body),
+        ("head by HTTP/2", modern, frames),
     ]
     threads = [threading.Thread(target=drip, args=each) for each in drips]
     for thread in threads:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from desk import DOMAIN, Desk
 from looks import Note, onion_of, serves
@@ -29,9 +32,12 @@ def test_status(desk: Desk, server: Machine) -> None:
     assert said.count("active since") == 5
     assert "Serving release 2 of " in said
     assert "WRONG" not in said
-    server.run("systemctl", "stop", "cccr-web-manager.service")
-    assert "WRONG" in desk.deploy("status", status=1).output
-    server.run("systemctl", "start", "cccr-web-manager.service")
+    server.run("chmod", "444", "/etc/cccr-web/onion.key")
+    wrong = [
+        line for line in desk.deploy("status", status=1).output.splitlines() if "WRONG" in line
+    ]
+    assert [line.split()[1] for line in wrong] == ["permissions"], wrong
+    server.run("chmod", "400", "/etc/cccr-web/onion.key")
 
 
 def test_upgrade_on_the_server_itself(
@@ -115,3 +121,17 @@ def test_backup_and_uninstall_and_restore(
         refused = desk.deploy("release", desk.release(1), status=1)
         assert "older than 2 before" in refused.words
         assert b"release 2" in Clearnet(authority.root()).get(PAGE).body
+
+        # Without a domain there is the onion only.
+        desk.write_settings(RELEASE="", TORRC="", DOMAIN="")
+        done = desk.deploy("--offline", desk.bundle)
+        assert done.output == f"onion http://{onion}/\n"
+        assert (
+            other.ask("systemctl", "is-active", "cccr-web-clearnet.socket").stdout == "inactive\n"
+        )
+        for port in (80, 443):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
+        assert b"release 2" in private_tor.fetch(f"http://{onion}{PAGE}").body
+        again = desk.deploy("--offline", desk.bundle).words
+        assert again.endswith("Nothing had to be changed.\n"), again
