@@ -32,6 +32,6 @@ certificate_is_good() {
   local file=$CERTIFICATE/fullchain.pem name
   openssl x509 -in "$file" -noout -checkend 0 >/dev/null 2>&1 || return 1
   for name in $DOMAIN; do
-    openssl x509 -in "$file" -noout -checkhost "$name" 2>/dev/null | grep -q 'does match' || return 1
+    openssl x509 -in "$file" -noout -checkhost "$name" 2>/dev/null | grep 'does match' >/dev/null || return 1
   done
 }

@@ -112,15 +112,19 @@ nginx_start() {
 
 # Return when the new settings hold: nginx itself answers at once, and works on.
 nginx_reload() {
-  local before master try
+  local before now='' master try worker
   master=$(cat /run/nginx.pid 2>/dev/null || true)
   before=$(nginx_workers "$master")
   restart reload nginx.service
   [ "$DRY_RUN" = no ] || return 0
   for try in $(seq 100); do
-    # Those who only end the answers that they began say so in their title.
-    if ! nginx_workers "$master" | grep --quiet --line-regexp --fixed-strings "$before"; then return 0; fi
     sleep 0.1
+    # Those who only end the answers that they began say so in their title.
+    now=" $(nginx_workers "$master") "
+    for worker in $before; do
+      case $now in *" $worker "*) continue 2 ;; esac
+    done
+    return 0
   done
   note "nginx still works with its old settings after $((try / 10)) s; it goes on by itself"
 }
@@ -129,7 +133,9 @@ nginx_reload() {
 nginx_workers() { # MASTER
   local worker
   for worker in $(cat "/proc/$1/task/$1/children" 2>/dev/null || true); do
-    if tr '\0' ' ' <"/proc/$worker/cmdline" 2>/dev/null | grep --quiet '^nginx: worker process *$'; then echo "$worker"; fi
+    case $({ tr --delete '\0' <"/proc/$worker/cmdline"; } 2>/dev/null) in
+      'nginx: worker process') printf '%s ' "$worker" ;;
+    esac
   done
 }
 

@@ -70,7 +70,7 @@ release_switch() { # NUMBER
   # Part of the cache’s keys: what a reader makes nginx keep in the moment between the two is
   # found under no key that is used later, not even when this release comes back.
   remember "$DATA/switched"
-  date +%s >"$DATA/switched"
+  date +%s%N >"$DATA/switched"
   for server in "${SERVERS[@]}"; do
     systemctl --quiet is-active "cccr-web-$server.service" || continue
     said=$(release_says "$server")
