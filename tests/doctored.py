@@ -18,16 +18,16 @@ from front import Authority, Front
 from hosting import Watched, short_folder
 from running import Running
 from serving import DOMAIN, ROOT, environment
-from signed import Room, organisation_key, put_release
+from signed import Room, content, facts, organisation_key, put_release
 
 from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.onion import OwnTor, Published, Service, new_key
-from cccr_web.release import Release, Signer
+from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tornet import TorNetwork
 
@@ -49,6 +49,12 @@ def real_release(folder: Path, onion: str) -> Release:
     release = Signer(organisation_key()).sign(unsigned)
     put_release(release, folder / "release")
     return release
+
+
+def signed(files: Mapping[str, bytes] | None = None, **changes: Any) -> Release:
+    """Return a small release in order but for these files and facts."""
+    whole = content(1) | dict(files or {})
+    return Signer(organisation_key()).sign(with_archive(make_release(whole, facts(1, **changes))))
 
 
 @dataclass(frozen=True, slots=True)

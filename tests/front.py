@@ -46,19 +46,19 @@ http {{
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Connection "";
-    error_page 301 400 405 413 414 421 494 497 502 505 /.nginx;
     server {{
         listen 127.0.0.1:{https} ssl;
         ssl_certificate {certificate};
         ssl_certificate_key {certificate};
         {clearnet}
+        {clear}
         location / {{ proxy_pass http://127.0.0.1:{port}; {extra} }}
     }}
     server {{
         listen 127.0.0.1:{http} default_server;
         server_name _;
         {plain}
-        location / {{ return 421; }}
+        location / {{ {strangers} }}
     }}
     server {{
         listen 127.0.0.1:{http};
@@ -75,6 +75,7 @@ http {{
 """
 OWN = """\
 more_clear_headers Server;
+        error_page 301 400 405 413 414 421 494 497 502 505 /.nginx;
         location = /.nginx {{ internal; more_clear_headers Content-Type; {headers} return 200 ""; }}
 """
 
@@ -84,7 +85,8 @@ class Front:
     """Where nginx listens, and what it is told to do differently.
 
     ``own``: whether it sends the policy with what it answers by itself; ``extra`` are
-    further lines for what it passes on.
+    further lines for what it passes on, ``clear`` for the whole of the clearnet;
+    ``leads_to`` is where port 80 leads, ``strangers`` what it does with other names.
     """
 
     folder: Path
@@ -94,7 +96,9 @@ class Front:
     certificate: Path
     own: bool = True
     extra: str = ""
+    clear: str = ""
     leads_to: str = "https://$host"
+    strangers: str = "return 421;"
     ports: tuple[int, ...] = field(default_factory=lambda: tuple(free_ports(2)))
 
     @property
@@ -117,6 +121,8 @@ class Front:
             certificate=self.certificate,
             extra=self.extra,
             leads_to=self.leads_to,
+            strangers=self.strangers,
+            clear=self.clear,
             clearnet=self._own(secure),
             plain=self._own(plain),
             onion=self._own(plain),

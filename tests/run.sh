@@ -37,6 +37,9 @@ missing=()
 for program in "${!needed[@]}"; do
   PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
+# nginx can drop no header of its own without it.
+more=libnginx-mod-http-headers-more-filter
+[ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=("$more")
 # Without a Chinese font the browsers would measure boxes for missing characters.
 if [ -z "$(fc-list :lang=zh-cn 2>/dev/null)" ]; then missing+=(fonts-noto-cjk); fi
 if [ ${#missing[@]} -gt 0 ]; then

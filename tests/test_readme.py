@@ -58,6 +58,7 @@ class Desk:
             .replace("/run/cccr/onion.sock", str(self.folder / "onion.sock"))
             .replace("ADDRESS.onion", f"{address} --control {self.control}")
             .replace("onion publish", f"onion publish --control {self.control}")
+            .replace(" doctor", f" doctor --control {self.control}")
         )
 
     def run(self, command: str, *, status: int = 0) -> str:
@@ -115,6 +116,7 @@ def desk(offline_tor: OwnTor) -> Iterator[Desk]:
             'from cccr_web.cli import main; main()" "$@"\n'
         )
         command.chmod(0o755)
+        (folder / "offline").write_text("DisableNetwork 1\n")
         (folder / "templates").symlink_to(TOP / "templates")
         made = Desk(folder, free_port(), offline_tor.control.text)
         yield made
@@ -158,6 +160,10 @@ def test_every_command(desk: Desk) -> None:
             desk.start(words, "stdout", "clearnet http://127.0.0.1:")
         elif " onion publish " in command:
             desk.start(words, "stderr", "tor ")
+        elif " doctor " in command:
+            # The onion that is looked for has never been published.
+            shown = desk.run(f"{words} --torrc offline --time-limit 2", status=1)
+            assert re.search(r"ok +release .*WRONG +tor .* wrong: ", shown, re.DOTALL)
         elif " onion status " in command:
             assert json.loads(desk.run(words, status=1))["published"] is False
         else:

@@ -132,7 +132,9 @@ def doctor(
     )
     found: list[Result] = []
     with Progress() as progress:
-        for result in examine(case, lambda what: progress.show(what, terminal_only=True)):
+        for result in examine(
+            case, lambda what: progress.show(f"looking at {what}", terminal_only=True)
+        ):
             found.append(result)
             if not as_json:
                 progress.clear()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from cccr_web.doctor.result import Result, not_applicable, ok, some, wrong
+from cccr_web.doctor.result import Result, ok, some, wrong
 from cccr_web.doctor.way import Way
 from cccr_web.watch import Reply
 
@@ -25,7 +25,7 @@ def check_banners(way: Way) -> Iterator[Result]:
     name = f"{way.name} banners"
     found = sorted({problem for asked, reply in way.seen for problem in _found(asked, reply)})
     if not way.seen:
-        yield not_applicable(name, "No answer came that could hold one.")
+        yield wrong(name, "No answer came that could hold one.", "See the lines above.")
     elif found:
         yield wrong(
             name,

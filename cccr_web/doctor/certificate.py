@@ -13,7 +13,9 @@ from cccr_web.doctor.way import Way
 
 NAME: Final = "certificate"
 DAYS: Final = 21
-_WAY_OUT: Final = "certbot renew, and see why its timer did not: systemctl status certbot.timer"
+_WAY_OUT: Final = (
+    "Renew it: certbot renew. See why its timer did not: systemctl status certbot.timer"
+)
 
 
 def check_certificate(way: Way) -> Iterator[Result]:

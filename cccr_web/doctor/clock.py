@@ -19,7 +19,7 @@ _PATIENCE: Final = 10.0  # seconds
 _FORM: Final = "%Y-%m-%d %H:%M:%S"
 # systemd writes there in which kind of container it runs (systemd-detect-virt(1)).
 _CONTAINER: Final = Path("/run/systemd/container")
-_WAY_OUT: Final = "apt install systemd-timesyncd, then: timedatectl set-ntp true"
+_WAY_OUT: Final = "Have it kept: apt install systemd-timesyncd, then timedatectl set-ntp true."
 
 
 def check_clock(client: Client | None, container: Path = _CONTAINER) -> Iterator[Result]:
@@ -32,7 +32,7 @@ def check_clock(client: Client | None, container: Path = _CONTAINER) -> Iterator
             yield wrong(
                 NAME,
                 "A time service runs, but the clock is not synchronised.",
-                "See whether it reaches its servers: timedatectl timesync-status",
+                "See whether it reaches its servers: timedatectl timesync-status.",
             )
     elif told and not container.exists():
         yield wrong(NAME, "No time service keeps the clock.", _WAY_OUT)

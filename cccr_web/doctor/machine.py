@@ -86,8 +86,14 @@ def check_machine(
 
 
 def _pattern(traces: Iterable[str]) -> re.Pattern[bytes]:
-    words = "|".join(re.escape(each) for each in sorted(traces))
-    return re.compile(rf"(?<![0-9A-Za-z.:-])(?:{words})(?![0-9A-Za-z:-])".encode(), re.IGNORECASE)
+    # The longest first, or a name's beginning would be found in its place.
+    words = [
+        # A port may follow an IPv4 address, but not a group one of IPv6.
+        re.escape(each) + ("(?![0-9a-f:])" if ":" in each else "(?![0-9a-z-])")
+        for each in sorted(traces, key=len, reverse=True)
+    ]
+    alone = rf"(?<![0-9a-z:-])(?<![0-9]\.)(?:{'|'.join(words)})"
+    return re.compile(alone.encode(), re.IGNORECASE)
 
 
 def _ipv4(text: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -34,10 +34,12 @@ def check_redirect(release: Release, way: Way) -> Iterator[Result]:
         for name, value in bare_headers(onion_policy(release.metadata))
         if name.lower() not in BESIDE
     }
-    problems += [
-        f"{found.kind} {found.detail}"
-        for found in header_differences("", reply, wanted, {*BESIDE, _HSTS})
+    found = [
+        f"{each.kind} {each.detail}"
+        for each in header_differences("", reply, wanted, {*BESIDE, _HSTS})
     ]
+    if found:
+        problems.append(some(found, 1))
     try:
         led = way.ask("/", host=_STRANGER).header("location") or ""
     except UnreachableError:

@@ -43,5 +43,5 @@ def check_versions(link: Link | None) -> Iterator[Result]:
         yield wrong(
             NAME,
             f"tor {version} is {judged} by the network’s directories.",
-            "apt update && apt upgrade tor",
+            "Update it: apt update && apt install tor",
         )

@@ -91,8 +91,8 @@ def publish(
 
     An address that is there already (left detached by a manager that crashed) is put up
     anew: tor does not tell where it leads, and we hold its key. ``None`` if ``stop`` was
-    set meanwhile; ``pulse`` is called every ``POLL`` seconds. Whenever this returns no
-    ``Publication``, the service is down again.
+    set meanwhile; ``pulse`` is called every ``POLL`` seconds, and between two
+    questions to tor. Whenever this returns no ``Publication``, the service is down again.
 
     Raises ``TargetMissingError``, ``AddressTakenError``, ``TorRefusedError``,
     ``PublicationTimeoutError`` (after ``timeout`` seconds) or ``ControlLostError``.
@@ -102,7 +102,9 @@ def publish(
     address = service.key.address
     with link.events("HS_DESC") as events:
         if address in listed(link):
+            pulse()
             withdraw(link, address)
+        pulse()
         proof_of_work = _add(link, service)
         uploaded = False
         try:
