@@ -27,7 +27,7 @@ nginx_install() {
 
 # Every file of nginx's configuration, into FOLDER.
 nginx_write() { # FOLDER
-  local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON=''
+  local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' GROUPS_OF_KEYS=X25519:prime256v1:secp384r1
   onion=$(onion_address)
   mkdir -p "$folder"
   nginx_release >"$folder/release.conf"
@@ -42,8 +42,10 @@ nginx_write() { # FOLDER
     render nginx/clearnet.conf DOMAIN >"$folder/clearnet.conf"
     if [ -e "$CERTIFICATE/fullchain.pem" ]; then
       # Since 1.25.1 it is a word of its own.
-      if nginx_is_at_least 1.25.1; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
-      render nginx/tls.conf DOMAIN HTTP2_LISTEN HTTP2_ON >"$folder/tls.conf"
+      if is_at_least 1.25.1 "$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')"; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
+      # What is recorded today cannot be read by tomorrow's machines, where OpenSSL knows how.
+      if is_at_least 3.5 "$(openssl version | cut -d ' ' -f 2)"; then GROUPS_OF_KEYS=X25519MLKEM768:$GROUPS_OF_KEYS; fi
+      render nginx/tls.conf DOMAIN HTTP2_LISTEN HTTP2_ON GROUPS_OF_KEYS >"$folder/tls.conf"
       CLEARNET+=$'\n  include tls.conf;'
     fi
   fi
@@ -80,10 +82,8 @@ nginx_policy() { # ROAD FOLDER
   done <<<"$lines"
 }
 
-nginx_is_at_least() { # VERSION
-  local have
-  have=$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')
-  [ "$(printf '%s\n%s\n' "$1" "$have" | sort --version-sort | head -n 1)" = "$1" ]
+is_at_least() { # VERSION HAVE
+  [ "$(printf '%s\n%s\n' "$1" "$2" | sort --version-sort | sed -n 1p)" = "$1" ]
 }
 
 nginx_test() { # FOLDER

@@ -103,6 +103,25 @@ def test_firewall(server: Machine, network: Network) -> None:
     assert ours <= {"22", "80", "443"}
 
 
+def test_connections_of_one_address(server: Machine, network: Network) -> None:
+    """One address may hold 200 connections and no more: a crowd of slow ones leaves room."""
+    connect = (
+        "import socket\n"
+        "held = []\n"
+        "for _ in range(210):\n"
+        "    link = socket.socket(); link.settimeout(0.2)\n"
+        "    try:\n"
+        f"        link.connect(('{SERVER}', 443)); held.append(link)\n"
+        "    except TimeoutError:\n"
+        "        link.close()\n"
+        "print(len(held))\n"
+    )
+    assert server.pid
+    command = ["ip", "netns", "exec", network.admin, "python3", "-c", connect]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert 190 <= int(done.stdout) <= 200
+
+
 def reaches(network: Network, port: int) -> bool:
     """Tell whether the admin's side can connect to the machine's port."""
     knock = f"exec 3<>/dev/tcp/{SERVER}/{port}"
