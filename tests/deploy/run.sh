@@ -29,6 +29,7 @@ declare -A needed=(
   [pebble]=pebble
   [ssh]=openssh-client
   [systemd-nspawn]=systemd-container
+  [testssl]=testssl.sh
   [tor]=tor
 )
 missing=()

@@ -63,7 +63,7 @@ def test_dripping_clients(server: Machine, clearnet: Clearnet, note: Note) -> No
                 pass
         seconds[name] = time.monotonic() - began
 
-    # HTTP/2: the preface, empty settings, the head of a request that never ends (RFC 9113, 3.4, 6.2).
+    # HTTP/2: the preface, empty settings, a head that never ends (RFC 9113, 3.4, 6.2, 6.5).
     frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" + b"\0\0\0\4\1\0\0\0\0"
     frames += b"\0\20\0\1\4\0\0\0\1"
     clearnet.context.set_alpn_protocols(["h2"])
@@ -83,7 +83,7 @@ def test_dripping_clients(server: Machine, clearnet: Clearnet, note: Note) -> No
         thread.join()
     for name, taken in seconds.items():
         note(f"dripping {name} cut after", taken)
-    # nginx counts HTTP/2's time otherwise; how many such links one address may hold, the firewall says.
+    # nginx counts HTTP/2's time otherwise; the firewall says how many links an address may hold.
     assert seconds.pop("head by HTTP/2") < 70
     assert max(seconds.values()) < 15
 

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-
 from desk import DOMAIN, Desk
 from looks import Note, onion_of, serves
 from machine import TOP, Machine, Network, call
