@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Protocol
 
 import pytest
 from tornet import TorNetwork
 
-pytest_plugins = ["hosting", "serving", "browsing", "doctored"]
+pytest_plugins = ["hosting", "serving", "browsing", "doctored", "stage"]
+
+# Those enter a network namespace with the whole process: tests/deploy/run.sh runs them alone.
+collect_ignore = [] if any("tests/deploy" in word for word in sys.argv) else ["deploy"]
 
 MEASUREMENTS = pytest.StashKey[list[str]]()
 

@@ -131,11 +131,28 @@ def name_the_key(desk: Desk) -> None:
     desk.run("deploy/cccr-web build --out release")
 
 
+def deployed_in_tests(command: str) -> bool:
+    """Tell whether the tests on a real server run this command of ``deploy.sh`` as it is."""
+    sources = "".join(path.read_text() for path in (TOP / "tests" / "deploy").glob("*.py"))
+    runs = re.findall(r"(?:desk\.deploy\(|deploy/deploy\.sh\"?,)([^()]*)", sources)
+    words = [word for word in command.split()[1:] if "@" not in word]
+    own = [word for word in words if word.startswith("--") or word in DEPLOY_COMMANDS]
+    return any(all(f'"{word}"' in run for word in own) for run in runs)
+
+
+# Those that its own help tells of.
+DEPLOY_COMMANDS = re.findall(
+    r"^#   ([a-z]+) +", (TOP / "deploy" / "deploy.sh").read_text(encoding="utf-8"), re.MULTILINE
+)
+
+
 def test_every_command(desk: Desk) -> None:
     """One after the other they work, each on what the ones before have made."""
     for command in COMMANDS:
         words = desk.words(command)
-        if command == "./deploy/try.sh":
+        if "deploy/deploy.sh" in command:
+            assert deployed_in_tests(command), "tests/deploy runs it, on a server"
+        elif command == "./deploy/try.sh":
             assert (TOP / command).stat().st_mode & 0o111, "tests/test_try.py runs it"
         elif command == "./tests/run.sh":
             assert "exec tests/run.sh" in (TOP / ".ci" / "run").read_text()

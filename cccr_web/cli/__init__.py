@@ -15,6 +15,7 @@ from cccr_web import __version__
 from cccr_web.cli.demo import demo
 from cccr_web.cli.doctor import doctor
 from cccr_web.cli.headers import headers
+from cccr_web.cli.history import history
 from cccr_web.cli.keys import key
 from cccr_web.cli.mirror import mirror
 from cccr_web.cli.notices import canary, mirrors, security_txt
@@ -58,6 +59,7 @@ for command in (
     verify,
     serve,
     headers,
+    history,
     onion,
     mirror,
     watch,

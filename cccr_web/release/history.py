@@ -72,6 +72,23 @@ class History:
         """
         if release.metadata.sequence < self._highest()[0]:
             return
+        self._remember(release)
+
+    def allow(self, release: Release) -> int:
+        """Let an older release be served again; return what was the newest before.
+
+        For an admin who goes back on purpose. Raises ``ServeError`` if it cannot be
+        written, or if there is nothing remembered that could fall.
+        """
+        before = self._highest()[0]
+        if not before:
+            raise ServeError(
+                f"{self.folder} remembers no release.", "Give the folder that the server has."
+            )
+        self._remember(release)
+        return before
+
+    def _remember(self, release: Release) -> None:
         line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
         partial = self.folder / f".{_HIGHEST}.partial"
         try:
@@ -80,6 +97,9 @@ class History:
                 out.write(line)
                 out.flush()
                 os.fsync(out.fileno())
+                if os.geteuid() == 0:  # root writes for the server's own user
+                    owner = self.folder.stat()
+                    os.fchown(out.fileno(), owner.st_uid, owner.st_gid)
             partial.replace(self.folder / _HIGHEST)
         except OSError as error:
             raise ServeError(

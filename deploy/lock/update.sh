@@ -25,5 +25,6 @@ with open("pyproject.toml", "rb") as file:
 }
 
 compile deploy/lock/run.txt pyproject.toml
+group server | compile deploy/lock/server.txt --constraint deploy/lock/run.txt -
 group build | compile deploy/lock/build.txt -
 group test | compile tests/lock.txt --constraint deploy/lock/run.txt --constraint deploy/lock/build.txt -

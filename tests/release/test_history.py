@@ -78,3 +78,20 @@ def test_memory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         history.record(signed_release(1))
     with pytest.raises(BuildError, match="written"):
         history.keep(signed_release(1), KEY)
+
+
+def test_older_release_is_allowed_on_purpose(history: History) -> None:
+    """An admin's act lets one older release be served again, and none that is older still."""
+    for number in (1, 3):
+        history.record(signed_release(number))
+    assert history.allow(signed_release(2)) == 3
+    history.admit(signed_release(2))
+    with pytest.raises(ReleaseError, match="release 1, older than 2 before"):
+        history.admit(signed_release(1))
+
+
+def test_nothing_is_allowed_where_nothing_was_served(history: History) -> None:
+    """A wrong folder is told, rather than made a memory."""
+    with pytest.raises(ServeError, match="remembers no release"):
+        history.allow(signed_release(1))
+    assert not history.folder.exists()

@@ -1,0 +1,161 @@
+# shellcheck shell=bash
+# nginx, before both roads.
+
+NGINX=$ETC/nginx
+CERTIFICATE=/etc/letsencrypt/live/cccr-web
+
+nginx_install() {
+  step "nginx"
+  local staged=$WORK/nginx file
+  # tor connects there, and the manager looks whether it is there.
+  make_folder /run/cccr-front 750 "root:$(getent group _tor-cccr | cut -d : -f 1)"
+  make_folder /var/cache/nginx
+  make_folder /var/lib/cccr-web
+  make_folder /var/lib/cccr-web/acme
+  nginx_write "$staged"
+  nginx_test "$staged"
+  for file in "$staged"/*; do
+    put "$NGINX/${file##*/}" <"$file"
+  done
+  for file in "$NGINX"/*; do
+    [ -e "$staged/${file##*/}" ] || drop "$file"
+  done
+  put /etc/systemd/system/nginx.service.d/cccr-web.conf <"$HERE/units/nginx.conf"
+  put /etc/tmpfiles.d/cccr-web.conf <"$HERE/units/tmpfiles.conf"
+  enable nginx.service
+}
+
+# Every file of nginx's configuration, into FOLDER.
+nginx_write() { # FOLDER
+  local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' GROUPS_OF_KEYS=X25519:prime256v1:secp384r1
+  onion=$(onion_address)
+  mkdir -p "$folder"
+  nginx_release >"$folder/release.conf"
+  for name in $DOMAIN "$onion" "www.$onion"; do printf '"%s" "";\n' "$name"; done >"$folder/hosts.conf"
+  cp "$HERE/nginx/proxy.conf" "$HERE/nginx/onion.conf" "$folder"
+  nginx_policy onion "$folder"
+  if [ -n "$DOMAIN" ]; then
+    CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'
+    nginx_policy clearnet "$folder"
+    # HSTS is for https only (RFC 6797, section 7.2).
+    grep -v Strict-Transport-Security "$folder/headers-clearnet.conf" >"$folder/headers-plain.conf"
+    render nginx/clearnet.conf DOMAIN >"$folder/clearnet.conf"
+    if [ -e "$CERTIFICATE/fullchain.pem" ]; then
+      # Since 1.25.1 it is a word of its own.
+      if is_at_least 1.25.1 "$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')"; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
+      # What is recorded today cannot be read by tomorrow's machines, where OpenSSL knows how.
+      if is_at_least 3.5 "$(openssl version | cut -d ' ' -f 2)"; then GROUPS_OF_KEYS=X25519MLKEM768:$GROUPS_OF_KEYS; fi
+      render nginx/tls.conf DOMAIN HTTP2_LISTEN HTTP2_ON GROUPS_OF_KEYS >"$folder/tls.conf"
+      CLEARNET+=$'\n  include tls.conf;'
+    fi
+  fi
+  render nginx/nginx.conf CLEARNET >"$folder/nginx.conf"
+}
+
+nginx_release() {
+  local number switched=0
+  number=$(release_number)
+  [ ! -f "$DATA/switched" ] || switched=$(cat "$DATA/switched")
+  # shellcheck disable=SC2016 # a variable of nginx
+  printf '# Written by deploy.sh.\nmap "" $cccr_release { default "%s-%s"; }\n' "${number:-0}" "$switched"
+}
+
+# The header policy for what nginx answers by itself. What our server sends is passed on.
+nginx_policy() { # ROAD FOLDER
+  local road=$1 folder=$2 name value variable lines
+  if [ ! -x "$COMMAND" ] || [ ! -e "$CURRENT" ]; then
+    lines='Cache-Control: no-cache' # a dry run on a fresh server
+  else
+    lines=$("$COMMAND" headers --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" "$road")
+  fi
+  echo "# Written by deploy.sh from “cccr-web headers $road”." | tee "$folder/headers-$road.conf" >"$folder/policy-$road.conf"
+  echo 'more_clear_headers Server;' >>"$folder/headers-$road.conf"
+  while IFS= read -r line; do
+    name=${line%%: *} value=${line#*: }
+    variable=${name,,}
+    variable=${variable//-/_}
+    value=${value//\\/\\\\}
+    # shellcheck disable=SC2016 # variables of nginx
+    printf 'map $upstream_http_%s $%s_%s {\n  "" "%s";\n  default $upstream_http_%s;\n}\n' \
+      "$variable" "$road" "$variable" "${value//\"/\\\"}" "$variable" >>"$folder/policy-$road.conf"
+    printf 'more_set_headers "%s: $%s_%s";\n' "$name" "$road" "$variable" >>"$folder/headers-$road.conf"
+  done <<<"$lines"
+}
+
+is_at_least() { # VERSION HAVE
+  [ "$(printf '%s\n%s\n' "$1" "$2" | sort --version-sort | sed -n 1p)" = "$1" ]
+}
+
+nginx_test() { # FOLDER
+  if ! command -v nginx >/dev/null || [ ! -d /run/cccr-front ]; then return 0; fi # a dry run on a fresh server
+  local said
+  said=$(nginx -t -q -c "$1/nginx.conf" 2>&1) || fail "nginx refuses its configuration: $said"
+}
+
+NGINX_IS_NEW=no # whether its cache has to be filled
+
+nginx_start() {
+  local dropin=$UNITS/nginx.service.d/cccr-web.conf path
+  if ! systemctl --quiet is-active nginx.service; then
+    start nginx.service
+    NGINX_IS_NEW=yes
+  elif changed "$dropin"; then
+    restart restart nginx.service
+    NGINX_IS_NEW=yes
+  elif nginx_changed; then
+    nginx_reload
+    NGINX_IS_NEW=yes
+  fi
+  # It has them now: what is written later in this run counts by itself.
+  for path in "$dropin" "$NGINX"/*; do unset "CHANGED[$path]"; done
+}
+
+# Return when the new settings hold: nginx itself answers at once, and works on.
+nginx_reload() {
+  local before now='' master try worker
+  master=$(cat /run/nginx.pid 2>/dev/null || true)
+  before=$(nginx_workers "$master")
+  restart reload nginx.service
+  [ "$DRY_RUN" = no ] || return 0
+  for try in $(seq 100); do
+    sleep 0.1
+    # Those who only end the answers that they began say so in their title.
+    now=" $(nginx_workers "$master") "
+    for worker in $before; do
+      case $now in *" $worker "*) continue 2 ;; esac
+    done
+    return 0
+  done
+  note "nginx still works with its old settings after $((try / 10)) s; it goes on by itself"
+}
+
+# The workers that take requests.
+nginx_workers() { # MASTER
+  local worker
+  for worker in $(cat "/proc/$1/task/$1/children" 2>/dev/null || true); do
+    case $({ tr --delete '\0' <"/proc/$worker/cmdline"; } 2>/dev/null) in
+      'nginx: worker process') printf '%s ' "$worker" ;;
+    esac
+  done
+}
+
+nginx_changed() {
+  local path
+  for path in "${!CHANGED[@]}"; do
+    case $path in "$NGINX"/*) return 0 ;; esac
+  done
+  return 1
+}
+
+# Fill the cache, so that it can answer for a server that is down.
+nginx_warm() {
+  if [ "$DRY_RUN" = yes ] || [ "$NGINX_IS_NEW" = no ]; then return 0; fi
+  local python=$PYTHON_LINK/bin/python name
+  "$python" -I "$HERE/warm.py" "$CURRENT" unix:/run/cccr-front/onion.sock "$(onion_address)" '' gzip ||
+    note "the onion’s cache is not full; it fills as readers come"
+  [ -e "$NGINX/tls.conf" ] || return 0
+  for name in $DOMAIN; do
+    "$python" -I "$HERE/warm.py" "$CURRENT" https "$name" '' gzip br ||
+      note "the cache of $name is not full; it fills as readers come"
+  done
+}

@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# How it stands, in short; then what the doctor says.
+
+status_show() {
+  local unit
+  STEP=looking # whose exit status tells of the site, not of a failure here
+  [ -e "$ETC/site.env" ] || fail "There is no site on this machine." "deploy.sh --local sets it up."
+  for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do
+    printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
+  done
+  printf '%-22s %s\n' "release" "$(release_number); on the disk: $(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort | paste --serial --delimiters=' ')"
+  [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
+  printf '%-22s %s\n' "onion" "http://$(onion_address)/"
+  status_doctor
+}
+
+status_of() { # UNIT
+  local state text since
+  state=$(systemctl is-active "$1" || true)
+  text=$(systemctl show --property=StatusText --value "$1")
+  since=$(systemctl show --property=ActiveEnterTimestamp --value "$1")
+  echo "$state${since:+ since $since}${text:+: $text}"
+}
+
+# The doctor judges; its exit status is ours.
+status_doctor() {
+  local server options=(--release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key"
+    --onion-address "$(onion_address)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
+    --private /run/cccr-front=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
+  for server in "${SERVERS[@]}"; do
+    options+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
+      --private "/var/lib/private/cccr-web-$server=0700")
+  done
+  [ -z "$DOMAIN" ] || options+=(--domain "${DOMAIN%% *}")
+  if [ -e "$CERTIFICATE" ]; then options+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi
+  if [ -f "$ETC/torrc" ]; then options+=(--torrc "$ETC/torrc"); fi
+  echo
+  "$COMMAND" doctor "${options[@]}"
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# The machine itself: what it keeps, what it forgets, when it updates.
+
+system_install() {
+  step "the machine"
+  system_swap
+  system_journal
+  system_cores
+  system_time
+  system_updates
+}
+
+# Keys and pages must not be written to the disk by the kernel.
+system_swap() {
+  mask swap.target
+  [ -n "$(swapon --show --noheadings 2>/dev/null)" ] || return 0
+  change "turn swap off" || return 0
+  swapoff --all || note "swap cannot be turned off here"
+}
+
+system_journal() {
+  local file=/etc/systemd/journald.conf.d/cccr-web.conf
+  put "$file" <"$HERE/journald.conf"
+  ! changed "$file" || restart restart systemd-journald.service
+}
+
+system_cores() {
+  local manager=/etc/systemd/system.conf.d/cccr-web.conf kernel=/etc/sysctl.d/60-cccr-web.conf
+  put "$manager" <<'CONF'
+# Written by deploy.sh: no process leaves its memory on the disk.
+[Manager]
+DefaultLimitCORE=0
+CONF
+  put "$kernel" <"$HERE/sysctl.conf"
+  if changed "$kernel" && [ "$DRY_RUN" = no ]; then
+    sysctl --quiet --load "$kernel" 2>/dev/null || note "not every kernel setting can be had here (in a container the host decides)"
+  fi
+  if changed "$manager" && [ "$DRY_RUN" = no ]; then systemctl daemon-reexec; fi
+}
+
+system_time() {
+  if systemd-detect-virt --quiet --container; then
+    note "in a container the host keeps the time"
+    return 0
+  fi
+  # Another program that does it already is as good.
+  [ "$(timedatectl show --property=NTPSynchronized --value 2>/dev/null)" != yes ] || return 0
+  enable systemd-timesyncd.service
+  start systemd-timesyncd.service
+}
+
+system_updates() {
+  local REBOOT=false AT=${REBOOT_AT:-04:30}
+  [ -z "$REBOOT_AT" ] || REBOOT=true
+  render apt.conf REBOOT AT | put /etc/apt/apt.conf.d/52cccr-web
+  enable apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service
+  start apt-daily.timer apt-daily-upgrade.timer
+}

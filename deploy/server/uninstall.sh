@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# Take away all that was set up.
+
+uninstall() { # yes|no (purge)
+  local purge=$1 unit file kept
+  [ -d "$ETC" ] || [ -d "$CODE" ] || fail "There is no site on this machine."
+  step "uninstall"
+  for unit in cccr-web-manager.service cccr-web-{clearnet,onion}.{service,socket} "tor@$INSTANCE.service" nginx.service; do
+    if ! systemctl --quiet is-active "$unit" && ! systemctl --quiet is-enabled "$unit" 2>/dev/null; then continue; fi
+    change "stop and disable $unit" || continue
+    systemctl --quiet disable --now "$unit" 2>/dev/null || true
+  done
+  if [ "$purge" = no ] && [ -f "$ONION_KEY_FILE" ]; then
+    kept=/root/cccr-web-kept-$(date +%Y%m%dT%H%M%S).tar
+    if change "keep the onion’s key, settings and release in $kept"; then
+      (umask 077 && backup_export >"$kept.partial")
+      mv "$kept.partial" "$kept"
+    fi
+  fi
+  if nft list table inet cccr_web >/dev/null 2>&1 && change "take the firewall’s table away"; then
+    nft delete table inet cccr_web
+  fi
+  for unit in tor@default.service swap.target; do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] || continue
+    change "unmask $unit" || continue
+    systemctl --quiet unmask "$unit"
+  done
+  for file in "$UNITS"/cccr-web-* "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" \
+    /etc/tmpfiles.d/cccr-web.conf /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
+    /etc/apt/apt.conf.d/52cccr-web "$HOOK" /run/cccr-web /run/cccr-front /var/cache/nginx/cccr-web \
+    /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
+    "/var/lib/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE.defaults" \
+    /run/lock/cccr-web "$CODE" "$DATA" "$ETC"; do
+    if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
+    change "remove $file" || continue
+    rm -rf --one-file-system "$file"
+  done
+  if getent passwd "_tor-$INSTANCE" >/dev/null && change "remove the user _tor-$INSTANCE"; then
+    deluser --quiet --system "_tor-$INSTANCE"
+  fi
+  [ "$DRY_RUN" = yes ] || systemctl daemon-reload
+  UNDO=()
+  say "What stays: Debian’s packages (${PACKAGES[*]} ${PACKAGES_FOR_A_DOMAIN[*]}) and the certificate in /etc/letsencrypt."
+  [ -z "${kept:-}" ] || say "The onion’s key, settings and release are in $kept: whoever has it can be the site."
+}

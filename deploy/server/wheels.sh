@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# The wheels: ours and stem’s are built, the rest come as their authors built them.
+
+BUNDLED_PYTHONS=(3.11 3.13) # Debian 12 and 13
+BUNDLED_MACHINES=(x86_64 aarch64)
+
+# Build into OUT/wheels, and write OUT/requirements.txt with the SHA-256 of each; what was
+# built of the same source before is taken again.
+wheels_build() { # SOURCE OUT
+  local source=$1 out=$2 cache state
+  state=$(cd "$source" && { python3 -VV && find cccr_web templates translations pyproject.toml deploy/lock README.md LICENSE -type f \
+    ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; } | sha256sum | cut -c 1-16)
+  cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cccr-web
+  mkdir -p "$out"
+  if [ ! -d "$cache/$state" ]; then
+    change "build our wheel and stem’s" || true # into a cache of this user’s; a dry run needs it too
+    wheels_make "$source" "$WORK/build"
+    mkdir -p "$cache"
+    find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
+    mv --no-target-directory "$WORK/build" "$cache/$state"
+  fi
+  cp --recursive "$cache/$state/." "$out"
+}
+
+wheels_make() { # SOURCE OUT
+  local source=$1 out=$2 tools=$WORK/tools
+  mkdir -p "$out/wheels"
+  python3 -m venv "$tools" 2>/dev/null || fail "python3-venv is missing on this machine." "As root: apt-get install python3-venv"
+  # The same source gives the same bytes, so that a second run has nothing to change.
+  export SOURCE_DATE_EPOCH=315532800
+  {
+    wheels_pip install --only-binary :all: --requirement "$source/deploy/lock/build.txt" &&
+      # stem is published as source only.
+      wheels_of "$source/deploy/lock/server.txt" stem >"$WORK/stem.txt" &&
+      wheels_pip wheel --no-deps --no-build-isolation --use-pep517 --wheel-dir "$out/wheels" --requirement "$WORK/stem.txt" &&
+      mkdir "$WORK/source" && # pip leaves traces where it builds
+      (cd "$source" && cp --recursive cccr_web templates translations pyproject.toml README.md LICENSE "$WORK/source") &&
+      "$tools/bin/python" -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation \
+        --wheel-dir "$out/wheels" "$WORK/source"
+  } >"$WORK/pip.log" 2>&1 || {
+    tail -n 20 "$WORK/pip.log" >&2
+    fail "pip could not build the wheels; its last words stand above." "See whether this machine reaches the package index."
+  }
+  {
+    wheels_without "$source/deploy/lock/server.txt" stem
+    local wheel name version
+    for wheel in "$out"/wheels/*.whl; do
+      IFS=- read -r name version _ <<<"$(basename "$wheel")"
+      printf '%s==%s --hash=sha256:%s\n' "${name//_/-}" "$version" "$(sha256sum "$wheel" | cut -d ' ' -f 1)"
+    done
+  } >"$out/requirements.txt"
+}
+
+wheels_pip() { "$WORK/tools/bin/python" -m pip --disable-pip-version-check --quiet "$1" --require-hashes "${@:2}"; }
+
+# The lines of a lock that belong to PACKAGE, or all others.
+wheels_of() { awk -v name="$2" '/^[a-z]/ { on = index($0, name "==") == 1 } on' "$1"; }
+wheels_without() { awk -v name="$2" '/^[a-z]/ { on = index($0, name "==") != 1 } on' "$1"; }
+
+# Fetch everything else too, for servers that reach no package index.
+wheels_fetch() { # OUT
+  local out=$1 python machine
+  python3 -m venv "$WORK/tools" 2>/dev/null || fail "python3-venv is missing on this machine." "As root: apt-get install python3-venv"
+  for python in "${BUNDLED_PYTHONS[@]}"; do
+    for machine in "${BUNDLED_MACHINES[@]}"; do
+      "$WORK/tools/bin/python" -m pip --disable-pip-version-check --quiet download --require-hashes --no-deps --only-binary :all: \
+        --python-version "$python" --platform "manylinux_2_34_$machine" --platform "manylinux_2_28_$machine" --platform "manylinux_2_17_$machine" \
+        --platform "manylinux2014_$machine" --find-links "$out/wheels" --dest "$out/wheels" \
+        --requirement "$out/requirements.txt" >"$WORK/pip.log" 2>&1 || {
+        tail -n 20 "$WORK/pip.log" >&2
+        fail "pip could not fetch every wheel for Python $python on $machine." "Its last words stand above."
+      }
+    done
+  done
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Make a fresh Debian to boot, and a folder of packages for its apt, or leave them if they are there.
+#
+#   tests/deploy/root.sh SUITE CACHE      (as root) prints the folder
+#
+# The folder holds root/, as a rented server comes: minimal, with systemd and sshd, and apt/,
+# a repository of all that the server will ask Debian for, so that it needs no network.
+set -euo pipefail
+
+suite=$1
+cache=$2
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=deploy/server/packages.sh
+. "$here/../../deploy/server/packages.sh"
+
+recipe=$(cat "$here/root.sh" "$here/../../deploy/server/packages.sh" | sha256sum | cut -c 1-12)
+made=$cache/deploy-$suite-$recipe
+if [ ! -d "$made" ]; then
+  echo "making a fresh Debian $suite" >&2
+  rm -rf --one-file-system "$cache/deploy-$suite"-* # of an older recipe
+  mkdir -p "$made.partial/apt"
+  trap 'rm -rf --one-file-system "$made.partial"' EXIT
+  root=$made.partial/root
+  mmdebstrap --quiet --variant=minbase \
+    --include=systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates "$suite" "$root"
+  # Downloaded by the machine’s own apt into a copy of it: the fresh one stays as it is.
+  mkdir "$made.partial/lists"
+  apt=(apt-get --quiet --quiet --option "Dir=$root" --option "Dir::State::status=$root/var/lib/dpkg/status"
+    --option "Dir::Cache::archives=$made.partial/apt" --option Debug::NoLocking=1
+    --option "Dir::State::lists=$made.partial/lists" --option "APT::Architecture=$(dpkg --print-architecture)"
+    --option APT::Sandbox::User=root)
+  mkdir -p "$made.partial/apt/partial"
+  "${apt[@]}" update >&2
+  "${apt[@]}" --yes --download-only --no-install-recommends install "${PACKAGES[@]}" "${PACKAGES_FOR_A_DOMAIN[@]}" >&2
+  (cd "$made.partial/apt" && rm -rf partial lock && apt-ftparchive packages . >Packages)
+  rm -rf "$made.partial/lists"
+  rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
+  echo 'deb [trusted=yes] file:/srv/apt ./' >"$root/etc/apt/sources.list"
+  mv "$made.partial" "$made"
+fi
+echo "$made"
