@@ -84,7 +84,7 @@ def test_dripping_clients(server: Machine, clearnet: Clearnet, note: Note) -> No
     for name, taken in seconds.items():
         note(f"dripping {name} cut after", taken)
     # nginx counts HTTP/2's time otherwise; the firewall says how many links an address may hold.
-    assert seconds.pop("head by HTTP/2") < 70
+    assert seconds.pop("head by HTTP/2") < 40
     assert max(seconds.values()) < 15
 
 
