@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from tornet import TorNetwork
 
-pytest_plugins = ["hosting", "serving", "browsing", "doctored", "stage"]
+pytest_plugins = ["hosting", "serving", "browsing", "doctored"]
 
 # Those enter a network namespace with the whole process: tests/deploy/run.sh runs them alone.
 collect_ignore = [] if any("tests/deploy" in word for word in sys.argv) else ["deploy"]

@@ -42,6 +42,6 @@ code_tidy() {
   while IFS= read -r venv; do
     change "remove $venv, of an older version" || continue
     rm -rf --one-file-system "$venv"
-  done < <(find "$CODE" -mindepth 1 -maxdepth 1 -type d ! -path "$(readlink "$PYTHON_LINK" || true)" -printf '%T@ %p\n' |
+  done < <(find "$CODE" -mindepth 1 -maxdepth 1 -type d ! -path "$(readlink "$PYTHON_LINK" || true)" -printf '%T@ %p\n' 2>/dev/null |
     sort --reverse --numeric-sort | tail -n +2 | cut -d ' ' -f 2-)
 }

@@ -178,7 +178,7 @@ finish() {
     systemctl daemon-reload || true
     for index in "${RESTARTED[@]}"; do
       if systemctl cat "$index" >/dev/null 2>&1; then
-        systemctl try-restart "$index" || say "  $index does not run: see journalctl --unit=$index"
+        systemctl restart "$index" || say "  $index does not run: see journalctl --unit=$index"
       else
         systemctl --quiet stop "$index" 2>/dev/null || true # it was new
       fi

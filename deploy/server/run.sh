@@ -102,7 +102,7 @@ release_new() {
   release_take
   [ -n "$NEW_RELEASE" ] || fail "No release came with this command."
   release_switch "$NEW_RELEASE"
-  rm -f "$DATA/left"
+  [ "$DRY_RUN" = yes ] || rm -f "$DATA/left"
   after_switch
 }
 
@@ -118,11 +118,11 @@ after_switch() {
 the_end() {
   local sentence
   if [ "$DRY_RUN" = yes ]; then
-    say "$CHANGES changes would be made; nothing was changed."
+    say "Changes that would be made: $CHANGES. Nothing was changed."
   elif [ "$CHANGES" = 0 ]; then
     say "Nothing had to be changed."
   else
-    say "Done: $CHANGES changes."
+    say "Done. Changes made: $CHANGES."
   fi
   for sentence in "${LATER[@]}"; do say "$sentence"; done
   UNDO=()

@@ -63,6 +63,7 @@ def test_commands() -> None:
         "doctor",
         "serve",
         "headers",
+        "history allow",
         "onion key new",
         "onion key show",
         "onion publish",

@@ -26,7 +26,11 @@ class Clearnet:
     def connect(self, host: str = "127.0.0.1", name: str | None = DOMAIN) -> ssl.SSLSocket:
         """Return a connection with TLS for ``name``."""
         plain = socket.create_connection((host, 443), PATIENCE)
-        return self.context.wrap_socket(plain, server_hostname=name)
+        try:
+            return self.context.wrap_socket(plain, server_hostname=name)
+        except OSError:
+            plain.close()
+            raise
 
     def get(self, path: str, headers: dict[str, str] | None = None, method: str = "GET") -> Reply:
         """Ask once, on a connection of its own."""
@@ -116,6 +120,6 @@ class Crowd:
             time.sleep(0.02)
 
 
-def onion_reader(socks: int, onion: str) -> Callable[[str], Reply]:
+def onion_reader(socks: int, onion: str, patience: float = PATIENCE) -> Callable[[str], Reply]:
     """Return a function that asks the onion for a path, through tor."""
-    return lambda path: fetch_by_socks(socks, f"http://{onion}{path}", {}, "GET", PATIENCE)
+    return lambda path: fetch_by_socks(socks, f"http://{onion}{path}", {}, "GET", patience)

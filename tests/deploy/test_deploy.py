@@ -34,7 +34,7 @@ def test_dry_run_of_a_fresh_server(desk: Desk, server: Machine) -> None:
     assert disk(server) == before
     assert "would install from Debian: " in done.words
     assert "+SocksPort 0" in done.words
-    assert "changes would be made; nothing was changed." in done.words
+    assert "Nothing was changed." in done.words
 
 
 def test_install(desk: Desk, server: Machine, private_tor: TorNetwork, note: Note) -> None:

@@ -71,7 +71,18 @@ def test_upgrade_on_the_server_itself(
         done = server.ask("env", *settings, "/src/deploy/deploy.sh", "--local", "upgrade")
     assert done.returncode == 0, done.stderr
     assert readers.failures == []
-    assert server.run("readlink", "/opt/cccr-web/current") != before
+    good = server.run("readlink", "/opt/cccr-web/current")
+    assert good != before
+
+    # Code that does not start is taken back, and nobody notices.
+    command = source / "cccr_web/cli/serve.py"
+    command.write_text(command.read_text() + "\nserve.callback = None\n")
+    with Crowd(lambda: clearnet.get(PAGE + "?x").status == 200) as readers:
+        done = server.ask("env", *settings, "/src/deploy/deploy.sh", "--local", "upgrade")
+    assert done.returncode == 1
+    assert "The site is as it was before." in done.stderr
+    assert readers.failures == []
+    assert server.run("readlink", "/opt/cccr-web/current") == good
     assert clearnet.get(PAGE + "?x").status == 200
 
 
