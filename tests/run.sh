@@ -68,5 +68,9 @@ cccr-web check
 python -m pytest "$@"
 if [ $# = 0 ] && [ "$(id -u)" = 0 ]; then
   # A real Debian in network namespaces of its own, which only root can make.
+  if ! unshare --net --mount --pid --fork true 2>/dev/null; then
+    echo "LEFT OUT: tests/deploy/run.sh, as this machine lets nobody make namespaces" >&2
+    exit 0
+  fi
   exec tests/deploy/run.sh bookworm -m "not slow"
 fi
