@@ -57,8 +57,9 @@ http {{
 }}
 """
 CACHE = "proxy_cache_path {folder}/cache keys_zone=site:10m;"
-# As deploy/server/nginx/ has it: an answer is one small read and one write.
-BEHIND = """open_file_cache max=1000; sendfile off; proxy_buffer_size 32k; proxy_buffers 4 32k;
+# As deploy/server/nginx/ has it.
+BEHIND = """open_file_cache max=1000; sendfile on; tcp_nopush on; proxy_buffer_size 8k;
+  proxy_ignore_headers Vary Cache-Control Expires; proxy_cache_valid 200 1h;
   location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;
   proxy_set_header Connection ""; proxy_set_header Host localhost; proxy_cache site;
   proxy_cache_key $uri; }}"""
@@ -158,6 +159,8 @@ def started(rival: Rival) -> Iterator[None]:
 
 def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
     """Let wrk ask for some seconds."""
+    # nginx's cache loader ends after a minute.
+    rival.processes = [each for each in rival.processes if Path(f"/proc/{each}").exists()]
     before = cpu_seconds(rival.processes)
     done = subprocess.run(
         [
@@ -347,30 +350,30 @@ def measure_many(server: Rival, seconds: int, script: Path) -> None:
 
 @contextmanager
 def onionshare(rival: Rival) -> Iterator[None]:
-    """Run OnionShare, which chooses its port and prints it."""
+    """Run OnionShare, which chooses its port and prints it, and then a line for each request."""
     began = time.monotonic()
-    process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(0)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            match = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-            if match:
-                rival.port = int(match[1])
-                break
-        size = first_answer(rival.port, rival.path)
-        rival.start = time.monotonic() - began
-        rival.processes = family(process.pid)
-        print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
-        yield
-        rival.megabytes = megabytes(rival.processes)
-    finally:
-        process.terminate()
-        process.wait(30)
+    # A file, not a pipe that nobody empties: it would stop when that is full.
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(0)],
+            stdout=said,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while not (
+                match := re.search(rb"http://127\.0\.0\.1:(\d+)", os.pread(said.fileno(), 4096, 0))
+            ):
+                time.sleep(0.01)
+            rival.port = int(match[1])
+            size = first_answer(rival.port, rival.path)
+            rival.start = time.monotonic() - began
+            rival.processes = family(process.pid)
+            print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
+            yield
+            rival.megabytes = megabytes(rival.processes)
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 if __name__ == "__main__":
