@@ -215,6 +215,9 @@ class Authority:
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
+        # Python 3.13 wants both identifiers (RFC 5280, sections 4.2.1.1 and 4.2.1.2).
+        own = x509.SubjectKeyIdentifier.from_public_key(key)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -223,4 +226,6 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=100))
             .not_valid_after(now + timedelta(days=days, hours=1))
+            .add_extension(own, critical=False)
+            .add_extension(issuer, critical=False)
         )
