@@ -29,9 +29,11 @@ if [ ! -x "$cache/python3.$minor" ]; then
   mkdir -p "$cache"
   mmdebstrap --quiet --variant=extract --include=python3 "$suite" "$root" >&2
   # Started through its own loader, with its own libraries and its own standard library.
+  # The loader is in /lib in Debian 12, in /usr/lib in 13.
+  loader=$(find "$root/lib" "$root/usr/lib" -name ld-linux-x86-64.so.2 2>/dev/null | sed -n 1p)
   cat >"$cache/python3.$minor" <<EOF
 #!/bin/sh
-exec env PYTHONHOME="$root/usr" "$root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" \\
+exec env PYTHONHOME="$root/usr" "$loader" \\
   --library-path "$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu" \\
   "$root/usr/bin/python3.$minor" "\$@"
 EOF

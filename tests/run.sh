@@ -57,6 +57,15 @@ tests/browser/npm.sh
 export PATH=$cache/venv/bin:$PATH
 OTHER_PYTHON=$(tests/other_python.sh "$cache")
 export OTHER_PYTHON
+# What a build needs, for that Python; stem, which is source only, is not among it.
+OTHER_SITE=$cache/site-$("$OTHER_PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+export OTHER_SITE
+if [ ! -d "$OTHER_SITE" ]; then
+  awk '/^[a-z]/ { on = index($0, "stem==") != 1 } on' deploy/lock/run.txt >"$cache/other.txt"
+  python -m pip --disable-pip-version-check -qq install --target "$OTHER_SITE.partial" --no-deps \
+    --python-version "${OTHER_SITE##*-}" --only-binary :all: --require-hashes --requirement "$cache/other.txt"
+  mv "$OTHER_SITE.partial" "$OTHER_SITE"
+fi
 
 echo "lint and types" >&2
 ruff check --quiet .
