@@ -30,7 +30,7 @@ if [ ! -x "$cache/python3.$minor" ]; then
   mmdebstrap --quiet --variant=extract --include=python3 "$suite" "$root" >&2
   # Started through its own loader, with its own libraries and its own standard library.
   # The loader is in /lib in Debian 12, in /usr/lib in 13.
-  loader=$(find "$root/lib" "$root/usr/lib" -name ld-linux-x86-64.so.2 2>/dev/null | sed -n 1p)
+  loader=$(find "$root" -name ld-linux-x86-64.so.2 -type f | sed -n 1p)
   cat >"$cache/python3.$minor" <<EOF
 #!/bin/sh
 exec env PYTHONHOME="$root/usr" "$loader" \\
