@@ -27,7 +27,7 @@ if [ ! -x "$cache/python3.$minor" ]; then
   echo "unpacking the python3 of Debian $suite" >&2
   rm -rf "$root"
   mkdir -p "$cache"
-  mmdebstrap --quiet --variant=extract --include=python3 "$suite" "$root" >&2
+  mmdebstrap --quiet --variant=extract --include=python3,libstdc++6 "$suite" "$root" >&2
   # Started through its own loader, with its own libraries and its own standard library.
   # The loader is in /lib in Debian 12, in /usr/lib in 13.
   loader=$(find "$root" -name ld-linux-x86-64.so.2 -type f | sed -n 1p)
