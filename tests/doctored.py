@@ -18,7 +18,7 @@ from front import Authority, Front
 from hosting import Watched, short_folder
 from running import Running
 from serving import DOMAIN, ROOT, environment
-from signed import Room, content, facts, organisation_key, put_release
+from signed import Room, content, facts, organisation_key, put_release, texts_with_key
 
 from cccr_web.build import press
 from cccr_web.content import Addresses
@@ -36,14 +36,7 @@ PUBLIC = str(organisation_key().public)
 
 def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for the domain and this onion, sign them and write them."""
-    tree = folder / "translations"
-    tree.mkdir()
-    for part in find_tree("translations").iterdir():
-        if part.name != "site.toml":
-            (tree / part.name).symlink_to(part)
-    facts = (find_tree("translations") / "site.toml").read_text(encoding="utf-8")
-    named = facts.replace('public_key = ""', f'public_key = "{PUBLIC}"')
-    (tree / "site.toml").write_text(named, encoding="utf-8")
+    tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(f"https://{DOMAIN}", (onion,))
     unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
     release = Signer(organisation_key()).sign(unsigned)

@@ -7,6 +7,8 @@ import dataclasses
 import functools
 import hashlib
 import os
+import re
+import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +39,7 @@ from cccr_web.serve import (
     clearnet_policy,
     prepare,
 )
+from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +121,17 @@ def put(files: Mapping[str, bytes], folder: Path) -> None:
 def put_release(release: Release, folder: Path) -> None:
     """Write a release as it is in memory."""
     put({path: file.body for path, file in release.files.items()}, folder)
+
+
+def texts_with_key(folder: Path, public_key: object) -> Path:
+    """Copy the real texts into ``folder``, with this key in ``site.toml``; return their tree."""
+    tree = folder / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    facts = (tree / "site.toml").read_text(encoding="utf-8")
+    line = f'public_key = "{public_key}"'
+    named = re.sub(r'(?m)^public_key = ".*"$', lambda _: line, facts)
+    (tree / "site.toml").write_text(named, encoding="utf-8")
+    return tree
 
 
 def sign_by_hand(

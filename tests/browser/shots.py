@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from devtools import Chromium, Tab
 from hosting import short_folder
 from outlines import page_paths
 from serving import ADDRESSES, Server
-from signed import organisation_key
+from signed import organisation_key, texts_with_key
 
 from cccr_web.build import press
 from cccr_web.release import write
@@ -60,10 +59,7 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with short_folder() as work:
-        texts = shutil.copytree(find_tree("translations"), work / "translations")
-        facts = texts / "site.toml"
-        line = f'public_key = "{organisation_key().public}"'
-        facts.write_text(facts.read_text().replace('public_key = ""', line))
+        texts = texts_with_key(work, organisation_key().public)
         release = press(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
         write(release, work / "release")
         with (

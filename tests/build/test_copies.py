@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from parsed import Page, dead_links
+from signed import texts_with_key
 
 from cccr_web.build import press
 from cccr_web.build.copies import COPIES, FIRST_PAGE, VERIFY, ZIP, zip_bound
@@ -40,12 +41,7 @@ def key() -> SigningKey:
 @pytest.fixture(scope="module")
 def built(key: SigningKey, tmp_path_factory: pytest.TempPathFactory) -> Release:
     """The site as it is, built for a key and not signed yet."""
-    tree = tmp_path_factory.mktemp("built") / "translations"
-    shutil.copytree(find_tree("translations"), tree)
-    site = tree / "site.toml"
-    line = f'public_key = "{key.public}"'
-    text = re.sub(r'(?m)^public_key = ".*"', line, site.read_text(encoding="utf-8"))
-    site.write_text(text, encoding="utf-8")
+    tree = texts_with_key(tmp_path_factory.mktemp("built"), key.public)
     return press(tree, find_tree("templates"), environ={})
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from signed import known_key, organisation_key
+from signed import known_key, organisation_key, texts_with_key
 
 from cccr_web.build import press
 from cccr_web.content import BrokenContentError
@@ -27,14 +28,7 @@ def tree(tmp_path: Path) -> Tree:
     """Make a tree of the real texts with this key, and with these notices."""
 
     def make(files: dict[str, bytes], public_key: str = str(KEY.public)) -> Path:
-        folder = tmp_path / "translations"
-        folder.mkdir()
-        for part in find_tree("translations").iterdir():
-            if part.name != "site.toml":
-                (folder / part.name).symlink_to(part)
-        facts = (find_tree("translations") / "site.toml").read_text(encoding="utf-8")
-        named = facts.replace('public_key = ""', f'public_key = "{public_key}"')
-        (folder / "site.toml").write_text(named, encoding="utf-8")
+        folder = texts_with_key(tmp_path, public_key)
         for path, body in files.items():
             (folder / "files" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "files" / path).write_bytes(body)
@@ -100,7 +94,7 @@ def test_all_problems_at_once(tree: Tree) -> None:
 def test_told_with_the_texts(tree: Tree) -> None:
     """A problem with a notice is told together with the problems of the texts."""
     folder = tree({"notes.txt": b"x"})
-    (folder / "en").unlink()
+    shutil.rmtree(folder / "en")
     told = problems(folder)
     assert any("notes.txt" in line for line in told)
     assert any("The catalogue is missing" in line for line in told)

@@ -17,11 +17,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from hosting import short_folder
-from signed import TODAY, content, facts, organisation_key, put_release
+from signed import TODAY, content, facts, organisation_key, put_release, texts_with_key
 
 from cccr_web.cli import main
 from cccr_web.release import Signer, load, make_release, read_public_key
-from cccr_web.trees import find_tree
 
 WORDS = "six words that nobody else knows\n"
 Run = Callable[..., Result]
@@ -43,21 +42,11 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cccr.key"
 
 
-def with_key(folder: Path, public_key: object) -> Path:
-    """Copy the texts, and write the key's public half into site.toml."""
-    tree = folder / "translations"
-    shutil.copytree(find_tree("translations"), tree)
-    facts = (tree / "site.toml").read_text(encoding="utf-8")
-    changed = facts.replace('public_key = ""', f'public_key = "{public_key}"')
-    (tree / "site.toml").write_text(changed, encoding="utf-8")
-    return tree
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real site, built for the tests' key and dated now; not signed."""
     folder = tmp_path_factory.mktemp("built")
-    tree = with_key(folder, organisation_key().public)
+    tree = texts_with_key(folder, organisation_key().public)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", f"{time.time():.0f}")
         arguments = ["build", "--out", str(folder / "release"), "--translations", str(tree)]
@@ -193,7 +182,7 @@ def test_build_is_reproducible(
     """The same texts at the same time give the same bytes, the ZIP included."""
     epoch = f"{load(built).metadata.time.timestamp():.0f}"
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
-    tree = with_key(tmp_path, organisation_key().public)
+    tree = texts_with_key(tmp_path, organisation_key().public)
     arguments = ["build", "--out", str(tmp_path / "release"), "--translations", str(tree)]
     assert CliRunner().invoke(main, arguments).exit_code == 0
     assert load(tmp_path / "release") == load(built)
@@ -201,7 +190,7 @@ def test_build_is_reproducible(
 
 def test_wrong_public_key_in_site_toml_is_told(tmp_path: Path, run: Run) -> None:
     """check names the file and what the key must be."""
-    result = run("check", "--translations", with_key(tmp_path, "RWQ"))
+    result = run("check", "--translations", texts_with_key(tmp_path, "RWQ"))
     assert result.exit_code == 1
     assert "site.toml:1: “public_key” must be the line" in result.stderr
 

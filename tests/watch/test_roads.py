@@ -25,7 +25,7 @@ from hostile import Answer, Hostile
 from hosting import Watched, short_folder
 from nginx import nginx
 from running import Running
-from signed import Room, organisation_key, put_release
+from signed import Room, organisation_key, put_release, texts_with_key
 
 from cccr_web.build import press
 from cccr_web.content import Addresses
@@ -56,14 +56,7 @@ class Roads:
 
 def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for this onion, and sign them."""
-    tree = folder / "translations"
-    tree.mkdir()
-    for part in find_tree("translations").iterdir():
-        if part.name != "site.toml":
-            (tree / part.name).symlink_to(part)
-    facts = (find_tree("translations") / "site.toml").read_text(encoding="utf-8")
-    named = facts.replace('public_key = ""', f'public_key = "{PUBLIC}"')
-    (tree / "site.toml").write_text(named, encoding="utf-8")
+    tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(None, (onion,))
     unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
     return Signer(organisation_key()).sign(unsigned)
