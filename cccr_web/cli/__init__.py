@@ -1,32 +1,41 @@
 """The command ``cccr-web``: the only place that prints or exits.
 
-Exit 0; or a sentence on stderr and exit 1; wrong use exits 2. Each command
-imports what it needs when it runs, so that ``--help`` is quick and a server
-holds nothing that it does not use.
+Exit 0; or a sentence on stderr and exit 1; wrong use exits 2. A command's module
+is imported when it is called for, and imports what it needs when it runs, so that
+``--help`` is quick and a server holds nothing that it does not use.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
 
 from cccr_web import __version__
-from cccr_web.cli.demo import demo
-from cccr_web.cli.doctor import doctor
-from cccr_web.cli.headers import headers
-from cccr_web.cli.history import history
-from cccr_web.cli.keys import key
-from cccr_web.cli.mirror import mirror
-from cccr_web.cli.notices import canary, mirrors, security_txt
-from cccr_web.cli.onion import onion
-from cccr_web.cli.serve import serve
-from cccr_web.cli.sign import sign, verify
-from cccr_web.cli.site import build, check
-from cccr_web.cli.watch import watch
 from cccr_web.errors import CccrError
 
 __all__ = ["main"]
+
+# Each command and the module of this folder that has it, by the same name.
+_MODULES = {
+    "demo": "demo",
+    "check": "site",
+    "build": "site",
+    "key": "keys",
+    "sign": "sign",
+    "verify": "sign",
+    "serve": "serve",
+    "headers": "headers",
+    "history": "history",
+    "onion": "onion",
+    "mirror": "mirror",
+    "watch": "watch",
+    "doctor": "doctor",
+    "canary": "notices",
+    "mirrors": "notices",
+    "security-txt": "notices",
+}
 
 
 class _Failure(click.ClickException):
@@ -37,6 +46,16 @@ class _Failure(click.ClickException):
 
 
 class _Group(click.Group):
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(_MODULES)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        module = import_module(f"{__name__}.{_MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -48,24 +67,3 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="cccr-web")
 def main() -> None:
     """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights."""
-
-
-for command in (
-    demo,
-    check,
-    build,
-    key,
-    sign,
-    verify,
-    serve,
-    headers,
-    history,
-    onion,
-    mirror,
-    watch,
-    doctor,
-    canary,
-    mirrors,
-    security_txt,
-):
-    main.add_command(command)

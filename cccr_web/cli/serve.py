@@ -123,12 +123,12 @@ def serve(
 
 
 def _source(release: Path | None, public_key: str | None, state: Path | None) -> Source | None:
-    from cccr_web.release import History, read_public_key
+    from cccr_web.release import History, KeyApart, read_public_key
     from cccr_web.serve import Source
 
     if release is None:
         return None
-    key = read_public_key(public_key) if public_key else None
+    key = KeyApart.of(read_public_key(public_key)) if public_key else None
     if key is None:
         _log.warning("No --public-key: nobody vouches for %s. Good for trying out only.", release)
     elif state is None:

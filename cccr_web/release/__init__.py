@@ -1,5 +1,6 @@
 """A release: a folder of exactly the bytes that readers get, listed, signed and checked."""
 
+from cccr_web.release.apart import KeyApart
 from cccr_web.release.archive import NAME as ARCHIVE
 from cccr_web.release.archive import make_archive, with_archive
 from cccr_web.release.canary import make_canary
@@ -33,6 +34,7 @@ __all__ = [
     "File",
     "Handover",
     "History",
+    "KeyApart",
     "ManifestError",
     "Metadata",
     "MetadataError",

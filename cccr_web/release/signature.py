@@ -1,6 +1,7 @@
 """The organisation's Ed25519 key in minisign's form, and the signatures made with it.
 
-The only importer of ``minisign`` (PyPI: py-minisign). The forms are those of
+The only importer of ``minisign`` (PyPI: py-minisign), and only where it is used: a server
+verifies in a process of its own (``apart.py``). The forms are those of
 https://jedisct1.github.io/minisign/; of its two kinds of signature only the
 prehashed one (``ED``, over BLAKE2b-512) is made and accepted.
 """
@@ -11,11 +12,12 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
-from typing import Final
-
-import minisign
+from typing import TYPE_CHECKING, Final
 
 from cccr_web.errors import PassphraseError, ReleaseError, SigningKeyDamagedError
+
+if TYPE_CHECKING:
+    import minisign
 
 # The comment above a signature is not signed: only this one is made and accepted.
 _COMMENT: Final = "signature of the Chinese Coalition for Citizens Rights"
@@ -72,6 +74,8 @@ class PublicKey:
         error. Only one spelling is accepted, the one that ``SigningKey`` writes,
         so that nothing unsigned rides along. Raises ``SignatureError``.
         """
+        import minisign
+
         if not signature.strip():
             raise SignatureError(f"{name} is empty.")
         if len(signature) > _MAX_BYTES or signature.count(b"\n") != 4:
@@ -109,6 +113,8 @@ class SigningKey:
     @classmethod
     def generate(cls) -> SigningKey:
         """Make a new key from the kernel's randomness."""
+        import minisign
+
         return cls(minisign.KeyPair.generate().secret_key)
 
     @property
@@ -127,6 +133,8 @@ class SigningKey:
         """Return minisign's secret key file, encrypted. Raises ``PassphraseError``."""
         if not passphrase:
             raise PassphraseError("The passphrase is empty.", "Choose one of six words or more.")
+        import minisign
+
         copy = minisign.SecretKey.from_base64(self._secret.to_base64())
         copy.encrypt(passphrase, opslimit=_OPSLIMIT, memlimit=_MEMLIMIT)
         copy.untrusted_comment = "minisign encrypted secret key"
@@ -137,6 +145,8 @@ class LockedKey:
     """A secret key as it comes from its file, encrypted or not."""
 
     def __init__(self, text: bytes, name: str) -> None:
+        import minisign
+
         try:
             self._secret = minisign.SecretKey.from_bytes(text)
         except (minisign.Error, ValueError) as error:
@@ -153,6 +163,8 @@ class LockedKey:
 
     def unlock(self, passphrase: str) -> SigningKey:
         """Return the key. Raises ``PassphraseError``."""
+        import minisign
+
         try:
             self._secret.decrypt(passphrase)
         except minisign.Error as error:

@@ -2,7 +2,8 @@
 
 The form is OpenSSH's PROTOCOL.sshsig, its Ed25519 that of RFC 8709. A reader checks with
 ``ssh-keygen -Y verify -f allowed_signers -I cccr -n file -s SHA256SUMS.sshsig < SHA256SUMS``.
-The only importer of ``cryptography`` in this room.
+The only importer of ``cryptography`` in this room, and only where it is used, as with
+``minisign``.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ import binascii
 import hashlib
 import textwrap
 from typing import Final
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cccr_web.release.signature import PublicKey, SignatureError, SigningKey
 
@@ -36,6 +34,8 @@ def allowed_signers(key: PublicKey) -> bytes:
 
 def sign(message: bytes, key: SigningKey) -> bytes:
     """Return the armoured signature over ``message``."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     secret = Ed25519PrivateKey.from_private_bytes(key.seed)
     return _armour(key.public, secret.sign(_signed(message)))
 
@@ -45,6 +45,9 @@ def verify(message: bytes, signature: bytes, key: PublicKey, *, name: str, of: s
 
     As with minisign only one spelling is accepted: what our own ``sign`` writes.
     """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     text = signature.decode("ascii", errors="replace")
     try:
         blob = base64.b64decode(text.removeprefix(_BEGIN).removesuffix(_END))

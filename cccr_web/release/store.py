@@ -13,12 +13,13 @@ from typing import Final
 
 from cccr_web.errors import BuildError, ReleaseError
 from cccr_web.release import manifest, metadata
+from cccr_web.release.apart import verify_manifest
 from cccr_web.release.archive import Archive
 from cccr_web.release.folder import Folder, MissingFileError, Reader, shown
 from cccr_web.release.metadata import Metadata
 from cccr_web.release.model import File, Release
 from cccr_web.release.signature import PublicKey
-from cccr_web.release.signing import verify_facts, verify_manifest
+from cccr_web.release.signing import verify_facts
 
 # In bytes. Far above what the site will ever hold, far below what a server can bear.
 MAX_FILE: Final = 256 * 1024 * 1024

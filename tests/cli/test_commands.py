@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hosting import short_folder
 from serving import DOMAIN, ONION, Server, ask, environment
+from signed import organisation_key, put_release, signed_release
 
 from cccr_web import __version__
 from cccr_web.cli import main
@@ -31,10 +32,17 @@ def run(*arguments: str | Path, **settings: str) -> Result:
     return CliRunner().invoke(main, [str(word) for word in arguments], env=environ | settings)
 
 
+def below(group: click.Group) -> dict[str, click.Command]:
+    """Return the commands of a group by their names."""
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command}
+
+
 def commands(group: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Yield each command below a group with the words that call it."""
     if isinstance(group, click.Group):
-        for name, command in group.commands.items():
+        for name, command in below(group).items():
             yield from commands(command, *names, name)
     else:
         yield names, group
@@ -94,10 +102,10 @@ def test_help_of_groups(words: tuple[str, ...]) -> None:
     assert done.exit_code == 0
     group: click.Group = main
     for word in words:
-        below = group.commands[word]
-        assert isinstance(below, click.Group)
-        group = below
-    for name, command in group.commands.items():
+        inner = below(group)[word]
+        assert isinstance(inner, click.Group)
+        group = inner
+    for name, command in below(group).items():
         assert re.search(rf"^  {name} +\S", done.stdout, re.MULTILINE)
         assert command.help
 
@@ -419,16 +427,19 @@ def test_light_import() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_light_server(release_folder: Path) -> None:
-    """A server of a release holds nothing that renders, nor what talks to tor."""
+def test_light_server(tmp_path: Path) -> None:
+    """A server of a signed release holds nothing that renders, verifies, or talks to tor."""
+    put_release(signed_release(1), tmp_path / "release")
+    words = ["--release", str(tmp_path / "release"), "--clearnet", "127.0.0.1:0"]
+    words += ["--public-key", str(organisation_key().public), "--state", str(tmp_path / "state")]
     script = (
         "import sys, os, signal; from cccr_web.cli import main\n"
         "import cccr_web.serve.server as s\n"
         "s.wasyncore.loop = lambda **_: os.kill(os.getpid(), signal.SIGTERM)\n"
-        f"main({['serve', '--release', str(release_folder), '--clearnet', '127.0.0.1:0']!r}, "
-        "standalone_mode=False)\n"
+        f"main({['serve', *words]!r}, standalone_mode=False)\n"
         "print([n for n in ('babel', 'flask_babel', 'markdown_it', 'stem', 'cccr_web.content', "
-        "'cccr_web.build', 'cccr_web.onion') if n in sys.modules])"
+        "'cccr_web.build', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.sign') "
+        "if n in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
