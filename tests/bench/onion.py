@@ -1,6 +1,6 @@
 """Measure a page over the onion beside an onion that answers with an empty body.
 
-    python tests/bench/onion.py [--circuits 10] [--fetches 60]
+    python tests/bench/onion.py [--circuits 10] [--fetches 50] [--others 16]
 
 A private Tor network on loopback, one tor with one onion, one client. The onion's port 80
 leads to ``cccr-web serve`` with the real release, port 81 to the least waitress there is,
@@ -8,6 +8,11 @@ port 82 to one that sends as many bytes as we do, so all are asked over the very
 circuit: two circuits differ more than what is measured. They are asked in turn, each time
 on a fresh stream, so whatever slows the machine slows all. A ratio is the median of the
 circuits' own ratios.
+
+It is done twice: alone, and among other readers. Real relays are never idle. Where nothing
+else flows, the end of an answer waits for the receipt of what went before (Nagle's algorithm
+and delayed receipts), and what is more than seven cells, the 4 KB that tor writes at once,
+for the next turn of each relay's scheduler.
 """
 
 from __future__ import annotations
@@ -17,9 +22,10 @@ import math
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
@@ -40,10 +46,13 @@ PORTS = (80, 81, 82)
 SERVERS = ("home page, packed", "empty answer of bare waitress", "as many bytes of bare waitress")
 CELL = 498  # bytes of a stream that one cell carries (tor-spec, 6.1)
 TRIES = 20
+PAUSE = 0.02  # seconds between two pages of another reader
+CLIENTS = 2  # the tors that the other readers have among them
 BARE_HEAD = 96  # bytes of the head that bare waitress sends
 
 BARE = """
-import sys, waitress
+import logging, sys, waitress
+logging.disable()
 def app(environ, start_response):
     start_response("200 OK", [("Content-Length", sys.argv[2])])
     return [bytes(int(sys.argv[2]))]
@@ -101,6 +110,30 @@ def one_circuit(socks: int, address: str, name: str, count: int) -> list[list[Fe
     return got
 
 
+@contextmanager
+def others(network: TorNetwork, address: str, count: int) -> Iterator[None]:
+    """Let so many others read the page of bare waitress all the while, each on a circuit."""
+    ports = [network.add_client(f"other{number}") for number in range(CLIENTS)]
+    over = threading.Event()
+
+    def read(number: int) -> None:
+        while not over.wait(PAUSE):
+            with suppress(NoAnswerError):
+                fetch(ports[number % CLIENTS], address, PAGE, f"other{number}", port=PORTS[2])
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(count):
+            warm(ports[number % CLIENTS], address, f"other{number}")
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
 def direct_size(server: Server, host: str) -> int:
     """Return how many bytes the page has with its head, less a bare head's."""
     sent = request_for(host, PAGE).replace(b"keep-alive", b"close")
@@ -120,14 +153,30 @@ def row(name: str, got: list[Fetched], ratios: list[float]) -> str:
     )
 
 
+def measure(socks: int, address: str, circuits: range, count: int) -> list[str]:
+    """Fetch from all ports on each circuit; return the table's rows."""
+    all_got: list[list[Fetched]] = [[] for _ in PORTS]
+    ratios: list[list[float]] = [[] for _ in PORTS]
+    for number in circuits:
+        got = one_circuit(socks, address, f"circuit{number}", count)
+        medians = [statistics.median(each.seconds for each in kind) for kind in got]
+        for which, kind in enumerate(got):
+            all_got[which] += kind
+            ratios[which].append(medians[which] / medians[1])
+        told = ", ".join(f"{each * 1000:.1f} ms" for each in medians)
+        print(f"circuit {number}: {told}", file=sys.stderr)
+    if any(each.status != 200 for kind in all_got for each in kind):
+        raise SystemExit("Not every answer was a page.")
+    return [row(*columns) for columns in zip(SERVERS, all_got, ratios, strict=True)]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--circuits", type=int, default=10)
     parser.add_argument("--fetches", type=int, default=50, help="of each kind on each circuit")
+    parser.add_argument("--others", type=int, default=16, help="how many read at the same time")
     given = parser.parse_args()
-    all_got: list[list[Fetched]] = [[] for _ in PORTS]
-    ratios: list[list[float]] = [[] for _ in PORTS]
     with short_folder() as folder, TorNetwork() as network:
         key = new_key(folder / "key")
         trees = find_tree("translations"), find_tree("templates")
@@ -142,21 +191,15 @@ def main() -> None:
             tor.await_control()
             with connect(tor.address) as link:
                 add_onion(link, key, [server.onion, empty, same])
-                for number in range(given.circuits):
-                    name = f"circuit{number}"
-                    got = one_circuit(network.socks_port, key.address, name, given.fetches)
-                    medians = [statistics.median(each.seconds for each in kind) for kind in got]
-                    for which, kind in enumerate(got):
-                        all_got[which] += kind
-                        ratios[which].append(medians[which] / medians[1])
-                    told = ", ".join(f"{each * 1000:.1f} ms" for each in medians)
-                    print(f"circuit {number + 1} of {given.circuits}: {told}", file=sys.stderr)
-    if any(each.status != 200 for kind in all_got for each in kind):
-        raise SystemExit("Not every answer was a page.")
-    print("| onion | bytes | cells | fetches | median, ms | p99, ms | ÷ empty | half of circuits |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for name, kind, ratio in zip(SERVERS, all_got, ratios, strict=True):
-        print(row(name, kind, ratio))
+                asked = network.socks_port, key.address
+                alone = measure(*asked, range(given.circuits), given.fetches)
+                with others(network, key.address, given.others):
+                    further = range(given.circuits, 2 * given.circuits)
+                    among = measure(*asked, further, given.fetches)
+    for title, rows in (("alone", alone), (f"among {given.others} others", among)):
+        print(f"| {title} | bytes | cells | fetches | median, ms | p99, ms | ÷ empty | half |")
+        print("|---|--:|--:|--:|--:|--:|--:|--:|")
+        print("\n".join(rows), end="\n\n")
 
 
 if __name__ == "__main__":

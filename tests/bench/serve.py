@@ -10,6 +10,7 @@ the 99th percentile (other work on the machine only takes away), the median for 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import http.client
 import os
@@ -95,12 +96,14 @@ def family(process: int) -> list[int]:
     return [process, *(each for child in children for each in family(int(child)))]
 
 
-def cpu_seconds(processes: list[int]) -> float:
-    """Return the CPU time that they have used (proc(5))."""
-    fields = (
-        Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in processes
-    )
-    return sum((int(each[11]) + int(each[12])) / TICKS for each in fields)
+def cpu_seconds(processes: list[int]) -> dict[int, float]:
+    """Return the CPU time that each of them which still runs has used (proc(5))."""
+    used: dict[int, float] = {}
+    for process in processes:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            used[process] = (int(fields[11]) + int(fields[12])) / TICKS
+    return used
 
 
 def megabytes(processes: list[int]) -> float:
@@ -159,8 +162,6 @@ def started(rival: Rival) -> Iterator[None]:
 
 def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
     """Let wrk ask for some seconds."""
-    # nginx's cache loader ends after a minute.
-    rival.processes = [each for each in rival.processes if Path(f"/proc/{each}").exists()]
     before = cpu_seconds(rival.processes)
     done = subprocess.run(
         [
@@ -173,7 +174,10 @@ def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    used = cpu_seconds(rival.processes) - before
+    # nginx's cache loader ends after a minute.
+    after = cpu_seconds(rival.processes)
+    rival.processes = list(after)
+    used = sum(seconds - before[process] for process, seconds in after.items())
     if "Non-2xx" in done:
         raise SystemExit(f"{rival.name} answered with errors:\n{done}")
     (requests,) = re.findall(r"(\d+) requests in", done)
