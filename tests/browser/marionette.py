@@ -153,7 +153,8 @@ class Firefox:
         self._link = socket.create_connection(("127.0.0.1", int(port.read_text())), TIME_LIMIT)
         self._stream = self._link.makefile("rb")
         self._receive()
-        self.call("WebDriver:NewSession", capabilities={})
+        # “Loaded” may be said of the page before, where both have one address.
+        self.call("WebDriver:NewSession", capabilities={"timeouts": {"implicit": 10_000}})
         self.chrome(_WATCH)
 
     def _end(self) -> None:
