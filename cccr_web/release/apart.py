@@ -64,14 +64,23 @@ def verify_manifest(sums: bytes, signatures: Mapping[str, bytes], key: PublicKey
             check=False,
             timeout=_SECONDS,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ReleaseError(f"The signatures could not be verified: {error}.") from error
+    except subprocess.TimeoutExpired as error:
+        raise _failed(f"no answer in {_SECONDS} seconds") from error
+    except OSError as error:
+        raise _failed(f"{sys.executable}: {error.strerror}") from error
     words = done.stdout.decode("utf-8", errors="replace")
     if done.returncode == _REFUSED:
         raise SignatureError(words)
     if done.returncode != 0:
-        raise ReleaseError(f"The signatures could not be verified: status {done.returncode}.")
+        raise _failed(f"status {done.returncode}")
     return words
+
+
+def _failed(why: str) -> ReleaseError:
+    return ReleaseError(
+        f"The process that verifies the signatures failed: {why}.",
+        "See whether memory or processes have run out, and try again.",
+    )
 
 
 def _text(body: bytes) -> str:

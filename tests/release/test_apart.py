@@ -9,7 +9,7 @@ import pytest
 from signed import known_key, organisation_key, put_release, signed_release
 
 from cccr_web.errors import ReleaseError
-from cccr_web.release import KeyApart, PublicKey, SignatureError, load
+from cccr_web.release import KeyApart, PublicKey, SignatureError, apart, load
 from cccr_web.release.apart import verify_manifest
 
 KEY = organisation_key().public
@@ -67,8 +67,9 @@ def test_load(tmp_path: Path) -> None:
     [
         ("#!/bin/sh\nexit 7\n", "status 7"),
         ("#!/bin/sh\necho sequence:7; kill -9 $$\n", "status -9"),
-        ("no program", "Exec format error"),
-        (None, "No such file"),
+        ("#!/bin/sh\nexec sleep 30\n", "no answer in 0.5 seconds"),
+        ("no program", "python: Exec format error"),
+        (None, "python: No such file"),
     ],
 )
 def test_no_answer_is_no_yes(
@@ -80,6 +81,7 @@ def test_no_answer_is_no_yes(
         python.write_text(program, encoding="ascii")
         python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(apart, "_SECONDS", 0.5)
     with pytest.raises(ReleaseError, match=said):
         verify_manifest(SUMS, SIGNATURES, KeyApart.of(KEY))
 
