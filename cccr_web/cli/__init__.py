@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.exceptions import NoSuchCommand
 
 from cccr_web import __version__
 from cccr_web.errors import CccrError
@@ -55,6 +56,15 @@ class _Group(click.Group):
         module = import_module(f"{__name__}.{_MODULES[cmd_name]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            # What might have been meant is among ours; click knows only those that it holds.
+            raise NoSuchCommand(error.command_name, possibilities=_MODULES, ctx=ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -110,6 +110,13 @@ def test_help_of_groups(words: tuple[str, ...]) -> None:
         assert command.help
 
 
+def test_mistyped_command() -> None:
+    """A command that there is not is refused, and the one that may be meant is named."""
+    done = run("srve")
+    assert done.exit_code == 2
+    assert "No such command 'srve'. Did you mean 'serve'?" in done.stderr
+
+
 def test_version() -> None:
     """The command tells its version."""
     done = run("--version")
