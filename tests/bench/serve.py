@@ -145,19 +145,29 @@ def started(rival: Rival) -> Iterator[None]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
-        size = first_answer(rival.port, rival.path)
-        rival.start = time.monotonic() - began
-        rival.processes = family(process.pid)
-        print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
+        note_start(rival, process, began)
         yield
         rival.megabytes = megabytes(rival.processes)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
+
+
+def note_start(rival: Rival, process: subprocess.Popen[bytes], began: float) -> None:
+    """Wait for the first answer, and note what it took."""
+    size = first_answer(rival.port, rival.path)
+    rival.start = time.monotonic() - began
+    rival.processes = family(process.pid)
+    print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End it, by force if need be."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
@@ -369,15 +379,11 @@ def onionshare(rival: Rival) -> Iterator[None]:
             ):
                 time.sleep(0.01)
             rival.port = int(match[1])
-            size = first_answer(rival.port, rival.path)
-            rival.start = time.monotonic() - began
-            rival.processes = family(process.pid)
-            print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
+            note_start(rival, process, began)
             yield
             rival.megabytes = megabytes(rival.processes)
         finally:
-            process.terminate()
-            process.wait(30)
+            end(process)
 
 
 if __name__ == "__main__":
