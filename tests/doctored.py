@@ -20,10 +20,10 @@ from running import Running
 from serving import DOMAIN, ROOT, environment
 from signed import Room, content, facts, organisation_key, put_release, texts_with_key
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.onion import OwnTor, Published, Service, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
+from cccr_web.render import press
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:

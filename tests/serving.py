@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from hosting import short_folder
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.release import Release, write
+from cccr_web.render import press
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:

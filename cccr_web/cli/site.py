@@ -54,7 +54,7 @@ def find_translations(chosen: Path | None) -> Path:
 @example("cccr-web check")
 def check(translations: Path | None) -> None:
     """Check every text and every word of the interface, and name file and line."""
-    from cccr_web.build import check_trees
+    from cccr_web.render import check_trees
 
     content, _ = check_trees(find_translations(translations), find_tree("templates"))
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())
@@ -110,7 +110,7 @@ def press_release(
     translations: Path, addresses: Addresses | None, *, neutral_titles: bool = False
 ) -> Release:
     """Render a release, showing how many pages are done."""
-    from cccr_web.build import press
+    from cccr_web.render import press
 
     with Progress() as progress:
         return press(

@@ -1,6 +1,6 @@
 """What a page of a release may load (Content Security Policy, level 3).
 
-A property of the pages' bytes, so it stands here: ``build`` writes it into each
+A property of the pages' bytes, so it stands here: ``render`` writes it into each
 page's ``<meta>``, for copies that are opened from a disk, and ``serve`` sends it.
 """
 

@@ -1,6 +1,6 @@
 """Hand out a release: Flask, Talisman and waitress with the header policy.
 
-Invariant: nothing here imports ``build``, ``content``, Babel or Markdown; the
+Invariant: nothing here imports ``render``, ``content``, Babel or Markdown; the
 server never renders.
 """
 

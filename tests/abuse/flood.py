@@ -40,10 +40,10 @@ from serving import Server
 from tor_reader import NoAnswerError, fetch
 from tornet import TorNetwork, end
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.onion import Limits, Service, connect, new_key, publish
 from cccr_web.release import write
+from cccr_web.render import press
 from cccr_web.trees import find_tree
 
 PAGE = "/en/"

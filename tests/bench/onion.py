@@ -35,10 +35,10 @@ from serving import Server, environment, talk
 from tor_reader import Fetched, NoAnswerError, fetch, request_for
 from tornet import TorNetwork
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.onion import Link, OnionKey, connect, new_key
 from cccr_web.release import write
+from cccr_web.render import press
 from cccr_web.trees import find_tree
 
 PAGE = "/en/"

@@ -32,9 +32,9 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.par
 
 from signed import facts
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.release import Release, make_release, write
+from cccr_web.render import press
 from cccr_web.serve import clearnet_policy
 from cccr_web.serve.app import bare_headers
 from cccr_web.trees import find_tree

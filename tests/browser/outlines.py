@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-from cccr_web.build.copies import COPIES
+from cccr_web.render.copies import COPIES
 from cccr_web.serve.policy import is_html
 
 if TYPE_CHECKING:

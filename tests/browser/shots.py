@@ -21,8 +21,8 @@ from outlines import page_paths
 from serving import ADDRESSES, Server
 from signed import organisation_key, texts_with_key
 
-from cccr_web.build import press
 from cccr_web.release import write
+from cccr_web.render import press
 from cccr_web.trees import find_tree
 
 WINDOWS = {"phone": (360, 740), "desktop": (1280, 900)}

@@ -13,10 +13,10 @@ from hosting import Watched, short_folder, wait_until
 from marionette import Firefox
 from serving import DOMAIN, Server
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.onion import OwnTor, Published, Service, new_key
 from cccr_web.release import write
+from cccr_web.render import press
 from cccr_web.serve.policy import media_type
 from cccr_web.trees import find_tree
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from browsing import SCHEMES, listed
 
-from cccr_web.build.copies import FIRST_PAGE, ZIP
+from cccr_web.render.copies import FIRST_PAGE, ZIP
 from cccr_web.serve.policy import is_html, media_type
 
 if TYPE_CHECKING:

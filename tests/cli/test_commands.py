@@ -445,7 +445,7 @@ def test_light_server(tmp_path: Path) -> None:
         "s.wasyncore.loop = lambda **_: os.kill(os.getpid(), signal.SIGTERM)\n"
         f"main({['serve', *words]!r}, standalone_mode=False)\n"
         "print([n for n in ('babel', 'flask_babel', 'markdown_it', 'stem', 'cccr_web.content', "
-        "'cccr_web.build', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.sign') "
+        "'cccr_web.render', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.sign') "
         "if n in sys.modules])"
     )
     done = subprocess.run(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cccr_web import build as build_room
-from cccr_web.build import check_trees
+from cccr_web import render as build_room
 from cccr_web.content import BrokenContentError
+from cccr_web.render import check_trees
 from cccr_web.trees import find_tree
 
 Change = Callable[[Path], object]
@@ -480,7 +480,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "string missing": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgid "note.title"\nmsgstr "编者注，%(date)s"\n', ""),
-        [f"zh_Hans/{CATALOGUE}:1: “note.title” is missing: build/typeset.py:{NOTE_TITLE} uses it."],
+        [
+            f"zh_Hans/{CATALOGUE}:1: “note.title” is missing:"
+            f" render/typeset.py:{NOTE_TITLE} uses it."
+        ],
     ),
     "string used nowhere": (
         both(CATALOGUE, lambda file: add(file, 'msgid "old"\nmsgstr "old"')),

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from photographs import RECORD, photo, put_photo
 
-from cccr_web.build import check_trees
 from cccr_web.content import BrokenContentError
 from cccr_web.content.photos import read_photos
+from cccr_web.render import check_trees
 from cccr_web.trees import find_tree
 
 NAME = "square.jpg"

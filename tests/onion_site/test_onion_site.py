@@ -17,10 +17,10 @@ from serving import DOMAIN, Answer, Server
 from tor_reader import greeting, request_for
 from tornet import TorNetwork
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.onion import Limits, OwnTor, Published, Service, new_key
 from cccr_web.release import Release, write
+from cccr_web.render import press
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:

@@ -27,10 +27,10 @@ from nginx import nginx
 from running import Running
 from signed import Room, organisation_key, put_release, texts_with_key
 
-from cccr_web.build import press
 from cccr_web.content import Addresses
 from cccr_web.onion import OwnTor, Published, Service, new_key
 from cccr_web.release import Release, Signer
+from cccr_web.render import press
 from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:

@@ -1,5 +1,0 @@
-"""Render every page once: texts and templates → a release."""
-
-from cccr_web.build.press import check_trees, press
-
-__all__ = ["check_trees", "press"]

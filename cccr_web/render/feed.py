@@ -1,0 +1,82 @@
+"""One Atom feed a language, with the full text of every statement.
+
+Source: RFC 4287. Its links are relative: without ``xml:base`` they are resolved against the
+address from which the feed was fetched (RFC 4287, section 2; RFC 3986, section 5.1.3), so the
+same bytes lead right on the clearnet, on the onion, on a mirror and from a disk.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from datetime import date
+
+from markupsafe import Markup
+
+from cccr_web.content import Text
+from cccr_web.languages import Language
+from cccr_web.render.form import Form
+from cccr_web.render.typeset import Typesetter
+
+NAME = "feed.xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One statement: its name for all time, and its content as XHTML."""
+
+    text: Text
+    id: str
+    content: Markup
+    published: str | None
+
+
+def feed_url(language: Language) -> str:
+    """Return where the feed stands in a release."""
+    return f"{language.slug}/{NAME}"
+
+
+def set_feed(typesetter: Typesetter, language: Language) -> str:
+    """Return the feed."""
+    content = typesetter.content
+    statements = content.statements(language)
+
+    def tag(name: str) -> str:
+        """Return a name that stays when addresses change (RFC 4151)."""
+        return f"tag:{content.site.feed_authority}:{language.slug}/{name}"
+
+    def way(url: str, fragment: str) -> str:
+        anchor = f"#{fragment}" if fragment else ""
+        return posixpath.relpath(url, language.slug) + anchor
+
+    def form(text: Text) -> Form:
+        return Form("feed.xml", 1, way, lambda name: f"{text.path.name}.{name}", xhtml=True)
+
+    def entry(text: Text) -> Entry:
+        words = Markup(typesetter.part("parts/entry.html", text, form(text)))  # noqa: S704  # our template
+        return Entry(text, tag(str(text.path)), words, _published(text))
+
+    archive = content.archive(language)
+    return typesetter.part(
+        "feed.xml",
+        archive,
+        form(archive),
+        id=tag("feed"),
+        own=feed_url(language),
+        entries=[entry(text) for text in statements],
+        updated=rfc_3339(max(text.head.updated for text in [archive, *statements])),
+        moment=rfc_3339,
+    )
+
+
+def rfc_3339(day: date) -> str:
+    """Return a day as the moment at which it begins (RFC 4287, section 3.3)."""
+    return f"{day.isoformat()}T00:00:00Z"
+
+
+def _published(text: Text) -> str | None:
+    """Return when a statement was made; ``None`` where the very day is not known."""
+    when = text.head.date
+    if when is None or when.end is not None or when.start.day is None:
+        return None
+    return rfc_3339(when.start.first_day())

@@ -1,0 +1,122 @@
+"""Set texts with the templates, in whatever form."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from flask import render_template
+from flask_babel import gettext
+from markupsafe import Markup
+
+from cccr_web.content import Content, Text
+from cccr_web.content.links import External, ToFile, ToText, resolve
+from cccr_web.languages import LANGUAGES, ZH_HANS, Language
+from cccr_web.release import Metadata, format_policy, page_policy
+from cccr_web.render import onion_code
+from cccr_web.render.dates import format_day, format_statement_date, format_years, region
+from cccr_web.render.form import Form
+from cccr_web.render.html import PageRenderer
+from cccr_web.render.photos import Picture
+from cccr_web.render.style import Style
+
+
+@dataclass(frozen=True, slots=True)
+class Typesetter:
+    """What every template is given: the texts, the release's facts and the style sheet.
+
+    ``neutral``: whether the titles of pages tell nothing of what is on them.
+    """
+
+    content: Content
+    style: Style
+    facts: Metadata
+    by_file: Mapping[Path, Text]
+    pictures: Mapping[str, Picture]
+    neutral: bool = False
+
+    def text(self, text: Text, form: Form, **more: Any) -> str:
+        """Return ``text`` in ``form``, by the template that it names itself."""
+        return self.part(f"{text.head.template}.html", text, form, **more)
+
+    def part(self, template: str, text: Text, form: Form, **more: Any) -> str:
+        """Return a template filled with ``text`` in ``form`` and with ``more``."""
+        content, language = self.content, text.language
+        more.setdefault("twin", self._source(text, form))
+        return render_template(
+            template,
+            layout=form.layout,
+            level=form.level,
+            page=text,
+            body=lambda: self._body(text, form),
+            content=content,
+            site=content.site,
+            release=self.facts,
+            language=language,
+            languages=LANGUAGES,
+            link=form.link,
+            pictures=form.pictures,
+            onion_code=onion_code,
+            way=lambda url: form.way(url, ""),
+            style=Markup(self.style.text),  # noqa: S704  # our own file
+            csp=format_policy(page_policy([self.style.hash])),
+            home=content.texts[language][PurePosixPath("index")],
+            verify=content.texts[language][PurePosixPath("verify")],
+            archive=content.archive(language),
+            statements=content.statements(language),
+            by_year=_by_year(content.statements(language)),
+            feed=f"{language.slug}/feed.xml",
+            neutral=self.neutral,
+            region=region(),
+            day=format_day,
+            when=format_statement_date,
+            **more,
+        )
+
+    def _source(self, text: Text, form: Form) -> str | None:
+        """Return the way to what a derived text was converted from, where there is one."""
+        source = text.language.source
+        return form.way(self.content.texts[source][text.path].url, "") if source else None
+
+    def _body(self, text: Text, form: Form) -> Markup:
+        def link(target: str) -> str | None:
+            match resolve(target, text, self.by_file):
+                case External(url):
+                    return url
+                case ToFile(path):
+                    return form.way(path, "")
+                case ToText(other, fragment):
+                    return form.way(other.url, fragment)
+
+        def note_title(when: date) -> str:
+            return str(gettext("note.title", date=format_day(when)))
+
+        def photo(name: str) -> str:
+            picture = self.pictures[name]
+            alt = picture.photo.alt[text.language.locale]
+            return self.part("parts/photo.html", text, form, photo=picture, alt=alt)
+
+        def last_checked(name: str) -> str:
+            when = text.head.checked.get(name)
+            return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
+
+        han_tag = _han_tag(text.language)
+        renderer = PageRenderer(form, link, note_title, han_tag, photo, last_checked)
+        return renderer.page(text.body)
+
+
+def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
+    """Return the statements under the words for their years, in their order."""
+    dated = ((text, text.head.date) for text in statements)
+    years = [(format_years(when), text) for text, when in dated if when is not None]
+    groups = itertools.groupby(years, key=lambda pair: pair[0])
+    return [(year, [text for _, text in group]) for year, group in groups]
+
+
+def _han_tag(language: Language) -> str | None:
+    """Chinese words stand out by their language only where the page is in another."""
+    return None if language.tag.startswith("zh") else ZH_HANS.tag

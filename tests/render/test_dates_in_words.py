@@ -1,0 +1,57 @@
+"""Dates in the words of each language (``render/dates.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import g
+
+from cccr_web.content import read_content
+from cccr_web.content.dates import parse_date
+from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
+from cccr_web.render import press
+from cccr_web.render.app import create_app
+from cccr_web.render.dates import format_day, format_statement_date
+from cccr_web.render.style import read_style
+from cccr_web.trees import find_tree
+
+
+@pytest.fixture
+def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The moment in which a page of a language is rendered."""
+    language: Language = request.param
+    templates, translations = find_tree("templates"), find_tree("translations")
+    content = read_content(translations)
+    facts = press(translations, templates, environ={}).metadata
+    style = read_style(templates)
+    app = create_app(content, style, facts, templates=templates, translations=translations)
+    with app.test_request_context():
+        g.language = language
+        yield
+
+
+@pytest.mark.parametrize(
+    ("in_language", "date", "words"),
+    [
+        (EN, "2013-05-07", "7 May 2013"),
+        (EN, "2013-05", "May 2013"),
+        (EN, "2013", "2013"),
+        (EN, "[2011..2012-04]", "between 2011 and April 2012"),
+        (EN, "[2013-05-07..2013-05-09]", "between 7 May 2013 and 9 May 2013"),
+        (ZH_HANS, "2013-05-07", "2013年5月7日"),
+        (ZH_HANS, "2013-05", "2013年5月"),
+        (ZH_HANS, "2013", "2013年"),
+        (ZH_HANS, "[2011..2012-04]", "2011年至2012年4月之间"),
+        (ZH_HANT, "2013-05-07", "2013年5月7日"),
+        (ZH_HANT, "[2011..2012-04]", "2011年至2012年4月之間"),
+    ],
+    indirect=["in_language"],
+)
+@pytest.mark.usefixtures("in_language")
+def test_no_more_exact_than_known(date: str, words: str) -> None:
+    """A date is told in the language's own form, and no more exact than it is known."""
+    when = parse_date(date)
+    assert format_statement_date(when) == words
+    if when.end is None and when.start.day is not None:
+        assert format_day(when.start.first_day()) == words

@@ -1,0 +1,269 @@
+"""One EPUB a language."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from parsed import Page, dead_links
+
+from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
+from cccr_web.release import Release
+from cccr_web.render import press
+from cccr_web.render.copies import epub_url, single_url
+from cccr_web.trees import find_tree
+
+every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
+
+OPF = "{http://www.idpf.org/2007/opf}"
+DC = "{http://purl.org/dc/elements/1.1/}"
+
+# A text with all that Markdown can bring and XML could trip over.
+HARD = """+++
+title = "Less < more & “more” > 'less'"
+description = "A text that tries XML: < & >."
+updated = 2026-11-22
+date = "2014-06-04"
+place = "A & B"
++++
+A line with a hard break,\\
+an [outside link](https://example.org/?a=1&b=2), an [inner one](../pages/who-we-are.md#former-site)
+and the [list](/SHA256SUMS) & `<code>`.
+
+***
+
+> [!NOTE 2026-11-22]
+
+> A quotation, which is no note.
+
+## A name that begins with a digit {#1989}
+
+### Three {#three}
+
+#### Four {#four}
+
+##### Five {#five}
+
+###### Six {#six}
+
+| a | b |
+|---|---|
+| 1 & 2 | <https://example.org/> |
+
+See [above](#1989).
+"""
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    """The site as it is."""
+    return press(find_tree("translations"), find_tree("templates"), environ={})
+
+
+def parse(body: bytes) -> ET.Element:
+    """Parse XML that we have made ourselves."""
+    return ET.fromstring(body)  # noqa: S314
+
+
+def press_with_a_hard_text(folder: Path) -> Release:
+    """Return the site with one more statement, which is hard to set."""
+    tree = folder / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    for language in WRITTEN:
+        file = tree / language.locale / "statements" / "2014-06-04-hard.md"
+        file.write_text(HARD, encoding="utf-8")
+    return press(tree, find_tree("templates"), environ={})
+
+
+def book_of(release: Release, language: Language) -> zipfile.ZipFile:
+    """Open the book of one language."""
+    return zipfile.ZipFile(io.BytesIO(release.files[epub_url(language)].body))
+
+
+def chapters_of(book: zipfile.ZipFile) -> dict[str, Page]:
+    """Return the pages of a book by their place in it."""
+    return {name: Page(book.read(name)) for name in book.namelist() if name.endswith(".xhtml")}
+
+
+def epubcheck(body: bytes, folder: Path) -> None:
+    """Run EPUBCheck over a book; its warnings are errors."""
+    # Debian's command is a JAR, which runs by itself only where jarwrapper is set up.
+    jar, java = shutil.which("epubcheck"), shutil.which("java")
+    assert jar, "Install Debian's package epubcheck."
+    assert java, "Install Debian's package epubcheck; it brings Java."
+    file = folder / "book.epub"
+    file.write_bytes(body)
+    done = subprocess.run(
+        [java, "-jar", jar, "--failonwarnings", str(file)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 fatals / 0 errors / 0 warnings / 0 infos" in done.stdout
+
+
+@every_language
+def test_epubcheck_finds_nothing(release: Release, language: Language, tmp_path: Path) -> None:
+    """The book is clean under EPUBCheck, down to its hints."""
+    epubcheck(release.files[epub_url(language)].body, tmp_path)
+
+
+def test_epubcheck_finds_nothing_in_a_text_that_is_hard_to_set(tmp_path: Path) -> None:
+    """Whatever a writer may write becomes a clean book."""
+    release = press_with_a_hard_text(tmp_path)
+    epubcheck(release.files[epub_url(EN)].body, tmp_path)
+    book = book_of(release, EN)
+    page = Page(book.read("EPUB/text/statements/2014-06-04-hard.xhtml"))
+    assert page.headings[0] == (1, "Less < more & “more” > 'less'")
+    assert "at-1989" in page.ids
+    assert "../who-we-are.xhtml#at-former-site" in page.links
+    assert "2014-06-04-hard.xhtml#at-1989" in page.links
+    # On the one page everything is a level lower, but HTML has no seventh.
+    levels = [level for level, _ in Page(release.files[single_url(EN)].body).headings]
+    assert max(levels) == 6
+    # The list is not in the book, so its name stands without a link.
+    assert "and the list & <code>." in page.text
+    assert not any("SHA256SUMS" in link for link in page.links)
+
+
+@every_language
+def test_the_container_is_as_the_format_wants_it(release: Release, language: Language) -> None:
+    """The media type comes first, stored and without an extra field (OCF, 4.3.2)."""
+    body = release.files[epub_url(language)].body
+    assert body[30:58] == b"mimetypeapplication/epub+zip"
+    entries = book_of(release, language).infolist()
+    assert [entry.filename for entry in entries[1:]] == sorted(
+        entry.filename for entry in entries[1:]
+    )
+    assert {entry.date_time for entry in entries} == {(2026, 11, 22, 0, 0, 0)}
+    assert not any(entry.extra for entry in entries)
+
+
+@every_language
+def test_every_file_is_well_formed_xml(release: Release, language: Language) -> None:
+    """A strict reading program can parse every file of the book."""
+    book = book_of(release, language)
+    for name in book.namelist():
+        if not name.endswith((".css", "mimetype")):
+            parse(book.read(name))
+
+
+@every_language
+def test_every_link_leads_somewhere(release: Release, language: Language) -> None:
+    """A link leads into the book, or to another site; never to a file that is not there."""
+    book = book_of(release, language)
+    assert dead_links(chapters_of(book), set(book.namelist())) == set()
+
+
+@every_language
+def test_the_contents_and_the_spine_name_every_chapter(
+    release: Release, language: Language
+) -> None:
+    """Each text but the error pages is a chapter, in one order everywhere."""
+    book = book_of(release, language)
+    package = parse(book.read("EPUB/package.opf"))
+    files = {str(item.get("id")): str(item.get("href")) for item in package.iter(f"{OPF}item")}
+    spine = [files[str(item.get("idref"))] for item in package.iter(f"{OPF}itemref")]
+    nav = Page(book.read("EPUB/nav.xhtml"))
+    ncx = parse(book.read("EPUB/toc.ncx"))
+    sources = [
+        item.get("src") for item in ncx.iter("{http://www.daisy.org/z3986/2005/ncx/}content")
+    ]
+    assert [link for link in nav.links if link.endswith(".xhtml")] == spine == sources
+    pages = {
+        url.removeprefix(f"{language.slug}/").removesuffix(".html")
+        for url in release.files
+        if url.startswith(f"{language.slug}/") and url.endswith(".html")
+    }
+    pages = {page for page in pages if not page.startswith(("errors/", "cccr-"))}
+    assert {f"text/{page}.xhtml" for page in pages} | {"front.xhtml"} == set(spine)
+    assert spine[:2] == ["front.xhtml", "text/index.xhtml"]
+    newest = spine.index("text/statements/2013-05-07-tiananmen-rally.xhtml")
+    assert spine[newest - 1 : newest + 2] == [
+        "text/statements/index.xhtml",
+        "text/statements/2013-05-07-tiananmen-rally.xhtml",
+        "text/statements/2011-liu-xiaobo-and-chen-guangcheng.xhtml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "identifier"),
+    [
+        (
+            EN,
+            "Chinese Coalition for Citizens Rights",
+            "urn:uuid:3d5dcda5-316d-56f2-9814-0739855fcd52",
+        ),
+        (ZH_HANS, "公民自由联盟", "urn:uuid:e4b4435b-acb2-5e9b-ba74-5b51aff6a42a"),
+    ],
+)
+def test_a_later_edition_keeps_the_identifier_and_tells_its_time(
+    language: Language, title: str, identifier: str
+) -> None:
+    """A book's title, language and name stay; its time is that of its release."""
+    for epoch, time in (
+        ("1800000000", "2027-01-15T08:00:00Z"),
+        ("1900000001", "2030-03-17T17:46:41Z"),
+    ):
+        made = press(
+            find_tree("translations"), find_tree("templates"), environ={"SOURCE_DATE_EPOCH": epoch}
+        )
+        package = parse(book_of(made, language).read("EPUB/package.opf"))
+        assert package.findtext(f".//{DC}title") == title
+        assert package.findtext(f".//{DC}language") == language.tag
+        assert package.findtext(f".//{DC}identifier") == identifier
+        assert package.findtext(f".//{OPF}meta[@property='dcterms:modified']") == time
+        ncx = parse(book_of(made, language).read("EPUB/toc.ncx"))
+        uid = ncx.find(".//*[@name='dtb:uid']")
+        assert uid is not None
+        assert uid.get("content") == identifier
+
+
+@every_language
+def test_each_chapter_names_its_language(release: Release, language: Language) -> None:
+    """A reading program can choose fonts and a voice for every chapter."""
+    for name, page in chapters_of(book_of(release, language)).items():
+        assert page.language == language.tag, name
+        assert page.headings[0][0] == 1, name
+
+
+def test_the_english_book_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
+    """What keeps a reader safe, and what happened since, is inside."""
+    book = book_of(release, EN)
+    pages = {posixpath.basename(name): page for name, page in chapters_of(book).items()}
+    assert "Do not open our former site." in pages["front.xhtml"].text
+    assert "Release 1 of 22 November 2026." in pages["front.xhtml"].text
+    appeal = pages["2011-liu-xiaobo-and-chen-guangcheng.xhtml"].text
+    assert "Date between 2011 and April 2012" in appeal
+    assert "Editor’s note, 22 November 2026 Liu Xiaobo, born on" in appeal
+    assert "Last changed on 22 November 2026." in appeal
+    assert "private bridge cn" in pages["reach-us.xhtml"].text
+
+
+def test_the_chinese_book_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
+    """What keeps a reader safe, and what happened since, is inside."""
+    book = book_of(release, ZH_HANS)
+    pages = {posixpath.basename(name): page for name, page in chapters_of(book).items()}
+    assert "请勿打开旧网站。" in pages["front.xhtml"].text
+    assert "第1版，2026年11月22日发布。" in pages["front.xhtml"].text
+    appeal = pages["2011-liu-xiaobo-and-chen-guangcheng.xhtml"].text
+    assert "日期 2011年至2012年4月之间" in appeal
+    assert "编者注，2026年11月22日 刘晓波生于" in appeal
+    assert "private bridge cn" in pages["reach-us.xhtml"].text
+
+
+@every_language
+def test_notes_are_set_apart(release: Release, language: Language) -> None:
+    """An editor's note is an aside of its own class, which the book's sheet draws apart."""
+    book = book_of(release, language)
+    appeal = book.read("EPUB/text/statements/2011-liu-xiaobo-and-chen-guangcheng.xhtml").decode()
+    assert appeal.count('<aside class="note">') == 3
+    assert ".note{" in book.read("EPUB/style.css").decode()

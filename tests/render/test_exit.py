@@ -1,0 +1,76 @@
+"""The quick way out, and what a page gives away (``templates/parts/exit.html``)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from pages import Element, pages
+
+from cccr_web.release import Release
+from cccr_web.render import press
+from cccr_web.trees import find_tree
+
+WORDS = {"en": "Quick exit", "zh-hans": "离开本站", "zh-hant": "離開本站"}
+
+
+@pytest.fixture(scope="module")
+def site(release: Release) -> dict[str, Element]:
+    """Every page, parsed."""
+    return pages(release)
+
+
+def outside(page: Element) -> list[str]:
+    """Return where a page leads outside, in its order."""
+    links = [link.attributes["href"] for link in page.all("a") if "href" in link.attributes]
+    return [link for link in links if link.startswith(("http:", "https:", "//"))]
+
+
+def test_every_page_has_a_way_out(site: dict[str, Element]) -> None:
+    """The second thing that the keyboard reaches leads to a harmless page, and tells it nothing."""
+    for path, page in site.items():
+        found = page.all("p", class_="exit")
+        if path == "index.html" or "/cccr-" in path:
+            assert found == []
+            continue
+        link = page.one("body").all("a")[1]
+        assert found[0].one("a") is link
+        assert link.attributes == {
+            "href": "https://www.weather.com.cn/",
+            "rel": "noreferrer nofollow",
+        }
+        assert link.text == WORDS[path.partition("/")[0]]
+
+
+def test_no_link_tells_which_language_was_read(site: dict[str, Element]) -> None:
+    """A page and its twins lead to the very same addresses outside."""
+    for path, page in site.items():
+        if path.startswith("en/"):
+            for slug in ("zh-hans", "zh-hant"):
+                assert outside(page) == outside(
+                    site[path.replace("en/", f"{slug}/", 1).replace("cccr-en", f"cccr-{slug}")]
+                ), path
+
+
+def test_nothing_is_fetched_from_elsewhere(site: dict[str, Element]) -> None:
+    """No element of a page makes a browser ask another site before the reader clicks."""
+    for path, page in site.items():
+        for element in page.walk():
+            for name in ("src", "srcset", "action", "data", "ping", "poster", "cite"):
+                value = element.attributes.get(name, "")
+                assert "//" not in value, path
+            if element.name == "link":
+                assert "//" not in element.attributes["href"], path
+                assert element.attributes["rel"] in {"alternate", "icon", "apple-touch-icon"}
+
+
+def test_without_an_exit_there_is_no_link(tmp_path: Path) -> None:
+    """An organisation that names no page has no such link."""
+    tree = tmp_path / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    file = tree / "site.toml"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if not line.startswith("exit =")))
+    release = press(tree, find_tree("templates"), environ={})
+    assert all(page.all("p", class_="exit") == [] for page in pages(release).values())

@@ -1,0 +1,213 @@
+"""The Atom feeds (``render/feed.py``, ``feed.xml``): valid, whole, and right at every address."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from lxml import etree
+from pages import pages
+from parsed import Page
+
+from cccr_web.content import read_content
+from cccr_web.languages import EN, LANGUAGES, ZH_HANS, ZH_HANT, Language
+from cccr_web.release import Release
+from cccr_web.render import press
+from cccr_web.render.feed import feed_url
+from cccr_web.serve.policy import media_type
+from cccr_web.trees import find_tree
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+XHTML = "{http://www.w3.org/1999/xhtml}"
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+# RFC 4151, section 2.1.
+TAG_URI = re.compile(r"tag:[a-z0-9.-]+,\d{4}(-\d\d(-\d\d)?)?:[A-Za-z0-9._~!$&'()*+,;=:@/?%-]+")
+
+every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
+
+
+def feed_of(release: Release, language: Language) -> etree._Element:
+    """Return the root of a feed."""
+    return etree.fromstring(release.files[feed_url(language)].body)
+
+
+def words(element: etree._Element, name: str) -> list[str]:
+    """Return the text of each child of this name."""
+    return ["".join(child.itertext()) for child in element.findall(ATOM + name)]
+
+
+@pytest.fixture(scope="module")
+def grammar() -> etree.RelaxNG:
+    """The grammar of RFC 4287."""
+    return etree.RelaxNG(etree.parse(Path(__file__).with_name("atom.rng")))
+
+
+@every_language
+def test_valid(release: Release, grammar: etree.RelaxNG, language: Language) -> None:
+    """Each feed follows the grammar of RFC 4287."""
+    grammar.assertValid(feed_of(release, language))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<updated>2026-11-22T00:00:00Z</updated>", ""),
+        ("2026-11-22T00:00:00Z", "2026-11-22"),
+        ("<title>", "<name>"),
+        ('rel="self"', 'rel="self" lang="en"'),
+        ('hreflang="en"', 'hreflang="en_GB!"'),
+        ('type="xhtml"', 'type="html"'),
+        ("<summary>", "<description>"),
+    ],
+)
+def test_the_grammar_finds_what_is_wrong(
+    release: Release, grammar: etree.RelaxNG, old: str, new: str
+) -> None:
+    """A feed with one thing wrong is not valid: the test above can fail."""
+    text = release.files[feed_url(EN)].body.decode()
+    assert old in text
+    text = text.replace(old, new).replace("</title>" if "<name>" in new else "\0", "</name>")
+    text = text.replace("</summary>" if "<desc" in new else "\0", "</description>")
+    assert not grammar.validate(etree.fromstring(text.encode()))
+
+
+@every_language
+def test_what_the_grammar_cannot_say(release: Release, language: Language) -> None:
+    """One id each, an author for all, one alternate a language, itself named (section 4.1)."""
+    feed = feed_of(release, language)
+    entries = feed.findall(ATOM + "entry")
+    ids = [*words(feed, "id"), *(words(entry, "id")[0] for entry in entries)]
+    assert len(set(ids)) == len(ids) == 1 + len(entries)
+    assert all(TAG_URI.fullmatch(name) for name in ids)
+    assert len(feed.findall(f"{ATOM}author/{ATOM}name")) == 1
+    assert feed.get(LANG) == language.tag
+    (own,) = [link for link in feed.findall(ATOM + "link") if link.get("rel") == "self"]
+    assert own.attrib == {
+        "rel": "self",
+        "type": media_type(feed_url(language)),
+        "hreflang": language.tag,
+        "href": posixpath.basename(feed_url(language)),
+    }
+    for element in [feed, *entries]:
+        assert all(words(element, name) != [""] for name in ("title", "id", "updated"))
+        alternates = [
+            link.get("hreflang")
+            for link in element.findall(ATOM + "link")
+            if link.get("rel") == "alternate"
+        ]
+        assert alternates[0] == language.tag
+        assert len(set(alternates)) == len(alternates)
+    assert words(feed, "updated") == [max(words(entry, "updated")[0] for entry in entries)]
+
+
+@every_language
+def test_every_statement_whole(release: Release, language: Language) -> None:
+    """Each statement stands in the feed, the newest first, its words and notes as on its page."""
+    entries = feed_of(release, language).findall(ATOM + "entry")
+    paths = [entry.find(ATOM + "link").get("href") for entry in entries]
+    assert paths == [
+        "statements/2013-05-07-tiananmen-rally.html",
+        "statements/2011-liu-xiaobo-and-chen-guangcheng.html",
+    ]
+    site = pages(release)
+    for entry, path in zip(entries, paths, strict=True):
+        page = site[f"{language.slug}/{path}"].one("article")
+        content = entry.find(ATOM + "content")
+        assert content.get("type") == "xhtml"
+        (div,) = content
+        text = " ".join("".join(div.itertext()).split())
+        for block in page.all("p") + page.all("li"):
+            assert block.text in text
+        assert len(content.findall(f".//{XHTML}aside")) == len(page.all("aside")) > 0
+        assert words(entry, "title") == [page.one("h1").text]
+
+
+def test_dates(release: Release) -> None:
+    """The day of a statement is told only where it is known; the day of a change always."""
+    dated, undated = feed_of(release, EN).findall(ATOM + "entry")
+    assert words(dated, "published") == ["2013-05-07T00:00:00Z"]
+    assert words(undated, "published") == []
+    assert words(dated, "updated") == words(undated, "updated") == ["2026-11-22T00:00:00Z"]
+    assert "between 2011 and April 2012" in words(undated, "content")[0]
+    assert "7 May 2013 · United Nations Square" in words(dated, "content")[0]
+
+
+def test_names_for_all_time(release: Release) -> None:
+    """The id of an entry comes from its place and the fixed authority, not from an address."""
+    ids = [words(entry, "id")[0] for entry in feed_of(release, ZH_HANS).findall(ATOM + "entry")]
+    assert ids[0] == (
+        "tag:gongminziyoulianmeng.blogspot.com,2013-05-07:"
+        "zh-hans/statements/2013-05-07-tiananmen-rally"
+    )
+    elsewhere = press(find_tree("translations"), find_tree("templates"), environ={})
+    for language in LANGUAGES:
+        assert elsewhere.files[feed_url(language)] == release.files[feed_url(language)]
+
+
+@every_language
+@pytest.mark.parametrize("base", ["https://cccr.example", "http://abc.onion", "file:///tmp/copy"])
+def test_links_lead_right_from_any_address(release: Release, language: Language, base: str) -> None:
+    """Resolved against the feed's own address, each link leads to a page and a place on it."""
+    own = f"{base}/{feed_url(language)}"
+    feed = feed_of(release, language)
+    links = [str(link) for link in feed.xpath("//@href")]
+    assert len(links) > 8
+    for link in links:
+        whole = urlsplit(urljoin(own, link))
+        if not whole.geturl().startswith(base):
+            assert whole.scheme == "https"
+            continue
+        path = whole.path.removeprefix(urlsplit(base).path).lstrip("/")
+        assert path in release.files, link
+        if whole.fragment:
+            assert whole.fragment in Page(release.files[path].body).ids
+
+
+@every_language
+def test_every_page_names_the_feed_of_its_language(release: Release, language: Language) -> None:
+    """A feed reader that is given any page finds the feed."""
+    for path, page in pages(release).items():
+        if not path.startswith(f"{language.slug}/") or "/cccr-" in path:
+            continue
+        (link,) = page.one("head").all("link", type="application/atom+xml")
+        way = posixpath.join(posixpath.dirname(path), link.attributes["href"])
+        assert posixpath.normpath(way).lstrip("/") == feed_url(language)
+        assert link.attributes["rel"] == "alternate"
+        assert link.attributes["title"]
+
+
+def test_traditional_is_labelled(release: Release) -> None:
+    """Each entry in Traditional says that it was converted, and leads to the Simplified."""
+    for entry in feed_of(release, ZH_HANT).findall(ATOM + "entry"):
+        label = entry.find(f".//{XHTML}p")
+        assert label.get("class") == "derived"
+        assert label.find(f"{XHTML}a").get("href").startswith("../zh-hans/statements/")
+
+
+def test_hard_words(tmp_path: Path) -> None:
+    """What XML could trip over comes out as it was written."""
+    tree = tmp_path / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    for language in read_content(tree).texts:
+        file = tree / language.locale / "statements" / "2014-06-hard.md"
+        file.write_text(
+            '+++\ntitle = "1 < 2 & \\"3\\""\ndescription = "<b>"\nupdated = 2026-11-23\n'
+            'date = "2014-06"\nplace = "A & B"\n+++\n`<i>` & one  \ntwo\n\n***\n\n'
+            "[here](#later)\n\n## Later {#later}\n",
+            encoding="utf-8",
+        )
+    release = press(tree, find_tree("templates"), environ={})
+    feed = feed_of(release, EN)
+    entry = feed.findall(ATOM + "entry")[0]
+    assert words(entry, "title") == ['1 < 2 & "3"']
+    assert words(entry, "summary") == ["<b>"]
+    assert words(entry, "published") == []
+    assert words(feed, "updated") == words(entry, "updated") == ["2026-11-23T00:00:00Z"]
+    content = entry.find(f"{ATOM}content/{XHTML}div")
+    assert content.find(f".//{XHTML}code").text == "<i>"
+    assert [len(content.findall(f".//{XHTML}{name}")) for name in ("br", "hr")] == [1, 1]
+    assert content.find(f".//{XHTML}a").get("href") == "statements/2014-06-hard.html#later"

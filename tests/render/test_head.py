@@ -1,0 +1,77 @@
+"""What a page says of itself to those who link to it (``templates/parts/head.html``)."""
+
+from __future__ import annotations
+
+import pytest
+from pages import Element, pages
+
+from cccr_web.languages import LANGUAGES
+from cccr_web.release import Release
+from cccr_web.render import press
+from cccr_web.trees import find_tree
+
+WORDS = {"en": "Document", "zh-hans": "文档", "zh-hant": "文檔"}
+
+
+def graph(page: Element) -> dict[str, str]:
+    """Return the Open Graph texts of a page."""
+    return {
+        meta.attributes["property"]: meta.attributes["content"]
+        for meta in page.one("head").all("meta")
+        if "property" in meta.attributes
+    }
+
+
+@pytest.fixture(scope="module")
+def neutral() -> Release:
+    """The site built with titles that tell nothing."""
+    trees = find_tree("translations"), find_tree("templates")
+    return press(*trees, neutral_titles=True, environ={})
+
+
+def test_open_graph(release: Release) -> None:
+    """A page says its title, description, kind and locale, and no address of anything."""
+    names = {
+        "en": "Chinese Coalition for Citizens Rights",
+        "zh-hans": "公民自由联盟",
+        "zh-hant": "公民自由联盟",
+    }
+    locales = {"en": "en_GB", "zh-hans": "zh_CN", "zh-hant": "zh_TW"}
+    for path, page in pages(release).items():
+        slug = path.partition("/")[0]
+        if path == "index.html" or "/errors/" in path or "/cccr-" in path:
+            assert graph(page) == {}, path
+            continue
+        dated = path.startswith(f"{slug}/statements/2")
+        description = page.one("meta", name="description").attributes["content"]
+        assert graph(page) == {
+            "og:type": "article" if dated else "website",
+            "og:title": page.one("title").text.partition(" · ")[0],
+            "og:description": description,
+            "og:site_name": names[slug],
+            "og:locale": locales[slug],
+        }, path
+
+
+def test_neutral_titles(neutral: Release) -> None:
+    """Every page has the same word for a title, in its language, and no Open Graph text."""
+    site = pages(neutral)
+    for path, page in site.items():
+        slug = path.partition("/")[0] if "/" in path else "zh-hans"
+        assert page.one("title").text == WORDS[slug], path
+        assert graph(page) == {}, path
+    assert len(site) > 3 * 10
+
+
+def test_neutral_titles_change_nothing_else(neutral: Release) -> None:
+    """The words on the pages are the same as without the option."""
+    plain = press(find_tree("translations"), find_tree("templates"), environ={})
+    assert neutral.files.keys() == plain.files.keys()
+    for language in LANGUAGES:
+        for name in ("who-we-are.html", "statements/2013-05-07-tiananmen-rally.html"):
+            path = f"{language.slug}/{name}"
+            ours, theirs = (
+                release.files[path].body.decode().partition("<body>")[2]
+                for release in (neutral, plain)
+            )
+            assert ours == theirs

@@ -1,0 +1,93 @@
+"""A text as HTML (``render/html.py``)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from cccr_web.content.markdown import parse
+from cccr_web.render.form import Form
+from cccr_web.render.html import PageRenderer
+
+FORM = Form("base.html", 1, lambda url, fragment: url + fragment)
+
+
+def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
+    """Render a text whose links and notes show what was asked of them."""
+
+    def note_title(day: date) -> str:
+        return f"<Note> of {day}"
+
+    return str(
+        PageRenderer(FORM, lambda target: f"to/{target}", note_title, han_tag).page(parse(text))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a <b & c", "<p>a &lt;b &amp; c</p>\n"),
+        ("*a* **b** `c<`", "<p><em>a</em> <strong>b</strong> <code>c&lt;</code></p>\n"),
+        ("## A & b {#c}", '<h2 id="c">A &amp; b</h2>\n'),
+        ("[a](b.md)", '<p><a href="to/b.md">a</a></p>\n'),
+        ('[a](b.md "c")', '<p><a href="to/b.md">a</a></p>\n'),
+        ('![a *b* \\"](c.png)', '<p><img src="to/c.png" alt="a b &quot;"></p>\n'),
+        ("    a\n    <b>\n", "<pre><code>a\n&lt;b&gt;\n</code></pre>\n"),
+        ("a\nb", "<p>a\nb</p>\n"),
+        ("刘晓波 (Liu)", '<p><span lang="zh-Hans">刘晓波</span> (Liu)</p>\n'),
+        ("《零八宪章》", '<p><span lang="zh-Hans">《零八宪章》</span></p>\n'),
+    ],
+)
+def test_in_english(text: str, html: str) -> None:
+    """Words are escaped, links lead where they were turned to, Chinese is marked."""
+    assert render(text) == html
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [("刘晓波", "<p>刘晓波</p>\n"), ("言论\n自由", "<p>言论自由</p>\n")],
+)
+def test_in_chinese(text: str, html: str) -> None:
+    """Chinese words stand as they are, and a line that was only wrapped leaves no space."""
+    assert render(text, han_tag=None) == html
+
+
+def test_note() -> None:
+    """An editor's note is set apart, under its escaped title."""
+    assert render("> [!NOTE 2026-11-22]\n> He died.\n") == (
+        '<aside class="note">\n<p class="by">&lt;Note&gt; of 2026-11-22</p>\n'
+        "<p>He died.</p>\n</aside>\n"
+    )
+    assert render("> [!NOTE 2026-11-22]\n>\n> He died.\n").count("<p>") == 1
+
+
+def test_name_card() -> None:
+    """A name card is set apart, its name in a paragraph of its own."""
+    assert render("> [!PERSON]\n> Liu Xiaobo\n>\n> Nobel Peace Prize 2010\n") == (
+        '<div class="card">\n<p>Liu Xiaobo</p>\n<p>Nobel Peace Prize 2010</p>\n</div>\n'
+    )
+
+
+def test_below_a_heading() -> None:
+    """What is to be said below a named heading stands there, escaped."""
+    renderer = PageRenderer(
+        FORM, str, str, below_heading=lambda name: f"<{name}>" if name == "a" else ""
+    )
+    assert str(renderer.page(parse("## A {#a}\n\n## B {#b}\n\n## C\n"))) == (
+        '<h2 id="a">A</h2>\n<p class="facts">&lt;a&gt;</p>\n<h2 id="b">B</h2>\n<h2>C</h2>\n'
+    )
+
+
+def test_long_list() -> None:
+    """A list of nine and more is set in columns, whatever lists stand inside its items."""
+    assert "columns" not in render("- a\n" * 8)
+    assert render("- a\n" * 9).startswith('<ul class="columns">')
+    assert "columns" not in render("- a\n" * 4 + "  - b\n" * 5)
+
+
+def test_once_and_again() -> None:
+    """Rendering a text changes nothing in it: again, it gives the same."""
+    body = parse("- [a](b.md)\n" * 9 + "\n![a](b.png)\n")
+    renderer = PageRenderer(FORM, lambda target: f"to/{target}", str)
+    assert renderer.page(body) == renderer.page(body)

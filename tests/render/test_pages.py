@@ -1,0 +1,344 @@
+"""What every page of the built site has, and what none has (``templates/``, ``render/app.py``)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import posixpath
+import re
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from headers import stored
+from pages import Element, pages
+
+from cccr_web.content import Addresses, read_content
+from cccr_web.languages import LANGUAGES
+from cccr_web.release import Release
+from cccr_web.render import press
+from cccr_web.render.copies import single_url
+from cccr_web.render.onion_code import grouped
+from cccr_web.render.traditional import converter, with_derived
+from cccr_web.trees import find_tree
+
+DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
+
+WRITTEN = read_content(find_tree("translations"))
+PATHS = sorted(
+    text.url
+    for texts in with_derived(WRITTEN, converter(WRITTEN.names)).texts.values()
+    for text in texts.values()
+)
+COPIES = {"index.html", *(single_url(language) for language in LANGUAGES)}
+
+# Where each language's pages may lead a reader outside, and nowhere else.
+ALLOWED = {
+    "https://gongminziyoulianmeng.blogspot.com/",
+    "https://www.torproject.org/download/",
+    "https://www.weather.com.cn/",
+}
+
+
+@pytest.fixture(scope="module")
+def site(release: Release) -> dict[str, Element]:
+    """Every page but the copies, parsed: each element that opens is closed in its order."""
+    return {path: page for path, page in pages(release).items() if path not in COPIES}
+
+
+@pytest.fixture(params=PATHS)
+def path(request: pytest.FixtureRequest) -> str:
+    """The address of each page."""
+    address: str = request.param
+    return address
+
+
+@pytest.fixture
+def page(path: str, site: dict[str, Element]) -> Element:
+    """Each page in turn."""
+    return site[path]
+
+
+def slug_of(path: str) -> str:
+    """Return the language's slug, with which every path begins."""
+    return path.partition("/")[0]
+
+
+def test_all_pages_are_known(site: dict[str, Element]) -> None:
+    """A release has a page for each text, and no other page."""
+    assert sorted(site) == PATHS
+
+
+def test_language(path: str, page: Element) -> None:
+    """A page says which language it is in, by its BCP 47 tag, and how that is written."""
+    tags = {language.slug: language.tag for language in LANGUAGES}
+    root = page.one("html")
+    assert root.attributes == {"lang": tags[slug_of(path)], "dir": "ltr"}
+
+
+def test_head(page: Element) -> None:
+    """A page has a title and a description, is in UTF-8, fits a phone and tells no referrer."""
+    head = page.one("head")
+    assert head.one("title").text
+    assert head.one("meta", name="description").attributes["content"].strip()
+    metas = [element.attributes for element in head.all("meta")]
+    assert metas[0] == {"charset": "utf-8"}
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in metas
+    assert {"name": "referrer", "content": "no-referrer"} in metas
+    assert {"name": "color-scheme", "content": "light dark"} in metas
+
+
+def test_titles_are_different(site: dict[str, Element]) -> None:
+    """No two pages of a language have the same title or the same description."""
+    for slug in (f"{language.slug}/" for language in LANGUAGES):
+        heads = [page.one("head") for path, page in site.items() if path.startswith(slug)]
+        titles = [head.one("title").text for head in heads]
+        words = [head.one("meta", name="description").attributes["content"] for head in heads]
+        assert len(set(titles)) == len(titles)
+        assert len(set(words)) == len(words)
+
+
+def test_one_h1_and_no_level_left_out(page: Element) -> None:
+    """There is one h1, and each heading is at most one level below the one before it."""
+    levels = [int(el.name[1]) for el in page.walk() if re.fullmatch(r"h[1-6]", el.name)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
+
+
+def test_landmarks(page: Element) -> None:
+    """Header, two named menus, main and footer stand once each, in that order (WCAG 1.3.1)."""
+    body = page.one("body")
+    names = [child.name for child in body.children if isinstance(child, Element)]
+    assert names == ["a", "header", "main", "footer"]
+    labels = [nav.attributes["aria-label"] for nav in page.one("header").all("nav")]
+    assert len(set(labels)) == 2
+    assert page.one("main").one("h1").text
+
+
+def test_skip_link(page: Element) -> None:
+    """The first thing that the keyboard reaches leads to the text (WCAG 2.4.1)."""
+    first = page.one("body").all("a")[0]
+    assert first.attributes == {"class": "skip", "href": "#main"}
+    assert first.text
+    assert page.one("main").attributes == {"id": "main"}
+
+
+def test_alternates(path: str, page: Element) -> None:
+    """A page names itself in every language, its own too."""
+    links = {
+        link.attributes["hreflang"]: target(path, link.attributes["href"])
+        for link in page.one("head").all("link", rel="alternate")
+        if "hreflang" in link.attributes
+    }
+    rest = path.split("/", 1)[1]
+    assert links == {language.tag: f"{language.slug}/{rest}" for language in LANGUAGES}
+
+
+def test_language_switch(path: str, page: Element) -> None:
+    """The other language is a plain link in its own name, this one is marked as current."""
+    here = slug_of(path)
+    items = page.one("nav", class_="languages").all("li")
+    for item, language in zip(items, LANGUAGES, strict=True):
+        assert item.text == language.own_name
+        if language.slug == here:
+            assert item.one("span").attributes == {"lang": language.tag, "aria-current": "true"}
+        else:
+            link = item.one("a").attributes
+            assert (link["lang"], link["hreflang"]) == (language.tag, language.tag)
+            assert target(path, link["href"]) == f"{language.slug}/{path.split('/', 1)[1]}"
+
+
+def test_menu(path: str, site: dict[str, Element]) -> None:
+    """The menu is the same on every page of a language, and marks the page where one is."""
+    menus = [
+        [target(here, link.attributes["href"]) for link in menu_of(here, site).all("a")]
+        for here in (path, f"{slug_of(path)}/index.html")
+    ]
+    assert menus[0] == menus[1]
+    assert len(menus[0]) == 6
+    words = {link.text for link in menu_of("en/index.html", site).all("a")}
+    assert words >= {"Who we are", "Reach us", "Verify"}
+    marked = menu_of(path, site).all("a", aria_current="page")
+    assert [target(path, link.attributes["href"]) for link in marked] == (
+        [path] if path in menus[0] else []
+    )
+
+
+def menu_of(path: str, site: dict[str, Element]) -> Element:
+    """Return the menu of a page."""
+    return site[path].one("nav", class_="menu")
+
+
+def test_warning(path: str, page: Element) -> None:
+    """Every page warns of the former site in its head, its address defanged and no link."""
+    warning = page.one("header").one("div", class_="warning", role="note")
+    assert DEFANGED in warning.text
+    assert warning.all("a") == []
+    words = {
+        "en": ("Do not open", "malicious code"),
+        "zh-hans": ("请勿打开", "恶意代码"),
+        "zh-hant": ("請勿打開", "惡意代碼"),
+    }
+    assert all(word in warning.text for word in words[slug_of(path)])
+
+
+def test_former_site_is_never_ready_to_open(release: Release) -> None:
+    """In no file of the release does the former host stand undefanged, in any case."""
+    for path, file in release.files.items():
+        words = unquote(file.body.decode("utf-8", "replace")).lower()
+        assert "cfcr2008.org" not in words, path
+        plain = words.replace("cfcr2008[.]org", "").replace("cfcr2008&#91;.&#93;org", "")
+        assert "cfcr2008" not in plain, path
+
+
+def test_no_link_names_the_former_site(page: Element) -> None:
+    """No attribute of any element names the former site, not even defanged."""
+    for element in page.one("body").walk():
+        assert "cfcr2008" not in str(element.attributes).lower()
+
+
+def test_nothing_that_runs_or_loads(page: Element) -> None:
+    """No script, no style outside the one sheet, no event handler, no element that loads."""
+    allowed = {
+        *("html", "head", "meta", "title", "link", "style", "body", "header", "main", "footer"),
+        *("nav", "article", "aside", "div", "span", "p", "h1", "h2", "h3", "ul", "ol", "li"),
+        *("dl", "dt", "dd", "a", "strong", "em", "code", "pre", "img"),
+    }
+    for element in page.walk():
+        assert element.name in allowed | {""}
+        for name in element.attributes:
+            assert name not in {"style", "src", "srcset", "action", "background", "ping", "target"}
+            assert not name.startswith("on")
+    assert {link.attributes["rel"] for link in page.all("link")} == {"alternate"}
+    page.one("style")
+
+
+def test_style_loads_nothing(page: Element) -> None:
+    """The style sheet names no address: no font, no image, no import."""
+    sheet = page.one("style").text
+    assert re.search(r"url\(|@import|@font-face|//|expression|\\", sheet) is None
+
+
+def test_policy_in_the_page(page: Element) -> None:
+    """The policy in the page is the header's, less frame-ancestors.
+
+    In a ``<meta>`` that directive has no effect, and browsers complain of it on
+    their console (CSP level 3, section 3.3).
+    """
+    in_page = page.one("meta", http_equiv="Content-Security-Policy").attributes["content"]
+    sets = stored()["clearnet"]["headers"]
+    header = sets["200 text/html public, max-age=300 packed or not"]["Content-Security-Policy"]
+    sheet = "".join(str(child) for child in page.one("style").children)
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    assert header.endswith("; frame-ancestors 'none'")
+    assert in_page + "; frame-ancestors 'none'" == header.replace("{style}", f"sha256-{digest}")
+
+
+def test_links_to_other_sites(page: Element) -> None:
+    """Outside, a page leads to nothing but the organisation's blog and the Tor Project."""
+    targets = [link.attributes["href"] for link in page.all("a")]
+    outside = {link for link in targets if urlsplit(link).scheme or urlsplit(link).netloc}
+    assert outside <= ALLOWED
+    assert not any(".onion" in link for link in targets)
+
+
+def target(path: str, href: str) -> str:
+    """Return the file of the release to which a link of the page at ``path`` leads."""
+    place = urlsplit(href).path
+    if path.split("/")[1] == "errors":
+        assert place == "" or place.startswith("/")
+        return place.removeprefix("/") or path
+    assert not place.startswith("/"), f"{href} leads nowhere from a disk"
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
+
+
+def test_links_lead_to_files(
+    path: str, page: Element, site: dict[str, Element], release: Release
+) -> None:
+    """Every link inside is relative and ends in a file's name, so that it opens from a disk.
+
+    An error's page is shown at any address, so that its links begin at the root.
+    """
+    for link in [*page.all("a"), *page.all("link")]:
+        parts = urlsplit(link.attributes["href"])
+        if parts.scheme:
+            continue
+        assert not parts.query
+        there = target(path, link.attributes["href"])
+        assert there in release.files, f"{path} links to {there}"
+        if parts.fragment:
+            ids = [element.attributes.get("id") for element in site[there].walk()]
+            assert ids.count(parts.fragment) == 1, f"{path} links to {there}#{parts.fragment}"
+
+
+def test_ids_are_unique(page: Element) -> None:
+    """No name of an element stands twice on a page."""
+    ids = [el.attributes["id"] for el in page.walk() if "id" in el.attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_chinese_words_on_english_pages(path: str, page: Element) -> None:
+    """On an English page every Chinese word is marked as such (WCAG 3.1.2)."""
+
+    def unmarked(element: Element) -> str:
+        if element.attributes.get("lang", "en") != "en":
+            return ""
+        return "".join(
+            child if isinstance(child, str) else unmarked(child) for child in element.children
+        )
+
+    if path.startswith("en/"):
+        assert re.findall(r"[\u3400-\u9fff]+", unmarked(page.one("body"))) == []
+
+
+def test_error_pages_are_not_for_search_engines(path: str, page: Element) -> None:
+    """Only the pages of errors ask to be left out."""
+    robots = [el.attributes["content"] for el in page.all("meta", name="robots")]
+    assert robots == (["noindex"] if "/errors/" in path else [])
+
+
+def test_editors_notes_are_dated_and_set_apart(site: dict[str, Element]) -> None:
+    """Each editor's note is an aside whose first words say who speaks, and when."""
+    titles = {"en/": "Editor’s note, 22 November 2026", "zh-hans/": "编者注，2026年11月22日"}
+    titles["zh-hant/"] = "編者注，2026年11月22日"
+    for slug, title in titles.items():
+        notes = [
+            note
+            for path, page in site.items()
+            if path.startswith(slug)
+            for note in page.all("aside")
+        ]
+        assert len(notes) == 7
+        for note in notes:
+            assert note.attributes == {"class": "note"}
+            assert note.all("p")[0].text == title
+            assert len(note.all("p")) > 1
+
+
+def test_addresses(site: dict[str, Element], release: Release) -> None:
+    """The page of addresses names the onion and the domain without a link, and links the blog."""
+    (onion,) = release.metadata.onions
+    for slug in ("en", "zh-hans", "zh-hant"):
+        main = site[f"{slug}/addresses.html"].one("main")
+        shown = [code.text for code in main.one("dl").all("code")]
+        assert shown == [f"http://{onion}/", grouped(onion), f"{release.metadata.clearnet}/"]
+        code, blog = main.one("dl").all("a")
+        assert code.attributes["href"] == "../onion.png"
+        assert blog.text == "https://gongminziyoulianmeng.blogspot.com/"
+
+
+def test_without_addresses_none_is_shown() -> None:
+    """While the organisation has neither domain nor onion, the page shows the blog alone."""
+    trees = find_tree("translations"), find_tree("templates")
+    release = press(*trees, addresses=Addresses(None, ()), environ={})
+    site = pages(release)
+    for slug in ("en", "zh-hans", "zh-hant"):
+        listed = site[f"{slug}/addresses.html"].one("main").one("dl")
+        assert len(listed.all("dt")) == len(listed.all("dd")) == 1
+
+
+def test_former_host() -> None:
+    """The former site's host is read from its defanged address."""
+    site = read_content(find_tree("translations")).site
+    assert site.former_host == "cfcr2008.org"

@@ -1,0 +1,192 @@
+"""A build gives the same bytes anywhere, whole or not at all (``render/press.py``)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from serving import ROOT, environment
+
+from cccr_web.errors import BuildError
+from cccr_web.release import load
+from cccr_web.render import press
+from cccr_web.trees import find_tree
+
+TREES = find_tree("translations"), find_tree("templates")
+
+# Another Python, and the dependencies for it, if tests/run.sh found them.
+OTHER_PYTHON = os.environ.get("OTHER_PYTHON") or sys.executable
+OTHER_PATH = ":".join(filter(None, [str(ROOT), os.environ.get("OTHER_SITE")]))
+
+
+def version(python: str) -> str:
+    """Return what a Python calls itself, such as ``Python 3.13.0``."""
+    done = subprocess.run([python, "--version"], capture_output=True, check=True, text=True)
+    return done.stdout.strip()
+
+
+def build(
+    out: Path, *, python: str = sys.executable, cwd: Path | None = None, **settings: str
+) -> Path:
+    """Build the working tree in a process of its own."""
+    command = [python, "-W", "error", "-m", "cccr_web", "build", "--out", str(out)]
+    done = subprocess.run(
+        command, env=environment(**settings), cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def same(one: Path, other: Path) -> bool:
+    """Tell whether two folders hold the same files with the same bytes."""
+    contents = [
+        {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+        for top in (one, other)
+    ]
+    return contents[0] == contents[1]
+
+
+def test_two_builds_are_identical(tmp_path: Path) -> None:
+    """In two folders, time zones, languages, with other hash seeds and masks: the same bytes."""
+    one = build(tmp_path / "one", TZ="Asia/Shanghai", PYTHONHASHSEED="1", LANG="C", LC_ALL="C")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    other = build(
+        tmp_path / "deep" / "er" / "two",
+        cwd=tmp_path,
+        TZ="America/New_York",
+        PYTHONHASHSEED="4294967295",
+        LC_ALL="",
+        LANG="C.UTF-8",
+        LANGUAGE="zh_CN",
+        PYTHONUTF8="0",
+        HOME=str(tmp_path),
+    )
+    assert same(one, other)
+
+
+def test_time_does_not_matter(tmp_path: Path) -> None:
+    """A build of another day, and of a tree with other dates on its files, is the same."""
+    one = build(tmp_path / "one")
+    trees = tmp_path / "copy"
+    for tree in TREES:
+        shutil.copytree(tree, trees / tree.name)
+    for path in trees.rglob("*"):
+        os.utime(path, (0, 0))
+    later = "import time, runpy, sys; now = time.time; time.time = lambda: now() + 4e8; "
+    arguments = ["build", "--out", str(tmp_path / "two"), "--translations", f"{trees}/translations"]
+    run = f"sys.argv[1:] = {arguments!r}; runpy.run_module('cccr_web', run_name='__main__')"
+    subprocess.run(
+        [sys.executable, "-c", later + run], env=environment(), check=True, capture_output=True
+    )
+    assert same(one, tmp_path / "two")
+
+
+@pytest.mark.parametrize("python", [pytest.param(OTHER_PYTHON, id=version(OTHER_PYTHON))])
+def test_another_python_builds_the_same(tmp_path: Path, python: str) -> None:
+    """A build on the Python that this test's name tells gives the same bytes as on ours."""
+    two = build(tmp_path / "two", python=python, PYTHONPATH=OTHER_PATH)
+    assert same(build(tmp_path / "one"), two)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "moment"),
+    [
+        (None, datetime(2026, 11, 22, tzinfo=UTC)),
+        ("", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("0", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("1700000000", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+    ],
+)
+def test_source_date_epoch(epoch: str | None, moment: datetime) -> None:
+    """A release's time is SOURCE_DATE_EPOCH, or else the day of the newest text."""
+    environ = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
+    assert press(*TREES, environ=environ).metadata.time == moment
+
+
+@pytest.mark.parametrize("epoch", ["now", "-1", "1.5", "1_0", " 1", "１", "9" * 12, "9" * 5000])
+def test_bad_source_date_epoch(epoch: str) -> None:
+    """Anything but seconds since 1970 is refused, not guessed."""
+    with pytest.raises(BuildError) as caught:
+        press(*TREES, environ={"SOURCE_DATE_EPOCH": epoch})
+    assert str(caught.value) == (
+        f"SOURCE_DATE_EPOCH is “{epoch}”. It must be seconds since 1970, or unset."
+    )
+
+
+def test_progress() -> None:
+    """Each page, copy and feed that is done is told, of how many."""
+    told: list[tuple[int, int]] = []
+    release = press(*TREES, environ={}, progress=lambda done, total: told.append((done, total)))
+    kinds = (".html", ".epub", "feed.xml", "robots.txt")
+    pages = sum(path.endswith(kinds) for path in release.files)
+    assert told == [(number, pages) for number in range(1, pages + 1)]
+
+
+@pytest.mark.parametrize(
+    "escaped", [r"www.cfcr2008\.org", "www.cfcr2008&period;org", "CFCR2008&#46;ORG"]
+)
+def test_former_site_by_an_escape(tmp_path: Path, escaped: str) -> None:
+    """An address that only shows itself on the page is refused before it is written."""
+    tree = tmp_path / "translations"
+    shutil.copytree(TREES[0], tree)
+    with (tree / "en/pages/verify.md").open("a", encoding="utf-8") as out:
+        out.write(f"\n{escaped}\n")
+    with pytest.raises(BuildError) as caught:
+        press(tree, TREES[1], environ={})
+    assert str(caught.value) == (
+        "translations/en/pages/verify.md: the former site's address would stand on the page "
+        "ready to open. Write it as cfcr2008[.]org."
+    )
+
+
+def test_template_that_fails(tmp_path: Path) -> None:
+    """A page that cannot be rendered is named, and no release is made."""
+    templates = tmp_path / "templates"
+    shutil.copytree(TREES[1], templates)
+    page = templates / "page.html"
+    page.write_text(page.read_text() + "{% block main %}{{ nothing }}{% endblock %}")
+    with pytest.raises(BuildError, match=r"^en/\S+\.html could not be rendered"):
+        press(TREES[0], templates, environ={})
+
+
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """SIGKILL at thirty moments never leaves a half-built folder, and the next build cleans up.
+
+    Each kill falls some milliseconds into writing a release in place of another.
+    """
+    script = (
+        "import sys; from pathlib import Path; from cccr_web.release import load, write\n"
+        "release = load(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read(1)\n"
+        "while True: write(release, Path(sys.argv[2]))\n"
+    )
+    sources = [
+        build(tmp_path / "one"),
+        build(tmp_path / "two", SOURCE_DATE_EPOCH="1"),
+    ]
+    whole = [load(source) for source in sources]
+    place = tmp_path / "place"
+    place.mkdir()
+    out = place / "release"
+    for turn in range(30):
+        command = [sys.executable, "-c", script, str(sources[turn % 2]), str(out)]
+        with subprocess.Popen(
+            command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as builder:
+            assert builder.stdout is not None
+            assert builder.stdin is not None
+            assert builder.stdout.readline() == b"ready\n"
+            builder.stdin.write(b"\n")
+            builder.stdin.flush()
+            time.sleep(turn / 1000)
+            builder.send_signal(signal.SIGKILL)
+        assert not out.exists() or load(out) in whole
+    build(out)
+    assert load(out) == whole[0]
+    assert [path.name for path in place.iterdir()] == ["release"]

@@ -1,0 +1,137 @@
+"""The whole site in one HTML file, a language."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from parsed import Page
+
+from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
+from cccr_web.release import Release
+from cccr_web.render import press
+from cccr_web.render.copies import single_url
+from cccr_web.trees import find_tree
+
+every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    """The site as it is."""
+    return press(find_tree("translations"), find_tree("templates"), environ={})
+
+
+def page_of(release: Release, language: Language) -> Page:
+    """Return the file of one language."""
+    return Page(release.files[single_url(language)].body)
+
+
+@every_language
+def test_it_holds_every_text_but_the_error_pages(release: Release, language: Language) -> None:
+    """Whatever a reader finds under a page's heading stands in the file, under the same heading."""
+    whole = page_of(release, language)
+    titles = [words for level, words in whole.headings if level == 2]
+    pages = {
+        url: Page(file.body)
+        for url, file in release.files.items()
+        if url.startswith(f"{language.slug}/") and url.endswith(".html")
+    }
+    del pages[single_url(language)]
+    for url, page in pages.items():
+        title = page.headings[0][1]
+        if "/errors/" in url:
+            assert title not in titles
+            continue
+        assert title in titles, url
+        shifted = [(level + 1, words) for level, words in page.headings]
+        if url.endswith("/copies.html"):
+            # Its list of files with their sizes is left out: a file can't tell its own size.
+            shifted = shifted[:-1]
+        start = whole.headings.index(shifted[0])
+        assert whole.headings[start : start + len(shifted)] == shifted, url
+
+
+@every_language
+def test_headings_descend_from_one_title(release: Release, language: Language) -> None:
+    """There is one h1, and no level is left out below it (WCAG 1.3.1)."""
+    levels = [level for level, _ in page_of(release, language).headings]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+@every_language
+def test_links_between_pages_stay_on_the_page(release: Release, language: Language) -> None:
+    """Each link leads to a place on the page, to another site, or to a file that is no page."""
+    page = page_of(release, language)
+    assert len(page.ids) == len(set(page.ids))
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids, link
+        else:
+            # A page in Traditional leads to the very same in Simplified.
+            twin = language.source and f"../{single_url(language.source)}"
+            assert link.startswith("https://") or link == twin or not link.endswith(".html"), link
+    assert any(link == "../SHA256SUMS" for link in page.links)
+    assert f"#{language.slug}/statements/2011-liu-xiaobo-and-chen-guangcheng.liu-xiaobo" in (
+        page.links
+    )
+
+
+@every_language
+def test_the_contents_name_every_section(release: Release, language: Language) -> None:
+    """The list at the top leads to each section, in the order of the page."""
+    page = page_of(release, language)
+    sections = [
+        name for name in page.ids if name.startswith(f"{language.slug}/") and "." not in name
+    ]
+    listed = [link[1:] for link in page.links if link[1:] in sections]
+    # The name of the site above the list leads home.
+    assert listed[0] == f"{language.slug}/index"
+    assert listed[1 : len(sections) + 1] == sections
+
+
+@every_language
+def test_it_has_the_same_policy_and_sheet_as_the_pages(
+    release: Release, language: Language
+) -> None:
+    """Opened from a disk, the file may load as little as any page: nothing."""
+    home = release.files[f"{language.slug}/index.html"].body
+    whole = release.files[single_url(language)].body
+    for mark in (b"<style>", b'<meta http-equiv="Content-Security-Policy"'):
+        start, end = home.index(mark), home.index(b"\n", home.index(mark))
+        assert home[start:end] in whole
+    page = Page(whole)
+    assert page.language == language.tag
+    assert page.elements.isdisjoint({"script", "img", "iframe", "object", "form", "base"})
+
+
+def test_the_english_file_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
+    """What keeps a reader safe, and what happened since, is inside."""
+    text = page_of(release, EN).text
+    for words in (
+        "Do not open our former site.",
+        "Editor’s note, 22 November 2026 Liu Xiaobo, born on 28 December 1955, died",
+        "Date between 2011 and April 2012",
+        "Date 7 May 2013",
+        "Last changed on 22 November 2026.",
+        "private bridge cn",
+        "Release 1 of 22 November 2026.",
+    ):
+        assert words in text
+
+
+def test_the_chinese_file_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
+    """What keeps a reader safe, and what happened since, is inside."""
+    text = page_of(release, ZH_HANS).text
+    for words in (
+        "请勿打开旧网站。",
+        "编者注，2026年11月22日 刘晓波生于1955年12月28日",
+        "日期 2011年至2012年4月之间",
+        "日期 2013年5月7日",
+        "最近修改：2026年11月22日。",
+        "private bridge cn",
+        "第1版，2026年11月22日发布。",
+    ):
+        assert words in text

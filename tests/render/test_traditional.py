@@ -1,0 +1,217 @@
+"""Traditional Chinese, made of the Simplified (``render/traditional.py``)."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from pages import Element, pages
+
+from cccr_web.content.catalogue import load_translations
+from cccr_web.content.names import read_names
+from cccr_web.languages import ZH_HANS, ZH_HANT
+from cccr_web.release import Release
+from cccr_web.render import press
+from cccr_web.render.copies import epub_url
+from cccr_web.render.traditional import converter
+from cccr_web.trees import find_tree
+
+NAMES, _ = read_names(find_tree("translations"))
+LABEL = "本頁繁體由程序從簡體自動轉換"
+
+# Every place where words and other things stand beside each other.
+HARD = """+++
+title = "余杰与软件"
+description = "岳昕发布了声明。"
+updated = 2026-11-22
+date = "2014-06-04"
+place = "联合国广场"
++++
+游精佑说：**网络**和`code 网络`，见[《我们是谁》](../pages/who-we-are.md#former-site)、
+[外面](https://example.org/网络)。
+
+于浩成住在余
+杰家。郭于华和范木根也在，还有余华。
+
+    内容 = 网络
+
+| 头发 | 发现 |
+|---|---|
+| 里面 | 公里 |
+
+## 后来 {#later}
+
+> [!NOTE 2026-11-22]
+> 皇后在后面。
+"""
+IN_ENGLISH = """+++
+title = "A test"
+description = "A test of conversion."
+updated = 2026-11-22
+date = "2014-06-04"
+place = "United Nations Square"
++++
+Words.
+
+## Later {#later}
+
+> [!NOTE 2026-11-22]
+> A note.
+"""
+
+
+@pytest.fixture(scope="module")
+def site(release: Release) -> dict[str, Element]:
+    """Every page, parsed."""
+    return pages(release)
+
+
+@pytest.fixture(scope="module")
+def hard(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page made of a text that is hard to convert."""
+    tree = tmp_path_factory.mktemp("hard") / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    for locale, text in (("zh_Hans", HARD), ("en", IN_ENGLISH)):
+        (tree / locale / "statements" / "2014-06-04-hard.md").write_text(text, encoding="utf-8")
+    made = press(tree, find_tree("templates"), environ={})
+    return made.files["zh-hant/statements/2014-06-04-hard.html"].body.decode()
+
+
+@pytest.mark.parametrize(
+    "name", ["余杰", "于浩成", "郭于华", "范木根", "岳昕", "游精佑", "刘晓波", "编程随想"]
+)
+def test_a_name_is_not_touched(name: str) -> None:
+    """A listed name stays as it is between words that are converted; unlisted it would not."""
+    assert converter(NAMES)(f"网络上，{name}说过这个词") == f"網絡上，{name}說過這個詞"
+    assert converter({})(name) != name
+
+
+def test_a_name_takes_the_form_that_is_listed() -> None:
+    """Where the right side of the list says otherwise, that is written."""
+    convert = converter({"刘霞": "劉霞", "刘霞客": "刘霞客"})
+    assert convert("刘霞与刘霞客，刘晓波") == "劉霞與刘霞客，劉曉波"
+
+
+def test_characters_not_words() -> None:
+    """Characters change by Taiwan's standard; no word is put in place of the organisation's."""
+    assert converter(NAMES)("这里的软件、网络、群众，里面为什么干净") == (
+        "這裡的軟件、網絡、群眾，裡面為什麼乾淨"
+    )
+
+
+def test_every_page_has_a_twin(site: dict[str, Element]) -> None:
+    """Each page in Simplified stands in Traditional too, with the same links and headings."""
+    paths = {path.partition("/")[2] for path in site if path.startswith("zh-hans/")}
+    paths -= {"cccr-zh-hans.html"}
+    assert "statements/2013-05-07-tiananmen-rally.html" in paths
+    for path in paths:
+        one, other = (site[f"{slug}/{path}"].one("main") for slug in ("zh-hans", "zh-hant"))
+        if path == "copies.html":
+            continue  # Each language's own copies stand first.
+        for tag, attribute in (("h2", "id"), ("h3", "id"), ("a", "href")):
+            ours, theirs = (
+                [element.attributes.get(attribute, "") for element in part.all(tag)]
+                for part in (one, other)
+            )
+            # Error pages are shown anywhere, so their links begin at the root.
+            assert [value.replace("/zh-hans/", "/zh-hant/") for value in ours] == theirs
+
+
+def test_no_name_is_changed_on_any_page(release: Release, site: dict[str, Element]) -> None:
+    """Each listed name stands on a page as often as on the Simplified one."""
+    seen = set()
+    for path, page in site.items():
+        if path.startswith("zh-hant/"):
+            twin = path.replace("zh-hant", "zh-hans")
+            for name in NAMES:
+                count = page.text.count(name)
+                seen |= {name} if count else set()
+                assert count >= site[twin].text.count(name), f"{name} on {path}"
+    assert {"刘晓波", "陈光诚", "崔永禄", "郑京华", "公民自由联盟"} <= seen
+    book = io.BytesIO(release.files[epub_url(ZH_HANT)].body)
+    with zipfile.ZipFile(book) as archive:
+        text = archive.read("EPUB/text/statements/2013-05-07-tiananmen-rally.xhtml").decode()
+    assert "崔永禄" in text
+    assert "聯合國廣場" in text
+
+
+def test_every_page_says_that_it_was_converted(site: dict[str, Element]) -> None:
+    """Each page in Traditional is labelled and links to the very same in Simplified; no other."""
+    for path, page in site.items():
+        labels = page.all("p", class_="derived")
+        if path == "index.html":
+            (label,) = labels
+            assert label.one("a").attributes["href"] == "zh-hans/copy.html"
+        elif path.startswith("zh-hant/"):
+            (label,) = labels
+            assert label.text.startswith(LABEL)
+            link = label.one("a").attributes
+            assert (link["lang"], link["hreflang"]) == ("zh-Hans", "zh-Hans")
+            way = posixpath.join(posixpath.dirname(path), link["href"])
+            twin = path.replace("zh-hant", "zh-hans")
+            assert posixpath.normpath(way).lstrip("/") == twin
+        else:
+            assert labels == []
+
+
+def test_every_chapter_of_the_book_says_so(release: Release) -> None:
+    """A book has no other book to link to, but each of its chapters is labelled."""
+    with zipfile.ZipFile(io.BytesIO(release.files[epub_url(ZH_HANT)].body)) as archive:
+        chapters = [name for name in archive.namelist() if name.startswith("EPUB/text/")]
+        assert len(chapters) > 5
+        for name in [*chapters, "EPUB/front.xhtml"]:
+            assert LABEL in archive.read(name).decode()
+
+
+def test_words_of_the_interface(site: dict[str, Element]) -> None:
+    """The catalogue is converted too, its placeholders kept."""
+    tree = find_tree("translations")
+    simplified = load_translations(tree, "zh_Hans")
+    converted = load_translations(tree, "zh_Hans", converter(NAMES))
+    assert simplified.gettext("languages.label") == "语言"
+    assert converted.gettext("languages.label") == "語言"
+    assert "%(date)s" in converted.gettext("page.updated")
+    assert site["zh-hant/index.html"].one("a", class_="skip").text == "跳到正文"
+    assert not (tree / ZH_HANT.locale).exists()
+    assert ZH_HANT.source is ZH_HANS
+
+
+def test_words_are_converted_and_nothing_else(hard: str) -> None:
+    """Text, titles and descriptions change; code, addresses and names do not."""
+    for words in (
+        "<h1>余杰與軟件</h1>",
+        '<meta name="description" content="岳昕發佈了聲明。">',
+        "<dd>聯合國廣場</dd>",
+        "游精佑說：<strong>網絡</strong>和<code>code 网络</code>",
+        '<a href="../who-we-are.html#former-site">《我們是誰》</a>',
+        ">外面</a>",
+        "<pre><code>内容 = 网络\n</code></pre>",
+        "<th>頭髮</th>",
+        "<th>發現</th>",
+        "<td>裡面</td>",
+        "<td>公里</td>",
+        '<h2 id="later">後來</h2>',
+        "<p>皇后在後面。</p>",
+        '<p class="by">編者注，2026年11月22日</p>',
+    ):
+        assert words in hard
+    assert re.search(r'href="https://example\.org/(网络|%E7%BD%91%E7%BB%9C)"', hard)
+
+
+def test_a_name_over_the_end_of_a_line(hard: str) -> None:
+    """A name that the writer's line break cuts in two is still a name."""
+    assert "于浩成住在余杰家。郭于华和范木根也在，還有餘華。" in hard
+
+
+def test_the_conversion_leaves_the_tree_as_it_is(tmp_path: Path) -> None:
+    """A build writes nothing beside the texts."""
+    tree = tmp_path / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    before = sorted(tree.rglob("*"))
+    press(tree, find_tree("templates"), environ={})
+    assert sorted(tree.rglob("*")) == before
