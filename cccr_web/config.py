@@ -1,4 +1,4 @@
-"""Settings from the environment, ``CCCR_*``: for units of systemd and for containers.
+"""Settings from the environment, ``CCCR_*``, and where templates and translations are.
 
 An option on the command line goes before the setting of the same meaning.
 """
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cccr_web.errors import ConfigError
+from cccr_web.errors import CccrError
 from cccr_web.listen import Handed, Listen, Unix, parse_listen
 
 PREFIX = "CCCR_"
+
+PACKAGE = Path(__file__).resolve().parent
 
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _ONION = re.compile(r"[a-z2-7]{56}\.onion")
@@ -41,7 +43,7 @@ class Config:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Config:
-        """Read every ``CCCR_*``. Raises ``ConfigError`` that tells all that is wrong at once."""
+        """Read every ``CCCR_*``. Raises ``CccrError`` that tells all that is wrong at once."""
         values: dict[str, Any] = {}
         problems: list[str] = []
         for name in sorted(name for name in environ if name.startswith(PREFIX)):
@@ -55,7 +57,7 @@ class Config:
             except ValueError as error:
                 problems.append(f"{name}: {error}")
         if problems:
-            raise ConfigError("\n".join(problems))
+            raise CccrError("\n".join(problems))
         return cls(**values)
 
 
@@ -84,6 +86,20 @@ def read_onion(text: str) -> str:
     if _ONION.fullmatch(text) is None:
         raise ValueError(f"“{text}” is no onion address: 56 characters of a-z, 2-7, and .onion.")
     return text
+
+
+def find_tree(name: str) -> Path:
+    """Return the folder ``name``: in the package (a wheel) or next to it (a checkout).
+
+    Raises ``CccrError`` if it is in neither place.
+    """
+    for candidate in (PACKAGE / name, PACKAGE.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise CccrError(
+        f"The folder {name}/ is neither in {PACKAGE} nor in {PACKAGE.parent}.",
+        "The installation is incomplete: install cccr-web again.",
+    )
 
 
 def _each(read: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:

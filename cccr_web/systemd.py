@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from cccr_web.errors import ServeError
+from cccr_web.errors import CccrError
 
 _FIRST: Final = 3  # SD_LISTEN_FDS_START
 _PATIENCE: Final = 1.0  # seconds that a message may wait for systemd to read
@@ -26,11 +26,11 @@ def take(name: str, environ: Mapping[str, str] = os.environ) -> socket.socket:
     """Return the listening socket that systemd hands over under ``name``.
 
     ``name`` is the ``FileDescriptorName=`` of its socket unit. The socket is a copy of
-    systemd's: to close it ends nothing for who connects. Raises ``ServeError``.
+    systemd's: to close it ends nothing for who connects. Raises ``CccrError``.
     """
     found = [number for number, its in _handed_over(environ) if its == name]
     if len(found) != 1:
-        raise ServeError(
+        raise CccrError(
             f"systemd hands over {len(found) or 'no'} socket{'s' * (len(found) > 1)} "
             f"named “{name}”.",
             f"Start this by a socket unit with one ListenStream= and FileDescriptorName={name}.",
@@ -42,7 +42,7 @@ def take(name: str, environ: Mapping[str, str] = os.environ) -> socket.socket:
     if taken is None or not taken.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         if taken is not None:
             taken.close()
-        raise ServeError(
+        raise CccrError(
             f"What systemd hands over as “{name}” is no socket that listens.",
             "Give its socket unit a ListenStream= and Accept=no.",
         )

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import pytest
-from tornet import TorNetwork
+from support.tornet import TorNetwork
 
-pytest_plugins = ["hosting", "serving", "browsing", "doctored"]
+pytest_plugins = [
+    "support.hosting",
+    "support.serving",
+    "support.browser.browsing",
+    "support.doctored",
+]
 
 # Those enter a network namespace with the whole process: tests/deploy/run.sh runs them alone.
 collect_ignore = [] if any("tests/deploy" in word for word in sys.argv) else ["deploy"]

@@ -73,7 +73,7 @@ inside() { # ROOT COMMAND… — in namespaces of its own, which end with it; do
 try() { # ROOT
   local root=$1 began port=8097 page
   [ -n "$network" ] || {
-    python3 "$top/tests/tornet.py" --torrc-out "$work/private.torrc" >"$work/network.out" 2>"$work/network.err" &
+    python3 "$top/tests/support/tornet.py" --torrc-out "$work/private.torrc" >"$work/network.out" 2>"$work/network.err" &
     network=$!
     running=$network
     wait_for 120 '^torrc' "$work/network.out"

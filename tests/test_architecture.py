@@ -16,30 +16,39 @@ from pathlib import Path
 
 import pytest
 
-from cccr_web.trees import PACKAGE, find_tree
+from cccr_web.config import PACKAGE, find_tree
 
 # room: the rooms that it may import. A room is a module or a package of cccr_web.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "languages": set(),
     "listen": set(),
-    "trees": {"errors"},
     "config": {"errors", "listen"},
     "content": {"errors", "languages"},
     "release": {"errors"},
     # A file for readers, which knows nothing of ours.
     "standalone": set(),
-    "render": {"content", "errors", "languages", "release"},
+    "render": {"content", "errors", "languages", "notices", "release"},
     "serve": {"errors", "languages", "listen", "release", "systemd"},
     "systemd": {"errors"},
     "onion": {"errors"},
-    "socks": {"errors", "listen"},
-    "watch": {"errors", "listen", "release", "serve", "socks"},
-    "mirror": {"errors", "release", "serve"},
-    "doctor": {"errors", "listen", "onion", "release", "serve", "version", "watch"},
+    "watch": {"errors", "listen", "release", "serve"},
+    "notices": {"errors", "release"},
+    "mirror": {"errors", "languages", "release", "serve"},
+    "doctor": {"errors", "listen", "notices", "onion", "release", "serve", "version", "watch"},
     "cli": {
-        *("render", "config", "content", "doctor", "errors", "listen", "mirror", "onion"),
-        *("release", "serve", "systemd", "trees", "version", "watch"),
+        *(
+            "render",
+            "config",
+            "content",
+            "doctor",
+            "errors",
+            "listen",
+            "mirror",
+            "notices",
+            "onion",
+        ),
+        *("release", "serve", "systemd", "version", "watch"),
     },
     "__main__": {"cli"},
     "version": set(),
@@ -184,8 +193,8 @@ def test_no_bare_except(module: Path) -> None:
 
 
 # The languages' own names; a program that readers run alone; what the key signs.
-WITH_CHINESE = {"languages.py", "standalone/verify.py", "release/handover.py"} | {
-    f"release/{name}.py" for name in ("canary", "mirrors", "notice")
+WITH_CHINESE = {"languages.py", "standalone/verify.py", "notices/key_rotation.py"} | {
+    f"notices/{name}.py" for name in ("canary", "mirrors", "notice")
 }
 
 

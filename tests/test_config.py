@@ -6,10 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from serving import ONION
+from support.serving import ONION
 
 from cccr_web.config import Config
-from cccr_web.errors import ConfigError
+from cccr_web.errors import CccrError
 from cccr_web.listen import Handed, Tcp, Unix
 
 
@@ -47,7 +47,7 @@ def test_sockets_of_systemd() -> None:
 
 def test_each_field_has_its_setting() -> None:
     """Each value of the configuration can be set by the name that it has, and no other."""
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(CccrError) as caught:
         Config.from_environment({"CCCR_": ""})
     known = str(caught.value).partition("there are ")[2].rstrip(".").split(", ")
     assert known == [f"CCCR_{field.name.upper()}" for field in fields(Config)]
@@ -71,5 +71,5 @@ def test_each_field_has_its_setting() -> None:
 )
 def test_wrong_setting(name: str, value: str) -> None:
     """What cannot be used is refused by the setting's name."""
-    with pytest.raises(ConfigError, match=f"^{name}: "):
+    with pytest.raises(CccrError, match=f"^{name}: "):
         Config.from_environment({name: value})

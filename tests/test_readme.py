@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hosting import short_folder
+from support.hosting import short_folder
 
 from cccr_web.onion import OwnTor
 
@@ -111,8 +111,8 @@ def desk(offline_tor: OwnTor) -> Iterator[Desk]:
         command.parent.mkdir()
         command.write_text(
             f"#!/bin/sh\nexport PYTHONPATH={TOP} SOURCE_DATE_EPOCH={int(time.time())}\n"
-            f'exec {sys.executable} -c "from cccr_web import trees; from pathlib import Path; '
-            f"trees.PACKAGE = Path('{folder}/cccr_web'); "
+            f'exec {sys.executable} -c "from cccr_web import config; from pathlib import Path; '
+            f"config.PACKAGE = Path('{folder}/cccr_web'); "
             'from cccr_web.cli import main; main()" "$@"\n'
         )
         command.chmod(0o755)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import Note
-from tornet import TorNetwork
+from support.tornet import TorNetwork
 
 from cccr_web.release import load
 

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from serving import ROOT, environment
+from support.serving import ROOT, environment
 
 from cccr_web import __version__
 from cccr_web.release import Release, load

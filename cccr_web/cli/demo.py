@@ -17,9 +17,8 @@ import click
 from cccr_web.cli.onion import report
 from cccr_web.cli.site import press_release
 from cccr_web.cli.terminal import Progress, example
-from cccr_web.config import PREFIX
-from cccr_web.errors import ServeError
-from cccr_web.trees import find_tree
+from cccr_web.config import PREFIX, find_tree
+from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
     from cccr_web.onion import KeeperEvent, OnionKey
@@ -138,10 +137,10 @@ class _Server:
             self._process.stdout.close()
 
     def first_line(self) -> str:
-        """Wait until the server answers; return its ``clearnet …``. Raises ``ServeError``."""
+        """Wait until the server answers; return its ``clearnet …``. Raises ``CccrError``."""
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
-            raise ServeError("The server did not start.", "Its own words stand above.")
+            raise CccrError("The server did not start.", "Its own words stand above.")
         return line.rstrip("\n")
 
     def on_end(self, tell: Callable[[], None]) -> None:
@@ -154,9 +153,9 @@ class _Server:
         threading.Thread(target=wait, daemon=True).start()
 
     def raise_if_ended(self) -> None:
-        """Raise ``ServeError`` if the server has ended though nobody asked it to."""
+        """Raise ``CccrError`` if the server has ended though nobody asked it to."""
         if self._process.poll() is not None:
-            raise ServeError(
+            raise CccrError(
                 f"The server ended by itself ({self._process.returncode}).",
                 "Its own words stand above.",
             )

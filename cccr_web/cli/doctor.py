@@ -149,7 +149,7 @@ _WORDS = {"ok": "ok", "wrong": "WRONG", "not applicable": "-"}
 
 def _line(result: Result) -> str:
     line = f"{_WORDS[result.verdict]:5}  {result.name:21}  {result.sentence}"
-    return f"{line} {result.way_out}" if result.way_out else line
+    return f"{line} {result.remedy}" if result.remedy else line
 
 
 def _sum(found: Sequence[Result]) -> str:

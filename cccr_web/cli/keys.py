@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cccr_web.cli.terminal import example
-from cccr_web.errors import PassphraseError
+from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
     from cccr_web.release import PublicKey, SigningKey
@@ -36,7 +36,7 @@ def read_passphrase(file: Path | None, question: str, *, twice: bool = False) ->
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise PassphraseError(f"{file} cannot be read: {error}.", "Give a text file.") from error
+        raise CccrError(f"{file} cannot be read: {error}.", "Give a text file.") from error
     return text.partition("\n")[0].removesuffix("\r")
 
 
@@ -106,7 +106,8 @@ def rotate(
     new_passphrase_file: Path | None,
 ) -> None:
     """Write the hand-over to the next key, signed inside by the old and the new one."""
-    from cccr_web.release import hand_over, write_new
+    from cccr_web.notices import hand_over
+    from cccr_web.release import write_new
 
     said_on = (day or datetime.now(UTC)).date()
     current = unlock(old, passphrase_file)
@@ -120,7 +121,8 @@ def rotate(
 @example("cccr-web key check keys.txt --public-key cccr.pub")
 def check(file: Path, public_key: str) -> None:
     """Check a hand-over by the key that you trust, and print the next one."""
-    from cccr_web.release import check_handover, read_public_key
+    from cccr_web.notices import check_handover
+    from cccr_web.release import read_public_key
 
     said = check_handover(file, read_public_key(public_key))
     click.echo(f"On {said.date} the key was handed over to:\n{describe(said.next)}")

@@ -10,7 +10,7 @@ import click
 
 from cccr_web.cli.keys import FILE, passphrase_option, unlock
 from cccr_web.cli.terminal import example
-from cccr_web.errors import NoticeError
+from cccr_web.errors import CccrError
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -66,11 +66,11 @@ def canary(
     Refused if the next day is past or more than 186 days after this one. A release
     that holds a canary whose next day is past is not signed.
     """
-    from cccr_web.release import make_canary, write_notice
+    from cccr_web.notices import make_canary, write_notice
 
     today = datetime.now(UTC).date()
     if following.date() < today:
-        raise NoticeError(
+        raise CccrError(
             f"The next canary was due on {following:%Y-%m-%d}, which is past.",
             "Choose a later day.",
         )
@@ -97,7 +97,7 @@ def mirrors(
     passphrase_file: Path | None,
 ) -> None:
     """Write mirrors.txt: every address of the site, the best first, signed inside."""
-    from cccr_web.release import make_mirrors, write_notice
+    from cccr_web.notices import make_mirrors, write_notice
 
     key = unlock(key_file, passphrase_file)
     said_on = (day or datetime.now(UTC)).date()
@@ -131,11 +131,11 @@ def security_txt(
     openpgp_key: str | None,
 ) -> None:
     """Write security.txt (RFC 9116): whom to tell of a hole in the site."""
-    from cccr_web.release import SECURITY_TXT_AHEAD, make_security_txt, write_notice
+    from cccr_web.notices import SECURITY_TXT_AHEAD, make_security_txt, write_notice
 
     until, now = expires.replace(tzinfo=UTC), datetime.now(UTC)
     if not now < until <= now + SECURITY_TXT_AHEAD:
-        raise NoticeError(
+        raise CccrError(
             f"security.txt would end on {until:%Y-%m-%d}.", "Choose a day within the next year."
         )
     fields = [("Contact", contact) for contact in contacts]

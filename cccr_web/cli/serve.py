@@ -15,11 +15,10 @@ import click
 
 from cccr_web.cli.site import FOLDER, ONION, Reader, press_release
 from cccr_web.cli.terminal import example
-from cccr_web.config import Config, read_domain, read_onion_socket
-from cccr_web.errors import BuildError
+from cccr_web.config import Config, find_tree, read_domain, read_onion_socket
+from cccr_web.errors import CccrError
 from cccr_web.listen import Handed, Listen, Tcp, Unix, parse_listen
 from cccr_web.systemd import Notifier
-from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
     from cccr_web.release import Release
@@ -225,7 +224,7 @@ class _Listeners:
         return policies
 
     def _apps(self, release: Release) -> Sequence[Front]:
-        """Return the app of each listener. Raises ``BuildError`` or ``ServeError``."""
+        """Return the app of each listener. Raises ``CccrError``."""
         from cccr_web import serve as server
 
         onions = self._own_onions(release)
@@ -235,14 +234,14 @@ class _Listeners:
             names = (own.removeprefix("https://"),) if own else ()
             loopback = isinstance(self.clearnet, Tcp) and self.clearnet.is_loopback
             if not (names or self.domains or loopback):
-                raise BuildError(
+                raise CccrError(
                     "The release names no clearnet address, so the server cannot know its own.",
                     "Give it by --domain, or write it into translations/site.toml.",
                 )
             hosts.append(server.clearnet_hosts((*names, *self.domains), loopback=loopback))
         if self.onion_socket is not None:
             if not onions:
-                raise BuildError(
+                raise CccrError(
                     "The release names no onion address, so the server cannot know its own.",
                     "Give it by --onion-address, or write it into translations/site.toml.",
                 )

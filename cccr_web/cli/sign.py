@@ -22,7 +22,8 @@ def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
     """Sign the release in FOLDER, whole or not at all: minisign's form and OpenSSH's."""
-    from cccr_web.release import Signer, load, refuse_old_canary, write
+    from cccr_web.notices import refuse_old_canary
+    from cccr_web.release import Signer, load, write
 
     release = load(folder)
     key = unlock(key_file, passphrase_file)

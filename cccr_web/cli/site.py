@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cccr_web.cli.terminal import Progress, example
-from cccr_web.config import read_onion
-from cccr_web.trees import find_tree
+from cccr_web.config import find_tree, read_onion
 
 if TYPE_CHECKING:
     from cccr_web.content import Addresses

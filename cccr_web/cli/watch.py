@@ -75,12 +75,12 @@ def watch(
     server; redirects are not followed. URLs are https, with the certificate checked;
     http only for .onion and this machine.
     """
-    from cccr_web.errors import WatchError
+    from cccr_web.errors import CccrError
     from cccr_web.release import load, read_public_key
     from cccr_web.watch import Limits, Road, Watcher
 
     if socks is None and any(address.is_onion for address in addresses):
-        raise WatchError("An onion is reached through tor only.", "Give --socks 127.0.0.1:9050.")
+        raise CccrError("An onion is reached through tor only.", "Give --socks 127.0.0.1:9050.")
     key = read_public_key(public_key)
     watcher = Watcher(
         key,

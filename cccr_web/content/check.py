@@ -15,7 +15,7 @@ from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, reso
 from cccr_web.content.markdown import Heading, Link, Note, Picture, RawHtml, StrayMark
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
-from cccr_web.content.problem import BrokenContentError, Problem
+from cccr_web.content.problem import ContentError, Problem
 from cccr_web.content.reader import read_content
 from cccr_web.languages import WRITTEN
 
@@ -25,13 +25,13 @@ def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> C
 
     ``code`` holds the folders whose interface strings the catalogues must
     translate; ``known_files`` are the files of a release that texts may link to
-    beside the texts themselves. Raises ``BrokenContentError`` with all problems.
+    beside the texts themselves. Raises ``ContentError`` with all problems.
     """
     problems = list(check_catalogues(tree, code))
     try:
         content = read_content(tree)
-    except BrokenContentError as error:
-        raise BrokenContentError(problems + error.problems) from error
+    except ContentError as error:
+        raise ContentError(problems + error.problems) from error
     texts = [text for of_language in content.texts.values() for text in of_language.values()]
     templates = set(_templates(code))
     problems += _each_has_its_twins(content)
@@ -51,7 +51,7 @@ def check(tree: Path, code: Collection[Path], known_files: Collection[str]) -> C
     for text in texts:
         problems += _links_lead_somewhere(text, by_file, known_files, content.site.former_host)
     if problems:
-        raise BrokenContentError(problems)
+        raise ContentError(problems)
     return content
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cccr_web.errors import ContentError
+from cccr_web.errors import CccrError
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,7 +25,7 @@ def not_utf8(file: Path, error: UnicodeDecodeError) -> Problem:
     return Problem(file, 1, f"The file is not UTF-8 (byte {error.start + 1}).")
 
 
-class BrokenContentError(ContentError):
+class ContentError(CccrError):
     """The tree of texts cannot be published; ``problems`` says why, sorted by file and line."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -8,7 +8,7 @@ from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import Content, Text
 from cccr_web.content.names import read_names
 from cccr_web.content.photos import read_photos
-from cccr_web.content.problem import BrokenContentError, Problem, not_utf8
+from cccr_web.content.problem import ContentError, Problem, not_utf8
 from cccr_web.content.site import read_site
 from cccr_web.languages import WRITTEN, Language
 
@@ -60,7 +60,7 @@ def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None,
 
 
 def read_content(tree: Path) -> Content:
-    """Read what people wrote. Raises ``BrokenContentError`` with every problem of form.
+    """Read what people wrote. Raises ``ContentError`` with every problem of form.
 
     That the languages agree with each other is the business of ``check``.
     """
@@ -75,5 +75,5 @@ def read_content(tree: Path) -> Content:
         problems += its_problems
         texts[language] = {text.path: text for text in of_language}
     if site is None or problems:
-        raise BrokenContentError(problems)
+        raise ContentError(problems)
     return Content(site, texts, names, photos)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from cccr_web.errors import NetworkStalledError
+from cccr_web.errors import OnionError
 from cccr_web.listen import Tcp, parse_listen
 from cccr_web.onion import Bootstrap, Descriptor, Link, OwnTor, look_up
 
@@ -30,7 +30,9 @@ class Client:
         """Its SOCKS port. Raises ``OnionError``."""
         where = parse_listen(self.link.info("net/listeners/socks").split()[0].strip('"'))
         if not isinstance(where, Tcp):
-            raise NetworkStalledError("The client tor has no SOCKS port of loopback.")
+            raise OnionError(
+                "The client tor has no SOCKS port on loopback.", "Check the lines of --torrc."
+            )
         return where
 
     def moment(self, name: str) -> datetime:
@@ -63,7 +65,7 @@ def _bootstrap(link: Link, seconds: float) -> None:
     while (seen := Bootstrap.read(link)).percent < 100:
         if time.monotonic() > end_at:
             why = f": {seen.warning}" if seen.warning else ""
-            raise NetworkStalledError(
+            raise OnionError(
                 f"A client tor came to {seen.percent} % ({seen.summary}) in {seconds:.0f} s{why}.",
                 "See whether this machine is on line; where Tor is blocked, "
                 "give bridges by --torrc.",

@@ -78,7 +78,7 @@ class _Networks:
         with contextlib.ExitStack() as stack:
             hosting = None
             if self._problem is not None:
-                yield wrong("onion key", self._problem.problem, self._problem.way_out)
+                yield wrong("onion key", self._problem.problem, self._problem.remedy)
             if self._onion is None:
                 yield from _without(_ONION, "The site has no onion.", "tor", "descriptor")
             else:
@@ -104,7 +104,7 @@ class _Networks:
         try:
             link: Link = stack.enter_context(connect(self._case.control))
         except OnionError as error:
-            yield wrong("tor", error.problem, error.way_out)
+            yield wrong("tor", error.problem, error.remedy)
             return None
         yield from check_hosting(link, onion)
         return link
@@ -115,7 +115,7 @@ class _Networks:
             reader = stack.enter_context(client(self._case.torrc, self._case.seconds))
             proxy = reader.proxy
         except OnionError as error:
-            yield wrong("way through tor", error.problem, error.way_out)
+            yield wrong("way through tor", error.problem, error.remedy)
             yield from _unseen(_ONION, "no way through tor", "descriptor", "proof of work")
             return None
         yield ok("way through tor", "A client tor of this machine’s own is in the network.")

@@ -21,7 +21,7 @@ def check_hosting(link: Link, onion: str) -> Iterator[Result]:
     try:
         seen = Status.read(link, onion)
     except OnionError as error:
-        yield wrong(_TOR, error.problem, error.way_out)
+        yield wrong(_TOR, error.problem, error.remedy)
         return
     network = seen.bootstrap
     if network.percent < 100:
@@ -52,8 +52,8 @@ def check_descriptor(client: Client, onion: str, seconds: float) -> Iterator[Res
     try:
         found = client.descriptor(onion, seconds)
     except OnionError as error:
-        yield wrong(_DESCRIPTOR, error.problem, error.way_out)
-        yield wrong(_POW, "There is no descriptor to carry it.", error.way_out)
+        yield wrong(_DESCRIPTOR, error.problem, error.remedy)
+        yield wrong(_POW, "There is no descriptor to carry it.", error.remedy)
         return
     if found.introduction_points == 0:
         yield wrong(

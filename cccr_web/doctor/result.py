@@ -18,12 +18,12 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``name`` is the check's, ``sentence`` says what is so, ``way_out`` what to do."""
+    """``name`` is the check's, ``sentence`` says what is so, ``remedy`` what to do."""
 
     name: str
     verdict: Verdict
     sentence: str
-    way_out: str = ""
+    remedy: str = ""
 
 
 def ok(name: str, sentence: str) -> Result:
@@ -31,9 +31,9 @@ def ok(name: str, sentence: str) -> Result:
     return Result(name, Verdict.OK, sentence)
 
 
-def wrong(name: str, sentence: str, way_out: str) -> Result:
+def wrong(name: str, sentence: str, remedy: str) -> Result:
     """Return that something is wrong, or that nobody can see whether it is."""
-    return Result(name, Verdict.WRONG, sentence, way_out)
+    return Result(name, Verdict.WRONG, sentence, remedy)
 
 
 def not_applicable(name: str, why: str) -> Result:

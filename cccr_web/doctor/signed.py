@@ -9,7 +9,8 @@ from typing import Final
 from cccr_web.doctor.case import Case
 from cccr_web.doctor.result import Result, not_applicable, ok, wrong
 from cccr_web.errors import CccrError
-from cccr_web.release import History, Release, load, read_notice, refuse_future
+from cccr_web.notices import read_notice
+from cccr_web.release import History, Release, load, refuse_future
 
 _SOON: Final = timedelta(days=14)
 _CANARY: Final = "canary.txt"
@@ -54,13 +55,13 @@ def _number(case: Case, release: Release) -> Iterator[Result]:
 
 def _expiry(release: Release) -> Result:
     expires, now = release.metadata.expires, datetime.now(UTC)
-    way_out = "Build and sign a new release with a higher number."
+    remedy = "Build and sign a new release with a higher number."
     if expires <= now:
-        return wrong("expiry", f"The release has expired on {expires:%Y-%m-%d}.", way_out)
+        return wrong("expiry", f"The release has expired on {expires:%Y-%m-%d}.", remedy)
     days = (expires - now).days
     if expires - now < _SOON:
         return wrong(
-            "expiry", f"The release expires on {expires:%Y-%m-%d}, in {days} days.", way_out
+            "expiry", f"The release expires on {expires:%Y-%m-%d}, in {days} days.", remedy
         )
     return ok("expiry", f"The release is good until {expires:%Y-%m-%d}, {days} days from now.")
 
@@ -69,11 +70,11 @@ def _canary(case: Case, release: Release) -> Result:
     file = release.files.get(_CANARY)
     if file is None:
         return not_applicable("canary", f"The release has no {_CANARY}.")
-    way_out = "Make it with: cccr-web canary. Then build and sign a new release."
+    remedy = "Make it with: cccr-web canary. Then build and sign a new release."
     try:
         notice = read_notice(_CANARY, file.body, case.key)
     except CccrError as error:
-        return wrong("canary", error.problem, way_out)
+        return wrong("canary", error.problem, remedy)
     if notice.until is None or notice.until <= datetime.now(UTC):
-        return wrong("canary", f"The next canary was due before {notice.until:%Y-%m-%d}.", way_out)
+        return wrong("canary", f"The next canary was due before {notice.until:%Y-%m-%d}.", remedy)
     return ok("canary", f"The canary is of {notice.said}, and good until {notice.until:%Y-%m-%d}.")

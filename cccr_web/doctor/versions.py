@@ -33,7 +33,7 @@ def check_versions(link: Link | None) -> Iterator[Result]:
         version = link.info("version").partition(" ")[0]
         judged = link.info("status/version/current").strip()
     except OnionError as error:
-        yield wrong(NAME, error.problem, error.way_out)
+        yield wrong(NAME, error.problem, error.remedy)
         return
     if judged in _GOOD:
         yield ok(NAME, f"tor {version} is {judged} by the network’s directories.")

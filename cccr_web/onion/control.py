@@ -23,14 +23,10 @@ from stem.control import BaseController, State
 from stem.socket import ControlSocket
 
 from cccr_web.errors import (
-    ControlAddressError,
-    ControlDeniedError,
     ControlForeignError,
     ControlLostError,
     ControlMissingError,
-    CookieUnreadableError,
-    CookieWrongError,
-    PasswordNeededError,
+    OnionError,
     TorRefusedError,
 )
 from cccr_web.onion.paths import check_socket_path
@@ -55,14 +51,14 @@ class ControlAddress:
     def parse(cls, text: str) -> Self:
         """Read ``/path``, ``unix:/path``, ``PORT`` or ``HOST:PORT``.
 
-        Raises ``ControlAddressError``.
+        Raises ``OnionError``.
         """
         plain = text.removeprefix("unix:")
         if plain.startswith("/"):
             return cls(path=check_socket_path(Path(plain)))
         host, _, port = plain.rpartition(":")
         if not port.isdecimal() or not 0 < int(port) < 65536 or plain != text:
-            raise ControlAddressError(
+            raise OnionError(
                 f"{text!r} is no address of a tor control port.",
                 "Give unix:/path/to/socket, a port, or HOST:PORT.",
             )
@@ -197,8 +193,7 @@ def connect(where: ControlAddress | None = None) -> Link:
     """Connect and authenticate to the tor at ``where``, or at one of the ``USUAL`` places.
 
     Cookie, safe cookie and no authentication are used, never a password. Raises
-    ``ControlMissingError``, ``ControlDeniedError``, ``ControlForeignError``,
-    ``CookieUnreadableError``, ``CookieWrongError`` or ``PasswordNeededError``.
+    ``ControlMissingError``, ``OnionError``.
     """
     if where is not None:
         return _connect(where)
@@ -216,7 +211,7 @@ def _connect(where: ControlAddress) -> Link:
         link = _Socket(where)
     except stem.SocketError as error:
         if isinstance(error.__cause__, PermissionError):
-            raise ControlDeniedError(
+            raise OnionError(
                 f"We may not open tor's control socket {where.text}.",
                 "Add this user to tor's group (Debian: debian-tor), and log in again.",
             ) from error
@@ -242,17 +237,17 @@ def _authenticate(link: _Socket, where: ControlAddress) -> None:
         offer.auth_methods = tuple(best) or offer.auth_methods
         stem.connection.authenticate(link, protocolinfo_response=offer)
     except (stem.connection.UnreadableCookieFile, stem.connection.IncorrectCookieSize) as error:
-        raise CookieUnreadableError(
+        raise OnionError(
             f"The cookie of tor at {where.text} cannot be read: {error}.",
             "Run this as a user who may read it (Debian: in the group debian-tor).",
         ) from error
     except (stem.connection.IncorrectCookieValue, stem.connection.AuthSecurityFailure) as error:
-        raise CookieWrongError(
+        raise OnionError(
             f"The cookie file of tor at {where.text} does not hold that tor's cookie.",
             "Restart tor, or see CookieAuthFile in its torrc.",
         ) from error
     except (stem.connection.MissingPassword, stem.connection.UnrecognizedAuthMethods) as error:
-        raise PasswordNeededError(
+        raise OnionError(
             f"Tor at {where.text} wants a password.",
             "Put 'CookieAuthentication 1' into its torrc and restart it.",
         ) from error

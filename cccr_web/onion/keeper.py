@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cccr_web.errors import ControlLostError, NetworkStalledError, OnionError
+from cccr_web.errors import ControlLostError, OnionError
 from cccr_web.onion.control import ControlAddress, Link, connect
 from cccr_web.onion.events import (
     Bootstrapping,
@@ -177,9 +177,9 @@ class Keeper:
         return None
 
 
-def _stalled(bootstrap: Bootstrap, seconds: float) -> NetworkStalledError:
+def _stalled(bootstrap: Bootstrap, seconds: float) -> OnionError:
     why = f": {bootstrap.warning}" if bootstrap.warning else ""
-    return NetworkStalledError(
+    return OnionError(
         f"Tor has been at {bootstrap.percent} % ({bootstrap.summary}) for {seconds:.0f} s{why}.",
         "See whether this machine is on line; where Tor is blocked, give bridges by --torrc.",
     )

@@ -19,12 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web.errors import (
-    KeyDamagedError,
     KeyExistsError,
     KeyMissingError,
-    KeyTooOpenError,
-    KeyUnreadableError,
-    KeyUnwritableError,
+    OnionError,
 )
 from cccr_web.onion import ed25519
 
@@ -52,7 +49,7 @@ class OnionKey:
 def new_key(path: Path) -> OnionKey:
     """Make a key and write it to ``path``, which must not exist, at mode 0600.
 
-    Raises ``KeyExistsError`` or ``KeyUnwritableError``.
+    Raises ``KeyExistsError`` or ``OnionError``.
     """
     key = _from_secret(ed25519.expand(secrets.token_bytes(32)))
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -70,7 +67,7 @@ def new_key(path: Path) -> OnionKey:
             "Use it, or give the new key another name.",
         ) from None
     except OSError as error:
-        raise KeyUnwritableError(
+        raise OnionError(
             f"The key cannot be written to {path}: {error.strerror}.",
             "Give a path in a folder that exists and that you may write to.",
         ) from error
@@ -80,8 +77,7 @@ def new_key(path: Path) -> OnionKey:
 def load_key(path: Path) -> OnionKey:
     """Read the key at ``path``, ours or tor's ``hs_ed25519_secret_key``.
 
-    Raises ``KeyMissingError``, ``KeyUnreadableError``, ``KeyTooOpenError`` or
-    ``KeyDamagedError``.
+    Raises ``KeyMissingError``, ``OnionError``.
     """
     content = _read(path)
     if content.startswith(TOR_HEADER):
@@ -146,7 +142,7 @@ def _read(path: Path) -> bytes:
             f"There is no onion key at {path}.", f"Make one: cccr-web onion key new {path}"
         ) from None
     except OSError as error:
-        raise KeyUnreadableError(
+        raise OnionError(
             f"The onion key {path} cannot be read: {error.strerror}.",
             "Run this as the user who owns the key.",
         ) from error
@@ -154,7 +150,7 @@ def _read(path: Path) -> bytes:
 
 def _check_mode(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise KeyUnreadableError(
+        raise OnionError(
             f"The onion key {path} is not a plain file.", "Give the path of the key file itself."
         )
     open_to = stat.S_IMODE(found.st_mode) & 0o077
@@ -163,7 +159,7 @@ def _check_mode(path: Path, found: os.stat_result) -> None:
     if credentials is not None and path.parent == Path(credentials):
         open_to &= 0o007
     if open_to:
-        raise KeyTooOpenError(
+        raise OnionError(
             f"Others than its owner can reach the onion key {path} "
             f"(mode {stat.S_IMODE(found.st_mode):04o}).",
             f"If nobody has read it: chmod 600 {path}. Otherwise make a new key.",
@@ -195,8 +191,8 @@ def _hostname_beside(path: Path) -> str | None:
         return None
 
 
-def _damaged(path: Path, why: str) -> KeyDamagedError:
-    return KeyDamagedError(
+def _damaged(path: Path, why: str) -> OnionError:
+    return OnionError(
         f"The onion key {path} is damaged: {why}.",
         "Put your copy of it back. A new key would be a new address.",
     )

@@ -6,7 +6,7 @@ import queue
 import time
 from typing import TYPE_CHECKING, Final
 
-from cccr_web.errors import ControlLostError, DescriptorMissingError, TorRefusedError
+from cccr_web.errors import ControlLostError, OnionError, TorRefusedError
 from cccr_web.onion.status import Descriptor
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def look_up(link: Link, address: str, timeout: float) -> Descriptor:
     That is a client's way (HSFETCH, control-spec 3.27): the service's own tor has no part in
     it. A directory that does not have it is followed by others for ``timeout`` seconds.
 
-    Raises ``DescriptorMissingError``, ``TorRefusedError`` or ``ControlLostError``.
+    Raises ``OnionError``, ``TorRefusedError`` or ``ControlLostError``.
     """
     name = address.removesuffix(".onion")
     refusals: set[str] = set()
@@ -38,7 +38,7 @@ def look_up(link: Link, address: str, timeout: float) -> Descriptor:
                     return found
             time.sleep(min(AGAIN_AFTER, max(0.0, end_at - time.monotonic())))
     why = f"; they said: {', '.join(sorted(refusals))}" if refusals else ""
-    raise DescriptorMissingError(
+    raise OnionError(
         f"No directory gave the descriptor of {address} within {timeout:.0f} s{why}.",
         "See whether the onion's manager runs and has published it.",
     )

@@ -18,12 +18,6 @@ from cccr_web.errors import (
     ControlForeignError,
     ControlMissingError,
     OnionError,
-    PortTakenError,
-    TorBusyError,
-    TorFolderError,
-    TorMissingError,
-    TorrcRefusedError,
-    TorStartError,
 )
 from cccr_web.onion.control import ControlAddress, Link, connect
 from cccr_web.onion.paths import check_socket_path
@@ -89,8 +83,7 @@ class OwnTor:
     def open(self) -> Link:
         """Start tor if it does not run, and connect to it.
 
-        Raises ``TorMissingError``, ``TorFolderError``, ``TorBusyError``, ``TorrcRefusedError``,
-        ``PortTakenError`` or ``TorStartError``, the last three with tor's own words.
+        Raises ``OnionError``, the last three with tor's own words.
         """
         if self.pid is None:
             self._start()
@@ -156,7 +149,7 @@ class OwnTor:
         # Debian has it in a folder that is not in every user's PATH.
         program = shutil.which(self._program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if program is None:
-            raise TorMissingError(
+            raise OnionError(
                 f"There is no program {self._program!r}.", "Install it: apt install tor"
             )
         return program
@@ -185,7 +178,7 @@ class OwnTor:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
-            raise TorBusyError(
+            raise OnionError(
                 f"Another process runs a tor in {self.data}.",
                 "End it first, or use another state folder.",
             ) from None
@@ -193,8 +186,8 @@ class OwnTor:
             self.close()
             raise self._useless_folder(error) from error
 
-    def _useless_folder(self, error: OSError) -> TorFolderError:
-        return TorFolderError(
+    def _useless_folder(self, error: OSError) -> OnionError:
+        return OnionError(
             f"The folder {self.data} for tor cannot be used: {error.strerror}.",
             "Give a folder that you own, with room on its disk.",
         )
@@ -205,7 +198,7 @@ class OwnTor:
         try:
             return self.extra.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise TorrcRefusedError(
+            raise OnionError(
                 f"The extra torrc lines in {self.extra} cannot be read: {error}.",
                 "Give a text file that this user may read.",
             ) from error
@@ -224,7 +217,7 @@ class OwnTor:
 
     def _why_it_failed(self) -> OnionError:
         if self.pid is not None:
-            return TorStartError(
+            return OnionError(
                 f"Our tor did not open its control socket in {STARTS_WITHIN:.0f} s.",
                 f"See whether the extra torrc lines move it, or whether {self.data} is slow.",
             )
@@ -233,16 +226,16 @@ class OwnTor:
         words = " ".join(self._complaints) or "it said nothing"
         taken = TAKEN.search(words)
         if taken:
-            return PortTakenError(
+            return OnionError(
                 f"Our tor cannot listen on {taken[1]}: another program does.",
                 f"End that program, or change the port in {self.extra}.",
             )
         if self.extra is not None and self._accepts("") and not self._accepts(self._extra_lines()):
-            return TorrcRefusedError(
+            return OnionError(
                 f"Tor refuses the extra torrc lines in {self.extra}. It says: {words}",
                 "Correct that file; 'man tor' explains each option.",
             )
-        return TorStartError(
+        return OnionError(
             f"Tor did not start ({how}). It says: {words}", "See whether 'tor --version' works."
         )
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cccr_web.errors import (
-    AddressTakenError,
     ControlLostError,
-    LimitsError,
-    PublicationTimeoutError,
+    OnionError,
     TorRefusedError,
 )
 from cccr_web.onion.paths import check_socket_path, check_target
@@ -39,7 +37,7 @@ class Limits:
     puzzle, the fewer it is. ``pow_rate`` and ``pow_burst``: new readers a second, and at once,
     before clients must solve a puzzle first; these are tor's own defaults.
 
-    Raises ``LimitsError``: tor itself accepts a burst below the rate and misbehaves.
+    Raises ``OnionError``: tor itself accepts a burst below the rate and misbehaves.
     """
 
     max_streams: int = 16
@@ -48,9 +46,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_streams <= 65535:
-            raise LimitsError(f"Streams on a circuit: {self.max_streams}.", "Give 1 to 65535.")
+            raise OnionError(f"Streams on a circuit: {self.max_streams}.", "Give 1 to 65535.")
         if not 1 <= self.pow_rate <= self.pow_burst <= 2**31 - 1:
-            raise LimitsError(
+            raise OnionError(
                 f"Proof of work: a rate of {self.pow_rate} and a burst of {self.pow_burst}.",
                 "Give a rate of 1 or more, and a burst that is not below it.",
             )
@@ -60,7 +58,7 @@ class Limits:
 class Service:
     """What to publish: whose address, and the unix socket of the server that it leads to.
 
-    Raises ``SocketPathError`` for a path that tor cannot be told.
+    Raises ``OnionError`` for a path that tor cannot be told.
     """
 
     key: OnionKey
@@ -95,8 +93,7 @@ def publish(
     set meanwhile; ``pulse`` is called every ``POLL`` seconds, and between two
     questions to tor. Whenever this returns no ``Publication``, the service is down again.
 
-    Raises ``TargetMissingError``, ``AddressTakenError``, ``TorRefusedError``,
-    ``PublicationTimeoutError`` (after ``timeout`` seconds) or ``ControlLostError``.
+    Raises ``OnionError``, ``TorRefusedError`` (after ``timeout`` seconds) or ``ControlLostError``.
     """
     check_target(service.target)
     begin = time.monotonic()
@@ -145,7 +142,7 @@ def _add(link: Link, service: Service) -> bool:
         proof_of_work = False
         reply = link.ask(command)
     if "collision" in str(reply):
-        raise AddressTakenError(
+        raise OnionError(
             f"Tor at {link.where.text} runs {service.key.address} already, not by us.",
             "Take its HiddenServiceDir out of the torrc, or end the program that published it.",
         )
@@ -193,7 +190,7 @@ def _await_upload(
             if action == "FAILED":
                 refusals.add(str(getattr(event, "reason", None)))
     why = f" The directories said: {', '.join(sorted(refusals))}." if refusals else ""
-    raise PublicationTimeoutError(
+    raise OnionError(
         f"No directory took the descriptor of {address} within {timeout:.0f} s.{why}",
         "See whether this machine reaches the Tor network and its clock is right.",
     )

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cccr_web.errors import ReleaseError
+from cccr_web.errors import ReleaseError, SignatureError
 from cccr_web.release import signing
-from cccr_web.release.signature import PublicKey, SignatureError
+from cccr_web.release.signature import PublicKey
 
 _PROGRAM: Final = f"""
 import sys

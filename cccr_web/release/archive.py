@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from cccr_web.errors import ReleaseError
+from cccr_web.errors import MissingFileError, ReleaseError
 from cccr_web.release import manifest
-from cccr_web.release.folder import MissingFileError, shown, too_long
+from cccr_web.release.folder import shown, too_long
 from cccr_web.release.model import Release, list_files
 
 NAME: Final = "cccr-web.zip"

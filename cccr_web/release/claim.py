@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from cccr_web.errors import ReleaseError
+from cccr_web.errors import ChangedFileError, ReleaseError
 from cccr_web.release import manifest, metadata
 from cccr_web.release.metadata import Metadata
 from cccr_web.release.model import File, Release
@@ -14,16 +14,6 @@ from cccr_web.release.signing import verify_facts, verify_manifest
 
 # Bytes of a signature or of RELEASE.json: a hundred times what they have.
 _SMALL: Final = 64 * 1024
-
-
-class ChangedFileError(ReleaseError):
-    """A file, ``path``, does not have the SHA-256 that the signed list gives it."""
-
-    def __init__(self, path: str, sha256: str, listed: str) -> None:
-        self.path = path
-        self.sha256 = sha256
-        self.listed = listed
-        super().__init__(f"{path} is not the file that {manifest.NAME} lists.")
 
 
 def read_claim(read: Callable[[str, int], bytes], key: PublicKey) -> Release:

@@ -10,15 +10,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from cccr_web.errors import ReleaseError
+from cccr_web.errors import MissingFileError, ReleaseError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # O_NONBLOCK: a named pipe must not hold us up before we see what it is.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-
-
-class MissingFileError(ReleaseError):
-    """A file of the release is not there."""
 
 
 class Reader(Protocol):

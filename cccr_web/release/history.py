@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from cccr_web.errors import BuildError, ReleaseError, ServeError
+from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release.model import Release
 from cccr_web.release.signature import PublicKey
 from cccr_web.release.store import load, write
@@ -66,7 +66,7 @@ class History:
             )
 
     def record(self, release: Release) -> None:
-        """Remember that this release was served. Raises ``ServeError`` if that cannot be.
+        """Remember that this release was served. Raises ``CccrError`` if that cannot be.
 
         The last good release may be older than the newest: what is remembered never falls.
         """
@@ -77,12 +77,12 @@ class History:
     def allow(self, release: Release) -> int:
         """Let an older release be served again; return what was the newest before.
 
-        For an admin who goes back on purpose. Raises ``ServeError`` if it cannot be
+        For an admin who goes back on purpose. Raises ``CccrError`` if it cannot be
         written, or if there is nothing remembered that could fall.
         """
         before = self._highest()[0]
         if not before:
-            raise ServeError(
+            raise CccrError(
                 f"{self.folder} remembers no release.", "Give the folder that the server has."
             )
         self._remember(release)
@@ -102,13 +102,13 @@ class History:
                     os.fchown(out.fileno(), owner.st_uid, owner.st_gid)
             partial.replace(self.folder / _HIGHEST)
         except OSError as error:
-            raise ServeError(
+            raise CccrError(
                 f"{self.folder / _HIGHEST} cannot be written: {error.strerror}.",
                 "Give another folder by --state, or make this one writable.",
             ) from error
 
     def keep(self, release: Release, key: PublicKey | None) -> None:
-        """Copy the release from memory, if the copy is not of it yet. Raises ``BuildError``."""
+        """Copy the release from memory, if the copy is not of it yet. Raises ``CccrError``."""
         try:
             if self.last_good(key).manifest_sha256 == release.manifest_sha256:
                 return
@@ -117,7 +117,10 @@ class History:
         try:
             write(release, self.folder / _LAST_GOOD)
         except OSError as error:
-            raise BuildError(f"{self.folder} cannot be written: {error.strerror}.") from error
+            raise CccrError(
+                f"{self.folder} cannot be written: {error.strerror}.",
+                "Check the disk and the permissions.",
+            ) from error
 
     def last_good(self, key: PublicKey | None) -> Release:
         """Return the copy. Raises ``ReleaseError`` if there is none that can be trusted."""
@@ -130,8 +133,8 @@ class History:
         except FileNotFoundError:
             return 0, ""
         except (OSError, ValueError) as error:
-            raise ServeError(f"{file} cannot be read: {error}.", "Mend its permissions.") from error
+            raise CccrError(f"{file} cannot be read: {error}.", "Mend its permissions.") from error
         match = _LINE.fullmatch(text)
         if match is None:
-            raise ServeError(f"{file} is damaged.", "Remove it only if you know what wrote to it.")
+            raise CccrError(f"{file} is damaged.", "Remove it only if you know what wrote to it.")
         return int(match[1]), match[2]

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web.errors import (
-    SigningKeyDamagedError,
-    SigningKeyExistsError,
-    SigningKeyMissingError,
-    SigningKeyUnwritableError,
+    CccrError,
 )
 from cccr_web.release.signature import LockedKey, PublicKey, SigningKey
 
@@ -22,11 +19,11 @@ _MAX_BYTES: Final = 64 * 1024
 def new_key(file: Path, passphrase: str) -> PublicKey:
     """Make a key in ``file``, and its public half beside it with the ending ``.pub``.
 
-    Raises ``SigningKeyExistsError`` if either is there, and ``PassphraseError``.
+    Raises ``CccrError`` if either is there, and ``CccrError``.
     """
     public_file = file.with_suffix(_PUBLIC)
     if public_file == file:
-        raise SigningKeyUnwritableError(
+        raise CccrError(
             f"{file} ends in .pub, as public keys do.", "Choose another name for the secret key."
         )
     for path in (file, public_file):
@@ -46,7 +43,7 @@ def read_locked_key(file: Path) -> LockedKey:
 def read_public_key(text: str) -> PublicKey:
     """Return the key that ``text`` is (``RW…``), or that stands in the file of that name.
 
-    Raises ``SigningKeyMissingError`` or ``SigningKeyDamagedError``.
+    Raises ``CccrError``.
     """
     with contextlib.suppress(ValueError):
         return PublicKey.parse(text)
@@ -55,13 +52,13 @@ def read_public_key(text: str) -> PublicKey:
         # minisign's file has a comment above the key.
         return PublicKey.parse(lines[-1] if lines else "")
     except ValueError as error:
-        raise SigningKeyDamagedError(
+        raise CccrError(
             f"{text} holds no minisign public key.", "It ends in a line that begins with RW."
         ) from error
 
 
 def write_new(file: Path, body: bytes, *, mode: int) -> None:
-    """Write ``file`` where nothing is. Raises ``SigningKeyExistsError`` otherwise."""
+    """Write ``file`` where nothing is. Raises ``CccrError`` otherwise."""
     try:
         # Not by a name beside it and a link: a USB stick's file system has no links.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -72,13 +69,13 @@ def write_new(file: Path, body: bytes, *, mode: int) -> None:
     except FileExistsError as error:
         raise _exists(file) from error
     except OSError as error:
-        raise SigningKeyUnwritableError(
+        raise CccrError(
             f"{file} cannot be written: {error.strerror}.", "Choose another place."
         ) from error
 
 
-def _exists(file: Path) -> SigningKeyExistsError:
-    return SigningKeyExistsError(
+def _exists(file: Path) -> CccrError:
+    return CccrError(
         f"{file} is there already, and nothing overwrites a key.", "Choose another name."
     )
 
@@ -89,6 +86,6 @@ def _read(file: Path) -> bytes:
             return source.read(_MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SigningKeyMissingError(
+        raise CccrError(
             f"The key file {file} cannot be read: {reason}.", "Give the path of a key file."
         ) from error

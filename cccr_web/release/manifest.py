@@ -34,10 +34,6 @@ _COMPONENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _PATH = re.compile(rf"(?:\.well-known/)?{_COMPONENT}(?:/{_COMPONENT})*")
 
 
-class ManifestError(ReleaseError):
-    """``SHA256SUMS`` cannot be trusted to mean one thing only."""
-
-
 def is_safe_path(path: str) -> bool:
     """Whether ``path`` may name a file of a release: relative, plain ASCII, no ``..``."""
     return _PATH.fullmatch(path) is not None
@@ -51,11 +47,11 @@ def digest(body: bytes) -> str:
 def format_manifest(files: Mapping[str, bytes]) -> bytes:
     """Return the list over ``files`` (path → content).
 
-    Raises ``ManifestError`` for a path that cannot stand in a release.
+    Raises ``ReleaseError`` for a path that cannot stand in a release.
     """
     for path in files:
         if not is_safe_path(path):
-            raise ManifestError(
+            raise ReleaseError(
                 f"“{path}” cannot be the name of a file in a release.",
                 "Use letters of ASCII, digits, “-”, “_” and “.”.",
             )
@@ -63,27 +59,27 @@ def format_manifest(files: Mapping[str, bytes]) -> bytes:
 
 
 def parse_manifest(text: bytes) -> dict[str, str]:
-    """Return path → SHA-256. Raises ``ManifestError`` with the line that is wrong."""
+    """Return path → SHA-256. Raises ``ReleaseError`` with the line that is wrong."""
     if len(text) > MAX_BYTES:
-        raise ManifestError(f"{NAME} has {len(text):,} bytes, more than {MAX_BYTES:,}.")
+        raise ReleaseError(f"{NAME} has {len(text):,} bytes, more than {MAX_BYTES:,}.")
     if not text.endswith(b"\n"):
-        raise ManifestError(f"{NAME} is empty or cut off: its last line has no end.")
+        raise ReleaseError(f"{NAME} is empty or cut off: its last line has no end.")
     count = text.count(b"\n")
     if count > MAX_FILES:
-        raise ManifestError(f"{NAME} lists {count:,} files, more than {MAX_FILES:,}.")
+        raise ReleaseError(f"{NAME} lists {count:,} files, more than {MAX_FILES:,}.")
     entries: dict[str, str] = {}
     last = ""
     for number, line in enumerate(text[:-1].split(b"\n"), start=1):
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ManifestError(f"{NAME}, line {number}, is not “SHA-256, two spaces, path”.")
+            raise ReleaseError(f"{NAME}, line {number}, is not “SHA-256, two spaces, path”.")
         path = match[2].decode("ascii", errors="replace")
         if not is_safe_path(path):
-            raise ManifestError(f"{NAME}, line {number}: {path!r} is no path inside a release.")
+            raise ReleaseError(f"{NAME}, line {number}: {path!r} is no path inside a release.")
         if path == NAME or path in SIGNATURES:
-            raise ManifestError(f"{NAME}, line {number}: {path} cannot be listed in itself.")
+            raise ReleaseError(f"{NAME}, line {number}: {path} cannot be listed in itself.")
         if path <= last:
-            raise ManifestError(
+            raise ReleaseError(
                 f"{NAME}, line {number}: {path!r} is named twice or out of order after {last!r}."
             )
         entries[path] = match[1].decode("ascii")
@@ -101,6 +97,6 @@ def _refuse_clashes(entries: Mapping[str, str]) -> None:
     for path in entries:
         other = seen.setdefault(path.lower(), path)
         if other != path:
-            raise ManifestError(f"{NAME} names {other!r} and {path!r}, the same but for case.")
+            raise ReleaseError(f"{NAME} names {other!r} and {path!r}, the same but for case.")
         if path.lower() in folders:
-            raise ManifestError(f"{NAME} names {path!r} as a file and as a folder.")
+            raise ReleaseError(f"{NAME} names {path!r} as a file and as a folder.")

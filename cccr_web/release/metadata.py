@@ -22,10 +22,6 @@ _FINGERPRINT = re.compile(r"[0-9A-F]{4}( [0-9A-F]{4}){7}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class MetadataError(ReleaseError):
-    """``RELEASE.json`` is not what this version of the site can serve."""
-
-
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """The facts of a release.
@@ -63,18 +59,18 @@ class Metadata:
 
     @classmethod
     def from_json(cls, text: bytes) -> Metadata:
-        """Read the file. Raises ``MetadataError`` naming the key that is wrong."""
+        """Read the file. Raises ``ReleaseError`` naming the key that is wrong."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise MetadataError(f"{NAME} is not JSON: {error}.") from error
+            raise ReleaseError(f"{NAME} is not JSON: {error}.") from error
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise MetadataError(
+            raise ReleaseError(
                 f"{NAME} is not of format {FORMAT}.", "Install the matching version of cccr-web."
             )
         addresses = values.get("addresses")
         if not isinstance(addresses, dict):
-            raise MetadataError(f"{NAME}: “addresses” is not an object.")
+            raise ReleaseError(f"{NAME}: “addresses” is not an object.")
         return cls(
             sequence=_checked(values, "sequence", lambda v: type(v) is int and v > 0),
             time=_time(values, "time"),
@@ -114,7 +110,7 @@ def _is_languages(value: Any) -> bool:
 
 def _checked(values: dict[str, Any], key: str, rule: Any) -> Any:
     if key not in values or not rule(values[key]):
-        raise MetadataError(f"{NAME}: “{key}” is missing or wrong.")
+        raise ReleaseError(f"{NAME}: “{key}” is missing or wrong.")
     return values[key]
 
 
@@ -122,4 +118,4 @@ def _time(values: dict[str, Any], key: str) -> datetime:
     try:
         return datetime.strptime(str(values.get(key)), _TIME).replace(tzinfo=UTC)
     except ValueError as error:
-        raise MetadataError(f"{NAME}: “{key}” is missing or wrong.") from error
+        raise ReleaseError(f"{NAME}: “{key}” is missing or wrong.") from error

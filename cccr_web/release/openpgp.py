@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import subprocess
 
-from cccr_web.errors import OpenPgpError
+from cccr_web.errors import CccrError
 
 
 def sign(message: bytes, key: str) -> bytes:
-    """Return an armoured detached signature by gpg's key ``key``. Raises ``OpenPgpError``.
+    """Return an armoured detached signature by gpg's key ``key``. Raises ``CccrError``.
 
     gpg asks for its own passphrase. It writes the moment into the signature, so
     two of them over the same bytes differ.
@@ -26,10 +26,10 @@ def _gpg(message: bytes, how: str, key: str) -> bytes:
     try:
         done = subprocess.run(command, input=message, capture_output=True, check=True)
     except FileNotFoundError as error:
-        raise OpenPgpError("The program gpg is not installed.", "Install gnupg.") from error
+        raise CccrError("The program gpg is not installed.", "Install gnupg.") from error
     except subprocess.CalledProcessError as error:
         words = error.stderr.decode("utf-8", errors="replace").strip().splitlines() or ["no word"]
-        raise OpenPgpError(
+        raise CccrError(
             f"gpg did not sign with {key}: {words[-1]}", "See gpg --list-secret-keys."
         ) from error
     return done.stdout
@@ -46,7 +46,7 @@ _CLEAR_SIGNED = re.compile(
 def sign_clear(text: bytes, key: str) -> bytes:
     """Return ``text``, still readable, with a signature by gpg's key ``key`` inside.
 
-    The form is RFC 9580's cleartext signature framework (section 7). Raises ``OpenPgpError``.
+    The form is RFC 9580's cleartext signature framework (section 7). Raises ``CccrError``.
     """
     return _gpg(text, "--clear-sign", key)
 
@@ -54,11 +54,11 @@ def sign_clear(text: bytes, key: str) -> bytes:
 def strip_clear_signature(whole: bytes, *, name: str) -> bytes:
     """Return what ``sign_clear`` was given, or ``whole`` if it was not signed so.
 
-    The signature is not checked. Raises ``OpenPgpError`` if something stands beside it.
+    The signature is not checked. Raises ``CccrError`` if something stands beside it.
     """
     if b"-----BEGIN PGP" not in whole:
         return whole
     match = _CLEAR_SIGNED.fullmatch(whole)
     if match is None or b"\n-----BEGIN PGP" in match[1]:
-        raise OpenPgpError(f"{name} holds something beside what gpg signed.", "Make it anew.")
+        raise CccrError(f"{name} holds something beside what gpg signed.", "Make it anew.")
     return b"".join(line.removeprefix(b"- ") for line in match[1].splitlines(keepends=True))

@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cccr_web.errors import PassphraseError, ReleaseError, SigningKeyDamagedError
+from cccr_web.errors import CccrError, SignatureError
 
 if TYPE_CHECKING:
     import minisign
@@ -29,10 +29,6 @@ _MEMLIMIT: Final = 256 * 1024 * 1024
 
 # Where Ed25519's 32-byte seed stands in the bytes of a decrypted key file.
 _SEED: Final = slice(62, 94)
-
-
-class SignatureError(ReleaseError):
-    """A signature is missing, damaged, of the wrong kind, or not by the key that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +126,9 @@ class SigningKey:
         return bytes(made) + b"\n"
 
     def to_file(self, passphrase: str) -> bytes:
-        """Return minisign's secret key file, encrypted. Raises ``PassphraseError``."""
+        """Return minisign's secret key file, encrypted. Raises ``CccrError``."""
         if not passphrase:
-            raise PassphraseError("The passphrase is empty.", "Choose one of six words or more.")
+            raise CccrError("The passphrase is empty.", "Choose one of six words or more.")
         import minisign
 
         copy = minisign.SecretKey.from_base64(self._secret.to_base64())
@@ -150,7 +146,7 @@ class LockedKey:
         try:
             self._secret = minisign.SecretKey.from_bytes(text)
         except (minisign.Error, ValueError) as error:
-            raise SigningKeyDamagedError(
+            raise CccrError(
                 f"{name} holds no minisign secret key: {error}.",
                 "Take it from a back-up, or make one with: cccr-web key new",
             ) from error
@@ -162,17 +158,15 @@ class LockedKey:
         return bool(self._secret.is_encrypted())
 
     def unlock(self, passphrase: str) -> SigningKey:
-        """Return the key. Raises ``PassphraseError``."""
+        """Return the key. Raises ``CccrError``."""
         import minisign
 
         try:
             self._secret.decrypt(passphrase)
         except minisign.Error as error:
-            raise PassphraseError(
-                f"That is not the passphrase of {self._name}.", "Try again."
-            ) from error
+            raise CccrError(f"That is not the passphrase of {self._name}.", "Try again.") from error
         except (MemoryError, ValueError) as error:
-            raise PassphraseError(
+            raise CccrError(
                 f"{self._name} cannot be unlocked here: {error}.", "It may need 1 GiB of memory."
             ) from error
         return SigningKey(self._secret)

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cccr_web.errors import ForeignKeyError
+from cccr_web.errors import CccrError, SignatureError
 from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
 from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
 from cccr_web.release.model import Release, complete
-from cccr_web.release.signature import PublicKey, SignatureError, SigningKey
+from cccr_web.release.signature import PublicKey, SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,16 @@ class Signer:
         """Return ``release`` signed: its own list, and the list inside its ZIP.
 
         Without an OpenPGP key the same release always becomes the same bytes.
-        Raises ``ForeignKeyError`` unless ``RELEASE.json`` names this key.
+        Raises ``CccrError`` unless ``RELEASE.json`` names this key.
         """
         named, ours = release.metadata.fingerprint, self.key.public.fingerprint
         if named is None:
-            raise ForeignKeyError(
+            raise CccrError(
                 f"{metadata.NAME} names no key, so no page shows its fingerprint.",
                 f'Write public_key = "{self.key.public}" into translations/site.toml and build.',
             )
         if named != ours:
-            raise ForeignKeyError(
+            raise CccrError(
                 f"{metadata.NAME} names the key {named}, not this one, {ours}.",
                 "Sign with the organisation's key, or correct public_key in site.toml and build.",
             )

@@ -14,7 +14,8 @@ import hashlib
 import textwrap
 from typing import Final
 
-from cccr_web.release.signature import PublicKey, SignatureError, SigningKey
+from cccr_web.errors import SignatureError
+from cccr_web.release.signature import PublicKey, SigningKey
 
 PRINCIPAL: Final = "cccr"
 NAMESPACE: Final = "file"

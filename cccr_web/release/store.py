@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from cccr_web.errors import BuildError, ReleaseError
+from cccr_web.errors import CccrError, MissingFileError, ReleaseError
 from cccr_web.release import manifest, metadata
 from cccr_web.release.apart import verify_manifest
 from cccr_web.release.archive import Archive
-from cccr_web.release.folder import Folder, MissingFileError, Reader, shown
+from cccr_web.release.folder import Folder, Reader, shown
 from cccr_web.release.metadata import Metadata
 from cccr_web.release.model import File, Release
 from cccr_web.release.signature import PublicKey
@@ -115,7 +115,7 @@ def write(release: Release, folder: Path) -> None:
     """Write the release as ``folder``, whole or not at all.
 
     It is written beside its place and moved there in one step; a release that
-    stands there is exchanged for it. Raises ``BuildError`` if something else does.
+    stands there is exchanged for it. Raises ``CccrError`` if something else does.
     """
     _refuse_to_replace_anything_but_a_release(folder)
     partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
@@ -135,18 +135,21 @@ def write(release: Release, folder: Path) -> None:
             partial.rename(folder)
         _sync(folder.parent)
     except OSError as error:
-        raise BuildError(f"{folder} could not be written: {error.strerror}.") from error
+        raise CccrError(
+            f"{folder} could not be written: {error.strerror}.",
+            "Check the disk and the permissions.",
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _refuse_to_replace_anything_but_a_release(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise BuildError(f"{folder} is no folder.", "Choose another name.")
+        raise CccrError(f"{folder} is no folder.", "Choose another name.")
     # Many a folder of downloads holds some SHA256SUMS.
     release = all((folder / name).is_file() for name in (manifest.NAME, metadata.NAME))
     if folder.is_dir() and any(folder.iterdir()) and not release:
-        raise BuildError(
+        raise CccrError(
             f"{folder} holds something else than a release.", "Choose another or an empty folder."
         )
 

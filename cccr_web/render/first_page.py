@@ -8,7 +8,7 @@ from flask_babel import force_locale, gettext
 from markupsafe import Markup
 
 from cccr_web.content import Content
-from cccr_web.errors import BuildError
+from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.render.copies import FROM_A_FRIEND
 from cccr_web.render.form import Form
@@ -35,10 +35,10 @@ def _form(language: Language) -> Form:
 
 
 def refuse_without_words(content: Content) -> None:
-    """Raise ``BuildError`` if a language has no text for whoever was handed a copy."""
+    """Raise ``CccrError`` if a language has no text for whoever was handed a copy."""
     for language in LANGUAGES:
         if FROM_A_FRIEND not in content.texts[language]:
-            raise BuildError(
+            raise CccrError(
                 f"translations/{language.locale}/pages/{FROM_A_FRIEND}.md is missing.",
                 "The first page of every copy is made of it.",
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cccr_web.content import Text
-from cccr_web.errors import BuildError
+from cccr_web.errors import CccrError
 
 
 def _same_name(fragment: str) -> str:
@@ -37,7 +37,7 @@ class Form:
         """Return the way to ``url``, for a template, which must not ask for what is not there."""
         way = self.way(url, "")
         if way is None:
-            raise BuildError(f"{self.layout} cannot link to {url}.", "Link to pages only.")
+            raise CccrError(f"{self.layout} cannot link to {url}.", "Link to pages only.")
         return way
 
 

@@ -16,7 +16,8 @@ from typing import Final
 
 from cccr_web.content import Problem
 from cccr_web.errors import CccrError
-from cccr_web.release import NOTICES, Notice, PublicKey, read_notice
+from cccr_web.notices import NOTICES, Notice, read_notice
+from cccr_web.release import PublicKey
 
 FOLDER: Final = "files"
 

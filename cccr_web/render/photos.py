@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageCms, ImageOps
 
 from cccr_web.content import Photo
-from cccr_web.errors import BuildError
+from cccr_web.errors import CccrError
 
 # Pixels across: a phone held upright, and the widest column of ours on a fine screen.
 _WIDTHS = (480, 960)
@@ -50,7 +50,7 @@ class Picture:
 
 
 def make_pictures(folder: Path, photos: Mapping[str, Photo]) -> dict[str, Picture]:
-    """Make every photo of ``folder`` that has a record. Raises ``BuildError``."""
+    """Make every photo of ``folder`` that has a record. Raises ``CccrError``."""
     return {
         name: Picture(photo, tuple(_sizes(folder / name))) for name, photo in sorted(photos.items())
     }
@@ -87,9 +87,9 @@ def _pixels(file: Path) -> Image.Image:
             upright = converted or upright
         colours = upright.convert("RGB")
     except (OSError, ValueError, SyntaxError, ImageCms.PyCMSError) as error:
-        raise BuildError(f"{file} cannot be read as a photo: {error}.", "Save it anew.") from error
+        raise CccrError(f"{file} cannot be read as a photo: {error}.", "Save it anew.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BuildError(f"{file} is too big: {error}", "Make it smaller.") from error
+        raise CccrError(f"{file} is too big: {error}", "Make it smaller.") from error
     return Image.frombytes("RGB", colours.size, colours.tobytes())
 
 
@@ -98,7 +98,7 @@ def _refuse_metadata(file: Path, body: bytes) -> None:
     at = len(_START)
     while body[at + 1] != _SCAN:
         if body[at + 1] not in _NEEDED:
-            raise BuildError(
+            raise CccrError(
                 f"{file}: what readers would get holds more than pixels ({body[at + 1]:X}).",
                 "Build with the version of Pillow that the lock file names.",
             )

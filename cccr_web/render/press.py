@@ -9,10 +9,10 @@ from pathlib import Path
 
 from flask import Flask
 
-from cccr_web.content import Addresses, BrokenContentError, Content, Site, check
+from cccr_web.content import Addresses, Content, ContentError, Site, check
 from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.content.site import read_site
-from cccr_web.errors import BuildError
+from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import (
     Metadata,
@@ -58,18 +58,18 @@ Progress = Callable[[int, int], None]
 def check_trees(
     translations: Path, templates: Path, environ: Mapping[str, str] = os.environ
 ) -> tuple[Content, Notices]:
-    """Check every text, string and notice. Raises ``BrokenContentError`` with all problems."""
+    """Check every text, string and notice. Raises ``ContentError`` with all problems."""
     site, _ = read_site(translations)
     notices = read_notices(translations, _public_key(site) if site else None)
     # The catalogues must hold what the templates say and what the render package says.
     code = [templates, Path(__file__).parent]
     try:
         content = check(translations, code, RELEASE_FILES | notices.files.keys())
-    except BrokenContentError as error:
-        raise BrokenContentError(error.problems + notices.problems) from error
+    except ContentError as error:
+        raise ContentError(error.problems + notices.problems) from error
     problems = [*notices.problems, *notices.past(release_time(content, notices, environ))]
     if problems:
-        raise BrokenContentError(problems)
+        raise ContentError(problems)
     return content, notices
 
 
@@ -88,7 +88,7 @@ def press(
     title that tells nothing. The release's time is
     ``SOURCE_DATE_EPOCH`` (reproducible-builds.org's specification) or the day of
     the newest text or notice. ``progress`` is told how many files of how many are done.
-    Raises ``BrokenContentError`` or ``BuildError``.
+    Raises ``ContentError`` or ``CccrError``.
     """
     content, notices = check_trees(translations, templates, environ)
     content = with_derived(content, converter(content.names))
@@ -158,7 +158,7 @@ def _print(
 def _get(app: Flask, url: str) -> bytes:
     response = app.test_client().get(f"/{url}")
     if response.status_code != 200:
-        raise BuildError(f"{url} could not be rendered: {response.status}.")
+        raise CccrError(f"{url} could not be rendered: {response.status}.", "Report this as a bug.")
     return response.get_data()
 
 
@@ -173,7 +173,7 @@ def _refuse_former_site(content: Content, url: str, page: bytes) -> None:
         return
     texts = (text for of_language in content.texts.values() for text in of_language.values())
     source = next((text.file for text in texts if text.url == url), url)
-    raise BuildError(
+    raise CccrError(
         f"{source}: the former site's address would stand on the page ready to open.",
         f"Write it as {host.replace('.', '[.]')}.",
     )

@@ -8,16 +8,16 @@ from cccr_web.serve.app import bare_headers, create_app
 from cccr_web.serve.caretaker import RELOAD, Bell, Caretaker
 from cccr_web.serve.headers import file_addresses, file_headers, front_headers
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
-from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
+from cccr_web.serve.policy import NO_CACHE, Policy, clearnet_policy, onion_policy
 from cccr_web.serve.prepared import Prepared, prepare
 from cccr_web.serve.ready import Front
 from cccr_web.serve.server import Site, serve
 from cccr_web.serve.sockets import listening
 from cccr_web.serve.source import Source
-from cccr_web.serve.static import host_files
 from cccr_web.serve.switch import Switch
 
 __all__ = [
+    "NO_CACHE",
     "RELOAD",
     "Bell",
     "Caretaker",
@@ -35,7 +35,6 @@ __all__ = [
     "file_addresses",
     "file_headers",
     "front_headers",
-    "host_files",
     "listening",
     "onion_hosts",
     "onion_policy",

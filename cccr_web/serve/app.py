@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from flask_talisman import DENY, Talisman
 from werkzeug.exceptions import HTTPException
 
-from cccr_web.errors import ServeError
+from cccr_web.errors import CccrError
 from cccr_web.languages import by_slug, negotiate
 from cccr_web.release import File, Release
 from cccr_web.serve.conditions import Outcome, etag, evaluate
@@ -31,7 +31,7 @@ def create_app(
 
     It answers GET and HEAD for every file of ``release``; a folder is its
     ``index.html``; ``/`` leads to a language. It reads no file and no
-    environment, keeps no state and sets no cookie. Raises ``ServeError`` if the
+    environment, keeps no state and sets no cookie. Raises ``CccrError`` if the
     release holds a kind of file that has no media type here.
     """
     _refuse_unknown_kinds(release)
@@ -197,7 +197,7 @@ def _error(release: Release, status: int) -> Response:
 def _refuse_unknown_kinds(release: Release) -> None:
     for path in release.files:
         if media_type(path) is None:
-            raise ServeError(
+            raise CccrError(
                 f"{path} has an ending that the server knows no media type for.",
                 "Build the release with the same version of cccr-web.",
             )

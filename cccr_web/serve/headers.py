@@ -24,7 +24,7 @@ _NOT_OURS: Final = frozenset({"content-length", "date", "etag"})
 def file_headers(release: Release, policy: Policy) -> dict[str, dict[str, str]]:
     """Return the address (``/en/index.html``, ``/en/``, and ``/``) → header → value.
 
-    Only ``Content-Length``, ``Date`` and ``ETag`` are left out. Raises ``ServeError``
+    Only ``Content-Length``, ``Date`` and ``ETag`` are left out. Raises ``CccrError``
     for a kind of file that has no media type here.
     """
     app = create_app(release, policy, Hosts(frozenset({_HOST})))

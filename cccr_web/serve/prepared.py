@@ -110,7 +110,7 @@ _METHODS = frozenset({"GET", "HEAD"})
 def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list[Prepared]:
     """Return the app of each listener; they share every body.
 
-    Raises ``ServeError`` as ``create_app`` does.
+    Raises ``CccrError`` as ``create_app`` does.
     """
     encoded = Encoded(release)
     return [Prepared(release, policy, hosts, encoded) for policy, hosts in listeners]

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cccr_web.errors import ServeError
+from cccr_web.errors import CccrError
 from cccr_web.listen import Handed, Listen, Tcp, Unix
 from cccr_web.systemd import take
 
@@ -27,12 +27,12 @@ def listening(where: Listen, *, unix: bool = False) -> Iterator[socket.socket]:
     """Hold a listening socket; at the end it is closed, and a unix socket's path removed.
 
     What systemd hands over is systemd's: its path stays; ``unix`` says that it must be a
-    unix socket. Raises ``ServeError`` with the way out.
+    unix socket. Raises ``CccrError`` with the way out.
     """
     if isinstance(where, Handed):
         with take(where.name) as handed:
             if unix and handed.family != socket.AF_UNIX:
-                raise ServeError(
+                raise CccrError(
                     f"What systemd hands over as “{where.name}” is no unix socket.",
                     "The onion listens on one only: give its socket unit a path.",
                 )
@@ -43,7 +43,7 @@ def listening(where: Listen, *, unix: bool = False) -> Iterator[socket.socket]:
         listener = _open_tcp(where) if isinstance(where, Tcp) else _open_unix(where.path)
     except OSError as error:
         way_out = _WAYS_OUT.get(error.errno or 0, "Choose another.")
-        raise ServeError(f"Cannot listen on {name}: {error.strerror}.", way_out) from error
+        raise CccrError(f"Cannot listen on {name}: {error.strerror}.", way_out) from error
     try:
         yield listener
     finally:
@@ -88,7 +88,7 @@ def _remove_dead_socket(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise ServeError(f"{path} is there already and is no socket.", "Choose another path.")
+        raise CccrError(f"{path} is there already and is no socket.", "Choose another path.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cccr_web.errors import ProxyError
 from cccr_web.listen import Tcp
-from cccr_web.socks import connect
 from cccr_web.watch.address import Address
+from cccr_web.watch.socks import connect
 
 
 @dataclass(frozen=True, slots=True)

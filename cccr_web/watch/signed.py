@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cccr_web.errors import ReleaseError
-from cccr_web.release import ChangedFileError, PublicKey, Release, SignatureError, read_claim
+from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
+from cccr_web.release import PublicKey, Release, read_claim
 from cccr_web.watch.difference import Difference, Kind
 from cccr_web.watch.files import changed, file_differences
 from cccr_web.watch.link import Reply

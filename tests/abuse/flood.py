@@ -35,16 +35,16 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.par
 
 from circuits import Closer
 from flooder import Flood, flooding
-from hosting import RunningTor, short_folder, wait_until, web_server
-from serving import Server
-from tor_reader import NoAnswerError, fetch
-from tornet import TorNetwork, end
+from support.hosting import RunningTor, short_folder, wait_until, web_server
+from support.serving import Server
+from support.tor_reader import NoAnswerError, fetch
+from support.tornet import TorNetwork, end
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import Limits, Service, connect, new_key, publish
 from cccr_web.release import write
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 PAGE = "/en/"
 COPIES = ("/cccr-web.zip", "/en/", "/en/cccr-en.html", "/zh-hans/")

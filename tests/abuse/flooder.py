@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tor_reader import NoAnswerError, expected_size, greeting, request_for
+from support.tor_reader import NoAnswerError, expected_size, greeting, request_for
 
 PATIENCE = 20.0  # seconds for one request
 PAUSE = 0.2  # seconds after one that failed, so that tor is not asked in a spin

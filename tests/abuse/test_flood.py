@@ -7,7 +7,7 @@ import math
 import pytest
 from circuits import REPORT, circuit_id
 from flood import Asked, narrow
-from tor_reader import NoAnswerError, expected_size, greeting, request_for
+from support.tor_reader import NoAnswerError, expected_size, greeting, request_for
 
 
 def test_circuit_id() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
 
-from signed import facts, organisation_key, put_release
+from support.signed import facts, organisation_key, put_release
 
 from cccr_web.release import Signer, load, make_release
 

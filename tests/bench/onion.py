@@ -30,16 +30,16 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
 
-from hosting import RunningTor, short_folder, wait_until
-from serving import Server, environment, talk
-from tor_reader import Fetched, NoAnswerError, fetch, request_for
-from tornet import TorNetwork
+from support.hosting import RunningTor, short_folder, wait_until
+from support.serving import Server, environment, talk
+from support.tor_reader import Fetched, NoAnswerError, fetch, request_for
+from support.tornet import TorNetwork
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import Link, OnionKey, connect, new_key
 from cccr_web.release import write
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 PAGE = "/en/"
 PORTS = (80, 81, 82)

@@ -30,14 +30,14 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
 
-from signed import facts
+from support.signed import facts
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.release import Release, make_release, write
 from cccr_web.render import press
 from cccr_web.serve import clearnet_policy
 from cccr_web.serve.app import bare_headers
-from cccr_web.trees import find_tree
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -14,16 +14,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from browsing import SCHEMES
-from devtools import Chromium, Tab
-from hosting import short_folder
-from outlines import page_paths
-from serving import ADDRESSES, Server
-from signed import organisation_key, texts_with_key
+from support.browser.browsing import SCHEMES
+from support.browser.devtools import Chromium, Tab
+from support.browser.outlines import page_paths
+from support.hosting import short_folder
+from support.serving import ADDRESSES, Server
+from support.signed import organisation_key, texts_with_key
 
+from cccr_web.config import find_tree
 from cccr_web.release import write
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 WINDOWS = {"phone": (360, 740), "desktop": (1280, 900)}
 DOTS_PER_INCH = 60

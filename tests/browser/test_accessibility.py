@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browsing import SCHEMES, Site, listed, node_module
-from outlines import outline
+from support.browser.browsing import SCHEMES, Site, listed, node_module
+from support.browser.outlines import outline
 
 if TYPE_CHECKING:
-    from devtools import Chromium, Tab
+    from support.browser.devtools import Chromium, Tab
 
 # All rules that axe runs by itself, and two that it leaves to who wants them: the
 # contrast of WCAG's level AAA, and the size of what is to be hit (2.2, level AA).

@@ -7,14 +7,14 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from browsing import CUT_OFF, SCHEMES, Site, listed, need
-from outlines import outline
+from support.browser.browsing import CUT_OFF, SCHEMES, Site, listed, need
+from support.browser.outlines import outline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from devtools import Chromium, Tab
-    from outlines import Element
+    from support.browser.devtools import Chromium, Tab
+    from support.browser.outlines import Element
 
 AT_ONCE = 16  # tabs; each waits half a second to see whether its page is still asking
 

@@ -6,11 +6,11 @@ import base64
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from browsing import CUT_OFF, Site, listed
-from outlines import is_copy
+from support.browser.browsing import CUT_OFF, Site, listed
+from support.browser.outlines import is_copy
 
 if TYPE_CHECKING:
-    from marionette import Firefox
+    from support.browser.marionette import Firefox
 
 SCHEME = "layout.css.prefers-color-scheme.content-override"
 DARK, LIGHT, SYSTEM = 0, 1, 2

@@ -7,12 +7,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from browsing import Site, listed, need, node_module
+from support.browser.browsing import Site, listed, need, node_module
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from devtools import Chromium
+    from support.browser.devtools import Chromium
 
 # Audits that cannot succeed here:
 SKIPPED = (

@@ -9,11 +9,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from browsing import listed, need, node_module
-from outlines import is_copy, outline, page_paths, resolve
-from serving import DOMAIN, ONION, Server, talk
+from support.browser.browsing import listed, need, node_module
+from support.browser.outlines import is_copy, outline, page_paths, resolve
+from support.serving import DOMAIN, ONION, Server, talk
 
-from cccr_web.trees import find_tree
+from cccr_web.config import find_tree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urlsplit
 
 import pytest
-from browsing import Site, need
-from hosting import Watched, short_folder, wait_until
-from marionette import Firefox
-from serving import DOMAIN, Server
+from support.browser.browsing import Site, need
+from support.browser.marionette import Firefox
+from support.hosting import Watched, short_folder, wait_until
+from support.serving import DOMAIN, Server
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import OwnTor, Published, Service, new_key
 from cccr_web.release import write
 from cccr_web.render import press
 from cccr_web.serve.policy import media_type
-from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Note
-    from marionette import Pref
-    from tornet import TorNetwork
+    from support.browser.marionette import Pref
+    from support.tornet import TorNetwork
 
 # What Tor Browser sets for every reader, and at its level “Safest” (torbutton's
 # security-prefs and 001-base-profile.js), as far as it bears on a page. With onions a secure

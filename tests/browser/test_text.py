@@ -6,8 +6,8 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from browsing import listed, need
-from outlines import Element, Outline, outline, page_paths
+from support.browser.browsing import listed, need
+from support.browser.outlines import Element, Outline, outline, page_paths
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from browsing import SCHEMES, listed
+from support.browser.browsing import SCHEMES, listed
 
 from cccr_web.render.copies import FIRST_PAGE, ZIP
 from cccr_web.serve.policy import is_html, media_type
@@ -16,7 +16,7 @@ from cccr_web.serve.policy import is_html, media_type
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from devtools import Chromium
+    from support.browser.devtools import Chromium
 
     from cccr_web.release import Release
 

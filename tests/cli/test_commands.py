@@ -16,14 +16,14 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from hosting import short_folder
-from serving import DOMAIN, ONION, Server, ask, environment
-from signed import organisation_key, put_release, signed_release
+from support.hosting import short_folder
+from support.serving import DOMAIN, ONION, Server, ask, environment
+from support.signed import organisation_key, put_release, signed_release
 
 from cccr_web import __version__
 from cccr_web.cli import main
+from cccr_web.config import find_tree
 from cccr_web.release import Release, load
-from cccr_web.trees import find_tree
 
 
 def run(*arguments: str | Path, **settings: str) -> Result:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from serving import DOMAIN, Server, ask, read_answer, talk
-from signed import organisation_key, put_release, signed_release
+from support.serving import DOMAIN, Server, ask, read_answer, talk
+from support.signed import organisation_key, put_release, signed_release
 
 from cccr_web.cli import main
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from click.testing import CliRunner
-from signed import organisation_key, put_release, signed_release
+from support.signed import organisation_key, put_release, signed_release
 
 from cccr_web.cli import main
 from cccr_web.release import History

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hosting import short_folder
-from signed import facts, organisation_key
+from support.hosting import short_folder
+from support.signed import facts, organisation_key
 
 from cccr_web.cli import main
-from cccr_web.release import Release, make_canary, make_release, read_notice, write
+from cccr_web.notices import make_canary, read_notice
+from cccr_web.release import Release, make_release, write
 
 PUBLIC = organisation_key().public
 TODAY = datetime.now(UTC).date()

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hosting import short_folder
-from signed import TODAY, content, facts, organisation_key, put_release, texts_with_key
+from support.hosting import short_folder
+from support.signed import TODAY, content, facts, organisation_key, put_release, texts_with_key
 
 from cccr_web.cli import main
 from cccr_web.release import Signer, load, make_release, read_public_key

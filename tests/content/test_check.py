@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from cccr_web import render as build_room
-from cccr_web.content import BrokenContentError
+from cccr_web.config import find_tree
+from cccr_web.content import ContentError
 from cccr_web.render import check_trees
-from cccr_web.trees import find_tree
 
 Change = Callable[[Path], object]
 
@@ -84,7 +84,8 @@ def lines(file: str) -> int:
 
 
 APP = Path(build_room.__file__).with_name("typeset.py").read_text(encoding="utf-8")
-NOTE_TITLE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
+_LINE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
+NOTE_TITLE = f"render/typeset.py:{_LINE}"
 
 # English verify.md and Chinese 404.md are where most cases add something: this is its line.
 VERIFY = "en/pages/verify.md"
@@ -480,10 +481,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "string missing": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgid "note.title"\nmsgstr "编者注，%(date)s"\n', ""),
-        [
-            f"zh_Hans/{CATALOGUE}:1: “note.title” is missing:"
-            f" render/typeset.py:{NOTE_TITLE} uses it."
-        ],
+        [f"zh_Hans/{CATALOGUE}:1: “note.title” is missing: {NOTE_TITLE} uses it."],
     ),
     "string used nowhere": (
         both(CATALOGUE, lambda file: add(file, 'msgid "old"\nmsgstr "old"')),
@@ -632,7 +630,7 @@ def told(tree: Path) -> list[str]:
     """Return what the check says of a tree, a line a problem."""
     try:
         check_trees(tree, TEMPLATES)
-    except BrokenContentError as error:
+    except ContentError as error:
         return [line.removeprefix("translations/") for line in str(error).splitlines()]
     return []
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from organisation import CHINESE_NAMES
+from support.organisation import CHINESE_NAMES
 
+from cccr_web.config import find_tree
 from cccr_web.content.names import read_names
-from cccr_web.trees import find_tree
 
 # Who is named in the organisation's Chinese texts, and in the facts for the pages.
 ORGANISATION = ["公民自由联盟", *CHINESE_NAMES]

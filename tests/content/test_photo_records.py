@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from photographs import RECORD, photo, put_photo
+from support.photographs import RECORD, photo, put_photo
 
-from cccr_web.content import BrokenContentError
+from cccr_web.config import find_tree
+from cccr_web.content import ContentError
 from cccr_web.content.photos import read_photos
 from cccr_web.render import check_trees
-from cccr_web.trees import find_tree
 
 NAME = "square.jpg"
 LINES = len((find_tree("translations") / "photos.toml").read_text(encoding="utf-8").splitlines())
@@ -31,7 +31,7 @@ def told(tree: Path) -> list[str]:
     """Return what the check says of a tree, a line a problem."""
     try:
         check_trees(tree, find_tree("templates"))
-    except BrokenContentError as error:
+    except ContentError as error:
         return [line.removeprefix("translations/") for line in str(error).splitlines()]
     return []
 

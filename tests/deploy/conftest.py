@@ -1,6 +1,6 @@
 """The stage, for the tests of this folder alone."""
 
-from stage import (
+from support.deploy.stage import (
     authority,
     bundle,
     clearnet,

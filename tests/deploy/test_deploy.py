@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from desk import DOMAIN, Desk
-from looks import Note, by_connection, disk, lower, onion_of, policy
-from machine import SERVER, Machine, Network
-from readers import Clearnet, plainly, raw
-from signed import content
+from support.deploy.desk import DOMAIN, Desk
+from support.deploy.looks import Note, by_connection, disk, lower, onion_of, policy
+from support.deploy.machine import SERVER, Machine, Network
+from support.deploy.readers import Clearnet, plainly, raw
+from support.signed import content
 
 if TYPE_CHECKING:
-    from tornet import Reply, TorNetwork
+    from support.tornet import Reply, TorNetwork
 
 PAGE = "/en/index.html"
 

@@ -7,13 +7,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from desk import DOMAIN
+from support.deploy.desk import DOMAIN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from acme import Authority
-    from machine import Machine
+    from support.deploy.acme import Authority
+    from support.deploy.machine import Machine
 
 # Of the tests' authority, whose certificates last five years and name no list of the revoked.
 NOT_OURS = {"cert_validityPeriod", "cert_revocation"}

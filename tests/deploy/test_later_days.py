@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from desk import DOMAIN, Desk
-from looks import Note, disk, lower, onion_of, serves
-from machine import SERVER, Machine, Network, call
-from readers import Clearnet, Crowd, onion_reader
-from signed import content
+from support.deploy.desk import DOMAIN, Desk
+from support.deploy.looks import Note, disk, lower, onion_of, serves
+from support.deploy.machine import SERVER, Machine, Network, call
+from support.deploy.readers import Clearnet, Crowd, onion_reader
+from support.signed import content
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tornet import Reply, TorNetwork
+    from support.tornet import Reply, TorNetwork
 
 PAGE = "/en/index.html"
 PATHS = sorted(content(1))

@@ -8,16 +8,16 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from desk import DOMAIN, Desk
-from looks import Note, onion_of, serves
-from machine import TOP, Machine, Network, call
-from readers import Clearnet, Crowd
+from support.deploy.desk import DOMAIN, Desk
+from support.deploy.looks import Note, onion_of, serves
+from support.deploy.machine import TOP, Machine, Network, call
+from support.deploy.readers import Clearnet, Crowd
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from acme import Authority
-    from tornet import TorNetwork
+    from support.deploy.acme import Authority
+    from support.tornet import TorNetwork
 
 PAGE = "/en/index.html"
 

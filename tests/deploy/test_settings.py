@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from machine import TOP
+from support.deploy.machine import TOP
 
 SCRIPT = TOP / "deploy/deploy.sh"
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from doctored import Place, real_release
-from front import Authority, Front
-from hosting import short_folder
-from running import Running
-from serving import DOMAIN, ONION
-from signed import Room, organisation_key
+from support.doctored import Place, real_release
+from support.front import Authority, Front
+from support.hosting import short_folder
+from support.running import Running
+from support.serving import DOMAIN, ONION
+from support.signed import Room, organisation_key
 
 from cccr_web.doctor import Case, Result, Verdict
 from cccr_web.doctor.answers import check_answers
@@ -89,7 +89,7 @@ def test_certificate(clear: Place, days: int, verdict: str, words: str) -> None:
     result = seen(clear, "certificate", days=days)
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
     if verdict == "wrong":
-        assert result.way_out.startswith("Renew it: certbot renew")
+        assert result.remedy.startswith("Renew it: certbot renew")
 
 
 def test_certificate_of_nobody_known(clear: Place) -> None:

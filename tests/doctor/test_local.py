@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from doctored import signed
-from faketor import fake_tor
-from photographs import photo, picture
 from PIL import PngImagePlugin
-from signed import TODAY, content, facts, known_key, organisation_key, put_release, signed_release
+from support.doctored import signed
+from support.faketor import fake_tor
+from support.photographs import photo, picture
+from support.signed import (
+    TODAY,
+    content,
+    facts,
+    known_key,
+    organisation_key,
+    put_release,
+    signed_release,
+)
 
 from cccr_web.doctor import Case, Private, Result, Verdict
 from cccr_web.doctor import disk as disk_module
@@ -29,8 +37,9 @@ from cccr_web.doctor.private import check_private
 from cccr_web.doctor.signed import check_release
 from cccr_web.doctor.versions import check_versions
 from cccr_web.errors import ControlLostError
+from cccr_web.notices import make_canary
 from cccr_web.onion import connect
-from cccr_web.release import History, Release, make_canary, make_release, with_archive
+from cccr_web.release import History, Release, make_release, with_archive
 
 PUBLIC = organisation_key().public
 DAY = timedelta(days=1)
@@ -247,7 +256,7 @@ def test_permissions(folder: Path, mode: int, meant: str, verdict: str) -> None:
     result = permission(Private.parse(f"{path}{meant}"))
     assert result.verdict.value == verdict, result
     if verdict == "wrong" and "nobody" not in meant:
-        assert f"chmod {mode & (0o640 if meant else 0o600):04o} {path}" in result.way_out
+        assert f"chmod {mode & (0o640 if meant else 0o600):04o} {path}" in result.remedy
 
 
 @pytest.mark.parametrize(("mode", "verdict"), [(0o660, "ok"), (0o755, "ok"), (0o666, "wrong")])

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from doctored import PUBLIC, Place, doctor, signed
-from hostile import Answer, Hostile
-from hosting import gone, wait_until
-from serving import DOMAIN
-from signed import organisation_key, put_release
+from support.doctored import PUBLIC, Place, doctor, signed
+from support.hostile import Answer, Hostile
+from support.hosting import gone, wait_until
+from support.serving import DOMAIN
+from support.signed import organisation_key, put_release
 
 from cccr_web.cli import main
 from cccr_web.doctor import Case, Result, Verdict, examine
@@ -26,7 +26,7 @@ from cccr_web.onion import ControlAddress, Link, connect, listed
 
 if TYPE_CHECKING:
     from conftest import Note
-    from tornet import TorNetwork
+    from support.tornet import TorNetwork
 
 NAMES = [
     *("release", "expiry", "canary", "images", "permissions", "permissions", "disk"),
@@ -53,7 +53,7 @@ def test_all_is_well(place: Place, note: Note) -> None:
     assert wrong_ones(results) == {}
     assert (status, errors) == (0, "")
     assert [each["name"] for each in results] == NAMES
-    assert all(set(each) == {"name", "verdict", "sentence", "way_out"} for each in results)
+    assert all(set(each) == {"name", "verdict", "sentence", "remedy"} for each in results)
 
 
 def test_one_byte_behind_the_onion(place: Place) -> None:
@@ -94,7 +94,7 @@ def test_everything_gone(place: Place, tmp_path: Path) -> None:
     assert {*NAMES} - {*found} <= {
         *("release", "expiry", "canary", "images", "disk", "traces", "clock", "versions"),
     }
-    assert all(each["way_out"] for each in results if each["verdict"] == "wrong")
+    assert all(each["remedy"] for each in results if each["verdict"] == "wrong")
 
 
 @pytest.fixture(scope="module")

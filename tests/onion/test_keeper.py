@@ -11,14 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from hosting import PAGE, RunningTor, Watched, gone, wait_until, web_server
-from tornet import AUTHORITIES, free_ports
+from support.hosting import PAGE, RunningTor, Watched, gone, wait_until, web_server
+from support.tornet import AUTHORITIES, free_ports
 
 from cccr_web.errors import (
     ControlMissingError,
-    NetworkStalledError,
-    TargetMissingError,
-    TorrcRefusedError,
+    OnionError,
 )
 from cccr_web.onion import (
     Bootstrapping,
@@ -43,7 +41,7 @@ from cccr_web.onion import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tornet import TorNetwork
+    from support.tornet import TorNetwork
 
 Note = Callable[[str, float], None]
 
@@ -183,7 +181,7 @@ def test_network_that_comes_later(
     tor = OwnTor(folder / "tor", extra=extra)
     with Watched(Service(key, web), tor, stalled_after=0.5) as watched:
         error = watched.wait_for(Trouble).error
-        assert isinstance(error, NetworkStalledError)
+        assert isinstance(error, OnionError)
         assert "0 % (Starting)" in str(error)
         with connect(tor.control) as link:
             assert link.ask("SETCONF DisableNetwork=0").is_ok()
@@ -227,7 +225,7 @@ def test_server_that_comes_later(own_tor: OwnTor, folder: Path, key: OnionKey) -
     """An onion whose server is not there yet is published once it is."""
     path = folder / "late.sock"
     with contextlib.ExitStack() as late, Watched(Service(key, path), own_tor) as watched:
-        assert isinstance(watched.wait_for(Trouble).error, TargetMissingError)
+        assert isinstance(watched.wait_for(Trouble).error, OnionError)
         late.enter_context(web_server(path, PAGE))
         watched.wait_for(Published)
 
@@ -238,7 +236,7 @@ def test_impatient(folder: Path, web: Path, key: OnionKey) -> None:
     extra.write_text("SuchNonsense 1\n")
     tor = OwnTor(folder / "tor", extra=extra)
     impatient = Keeper(Service(key, web), tor, lambda _: None)
-    with pytest.raises(TorrcRefusedError):
+    with pytest.raises(OnionError):
         impatient.run(threading.Event(), patient=False)
     assert tor.pid is None
 

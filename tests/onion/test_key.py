@@ -8,17 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from hosting import OFFLINE, RunningTor, as_nobody
 from hypothesis import given
 from hypothesis import strategies as st
+from support.hosting import OFFLINE, RunningTor, as_nobody
 
 from cccr_web.errors import (
-    KeyDamagedError,
     KeyExistsError,
     KeyMissingError,
-    KeyTooOpenError,
-    KeyUnreadableError,
-    KeyUnwritableError,
+    OnionError,
 )
 from cccr_web.onion import Link, OnionKey, ed25519, load_key, load_or_make, new_key
 
@@ -110,7 +107,7 @@ def test_load_or_make(folder: Path) -> None:
 
 def test_no_folder_for_the_key(folder: Path) -> None:
     """A key that cannot be written says where it should have gone."""
-    with pytest.raises(KeyUnwritableError, match=r"nowhere/key.*No such file"):
+    with pytest.raises(OnionError, match=r"nowhere/key.*No such file"):
         new_key(folder / "nowhere" / "key")
 
 
@@ -125,7 +122,7 @@ def test_key_of_somebody_else(folder: Path) -> None:
     new_key(folder / "key")
     (folder / "key").chmod(0)
     folder.chmod(0o755)
-    with as_nobody(), pytest.raises(KeyUnreadableError, match="Permission denied"):
+    with as_nobody(), pytest.raises(OnionError, match="Permission denied"):
         load_key(folder / "key")
 
 
@@ -134,7 +131,7 @@ def test_not_a_plain_file(folder: Path, make: object) -> None:
     """A folder or a pipe in the key's place is refused at once, without waiting."""
     assert callable(make)
     make(folder / "key")
-    with pytest.raises(KeyUnreadableError):
+    with pytest.raises(OnionError):
         load_key(folder / "key")
 
 
@@ -143,7 +140,7 @@ def test_key_open_to_others(folder: Path, mode: int) -> None:
     """A key that others can reach is refused with its mode."""
     new_key(folder / "key")
     (folder / "key").chmod(mode)
-    with pytest.raises(KeyTooOpenError, match=f"mode {mode:04o}"):
+    with pytest.raises(OnionError, match=f"mode {mode:04o}"):
         load_key(folder / "key")
 
 
@@ -154,7 +151,7 @@ def test_systemd_credential(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (folder / "key").chmod(0o440)
     assert load_key(folder / "key") == made
     (folder / "key").chmod(0o444)
-    with pytest.raises(KeyTooOpenError):
+    with pytest.raises(OnionError):
         load_key(folder / "key")
 
 
@@ -166,7 +163,7 @@ def test_every_changed_character_is_noticed(folder: Path) -> None:
     for at in range(content.index("address"), len(content.rstrip())):
         other = "b" if content[at] == "a" else "a"
         path.write_text(content[:at] + other + content[at + 1 :])
-        with pytest.raises(KeyDamagedError):
+        with pytest.raises(OnionError):
             load_key(path)
 
 
@@ -177,7 +174,7 @@ def test_cut_key(folder: Path) -> None:
     content = path.read_bytes().rstrip()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(KeyDamagedError, match=str(path)):
+        with pytest.raises(OnionError, match=str(path)):
             load_key(path)
 
 
@@ -188,7 +185,7 @@ def test_anything_else_is_a_damaged_key(content: bytes, tmp_path_factory: object
     path = tmp_path_factory.getbasetemp() / "any.key"
     path.write_bytes(content)
     path.chmod(0o600)
-    with pytest.raises(KeyDamagedError):
+    with pytest.raises(OnionError):
         load_key(path)
 
 
@@ -207,5 +204,5 @@ def test_key_of_a_hidden_service_folder(folder: Path) -> None:
         bytes([*content[:40], content[40] ^ 8, *content[41:]]),
     ):
         path.write_bytes(damaged)
-        with pytest.raises(KeyDamagedError):
+        with pytest.raises(OnionError):
             load_key(path)

@@ -6,13 +6,13 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hosting import RunningTor, web_server
-from systemd import Manager
+from support.hosting import RunningTor, web_server
+from support.systemd import Manager
 
 from cccr_web.onion import OnionKey
 
 if TYPE_CHECKING:
-    from tornet import TorNetwork
+    from support.tornet import TorNetwork
 
 OFFLINE = "DisableNetwork 1\n"
 

@@ -10,16 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hosting import as_nobody, gone, wait_until
+from support.hosting import as_nobody, gone, wait_until
 
 from cccr_web.errors import (
-    PortTakenError,
-    SocketPathError,
-    TorBusyError,
-    TorFolderError,
-    TorMissingError,
-    TorrcRefusedError,
-    TorStartError,
+    OnionError,
 )
 from cccr_web.onion import OwnTor, process
 
@@ -88,14 +82,14 @@ def test_refused_torrc_lines(folder: Path) -> None:
     """A line that tor does not know is told with the file's name and tor's own words."""
     extra = folder / "extra.torrc"
     extra.write_text("DisableNetwork 1\nSuchNonsense 1\n")
-    with pytest.raises(TorrcRefusedError, match="SuchNonsense") as caught:
+    with pytest.raises(OnionError, match="SuchNonsense") as caught:
         OwnTor(folder / "tor", extra=extra).open()
     assert str(extra) in str(caught.value)
 
 
 def test_no_torrc_lines(folder: Path) -> None:
     """A file of extra lines that is not there is named."""
-    with pytest.raises(TorrcRefusedError, match=f"{folder}/none"):
+    with pytest.raises(OnionError, match=f"{folder}/none"):
         OwnTor(folder / "tor", extra=folder / "none").open()
 
 
@@ -105,20 +99,20 @@ def test_taken_port(folder: Path) -> None:
         port = holder.getsockname()[1]
         extra = folder / "extra.torrc"
         extra.write_text(f"DisableNetwork 1\nControlPort {port}\n")
-        with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{port}"):
+        with pytest.raises(OnionError, match=rf"127\.0\.0\.1:{port}"):
             OwnTor(folder / "tor", extra=extra).open()
 
 
 def test_no_program(folder: Path) -> None:
     """Without tor installed the message says what to install."""
-    with pytest.raises(TorMissingError, match="apt install tor"):
+    with pytest.raises(OnionError, match="apt install tor"):
         OwnTor(folder / "tor", program="no-such-tor").open()
 
 
 def test_tor_that_cannot_start(folder: Path, no_network: Path) -> None:
     """A tor that ends at once tells why in its own words."""
     (folder / "tor" / "state").mkdir(parents=True)
-    with pytest.raises(TorStartError, match=r"ended with 1.*[Ss]tate"):
+    with pytest.raises(OnionError, match=r"ended with 1.*[Ss]tate"):
         OwnTor(folder / "tor", extra=no_network).open()
 
 
@@ -131,14 +125,14 @@ def test_tor_that_never_answers(
     (folder / "sleeper").write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n")
     (folder / "sleeper").chmod(0o700)
     tor = OwnTor(folder / "tor", extra=no_network, program=str(folder / "sleeper"))
-    with pytest.raises(TorStartError, match="did not open its control socket"):
+    with pytest.raises(OnionError, match="did not open its control socket"):
         tor.open()
     assert tor.pid is None
 
 
 def test_folder_is_a_file(no_network: Path) -> None:
     """A data folder that is none is named."""
-    with pytest.raises(TorFolderError, match=str(no_network)):
+    with pytest.raises(OnionError, match=str(no_network)):
         OwnTor(no_network, extra=no_network).open()
 
 
@@ -147,7 +141,7 @@ def test_folder_of_somebody_else(folder: Path, no_network: Path) -> None:
     (folder / "tor").mkdir()
     folder.chmod(0o755)
     no_network.chmod(0o644)
-    with as_nobody(), pytest.raises(TorFolderError, match="not permitted"):
+    with as_nobody(), pytest.raises(OnionError, match="not permitted"):
         OwnTor(folder / "tor", extra=no_network).open()
 
 
@@ -155,7 +149,7 @@ def test_folder_in_use(folder: Path, no_network: Path) -> None:
     """Two managers cannot run a tor in one folder, and the first is not disturbed."""
     first = OwnTor(folder / "tor", extra=no_network)
     with first.open() as link:
-        with pytest.raises(TorBusyError, match=f"{folder}/tor"):
+        with pytest.raises(OnionError, match=f"{folder}/tor"):
             OwnTor(folder / "tor", extra=no_network).open()
         assert link.info("version")
         first.open().close()
@@ -164,5 +158,5 @@ def test_folder_in_use(folder: Path, no_network: Path) -> None:
 
 def test_folder_with_a_long_path(folder: Path) -> None:
     """A folder too deep for tor's control socket is refused before anything is made."""
-    with pytest.raises(SocketPathError, match="shorter folder"):
+    with pytest.raises(OnionError, match="shorter folder"):
         OwnTor(folder / ("x" * 100))

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from headers import name_of, stored, template
-from hosting import Watched, short_folder
-from serving import DOMAIN, Answer, Server
-from tor_reader import greeting, request_for
-from tornet import TorNetwork
+from support.headers import name_of, stored, template
+from support.hosting import Watched, short_folder
+from support.serving import DOMAIN, Answer, Server
+from support.tor_reader import greeting, request_for
+from support.tornet import TorNetwork
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import Limits, OwnTor, Published, Service, new_key
 from cccr_web.release import Release, write
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
     from conftest import Note

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from signed import known_key, organisation_key, put_release, signed_release
+from support.signed import known_key, organisation_key, put_release, signed_release
 
-from cccr_web.errors import ReleaseError
-from cccr_web.release import KeyApart, PublicKey, SignatureError, apart, load
+from cccr_web.errors import ReleaseError, SignatureError
+from cccr_web.release import KeyApart, PublicKey, apart, load
 from cccr_web.release.apart import verify_manifest
 
 KEY = organisation_key().public

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from signed import content, facts, organisation_key, put_release, signed_release
+from support.signed import content, facts, organisation_key, put_release, signed_release
 
 from cccr_web.release import load, make_archive, make_release, with_archive
 

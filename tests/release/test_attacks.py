@@ -6,20 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import attacks_on_facts
-import attacks_on_files
-import attacks_on_lists
-import attacks_on_signatures
-import attacks_on_zips
 import pytest
-from attacks_on_zips import pack, packed
-from ground import (
+from support.attacks import facts as facts_attacks
+from support.attacks import files, lists, signatures, zips
+from support.attacks.ground import (
     ATTACKS,
     PAGE,
     Attack,
     Ground,
 )
-from signed import (
+from support.attacks.zips import pack, packed
+from support.signed import (
     Room,
     content,
     facts,
@@ -36,11 +33,11 @@ from cccr_web.release.folder import Folder
 from cccr_web.serve import Caretaker
 
 TABLES = (
-    attacks_on_files,
-    attacks_on_lists,
-    attacks_on_signatures,
-    attacks_on_facts,
-    attacks_on_zips,
+    files,
+    lists,
+    signatures,
+    facts_attacks,
+    zips,
 )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from signed import organisation_key, signed_release
+from support.signed import organisation_key, signed_release
 
-from cccr_web.errors import BuildError, ReleaseError, ServeError
+from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release import History, load
 
 KEY = organisation_key().public
@@ -51,7 +51,7 @@ def test_damaged_memory_is_told(history: History, text: str) -> None:
     """A damaged record is an error, never a licence for older releases."""
     history.record(signed_release(2))
     (history.folder / "highest-sequence").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ServeError, match="highest-sequence"):
+    with pytest.raises(CccrError, match="highest-sequence"):
         history.admit(signed_release(3))
 
 
@@ -74,9 +74,9 @@ def test_memory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A state folder that is a file is named with the way out."""
     (tmp_path / "state").write_text("")
     history = History(tmp_path / "state")
-    with pytest.raises(ServeError, match="highest-sequence cannot be read"):
+    with pytest.raises(CccrError, match="highest-sequence cannot be read"):
         history.record(signed_release(1))
-    with pytest.raises(BuildError, match="written"):
+    with pytest.raises(CccrError, match="written"):
         history.keep(signed_release(1), KEY)
 
 
@@ -92,6 +92,6 @@ def test_older_release_is_allowed_on_purpose(history: History) -> None:
 
 def test_nothing_is_allowed_where_nothing_was_served(history: History) -> None:
     """A wrong folder is told, rather than made a memory."""
-    with pytest.raises(ServeError, match="remembers no release"):
+    with pytest.raises(CccrError, match="remembers no release"):
         history.allow(signed_release(1))
     assert not history.folder.exists()

@@ -7,15 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hosting import as_nobody
-from signed import organisation_key
+from support.hosting import as_nobody
+from support.signed import organisation_key
 
 from cccr_web.errors import (
-    PassphraseError,
-    SigningKeyDamagedError,
-    SigningKeyExistsError,
-    SigningKeyMissingError,
-    SigningKeyUnwritableError,
+    CccrError,
 )
 from cccr_web.release import new_key, read_locked_key, read_public_key, write_new
 
@@ -50,7 +46,7 @@ def test_minisign_signs_with_our_key(tmp_path: Path) -> None:
 def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
     """If either file is there, both stay as they are."""
     (tmp_path / there).write_text("mine")
-    with pytest.raises(SigningKeyExistsError, match=f"{there} is there already"):
+    with pytest.raises(CccrError, match=f"{there} is there already"):
         new_key(tmp_path / "cccr.key", WORDS)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
 
@@ -58,22 +54,22 @@ def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
 def test_link_to_nothing_is_not_followed(tmp_path: Path) -> None:
     """A dangling link in the key's place is refused: the key would go somewhere else."""
     (tmp_path / "cccr.key").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(SigningKeyExistsError):
+    with pytest.raises(CccrError):
         new_key(tmp_path / "cccr.key", WORDS)
-    with pytest.raises(SigningKeyExistsError):
+    with pytest.raises(CccrError):
         write_new(tmp_path / "cccr.key", b"x", mode=0o600)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_secret_key_is_not_named_like_a_public_one(tmp_path: Path) -> None:
     """The ending .pub is for the public half."""
-    with pytest.raises(SigningKeyUnwritableError, match=r"ends in \.pub"):
+    with pytest.raises(CccrError, match=r"ends in \.pub"):
         new_key(tmp_path / "cccr.pub", WORDS)
 
 
 def test_empty_passphrase_is_refused(tmp_path: Path) -> None:
     """A key without a passphrase is not made, and no file is left."""
-    with pytest.raises(PassphraseError, match="is empty"):
+    with pytest.raises(CccrError, match="is empty"):
         new_key(tmp_path / "cccr.key", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -82,16 +78,16 @@ def test_wrong_passphrase_is_refused(tmp_path: Path) -> None:
     """The wrong words unlock nothing."""
     (tmp_path / "key").write_bytes(organisation_key().to_file(WORDS))
     locked = read_locked_key(tmp_path / "key")
-    with pytest.raises(PassphraseError, match="That is not the passphrase"):
+    with pytest.raises(CccrError, match="That is not the passphrase"):
         locked.unlock("other words")
     assert locked.unlock(WORDS).public == organisation_key().public
 
 
 def test_unwritable_folder_is_told(tmp_path: Path) -> None:
     """A place that cannot be written is named."""
-    with as_nobody(), pytest.raises(SigningKeyUnwritableError, match="cannot be written"):
+    with as_nobody(), pytest.raises(CccrError, match="cannot be written"):
         write_new(Path("/proc/cccr.key"), b"x", mode=0o600)
-    with pytest.raises(SigningKeyUnwritableError, match="cannot be written"):
+    with pytest.raises(CccrError, match="cannot be written"):
         write_new(tmp_path / "none" / "cccr.key", b"x", mode=0o600)
 
 
@@ -99,17 +95,17 @@ def test_unwritable_folder_is_told(tmp_path: Path) -> None:
 def test_damaged_files_are_told(tmp_path: Path, text: bytes) -> None:
     """A file that holds no key is named, as secret and as public key."""
     (tmp_path / "key").write_bytes(text)
-    with pytest.raises(SigningKeyDamagedError, match="holds no minisign secret key"):
+    with pytest.raises(CccrError, match="holds no minisign secret key"):
         read_locked_key(tmp_path / "key")
-    with pytest.raises(SigningKeyDamagedError, match="holds no minisign public key"):
+    with pytest.raises(CccrError, match="holds no minisign public key"):
         read_public_key(str(tmp_path / "key"))
 
 
 def test_missing_files_are_told(tmp_path: Path) -> None:
     """A file that is not there is named."""
-    with pytest.raises(SigningKeyMissingError, match="gone cannot be read: No such file"):
+    with pytest.raises(CccrError, match="gone cannot be read: No such file"):
         read_locked_key(tmp_path / "gone")
-    with pytest.raises(SigningKeyMissingError, match="gone cannot be read: No such file"):
+    with pytest.raises(CccrError, match="gone cannot be read: No such file"):
         read_public_key(str(tmp_path / "gone"))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from signed import (
+from support.signed import (
     Room,
     content,
     facts,
@@ -26,7 +26,7 @@ from signed import (
 
 from cccr_web.release import Release, load, make_release, with_archive
 
-ZYGOTE = Path(__file__).parent / "zygote.py"
+ZYGOTE = Path(__file__).parent.parent / "support" / "zygote.py"
 # How many SIGKILLs in all; fewer for a quick look.
 KILLS = int(os.environ.get("TESTS_KILLS", "210"))
 EACH = range(KILLS // 3)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cccr_web.release import ManifestError, manifest
+from cccr_web.errors import ReleaseError
+from cccr_web.release import manifest
 from cccr_web.release.manifest import digest, format_manifest, is_safe_path, parse_manifest
 
 A = digest(b"a")
@@ -64,7 +65,7 @@ BROKEN: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize(("text", "message"), BROKEN.values(), ids=BROKEN)
 def test_broken_list(text: str, message: str) -> None:
     """A list that somebody could read in another way is refused, with the line."""
-    with pytest.raises(ManifestError) as caught:
+    with pytest.raises(ReleaseError) as caught:
         parse_manifest(text.encode())
     assert str(caught.value).startswith("SHA256SUMS")
     assert message in str(caught.value)
@@ -72,7 +73,7 @@ def test_broken_list(text: str, message: str) -> None:
 
 def test_too_large() -> None:
     """A list longer than any site is refused before it is read."""
-    with pytest.raises(ManifestError, match=r"has 16,777,217 bytes, more than 16,777,216"):
+    with pytest.raises(ReleaseError, match=r"has 16,777,217 bytes, more than 16,777,216"):
         parse_manifest(b"\n" * (manifest.MAX_BYTES + 1))
 
 
@@ -80,5 +81,5 @@ def test_too_large() -> None:
 def test_unsafe_path_is_never_written(path: str) -> None:
     """A file whose name is not the same everywhere cannot come into a release."""
     assert not is_safe_path(path)
-    with pytest.raises(ManifestError, match="cannot be the name of a file in a release"):
+    with pytest.raises(ReleaseError, match="cannot be the name of a file in a release"):
         format_manifest({path: b""})

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from serving import ONION
+from support.serving import ONION
 
-from cccr_web.release import Metadata, MetadataError, Release
+from cccr_web.errors import ReleaseError
+from cccr_web.release import Metadata, Release
 
 FACTS = Metadata(
     sequence=7,
@@ -75,11 +76,11 @@ WRONG: dict[str, tuple[str, Any]] = {
 def test_wrong_value(key: str, value: Any) -> None:
     """A value that the server could not use, or that would weaken its headers, is refused."""
     text = json.dumps(values() | {key: value}).encode()
-    with pytest.raises(MetadataError, match=rf"^RELEASE\.json: “{key}” is missing or wrong\.$"):
+    with pytest.raises(ReleaseError, match=rf"^RELEASE\.json: “{key}” is missing or wrong\.$"):
         Metadata.from_json(text)
     without = values()
     del without[key]
-    with pytest.raises(MetadataError, match=f"“{key}” is missing or wrong"):
+    with pytest.raises(ReleaseError, match=f"“{key}” is missing or wrong"):
         Metadata.from_json(json.dumps(without).encode())
 
 
@@ -99,14 +100,14 @@ def test_wrong_value(key: str, value: Any) -> None:
 def test_wrong_address(addresses: Any, key: str) -> None:
     """An address that could not stand in a header is refused."""
     text = json.dumps(values() | {"addresses": addresses}).encode()
-    with pytest.raises(MetadataError, match=f"“{key}” is"):
+    with pytest.raises(ReleaseError, match=f"“{key}” is"):
         Metadata.from_json(text)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"format": 2}'])
 def test_other_file(text: bytes) -> None:
     """What is no RELEASE.json, or one of another format, is refused."""
-    with pytest.raises(MetadataError, match=r"^RELEASE\.json is not (JSON|of format 1)"):
+    with pytest.raises(ReleaseError, match=r"^RELEASE\.json is not (JSON|of format 1)"):
         Metadata.from_json(text)
 
 

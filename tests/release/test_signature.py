@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from signed import known_key, organisation_key
+from support.signed import known_key, organisation_key
 
-from cccr_web.release import PublicKey, SignatureError, SigningKey
+from cccr_web.errors import SignatureError
+from cccr_web.release import PublicKey, SigningKey
 from cccr_web.release.signature import LockedKey
 
 MESSAGE = b"what the organisation wrote\n"

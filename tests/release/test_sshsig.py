@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from signed import organisation_key
+from support.signed import organisation_key
 
-from cccr_web.release import SignatureError, SigningKey, allowed_signers
+from cccr_web.errors import SignatureError
+from cccr_web.release import SigningKey, allowed_signers
 from cccr_web.release.sshsig import sign, verify
 
 MESSAGE = b"what the organisation wrote\n"

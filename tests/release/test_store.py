@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cccr_web.errors import BuildError, ReleaseError
+from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release import Release, load, make_release, store, write
 
 PAGE = "en/index.html"
@@ -78,7 +78,7 @@ def test_nothing_but_a_release_is_replaced(
     """A folder of something else, even with a list of sums of its own, is left as it is."""
     for name in names:
         (tmp_path / name).write_text("mine")
-    with pytest.raises(BuildError) as caught:
+    with pytest.raises(CccrError) as caught:
         write(release, tmp_path)
     assert str(caught.value) == (
         f"{tmp_path} holds something else than a release. Choose another or an empty folder."
@@ -91,7 +91,7 @@ def test_no_link_or_file_is_replaced(release: Release, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "none")
     for name in ("file", "link"):
-        with pytest.raises(BuildError, match=f"{name} is no folder"):
+        with pytest.raises(CccrError, match=f"{name} is no folder"):
             write(release, tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -99,7 +99,7 @@ def test_no_link_or_file_is_replaced(release: Release, tmp_path: Path) -> None:
 def test_place_that_cannot_be_made(release: Release, tmp_path: Path) -> None:
     """A place below a file is told in one sentence."""
     (tmp_path / "file").touch()
-    with pytest.raises(BuildError, match=r"release could not be written: (File exists|Not a dir)"):
+    with pytest.raises(CccrError, match=r"release could not be written: (File exists|Not a dir)"):
         write(release, tmp_path / "file" / "release")
 
 
@@ -132,7 +132,7 @@ def test_one_step(release: Release, folder: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(5, "Input/output error", str(one), None, str(other))
 
     monkeypatch.setattr(store, "_exchange", fail)
-    with pytest.raises(BuildError, match="could not be written: Input/output error"):
+    with pytest.raises(CccrError, match="could not be written: Input/output error"):
         write(release, folder)
     assert load(folder) == release
     assert list(folder.parent.iterdir()) == [folder]

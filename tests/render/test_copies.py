@@ -11,17 +11,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from parsed import Page, dead_links
-from signed import texts_with_key
+from support.parsed import Page, dead_links
+from support.signed import texts_with_key
 
-from cccr_web.errors import BuildError
+from cccr_web.config import PACKAGE, find_tree
+from cccr_web.errors import CccrError
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
 from cccr_web.release import Release, Signer, SigningKey, write
 from cccr_web.render import press
 from cccr_web.render.copies import COPIES, FIRST_PAGE, VERIFY, ZIP, zip_bound
 from cccr_web.serve import Hosts, clearnet_policy, create_app
 from cccr_web.serve.policy import media_type
-from cccr_web.trees import PACKAGE, find_tree
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 
@@ -205,7 +205,7 @@ def test_a_tree_without_words_for_the_first_page_is_refused(tmp_path: Path) -> N
             file = tree / language.locale / "pages" / name
             words = file.read_text(encoding="utf-8").replace("copy.md", "verify.md")
             file.write_text(words, encoding="utf-8")
-    with pytest.raises(BuildError, match=r"translations/en/pages/copy\.md is missing\."):
+    with pytest.raises(CccrError, match=r"translations/en/pages/copy\.md is missing\."):
         press(tree, find_tree("templates"), environ={})
 
 

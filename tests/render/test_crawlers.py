@@ -5,14 +5,14 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-from serving import DOMAIN
+from support.serving import DOMAIN
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import press
 from cccr_web.serve.policy import media_type
-from cccr_web.trees import find_tree
 
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 XHTML = "{http://www.w3.org/1999/xhtml}"

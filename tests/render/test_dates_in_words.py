@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from flask import g
 
+from cccr_web.config import find_tree
 from cccr_web.content import read_content
 from cccr_web.content.dates import parse_date
 from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
@@ -14,7 +15,6 @@ from cccr_web.render import press
 from cccr_web.render.app import create_app
 from cccr_web.render.dates import format_day, format_statement_date
 from cccr_web.render.style import read_style
-from cccr_web.trees import find_tree
 
 
 @pytest.fixture

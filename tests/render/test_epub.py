@@ -11,13 +11,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from parsed import Page, dead_links
+from support.parsed import Page, dead_links
 
+from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
 from cccr_web.release import Release
 from cccr_web.render import press
 from cccr_web.render.copies import epub_url, single_url
-from cccr_web.trees import find_tree
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pages import Element, pages
+from support.pages import Element, pages
 
+from cccr_web.config import find_tree
 from cccr_web.release import Release
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 WORDS = {"en": "Quick exit", "zh-hans": "离开本站", "zh-hant": "離開本站"}
 

@@ -10,16 +10,16 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from lxml import etree
-from pages import pages
-from parsed import Page
+from support.pages import pages
+from support.parsed import Page
 
+from cccr_web.config import find_tree
 from cccr_web.content import read_content
 from cccr_web.languages import EN, LANGUAGES, ZH_HANS, ZH_HANT, Language
 from cccr_web.release import Release
 from cccr_web.render import press
 from cccr_web.render.feed import feed_url
 from cccr_web.serve.policy import media_type
-from cccr_web.trees import find_tree
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 XHTML = "{http://www.w3.org/1999/xhtml}"

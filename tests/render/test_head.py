@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from pages import Element, pages
+from support.pages import Element, pages
 
+from cccr_web.config import find_tree
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 WORDS = {"en": "Document", "zh-hans": "文档", "zh-hant": "文檔"}
 

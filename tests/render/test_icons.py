@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 
-from pages import pages
 from PIL import Image
+from support.pages import pages
 
 from cccr_web.release import Release
 from cccr_web.render.icons import FAVICON, ICON, icons

@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from signed import known_key, organisation_key, texts_with_key
+from support.signed import known_key, organisation_key, texts_with_key
 
-from cccr_web.content import BrokenContentError
-from cccr_web.release import Release, hand_over, make_canary, make_mirrors, make_security_txt
+from cccr_web.config import find_tree
+from cccr_web.content import ContentError
+from cccr_web.notices import hand_over, make_canary, make_mirrors, make_security_txt
+from cccr_web.release import Release
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 KEY = organisation_key()
 DAY = date(2026, 12, 24)
@@ -44,7 +45,7 @@ def built(folder: Path, **environ: str) -> Release:
 
 def problems(folder: Path, **environ: str) -> list[str]:
     """Build the tree in vain; return what is wrong with it."""
-    with pytest.raises(BrokenContentError) as refused:
+    with pytest.raises(ContentError) as refused:
         built(folder, **environ)
     return str(refused.value).splitlines()
 

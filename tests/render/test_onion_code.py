@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 import zxingcpp
-from pages import pages
 from PIL import Image
-from serving import ADDRESSES, ONION
+from support.pages import pages
+from support.serving import ADDRESSES, ONION
 
+from cccr_web.config import find_tree
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import Release
 from cccr_web.render import press
 from cccr_web.render.onion_code import FILE, grouped, qr_code, side
-from cccr_web.trees import find_tree
 
 OTHER = "abcdefghijklmnopqrstuvwxyz234567" + "b" * 23 + "d.onion"
 

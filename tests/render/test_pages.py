@@ -10,9 +10,10 @@ import re
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from headers import stored
-from pages import Element, pages
+from support.headers import stored
+from support.pages import Element, pages
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses, read_content
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
@@ -20,7 +21,6 @@ from cccr_web.render import press
 from cccr_web.render.copies import single_url
 from cccr_web.render.onion_code import grouped
 from cccr_web.render.traditional import converter, with_derived
-from cccr_web.trees import find_tree
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 

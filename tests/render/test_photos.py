@@ -9,19 +9,19 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pages import pages
-from photographs import SECRET, photo, picture, put_photo
 from PIL import Image, ImageCms
+from support.pages import pages
+from support.photographs import SECRET, photo, picture, put_photo
 
+from cccr_web.config import find_tree
 from cccr_web.content import Photo
-from cccr_web.errors import BuildError
+from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import press
 from cccr_web.render.copies import epub_url, single_url
 from cccr_web.render.photos import make_pictures
 from cccr_web.serve.policy import media_type
-from cccr_web.trees import find_tree
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_colours_of_another_profile_are_kept(tmp_path: Path) -> None:
     files = made(tmp_path, "a.jpg", encoded(picture(100, 100), "JPEG", icc_profile=profile))
     red, green, blue = colour(files["photos/a-100.jpg"], 50, 10)
     assert max(abs(red - 200), abs(green - 20), abs(blue - 20)) < 6
-    with pytest.raises(BuildError, match=r"a\.jpg cannot be read as a photo"):
+    with pytest.raises(CccrError, match=r"a\.jpg cannot be read as a photo"):
         made(tmp_path, "a.jpg", encoded(picture(9, 9), "JPEG", icc_profile=b"no profile"))
 
 
@@ -150,7 +150,7 @@ def test_colours_of_another_profile_are_kept(tmp_path: Path) -> None:
 )
 def test_what_is_no_photo_is_refused(tmp_path: Path, body: bytes) -> None:
     """A file that is cut off or of another kind ends the build, and is named."""
-    with pytest.raises(BuildError, match=r"a\.jpg cannot be read as a photo: .* Save it anew\."):
+    with pytest.raises(CccrError, match=r"a\.jpg cannot be read as a photo: .* Save it anew\."):
         made(tmp_path, "a.jpg", body)
 
 
@@ -158,7 +158,7 @@ def test_what_is_too_big_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A file that would fill the memory is refused before its pixels are read."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
     for side in (80, 200):
-        with pytest.raises(BuildError, match=r"a\.jpg is too big: .* Make it smaller\."):
+        with pytest.raises(CccrError, match=r"a\.jpg is too big: .* Make it smaller\."):
             made(tmp_path, "a.jpg", encoded(picture(side, side), "JPEG"))
 
 
@@ -225,5 +225,5 @@ def test_metadata_that_slips_through_ends_the_build(
         plain(self, file, kind, **{**options, "comment": b"made by a library"})
 
     monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(BuildError, match=r"holds more than pixels \(FE\)"):
+    with pytest.raises(CccrError, match=r"holds more than pixels \(FE\)"):
         built(tree)

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from serving import ROOT, environment
+from support.serving import ROOT, environment
 
-from cccr_web.errors import BuildError
+from cccr_web.config import find_tree
+from cccr_web.errors import CccrError
 from cccr_web.release import load
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 TREES = find_tree("translations"), find_tree("templates")
 
@@ -113,7 +113,7 @@ def test_source_date_epoch(epoch: str | None, moment: datetime) -> None:
 @pytest.mark.parametrize("epoch", ["now", "-1", "1.5", "1_0", " 1", "１", "9" * 12, "9" * 5000])
 def test_bad_source_date_epoch(epoch: str) -> None:
     """Anything but seconds since 1970 is refused, not guessed."""
-    with pytest.raises(BuildError) as caught:
+    with pytest.raises(CccrError) as caught:
         press(*TREES, environ={"SOURCE_DATE_EPOCH": epoch})
     assert str(caught.value) == (
         f"SOURCE_DATE_EPOCH is “{epoch}”. It must be seconds since 1970, or unset."
@@ -138,7 +138,7 @@ def test_former_site_by_an_escape(tmp_path: Path, escaped: str) -> None:
     shutil.copytree(TREES[0], tree)
     with (tree / "en/pages/verify.md").open("a", encoding="utf-8") as out:
         out.write(f"\n{escaped}\n")
-    with pytest.raises(BuildError) as caught:
+    with pytest.raises(CccrError) as caught:
         press(tree, TREES[1], environ={})
     assert str(caught.value) == (
         "translations/en/pages/verify.md: the former site's address would stand on the page "
@@ -152,7 +152,7 @@ def test_template_that_fails(tmp_path: Path) -> None:
     shutil.copytree(TREES[1], templates)
     page = templates / "page.html"
     page.write_text(page.read_text() + "{% block main %}{{ nothing }}{% endblock %}")
-    with pytest.raises(BuildError, match=r"^en/\S+\.html could not be rendered"):
+    with pytest.raises(CccrError, match=r"^en/\S+\.html could not be rendered"):
         press(TREES[0], templates, environ={})
 
 

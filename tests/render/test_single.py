@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from parsed import Page
+from support.parsed import Page
 
+from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
 from cccr_web.release import Release
 from cccr_web.render import press
 from cccr_web.render.copies import single_url
-from cccr_web.trees import find_tree
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 

@@ -6,8 +6,8 @@ import base64
 import hashlib
 from pathlib import Path
 
+from cccr_web.config import find_tree
 from cccr_web.render.style import read_style
-from cccr_web.trees import find_tree
 
 
 def test_smaller_but_the_same(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pages import Element, pages
+from support.pages import Element, pages
 
+from cccr_web.config import find_tree
 from cccr_web.content.catalogue import load_translations
 from cccr_web.content.names import read_names
 from cccr_web.languages import ZH_HANS, ZH_HANT
@@ -19,7 +20,6 @@ from cccr_web.release import Release
 from cccr_web.render import press
 from cccr_web.render.copies import epub_url
 from cccr_web.render.traditional import converter
-from cccr_web.trees import find_tree
 
 NAMES, _ = read_names(find_tree("translations"))
 LABEL = "本頁繁體由程序從簡體自動轉換"

@@ -7,8 +7,8 @@ read from the tree under test.
 from __future__ import annotations
 
 import pytest
-from organisation import CHINESE_NAMES, ENGLISH_NAMES
-from pages import Element, pages
+from support.organisation import CHINESE_NAMES, ENGLISH_NAMES
+from support.pages import Element, pages
 
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release

@@ -13,10 +13,10 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 from flask import Flask
-from headers import LISTENERS, name_of, stored, template
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from serving import DOMAIN, ONION, Answer, Server, Where, ask
+from support.headers import LISTENERS, name_of, stored, template
+from support.serving import DOMAIN, ONION, Answer, Server, Where, ask
 from werkzeug.test import run_wsgi_app
 
 from cccr_web.release import Release

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from serving import DOMAIN, ONION, Answer, Server, Where, ask
+from support.serving import DOMAIN, ONION, Answer, Server, Where, ask
 
-from cccr_web.errors import ServeError
+from cccr_web.errors import CccrError
 from cccr_web.release import Release, make_release
 from cccr_web.serve import Hosts, clearnet_policy, create_app, onion_policy
 
@@ -342,5 +342,5 @@ def test_unknown_kind_of_file(release: Release) -> None:
     """A release with a file that has no media type here is refused at the start."""
     files = {path: file.body for path, file in release.files.items() if path[0].islower()}
     foreign = make_release({**files, "en/program.exe": b""}, release.metadata)
-    with pytest.raises(ServeError, match=r"^en/program\.exe has an ending"):
+    with pytest.raises(CccrError, match=r"^en/program\.exe has an ending"):
         create_app(foreign, onion_policy(release.metadata), Hosts(frozenset()))

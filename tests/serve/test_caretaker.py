@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from signed import (
+from support.signed import (
     TODAY,
     Room,
     content,
@@ -17,7 +17,7 @@ from signed import (
     signed_release,
 )
 
-from cccr_web.errors import ServeError
+from cccr_web.errors import CccrError
 from cccr_web.release import Release, Signer, make_release
 
 
@@ -103,7 +103,7 @@ def test_start_without_a_good_release_says_why(tmp_path: Path) -> None:
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, tmp_path / "release-4")
     room.point(tmp_path / "release-4")
-    with pytest.raises(ServeError, match=r"page\.exe has an ending"):
+    with pytest.raises(CccrError, match=r"page\.exe has an ending"):
         room.source.open(make_apps)
 
 

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hosting import short_folder
-from serving import DOMAIN, ONION, Server, ask, read_answer
+from support.hosting import short_folder
+from support.serving import DOMAIN, ONION, Server, ask, read_answer
 from waitress import wasyncore
 
 from cccr_web.serve import channel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from serving import ONION
+from support.serving import ONION
 
 from cccr_web.serve.hosts import Hosts, Verdict, clearnet_hosts, onion_hosts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from serving import ONION
+from support.serving import ONION
 
 from cccr_web.release import Release
 from cccr_web.serve import clearnet_policy, onion_policy

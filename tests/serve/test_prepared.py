@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import brotli
 import pytest
-from serving import DOMAIN, ONION, Server, Where, ask, read_answer, talk
+from support.serving import DOMAIN, ONION, Server, Where, ask, read_answer, talk
 from werkzeug.test import run_wsgi_app
 
 from cccr_web.serve import clearnet_hosts, clearnet_policy, onion_hosts, onion_policy, prepare

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from headers import LISTENERS, name_of, stored, template
-from hosting import short_folder
-from serving import DOMAIN, ONION, Server, ask, read_answer, talk
+from support.headers import LISTENERS, name_of, stored, template
+from support.hosting import short_folder
+from support.serving import DOMAIN, ONION, Server, ask, read_answer, talk
 
 from cccr_web.release import Release
 

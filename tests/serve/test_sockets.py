@@ -6,16 +6,16 @@ import socket
 from pathlib import Path
 
 import pytest
-from hosting import as_nobody
+from support.hosting import as_nobody
 
-from cccr_web.errors import ServeError
+from cccr_web.errors import CccrError
 from cccr_web.listen import Listen, Tcp, Unix
 from cccr_web.serve import listening
 
 
 def refusal(where: Listen) -> str:
     """Return what is said when nothing can listen there."""
-    with pytest.raises(ServeError) as caught, listening(where):
+    with pytest.raises(CccrError) as caught, listening(where):
         pass
     return str(caught.value)
 

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from running import Running
-from signed import Room, make_apps, organisation_key, put_release, signed_release
+from support.running import Running
+from support.signed import Room, make_apps, organisation_key, put_release, signed_release
 from werkzeug.test import Client
 
 from cccr_web.release import Release

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hosting import short_folder
-from serving import DOMAIN, ONION, ask, read_answer
-from signed import Room, organisation_key, put_release, signed_release
-from systemd import Manager, held
+from support.hosting import short_folder
+from support.serving import DOMAIN, ONION, ask, read_answer
+from support.signed import Room, organisation_key, put_release, signed_release
+from support.systemd import Manager, held
 
-from cccr_web.errors import ServeError
+from cccr_web.errors import CccrError
 from cccr_web.systemd import Notifier, take
 
 HEAD = f"GET /en/ HTTP/1.1\r\nHost: {DOMAIN}\r\n"
@@ -343,7 +343,7 @@ def test_socket_that_does_not_listen(room: Room, sockets: dict[str, socket.socke
 def test_sockets_of_another_process() -> None:
     """What was handed over to another process, such as our parent, is not ours."""
     environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getppid()), "LISTEN_FDNAMES": "a"}
-    with pytest.raises(ServeError, match="no socket named “a”"):
+    with pytest.raises(CccrError, match="no socket named “a”"):
         take("a", environ)
 
 

@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 import pytest
-from headers import FILE, LISTENERS, name_of, stored, template
-from serving import DOMAIN, ONION, Answer, Server, ask, read_answer, talk
+from support.headers import FILE, LISTENERS, name_of, stored, template
+from support.serving import DOMAIN, ONION, Answer, Server, ask, read_answer, talk
 
 from cccr_web.release import Release
 

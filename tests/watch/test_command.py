@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hostile import Hostile
-from signed import TODAY, facts, organisation_key, put_release, signed_release
+from support.hostile import Hostile
+from support.signed import TODAY, facts, organisation_key, put_release, signed_release
 
 from cccr_web.cli import main
 from cccr_web.release import Signer, make_release

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hostile import Answer, Hostile
-from signed import facts, known_key, organisation_key, signed_release
+from support.hostile import Answer, Hostile
+from support.signed import facts, known_key, organisation_key, signed_release
 
 from cccr_web.release import Release, Signer, make_release
 from cccr_web.watch import Address, Difference, Kind, Limits, Report, Seen, Watcher
 
 if TYPE_CHECKING:
-    from hostile import Twist
+    from support.hostile import Twist
 
 PAGE = "/en/who-we-are.html"
 QUICK = Limits(file=100_000, total=2_000_000, silence=0.5, whole=4.0)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from hostile import Answer, Hostile
-from signed import organisation_key, signed_release
+from support.hostile import Answer, Hostile
+from support.signed import organisation_key, signed_release
 
 from cccr_web.watch import Address, Kind, Limits, Report, Watcher
 

@@ -16,14 +16,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hostile import Answer, Hostile
-from hosting import wait_until
-from signed import organisation_key, signed_release
+from support.hostile import Answer, Hostile
+from support.hosting import wait_until
+from support.signed import organisation_key, signed_release
 
 from cccr_web.errors import ProxyError
 from cccr_web.listen import Tcp
-from cccr_web.socks import connect
 from cccr_web.watch import Address, Difference, Kind, Limits, Seen, Watcher
+from cccr_web.watch.socks import connect
 
 ONION = "a" * 56 + ".onion"
 LIMITS = Limits(silence=2.0, whole=10.0)

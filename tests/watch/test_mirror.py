@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hostile import Answer, Hostile, answers
-from nginx import nginx
-from signed import content, facts, organisation_key, put_release, signed_release
+from support.hostile import Answer, Hostile, answers
+from support.nginx import nginx
+from support.signed import content, facts, organisation_key, put_release, signed_release
 
 from cccr_web.cli import main
-from cccr_web.errors import BuildError
-from cccr_web.mirror import write_mirror
+from cccr_web.errors import CccrError
+from cccr_web.mirror import host_files, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.serve import clearnet_policy, file_headers, host_files, onion_policy
+from cccr_web.serve import clearnet_policy, file_headers, onion_policy
 from cccr_web.watch import Address, Kind, Report, Watcher
 
 PUBLIC = str(organisation_key().public)
@@ -88,7 +88,7 @@ def test_a_mirror_of_the_next_release(mirror: Path) -> None:
     write_mirror(signed_release(3), mirror)
     assert load(mirror / "site").metadata.sequence == 3
     (mirror / "site" / "SHA256SUMS").unlink()
-    with pytest.raises(BuildError, match="something else than a release"):
+    with pytest.raises(CccrError, match="something else than a release"):
         write_mirror(signed_release(4), mirror)
 
 

@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hostile import Answer, Hostile
-from hosting import Watched, short_folder
-from nginx import nginx
-from running import Running
-from signed import Room, organisation_key, put_release, texts_with_key
+from support.hostile import Answer, Hostile
+from support.hosting import Watched, short_folder
+from support.nginx import nginx
+from support.running import Running
+from support.signed import Room, organisation_key, put_release, texts_with_key
 
+from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import OwnTor, Published, Service, new_key
 from cccr_web.release import Release, Signer
 from cccr_web.render import press
-from cccr_web.trees import find_tree
 
 if TYPE_CHECKING:
-    from tornet import TorNetwork
+    from support.tornet import TorNetwork
 
 Note = Callable[[str, float], None]
 

@@ -1,0 +1,103 @@
+"""keys.txt: the hand-over from one key to the next can be checked from itself."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.signed import known_key
+
+from cccr_web.errors import CccrError, SignatureError
+from cccr_web.notices import Handover, hand_over, read_handover, sign_text
+
+OLD, NEW, OTHER = known_key(b"old"), known_key(b"new"), known_key(b"other")
+DAY = date(2026, 11, 22)
+
+
+def test_hand_over_names_both_keys() -> None:
+    """Whoever trusts the old key learns the new one."""
+    whole = hand_over(OLD, NEW, DAY)
+    assert read_handover(whole, OLD.public) == Handover(DAY, OLD.public, NEW.public)
+    assert whole == hand_over(OLD, NEW, DAY)
+
+
+def test_key_is_not_handed_over_to_itself() -> None:
+    """A hand-over needs two keys."""
+    with pytest.raises(CccrError, match="are the same"):
+        hand_over(OLD, OLD, DAY)
+
+
+def test_minisign_checks_each_signature(tmp_path: Path) -> None:
+    """The way that the file itself describes works with the minisign command."""
+    text, first, second = hand_over(OLD, NEW, DAY).split(b"-----BEGIN MINISIGN SIGNATURE-----\n")
+    (tmp_path / "keys-text").write_bytes(text)
+    for key, block in ((OLD, first), (NEW, second)):
+        lines = block.splitlines(keepends=True)[:4]
+        (tmp_path / "keys-text.minisig").write_bytes(b"".join(lines))
+        command = ["minisign", "-Vm", "keys-text", "-P", str(key.public)]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+
+def without(block: int) -> Callable[[bytes], bytes]:
+    """Take one signature away."""
+
+    def change(whole: bytes) -> bytes:
+        mark = b"-----BEGIN MINISIGN SIGNATURE-----\n"
+        parts = whole.split(mark)
+        del parts[block]
+        return mark.join(parts)
+
+    return change
+
+
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError]]] = {
+    "date changed": (lambda whole: whole.replace(b"2026-11-22", b"2026-11-23", 1), SignatureError),
+    "next key changed": (
+        lambda whole: whole.replace(str(NEW.public).encode(), str(OTHER.public).encode()).replace(
+            NEW.public.fingerprint.encode(), OTHER.public.fingerprint.encode()
+        ),
+        SignatureError,
+    ),
+    "only the key changed": (
+        lambda whole: whole.replace(str(NEW.public).encode(), str(OTHER.public).encode()),
+        CccrError,
+    ),
+    "no signature by the old key": (without(1), SignatureError),
+    "no signature by the new key": (without(2), SignatureError),
+    "no signature": (lambda whole: whole.partition(b"-----BEGIN")[0], SignatureError),
+    "words behind": (lambda whole: whole + b"visit evil.example\n", SignatureError),
+    "a third signature": (
+        lambda whole: whole + whole[whole.rindex(b"-----BEGIN") :],
+        SignatureError,
+    ),
+    "another text, signed by the old key": (
+        lambda _: sign_text(b"Date: 2026-11-22\n", [OLD, NEW], "x"),
+        CccrError,
+    ),
+    "more words, signed": (
+        lambda _: sign_text(
+            Handover(DAY, OLD.public, NEW.public).text() + b"more\n", [OLD, NEW], "x"
+        ),
+        CccrError,
+    ),
+    "announced by a stranger": (lambda _: hand_over(OTHER, NEW, DAY), CccrError),
+    "empty": (lambda _: b"", SignatureError),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_hand_over_is_refused(name: str) -> None:
+    """A hand-over that was changed, or that the trusted key did not sign, is refused."""
+    change, error = BROKEN[name]
+    with pytest.raises(error):
+        read_handover(change(hand_over(OLD, NEW, DAY)), OLD.public)
+
+
+def test_text_with_a_mark_inside_cannot_be_signed() -> None:
+    """A text that looks signed already, or does not end its line, is never signed."""
+    for text in (b"no end", b"-----BEGIN MINISIGN SIGNATURE-----\n"):
+        with pytest.raises(ValueError, match="the text must end"):
+            sign_text(text, [OLD], "x")

@@ -1,0 +1,266 @@
+"""The notices under the organisation's key: canary, mirrors, keys, security.txt, pgp.txt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.signed import content, facts, known_key, organisation_key
+
+from cccr_web.errors import CccrError
+from cccr_web.notices import (
+    NOTICES,
+    Notice,
+    hand_over,
+    make_canary,
+    make_mirrors,
+    make_security_txt,
+    read_notice,
+    refuse_old_canary,
+    sign_text,
+    write_notice,
+)
+from cccr_web.release import make_release
+from cccr_web.serve import clearnet_policy, file_headers
+
+KEY = organisation_key()
+NEXT_KEY = known_key(b"the next key")
+STRANGER = known_key(b"a stranger")
+DAY = date(2026, 11, 22)
+ONION = "http://" + "a" * 56 + ".onion"
+SECURITY = ".well-known/security.txt"
+CANARY = make_canary(
+    KEY, DAY, DAY + timedelta(days=90), ("No key was given away.", "无人索要。"), ("A headline",)
+)
+MIRRORS = make_mirrors(KEY, DAY, ("https://cccr.example", ONION))
+KEYS = hand_over(KEY, NEXT_KEY, DAY)
+EXPIRES = datetime(2027, 6, 30, tzinfo=UTC)
+CONTACT = make_security_txt(EXPIRES, [("Contact", "mailto:a@cccr.example")])
+PGP = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEZ2lT4BYJKwYBBAHaRw8BAQdA
+=AbCd
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+GOOD = {
+    "canary.txt": CANARY,
+    "mirrors.txt": MIRRORS,
+    "keys.txt": KEYS,
+    "pgp.txt": PGP,
+    SECURITY: CONTACT,
+}
+
+
+def test_good_notices() -> None:
+    """Each notice that our commands make is read again, with its day and its end."""
+    said = {path: read_notice(path, body, KEY.public) for path, body in GOOD.items()}
+    assert said == {
+        "canary.txt": Notice(DAY, datetime(2027, 2, 21, tzinfo=UTC)),
+        "mirrors.txt": Notice(DAY),
+        "keys.txt": Notice(DAY),
+        "pgp.txt": Notice(),
+        SECURITY: Notice(until=EXPIRES),
+    }
+    assert said.keys() == NOTICES
+
+
+def test_keys_after_the_handover() -> None:
+    """The hand-over stays good when the site has gone over to the next key."""
+    assert read_notice("keys.txt", KEYS, NEXT_KEY.public) == Notice(DAY)
+
+
+def test_mirrors_are_read_by_programs() -> None:
+    """By the Onion Mirror Guidelines each line with http is a mirror, and no other line is text."""
+    lines = MIRRORS.decode().partition("-----BEGIN")[0].splitlines()
+    assert [line for line in lines if line.startswith("http")] == ["https://cccr.example", ONION]
+    assert {line[:1] for line in lines if not line.startswith("http")} == {"#", ""}
+
+
+def resigned(whole: bytes, old: bytes, new: bytes) -> bytes:
+    """Change the text and sign that anew, with the right key."""
+    text = whole.partition(b"-----BEGIN")[0]
+    assert old in text
+    return sign_text(text.replace(old, new), (KEY,), "a test")
+
+
+BAD: dict[str, tuple[str, bytes, str]] = {
+    "unknown name": ("notes.txt", b"x", "notes.txt is no notice"),
+    "too big": ("pgp.txt", PGP * 1000, "more than 65,536 bytes"),
+    "canary unsigned": ("canary.txt", CANARY.partition(b"-----")[0], "holds no signature"),
+    "canary of another": (
+        "canary.txt",
+        make_canary(STRANGER, DAY, DAY + timedelta(days=1), ("x",), ("y",)),
+        "is not in the form",
+    ),
+    "canary signed by another": (
+        "canary.txt",
+        sign_text(CANARY.partition(b"-----")[0], (STRANGER,), "x"),
+        "another key",
+    ),
+    "canary changed": ("canary.txt", CANARY.replace(b"No key", b"A key"), "does not fit"),
+    "canary signed twice": (
+        "canary.txt",
+        sign_text(CANARY.partition(b"-----")[0], (KEY, KEY), "x"),
+        "holds 2 signatures",
+    ),
+    "canary with more": (
+        "canary.txt",
+        resigned(CANARY, b"\nKey: ", b"\nA word: more\nKey: "),
+        "is not in the form",
+    ),
+    "canary without a day": (
+        "canary.txt",
+        resigned(CANARY, b"Date: 2026-11-22", b"Date: 2026-11-31"),
+        "does not bear its days",
+    ),
+    "canary without statements": (
+        "canary.txt",
+        resigned(CANARY, b"Whoever", b"Who"),
+        "states nothing",
+    ),
+    "canary for too long": (
+        "canary.txt",
+        resigned(CANARY, b"by: 2027-02-20", b"by: 2027-06-20"),
+        "due on 2027-06-20",
+    ),
+    "canary not UTF-8": (
+        "canary.txt",
+        sign_text(b"\xff\n", (KEY,), "x"),
+        "is not UTF-8",
+    ),
+    "canary with a foreign line behind": ("canary.txt", CANARY + b"x\n", "beside its signatures"),
+    "mirrors with a path": (
+        "mirrors.txt",
+        resigned(MIRRORS, b"cccr.example\n", b"cccr.example/en\n"),
+        "is no address of a mirror",
+    ),
+    "mirrors over http": (
+        "mirrors.txt",
+        resigned(MIRRORS, b"https://cccr", b"http://cccr"),
+        "is no address of a mirror",
+    ),
+    "mirrors twice": (
+        "mirrors.txt",
+        resigned(MIRRORS, ONION.encode(), b"https://cccr.example"),
+        "or one twice",
+    ),
+    "mirrors with more": (
+        "mirrors.txt",
+        resigned(MIRRORS, b"# Each", b"more\n# Each"),
+        "is not in the form",
+    ),
+    "mirrors signed by another": (
+        "mirrors.txt",
+        sign_text(MIRRORS.partition(b"-----")[0], (STRANGER,), "x"),
+        "another key",
+    ),
+    "keys of others": (
+        "keys.txt",
+        hand_over(STRANGER, NEXT_KEY, DAY),
+        "the organisation's key is",
+    ),
+    "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not fit"),
+    "keys half signed": ("keys.txt", KEYS[: KEYS.rindex(b"-----BEGIN")], "holds 1 signatures"),
+    "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "else than public keys"),
+    "words beside a key": ("pgp.txt", b"Our key:\n" + PGP, "else than public keys"),
+    "no contact": (SECURITY, b"Expires: 2027-06-30T00:00:00Z\n", "has no Contact"),
+    "no end": (SECURITY, b"Contact: mailto:a@cccr.example\n", "has no Expires"),
+    "two ends": (SECURITY, CONTACT + b"Expires: 2027-06-30T00:00:00Z\n", "more than one Expires"),
+    "an end of another form": (
+        SECURITY,
+        CONTACT.replace(b"2027-06-30T00:00:00Z", b"June"),
+        "Expires is",
+    ),
+    "an end without a zone": (SECURITY, CONTACT.replace(b"00Z", b"00"), "has no time zone"),
+    "a misspelt field": (SECURITY, b"Contacts: mailto:a@b\n" + CONTACT, "line 1: “Contacts"),
+    "a contact over http": (SECURITY, b"Contact: http://b.example\n" + CONTACT, "line 1"),
+    "security.txt not UTF-8": (SECURITY, b"\xff" + CONTACT, "is not UTF-8"),
+    "half an OpenPGP signature": (
+        SECURITY,
+        b"-----BEGIN PGP SIGNED MESSAGE-----\n\n" + CONTACT,
+        "beside what gpg signed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_notices(case: str) -> None:
+    """A notice of an unknown name, another form, another key or out of bounds is refused."""
+    path, body, problem = BAD[case]
+    with pytest.raises(CccrError) as refused:
+        read_notice(path, body, KEY.public)
+    assert problem in str(refused.value)
+
+
+def test_no_key() -> None:
+    """While the organisation has no key nothing can be under it."""
+    with pytest.raises(CccrError, match="key is not known"):
+        read_notice("mirrors.txt", MIRRORS, None)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: make_canary(KEY, DAY, DAY, ("x",), ("y",)), "due on 2026-11-22"),
+        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=187), ("x",), ("y",)), "186 days"),
+        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), (), ("y",)), "states nothing"),
+        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), ()), "no proof"),
+        (
+            lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x\n2. y",), ("z",)),
+            "is no line of text",
+        ),
+        (
+            lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), (" ",)),
+            "is no line of text",
+        ),
+        (
+            lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x -----BEGIN",), ("y",)),
+            "looks like a signature",
+        ),
+        (lambda: make_mirrors(KEY, DAY, ()), "names no address"),
+        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example/",)), "is no address of a mirror"),
+        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example:8443",)), "is no address"),
+        (lambda: make_security_txt(EXPIRES, [("Contact", "a@b")]), "no field of RFC 9116"),
+    ],
+)
+def test_what_cannot_be_made(make: Callable[[], bytes], problem: str) -> None:
+    """What could not be read again is not made, and the way out is told."""
+    with pytest.raises(CccrError, match=problem) as refused:
+        make()
+    assert refused.value.remedy
+
+
+def test_old_canary() -> None:
+    """A release whose canary is due is not to be signed; on the canary's last day it still is."""
+    release = make_release({"canary.txt": CANARY}, facts())
+    last_day = datetime(2027, 2, 20, 23, 59, tzinfo=UTC)
+    refuse_old_canary(release, KEY.public, last_day)
+    with pytest.raises(CccrError, match="the next one was due before 2027-02-21"):
+        refuse_old_canary(release, KEY.public, last_day + timedelta(minutes=1))
+    refuse_old_canary(make_release(content(1), facts()), KEY.public)
+
+
+def test_only_its_like_is_replaced(tmp_path: Path) -> None:
+    """A canary replaces a canary, and nothing else: above all not a key."""
+    file = tmp_path / "files" / "canary.txt"
+    write_notice(file, CANARY)
+    write_notice(file, CANARY)
+    assert file.read_bytes() == CANARY
+    with pytest.raises(CccrError, match="another kind of file"):
+        write_notice(file, MIRRORS)
+    (tmp_path / "key").write_bytes(KEY.public.to_file())
+    with pytest.raises(CccrError, match="another kind of file"):
+        write_notice(tmp_path / "key", CANARY)
+    assert (tmp_path / "key").read_bytes() == KEY.public.to_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "key"]
+
+
+def test_notices_are_served_as_text() -> None:
+    """The server hands each out as plain text that is asked for again each time."""
+    release = make_release(GOOD, facts())
+    headers = file_headers(release, clearnet_policy(release.metadata, ()))
+    for path in GOOD:
+        assert headers[f"/{path}"]["Content-Type"] == "text/plain; charset=utf-8"
+        assert headers[f"/{path}"]["Cache-Control"] == "no-cache"

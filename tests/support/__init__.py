@@ -1,0 +1,1 @@
+"""What the tests share: real components, fixtures and readers of what we serve."""

@@ -1,0 +1,1 @@
+"""Tamperings with a release, as a table by what they change."""

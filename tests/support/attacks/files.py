@@ -1,0 +1,162 @@
+"""What can be done to the files of a release."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import partial
+from pathlib import Path
+
+from support.attacks.ground import (
+    KINDS,
+    PAGE,
+    WAYS,
+    ZIP_LIMIT,
+    Ground,
+    attack,
+    simple,
+)
+from support.signed import (
+    content,
+    put,
+)
+
+# A listed file is not the one that was listed: each way for each kind of file.
+
+for _kind in KINDS:
+    for _way, _change in WAYS.items():
+        simple(
+            f"{_kind} {_way}",
+            f"{_kind} is not the file that SHA256SUMS lists.",
+            partial(Ground.change, path=_kind, change=_change),
+        )
+    simple(
+        f"{_kind} swapped",
+        f"{_kind} is not the file that SHA256SUMS lists. It is en/who-we-are.html.",
+        partial(Ground.change, path=_kind, change=lambda _: content(2)["en/who-we-are.html"]),
+    )
+    simple(
+        f"{_kind} missing",
+        f"{_kind} cannot be read: No such file or directory.",
+        partial(Ground.remove, path=_kind),
+    )
+simple(
+    "a page of the last release put back",
+    f"{PAGE} is not the file that SHA256SUMS lists.",
+    lambda ground: (ground / PAGE).write_bytes(content(1)[PAGE]),
+)
+simple(
+    "a file too long",
+    f"{PAGE} has more than 268,435,456 bytes.",
+    lambda ground: os.truncate(ground / PAGE, ZIP_LIMIT + 1),
+)
+
+
+# Something is there that is not listed.
+
+
+def add(name: str, as_shown: str | None = None) -> None:
+    """A file with this name is added."""
+    simple(
+        f"{as_shown or name} added",
+        f"{as_shown or name} is not listed in SHA256SUMS.",
+        lambda ground: (ground / name).write_bytes(b"<script>"),
+    )
+
+
+add("en/new.html")
+add(".htaccess")
+add("en/Index.html")
+add("en\\index.html", ascii("en\\index.html").replace("\\\\", "\\").strip("'"))
+add("en/index.html ")
+add("en/index.html\x1b[2J", r"'en/index.html\x1b[2J'")
+add("en/caf\u00e9.html", r"'en/caf\xe9.html'")
+add("en/cafe\u0301.html", r"'en/cafe\u0301.html'")
+add("en/ind\u0435x.html", r"'en/ind\u0435x.html'")
+add(os.fsdecode(b"en/\xff.html"), r"'en/\udcff.html'")
+add("SHA256SUMS.sig")
+simple(
+    "an empty folder added",
+    "fr is not listed in SHA256SUMS.",
+    lambda ground: (ground / "fr").mkdir(),
+)
+simple(
+    "a hidden folder added",
+    ".git is not listed in SHA256SUMS.",
+    lambda ground: put({".git/config": b"[core]"}, ground.folder),
+)
+simple(
+    "a link added",
+    "en/link.html is not listed in SHA256SUMS.",
+    lambda ground: (ground / "en/link.html").symlink_to("index.html"),
+)
+simple(
+    "a named pipe added",
+    "en/pipe is not listed in SHA256SUMS.",
+    lambda ground: os.mkfifo(ground / "en/pipe"),
+)
+
+
+# Something else stands where a file or folder should.
+
+
+@attack(f"{PAGE} cannot be read: it is a link.")
+def a_link_to_the_same_bytes(ground: Ground) -> None:
+    """A link to the same bytes."""
+    (ground / PAGE).rename(ground.folder.parent / "index.html")
+    (ground / PAGE).symlink_to(ground.folder.parent / "index.html")
+
+
+@attack("en/cccr-en.epub cannot be read: Not a directory.")
+def a_folder_that_is_a_link(ground: Ground) -> None:
+    """A folder that is a link."""
+    (ground / "en").rename(ground.folder.parent / "en")
+    (ground / "en").symlink_to(ground.folder.parent / "en")
+
+
+@attack("en/cccr-en.epub cannot be read: Not a directory.")
+def a_file_for_a_folder(ground: Ground) -> None:
+    """A file for a folder."""
+    (ground / "en").rename(ground.folder.parent / "en")
+    (ground / "en").write_bytes(b"")
+
+
+@attack(f"{PAGE} is no regular file.")
+def a_folder_for_a_file(ground: Ground) -> None:
+    """A folder for a file."""
+    (ground / PAGE).unlink()
+    (ground / PAGE).mkdir()
+
+
+@attack(f"{PAGE} is no regular file.")
+def a_named_pipe_for_a_file(ground: Ground) -> None:
+    """A named pipe for a file."""
+    (ground / PAGE).unlink()
+    os.mkfifo(ground / PAGE)
+
+
+@attack(f"{PAGE} cannot be read: No such device or address.")
+def a_socket_for_a_file(ground: Ground) -> None:
+    """A socket for a file."""
+    (ground / PAGE).unlink()
+    here = Path.cwd()
+    os.chdir(ground / "en")  # the whole path is too long for a socket's
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("index.html")
+    finally:
+        os.chdir(here)
+
+
+@attack("SHA256SUMS cannot be read: it is a link.")
+def the_list_a_link(ground: Ground) -> None:
+    """The list a link."""
+    ground.sums.rename(ground.folder.parent / "sums")
+    ground.sums.symlink_to(ground.folder.parent / "sums")
+
+
+@attack("SHA256SUMS.minisig cannot be read: it is a link.")
+def the_signature_a_link(ground: Ground) -> None:
+    """The signature a link."""
+    (ground / "SHA256SUMS.minisig").rename(ground.folder.parent / "minisig")
+    (ground / "SHA256SUMS.minisig").symlink_to(ground.folder.parent / "minisig")

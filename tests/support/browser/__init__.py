@@ -1,0 +1,1 @@
+"""Chromium and Firefox ESR, driven without a library."""

@@ -1,0 +1,123 @@
+"""The browsers, and the site that they are pointed at.
+
+Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.browser.devtools import Chromium
+from support.browser.marionette import Firefox
+from support.browser.outlines import page_paths
+from support.hosting import short_folder
+from support.serving import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cccr_web.release import Release
+    from support.serving import Server
+
+SCHEMES = ("light", "dark")
+NODE_MODULES = ROOT / ".cache" / "node" / "node_modules"
+
+# program → Debian package that brings it
+_PACKAGES = {
+    "chromium": "chromium",
+    "firefox-esr": "firefox-esr",
+    "java": "default-jre-headless",
+    "node": "nodejs",
+    "pdftotext": "poppler-utils",
+    "w3m": "w3m",
+}
+
+# What sticks out of the window sideways, and what is cut off. An element to the left of
+# the window is one for screen readers or for the keyboard.
+CUT_OFF = """(() => {
+  const wide = document.documentElement.clientWidth;
+  const found = [];
+  const all = document.scrollingElement.scrollWidth;
+  if (all > wide) found.push(`the page is ${all} wide, the window ${wide}`);
+  for (const element of document.body.querySelectorAll("*")) {
+    const box = element.getBoundingClientRect();
+    if (box.width <= 1 || box.height <= 1 || box.right <= 0) continue;
+    const name = `<${element.tagName.toLowerCase()}> ${element.textContent.trim().slice(0, 30)}`;
+    if (box.right > wide + 1) found.push(`${name}: ends at ${box.right} of ${wide}`);
+    const style = getComputedStyle(element);
+    if (style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1)
+      found.push(`${name}: cut at the side`);
+    if (style.overflowY !== "visible" && element.scrollHeight > element.clientHeight + 1)
+      found.push(`${name}: cut below`);
+  }
+  return found;
+})()"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A release behind an address (``http://…``, without a slash at its end)."""
+
+    address: str
+    release: Release
+
+    @property
+    def pages(self) -> list[str]:
+        """The paths of all its pages."""
+        return page_paths(self.release)
+
+    def url(self, path: str) -> str:
+        """Return the URL of a path."""
+        return f"{self.address}/{path}"
+
+
+def listed(wrong: Mapping[str, object]) -> str:
+    """Return what is wrong with which page, whole, for the message of an assertion."""
+    return "".join(f"\n{page}: {problem}" for page, problem in wrong.items())
+
+
+def need(program: str) -> str:
+    """Return where a program is; the test fails with the name of its package if it is nowhere."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.fail(f"{program} is missing: apt-get install {_PACKAGES[program]}", pytrace=False)
+    return found
+
+
+def node_module(path: str) -> Path:
+    """Return a file of the npm packages of ``package-lock.json``."""
+    found = NODE_MODULES / path
+    if not found.exists():
+        pytest.fail(f"{found} is missing: tests/browser/npm.sh brings it", pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def site(server: Server, release: Release) -> Site:
+    """The release of all tests on its clearnet listener, on loopback."""
+    host, port = server.clearnet
+    return Site(f"http://{host}:{port}", release)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """One Chromium for the whole run; each test opens a tab that shares nothing with others."""
+    need("chromium")
+    with (
+        short_folder() as folder,
+        Chromium(folder / "profile", "--remote-debugging-port=0") as browser,
+    ):
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def firefox() -> Iterator[Firefox]:
+    """One Firefox for the tests of a module."""
+    need("firefox-esr")
+    with short_folder() as folder, Firefox(folder / "profile") as browser:
+        yield browser

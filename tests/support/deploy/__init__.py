@@ -1,0 +1,1 @@
+"""A booted Debian, its networks, and the admin's machine."""

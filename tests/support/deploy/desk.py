@@ -1,0 +1,112 @@
+"""The admin's desk: deploy.sh, settings, keys and releases, in a namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cccr_web.release import Signer, make_release, with_archive
+from support.deploy.machine import SERVER, TOP, Machine, call
+from support.signed import content, facts, organisation_key, put_release
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.deploy.machine import Network
+
+DOMAIN = "cccr.example"
+PASSPHRASE = "a passphrase for the tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command of ``deploy.sh`` did: its exit status, its words and its seconds."""
+
+    status: int
+    words: str
+    output: str
+    seconds: float
+
+
+class Desk:
+    """A folder with a copy of ``deploy/``, whose ``cccr-web`` is that of the tests."""
+
+    def __init__(
+        self, folder: Path, network: Network, bundle: Path, tools: Path, torrc: str
+    ) -> None:
+        self.folder = folder
+        self.bundle = bundle
+        self.tools = tools
+        self._network = network
+        shutil.copytree(TOP / "deploy", folder / "deploy")
+        command = folder / "deploy/cccr-web"
+        command.write_text(
+            f'#!/bin/sh\nexport PYTHONPATH={TOP}\nexec {sys.executable} -m cccr_web "$@"\n'
+        )
+        (folder / "organisation.pub").write_bytes(organisation_key().public.to_file())
+        # An empty torrc line file would be the real network; this is the private one.
+        (folder / "private.torrc").write_text(torrc)
+        (folder / "passphrase").write_text(PASSPHRASE + "\n")
+        self.write_settings()
+        call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "id")
+        (folder / "bin").mkdir()
+        wrapper = folder / "bin/ssh"
+        wrapper.write_text(
+            f"#!/bin/sh\nexec /usr/bin/ssh -i {folder}/id -o BatchMode=yes "
+            f'-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={folder}/known "$@"\n'
+        )
+        wrapper.chmod(0o755)
+
+    def write_settings(self, **changes: str) -> None:
+        """Write ``site.env``."""
+        settings = {
+            "SERVER": f"root@{SERVER}",
+            "DOMAIN": DOMAIN,
+            "CONTACT": "admin@cccr.example",
+            "RELEASE": str(self.release(1)),
+            "PUBLIC_KEY": "../organisation.pub",
+            "TORRC": "../private.torrc",
+            "ACME_SERVER": "https://localhost:14000/dir",
+            "REBOOT_AT": "04:30",
+            **changes,
+        }
+        lines = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (self.folder / "deploy/site.env").write_text(lines)
+
+    def release(self, number: int) -> Path:
+        """Return the folder of a signed release of this number."""
+        folder = self.folder / f"release-{number}"
+        if not folder.exists():
+            known = facts(number, clearnet=f"https://{DOMAIN}", onions=())
+            unsigned = with_archive(make_release(content(number), known))
+            put_release(Signer(organisation_key()).sign(unsigned), folder)
+        return folder
+
+    def let_in(self, machine: Machine) -> None:
+        """Do what a hosting company does: put the admin's key on the fresh server."""
+        folder = machine.root / "root/.ssh"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "authorized_keys").write_text((self.folder / "id.pub").read_text())
+        (self.folder / "known").unlink(missing_ok=True)
+
+    def deploy(self, *words: str | Path, status: int | None = 0) -> Done:
+        """Run ``deploy.sh`` as the admin does, and look at its exit status if one is given."""
+        began = time.monotonic()
+        path = f"{self.folder}/bin:{os.environ['PATH']}:/usr/sbin"
+        done = subprocess.run(
+            ["ip", "netns", "exec", self._network.admin, "deploy/deploy.sh", *map(str, words)],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path},
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        seconds = time.monotonic() - began
+        assert status in (None, done.returncode), done.stdout + done.stderr
+        return Done(done.returncode, done.stderr, done.stdout, seconds)

@@ -1,0 +1,238 @@
+"""A real Debian, booted with systemd as a container, in a network of its own.
+
+The network is two namespaces joined by a cable: the machine's, and that of the admin who
+reaches it by ssh. Neither has a way to anywhere else. Tests enter the machine's, so that they
+reach its ports, and the private Tor network, on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOP = Path(__file__).parent.parent.parent.parent
+CLONE_NEWNET = 0x40000000
+# For documentation (RFC 5737): nothing of anybody's has these addresses.
+ADMIN, SERVER = "192.0.2.1", "192.0.2.2"
+BOOTS_WITHIN = 40.0  # seconds; it is usually two
+
+# Where the host's cgroups are hybrid, systemd inside needs a tree of the second version.
+BOOT = """\
+umount --lazy /sys/fs/cgroup 2>/dev/null
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+exec systemd-nspawn "$@"
+"""
+
+
+def call(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command that must succeed."""
+    done = subprocess.run(  # type: ignore[call-overload]  # what options may be, subprocess knows
+        [str(word) for word in command], text=True, capture_output=True, check=False, **options
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    result: subprocess.CompletedProcess[str] = done
+    return result
+
+
+class Network:
+    """The namespaces of a machine and of its admin."""
+
+    def __init__(self) -> None:
+        self.machine = f"cccr-m{os.getpid()}"
+        self.admin = f"cccr-a{os.getpid()}"
+
+    def __enter__(self) -> Self:
+        for name in (self.machine, self.admin):
+            call("ip", "netns", "add", name)
+            call("ip", "-n", name, "link", "set", "lo", "up")
+        wire = ("link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", self.admin)
+        call("ip", "-n", self.machine, *wire)
+        for name, address in ((self.machine, SERVER), (self.admin, ADMIN)):
+            call("ip", "-n", name, "addr", "add", f"{address}/30", "dev", "wire")
+            call("ip", "-n", name, "link", "set", "wire", "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in (self.machine, self.admin):
+            call("ip", "netns", "del", name)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let this thread, and what it starts, be in the machine's network."""
+        with Path("/proc/self/ns/net").open("rb") as before:
+            _enter(Path("/run/netns", self.machine))
+            try:
+                yield
+            finally:
+                _set_namespace(before.fileno())
+
+
+def _enter(path: Path) -> None:
+    with path.open("rb") as namespace:
+        _set_namespace(namespace.fileno())
+
+
+def _set_namespace(number: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(number, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Machine:
+    """A machine: its disk is an overlay on a fresh Debian, and is gone with it."""
+
+    def __init__(self, fresh: Path, network: Network) -> None:
+        self.fresh = fresh
+        self.network = network
+        self.pid = 0
+        self.folder = Path(tempfile.mkdtemp(prefix="cccr-machine-", dir="/var/tmp"))
+        self.root = self.folder / "root"
+
+    def __enter__(self) -> Self:
+        layers = [self.folder / name for name in ("upper", "work")]
+        for layer in (*layers, self.root):
+            layer.mkdir(mode=0o755)
+        lower = self.fresh / "root"
+        options = f"lowerdir={lower},upperdir={layers[0]},workdir={layers[1]}"
+        call("mount", "-t", "overlay", "overlay", "-o", options, self.root)
+        (self.root / "etc/hostname").write_text("server\n")
+        (self.root / "etc/hosts").write_text("127.0.0.1 localhost server\n")
+        try:
+            self.boot()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.power_off()
+        finally:
+            call("umount", self.root)
+            shutil.rmtree(self.folder)
+
+    def boot(self) -> None:
+        """Start it, and wait until systemd has started all it has to start."""
+        nspawn = [
+            "--quiet",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            "--console=read-only",
+            f"--directory={self.root}",
+            f"--network-namespace-path=/run/netns/{self.network.machine}",
+            f"--bind-ro={self.fresh / 'apt'}:/srv/apt",
+            "--capability=CAP_NET_ADMIN,CAP_BPF",
+            "--system-call-filter=bpf",
+        ]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "TERM",
+            "unshare",
+            "--mount",
+            "bash",
+            "-c",
+            BOOT,
+            "boot",
+        ]
+        with (self.folder / "console").open("wb") as console:
+            self._nspawn = subprocess.Popen(
+                [*command, *nspawn], stdin=subprocess.DEVNULL, stdout=console, stderr=console
+            )
+        end_at = time.monotonic() + BOOTS_WITHIN
+        while time.monotonic() < end_at:
+            self.pid = self._first_process()
+            if self.pid and self.state() in {"running", "degraded"}:
+                return
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "console").read_text()[-3000:])
+
+    def _first_process(self) -> int:
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
+        found = children.read_text().split()
+        return int(found[0]) if found else 0
+
+    def state(self) -> str:
+        """Return what ``systemctl is-system-running`` says."""
+        return self.ask("systemctl", "is-system-running").stdout.strip()
+
+    def power_off(self) -> None:
+        """Shut it down as ``poweroff`` does; if it does not end, cut the power."""
+        if self._nspawn.poll() is None and self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGRTMIN + 4)
+        try:
+            self._nspawn.wait(30)
+        except subprocess.TimeoutExpired:
+            self._nspawn.kill()
+            self._nspawn.wait()
+
+    def reboot(self) -> None:
+        """Start it anew."""
+        self.power_off()
+        self.boot()
+
+    def ask(self, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run a command inside, whatever it answers."""
+        inside = [
+            "nsenter",
+            "--target",
+            str(self.pid),
+            "-m",
+            "-u",
+            "-i",
+            "-p",
+            "-n",
+            "-C",
+            "-r",
+            "-w",
+        ]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+        done: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
+            [*inside, *command],
+            text=True,
+            capture_output=True,
+            check=False,
+            env=environment,
+            **options,
+        )
+        return done
+
+    def run(self, *command: str, **options: object) -> str:
+        """Run a command inside that must succeed; return what it prints."""
+        done = self.ask(*command, **options)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def main_process(self, unit: str) -> int:
+        """Return the number, outside, of a unit's main process."""
+        number = self.main_process_or_none(unit)
+        assert number is not None, f"{unit} has no process"
+        return number
+
+    def main_process_or_none(self, unit: str) -> int | None:
+        """Return the number of a unit's main process, if it has one now."""
+        inside = self.run("systemctl", "show", "--property=MainPID", "--value", unit).strip()
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                found = re.search(r"^NSpid:\t\d+\t(\d+)$", status.read_text(), re.MULTILINE)
+                if found and found[1] == inside and self._is_inside(status.parent):
+                    return int(status.parent.name)
+        return None
+
+    def _is_inside(self, process: Path) -> bool:
+        ours = Path(f"/proc/{self.pid}/ns/pid")
+        return (process / "ns/pid").stat().st_ino == ours.stat().st_ino

@@ -1,0 +1,121 @@
+"""A whole site on this machine, as the doctor meets it: release, server, nginx, tor.
+
+Its fixture is for all tests; ``conftest.py`` names this module as a plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cccr_web.config import find_tree
+from cccr_web.content import Addresses
+from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.release import Release, Signer, make_release, with_archive
+from cccr_web.render import press
+from support.front import Authority, Front
+from support.hosting import Watched, short_folder
+from support.running import Running
+from support.serving import DOMAIN, ROOT, environment
+from support.signed import Room, content, facts, organisation_key, put_release, texts_with_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from support.tornet import TorNetwork
+
+PUBLIC = str(organisation_key().public)
+
+
+def real_release(folder: Path, onion: str) -> Release:
+    """Build the real texts for the domain and this onion, sign them and write them."""
+    tree = texts_with_key(folder, PUBLIC)
+    addresses = Addresses(f"https://{DOMAIN}", (onion,))
+    unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
+    release = Signer(organisation_key()).sign(unsigned)
+    put_release(release, folder / "release")
+    return release
+
+
+def signed(files: Mapping[str, bytes] | None = None, **changes: Any) -> Release:
+    """Return a small release in order but for these files and facts."""
+    whole = content(1) | dict(files or {})
+    return Signer(organisation_key()).sign(with_archive(make_release(whole, facts(1, **changes))))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything of the site is."""
+
+    folder: Path
+    release: Release
+    onion: str
+    control: str
+    torrc: Path
+    authority: Authority
+    server: Running
+
+    def front(self, days: int = 90, **changes: Any) -> Front:
+        """Return the nginx before it; not running yet."""
+        certificate = self.authority.certify(DOMAIN, days)
+        return Front(self.folder, self.release, DOMAIN, self.server.port, certificate, **changes)
+
+    def options(self, front: Front) -> list[str]:
+        """Return the command line that looks at it."""
+        https, http = front.ports
+        return [
+            *("--release", str(self.folder / "release"), "--public-key", PUBLIC),
+            *("--state", str(self.folder / "state")),
+            *("--onion-key", str(self.folder / "onion.key"), "--control", self.control),
+            *("--web", f"127.0.0.1:{https}", "--web-http", f"127.0.0.1:{http}"),
+            *("--ca", str(self.authority.file), "--torrc", str(self.torrc)),
+            *("--private", str(self.folder / "onion.sock")),
+        ]
+
+
+def doctor(*options: str) -> tuple[int, list[dict[str, str]], str]:
+    """Run the command; return its status, its JSON and its stderr."""
+    command = [sys.executable, "-m", "cccr_web", "doctor", "--json", *options]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        check=False,
+        timeout=300,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="session")
+def place(tor_network: TorNetwork) -> Iterator[Place]:
+    """The site, served and published; its nginx is started by each test."""
+    with short_folder() as folder:
+        key = new_key(folder / "onion.key")
+        release = real_release(folder, key.address)
+        torrc = tor_network.write_torrc(folder / "torrc")
+        tor = OwnTor(folder / "tor", extra=torrc)
+        room = Room(folder)
+        room.point(folder / "release")
+        with (
+            tor.open() as link,
+            Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server,
+        ):
+            authority = Authority(folder)
+            place = Place(folder, release, key.address, link.where.text, torrc, authority, server)
+            front = place.front()
+            with contextlib.ExitStack() as stack:
+                with front.running():
+                    keeper = stack.enter_context(Watched(Service(key, front.socket), tor))
+                    keeper.wait_for(Published)
+                    tor_network.fetch_until(f"http://{key.address}/SHA256SUMS")
+                yield place

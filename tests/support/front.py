@@ -1,0 +1,231 @@
+"""nginx before both roads, as on a server: TLS, port 80, the onion's socket, the whole policy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cccr_web.serve import bare_headers, clearnet_policy, onion_policy
+from support.tornet import end, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cccr_web.release import Release
+
+CONF = """\
+load_module /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so;
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log /dev/null emerg;
+events {{}}
+http {{
+    access_log off;
+    default_type "";
+    merge_slashes off;
+    client_max_body_size 1;
+    absolute_redirect off;
+    client_body_temp_path {folder}/1;
+    proxy_temp_path {folder}/2;
+    fastcgi_temp_path {folder}/3;
+    uwsgi_temp_path {folder}/4;
+    scgi_temp_path {folder}/5;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header Connection "";
+    server {{
+        listen 127.0.0.1:{https} ssl;
+        ssl_certificate {certificate};
+        ssl_certificate_key {certificate};
+        {clearnet}
+        {clear}
+        location / {{ proxy_pass http://127.0.0.1:{port}; {extra} }}
+    }}
+    server {{
+        listen 127.0.0.1:{http} default_server;
+        server_name _;
+        {plain}
+        location / {{ {strangers} }}
+    }}
+    server {{
+        listen 127.0.0.1:{http};
+        server_name {domain};
+        {plain}
+        location / {{ return 301 {leads_to}$request_uri; }}
+    }}
+    server {{
+        listen unix:{folder}/front.sock;
+        {onion}
+        location / {{ proxy_pass http://unix:{folder}/onion.sock; {extra} }}
+    }}
+}}
+"""
+OWN = """\
+more_clear_headers Server;
+        error_page 301 400 405 413 414 421 494 497 502 505 /.nginx;
+        location = /.nginx {{ internal; more_clear_headers Content-Type; {headers} return 200 ""; }}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Where nginx listens, and what it is told to do differently.
+
+    ``own``: whether it sends the policy with what it answers by itself; ``extra`` are
+    further lines for what it passes on, ``clear`` for the whole of the clearnet;
+    ``leads_to`` is where port 80 leads, ``strangers`` what it does with other names.
+    """
+
+    folder: Path
+    release: Release
+    domain: str
+    port: int
+    certificate: Path
+    own: bool = True
+    extra: str = ""
+    clear: str = ""
+    leads_to: str = "https://$host"
+    strangers: str = "return 421;"
+    ports: tuple[int, ...] = field(default_factory=lambda: tuple(free_ports(2)))
+
+    @property
+    def socket(self) -> Path:
+        """Where tor connects."""
+        return self.folder / "front.sock"
+
+    def conf(self) -> str:
+        """Return nginx's configuration."""
+        facts = self.release.metadata
+        https, http = self.ports
+        secure = bare_headers(clearnet_policy(facts, facts.onions))
+        plain = bare_headers(onion_policy(facts))
+        return CONF.format(
+            folder=self.folder,
+            https=https,
+            http=http,
+            port=self.port,
+            domain=self.domain,
+            certificate=self.certificate,
+            extra=self.extra,
+            leads_to=self.leads_to,
+            strangers=self.strangers,
+            clear=self.clear,
+            clearnet=self._own(secure),
+            plain=self._own(plain),
+            onion=self._own(plain),
+        )
+
+    def _own(self, policy: list[tuple[str, str]]) -> str:
+        if not self.own:
+            return ""
+        lines = [f'more_set_headers "{name}: {_quoted(value)}";' for name, value in policy]
+        return OWN.format(headers=" ".join(lines))
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Front]:
+        """Run it."""
+        conf = self.folder / "nginx.conf"
+        conf.write_text(self.conf(), encoding="utf-8")
+        program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert program is not None
+        log = self.folder / "log"
+        command = ["setpriv", "--pdeathsig", "KILL", program, "-p", str(self.folder)]
+        with log.open("wb") as words:
+            process = subprocess.Popen(
+                [*command, "-c", str(conf), "-e", str(self.folder / "nginx.log")], stderr=words
+            )
+        try:
+            for _ in range(500):
+                assert process.poll() is None, log.read_text()
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection(("127.0.0.1", self.ports[0]), 1),
+                ):
+                    break
+                time.sleep(0.02)
+            yield self
+        finally:
+            end(process)
+            self.socket.unlink(missing_ok=True)
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+class Authority:
+    """A certificate authority of the tests; ``file`` is what one must trust."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "the tests")])
+        usage = x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=True,
+            crl_sign=True,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        made = (
+            self._builder(self._name, self._key.public_key(), 365)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.file = folder / "ca.pem"
+        self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+    def certify(self, name: str, days: int) -> Path:
+        """Return a file with a key and a certificate for ``name``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        made = (
+            self._builder(subject, key.public_key(), days)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        file = self._folder / f"{name}-{days}.pem"
+        secret = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        file.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+        return file
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        # Python 3.13 wants both identifiers (RFC 5280, sections 4.2.1.1 and 4.2.1.2).
+        own = x509.SubjectKeyIdentifier.from_public_key(key)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=100))
+            .not_valid_after(now + timedelta(days=days, hours=1))
+            .add_extension(own, critical=False)
+            .add_extension(issuer, critical=False)
+        )

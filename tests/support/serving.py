@@ -1,0 +1,184 @@
+"""A release that is served by a process of its own, and a client that sends exact bytes.
+
+Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from cccr_web.config import find_tree
+from cccr_web.content import Addresses
+from cccr_web.release import Release, write
+from cccr_web.render import press
+from support.hosting import short_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOMAIN = "cccr.example"
+ONION = "c" * 55 + "d.onion"
+ADDRESSES = Addresses(f"https://{DOMAIN}", (ONION,))
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+Headers = tuple[tuple[str, str], ...]
+Where = tuple[str, int] | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it came: its status, its headers in their order, its body."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return the one header of this name, or ``None``; two of a name are an error."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(values) < 2, values
+        return values[0] if values else None
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return an environment in which ``python -m cccr_web`` is the tree under test."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CCCR_")}
+    return {**ours, "PYTHONPATH": str(ROOT), **settings}
+
+
+def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
+    """Send exact bytes, and return all that comes until the other side hangs up."""
+    family = socket.AF_UNIX if isinstance(where, Path) else socket.AF_INET
+    with socket.socket(family) as link:
+        link.settimeout(timeout)
+        link.connect(str(where) if isinstance(where, Path) else where)
+        received = b""
+        try:
+            link.sendall(sent)
+            while more := link.recv(65536):
+                received += more
+        except (ConnectionResetError, BrokenPipeError):
+            # It hung up before it read all of a request that it refused.
+            pass
+        return received
+
+
+def read_answer(received: bytes, *, bodiless: bool = False) -> Answer:
+    """Read one whole response and make sure that nothing follows it (RFC 9112)."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    version, status, _ = first.split(" ", 2)
+    assert version in {"HTTP/1.0", "HTTP/1.1"}
+    headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
+    answer = Answer(int(status), headers, body)
+    length = answer.header("Content-Length")
+    if bodiless or answer.status == 304:
+        assert body == b""
+    else:
+        assert length is not None
+        assert len(body) == int(length)
+    return answer
+
+
+def ask(
+    where: Where,
+    target: str,
+    host: str | None = None,
+    *headers: tuple[str, str],
+    method: str = "GET",
+) -> Answer:
+    """Make one request with these headers and no others but ``Connection: close``."""
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"Host: {host}"] if host is not None else []
+    lines += [f"{name}: {value}" for name, value in headers]
+    sent = "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1")
+    return read_answer(talk(where, sent), bodiless=method == "HEAD")
+
+
+class Server:
+    """``cccr-web serve`` with a clearnet listener on loopback and an onion socket.
+
+    ``clearnet`` and ``onion`` say where to connect; ``errors`` holds its stderr.
+    """
+
+    def __init__(self, folder: Path, release: Path, *options: str) -> None:
+        self.onion: Path = folder / "onion.sock"
+        self.clearnet: tuple[str, int] = ("127.0.0.1", 0)
+        self.errors = folder / "stderr"
+        self.command = [sys.executable, "-m", "cccr_web", "serve", "--release", str(release)]
+        self.command += ["--clearnet", "127.0.0.1:0", "--onion-socket", f"unix:{self.onion}"]
+        self.command += options
+
+    def __enter__(self) -> Self:
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *self.command],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=environment(),
+            )
+        assert self.process.stdout is not None
+        clearnet = self.process.stdout.readline()
+        assert clearnet.startswith("clearnet http://127.0.0.1:"), self.errors.read_text()
+        assert self.process.stdout.readline() == f"onion-socket unix:{self.onion}\n"
+        self.clearnet = ("127.0.0.1", int(clearnet.rpartition(":")[2].rstrip("/\n")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> int:
+        """End it as systemd does; return its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
+
+    def resident_megabytes(self) -> float:
+        """Return the most memory that it held so far (``VmHWM`` of proc(5))."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+        return int(peak) / 1024
+
+
+@pytest.fixture(scope="session")
+def release() -> Release:
+    """The real texts, built with a clearnet and an onion address of the tests."""
+    trees = find_tree("translations"), find_tree("templates")
+    return press(*trees, addresses=ADDRESSES, environ={})
+
+
+@pytest.fixture(scope="session")
+def release_folder(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same release in a folder."""
+    folder = tmp_path_factory.mktemp("releases") / "release"
+    write(release, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(release_folder: Path) -> Iterator[Server]:
+    """That release, served for the whole run."""
+    with short_folder() as folder, Server(folder, release_folder) as server:
+        yield server
+
+
+def wait_gone(path: Path) -> None:
+    """Wait until nothing is at ``path``, two seconds at most."""
+    for _ in range(100):
+        if not path.exists():
+            return
+        time.sleep(0.02)
+    raise AssertionError(path)

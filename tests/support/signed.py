@@ -1,0 +1,179 @@
+"""Signed releases for tests: a small one of every kind of file, and a server's room for it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import os
+import re
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cccr_web.config import find_tree
+from cccr_web.release import (
+    History,
+    Metadata,
+    Release,
+    Signer,
+    SigningKey,
+    allowed_signers,
+    make_release,
+    with_archive,
+)
+from cccr_web.release.signature import LockedKey
+from cccr_web.release.signing import trusted_comment
+from cccr_web.release.sshsig import sign as sign_for_ssh
+from cccr_web.serve import (
+    Bell,
+    Caretaker,
+    Prepared,
+    Source,
+    Switch,
+    clearnet_hosts,
+    clearnet_policy,
+    prepare,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+# One moment for the whole run, also in the processes that tests start.
+TODAY = datetime.fromtimestamp(int(os.environ.setdefault("TESTS_BEGAN", f"{time.time():.0f}")), UTC)
+ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nnot checked here\n-----END PGP SIGNATURE-----\n"
+
+
+@functools.cache
+def organisation_key() -> SigningKey:
+    """Return the key of the tests' organisation: the same in every process."""
+    return known_key(b"the tests' organisation")
+
+
+def known_key(name: bytes) -> SigningKey:
+    """Return a key made of a name, as an unencrypted key file of minisign would hold it."""
+    seed = hashlib.sha256(name).digest()
+    secret = Ed25519PrivateKey.from_private_bytes(seed)
+    number_and_key = seed[:8] + seed + secret.public_key().public_bytes_raw()
+    check = hashlib.blake2b(b"Ed" + number_and_key, digest_size=32).digest()
+    whole = base64.b64encode(b"Ed\0\0B2" + bytes(48) + number_and_key + check)
+    return LockedKey(b"untrusted comment: a test's\n" + whole + b"\n", "a test's").unlock("")
+
+
+def facts(sequence: int = 1, **changes: Any) -> Metadata:
+    """Return the facts of a release, in order but for ``changes``."""
+    return dataclasses.replace(
+        Metadata(
+            sequence=sequence,
+            time=TODAY,
+            expires=TODAY + timedelta(days=365),
+            fingerprint=organisation_key().public.fingerprint,
+            languages={"en": "en", "zh-hans": "zh-Hans"},
+            clearnet=None,
+            onions=("a" * 56 + ".onion",),
+            style_hashes=(STYLE,),
+        ),
+        **changes,
+    )
+
+
+def content(sequence: int) -> dict[str, bytes]:
+    """Return a file of each kind; all say of which release they are."""
+    mark = f"release {sequence}".encode()
+    pages = ["index", "errors/404", "errors/421", "who-we-are"]
+    files = {
+        f"{slug}/{page}.html": b"<!doctype html><title>" + f"{slug} {page} ".encode() + mark
+        for slug in ("en", "zh-hans")
+        for page in pages
+    }
+    return files | {
+        ".well-known/security.txt": b"Contact: " + mark,
+        "allowed_signers": allowed_signers(organisation_key().public),
+        "en/feed.xml": b"<feed>" + mark + b"</feed>",
+        "en/cccr-en.epub": b"PK\3\4 a book of " + mark,
+        "favicon.ico": b"\0\0\1\0" + mark,
+        "minisign.pub": organisation_key().public.to_file(),
+        "onion.png": b"\x89PNG\r\n\x1a\n" + mark,
+    }
+
+
+@functools.cache
+def signed_release(sequence: int) -> Release:
+    """Return a release in order, signed."""
+    unsigned = with_archive(make_release(content(sequence), facts(sequence)))
+    return Signer(organisation_key()).sign(unsigned)
+
+
+def put(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write files below ``folder``, without the care for the disk that takes time."""
+    for path, body in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(body)
+
+
+def put_release(release: Release, folder: Path) -> None:
+    """Write a release as it is in memory."""
+    put({path: file.body for path, file in release.files.items()}, folder)
+
+
+def texts_with_key(folder: Path, public_key: object) -> Path:
+    """Copy the real texts into ``folder``, with this key in ``site.toml``; return their tree."""
+    tree = folder / "translations"
+    shutil.copytree(find_tree("translations"), tree)
+    facts = (tree / "site.toml").read_text(encoding="utf-8")
+    line = f'public_key = "{public_key}"'
+    named = re.sub(r'(?m)^public_key = ".*"$', lambda _: line, facts)
+    (tree / "site.toml").write_text(named, encoding="utf-8")
+    return tree
+
+
+def sign_by_hand(
+    folder: Path,
+    known: Metadata,
+    *,
+    key: SigningKey | None = None,
+    armour: bytes | None = None,
+) -> None:
+    """Sign the list in ``folder`` as it stands, without asking whether it is in order."""
+    key = key or organisation_key()
+    sums = (folder / "SHA256SUMS").read_bytes()
+    (folder / "SHA256SUMS.minisig").write_bytes(key.sign(sums, trusted_comment(known, armour)))
+    (folder / "SHA256SUMS.sshsig").write_bytes(sign_for_ssh(sums, key))
+    if armour is not None:
+        (folder / "SHA256SUMS.asc").write_bytes(armour)
+
+
+def make_apps(release: Release) -> list[Prepared]:
+    """Return the app of one clearnet listener on loopback."""
+    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    return prepare(release, [(policy, clearnet_hosts((), loopback=True))])
+
+
+class Room:
+    """A folder with a link ``current`` to a release, and a server's state beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.current = folder / "current"
+        self.source = Source(self.current, organisation_key().public, History(folder / "state"))
+
+    def point(self, target: Path) -> None:
+        """Let ``current`` lead to ``target``, in one step."""
+        partial = self.folder / "current.partial"
+        partial.unlink(missing_ok=True)  # a killed one has left it
+        partial.symlink_to(target)
+        partial.replace(self.current)
+
+    def caretaker(self) -> Caretaker:
+        """Return the caretaker of a server that has just started; its thread does not run."""
+        release, apps = self.source.open(make_apps)
+        self.source.accept(release)
+        self.source.keep(release)
+        return Caretaker(self.source, release, make_apps, Switch(apps), Bell())

@@ -1,0 +1,127 @@
+"""What systemd is to a service: it holds sockets, starts a process with them, and listens."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from support.serving import ROOT, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# The process's own number is known only once it runs; exec keeps it. The sockets get the
+# numbers from 3 on by way of higher ones, so that none is overwritten.
+_START = 'export LISTEN_PID=$$; exec "$@" '
+
+
+class Manager:
+    """``with Manager(folder, {name: socket}, words) as manager``: starts ``cccr-web words``.
+
+    ``said`` holds every message that it was sent, ``errors`` the service's stderr.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sockets: Mapping[str, socket.socket],
+        words: Sequence[str],
+        *,
+        watchdog: float | None = None,
+        **settings: str,
+    ) -> None:
+        self.errors = folder / "errors"
+        self.said: list[str] = []
+        self._sockets = sockets
+        self._words = words
+        self._path = folder / "notify"
+        self._settings = {
+            "NOTIFY_SOCKET": str(self._path),
+            "LISTEN_FDS": str(len(sockets)),
+            "LISTEN_FDNAMES": ":".join(sockets),
+            **({"WATCHDOG_USEC": f"{watchdog * 1e6:.0f}"} if watchdog else {}),
+            **settings,
+        }
+
+    def __enter__(self) -> Self:
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(self._path))
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+        self._notify.close()
+        self._path.unlink()
+
+    def start(self) -> None:
+        """Start the service, and return at once."""
+        passed = [each.fileno() for each in self._sockets.values()]
+        aside = "".join(f" {20 + index}<&{number}" for index, number in enumerate(passed))
+        ours = "".join(f" {3 + index}<&{20 + index}" for index in range(len(passed)))
+        command = ["bash", "-c", f"{_START}{aside}{ours}", "bash", sys.executable, "-m", "cccr_web"]
+        with self.errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command, *self._words],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=environment(**self._settings),
+                pass_fds=passed,
+                cwd=ROOT,
+            )
+
+    def stop(self) -> int:
+        """End the service as systemd does; return its status."""
+        self.process.terminate()
+        return self.process.wait(10)
+
+    def restart(self) -> None:
+        """Do what ``systemctl restart`` does: start anew once the old one has ended."""
+        assert self.stop() == 0, self.errors.read_text()
+        self.start()
+
+    def hear(self, seconds: float = 10.0) -> str | None:
+        """Return the next message, or nothing if none comes in this time."""
+        self._notify.settimeout(seconds)
+        try:
+            message = self._notify.recv(4096).decode()
+        except TimeoutError:
+            return None
+        self.said.append(message)
+        return message
+
+    def wait_for(self, words: str, seconds: float = 10.0) -> str:
+        """Return the next message that holds these words."""
+        end_at = time.monotonic() + seconds
+        while time.monotonic() < end_at:
+            message = self.hear(max(0.01, end_at - time.monotonic()))
+            if message and words in message:
+                return message
+        raise AssertionError(f"{words!r} not in {self.said}; {self.errors.read_text()}")
+
+    def beats(self, seconds: float) -> int:
+        """Return how many signs of life come in this time."""
+        end_at = time.monotonic() + seconds
+        count = 0
+        while (left := end_at - time.monotonic()) > 0:
+            count += self.hear(left) == "WATCHDOG=1"
+        return count
+
+
+def held(path: Path) -> socket.socket:
+    """Return a listening unix socket as systemd holds it."""
+    listener = socket.socket(socket.AF_UNIX)
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listener.bind(str(path))
+    listener.listen(1024)
+    return listener

@@ -1,0 +1,394 @@
+"""A private Tor network of real tor processes, all on 127.0.0.1.
+
+Five directory authorities (which are also the relays) and one client with a SOCKS
+port. An onion service joins it with the torrc lines of ``write_torrc``, the same file
+that a user gives as ``--torrc FILE``. Nothing here ever talks to the real Tor network.
+
+As a script it keeps a network up for a developer, until Ctrl-C:
+    python tests/support/tornet.py --torrc-out /tmp/private.torrc
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import http.client
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+AUTHORITIES = 5  # with fewer than four relays no circuit is ever built
+PORTS = range(10_000, 32_000)  # below ip_local_port_range: no outgoing connection takes one
+UP_WITHIN = 60.0  # seconds; it is usually five to fifteen
+NEEDED_FLAGS = {"Running", "Valid", "HSDir", "Guard"}
+
+EVERY_NODE = """\
+TestingTorNetwork 1
+AssumeReachable 1
+PathsNeededToBuildCircuits 0.25
+ShutdownWaitLength 0
+GeoIPFile {empty}
+GeoIPv6File {empty}
+"""
+
+# Short voting times: without them the first consensus takes 100 seconds.
+AUTHORITY = """\
+DataDirectory {data}
+PidFile {data}/pid
+Log notice file {data}/log
+Address 127.0.0.1
+Nickname {name}
+ContactInfo none
+ORPort 127.0.0.1:{orport}
+DirPort 127.0.0.1:{dirport}
+SocksPort 0
+ExitRelay 0
+AuthoritativeDirectory 1
+V3AuthoritativeDirectory 1
+TestingDirAuthVoteGuard *
+TestingDirAuthVoteExit *
+TestingDirAuthVoteHSDir *
+TestingMinExitFlagThreshold 0
+V3AuthNIntervalsValid 2
+TestingV3AuthInitialVotingInterval 5
+TestingV3AuthInitialVoteDelay 2
+TestingV3AuthInitialDistDelay 2
+V3AuthVotingInterval 10
+V3AuthVoteDelay 2
+V3AuthDistDelay 2
+"""
+
+CLIENT = """\
+DataDirectory {data}
+Log notice file {data}/log
+SocksPort 127.0.0.1:{socks}
+"""
+
+
+class NetworkDownError(Exception):
+    """The private network did not come up, or the client could not reach an onion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a fetch brought: status, headers in their order, body."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ``count`` ports of 127.0.0.1 that nobody listens on now, drawn by lot."""
+    found: list[int] = []
+    with contextlib.ExitStack() as held:
+        for port in random.sample(PORTS, len(PORTS)):
+            probe = held.enter_context(socket.socket())
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise NetworkDownError("no free ports on 127.0.0.1")
+
+
+def start_tor(torrc: Path) -> subprocess.Popen[bytes]:
+    """Start a tor that ends with us, even if we are killed; its log goes where torrc says."""
+    command = ["setpriv", "--pdeathsig", "TERM", "tor", "--defaults-torrc", "/dev/null"]
+    return subprocess.Popen(
+        [*command, "-f", str(torrc)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+
+
+def end(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
+    """End one process that we started: ask, wait ``grace`` seconds, then insist."""
+    process.send_signal(signal.SIGCONT)
+    process.terminate()
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class _Authority:
+    """One directory authority: its keys, its ports and the line that names it to others."""
+
+    def __init__(self, folder: Path, number: int, orport: int, dirport: int) -> None:
+        self.name = f"auth{number}"
+        self.data = folder / self.name
+        self.dirport = dirport
+        keys = self.data / "keys"
+        keys.mkdir(parents=True, mode=0o700)
+        self.data.chmod(0o700)
+        self.torrc = AUTHORITY.format(
+            data=self.data, name=self.name, orport=orport, dirport=dirport
+        )
+        self._make_certificate(keys)
+        fingerprint = self._fingerprint()
+        certificate = (keys / "authority_certificate").read_text()
+        identity = re.search(r"^fingerprint (\w+)$", certificate, re.MULTILINE)
+        assert identity is not None
+        self.line = (
+            f"DirAuthority {self.name} orport={orport} no-v2 v3ident={identity[1]} "
+            f"127.0.0.1:{dirport} {fingerprint}\n"
+        )
+
+    def _make_certificate(self, keys: Path) -> None:
+        options = ["-m", "12", "-a", f"127.0.0.1:{self.dirport}", "--passphrase-fd", "0"]
+        for option, name in (("-i", "identity_key"), ("-s", "signing_key"), ("-c", "certificate")):
+            options += [option, str(keys / f"authority_{name}")]
+        command = ["tor-gencert", "--create-identity-key", *options]
+        subprocess.run(command, input=b"test\n", check=True, capture_output=True)
+
+    def _fingerprint(self) -> str:
+        # tor wants some authority in the list before it tells its own fingerprint.
+        other = f"DirAuthority x orport=1 no-v2 v3ident={'A' * 40} 127.0.0.1:1 {'A' * 40}\n"
+        torrc = self.data / "torrc.fingerprint"
+        torrc.write_text(f"TestingTorNetwork 1\n{other}{self.torrc}")
+        options = ["--defaults-torrc", "/dev/null", "--list-fingerprint", "--quiet"]
+        subprocess.run(["tor", "-f", str(torrc), *options], check=True, capture_output=True)
+        return (self.data / "fingerprint").read_text().split()[1]
+
+    def consensus(self) -> str:
+        """Return the consensus that this authority serves, or nothing if it has none yet."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.dirport, timeout=2)
+        try:
+            connection.request("GET", "/tor/status-vote/current/consensus-microdesc")
+            reply = connection.getresponse()
+            body = reply.read()
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
+        return body.decode("ascii", "replace") if reply.status == 200 else ""
+
+
+class TorNetwork:
+    """A private network: ``with TorNetwork() as network: network.fetch("http://….onion/")``.
+
+    ``seconds`` says how long it took to come up, ``socks_port`` where its client listens,
+    ``torrc_lines`` what a tor needs in its torrc to join.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.socks_port = 0
+        self.torrc_lines = ""
+        self._folder = Path()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._authorities: list[_Authority] = []
+
+    def __enter__(self) -> Self:
+        begin = time.monotonic()
+        try:
+            self._start()
+        except NetworkDownError:
+            self.stop()
+            self._start()
+        self.seconds = time.monotonic() - begin
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="tornet-"))
+        try:
+            self._start_nodes()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_nodes(self) -> None:
+        empty = self._folder / "empty"
+        empty.touch()
+        ports = free_ports(2 * AUTHORITIES + 1)
+        self.socks_port = ports.pop()
+        with concurrent.futures.ThreadPoolExecutor(AUTHORITIES) as pool:
+            makers = [
+                pool.submit(_Authority, self._folder, n, ports[2 * n], ports[2 * n + 1])
+                for n in range(AUTHORITIES)
+            ]
+            self._authorities = [maker.result() for maker in makers]
+        names = "".join(authority.line for authority in self._authorities)
+        self.torrc_lines = EVERY_NODE.format(empty=empty) + names
+        for authority in self._authorities:
+            self._run(authority.name, authority.torrc)
+        self._await_consensus()
+        self._start_client("client", self.socks_port, "")
+
+    def add_client(self, name: str, lines: str = "") -> int:
+        """Start a further client with these torrc lines too; return its SOCKS port."""
+        (port,) = free_ports(1)
+        self._start_client(name, port, lines)
+        return port
+
+    def _start_client(self, name: str, port: int, lines: str) -> None:
+        client = self._folder / name
+        client.mkdir(mode=0o700)
+        self._run(name, CLIENT.format(data=client, socks=port) + lines)
+        self._await_client(client / "log")
+
+    def _run(self, name: str, lines: str) -> None:
+        torrc = self._folder / f"{name}.torrc"
+        torrc.write_text(self.torrc_lines + lines)
+        self._processes.append(start_tor(torrc))
+
+    def _await_consensus(self) -> None:
+        def complete(consensus: str) -> bool:
+            flags = re.findall(r"^s (.*)$", consensus, re.MULTILINE)
+            good = [line for line in flags if set(line.split()) >= NEEDED_FLAGS]
+            return len(good) == AUTHORITIES
+
+        for _ in self._until(UP_WITHIN, "the authorities reached no consensus"):
+            if all(complete(authority.consensus()) for authority in self._authorities):
+                return
+
+    def _await_client(self, log: Path) -> None:
+        for _ in self._until(UP_WITHIN, "the client did not bootstrap"):
+            if log.exists() and "Bootstrapped 100%" in log.read_text():
+                return
+
+    def _until(self, limit: float, problem: str) -> Iterator[None]:
+        end_at = time.monotonic() + limit
+        while time.monotonic() < end_at:
+            if any(process.poll() is not None for process in self._processes):
+                break
+            yield
+            time.sleep(0.1)
+        raise NetworkDownError(f"{problem}; {self._last_words()}")
+
+    def _last_words(self) -> str:
+        tails = {log.parent.name: log.read_text()[-600:] for log in self._folder.glob("*/log")}
+        return "\n".join(f"{name}: {tail}" for name, tail in tails.items())
+
+    def stop(self) -> None:
+        """End the processes of this network, by their ids, and remove its files."""
+        for process in self._processes:
+            process.kill()  # nothing of theirs is kept, and five in a row end slowly when asked
+        for process in self._processes:
+            process.wait()
+        self._processes.clear()
+        if self._folder != Path():
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def write_torrc(self, path: Path) -> Path:
+        """Write the lines with which a tor joins this network, for ``--torrc``; return ``path``."""
+        path.write_text(self.torrc_lines)
+        return path
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        timeout: float = 30.0,
+        tries: int = 2,
+    ) -> Reply:
+        """Fetch an ``http://….onion/…`` through the client; ``timeout`` in seconds for each try.
+
+        Only a connection that fails is tried again (one in 150 does). Raises
+        ``NetworkDownError`` when the last try failed too.
+        """
+        problem: Exception | None = None
+        for _ in range(tries):
+            try:
+                return fetch_by_socks(self.socks_port, url, headers or {}, method, timeout)
+            except (OSError, http.client.HTTPException) as error:
+                problem = error
+        raise NetworkDownError(f"{url}: {problem}") from problem
+
+    def fetch_until(self, url: str, limit: float = 60.0) -> Reply:
+        """Fetch ``url`` again and again until it answers, for ``limit`` seconds at most."""
+        for _ in self._until(limit, f"{url} did not answer"):
+            with contextlib.suppress(NetworkDownError):
+                return self.fetch(url, timeout=10.0, tries=1)
+        raise AssertionError
+
+
+def fetch_by_socks(
+    socks_port: int, url: str, headers: Mapping[str, str], method: str, timeout: float
+) -> Reply:
+    """Make one HTTP request through SOCKS5 with the name resolved by tor (RFC 1928)."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 80
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        connection.sock = _socks_connect(socks_port, host, port, timeout)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, None, {**headers})
+        reply = connection.getresponse()
+        return Reply(reply.status, reply.getheaders(), reply.read())
+    finally:
+        connection.close()
+
+
+def _socks_connect(socks_port: int, host: str, port: int, timeout: float) -> socket.socket:
+    link = socket.create_connection(("127.0.0.1", socks_port), timeout=timeout)
+    try:
+        _greet(link, host.encode("ascii"), port)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def _greet(link: socket.socket, name: bytes, port: int) -> None:
+    link.sendall(b"\x05\x01\x00")
+    if _read(link, 2) != b"\x05\x00":
+        raise ConnectionError("the SOCKS port refuses clients without a password")
+    link.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
+    answer = _read(link, 10)  # tor answers with an IPv4 address, all zero for an onion
+    if answer[1] != 0:
+        raise ConnectionError(f"SOCKS answer {answer[1]}")
+
+
+def _read(link: socket.socket, count: int) -> bytes:
+    got = b""
+    while len(got) < count:
+        more = link.recv(count - len(got))
+        if not more:
+            raise ConnectionError("the SOCKS port hung up")
+        got += more
+    return got
+
+
+def main() -> None:
+    """Keep a network up until Ctrl-C (or SIGTERM), for developers."""
+    parser = argparse.ArgumentParser(description="A private Tor network on 127.0.0.1.")
+    parser.add_argument("--torrc-out", type=Path, required=True, metavar="FILE")
+    out: Path = parser.parse_args().torrc_out
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    say = sys.stdout.write
+    try:
+        with TorNetwork() as network:
+            network.write_torrc(out)
+            say(f"up in {network.seconds:.1f} s\nsocks 127.0.0.1:{network.socks_port}\n")
+            say(f"torrc {out}\n")
+            sys.stdout.flush()
+            signal.pause()
+    except KeyboardInterrupt:
+        os.write(1, b"ended\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""A process that starts others and kills them at the moment it is told.
+
+It has imported everything, so a victim begins its work at once. Each line of its
+input is a job in JSON: ``job`` (a function below), ``folder``, ``sequence`` and
+``seconds`` after which the victim is killed; until then it does its job again and
+again. ``null`` lets it end after one. The answer is a line: how many seconds the
+victim lived, and its exit status or signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
+
+from cccr_web.release import (  # noqa: E402
+    Signer,
+    load,
+    make_release,
+    with_archive,
+    write,
+)
+from support.signed import Room, content, facts, organisation_key  # noqa: E402
+
+
+def build(folder: Path, sequence: int) -> None:
+    """Build a release over the one before, and that one over it."""
+    for number in (sequence, 3 - sequence):
+        write(with_archive(make_release(content(number), facts(number))), folder)
+
+
+def sign(folder: Path, _sequence: int) -> None:
+    """Sign a release where it lies."""
+    write(Signer(organisation_key()).sign(load(folder)), folder)
+
+
+def switch(folder: Path, sequence: int) -> None:
+    """Start on the current release and take the next three, one after the other."""
+    room = Room(folder)
+    caretaker = room.caretaker()
+    for number in range(sequence, sequence + 3):
+        room.point(folder / f"release-{number}")
+        caretaker.reload()
+
+
+JOBS = {"build": build, "sign": sign, "switch": switch}
+
+
+def main() -> None:
+    """Do jobs until the input ends."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        began = time.monotonic()
+        victim = os.fork()
+        if victim == 0:
+            os.close(0)
+            sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # to the victim's end
+            folder, sequence = Path(order["folder"]), order["sequence"]
+            JOBS[order["job"]](folder, sequence)
+            while order["seconds"] is not None:
+                JOBS[order["job"]](folder, sequence)
+            os._exit(0)
+        if order["seconds"] is not None:
+            time.sleep(order["seconds"])
+            os.kill(victim, signal.SIGKILL)
+        _, status = os.waitpid(victim, 0)
+        lived = time.monotonic() - began
+        print(json.dumps([lived, os.waitstatus_to_exitcode(status)]), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

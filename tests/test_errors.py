@@ -1,0 +1,51 @@
+"""Every failure says what happened and what to do (``errors.py``)."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from cccr_web import errors
+from cccr_web.config import PACKAGE
+from cccr_web.errors import CccrError, ProxyError, ReleaseError
+
+CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type)]
+
+
+def calls() -> list[tuple[str, str, int]]:
+    """Return each place that makes one of these errors: module and line, class, arguments."""
+    names = {kind.__name__ for kind in CLASSES}
+    return [
+        (f"{module.relative_to(PACKAGE)}:{node.lineno}", node.func.id, len(node.args))
+        for module in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+    ]
+
+
+def test_an_error_shows_its_problem_and_its_remedy() -> None:
+    """An error carries what happened and what to do, and shows both."""
+    error = CccrError("The file is missing.", "Create it.")
+    assert (error.problem, error.remedy) == ("The file is missing.", "Create it.")
+    assert str(error) == "The file is missing. Create it."
+    assert str(CccrError("The file is missing.")) == "The file is missing."
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_class_is_documented_and_raised(kind: type[Exception]) -> None:
+    """Every class descends from the one root, says what it means, and is raised somewhere."""
+    assert issubclass(kind, CccrError)
+    assert kind.__doc__
+    assert kind.__name__ in {name for _, name, _ in calls()}
+
+
+def test_every_error_says_what_to_do() -> None:
+    """Every error has a remedy.
+
+    Exempt are a broken release (the remedy is another release), the proxy's answers in
+    the watcher's report, and the list of bad settings, each with its own remedy.
+    """
+    exempt = {kind.__name__ for kind in CLASSES if issubclass(kind, ReleaseError | ProxyError)}
+    without = [call for call in calls() if call[1] not in exempt and call[2] != 2]
+    assert [place for place, _, _ in without if not place.startswith("config.py")] == []
