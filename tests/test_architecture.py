@@ -87,7 +87,7 @@ EDGES: dict[str, set[str]] = {
     "minisign": {"release/signature.py"},
     "opencc": {"render/traditional.py"},
     "segno": {"render/onion_code.py"},
-    "stem": {"onion/control.py", "onion/status.py"},
+    "stem": {"onion/control.py"},
     "waitress": {
         "serve/channel.py",
         "serve/ending.py",

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from support.hosting import short_folder
 
-from cccr_web.onion import OwnTor
+from cccr_web.onion import ManagedTor
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(offline_tor: OwnTor) -> Iterator[Desk]:
+def desk(offline_tor: ManagedTor) -> Iterator[Desk]:
     """An admin's folder with the texts, and a command that is the one of this environment."""
     with short_folder() as folder:
         shutil.copytree(TOP / "translations", folder / "translations")

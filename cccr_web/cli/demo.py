@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from cccr_web.cli.onion import report
+from cccr_web.cli.onion import Reporter
 from cccr_web.cli.site import press_release
 from cccr_web.cli.terminal import Progress, example
 from cccr_web.config import PREFIX, find_tree
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
-    from cccr_web.onion import KeeperEvent, OnionKey
+    from cccr_web.onion import OnionKey
 
 _ENDS_WITHIN = 10  # seconds between asking the server to end and killing it
 
@@ -72,9 +72,9 @@ def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
 
 
 def _key(state: Path) -> OnionKey:
-    from cccr_web.onion import load_or_make
+    from cccr_web.onion import load_or_create_key
 
-    return load_or_make(state / "onion.key")
+    return load_or_create_key(state / "onion.key")
 
 
 def _build(state: Path, key: OnionKey | None) -> None:
@@ -88,17 +88,12 @@ def _build(state: Path, key: OnionKey | None) -> None:
 def _publish(
     state: Path, key: OnionKey, socket: Path, torrc: Path | None, stop: threading.Event
 ) -> None:
-    from cccr_web.onion import Keeper, OwnTor, Service
+    from cccr_web.onion import ManagedTor, Service, Supervisor
 
-    announced = False
+    tor = ManagedTor(state / "tor", extra=torrc.absolute() if torrc else None)
     with Progress() as progress:
-
-        def observe(event: KeeperEvent) -> None:
-            nonlocal announced
-            announced = report(event, progress, announced=announced)
-
-        tor = OwnTor(state / "tor", extra=torrc.absolute() if torrc else None)
-        Keeper(Service(key, socket), tor, observe).run(stop, patient=False)
+        supervisor = Supervisor(Service(key, socket), tor, Reporter(progress))
+        supervisor.run(stop, retry_first=False)
 
 
 class _Server:

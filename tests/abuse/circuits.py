@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Self
 
-from cccr_web.onion import Link
+from cccr_web.onion import ControlConnection
 
 EXPORTED = ipaddress.IPv6Network("fc00:dead:beef:4dad::/96")
 REPORT = re.compile(rb"circuit=([0-9a-f:]+)$")
@@ -39,7 +39,7 @@ def circuit_id(address: str) -> int:
 class Closer:
     """Reads nginx's reports of refused requests, and closes circuits with too many of them."""
 
-    def __init__(self, path: Path, link: Link, most: int) -> None:
+    def __init__(self, path: Path, link: ControlConnection, most: int) -> None:
         self.path = path
         self.closed = 0
         self._link = link

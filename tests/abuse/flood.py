@@ -42,7 +42,7 @@ from support.tornet import TorNetwork, end
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import Limits, Service, connect, new_key, publish
+from cccr_web.onion import Service, ServiceLimits, connect, new_key, publish
 from cccr_web.release import write
 from cccr_web.render import press
 
@@ -223,7 +223,7 @@ class Lab:
             self._tor(folder) as tor,
             connect(tor.address) as link,
         ):
-            publish(link, Service(key, server.onion, Limits(max_streams)))
+            publish(link, Service(key, server.onion, ServiceLimits(max_streams)))
             yield key.address, lambda: ""
 
     @contextlib.contextmanager

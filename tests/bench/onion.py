@@ -37,7 +37,7 @@ from support.tornet import TorNetwork
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import Link, OnionKey, connect, new_key
+from cccr_web.onion import ControlConnection, OnionKey, connect, new_key
 from cccr_web.release import write
 from cccr_web.render import press
 
@@ -75,14 +75,14 @@ def bare_server(path: Path, size: int) -> Iterator[Path]:
         process.wait(10)
 
 
-def add_onion(link: Link, key: OnionKey, targets: list[Path]) -> None:
+def add_onion(link: ControlConnection, key: OnionKey, targets: list[Path]) -> None:
     """Add the onion with our limits and a port for each target; ours is published with one."""
     ports = (f"Port={port},unix:{path}" for port, path in zip(PORTS, targets, strict=True))
     command = (
         f"ADD_ONION {key.blob} Flags=DiscardPK,Detach,MaxStreamsCloseCircuit MaxStreams=100"
         f" PoWDefensesEnabled=1 {' '.join(ports)}"
     )
-    reply = link.ask(command)
+    reply = link.send(command)
     if not reply.is_ok():
         raise SystemExit(f"Tor refuses the onion: {reply}")
 

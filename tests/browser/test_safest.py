@@ -15,7 +15,7 @@ from support.serving import DOMAIN, Server
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, new_key
 from cccr_web.release import write
 from cccr_web.render import press
 from cccr_web.serve.policy import media_type
@@ -67,7 +67,7 @@ def onion(tor_network: TorNetwork, note: Note) -> Iterator[Site]:
         torrc = tor_network.write_torrc(folder / "torrc")
         with (
             Server(folder, folder / "release") as server,
-            Watched(Service(key, server.onion), OwnTor(folder / "tor", extra=torrc)) as watched,
+            Watched(Service(key, server.onion), ManagedTor(folder / "tor", extra=torrc)) as watched,
         ):
             published = watched.wait_for(Published)
             note("onion for the browser: published", published.seconds)

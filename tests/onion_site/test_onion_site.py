@@ -19,7 +19,7 @@ from support.tornet import TorNetwork
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import Limits, OwnTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, ServiceLimits, new_key
 from cccr_web.release import Release, write
 from cccr_web.render import press
 
@@ -54,7 +54,7 @@ def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
             *trees, addresses=Addresses(f"https://{DOMAIN}", (key.address,)), environ={}
         )
         write(release, folder / "release")
-        tor = OwnTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
+        tor = ManagedTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
         with (
             Server(folder, folder / "release") as server,
             Watched(Service(key, server.onion), tor) as watched,
@@ -127,7 +127,7 @@ def hold(site: OnionSite, circuit: str) -> socket.socket | None:
 
 def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:
     """A browser's connections fit on a circuit; with one more than the limit tor closes it."""
-    most = Limits().max_streams
+    most = ServiceLimits().max_streams
     assert most >= 9  # six of a browser, and three more for urgent requests
     with contextlib.ExitStack() as stack:
         held = []

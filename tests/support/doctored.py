@@ -17,7 +17,7 @@ import pytest
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import press
 from support.front import Authority, Front
@@ -103,7 +103,7 @@ def place(tor_network: TorNetwork) -> Iterator[Place]:
         key = new_key(folder / "onion.key")
         release = real_release(folder, key.address)
         torrc = tor_network.write_torrc(folder / "torrc")
-        tor = OwnTor(folder / "tor", extra=torrc)
+        tor = ManagedTor(folder / "tor", extra=torrc)
         room = Room(folder)
         room.point(folder / "release")
         with (

@@ -1,4 +1,4 @@
-"""A tor of our own: its torrc, its start, its words when it fails, its end."""
+"""The managed tor: a tor process that we configure, start, restart and stop."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Final
 
-from cccr_web.errors import (
-    ControlForeignError,
-    ControlMissingError,
-    OnionError,
-)
-from cccr_web.onion.control import ControlAddress, Link, connect
-from cccr_web.onion.paths import check_socket_path
+from cccr_web.errors import ControlForeignError, ControlMissingError, OnionError
+from cccr_web.onion.control import REPLY_TIMEOUT, ControlAddress, check_socket_path, connect
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-STARTS_WITHIN: Final = 30.0  # seconds; usually under one, but tor waits five for an old one to go
-ENDS_WITHIN: Final = 5.0  # seconds between asking tor to end and killing it
-POLL: Final = 0.05  # seconds
+    from cccr_web.onion.control import ControlConnection
 
-# Ours come last, so that they win over the extra lines.
-OUR_LINES: Final = """\
+START_TIMEOUT: Final = 30.0  # seconds; usually under one, but tor waits five for an old one to exit
+STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
+START_POLL: Final = 0.05  # seconds
+
+# They follow the extra lines, so that they override them.
+TORRC: Final = """\
 DataDirectory {data}
 ControlSocket {control}
 CookieAuthentication 1
@@ -40,20 +37,20 @@ Log notice stdout
 __OwningControllerProcess {pid}
 """
 
-COMPLAINT: Final = re.compile(r"\[(?:warn|err)\] (.*)")
-TAKEN: Final = re.compile(r"Could not bind to (\S+): Address already in use")
-# Says nothing about why tor ended.
+PROBLEM: Final = re.compile(r"\[(?:warn|err)\] (.*)")
+PORT_IN_USE: Final = re.compile(r"Could not bind to (\S+): Address already in use")
+# These warnings do not say why tor exited.
 NOISE: Final = ("You are running Tor as root", "Reading config failed", "set_options()")
 
 
-class OwnTor:
+class ManagedTor:
     """A tor that lives as long as we do, with all its files in the folder ``data`` (0700).
 
-    ``extra`` is a file of further torrc lines. ``is_client`` gives it a SOCKS port on
-    loopback, which the kernel chooses. ``open`` starts it, or starts it again after it
-    died; ``close`` ends it. Should we be killed, the kernel ends it (``setpriv
-    --pdeathsig``, which counts the thread that called ``open``), or tor itself within 15
-    seconds (``__OwningControllerProcess``).
+    ``extra`` is a file of further torrc lines. ``is_client`` gives tor a SOCKS port on
+    loopback, which the kernel chooses. ``open`` starts tor, or restarts it after it died;
+    ``close`` stops it. If we are killed, the kernel stops it (``setpriv --pdeathsig``, tied
+    to the thread that called ``open``), or it exits by itself within 15 seconds
+    (``__OwningControllerProcess``).
     """
 
     def __init__(
@@ -63,47 +60,53 @@ class OwnTor:
         extra: Path | None = None,
         program: str = "tor",
         is_client: bool = False,
+        start_timeout: float = START_TIMEOUT,
+        stop_timeout: float = STOP_TIMEOUT,
     ) -> None:
         self.data = data.absolute()
         self.extra = extra
         self.control = ControlAddress(path=check_socket_path(self.data / "control"))
         self._program = program
         self._socks = "auto" if is_client else "0"
+        self._start_timeout = start_timeout
+        self._stop_timeout = stop_timeout
         self._process: subprocess.Popen[str] | None = None
-        self._complaints: collections.deque[str] = collections.deque(maxlen=10)
+        self._problems: collections.deque[str] = collections.deque(maxlen=10)
         self._reader: threading.Thread | None = None
         self._lock: IO[str] | None = None
 
     @property
     def pid(self) -> int | None:
-        """The process id of the tor that runs, or ``None``."""
+        """The process id of the running tor, or ``None``."""
         running = self._process is not None and self._process.poll() is None
         return self._process.pid if self._process is not None and running else None
 
-    def open(self) -> Link:
-        """Start tor if it does not run, and connect to it.
+    def open(self) -> ControlConnection:
+        """Start tor if it is not running, and connect to it.
 
-        Raises ``OnionError``, the last three with tor's own words.
+        Raises ``OnionError``, with tor's own messages where it wrote any.
         """
+        timeout = REPLY_TIMEOUT
         if self.pid is None:
             self._start()
-        end_at = time.monotonic() + STARTS_WITHIN
-        while self.pid is not None and time.monotonic() < end_at:
+            timeout = self._start_timeout
+        deadline = time.monotonic() + timeout
+        while self.pid is not None and time.monotonic() < deadline:
             try:
                 return connect(self.control)
             except (ControlMissingError, ControlForeignError):
-                time.sleep(POLL)
-        problem = self._why_it_failed()
+                time.sleep(START_POLL)
+        problem = self._start_failure(timeout)
         self.close()
         raise problem
 
     def close(self) -> None:
-        """End tor, and let go of its folder. Does nothing if it does not run."""
+        """Stop tor if it is running, and unlock its folder."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)  # a stopped process takes no SIGTERM
+            self._process.send_signal(signal.SIGCONT)  # a stopped process ignores SIGTERM
             self._process.terminate()
             try:
-                self._process.wait(ENDS_WITHIN)
+                self._process.wait(self._stop_timeout)
             except subprocess.TimeoutExpired:
                 self._process.kill()
             self._reap()
@@ -111,17 +114,18 @@ class OwnTor:
             self._lock.close()
             self._lock = None
 
-    def obituary(self) -> str:
-        """Say in a few words why the connection to tor was lost."""
+    def exit_reason(self) -> str:
+        """Say briefly why the connection to tor was lost."""
         if self._process is None:
-            return "our tor does not run"
+            return "the managed tor is not running"
         try:
-            # The connection ends some milliseconds before the process can be asked.
+            # The connection closes some milliseconds before the process has exited.
             code = self._process.wait(1)
         except subprocess.TimeoutExpired:
-            return "our tor stopped answering"
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        return f"our tor {how}"
+            return "the managed tor stopped answering"
+        if code < 0:
+            return f"the managed tor was killed by {signal.Signals(-code).name}"
+        return f"the managed tor exited with status {code}"
 
     def _start(self) -> None:
         command = [self._find_program(), "--defaults-torrc", os.devnull, "-f"]
@@ -129,7 +133,7 @@ class OwnTor:
             command = ["setpriv", "--pdeathsig", "TERM", *command]
         extra = self._extra_lines()
         self._reap()
-        self._take_folder()
+        self._lock_folder()
         command.append(str(self._write_torrc("torrc", extra)))
         self._process = subprocess.Popen(
             command,
@@ -138,19 +142,19 @@ class OwnTor:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            # Ctrl-C in a terminal is for us: we take the onion down before tor ends.
+            # Ctrl-C in a terminal must not reach tor: the service is withdrawn first.
             start_new_session=True,
         )
-        self._complaints.clear()
-        self._reader = threading.Thread(target=self._listen, args=[self._process.stdout])
+        self._problems.clear()
+        self._reader = threading.Thread(target=self._read_log, args=[self._process.stdout])
         self._reader.start()
 
     def _find_program(self) -> str:
-        # Debian has it in a folder that is not in every user's PATH.
+        # Debian's /usr/sbin is not in every user's PATH.
         program = shutil.which(self._program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if program is None:
             raise OnionError(
-                f"There is no program {self._program!r}.", "Install it: apt install tor"
+                f"The program {self._program!r} is not installed.", "Install it: apt install tor"
             )
         return program
 
@@ -162,14 +166,14 @@ class OwnTor:
             self._reader.join()
             self._reader = None
 
-    def _listen(self, output: IO[str]) -> None:
+    def _read_log(self, output: IO[str]) -> None:
         with output:
             for line in output:
-                found = COMPLAINT.search(line)
+                found = PROBLEM.search(line)
                 if found and not found[1].startswith(NOISE):
-                    self._complaints.append(found[1])
+                    self._problems.append(found[1])
 
-    def _take_folder(self) -> None:
+    def _lock_folder(self) -> None:
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.data.chmod(0o700)
@@ -180,16 +184,16 @@ class OwnTor:
             self.close()
             raise OnionError(
                 f"Another process runs a tor in {self.data}.",
-                "End it first, or use another state folder.",
+                "Stop it first, or use another state folder.",
             ) from None
         except OSError as error:
             self.close()
-            raise self._useless_folder(error) from error
+            raise self._unusable_folder(error) from error
 
-    def _useless_folder(self, error: OSError) -> OnionError:
+    def _unusable_folder(self, error: OSError) -> OnionError:
         return OnionError(
-            f"The folder {self.data} for tor cannot be used: {error.strerror}.",
-            "Give a folder that you own, with room on its disk.",
+            f"Tor cannot use the folder {self.data}: {error.strerror}.",
+            "Give a folder that you own, on a disk with free space.",
         )
 
     def _extra_lines(self) -> str:
@@ -204,39 +208,39 @@ class OwnTor:
             ) from error
 
     def _write_torrc(self, name: str, extra: str) -> Path:
-        ours = OUR_LINES.format(
+        lines = TORRC.format(
             data=self.data, control=self.control.path, pid=os.getpid(), socks=self._socks
         )
         path = self.data / name
         try:
-            path.write_text(f"{extra.rstrip()}\n{ours}", "utf-8")
+            path.write_text(f"{extra.rstrip()}\n{lines}", "utf-8")
         except OSError as error:
             self.close()
-            raise self._useless_folder(error) from error
+            raise self._unusable_folder(error) from error
         return path
 
-    def _why_it_failed(self) -> OnionError:
+    def _start_failure(self, timeout: float) -> OnionError:
         if self.pid is not None:
             return OnionError(
-                f"Our tor did not open its control socket in {STARTS_WITHIN:.0f} s.",
-                f"See whether the extra torrc lines move it, or whether {self.data} is slow.",
+                f"The managed tor did not answer at its control socket within {timeout:.0f} s.",
+                f"Check whether the extra torrc lines move it, or whether {self.data} is slow.",
             )
-        how = self.obituary()
+        reason = self.exit_reason()
         self._reap()
-        words = " ".join(self._complaints) or "it said nothing"
-        taken = TAKEN.search(words)
-        if taken:
+        log = " ".join(self._problems) or "nothing"
+        in_use = PORT_IN_USE.search(log)
+        if in_use:
             return OnionError(
-                f"Our tor cannot listen on {taken[1]}: another program does.",
-                f"End that program, or change the port in {self.extra}.",
+                f"The managed tor cannot listen on {in_use[1]}: another program already does.",
+                f"Stop that program, or change the port in {self.extra}.",
             )
         if self.extra is not None and self._accepts("") and not self._accepts(self._extra_lines()):
             return OnionError(
-                f"Tor refuses the extra torrc lines in {self.extra}. It says: {words}",
+                f"Tor rejects the extra torrc lines in {self.extra}. It reports: {log}",
                 "Correct that file; 'man tor' explains each option.",
             )
         return OnionError(
-            f"Tor did not start ({how}). It says: {words}", "See whether 'tor --version' works."
+            f"Tor did not start: {reason}. It reports: {log}", "Check that 'tor --version' works."
         )
 
     def _accepts(self, extra: str) -> bool:
