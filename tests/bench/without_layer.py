@@ -1,4 +1,4 @@
-"""Our server without the prepared answers: ``python without_layer.py RELEASE PORT``."""
+"""Our server without the prepared responses: ``python without_layer.py RELEASE PORT``."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Slow:
         self._app = app
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        """Answer."""
+        """Pass the request to the app."""
         answer: Iterable[bytes] = self._app(environ, start_response)
         return answer
 
     def ready(self, _: Any) -> None:
-        """Nothing is ready."""
+        """Return nothing: no response is prepared."""
 
 
 def main() -> None:
-    """Serve."""
+    """Serve until stopped."""
     release = load(Path(sys.argv[1]), None)
     policy = clearnet_policy(release.metadata, release.metadata.onions)
     app = create_app(release, policy, clearnet_hosts((), loopback=True))

@@ -142,7 +142,7 @@ def test_an_address_of_another_program_is_rejected(
 ) -> None:
     """An address that another program publishes on this tor cannot be published."""
     with offline_tor.open() as other:
-        assert other.ask(f"ADD_ONION {key.blob} Port=80,127.0.0.1:1").is_ok()
+        assert other.send(f"ADD_ONION {key.blob} Port=80,127.0.0.1:1").is_ok()
         with pytest.raises(OnionError, match=f"already runs {key.address} for another program"):
             publish(connection, Service(key, web))
 

@@ -298,7 +298,7 @@ class TorNetwork:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def write_torrc(self, path: Path) -> Path:
-        """Write the torrc lines that join a tor to this network, for ``--torrc``; return ``path``."""
+        """Write the torrc lines that join a tor to this network; return ``path``."""
         path.write_text(self.torrc_lines)
         return path
 

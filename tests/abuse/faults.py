@@ -1,8 +1,8 @@
-"""Kill, starve and confuse servers of our own while readers ask; count what readers see.
+"""Inject faults into running servers, and count what readers get meanwhile.
 
-    python tests/abuse/trouble.py RELEASE [--seconds N]
+    python tests/abuse/faults.py RELEASE [--seconds N]
 
-Each part starts its own ``cccr-web serve`` on loopback and ends it by its id.
+Each fault has its own ``cccr-web serve`` on loopback.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ROOT = Path(__file__).parent.parent.parent
 PAGE = "/en/index.html"
 
 
-class Troubled:
-    """A server on one port, started again whenever it is killed."""
+class FaultyServer:
+    """A server that can be killed and restarted on the same port."""
 
     def __init__(self, release: Path, *before: str, port: int = 0) -> None:
         self._release = release
@@ -38,7 +38,7 @@ class Troubled:
         self.start()
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Start the server and wait until it listens."""
         command = [
             *("setpriv", "--pdeathsig", "KILL", *self._before),
             *(sys.executable, "-m", "cccr_web", "serve"),
@@ -54,11 +54,11 @@ class Troubled:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"It does not start: {' '.join(command)}")
+            raise SystemExit(f"The server does not start: {' '.join(command)}")
         self.port = int(line.rpartition(":")[2].strip().rstrip("/"))
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """End it."""
+        """Send the server a signal and wait until it has exited."""
         self.process.send_signal(number)
         self.process.wait(15)
         assert self.process.stdout is not None
@@ -66,13 +66,13 @@ class Troubled:
 
     @contextmanager
     def readers(self, whole: bytes, number: int = 4) -> Iterator[Counter[str]]:
-        """Let readers ask on new connections all the time, and count what they get."""
+        """Request the page continuously on new connections, and count the results."""
         counts: Counter[str] = Counter()
         stop = threading.Event()
 
         def read() -> None:
             while not stop.is_set():
-                counts[self.ask(whole)] += 1
+                counts[self.request(whole)] += 1
 
         threads = [threading.Thread(target=read) for _ in range(number)]
         for thread in threads:
@@ -84,12 +84,12 @@ class Troubled:
             for thread in threads:
                 thread.join()
 
-    def ask(self, whole: bytes) -> str:
-        """Ask once; return what came."""
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+    def request(self, whole: bytes) -> str:
+        """Request the page once; return the result."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            link.request("GET", PAGE)
-            answer = link.getresponse()
+            connection.request("GET", PAGE)
+            answer = connection.getresponse()
             body = answer.read()
         except TimeoutError:
             return "hang"
@@ -97,13 +97,13 @@ class Troubled:
             time.sleep(0.01)
             return "no answer"
         finally:
-            link.close()
+            connection.close()
         return "whole" if (answer.status, body) == (200, whole) else f"wrong: {answer.status}"
 
 
 def random_kills(release: Path, whole: bytes, seconds: float) -> Counter[str]:
-    """SIGKILL it at random moments of a steady load: no reader gets a wrong byte."""
-    server = Troubled(release)
+    """Kill the server at random times under steady load: no reader gets a wrong byte."""
+    server = FaultyServer(release)
     chance = random.Random(5)  # noqa: S311
     end = time.monotonic() + seconds
     with server.readers(whole) as counts:
@@ -117,8 +117,8 @@ def random_kills(release: Path, whole: bytes, seconds: float) -> Counter[str]:
 
 
 def few_files(release: Path, whole: bytes, seconds: float) -> Counter[str]:
-    """Let it open 128 files, and hold 1,000 connections to it: each reader is answered."""
-    server = Troubled(release, "prlimit", "--nofile=128:128")
+    """Limit the server to 128 open files, and hold 1,000 connections: every reader is answered."""
+    server = FaultyServer(release, "prlimit", "--nofile=128:128")
     held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
     with server.readers(whole) as counts:
         time.sleep(seconds / 10)
@@ -129,8 +129,8 @@ def few_files(release: Path, whole: bytes, seconds: float) -> Counter[str]:
 
 
 def little_memory(release: Path, whole: bytes, seconds: float) -> Counter[str]:
-    """Give it little address space, and let slow readers ask for the largest file."""
-    server = Troubled(release, "prlimit", f"--as={400 * 1024 * 1024}")
+    """Limit the server's address space, and request the largest file with slow readers."""
+    server = FaultyServer(release, "prlimit", f"--as={400 * 1024 * 1024}")
     held = []
     for _ in range(1000):
         link = socket.socket()
@@ -147,7 +147,7 @@ def little_memory(release: Path, whole: bytes, seconds: float) -> Counter[str]:
 
 
 def full_disk(release: Path, whole: bytes, seconds: float) -> Counter[str]:
-    """Serve from a disk that is full, with temporary files on it too, and then empty it."""
+    """Serve from a full disk that also holds temporary files, and then delete the release."""
     with tempfile.TemporaryDirectory() as name:
         disk = Path(name)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
@@ -159,7 +159,7 @@ def full_disk(release: Path, whole: bytes, seconds: float) -> Counter[str]:
                         fill.write(bytes(65536))
             except OSError:
                 pass
-            server = Troubled(disk / "release", "env", f"TMPDIR={disk}")
+            server = FaultyServer(disk / "release", "env", f"TMPDIR={disk}")
             with server.readers(whole) as counts:
                 time.sleep(seconds / 20)
                 shutil.rmtree(disk / "release")
@@ -171,17 +171,17 @@ def full_disk(release: Path, whole: bytes, seconds: float) -> Counter[str]:
 
 
 def clock_jumps(release: Path, whole: bytes, seconds: float) -> Counter[str]:
-    """Let its clock jump by years to and fro; connections live by the monotonic clock."""
+    """Move the server's clock by years; connections depend on the monotonic clock."""
     with tempfile.TemporaryDirectory() as name:
         clock = Path(name) / "clock"
         clock.write_text("+0")
         faketime = shutil.which("faketime")
         if faketime is None:
-            return Counter({"not tried: no faketime": 1})
+            return Counter({"not tried: faketime is not installed": 1})
         settings = [f"FAKETIME_TIMESTAMP_FILE={clock}", "FAKETIME_CACHE_DURATION=1"]
         settings += ["FAKETIME_DONT_FAKE_MONOTONIC=1"]
         library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        server = Troubled(release, "env", f"LD_PRELOAD={library}", *settings)
+        server = FaultyServer(release, "env", f"LD_PRELOAD={library}", *settings)
         with server.readers(whole) as counts:
             for jump in ("-3650d", "+3650d", "-1d", "+0"):
                 clock.write_text(jump)
@@ -192,18 +192,22 @@ def clock_jumps(release: Path, whole: bytes, seconds: float) -> Counter[str]:
 
 
 def main() -> int:
-    """Try all; print the counts; return 1 if a reader got what he must not."""
+    """Inject every fault and print the counts; return 1 if a reader got a wrong result."""
     parser = argparse.ArgumentParser()
     parser.add_argument("release", type=Path)
-    parser.add_argument("--seconds", type=float, default=600, help="of load with random kills")
+    parser.add_argument(
+        "--seconds", type=float, default=600, help="duration of the load with random kills"
+    )
     given = parser.parse_args()
     whole = (given.release / PAGE[1:]).read_bytes()
     bad = 0
     for trial in (few_files, little_memory, full_disk, clock_jumps, random_kills):
         counts = trial(given.release, whole, given.seconds)
         print(f"{trial.__name__}: {dict(counts)}", flush=True)
-        refused = counts["no answer"] if trial is not random_kills else 0
-        bad += refused + sum(n for what, n in counts.items() if what.startswith(("wrong", "hang")))
+        unanswered = counts["no answer"] if trial is not random_kills else 0
+        bad += unanswered + sum(
+            n for what, n in counts.items() if what.startswith(("wrong", "hang"))
+        )
         bad += not counts["whole"] and "not tried" not in str(counts)
     return min(bad, 1)
 
