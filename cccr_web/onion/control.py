@@ -34,7 +34,7 @@ from cccr_web.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 REPLY_TIMEOUT: Final = 5.0  # seconds; tor replies in milliseconds, or hangs
 POLL: Final = 0.2  # seconds
@@ -111,21 +111,44 @@ class _Socket(ControlSocket):  # type: ignore[misc]  # stem has no types
         return self._opened
 
 
-class ControlConnection(BaseController):  # type: ignore[misc]  # stem has no types
+class _Controller(BaseController):  # type: ignore[misc]  # stem has no types
+    """Stem's reader thread for a control socket, which passes on each event.
+
+    Stem's ``Controller`` would answer from a cache after tor is dead, and take ownership of tor.
+    """
+
+    def __init__(self, control_socket: _Socket, on_event: Callable[[Any], None]) -> None:
+        self._on_event = on_event
+        super().__init__(control_socket, is_authenticated=True)
+
+    def _handle_event(self, event_message: Any) -> None:
+        self._on_event(event_message)
+
+
+class ControlConnection:
     """An authenticated control connection; made by ``connect``, used as a context manager.
 
-    ``lost`` is set within milliseconds when tor dies or closes the connection. Stem's
-    ``Controller`` would answer from a cache after tor is dead, and take ownership of tor.
+    ``lost`` is set within milliseconds when tor dies or closes the connection.
     """
 
     def __init__(self, control_socket: _Socket, address: ControlAddress) -> None:
         self.address = address
         self.lost = threading.Event()
         self._subscriptions: dict[str, queue.SimpleQueue[Any]] = {}
-        super().__init__(control_socket, is_authenticated=True)
-        self.add_status_listener(self._on_state, spawn=False)
-        if not self.is_alive():  # it was lost before the listener was added
+        self._controller = _Controller(control_socket, self._on_event)
+        self._controller.add_status_listener(self._on_state, spawn=False)
+        if not self._controller.is_alive():  # it was lost before the listener was added
             self.lost.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._controller.close()
 
     def _on_state(self, _: object, state: object, __: float) -> None:
         if state == State.CLOSED:
@@ -140,7 +163,7 @@ class ControlConnection(BaseController):  # type: ignore[misc]  # stem has no ty
         timer.daemon = True
         timer.start()
         try:
-            return self.msg(command)
+            return self._controller.msg(command)
         except stem.ControllerError as error:
             self.close()
             raise ControlLostError(
@@ -179,14 +202,14 @@ class ControlConnection(BaseController):  # type: ignore[misc]  # stem has no ty
     def _subscribe(self) -> None:
         self.send("SETEVENTS HS_DESC" if self._subscriptions else "SETEVENTS")
 
-    def _handle_event(self, event_message: Any) -> None:  # called by stem's thread
+    def _on_event(self, event: Any) -> None:  # called in stem's thread
         try:
-            stem.response.convert("EVENT", event_message)
+            stem.response.convert("EVENT", event)
         except stem.ProtocolError:
-            return  # stem cannot parse this event, so it says nothing about a descriptor
-        received = self._subscriptions.get(getattr(event_message, "address", None) or "")
+            return  # an event that stem cannot parse is not about a descriptor
+        received = self._subscriptions.get(getattr(event, "address", None) or "")
         if received is not None:
-            received.put(event_message)
+            received.put(event)
 
 
 class DescriptorEvents:

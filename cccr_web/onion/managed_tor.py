@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import fcntl
 import os
 import re
@@ -131,10 +130,9 @@ class ManagedTor:
         command = [self._find_program(), "--defaults-torrc", os.devnull, "-f"]
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "TERM", *command]
-        extra = self._extra_lines()
+        torrc = self._torrc(self._extra_lines())
         self._reap()
-        self._lock_folder()
-        command.append(str(self._write_torrc("torrc", extra)))
+        command.append(str(self._prepare_folder(torrc)))
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -173,13 +171,16 @@ class ManagedTor:
                 if found and not found[1].startswith(NOISE):
                     self._problems.append(found[1])
 
-    def _lock_folder(self) -> None:
+    def _prepare_folder(self, torrc: str) -> Path:
+        """Create and lock the folder, and write tor's configuration there; return its path."""
+        path = self.data / "torrc"
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.data.chmod(0o700)
             if self._lock is None:
                 self._lock = (self.data / "manager.lock").open("w")
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.write_text(torrc, "utf-8")
         except BlockingIOError:
             self.close()
             raise OnionError(
@@ -188,13 +189,11 @@ class ManagedTor:
             ) from None
         except OSError as error:
             self.close()
-            raise self._unusable_folder(error) from error
-
-    def _unusable_folder(self, error: OSError) -> OnionError:
-        return OnionError(
-            f"Tor cannot use the folder {self.data}: {error.strerror}.",
-            "Give a folder that you own, on a disk with free space.",
-        )
+            raise OnionError(
+                f"Tor cannot use the folder {self.data}: {error.strerror}.",
+                "Give a folder that you own, on a disk with free space.",
+            ) from error
+        return path
 
     def _extra_lines(self) -> str:
         if self.extra is None:
@@ -207,17 +206,11 @@ class ManagedTor:
                 "Give a text file that this user may read.",
             ) from error
 
-    def _write_torrc(self, name: str, extra: str) -> Path:
+    def _torrc(self, extra: str) -> str:
         lines = TORRC.format(
             data=self.data, control=self.control.path, pid=os.getpid(), socks=self._socks
         )
-        path = self.data / name
-        try:
-            path.write_text(f"{extra.rstrip()}\n{lines}", "utf-8")
-        except OSError as error:
-            self.close()
-            raise self._unusable_folder(error) from error
-        return path
+        return f"{extra.rstrip()}\n{lines}"
 
     def _start_failure(self, timeout: float) -> OnionError:
         if self.pid is not None:
@@ -244,9 +237,9 @@ class ManagedTor:
         )
 
     def _accepts(self, extra: str) -> bool:
-        torrc = self._write_torrc("torrc.check", extra)
         command = [self._find_program(), "--verify-config", "--defaults-torrc", os.devnull]
-        checked = subprocess.run([*command, "-f", str(torrc)], capture_output=True, check=False)
-        with contextlib.suppress(OSError):
-            torrc.unlink()
+        torrc = self._torrc(extra).encode()
+        checked = subprocess.run(
+            [*command, "-f", "-"], input=torrc, capture_output=True, check=False
+        )
         return checked.returncode == 0

@@ -152,7 +152,7 @@ def test_reader_leaves_nothing(tor_network: TorNetwork, tmp_path: Path) -> None:
     """The reader's tor has a SOCKS port of its own, and is gone with its folder at the end."""
     with client(tor_network.write_torrc(tmp_path / "torrc"), 60.0) as made:
         assert made.proxy.is_loopback
-        folder = made.link.where.path
+        folder = made.link.address.path
         pid = int(made.link.info("process/pid"))
         assert folder is not None
         assert folder.exists()

@@ -111,7 +111,7 @@ def place(tor_network: TorNetwork) -> Iterator[Place]:
             Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server,
         ):
             authority = Authority(folder)
-            place = Place(folder, release, key.address, link.where.text, torrc, authority, server)
+            place = Place(folder, release, key.address, link.address.text, torrc, authority, server)
             front = place.front()
             with contextlib.ExitStack() as stack:
                 with front.running():
