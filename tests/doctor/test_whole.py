@@ -164,7 +164,7 @@ def test_reader_without_tor(tmp_path: Path) -> None:
     """Extra lines that tor refuses are told in tor's own words."""
     torrc = tmp_path / "torrc"
     torrc.write_text("Nonsense 1\n")
-    with pytest.raises(OnionError, match="Tor refuses the extra torrc lines"), client(torrc, 5.0):
+    with pytest.raises(OnionError, match="Tor rejects the extra torrc lines"), client(torrc, 5.0):
         pass
 
 
