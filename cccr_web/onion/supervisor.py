@@ -143,6 +143,8 @@ class Supervisor:
                     with self.tor.open() as connection:
                         retry = True
                         self._serve(connection, stop)
+                except ControlLostError:
+                    self._observe(Lost(self.tor.exit_reason()))
                 except OnionError as error:
                     if not retry:
                         raise
@@ -177,14 +179,14 @@ class Supervisor:
             self._observe(replace(done, seconds=time.monotonic() - self._down_since))
             reason = self._watch(connection, stop)
         finally:
+            self._down_since = time.monotonic()
             if not connection.lost.is_set():
                 with contextlib.suppress(OnionError):
                     withdraw(connection, done.address)
-        self._down_since = time.monotonic()
         self._observe(Withdrawn(done.address) if reason is None else Lost(reason))
 
     def _bootstrap(self, connection: ControlConnection, stop: threading.Event) -> bool:
-        """Wait until tor is bootstrapped; ``False`` if ``stop`` was set or tor exited."""
+        """Wait until tor is bootstrapped; ``False`` if ``stop`` was set."""
         last: Bootstrap | None = None
         progress_at = time.monotonic()
         while not stop.is_set():
@@ -200,9 +202,7 @@ class Supervisor:
             if time.monotonic() - progress_at > self._stalled_after:
                 progress_at = time.monotonic()
                 self._observe(Failed(_stalled(now, self._stalled_after)))
-            if connection.lost.wait(POLL):
-                self._observe(Lost(self.tor.exit_reason()))
-                return False
+            connection.lost.wait(POLL)
         return False
 
     def _watch(self, connection: ControlConnection, stop: threading.Event) -> str | None:
@@ -214,11 +214,8 @@ class Supervisor:
                 return self.tor.exit_reason()
             if time.monotonic() > check_at:
                 check_at = time.monotonic() + self._check_interval
-                try:
-                    if self.service.key.address not in list_services(connection):
-                        return "another program removed the service from tor"
-                except ControlLostError:
-                    return self.tor.exit_reason()
+                if self.service.key.address not in list_services(connection):
+                    return "another program removed the service from tor"
         return None
 
 

@@ -86,7 +86,7 @@ def test_everything_gone(place: Place, tmp_path: Path) -> None:
     status, results, _ = doctor(*options, "--time-limit", "3", "--private", f"{tmp_path}/none")
     assert status == 1
     found = wrong_ones(results)
-    assert found["tor"].startswith("No tor listens for control at")
+    assert found["tor"].startswith("No tor listens for control connections at")
     assert found["way through tor"].startswith("A client tor came to 0 % (Starting) in 3 s")
     assert found["onion bytes"] == "It cannot be seen: no way through tor."
     assert "Connection refused" in found["clearnet bytes"]

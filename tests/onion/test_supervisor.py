@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from support.hosting import PAGE, RunningTor, Watched, gone, wait_until, web_server
+from support.hosting import OFFLINE, PAGE, RunningTor, Watched, gone, wait_until, web_server
 from support.tornet import AUTHORITIES, free_ports
 
 from cccr_web.errors import ControlMissingError, OnionError
@@ -33,6 +34,7 @@ from cccr_web.onion import (
     managed_tor,
     withdraw,
 )
+from cccr_web.onion.supervisor import FIRST_PAUSE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +125,20 @@ def test_a_killed_external_tor_is_awaited(
             assert list_services(connection) == frozenset()
 
 
+def test_a_tor_that_dies_while_bootstrapping_is_lost(
+    folder: Path, web: Path, key: OnionKey
+) -> None:
+    """If tor dies before it is bootstrapped, that is a loss and not a failed attempt."""
+    with RunningTor(folder / "tor", OFFLINE) as tor:
+        tor.await_control()
+        with Watched(Service(key, web), ExternalTor(tor.address)) as watched:
+            watched.wait_for(Bootstrapping)
+            tor.kill()
+            assert watched.wait_for(Lost, 10).reason == "tor exited or stopped answering"
+            first = next(event for event in watched.events if not isinstance(event, Bootstrapping))
+            assert isinstance(first, Lost)
+
+
 def test_the_service_of_a_crashed_manager_is_replaced(
     tor_network: TorNetwork, folder: Path, web: Path, key: OnionKey
 ) -> None:
@@ -206,13 +222,13 @@ def test_a_missing_tor_is_retried_with_growing_pauses(
     folder: Path, web: Path, key: OnionKey
 ) -> None:
     """A tor that does not run yet is retried with growing pauses, and found once it runs."""
-    tor = RunningTor(folder / "tor", "DisableNetwork 1\n")
+    tor = RunningTor(folder / "tor", OFFLINE)
     with Watched(Service(key, web), ExternalTor(tor.address)) as watched:
-        times = []
         for _ in range(3):
             assert isinstance(watched.wait_for(Failed).error, ControlMissingError)
-            times.append(time.monotonic())
-        assert times[2] - times[1] > 1.5 * (times[1] - times[0])
+        pauses = [after - before for before, after in itertools.pairwise(watched.times[:3])]
+        assert pauses[0] >= FIRST_PAUSE
+        assert pauses[1] >= 2 * FIRST_PAUSE
         with tor:
             assert watched.wait_for(Bootstrapping).bootstrap.percent == 0
             assert watched.end() < 1.5

@@ -156,7 +156,7 @@ class RunningTor:
 
 
 class Watched:
-    """A supervisor that runs in a thread, and the events it has reported so far."""
+    """A supervisor that runs in a thread, and its events so far with their times."""
 
     def __init__(
         self,
@@ -167,6 +167,7 @@ class Watched:
         check_interval: float = CHECK_INTERVAL,
     ) -> None:
         self.events: list[SupervisorEvent] = []
+        self.times: list[float] = []
         self.stop = threading.Event()
         self._news = threading.Condition()
         self._read = 0
@@ -196,6 +197,7 @@ class Watched:
     def _observe(self, event: SupervisorEvent) -> None:
         with self._news:
             self.events.append(event)
+            self.times.append(time.monotonic())
             self._news.notify_all()
 
     def wait_for(self, kind: type[Event], limit: float = 60.0) -> Event:
@@ -258,16 +260,3 @@ def connection(offline_tor: ManagedTor) -> Iterator[ControlConnection]:
     """A control connection to the tor without a network."""
     with offline_tor.open() as opened:
         yield opened
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, also where pytest-xdist is not installed."""
-    config.addinivalue_line("markers", "xdist_group(name): run on the same worker.")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run every test that uses the private Tor network on one worker, which starts it once."""
-    for item in items:
-        if "tor_network" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("tor"))
