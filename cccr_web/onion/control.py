@@ -12,7 +12,6 @@ import queue
 import re
 import socket
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -187,17 +186,37 @@ class ControlConnection:
         return value.decode("utf-8", "replace")
 
     @contextlib.contextmanager
-    def descriptor_events(self, onion: str) -> Iterator[DescriptorEvents]:
-        """Subscribe to the HS_DESC events of one onion address (control-spec, 4.1.25)."""
+    def descriptor_events(self, onion: str) -> Iterator[Iterator[tuple[str, str]]]:
+        """Subscribe to the HS_DESC events of one onion address (control-spec, 4.1.25).
+
+        The iterator yields each event's action and reason, or two empty strings after
+        ``POLL`` seconds without one. It raises ``ControlLostError``.
+        """
         name = onion.removesuffix(".onion")
         received = self._subscriptions.setdefault(name, queue.SimpleQueue())
         try:
             self._subscribe()
-            yield DescriptorEvents(self, onion, received)
+            yield self._read_events(onion, received)
         finally:
             del self._subscriptions[name]
             with contextlib.suppress(ControlLostError):
                 self._subscribe()
+
+    def _read_events(
+        self, onion: str, received: queue.SimpleQueue[Any]
+    ) -> Iterator[tuple[str, str]]:
+        while not self.lost.is_set():
+            try:
+                event = received.get(timeout=POLL)
+            except queue.Empty:
+                yield "", ""
+            else:
+                yield str(getattr(event, "action", "")), str(getattr(event, "reason", ""))
+        raise ControlLostError(
+            f"Tor at {self.address.text} closed the connection "
+            f"while we waited for the descriptor of {onion}.",
+            "Check whether tor still runs.",
+        )
 
     def _subscribe(self) -> None:
         self.send("SETEVENTS HS_DESC" if self._subscriptions else "SETEVENTS")
@@ -210,45 +229,6 @@ class ControlConnection:
         received = self._subscriptions.get(getattr(event, "address", None) or "")
         if received is not None:
             received.put(event)
-
-
-class DescriptorEvents:
-    """What happens to the descriptor of one onion; made by ``descriptor_events``.
-
-    ``failures`` holds the reasons of the HSDirs that rejected it or do not have it.
-    """
-
-    def __init__(
-        self, connection: ControlConnection, onion: str, received: queue.SimpleQueue[Any]
-    ) -> None:
-        self.failures: set[str] = set()
-        self._connection = connection
-        self._onion = onion
-        self._received = received
-
-    def until(self, deadline: float) -> Iterator[str]:
-        """Yield each event's action, or ``""`` at least every ``POLL`` seconds.
-
-        ``deadline`` is on the monotonic clock. Raises ``ControlLostError``.
-        """
-        while time.monotonic() < deadline:
-            if self._connection.lost.is_set():
-                raise ControlLostError(
-                    f"Tor at {self._connection.address.text} closed the connection "
-                    f"while we waited for the descriptor of {self._onion}.",
-                    "Check whether tor still runs.",
-                )
-            yield self._next_action()
-
-    def _next_action(self) -> str:
-        try:
-            event = self._received.get(timeout=POLL)
-        except queue.Empty:
-            return ""
-        action = str(getattr(event, "action", ""))
-        if action == "FAILED":
-            self.failures.add(str(getattr(event, "reason", None)))
-        return action
 
 
 def connect(address: ControlAddress | None = None) -> ControlConnection:

@@ -12,10 +12,10 @@ from cccr_web.onion.control import check_socket_path
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cccr_web.onion.control import ControlConnection, DescriptorEvents
+    from cccr_web.onion.control import ControlConnection
     from cccr_web.onion.key import OnionKey
 
 PUBLISH_TIMEOUT: Final = 120.0  # seconds; takes about 3 on a good line, 60 on a very bad one
@@ -166,19 +166,25 @@ def _add(connection: ControlConnection, service: Service) -> bool:
 
 def _await_upload(
     address: str,
-    events: DescriptorEvents,
+    events: Iterator[tuple[str, str]],
     timeout: float,
     stop: threading.Event | None,
     heartbeat: Callable[[], object],
 ) -> bool:
     """Wait until the descriptor is uploaded to one HSDir; return ``False`` if ``stop`` was set."""
-    for action in events.until(time.monotonic() + timeout):
+    failures = set()
+    deadline = time.monotonic() + timeout
+    for action, reason in events:
         heartbeat()
         if action == "UPLOADED":
             return True
+        if action == "FAILED":
+            failures.add(reason)
         if stop is not None and stop.is_set():
             return False
-    why = f": {', '.join(sorted(events.failures))}" if events.failures else ""
+        if time.monotonic() > deadline:
+            break
+    why = f": {', '.join(sorted(failures))}" if failures else ""
     raise OnionError(
         f"No HSDir accepted the descriptor of {address} within {timeout:.0f} s{why}.",
         "Check that this machine reaches the Tor network and its clock is right.",

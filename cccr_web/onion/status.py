@@ -72,6 +72,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
 
     Raises ``OnionError``, ``TorRefusedError`` or ``ControlLostError``.
     """
+    failures = set()
     deadline = time.monotonic() + timeout
     with connection.descriptor_events(address) as events:
         while time.monotonic() < deadline:
@@ -80,14 +81,17 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
                 raise TorRefusedError(
                     f"Tor cannot fetch the descriptor of {address}: {reply}.", "Update tor."
                 )
-            actions = (action for action in events.until(deadline) if action)
-            finished = next((each for each in actions if each in {"RECEIVED", "FAILED"}), None)
-            if finished == "RECEIVED":
-                found = Descriptor.read(connection, address, own=False)
-                if found is not None:
-                    return found
+            for action, reason in events:
+                if action == "RECEIVED":
+                    found = Descriptor.read(connection, address, own=False)
+                    if found is not None:
+                        return found
+                if action == "FAILED":
+                    failures.add(reason)
+                if action in {"RECEIVED", "FAILED"} or time.monotonic() > deadline:
+                    break
             time.sleep(min(RETRY_AFTER, max(0.0, deadline - time.monotonic())))
-    why = f": {', '.join(sorted(events.failures))}" if events.failures else ""
+    why = f": {', '.join(sorted(failures))}" if failures else ""
     raise OnionError(
         f"No HSDir returned the descriptor of {address} within {timeout:.0f} s{why}.",
         "Check that the onion's manager runs and has published it.",
