@@ -118,7 +118,8 @@ def free_ports(count: int) -> list[int]:
 
 def start_tor(torrc: Path) -> subprocess.Popen[bytes]:
     """Start a tor that exits with us, even if we are killed; its torrc says where it logs."""
-    command = ["setpriv", "--pdeathsig", "TERM", "tor", "--defaults-torrc", "/dev/null"]
+    # Not TERM: an authority that exits now and then waits for its own threads forever.
+    command = ["setpriv", "--pdeathsig", "KILL", "tor", "--defaults-torrc", "/dev/null"]
     return subprocess.Popen(
         [*command, "-f", str(torrc)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
