@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Run both commands of the README on an empty Debian, as a newcomer would.
 #
-#   tests/fresh_machine.sh [try|tests|all] [SUITE…]      (as root; all of bookworm and trixie)
+#   tests/fresh_machine.sh [try|tests|all] [SUITE…]
 #
-# Makes a Debian root with python3 and nothing else of ours, copies the committed tree into
-# it, and runs there: deploy/try.sh with its onion on a private Tor network, fetched through
-# it; deploy/try.sh once more, timed; tests/run.sh.
+# Run it as root. The default is all, on bookworm and trixie. It makes a Debian root with python3 only,
+# copies the committed tree into it, and runs deploy/try.sh there, with its onion on a private Tor
+# network. It fetches a page through the onion, times a second deploy/try.sh, and runs tests/run.sh.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)

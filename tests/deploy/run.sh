@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Deploy to a real Debian, booted with systemd as a container, and live through its days.
+# Deploy to a real Debian, booted with systemd in a container, and test everything that follows.
 #
-#   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]      (as root; all of both)
+#   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]
 #
-# Each boots in network namespaces of its own, with a private Tor network and a certificate
-# authority beside it; nothing reaches any other network. tests/run.sh runs it on bookworm.
+# Run it as root; the default is all. Each Debian boots in network namespaces of its own, with a
+# private Tor network and a certificate authority. Nothing reaches another network. tests/run.sh runs
+# it on bookworm.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
