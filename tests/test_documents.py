@@ -121,7 +121,7 @@ class Desk:
         self.running.clear()
 
     def edit_site(self, old: str, new: str) -> None:
-        """Change a line of ``site.toml``, as the manual says in words."""
+        """Change a line of ``site.toml``, as the manual tells an admin to do."""
         file = self.folder / "translations" / "site.toml"
         text = file.read_text(encoding="utf-8")
         assert old in text
@@ -150,7 +150,7 @@ def desk(offline_tor: OwnTor) -> Iterator[Desk]:
         made.end()
 
 
-# What the manual says in words after a command.
+# What the manual tells an admin to do after a command.
 
 
 def write_public_key(desk: Desk) -> None:
@@ -166,7 +166,7 @@ def write_onion_address(desk: Desk) -> None:
 
 
 def make_repository(desk: Desk) -> None:
-    """Make a git repository whose owner signs with a key of their own."""
+    """Make a git repository with a key that signs tags."""
     desk.run("ssh-keygen -q -t ed25519 -N '' -f id && echo \"a@b $(cat id.pub)\" >allowed")
     settings = {
         "user.name": "A",
@@ -242,10 +242,13 @@ def deploy(_desk: Desk, command: str) -> None:
     """The tests on a booted Debian run the same command with the same options."""
     folders = (TOP / "tests" / "deploy", TOP / "tests" / "support" / "deploy")
     sources = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
-    runs = re.findall(r"(?:desk\.deploy\(|deploy/deploy\.sh\"?,)([^()]*)", sources)
-    words = [word for word in command.split()[1:] if "@" not in word]
-    own = [word for word in words if word.startswith("--") or word in DEPLOY_COMMANDS]
-    assert any(all(f'"{word}"' in run for word in own) for run in runs), "tests/deploy runs it"
+    calls = re.findall(r"(?:\.deploy\(|deploy/deploy\.sh\"?,)([^()]*)", sources)
+    own = [
+        argument
+        for argument in command.split()[1:]
+        if argument.startswith("--") or argument in DEPLOY_COMMANDS
+    ]
+    assert any(all(f'"{name}"' in call for name in own) for call in calls), command
 
 
 def run_on_server(_desk: Desk, command: str) -> None:
@@ -255,7 +258,7 @@ def run_on_server(_desk: Desk, command: str) -> None:
 
 
 def tag(desk: Desk, command: str) -> None:
-    """It works in a repository whose owner has a signing key."""
+    """It works in a repository with a signing key."""
     if not (desk.folder / ".git").exists():
         make_repository(desk)
     desk.run(command)
@@ -382,8 +385,8 @@ def test_every_command_name_exists(document: Document) -> None:
     """Every ``cccr-web`` command in a code span exists."""
     for span in document.spans:
         found: click.Command | None = main
-        for word in re.findall(r"^cccr-web((?: [a-z-]+)+)$", span):
-            for name in word.split():
+        for names in re.findall(r"^cccr-web((?: [a-z-]+)+)$", span):
+            for name in names.split():
                 assert isinstance(found, click.Group), f"{document.name}: {span}"
                 found = found.get_command(click.Context(found), name)
                 assert found is not None, f"{document.name}: {span}"
@@ -437,7 +440,7 @@ def test_changelog_names_the_version() -> None:
 
 
 def hooks() -> list[dict[str, str]]:
-    """Return the hooks of ``.pre-commit-config.yaml``, whose form is simple enough to read here."""
+    """Return the hooks of ``.pre-commit-config.yaml``, which is simple enough for two expressions."""
     text = (TOP / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     entries = re.split(r"^ +- (?=id: )", text, flags=re.MULTILINE)[1:]
     return [dict(re.findall(r"^ *(\w+): (.+)$", entry, re.MULTILINE)) for entry in entries]
