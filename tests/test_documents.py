@@ -440,7 +440,7 @@ def test_changelog_names_the_version() -> None:
 
 
 def hooks() -> list[dict[str, str]]:
-    """Return the hooks of ``.pre-commit-config.yaml``, which is simple enough for two expressions."""
+    """Return the hooks of ``.pre-commit-config.yaml``, read without a YAML parser."""
     text = (TOP / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     entries = re.split(r"^ +- (?=id: )", text, flags=re.MULTILINE)[1:]
     return [dict(re.findall(r"^ *(\w+): (.+)$", entry, re.MULTILINE)) for entry in entries]
