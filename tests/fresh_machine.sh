@@ -92,7 +92,7 @@ try() { # ROOT
   python3 - "$top/tests" "$(sed -n 's/^socks 127.0.0.1://p' "$work/network.out")" "${page}en/" <<'EOF' ||
 import sys
 sys.path.insert(0, sys.argv[1])
-from tornet import fetch_by_socks
+from support.tornet import fetch_by_socks
 reply = fetch_by_socks(int(sys.argv[2]), sys.argv[3], {}, "GET", 60)
 sys.exit(reply.status != 200 or b"Citizens Rights" not in reply.body)
 EOF

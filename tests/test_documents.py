@@ -135,7 +135,7 @@ def desk(offline_tor: OwnTor) -> Iterator[Desk]:
         shutil.copytree(TOP / "translations", folder / "translations")
         command = folder / "deploy" / "cccr-web"
         command.parent.mkdir()
-        path = shlex.quote(os.pathsep.join([str(TOP), os.environ.get("PYTHONPATH", "")]))
+        path = shlex.quote(str(TOP))
         command.write_text(
             f"#!/bin/sh\nexport PYTHONPATH={path} SOURCE_DATE_EPOCH={int(time.time())}\n"
             f'exec {shlex.quote(sys.executable)} -c "from cccr_web import config; '
