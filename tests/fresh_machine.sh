@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Run both commands of the README on an empty Debian, as a newcomer would.
 #
-#   tests/fresh_machine.sh [try|tests|all] [SUITE…]
+#   tests/fresh_machine.sh [try|tests|all] [SUITE…]      (as root; all of bookworm and trixie)
 #
-# Run it as root. The default is all, on bookworm and trixie. It makes a Debian root with python3 only,
-# copies the committed tree into it, and runs deploy/try.sh there, with its onion on a private Tor
-# network. It fetches a page through the onion, times a second deploy/try.sh, and runs tests/run.sh.
+# Makes a Debian root with python3 and nothing else of ours, copies the committed tree into
+# it, and runs there: deploy/try.sh with its onion on a private Tor network, fetched through
+# it; deploy/try.sh once more, timed; tests/run.sh.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -92,7 +92,7 @@ try() { # ROOT
   python3 - "$top/tests" "$(sed -n 's/^socks 127.0.0.1://p' "$work/network.out")" "${page}en/" <<'EOF' ||
 import sys
 sys.path.insert(0, sys.argv[1])
-from support.tornet import fetch_by_socks
+from tornet import fetch_by_socks
 reply = fetch_by_socks(int(sys.argv[2]), sys.argv[3], {}, "GET", 60)
 sys.exit(reply.status != 200 or b"Citizens Rights" not in reply.body)
 EOF

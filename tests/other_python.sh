@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Print the path of a python3 whose minor version differs from the one in PATH.
+# Print the path of a python3 of another minor version than the one in PATH.
 #
 #   tests/other_python.sh CACHE
 #
-# A release must be the same to the byte on two versions of Python. This script uses one that is
-# installed, or unpacks that of Debian's other release below CACHE.
+# A release must come out the same on two versions of Python. One that is installed is
+# taken; else Debian's other release lends its own, unpacked below CACHE and not installed.
 set -euo pipefail
 
 cache=$1

@@ -68,7 +68,11 @@ if [ ! -d "$OTHER_SITE" ]; then
 fi
 
 echo "lint and types" >&2
-tests/lint.sh
+ruff check --quiet .
+ruff format --quiet --check .
+mypy
+shellcheck --external-sources .ci/run deploy/cccr-web deploy/*.sh deploy/lock/*.sh deploy/server/*.sh tests/*.sh tests/*/*.sh
+cccr-web check
 
 python -m pytest "$@"
 if [ $# = 0 ] && [ "$(id -u)" = 0 ]; then

@@ -462,5 +462,5 @@ def test_hooks_are_the_checks_of_the_test_command() -> None:
 def test_a_hook_that_passes_exits_0_and_an_unknown_check_2() -> None:
     """A hook's command exits 0 on this tree, and 2 for a check that does not exist."""
     for check, status in (("texts", 0), ("nothing", 2)):
-        command = [TOP / "tests/lint.sh", check]
+        command = [str(TOP / "tests" / "lint.sh"), check]
         assert subprocess.run(command, check=False, capture_output=True).returncode == status

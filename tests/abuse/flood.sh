@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Flood an onion on a private Tor network, and print what a second reader still gets.
+# Flood an onion on a private Tor network; print what a second reader still gets.
 #
 #   tests/abuse/flood.sh [--seconds N] [--rounds N] [--line KB] [--flood NAME…] [--setup NAME…]
 #
-# Run it as root. It uses a network namespace with the packet size of the Internet. With loopback's
-# 64 KB packets, tor passes so much to the kernel at once that its preference for quiet circuits has no
-# effect.
+# As root, in a network namespace of its own whose packets are as large as the Internet's:
+# with loopback's 64 KB tor hands the kernel so much at once that its own order of circuits,
+# the quiet ones first, counts for nothing.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)

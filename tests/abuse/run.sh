@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# Attack servers of this checkout on loopback, and print the results.
+# Attack servers of this checkout on loopback, and print what came of it.
 #
 #   tests/abuse/run.sh [--requests N] [--seconds N]
 #
-# --requests  requests that the fuzzer sends (1,000,000)
-# --seconds   seconds of load with random kills (600)
-#
-# Needs slowhttptest and faketime; as root on Debian it installs them.
+# N requests of the fuzzer (1,000,000 if not given) and N seconds of load with random kills
+# (600). Needs slowhttptest and faketime; as root on Debian it installs them.
 set -euo pipefail
 
 requests=1000000

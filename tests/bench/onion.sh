@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Measure a page over a private onion, compared with an onion that sends an empty response.
+# Measure a page over a private onion beside an onion that answers with nothing.
 #
 #   tests/bench/onion.sh [--circuits N] [--fetches N]
 #
-# As root it uses a network namespace with the packet size of the Internet. With loopback's 64 KB
-# packets, each write by tor is a small packet that waits 40 ms for an acknowledgement (Nagle's algorithm
-# and delayed acknowledgements).
+# As root the private network lives in a network namespace of its own, whose packets are as
+# large as the Internet's: with loopback's 64 KB each write of tor's is a small packet, and
+# waits 40 ms for the receipt of the one before (Nagle's algorithm and delayed receipts).
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Make a fresh Debian to boot, and a package repository for it, unless they exist. Print their folder.
+# Make a fresh Debian to boot, and a folder of packages for its apt, or leave them if they are there.
 #
-#   tests/deploy/root.sh SUITE CACHE
+#   tests/deploy/root.sh SUITE CACHE      (as root) prints the folder
 #
-# Run it as root. The folder holds root/, a minimal Debian with systemd and sshd, as a rented server
-# comes, and apt/, a repository of every package that the server will need, so it needs no network.
+# The folder holds root/, as a rented server comes: minimal, with systemd and sshd, and apt/,
+# a repository of all that the server will ask Debian for, so that it needs no network.
 set -euo pipefail
 
 suite=$1

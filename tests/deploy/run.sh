@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Deploy to a real Debian, booted with systemd in a container, and test everything that follows.
+# Deploy to a real Debian, booted with systemd as a container, and live through its days.
 #
-#   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]
+#   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]      (as root; all of both)
 #
-# Run it as root; the default is all. Each Debian boots in network namespaces of its own, with a
-# private Tor network and a certificate authority. Nothing reaches another network. tests/run.sh runs
-# it on bookworm.
+# Each boots in network namespaces of its own, with a private Tor network and a certificate
+# authority beside it; nothing reaches any other network. tests/run.sh runs it on bookworm.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
