@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -28,7 +29,9 @@ from test_architecture import ROOMS
 
 from cccr_web import __version__
 from cccr_web.cli import main
-from cccr_web.onion import OwnTor
+
+if TYPE_CHECKING:
+    from cccr_web.onion import ManagedTor
 
 README, TRANSLATIONS, DEPLOY, ARCHITECTURE, _, _, _, CHANGELOG = DOCUMENTS
 PASSPHRASE = "a passphrase for the tests"
@@ -129,7 +132,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(offline_tor: OwnTor) -> Iterator[Desk]:
+def desk(offline_tor: ManagedTor) -> Iterator[Desk]:
     """An admin's folder with the texts, and a command that runs this environment's code."""
     with short_folder() as folder:
         shutil.copytree(TOP / "translations", folder / "translations")
