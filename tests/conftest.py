@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from support.tornet import TorNetwork
 
 pytest_plugins = [
+    "support.plan",
     "support.hosting",
     "support.serving",
     "support.browser.browsing",
     "support.doctored",
 ]
-
-# Those enter a network namespace with the whole process: tests/deploy/run.sh runs them alone.
-collect_ignore = [] if any("tests/deploy" in word for word in sys.argv) else ["deploy"]
 
 MEASUREMENTS = pytest.StashKey[list[str]]()
 
@@ -57,6 +54,20 @@ def tor_network(note: Note) -> Iterator[TorNetwork]:
         yield network
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a worker's notes to the process that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["measured"] = session.config.stash.get(MEASUREMENTS, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a worker's notes."""
+    notes = node.config.stash.setdefault(MEASUREMENTS, [])
+    notes += getattr(node, "workeroutput", {}).get("measured", [])
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
@@ -64,5 +75,5 @@ def pytest_terminal_summary(
     notes = config.stash.get(MEASUREMENTS, [])
     if notes:
         terminalreporter.section("measured")
-        for line in notes:
+        for line in sorted(notes, key=lambda note: note[10:]):
             terminalreporter.write_line(line)

@@ -12,13 +12,16 @@ import select
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TIME_LIMIT = 30.0  # seconds for any one answer
+
+# What a page looks like must not depend on the fonts of the machine.
+FONTS = {"FONTCONFIG_FILE": str(Path(__file__).with_name("fonts.conf"))}
 
 # Without most of these it looks for hosts of its maker's, and for a GPU, at every start.
 # With the rules it finds no host but this one.
@@ -79,7 +82,7 @@ class Chromium:
                 stderr=errors,
                 bufsize=0,
                 # its wrapper script and its libraries write where HOME leads
-                env={**os.environ, "HOME": str(self._errors.parent)},
+                env={**os.environ, **FONTS, "HOME": str(self._errors.parent)},
             )
         return self
 

@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from support.browser.devtools import FONTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -126,7 +128,12 @@ class Firefox:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                env={**os.environ, "HOME": str(self._profile.parent), "LANG": "C.UTF-8"},
+                env={
+                    **os.environ,
+                    **FONTS,
+                    "HOME": str(self._profile.parent),
+                    "LC_ALL": "C.UTF-8",
+                },
             )
         try:
             self._connect()
