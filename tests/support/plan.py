@@ -93,7 +93,8 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Apply ``--quick``, then put the long groups first and the lone tests last."""
     if config.getoption("quick"):
-        kept, left = [], []
+        kept: list[pytest.Item] = []
+        left: list[pytest.Item] = []
         for item in items:
             markers = [marker for marker in SLOW if item.get_closest_marker(marker)]
             config.stash[LEFT_OUT].update(markers[:1])
