@@ -1,51 +1,65 @@
 #!/usr/bin/env bash
-# Set up and run every test.
+# Set up and run the tests.
 #
-#   tests/run.sh [ARGUMENTS FOR PYTEST…]
+#   tests/run.sh [ARGUMENTS FOR PYTEST…]      without arguments also tests/deploy/, if root
+#   tests/run.sh --quick [ARGUMENTS…]         daily work: no browsers, tor or booted machines
+#   tests/run.sh --other-python [ARGUMENTS…]  on another Python: no browsers or booted machines
 #
 # As root on Debian it installs what is missing; otherwise it says what to install.
+# Tests run in random order. The seed is printed first; --randomly-seed=N
+# repeats the order.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 cache=$top/.cache
 mkdir -p "$cache"
+export PATH=$PATH:/usr/sbin:/sbin
+
+case ${1:-} in
+  --quick | --other-python) mode=${1#--} && shift ;;
+  "") mode=whole ;;
+  *) mode=some ;;
+esac
 
 # program → Debian package that brings it
 declare -A needed=(
-  [apt-ftparchive]=apt-utils
-  [chromium]=chromium
   [epubcheck]=epubcheck
-  [firefox-esr]=firefox-esr
   [gpg]=gnupg
   [java]=default-jre-headless
   [minisign]=minisign
-  [mmdebstrap]=mmdebstrap
   [nginx]=nginx-light
-  [node]=nodejs
-  [npm]=npm
-  [pdftotext]=poppler-utils
-  [pebble]=pebble
   [shellcheck]=shellcheck
   [ssh-keygen]=openssh-client
   [systemd-analyze]=systemd
-  [systemd-nspawn]=systemd-container
   [tor]=tor
   [unzip]=unzip
-  [w3m]=w3m
 )
+if [ "$mode" = whole ] || [ "$mode" = some ]; then
+  needed+=(
+    [chromium]=chromium
+    [firefox-esr]=firefox-esr
+    [node]=nodejs
+    [npm]=npm
+    [pdftotext]=poppler-utils
+    [w3m]=w3m
+  )
+fi
 missing=()
 for program in "${!needed[@]}"; do
-  PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
+  command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
 # nginx can drop no header of its own without it.
 more=libnginx-mod-http-headers-more-filter
 [ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=("$more")
-# Without a Chinese font the browsers would measure boxes for missing characters.
-if [ -z "$(fc-list :lang=zh-cn 2>/dev/null)" ]; then missing+=(fonts-noto-cjk); fi
+# The browser tests see only these fonts (tests/support/browser/fonts.conf).
+if [ -n "${needed[chromium]:-}" ]; then
+  [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
+  [ -e /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || missing+=(fonts-noto-cjk)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ]; then
-    echo "For the tests, have these installed (as root: apt-get install ${missing[*]})." >&2
+    echo "The tests need packages that are missing. Run: sudo apt-get install ${missing[*]}" >&2
     exit 1
   fi
   echo "installing ${missing[*]}" >&2
@@ -53,33 +67,71 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 deploy/venv.sh "$cache/venv" tests/lock.txt
-tests/browser/npm.sh
-export PATH=$cache/venv/bin:$PATH
-OTHER_PYTHON=$(tests/other_python.sh "$cache")
-export OTHER_PYTHON
-# What a build needs, for that Python; stem, which is source only, is not among it.
-OTHER_SITE=$cache/site-$("$OTHER_PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-export OTHER_SITE
-if [ ! -d "$OTHER_SITE" ]; then
-  awk '/^[a-z]/ { on = index($0, "stem==") != 1 } on' deploy/lock/run.txt >"$cache/other.txt"
-  python -m pip --disable-pip-version-check -qq install --target "$OTHER_SITE.partial" --no-deps \
-    --python-version "${OTHER_SITE##*-}" --only-binary :all: --require-hashes --requirement "$cache/other.txt"
-  mv "$OTHER_SITE.partial" "$OTHER_SITE"
+python=$cache/venv/bin/python
+if [ -n "${needed[npm]:-}" ]; then tests/browser/npm.sh; fi
+# A release must have the same bytes on two versions of Python.
+if [ "$mode" != quick ] && other=$(tests/other_python.sh "$cache"); then
+  version=$("$other" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  PYTHON=$other deploy/venv.sh "$cache/venv-$version" tests/lock.txt
+  export OTHER_PYTHON=$cache/venv-$version/bin/python
+elif [ "$mode" = other-python ]; then
+  exit 1
 fi
 
-echo "lint and types" >&2
-ruff check --quiet .
-ruff format --quiet --check .
-mypy
-shellcheck --external-sources .ci/run deploy/cccr-web deploy/*.sh deploy/lock/*.sh deploy/server/*.sh tests/*.sh tests/*/*.sh
-cccr-web check
+# Most tests wait for something, hence more workers than cores.
+options=(-n "$(($(nproc) + 1))" --dist loadgroup --no-loadscope-reorder)
+left_out=()
+case $mode in
+  whole) options+=(--cov --cov-report=) ;;
+  quick) options+=(--quick) ;;
+  other-python)
+    options+=(-m "not browser")
+    other=$OTHER_PYTHON OTHER_PYTHON=$python python=$other
+    left_out+=("browsers: tests/run.sh runs them")
+    ;;
+esac
+export PATH=${python%/*}:$PATH
 
-python -m pytest "$@"
-if [ $# = 0 ] && [ "$(id -u)" = 0 ]; then
+# What runs at the same time as the tests prints its output after them.
+logs=$(mktemp -d)
+declare -A jobs=()
+finish() {
+  for pid in "${jobs[@]}"; do kill "$pid" 2>/dev/null && wait "$pid"; done
+  rm -rf "$logs"
+}
+trap finish EXIT
+
+job() { # NAME COMMAND…
+  local name=$1
+  shift
+  "$@" >"$logs/$name" 2>&1 &
+  jobs[$name]=$!
+}
+
+[ "$mode" = other-python ] || job "lint and types" tests/lint.sh
+if [ "$mode" = whole ]; then
   # A real Debian in network namespaces of its own, which only root can make.
-  if ! unshare --net --mount --pid --fork true 2>/dev/null; then
-    echo "LEFT OUT: tests/deploy/run.sh, as this machine lets nobody make namespaces" >&2
-    exit 0
+  if [ "$(id -u)" != 0 ]; then
+    left_out+=("tests that need root: tests/deploy")
+  elif ! unshare --net --mount --pid --fork true 2>/dev/null; then
+    left_out+=("tests/deploy: this machine allows no namespaces")
+  else
+    job tests/deploy tests/deploy/run.sh bookworm -m "not slow"
   fi
-  exec tests/deploy/run.sh bookworm -m "not slow"
+else
+  left_out+=("booted machines: tests/deploy/run.sh runs them")
+fi
+
+failed=()
+"$python" -m pytest "${options[@]}" "$@" || failed+=(pytest)
+for name in "${!jobs[@]}"; do
+  wait "${jobs[$name]}" || failed+=("$name")
+  unset "jobs[$name]"
+  printf '== %s\n' "$name"
+  cat "$logs/$name"
+done
+for line in "${left_out[@]}"; do echo "LEFT OUT: $line"; done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "FAILED: ${failed[*]}" >&2
+  exit 1
 fi
