@@ -79,7 +79,7 @@ elif [ "$mode" = other-python ]; then
 fi
 
 # Most tests wait for something, hence more workers than cores.
-options=(-n "$(($(nproc) + 1))" --dist loadgroup --no-loadscope-reorder)
+options=(-n "$(($(nproc) + 1))")
 left_out=()
 case $mode in
   whole) options+=(--cov --cov-report=) ;;

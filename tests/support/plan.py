@@ -7,12 +7,15 @@ by pytest-randomly at the start of the run; ``-p randomly_seed=N`` repeats it.
 from __future__ import annotations
 
 import fcntl
+import functools
 import itertools
+import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,11 +34,11 @@ SLOW = {
     "slow": "half a minute or more",
 }
 
-# Expensive fixtures. All tests that use one run on one worker, so that it is made once. The
-# largest groups start first.
-SHARED = ("tor_network", "chromium", "firefox")
+# Fixtures that take long to set up. The modules that use one are a group, which runs on one
+# worker; every other module is a group of its own. The groups here start first.
+SHARED = {"tor": r"\b(tor_network|place)\b", "chromium": r"\bchromium\b"}
+ALONE = r"\bmark\.alone\b"
 
-ROOT_ONLY = "needs root"
 COLLECTED = pytest.StashKey[int]()
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
@@ -68,30 +71,33 @@ _numbers = itertools.count()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test by its folder and fixtures, and choose the group that shares a worker."""
+    """Mark a test by its folder and fixtures."""
     item.stash[COLLECTED] = next(_numbers)
     folders = set(item.path.relative_to(item.config.rootpath).parts)
     fixtures = set(getattr(item, "fixturenames", ()))
     for marker, names in IMPLIED.items():
         if (folders | fixtures) & names:
             item.add_marker(marker)
-    shared = [name for name in SHARED if name in fixtures]
-    module = item.nodeid.partition("::")[0]
-    item.add_marker(pytest.mark.xdist_group(shared[0] if shared else module))
+
+
+@functools.cache
+def _group(module: Path) -> tuple[int, str]:
+    """Return when the tests of a module run, from 0, and the name of their group."""
+    source = module.read_text(encoding="utf-8")
+    for turn, (name, pattern) in enumerate(SHARED.items()):
+        if re.search(pattern, source):
+            return turn, name
+    return len(SHARED) + bool(re.search(ALONE, source)), str(module)
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
-    """Return when a test runs; the sort is stable, so tests of one turn keep their random order."""
-    if item.get_closest_marker("booted"):
-        return 0, item.stash[COLLECTED]  # each of them goes on where the one before ended
-    if item.get_closest_marker("alone"):
-        return len(SHARED) + 1, 0
-    fixtures = getattr(item, "fixturenames", ())
-    return next((n for n, name in enumerate(SHARED) if name in fixtures), len(SHARED)), 0
+    """Return the sort key of a test; equal keys keep their random order."""
+    # Each test of a booted machine continues where the one before ended.
+    return _group(item.path)[0], item.stash[COLLECTED] if item.get_closest_marker("booted") else 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Apply ``--quick``, then put the long groups first and the lone tests last."""
+    """Apply ``--quick``, then put the large groups first and the lone tests last."""
     if config.getoption("quick"):
         kept: list[pytest.Item] = []
         left: list[pytest.Item] = []
@@ -102,6 +108,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         items[:] = kept
     items.sort(key=_turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each group to one worker, in the order of the collection."""
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Keeps a group on one worker, which ``--dist loadgroup`` does not do with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(self.config.rootpath / nodeid.partition("::")[0])[1]
 
 
 class Turns:
