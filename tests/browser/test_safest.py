@@ -152,9 +152,9 @@ def test_language_links_lead_to_the_same_page(tor_browser: Firefox, onion: Site)
             for href, other in others:
                 tor_browser.visit(start)
                 click(tor_browser, href)
-                there = tor_browser.page("return [location.href, document.documentElement.lang]")
                 (other_slug,) = (slug for slug, tag in languages.items() if tag == other)
-                assert there == [f"{onion.address}/{other_slug}/{page}", other]
+                wait_until(partial(is_at, tor_browser, f"{onion.address}/{other_slug}/{page}"), 30)
+                assert tor_browser.page("return document.documentElement.lang") == other
     all_well(tor_browser, onion)
 
 
@@ -178,7 +178,8 @@ def test_every_link_brings_what_the_release_holds(tor_browser: Firefox, onion: S
             click(tor_browser, href)
             body = onion.release.files[path].body
             if (media_type(path) or "").startswith(("text/", "application/json", "image/")):
-                assert tor_browser.page("return location.href") == url
+                # The click returns before a busy machine has begun to load the page.
+                wait_until(partial(is_at, tor_browser, url), 30)
             else:
                 saved = tor_browser.downloads / path.rpartition("/")[2]
                 wait_until(partial(arrived, saved, body), 30)
@@ -189,6 +190,11 @@ def test_every_link_brings_what_the_release_holds(tor_browser: Firefox, onion: S
     assert asked == set(map(onion.url, followed))
     reached = {path for path in onion.pages if "/errors/" not in path and "/" in path}
     assert reached <= followed
+
+
+def is_at(browser: Firefox, url: str) -> bool:
+    """Tell whether the page that is shown has this URL."""
+    return bool(browser.page("return location.href") == url)
 
 
 def arrived(saved: Path, body: bytes) -> bool:
