@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the private Tor network, and a place to note measurements."""
+"""Fixtures for all tests: the private Tor network, and notes of measurements."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ MEASUREMENTS = pytest.StashKey[list[str]]()
 
 
 class Note(Protocol):
-    """Notes a measurement, in seconds or in another unit."""
+    """Records a measurement, in seconds or in another unit."""
 
     def __call__(self, what: str, amount: float, unit: str = "s") -> None:
-        """Keep it for the end of the run."""
+        """Record it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes the list of addresses anew."""
+    """Add the option that rewrites the list of addresses."""
     parser.addoption(
         "--rewrite-urls",
         action="store_true",
-        help="Write tests/serve/urls.json as the server answers now; read the difference well.",
+        help="Rewrite tests/serve/urls.json from the server's responses; check the difference.",
     )
 
 
 @pytest.fixture(scope="session")
 def note(request: pytest.FixtureRequest) -> Note:
-    """Note how long or how big something was; all notes are printed at the end of the run."""
+    """Records a duration or a size; the end of the run prints all of them."""
     notes = request.config.stash.setdefault(MEASUREMENTS, [])
 
     def keep(what: str, amount: float, unit: str = "s") -> None:
@@ -48,7 +48,7 @@ def note(request: pytest.FixtureRequest) -> Note:
 
 @pytest.fixture(scope="session")
 def tor_network(note: Note) -> Iterator[TorNetwork]:
-    """A private Tor network, started once a run."""
+    """A private Tor network, started once per worker."""
     with TorNetwork() as network:
         note("private Tor network up", network.seconds)
         yield network
@@ -56,14 +56,14 @@ def tor_network(note: Note) -> Iterator[TorNetwork]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand a worker's notes to the process that prints them."""
+    """Send a worker's notes to the process that prints them."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["measured"] = session.config.stash.get(MEASUREMENTS, [])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take a worker's notes."""
+    """Receive a worker's notes."""
     notes = node.config.stash.setdefault(MEASUREMENTS, [])
     notes += getattr(node, "workeroutput", {}).get("measured", [])
 

@@ -27,12 +27,8 @@ IMPLIED = {
     "tor": {"onion", "onion_site", "no_network", "offline_tor", "tor_network"},
 }
 
-# What --quick leaves out, as the end of the run describes it.
-SLOW = {
-    "browser": "browsers",
-    "tor": "tor",
-    "slow": "half a minute or more",
-}
+# What --quick leaves out: markers, and how the end of the run calls them.
+SLOW = {"browser": "with a browser", "tor": "with tor", "slow": "that take long"}
 
 # Fixtures that take long to set up. The modules that use one are a group, which runs on one
 # worker; every other module is a group of its own. The groups here start first.
@@ -46,12 +42,12 @@ LEFT_OUT = pytest.StashKey[Counter[str]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--quick``."""
     parser.addoption(
-        "--quick", action="store_true", help="Leave out tests that need a browser or tor, or long."
+        "--quick", action="store_true", help="Leave out tests that need a browser, tor or long."
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count what is left out, and open the locks that give a test the machine to itself."""
+    """Start to count what is left out, and let lone tests run alone."""
     config.stash[LEFT_OUT] = Counter()
     if hasattr(config, "workerinput"):
         # The folder that pytest-xdist gives this worker is below one that all workers share.
@@ -108,6 +104,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         items[:] = kept
     items.sort(key=_turn)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send a worker's counts to the process that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receive a worker's counts; every worker collects all tests and counts the same."""
+    counts: dict[str, int] = getattr(node, "workeroutput", {}).get("left_out", {})
+    node.config.stash[LEFT_OUT] = Counter(counts)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what ``--quick`` left out."""
+    for marker, count in config.stash[LEFT_OUT].items():
+        terminalreporter.write_line(f"LEFT OUT: {count} tests {SLOW[marker]}")
 
 
 @pytest.hookimpl(optionalhook=True)
