@@ -110,14 +110,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Send a worker's counts to the process that prints them."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["left_out"] = dict(session.config.stash[LEFT_OUT])
+        counts = session.config.stash[LEFT_OUT]
+        session.config.workeroutput["left_out"] = dict(counts)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Receive a worker's counts; every worker collects all tests and counts the same."""
+    """Receive a worker's counts. Every worker collects all tests and counts the same."""
+    node.config.stash[LEFT_OUT].clear()
     counts: dict[str, int] = getattr(node, "workeroutput", {}).get("left_out", {})
-    node.config.stash[LEFT_OUT] = Counter(counts)
+    node.config.stash[LEFT_OUT].update(counts)
 
 
 def pytest_terminal_summary(

@@ -97,7 +97,7 @@ def free_ports(count: int) -> list[int]:
     """Return ``count`` ports of 127.0.0.1 that nobody listens on now, drawn by lot."""
     found: list[int] = []
     with contextlib.ExitStack() as held:
-        for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        for port in random.sample(PORTS, len(PORTS)):
             probe = held.enter_context(socket.socket())
             try:
                 probe.bind(("127.0.0.1", port))
