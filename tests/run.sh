@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Set up and run the tests.
 #
-#   tests/run.sh [ARGUMENTS FOR PYTEST…]      without arguments also tests/deploy/, if root
-#   tests/run.sh --quick [ARGUMENTS…]         daily work: no browsers, tor or booted machines
-#   tests/run.sh --other-python [ARGUMENTS…]  on another Python: no browsers or booted machines
+#   tests/run.sh                              everything; tests/deploy/ needs root
+#   tests/run.sh [ARGUMENTS FOR PYTEST…]      these tests, lint and types
+#   tests/run.sh --quick [ARGUMENTS…]         for daily work: no browser, tor or booted machine
+#   tests/run.sh --other-python [ARGUMENTS…]  on another Python: no browser or booted machine
 #
-# As root on Debian it installs what is missing; otherwise it says what to install.
-# Tests run in random order. The seed is printed first; --randomly-seed=N
-# repeats the order.
+# As root on Debian it installs missing packages; otherwise it prints how to install them. The
+# tests run in random order: the seed is printed first, and --randomly-seed=N repeats it.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -49,7 +49,7 @@ missing=()
 for program in "${!needed[@]}"; do
   command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
-# nginx can drop no header of its own without it.
+# nginx needs it to remove its own headers.
 more=libnginx-mod-http-headers-more-filter
 [ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=("$more")
 # The browser tests see only these fonts (tests/support/browser/fonts.conf).
@@ -92,11 +92,11 @@ case $mode in
 esac
 export PATH=${python%/*}:$PATH
 
-# What runs at the same time as the tests prints its output after them.
+# These run next to the tests; their output follows after the tests'.
 logs=$(mktemp -d)
 declare -A jobs=()
 finish() {
-  for pid in "${jobs[@]}"; do kill "$pid" 2>/dev/null && wait "$pid"; done
+  for pid in "${jobs[@]}"; do kill -- -"$pid" 2>/dev/null && wait "$pid"; done
   rm -rf "$logs"
 }
 trap finish EXIT
@@ -104,23 +104,25 @@ trap finish EXIT
 job() { # NAME COMMAND…
   local name=$1
   shift
-  "$@" >"$logs/$name" 2>&1 &
+  setsid "$@" >"$logs/$name" 2>&1 & # a process group, to end all of it
   jobs[$name]=$!
 }
 
 [ "$mode" = other-python ] || job "lint and types" tests/lint.sh
-if [ "$mode" = whole ]; then
-  # A real Debian in network namespaces of its own, which only root can make.
-  if [ "$(id -u)" != 0 ]; then
-    left_out+=("tests that need root: tests/deploy")
-  elif ! unshare --net --mount --pid --fork true 2>/dev/null; then
-    left_out+=("tests/deploy: this machine allows no namespaces")
-  else
-    job tests/deploy tests/deploy/run.sh bookworm -m "not slow"
-  fi
-else
-  left_out+=("booted machines: tests/deploy/run.sh runs them")
-fi
+case $mode in
+  quick | other-python) left_out+=("booted machines: tests/deploy/run.sh runs them") ;;
+  whole)
+    # It boots a Debian in network namespaces of its own, which only root can create.
+    if [ "$(id -u)" != 0 ]; then
+      left_out+=("these tests need root:")
+      mapfile -t -O "${#left_out[@]}" left_out < <("$python" -m pytest --collect-only -q tests/deploy | grep ::)
+    elif ! unshare --net --mount --pid --fork true 2>/dev/null; then
+      left_out+=("booted machines: this machine does not allow root to create namespaces")
+    else
+      job "deployment on Debian 12" tests/deploy/run.sh bookworm -m "not slow"
+    fi
+    ;;
+esac
 
 failed=()
 "$python" -m pytest "${options[@]}" "$@" || failed+=(pytest)
@@ -130,7 +132,7 @@ for name in "${!jobs[@]}"; do
   printf '== %s\n' "$name"
   cat "$logs/$name"
 done
-for line in "${left_out[@]}"; do echo "LEFT OUT: $line"; done
+[ ${#left_out[@]} = 0 ] || printf 'LEFT OUT: %s\n' "${left_out[@]}"
 if [ ${#failed[@]} -gt 0 ]; then
   echo "FAILED: ${failed[*]}" >&2
   exit 1
