@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# One process, so that it needs no user of its own to read the test's folder.
+# One process, so that no worker drops root and loses access to the test's folder.
 CONF = """\
 daemon off;
 master_process off;

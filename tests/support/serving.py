@@ -136,12 +136,12 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
+        self.end(60)
 
-    def end(self) -> int:
-        """End it as systemd does; return its exit status."""
+    def end(self, within: float = 10.0) -> int:
+        """End it as systemd does, ``within`` seconds; return its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
+        status = self.process.wait(within)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status
