@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from cccr_web.cli.onion import Reporter
-from cccr_web.cli.site import press_release
+from cccr_web.cli.site import build_with_progress
 from cccr_web.cli.terminal import Progress, example
 from cccr_web.config import PREFIX, find_tree
 from cccr_web.errors import CccrError
@@ -82,7 +82,7 @@ def _build(state: Path, key: OnionKey | None) -> None:
     from cccr_web.release import write
 
     addresses = Addresses(None, (key.address,)) if key else None
-    write(press_release(find_tree("translations"), addresses), state / "release")
+    write(build_with_progress(find_tree("translations"), addresses), state / "release")
 
 
 def _publish(

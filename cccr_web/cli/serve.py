@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cccr_web.cli.site import FOLDER, ONION, Reader, press_release
+from cccr_web.cli.site import FOLDER, ONION, ParsedParam, build_with_progress
 from cccr_web.cli.terminal import example
 from cccr_web.config import Config, find_tree, read_domain, read_onion_socket
 from cccr_web.errors import CccrError
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _DEFAULT_CLEARNET = Tcp("127.0.0.1", 8080)
 _RECHECK = 300  # seconds
 
-LISTEN = Reader("HOST:PORT|unix:PATH|systemd:NAME", parse_listen)
-ONION_SOCKET = Reader("unix:PATH|systemd:NAME", read_onion_socket)
+LISTEN = ParsedParam("HOST:PORT|unix:PATH|systemd:NAME", parse_listen)
+ONION_SOCKET = ParsedParam("unix:PATH|systemd:NAME", read_onion_socket)
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--domain",
     "domains",
-    type=Reader("NAME", read_domain),
+    type=ParsedParam("NAME", read_domain),
     multiple=True,
     help="A further name to answer to on the clearnet. May be repeated.",
 )
@@ -116,7 +116,7 @@ def serve(
         release or settings.release, public_key or settings.public_key, state or settings.state
     )
     if source is None:
-        listeners.serve(press_release(find_tree("translations"), None))
+        listeners.serve(build_with_progress(find_tree("translations"), None))
     else:
         listeners.serve_from(source, bell, recheck)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cccr_web.release import Release
 
 
-class Reader(click.ParamType[Any]):
+class ParsedParam(click.ParamType[Any]):
     """An option whose text is read by a function that raises ``ValueError``."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
@@ -34,7 +34,7 @@ class Reader(click.ParamType[Any]):
 
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
-ONION = Reader("ADDRESS.onion", read_onion)
+ONION = ParsedParam("ADDRESS.onion", read_onion)
 
 translations_option = click.option(
     "--translations",
@@ -95,7 +95,7 @@ def build(
             "must be an https address without a path.", param_hint="--clearnet-url"
         )
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
-    release = press_release(
+    release = build_with_progress(
         find_translations(translations), addresses, neutral_titles=neutral_titles
     )
     write(release, out)
@@ -105,14 +105,14 @@ def build(
     )
 
 
-def press_release(
+def build_with_progress(
     translations: Path, addresses: Addresses | None, *, neutral_titles: bool = False
 ) -> Release:
     """Render a release, showing how many pages are done."""
-    from cccr_web.render import press
+    from cccr_web.render import build_release
 
     with Progress() as progress:
-        return press(
+        return build_release(
             translations,
             find_tree("templates"),
             addresses=addresses,

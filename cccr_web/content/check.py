@@ -12,7 +12,14 @@ from urllib.parse import urlsplit
 
 from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
-from cccr_web.content.markdown import Heading, Link, Note, Picture, RawHtml, StrayMark
+from cccr_web.content.markdown import (
+    Heading,
+    MarkdownLink,
+    Note,
+    PhotoReference,
+    RawHtml,
+    StrayMark,
+)
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.problem import ContentError, Problem
@@ -100,8 +107,8 @@ def _twin_agrees(text: Text, twin: Text) -> Iterator[Problem]:
         if ours != theirs:
             line = twin.head.lines.get(key, 1)
             yield Problem(twin.file, line, f"“{key}” is {theirs} here and {ours} in {text.file}.")
-    ours = [item for item in text.body.items if isinstance(item, Heading | Note | Picture)]
-    theirs = [item for item in twin.body.items if isinstance(item, Heading | Note | Picture)]
+    ours = [item for item in text.body.items if isinstance(item, Heading | Note | PhotoReference)]
+    theirs = [item for item in twin.body.items if isinstance(item, Heading | Note | PhotoReference)]
     for our, their in zip(ours, theirs, strict=False):
         if _shape(our) != _shape(their):
             yield Problem(
@@ -124,8 +131,8 @@ def _twin_agrees(text: Text, twin: Text) -> Iterator[Problem]:
         )
 
 
-def _shape(item: Heading | Note | Picture) -> str:
-    if isinstance(item, Picture):
+def _shape(item: Heading | Note | PhotoReference) -> str:
+    if isinstance(item, PhotoReference):
         return f"the photo {item.name}"
     if isinstance(item, Note):
         return f"a note of {item.date}"
@@ -221,7 +228,7 @@ def _notes_are_dated(text: Text) -> Iterator[Problem]:
 
 def _images_have_words(text: Text) -> Iterator[Problem]:
     for item in text.body.items:
-        if isinstance(item, Link) and item.alt == "":
+        if isinstance(item, MarkdownLink) and item.alt == "":
             yield Problem(
                 text.file, item.line, f"The image “{item.target}” has no alternative text."
             )
@@ -229,7 +236,7 @@ def _images_have_words(text: Text) -> Iterator[Problem]:
 
 def _photos_have_records(text: Text, content: Content) -> Iterator[Problem]:
     for item in text.body.items:
-        if not isinstance(item, Picture):
+        if not isinstance(item, PhotoReference):
             continue
         if item.name not in content.photos:
             yield Problem(text.file, item.line, f"“{item.name}” has no record in {PHOTOS}.")
@@ -244,7 +251,9 @@ def _photos_have_records(text: Text, content: Content) -> Iterator[Problem]:
 
 
 def _photos_are_used(content: Content, texts: Iterable[Text]) -> Iterator[Problem]:
-    used = {item.name for text in texts for item in text.body.items if isinstance(item, Picture)}
+    used = {
+        item.name for text in texts for item in text.body.items if isinstance(item, PhotoReference)
+    }
     for name, photo in content.photos.items():
         if name not in used:
             yield Problem(PHOTOS, photo.line, f"“{name}” stands in no text: remove it.")
@@ -254,7 +263,7 @@ def _links_lead_somewhere(
     text: Text, by_file: dict[Path, Text], known_files: Collection[str], former_host: str
 ) -> Iterator[Problem]:
     for item in text.body.items:
-        if not isinstance(item, Link):
+        if not isinstance(item, MarkdownLink):
             continue
         try:
             destination = resolve(item.target, text, by_file)

@@ -72,7 +72,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class MarkdownLink:
     """A link or, with ``alt`` set, an image. ``target`` is as it was written."""
 
     target: str
@@ -96,7 +96,7 @@ class StrayMark:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PhotoReference:
     """A photo of ``photos.toml`` by its ``name``; ``alone`` in a paragraph, or among others.
 
     ``words`` are those that were written for it in the text, where there should be none.
@@ -108,7 +108,7 @@ class Picture:
     line: int
 
 
-Item = Heading | Note | Link | Picture | RawHtml | StrayMark
+Item = Heading | Note | MarkdownLink | PhotoReference | RawHtml | StrayMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +229,9 @@ def _inline_items(block: Token, line: int, *, alone: bool) -> Iterator[Item]:
         elif token.type == "text" and (stray := _STRAY.search(token.content)):
             yield StrayMark(stray[0], line)
         elif token.type == "link_open":
-            yield Link(str(token.attrGet("href")), line)
+            yield MarkdownLink(str(token.attrGet("href")), line)
         elif token.type == "image" and str(token.attrGet("src")).startswith(PHOTOS):
             name = str(token.attrGet("src")).removeprefix(PHOTOS)
-            yield Picture(name, alone, token.content.strip(), line)
+            yield PhotoReference(name, alone, token.content.strip(), line)
         elif token.type == "image":
-            yield Link(str(token.attrGet("src")), line, alt=token.content.strip())
+            yield MarkdownLink(str(token.attrGet("src")), line, alt=token.content.strip())

@@ -14,18 +14,18 @@ from cccr_web.content import Content
 from cccr_web.content.catalogue import load_translations
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
-from cccr_web.render.copies import FIRST_PAGE, copies_for, epub_url, single_url
-from cccr_web.render.crawlers import crawler_files, set_crawler_file
+from cccr_web.render.copies import ZIP_INDEX, copies_for, epub_url, single_url
+from cccr_web.render.crawlers import crawler_files, render_crawler_file
 from cccr_web.render.epub import make_epub
-from cccr_web.render.feed import feed_url, set_feed
-from cccr_web.render.first_page import set_first_page
-from cccr_web.render.form import page_form
-from cccr_web.render.photos import Picture
-from cccr_web.render.single import set_single
+from cccr_web.render.feed import feed_url, render_feed
+from cccr_web.render.layout import page_layout
+from cccr_web.render.photos import ResizedPhoto
+from cccr_web.render.single import render_single
 from cccr_web.render.sizes import format_size
 from cccr_web.render.style import Style, read_sheet
+from cccr_web.render.template_renderer import TemplateRenderer
 from cccr_web.render.traditional import Convert, converter
-from cccr_web.render.typeset import Typesetter
+from cccr_web.render.zip_index import render_zip_index
 
 # The setting that holds the sizes of the copies (path → bytes), once they are known.
 SIZES = "SIZES"
@@ -66,7 +66,7 @@ def create_app(
     *,
     templates: Path,
     translations: Path,
-    pictures: Mapping[str, Picture] | None = None,
+    pictures: Mapping[str, ResizedPhoto] | None = None,
     neutral_titles: bool = False,
 ) -> Flask:
     """Return the app that renders every text of ``content`` at its place in a release.
@@ -85,7 +85,9 @@ def create_app(
     babel = _CatalogueBabel(translations, converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for texts in content.texts.values() for text in texts.values()}
-    typesetter = Typesetter(content, style, facts, by_file, pictures or {}, neutral=neutral_titles)
+    renderer = TemplateRenderer(
+        content, style, facts, by_file, pictures or {}, neutral=neutral_titles
+    )
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
@@ -96,37 +98,39 @@ def create_app(
             abort(404)
         g.language = text.language
         sizes = app.config.get(SIZES, {})
-        return typesetter.text(
-            text, page_form(text), **copies_for(text.language), sizes=sizes, size=format_size
+        return renderer.render_text(
+            text, page_layout(text), **copies_for(text.language), sizes=sizes, size=format_size
         )
 
-    @app.get(f"/{FIRST_PAGE}")
-    def first_page() -> str:
-        return set_first_page(typesetter)
+    @app.get(f"/{ZIP_INDEX}")
+    def zip_index() -> str:
+        return render_zip_index(renderer)
 
     for name in crawler_files(content):
 
         @app.get(f"/{name}", endpoint=name.replace(".", "-"))
         def crawler_file(name: str = name) -> str:
-            return set_crawler_file(name, content)
+            return render_crawler_file(name, content)
 
     for language in LANGUAGES:
-        _add_copies(app, typesetter, language, book_sheet)
+        _add_copies(app, renderer, language, book_sheet)
     return app
 
 
-def _add_copies(app: Flask, typesetter: Typesetter, language: Language, book_sheet: str) -> None:
+def _add_copies(
+    app: Flask, renderer: TemplateRenderer, language: Language, book_sheet: str
+) -> None:
     def single() -> str:
         g.language = language
-        return set_single(typesetter, language)
+        return render_single(renderer, language)
 
     def epub() -> bytes:
         g.language = language
-        return make_epub(typesetter, language, book_sheet)
+        return make_epub(renderer, language, book_sheet)
 
     def feed() -> str:
         g.language = language
-        return set_feed(typesetter, language)
+        return render_feed(renderer, language)
 
     views: dict[str, Callable[[], str | bytes]]
     views = {single_url(language): single, epub_url(language): epub, feed_url(language): feed}

@@ -10,7 +10,7 @@ from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import ARCHIVE
 
 ZIP: Final = ARCHIVE
-FIRST_PAGE: Final = "index.html"
+ZIP_INDEX: Final = "index.html"
 VERIFY: Final = "verify.py"
 
 # Read as data: readers get its very bytes.

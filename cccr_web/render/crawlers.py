@@ -22,7 +22,7 @@ def crawler_files(content: Content) -> tuple[str, ...]:
     return (ROBOTS, SITEMAP) if content.site.addresses.clearnet else (ROBOTS,)
 
 
-def set_crawler_file(name: str, content: Content) -> str:
+def render_crawler_file(name: str, content: Content) -> str:
     """Return one of them: robots.txt (RFC 9309) or the sitemap, with each page's twins."""
     texts = [
         text

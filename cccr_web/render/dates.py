@@ -51,6 +51,6 @@ def region() -> str:
 
 def babel_locale() -> str:
     """Return the name of Babel's data for the language that is being set."""
-    # The site writes English in the form of the day before the month.
+    # The site writes English with the day before the month.
     name = str(get_locale())
     return "en_GB" if name == "en" else name

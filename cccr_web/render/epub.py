@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from cccr_web.content import Text
 from cccr_web.languages import Language
 from cccr_web.render.copies import reading_order
-from cccr_web.render.form import Form
-from cccr_web.render.typeset import Typesetter
+from cccr_web.render.layout import PageLayout
+from cccr_web.render.template_renderer import TemplateRenderer
 
 _MIMETYPE = "application/epub+zip"
 
@@ -42,27 +42,27 @@ def chapter(text: Text) -> str:
     return f"text/{text.path}.xhtml"
 
 
-def chapter_way(file: str, source: Text) -> str:
+def chapter_href(file: str, source: Text) -> str:
     """Return the way from the chapter of ``source`` to another file of the book."""
     return posixpath.relpath(file, posixpath.dirname(chapter(source)))
 
 
-def make_epub(typesetter: Typesetter, language: Language, sheet: str) -> bytes:
+def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> bytes:
     """Return the book; ``sheet`` is its own style sheet.
 
     No way leads out of the book to a file that is not in it.
     """
-    time = typesetter.facts.time
-    order = reading_order(typesetter.content, language)
+    time = renderer.facts.time
+    order = reading_order(renderer.content, language)
     chapters = {text.url: chapter(text) for text in order}
 
-    def form(text: Text) -> Form:
-        def way(url: str, fragment: str) -> str | None:
+    def layout(text: Text) -> PageLayout:
+        def href(url: str, fragment: str) -> str | None:
             file = chapters.get(url)
             anchor = f"#{_name(fragment)}" if fragment else ""
-            return None if file is None else chapter_way(file, text) + anchor
+            return None if file is None else chapter_href(file, text) + anchor
 
-        return Form("copy/chapter.html", 1, way, _name, xhtml=True)
+        return PageLayout("copy/chapter.html", 1, href, _name, xhtml=True)
 
     facts = {
         "order": order,
@@ -72,7 +72,7 @@ def make_epub(typesetter: Typesetter, language: Language, sheet: str) -> bytes:
     }
 
     def part(template: str) -> str:
-        return typesetter.part(f"copy/{template}", order[0], form(order[0]), **facts)
+        return renderer.render_part(f"copy/{template}", order[0], layout(order[0]), **facts)
 
     book = {
         "front.xhtml": part("front.html"),
@@ -82,8 +82,8 @@ def make_epub(typesetter: Typesetter, language: Language, sheet: str) -> bytes:
         "toc.ncx": part("ncx.xml"),
     }
     for text in order:
-        sheet_way = chapter_way("style.css", text)
-        book[chapter(text)] = typesetter.text(text, form(text), sheet=sheet_way, sizes={})
+        sheet_href = chapter_href("style.css", text)
+        book[chapter(text)] = renderer.render_text(text, layout(text), sheet=sheet_href, sizes={})
     files = {f"EPUB/{name}": body for name, body in book.items()}
     return _pack({"META-INF/container.xml": part("container.xml"), **files}, time)
 

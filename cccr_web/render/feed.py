@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from cccr_web.content import Text
 from cccr_web.languages import Language
-from cccr_web.render.form import Form
-from cccr_web.render.typeset import Typesetter
+from cccr_web.render.layout import PageLayout
+from cccr_web.render.template_renderer import TemplateRenderer
 
 NAME = "feed.xml"
 
@@ -36,31 +36,31 @@ def feed_url(language: Language) -> str:
     return f"{language.slug}/{NAME}"
 
 
-def set_feed(typesetter: Typesetter, language: Language) -> str:
+def render_feed(renderer: TemplateRenderer, language: Language) -> str:
     """Return the feed."""
-    content = typesetter.content
+    content = renderer.content
     statements = content.statements(language)
 
     def tag(name: str) -> str:
         """Return a name that stays when addresses change (RFC 4151)."""
         return f"tag:{content.site.feed_authority}:{language.slug}/{name}"
 
-    def way(url: str, fragment: str) -> str:
+    def href(url: str, fragment: str) -> str:
         anchor = f"#{fragment}" if fragment else ""
         return posixpath.relpath(url, language.slug) + anchor
 
-    def form(text: Text) -> Form:
-        return Form("feed.xml", 1, way, lambda name: f"{text.path.name}.{name}", xhtml=True)
+    def layout(text: Text) -> PageLayout:
+        return PageLayout("feed.xml", 1, href, lambda name: f"{text.path.name}.{name}", xhtml=True)
 
     def entry(text: Text) -> Entry:
-        words = Markup(typesetter.part("parts/entry.html", text, form(text)))  # noqa: S704  # our template
+        words = Markup(renderer.render_part("parts/entry.html", text, layout(text)))  # noqa: S704  # our template
         return Entry(text, tag(str(text.path)), words, _published(text))
 
     archive = content.archive(language)
-    return typesetter.part(
+    return renderer.render_part(
         "feed.xml",
         archive,
-        form(archive),
+        layout(archive),
         id=tag("feed"),
         own=feed_url(language),
         entries=[entry(text) for text in statements],

@@ -14,7 +14,7 @@ from markdown_it.utils import OptionsDict, OptionsType
 from markupsafe import Markup
 
 from cccr_web.content.markdown import PHOTOS, Body
-from cccr_web.render.form import Form
+from cccr_web.render.layout import PageLayout
 
 # A list of many short items, such as names, is set in columns.
 _LONG_LIST = 9
@@ -44,12 +44,12 @@ class PageRenderer(RendererHTML):
     editor's note of that day; ``han_tag`` marks runs of Chinese characters in a text
     of another language (WCAG 3.1.2), if it is set; ``photo`` sets the photo of that name
     with its caption; ``below_heading`` gives what is to be said below the heading of
-    that name, or nothing. ``form`` shifts headings, names them and closes empty elements.
+    that name, or nothing. ``layout`` shifts headings, names them and closes empty elements.
     """
 
     def __init__(
         self,
-        form: Form,
+        layout: PageLayout,
         link: Callable[[str], str | None],
         note_title: Callable[[date], str],
         han_tag: str | None = None,
@@ -57,7 +57,7 @@ class PageRenderer(RendererHTML):
         below_heading: Callable[[str], str] = lambda _name: "",
     ) -> None:
         super().__init__()
-        self._form = form
+        self._layout = layout
         self._link = link
         self._note_title = note_title
         self._photo = photo
@@ -68,7 +68,7 @@ class PageRenderer(RendererHTML):
 
     def page(self, body: Body) -> Markup:
         """Return the whole text as HTML, safe to put into a page."""
-        options = _XHTML if self._form.xhtml else _HTML
+        options = _XHTML if self._layout.xhtml else _HTML
         return Markup(self.render(body.tokens, options, {}))  # noqa: S704  # escaped below
 
     def text(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
@@ -99,7 +99,7 @@ class PageRenderer(RendererHTML):
         """A heading, below the title of the text; its name becomes its ``id``."""
         token = tokens[idx]
         name = token.attrGet("id")
-        attrs = {} if name is None else {"id": self._form.name(str(name))}
+        attrs = {} if name is None else {"id": self._layout.name(str(name))}
         token = self._shifted(token).copy(attrs=attrs)
         # renderToken looks at the neighbours for where a line ends.
         return self.renderToken([*tokens[:idx], token, *tokens[idx + 1 :]], idx, options, env)
@@ -113,7 +113,7 @@ class PageRenderer(RendererHTML):
 
     def _shifted(self, token: Token) -> Token:
         # HTML knows no seventh level.
-        return token.copy(tag=f"h{min(int(token.tag[1]) + self._form.level - 1, 6)}")
+        return token.copy(tag=f"h{min(int(token.tag[1]) + self._layout.level - 1, 6)}")
 
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """A photo, or another image, its source turned into an address."""

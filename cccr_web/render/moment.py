@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from cccr_web.content import Content
 from cccr_web.errors import CccrError
-from cccr_web.render.notices import Notices
+from cccr_web.render.notice_files import NoticeFiles
 
 
 def expiry(issued: datetime, days: int) -> datetime:
@@ -21,7 +21,7 @@ def expiry(issued: datetime, days: int) -> datetime:
         ) from error
 
 
-def release_time(content: Content, notices: Notices, environ: Mapping[str, str]) -> datetime:
+def release_time(content: Content, notices: NoticeFiles, environ: Mapping[str, str]) -> datetime:
     """Return ``SOURCE_DATE_EPOCH``, or the day of the newest text or notice.
 
     Raises ``CccrError``.

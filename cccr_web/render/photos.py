@@ -42,17 +42,18 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ResizedPhoto:
     """A photo in all its sizes, the smallest first."""
 
     photo: Photo
     sizes: tuple[Size, ...]
 
 
-def make_pictures(folder: Path, photos: Mapping[str, Photo]) -> dict[str, Picture]:
+def resize_photos(folder: Path, photos: Mapping[str, Photo]) -> dict[str, ResizedPhoto]:
     """Make every photo of ``folder`` that has a record. Raises ``CccrError``."""
     return {
-        name: Picture(photo, tuple(_sizes(folder / name))) for name, photo in sorted(photos.items())
+        name: ResizedPhoto(photo, tuple(_sizes(folder / name)))
+        for name, photo in sorted(photos.items())
     }
 
 

@@ -44,7 +44,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import Service, ServiceLimits, connect, new_key, publish
 from cccr_web.release import write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 PAGE = "/en/"
 COPIES = ("/cccr-web.zip", "/en/", "/en/cccr-en.html", "/zh-hans/")
@@ -316,7 +316,7 @@ def main() -> None:
     narrow(given.line)
     with short_folder() as folder, TorNetwork() as network, contextlib.ExitStack() as stack:
         trees = find_tree("translations"), find_tree("templates")
-        write(press(*trees, addresses=Addresses(), environ={}), folder / "release")
+        write(build_release(*trees, addresses=Addresses(), environ={}), folder / "release")
         many = "MaxClientCircuitsPending 1024\nMaxCircuitDirtiness 3600\n"
         flooders = tuple(network.add_client(f"flood{n}", many) for n in range(2))
         quiet = stack.enter_context(web_server(folder / "quiet.sock", b"x" * 4000))

@@ -38,7 +38,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import ControlConnection, OnionKey, connect, new_key
 from cccr_web.release import write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 PAGE = "/en/"
 PORTS = (80, 81, 82)
@@ -181,7 +181,7 @@ def main() -> None:
     with short_folder() as folder, TorNetwork() as network:
         key = new_key(folder / "key")
         trees = find_tree("translations"), find_tree("templates")
-        release = press(*trees, addresses=Addresses(None, (key.address,)), environ={})
+        release = build_release(*trees, addresses=Addresses(None, (key.address,)), environ={})
         write(release, folder / "release")
         with (
             Server(folder, folder / "release") as server,

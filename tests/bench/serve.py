@@ -35,7 +35,7 @@ from support.signed import facts
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.release import Release, make_release, write
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.serve import clearnet_policy
 from cccr_web.serve.app import bare_headers
 
@@ -273,7 +273,7 @@ def main() -> None:
     parser.add_argument("--chart", type=Path)
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    release = press(
+    release = build_release(
         find_tree("translations"),
         find_tree("templates"),
         addresses=Addresses("https://cccr.example", (ONION,)),

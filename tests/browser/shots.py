@@ -23,7 +23,7 @@ from support.signed import organisation_key, texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.release import write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 WINDOWS = {"phone": (360, 740), "desktop": (1280, 900)}
 DOTS_PER_INCH = 60
@@ -60,7 +60,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with short_folder() as work:
         texts = texts_with_key(work, organisation_key().public)
-        release = press(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
+        release = build_release(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
         write(release, work / "release")
         with (
             Server(work, work / "release") as server,

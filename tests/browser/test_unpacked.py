@@ -10,7 +10,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from support.browser.browsing import SCHEMES, listed
 
-from cccr_web.render.copies import FIRST_PAGE, ZIP
+from cccr_web.render.copies import ZIP, ZIP_INDEX
 from cccr_web.serve.policy import is_html, media_type
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_every_link_in_the_unpacked_zip_works(chromium: Chromium, folder: Path) 
 
     Only the ZIP itself is not in the ZIP.
     """
-    waiting = [(folder / FIRST_PAGE).as_uri()]
+    waiting = [(folder / ZIP_INDEX).as_uri()]
     seen = set(waiting)
     wrong: dict[str, list[str]] = {}
     with chromium.tab() as tab:

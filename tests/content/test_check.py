@@ -83,9 +83,9 @@ def lines(file: str) -> int:
     return len((TREE / file).read_text(encoding="utf-8").splitlines())
 
 
-APP = Path(build_room.__file__).with_name("typeset.py").read_text(encoding="utf-8")
+APP = Path(build_room.__file__).with_name("template_renderer.py").read_text(encoding="utf-8")
 _LINE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
-NOTE_TITLE = f"render/typeset.py:{_LINE}"
+NOTE_TITLE = f"render/template_renderer.py:{_LINE}"
 
 # English verify.md and Chinese 404.md are where most cases add something: this is its line.
 VERIFY = "en/pages/verify.md"

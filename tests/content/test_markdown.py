@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from cccr_web.content.markdown import Body, Heading, Item, Link, Note, RawHtml, parse
+from cccr_web.content.markdown import Body, Heading, Item, MarkdownLink, Note, RawHtml, parse
 
 DAY = date(2026, 11, 22)
 
@@ -24,25 +24,25 @@ def types(body: Body) -> list[str]:
 def test_lines_count_in_the_file() -> None:
     """An item's line is the line of the file, whatever stands before the text."""
     text = "one\n\n## Two\n\nthree\n[four](x.md)\n"
-    assert parse(text, lines_before=6).items == (Heading(2, None, 9), Link("x.md", 12))
+    assert parse(text, lines_before=6).items == (Heading(2, None, 9), MarkdownLink("x.md", 12))
 
 
 def test_line_of_each_link() -> None:
     """Links of one paragraph, list and table each have their own line."""
     assert items("[a](1.md) and\n[b](2.md)\n\n- [c](3.md)\n- d\n  [e](4.md)\n") == [
-        Link("1.md", 1),
-        Link("2.md", 2),
-        Link("3.md", 4),
-        Link("4.md", 6),
+        MarkdownLink("1.md", 1),
+        MarkdownLink("2.md", 2),
+        MarkdownLink("3.md", 4),
+        MarkdownLink("4.md", 6),
     ]
-    assert items("| a |\n| - |\n| [b](1.md) |\n") == [Link("1.md", 3)]
+    assert items("| a |\n| - |\n| [b](1.md) |\n") == [MarkdownLink("1.md", 3)]
 
 
 def test_link_by_reference_and_in_brackets() -> None:
     """A link by reference and one in angle brackets are links like others."""
     assert items("[a][b] <https://example.org/>\n\n[b]: x.md\n") == [
-        Link("x.md", 1),
-        Link("https://example.org/", 1),
+        MarkdownLink("x.md", 1),
+        MarkdownLink("https://example.org/", 1),
     ]
 
 
@@ -51,14 +51,14 @@ def test_link_by_reference_and_in_brackets() -> None:
 )
 def test_dangerous_links_are_seen(target: str) -> None:
     """A link that a browser would run is a link to be refused, not passed over as text."""
-    assert items(f"[a]({target}) <{target}>") == [Link(target, 1), Link(target, 1)]
+    assert items(f"[a]({target}) <{target}>") == [MarkdownLink(target, 1), MarkdownLink(target, 1)]
 
 
 def test_image() -> None:
     """An image is known with its words, which may be empty."""
     assert items("![a *b*](x.png)\n![ ](y.png)") == [
-        Link("x.png", 1, alt="a *b*"),
-        Link("y.png", 2, alt=""),
+        MarkdownLink("x.png", 1, alt="a *b*"),
+        MarkdownLink("y.png", 2, alt=""),
     ]
 
 

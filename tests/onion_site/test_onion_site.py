@@ -21,7 +21,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import ManagedTor, Published, Service, ServiceLimits, new_key
 from cccr_web.release import Release, write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 if TYPE_CHECKING:
     from conftest import Note
@@ -49,7 +49,7 @@ def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
         trees = find_tree("translations"), find_tree("templates")
-        release = press(
+        release = build_release(
             *trees, addresses=Addresses(f"https://{DOMAIN}", (key.address,)), environ={}
         )
         write(release, folder / "release")

@@ -18,8 +18,8 @@ from cccr_web.config import PACKAGE, find_tree
 from cccr_web.errors import CccrError
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
 from cccr_web.release import Release, Signer, SigningKey, write
-from cccr_web.render import press
-from cccr_web.render.copies import COPIES, FIRST_PAGE, VERIFY, ZIP, zip_bound
+from cccr_web.render import build_release
+from cccr_web.render.copies import COPIES, VERIFY, ZIP, ZIP_INDEX, zip_bound
 from cccr_web.serve import Hosts, clearnet_policy, create_app
 from cccr_web.serve.policy import media_type
 
@@ -29,7 +29,7 @@ every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: 
 @pytest.fixture(scope="module")
 def release() -> Release:
     """The site as it is, unsigned."""
-    return press(find_tree("translations"), find_tree("templates"), environ={})
+    return build_release(find_tree("translations"), find_tree("templates"), environ={})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def key() -> SigningKey:
 def built(key: SigningKey, tmp_path_factory: pytest.TempPathFactory) -> Release:
     """The site as it is, built for a key and not signed yet."""
     tree = texts_with_key(tmp_path_factory.mktemp("built"), key.public)
-    return press(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"), environ={})
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def pages_of(release: Release) -> dict[str, Page]:
 def test_every_copy_is_listed(release: Release) -> None:
     """The signed list holds the copies, the script that checks them, and the first page."""
     listed = release.files["SHA256SUMS"].body.decode()
-    for url in (*COPIES, FIRST_PAGE, VERIFY, ZIP):
+    for url in (*COPIES, ZIP_INDEX, VERIFY, ZIP):
         assert f"{release.files[url].sha256}  {url}\n" in listed
 
 
@@ -158,7 +158,7 @@ def test_two_builds_are_the_same_to_the_byte(tmp_path: Path) -> None:
 @pytest.mark.parametrize("epoch", ["0", "315532799", "4354819200"])
 def test_a_release_of_any_time_can_be_packed(epoch: str) -> None:
     """A time that a ZIP cannot hold is brought to the nearest that it can."""
-    release = press(
+    release = build_release(
         find_tree("translations"), find_tree("templates"), environ={"SOURCE_DATE_EPOCH": epoch}
     )
     assert set(COPIES) < set(release.files)
@@ -166,7 +166,7 @@ def test_a_release_of_any_time_can_be_packed(epoch: str) -> None:
 
 def test_the_first_page_speaks_every_language(release: Release) -> None:
     """Chinese and English stand on one page, each in a section that says which it is."""
-    body = release.files[FIRST_PAGE].body.decode()
+    body = release.files[ZIP_INDEX].body.decode()
     page = Page(body)
     assert page.language == "zh-Hans"
     assert body.index('<section id="zh-hans" lang="zh-Hans">') < body.index(
@@ -206,12 +206,12 @@ def test_a_tree_without_words_for_the_first_page_is_refused(tmp_path: Path) -> N
             words = file.read_text(encoding="utf-8").replace("copy.md", "verify.md")
             file.write_text(words, encoding="utf-8")
     with pytest.raises(CccrError, match=r"translations/en/pages/copy\.md is missing\."):
-        press(tree, find_tree("templates"), environ={})
+        build_release(tree, find_tree("templates"), environ={})
 
 
 def test_the_first_page_never_tells_the_fingerprint(key: SigningKey, signed: Release) -> None:
     """A reader is to bring the fingerprint from elsewhere: a forger would print his own."""
-    assert str(key.public.fingerprint) not in Page(signed.files[FIRST_PAGE].body).text
+    assert str(key.public.fingerprint) not in Page(signed.files[ZIP_INDEX].body).text
     assert str(key.public.fingerprint) in Page(signed.files["en/index.html"].body).text
 
 
@@ -220,8 +220,8 @@ def test_the_server_still_redirects_the_root(release: Release) -> None:
     policy = clearnet_policy(release.metadata, ())
     client = create_app(release, policy, Hosts(frozenset({"localhost"}))).test_client()
     assert client.get("/").headers["Location"] == "/en/"
-    answer = client.get(f"/{FIRST_PAGE}")
-    assert answer.data == release.files[FIRST_PAGE].body
+    answer = client.get(f"/{ZIP_INDEX}")
+    assert answer.data == release.files[ZIP_INDEX].body
 
 
 @every_language

@@ -11,7 +11,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.serve.policy import media_type
 
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
@@ -69,6 +69,6 @@ def test_robots(release: Release) -> None:
 def test_without_a_clearnet_address_there_is_no_sitemap() -> None:
     """A sitemap must name whole addresses; an onion alone is not put into one."""
     trees = find_tree("translations"), find_tree("templates")
-    release = press(*trees, addresses=Addresses(None, ("a" * 56 + ".onion",)), environ={})
+    release = build_release(*trees, addresses=Addresses(None, ("a" * 56 + ".onion",)), environ={})
     assert "sitemap.xml" not in release.files
     assert release.files["robots.txt"].body == b"User-agent: *\nAllow: /\n"

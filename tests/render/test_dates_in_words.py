@@ -11,7 +11,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import read_content
 from cccr_web.content.dates import parse_date
 from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.app import create_app
 from cccr_web.render.dates import format_day, format_statement_date
 from cccr_web.render.style import read_style
@@ -23,7 +23,7 @@ def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
     language: Language = request.param
     templates, translations = find_tree("templates"), find_tree("translations")
     content = read_content(translations)
-    facts = press(translations, templates, environ={}).metadata
+    facts = build_release(translations, templates, environ={}).metadata
     style = read_style(templates)
     app = create_app(content, style, facts, templates=templates, translations=translations)
     with app.test_request_context():

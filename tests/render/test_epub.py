@@ -16,7 +16,7 @@ from support.parsed import Page, dead_links
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
@@ -63,7 +63,7 @@ See [above](#1989).
 @pytest.fixture(scope="module")
 def release() -> Release:
     """The site as it is."""
-    return press(find_tree("translations"), find_tree("templates"), environ={})
+    return build_release(find_tree("translations"), find_tree("templates"), environ={})
 
 
 def parse(body: bytes) -> ET.Element:
@@ -78,7 +78,7 @@ def press_with_a_hard_text(folder: Path) -> Release:
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-04-hard.md"
         file.write_text(HARD, encoding="utf-8")
-    return press(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"), environ={})
 
 
 def book_of(release: Release, language: Language) -> zipfile.ZipFile:
@@ -213,7 +213,7 @@ def test_a_later_edition_keeps_the_identifier_and_tells_its_time(
         ("1800000000", "2027-01-15T08:00:00Z"),
         ("1900000001", "2030-03-17T17:46:41Z"),
     ):
-        made = press(
+        made = build_release(
             find_tree("translations"), find_tree("templates"), environ={"SOURCE_DATE_EPOCH": epoch}
         )
         package = parse(book_of(made, language).read("EPUB/package.opf"))

@@ -10,7 +10,7 @@ from support.pages import Element, pages
 
 from cccr_web.config import find_tree
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 WORDS = {"en": "Quick exit", "zh-hans": "离开本站", "zh-hant": "離開本站"}
 
@@ -72,5 +72,5 @@ def test_without_an_exit_there_is_no_link(tmp_path: Path) -> None:
     file = tree / "site.toml"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     file.write_text("".join(line for line in lines if not line.startswith("exit =")))
-    release = press(tree, find_tree("templates"), environ={})
+    release = build_release(tree, find_tree("templates"), environ={})
     assert all(page.all("p", class_="exit") == [] for page in pages(release).values())

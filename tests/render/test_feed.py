@@ -17,7 +17,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import read_content
 from cccr_web.languages import EN, LANGUAGES, ZH_HANS, ZH_HANT, Language
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.feed import feed_url
 from cccr_web.serve.policy import media_type
 
@@ -143,7 +143,7 @@ def test_names_for_all_time(release: Release) -> None:
         "tag:gongminziyoulianmeng.blogspot.com,2013-05-07:"
         "zh-hans/statements/2013-05-07-tiananmen-rally"
     )
-    elsewhere = press(find_tree("translations"), find_tree("templates"), environ={})
+    elsewhere = build_release(find_tree("translations"), find_tree("templates"), environ={})
     for language in LANGUAGES:
         assert elsewhere.files[feed_url(language)] == release.files[feed_url(language)]
 
@@ -200,7 +200,7 @@ def test_hard_words(tmp_path: Path) -> None:
             "[here](#later)\n\n## Later {#later}\n",
             encoding="utf-8",
         )
-    release = press(tree, find_tree("templates"), environ={})
+    release = build_release(tree, find_tree("templates"), environ={})
     feed = feed_of(release, EN)
     entry = feed.findall(ATOM + "entry")[0]
     assert words(entry, "title") == ['1 < 2 & "3"']

@@ -8,7 +8,7 @@ from support.pages import Element, pages
 from cccr_web.config import find_tree
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 WORDS = {"en": "Document", "zh-hans": "文档", "zh-hant": "文檔"}
 
@@ -26,7 +26,7 @@ def graph(page: Element) -> dict[str, str]:
 def neutral() -> Release:
     """The site built with titles that tell nothing."""
     trees = find_tree("translations"), find_tree("templates")
-    return press(*trees, neutral_titles=True, environ={})
+    return build_release(*trees, neutral_titles=True, environ={})
 
 
 def test_open_graph(release: Release) -> None:
@@ -65,7 +65,7 @@ def test_neutral_titles(neutral: Release) -> None:
 
 def test_neutral_titles_change_nothing_else(neutral: Release) -> None:
     """The words on the pages are the same as without the option."""
-    plain = press(find_tree("translations"), find_tree("templates"), environ={})
+    plain = build_release(find_tree("translations"), find_tree("templates"), environ={})
     assert neutral.files.keys() == plain.files.keys()
     for language in LANGUAGES:
         for name in ("who-we-are.html", "statements/2013-05-07-tiananmen-rally.html"):

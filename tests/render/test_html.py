@@ -7,10 +7,10 @@ from datetime import date
 import pytest
 
 from cccr_web.content.markdown import parse
-from cccr_web.render.form import Form
 from cccr_web.render.html import PageRenderer
+from cccr_web.render.layout import PageLayout
 
-FORM = Form("base.html", 1, lambda url, fragment: url + fragment)
+LAYOUT = PageLayout("base.html", 1, lambda url, fragment: url + fragment)
 
 
 def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
@@ -20,7 +20,7 @@ def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
         return f"<Note> of {day}"
 
     return str(
-        PageRenderer(FORM, lambda target: f"to/{target}", note_title, han_tag).page(parse(text))
+        PageRenderer(LAYOUT, lambda target: f"to/{target}", note_title, han_tag).page(parse(text))
     )
 
 
@@ -72,7 +72,7 @@ def test_name_card() -> None:
 def test_below_a_heading() -> None:
     """What is to be said below a named heading stands there, escaped."""
     renderer = PageRenderer(
-        FORM, str, str, below_heading=lambda name: f"<{name}>" if name == "a" else ""
+        LAYOUT, str, str, below_heading=lambda name: f"<{name}>" if name == "a" else ""
     )
     assert str(renderer.page(parse("## A {#a}\n\n## B {#b}\n\n## C\n"))) == (
         '<h2 id="a">A</h2>\n<p class="facts">&lt;a&gt;</p>\n<h2 id="b">B</h2>\n<h2>C</h2>\n'
@@ -89,5 +89,5 @@ def test_long_list() -> None:
 def test_once_and_again() -> None:
     """Rendering a text changes nothing in it: again, it gives the same."""
     body = parse("- [a](b.md)\n" * 9 + "\n![a](b.png)\n")
-    renderer = PageRenderer(FORM, lambda target: f"to/{target}", str)
+    renderer = PageRenderer(LAYOUT, lambda target: f"to/{target}", str)
     assert renderer.page(body) == renderer.page(body)

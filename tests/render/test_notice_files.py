@@ -14,7 +14,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import ContentError
 from cccr_web.notices import hand_over, make_canary, make_mirrors, make_security_txt
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 KEY = organisation_key()
 DAY = date(2026, 12, 24)
@@ -40,7 +40,7 @@ def tree(tmp_path: Path) -> Tree:
 
 def built(folder: Path, **environ: str) -> Release:
     """Build the tree."""
-    return press(folder, find_tree("templates"), environ=environ)
+    return build_release(folder, find_tree("templates"), environ=environ)
 
 
 def problems(folder: Path, **environ: str) -> list[str]:

@@ -16,7 +16,7 @@ from support.serving import ADDRESSES, ONION
 from cccr_web.config import find_tree
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.onion_code import FILE, grouped, qr_code, side
 
 OTHER = "abcdefghijklmnopqrstuvwxyz234567" + "b" * 23 + "d.onion"
@@ -88,6 +88,6 @@ def test_without_an_onion_there_is_no_code() -> None:
     """A site without an onion has neither the picture nor words about it."""
     addresses = replace(ADDRESSES, onions=())
     trees = find_tree("translations"), find_tree("templates")
-    release = press(*trees, addresses=addresses, environ={})
+    release = build_release(*trees, addresses=addresses, environ={})
     assert FILE not in release.files
     assert FILE not in release.files["en/addresses.html"].body.decode()

@@ -17,7 +17,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses, read_content
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import single_url
 from cccr_web.render.onion_code import grouped
 from cccr_web.render.traditional import converter, with_derived
@@ -331,7 +331,7 @@ def test_addresses(site: dict[str, Element], release: Release) -> None:
 def test_without_addresses_none_is_shown() -> None:
     """While the organisation has neither domain nor onion, the page shows the blog alone."""
     trees = find_tree("translations"), find_tree("templates")
-    release = press(*trees, addresses=Addresses(None, ()), environ={})
+    release = build_release(*trees, addresses=Addresses(None, ()), environ={})
     site = pages(release)
     for slug in ("en", "zh-hans", "zh-hant"):
         listed = site[f"{slug}/addresses.html"].one("main").one("dl")

@@ -18,9 +18,9 @@ from cccr_web.content import Photo
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
-from cccr_web.render.photos import make_pictures
+from cccr_web.render.photos import resize_photos
 from cccr_web.serve.policy import media_type
 
 
@@ -34,14 +34,14 @@ def tree(tmp_path: Path) -> Path:
 
 def built(tree: Path) -> Release:
     """Build a tree."""
-    return press(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"), environ={})
 
 
 def made(folder: Path, name: str, body: bytes) -> dict[str, Image.Image]:
     """Make one photo; return each file for readers by its address."""
     (folder / name).write_bytes(body)
     record = Photo(name, "A", "B", "C", {}, 1)
-    sizes = make_pictures(folder, {name: record})[name].sizes
+    sizes = resize_photos(folder, {name: record})[name].sizes
     return {size.url: Image.open(io.BytesIO(size.body)) for size in sizes}
 
 
@@ -209,7 +209,7 @@ def test_the_same_bytes_again(tmp_path: Path) -> None:
     for _ in range(3):
         (tmp_path / "a.jpg").write_bytes(photo())
         record = Photo("a.jpg", "A", "B", "C", {}, 1)
-        sizes = make_pictures(tmp_path, {"a.jpg": record})["a.jpg"].sizes
+        sizes = resize_photos(tmp_path, {"a.jpg": record})["a.jpg"].sizes
         digests.add(hashlib.sha256(b"".join(size.body for size in sizes)).hexdigest())
     assert len(digests) == 1
 

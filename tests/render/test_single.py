@@ -10,7 +10,7 @@ from support.parsed import Page
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import single_url
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
@@ -19,7 +19,7 @@ every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: 
 @pytest.fixture(scope="module")
 def release() -> Release:
     """The site as it is."""
-    return press(find_tree("translations"), find_tree("templates"), environ={})
+    return build_release(find_tree("translations"), find_tree("templates"), environ={})
 
 
 def page_of(release: Release, language: Language) -> Page:

@@ -17,7 +17,7 @@ from cccr_web.content.catalogue import load_translations
 from cccr_web.content.names import read_names
 from cccr_web.languages import ZH_HANS, ZH_HANT
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url
 from cccr_web.render.traditional import converter
 
@@ -78,7 +78,7 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> str:
     shutil.copytree(find_tree("translations"), tree)
     for locale, text in (("zh_Hans", HARD), ("en", IN_ENGLISH)):
         (tree / locale / "statements" / "2014-06-04-hard.md").write_text(text, encoding="utf-8")
-    made = press(tree, find_tree("templates"), environ={})
+    made = build_release(tree, find_tree("templates"), environ={})
     return made.files["zh-hant/statements/2014-06-04-hard.html"].body.decode()
 
 
@@ -213,5 +213,5 @@ def test_the_conversion_leaves_the_tree_as_it_is(tmp_path: Path) -> None:
     tree = tmp_path / "translations"
     shutil.copytree(find_tree("translations"), tree)
     before = sorted(tree.rglob("*"))
-    press(tree, find_tree("templates"), environ={})
+    build_release(tree, find_tree("templates"), environ={})
     assert sorted(tree.rglob("*")) == before

@@ -19,7 +19,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import ManagedTor, Published, Service, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
-from cccr_web.render import press
+from cccr_web.render import build_release
 from support.front import Authority, Front
 from support.hosting import Watched, short_folder
 from support.running import Running
@@ -38,7 +38,7 @@ def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for the domain and this onion, sign them and write them."""
     tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(f"https://{DOMAIN}", (onion,))
-    unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
+    unsigned = build_release(tree, find_tree("templates"), addresses=addresses, environ={})
     release = Signer(organisation_key()).sign(unsigned)
     put_release(release, folder / "release")
     return release

@@ -20,7 +20,7 @@ import pytest
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.release import Release, write
-from cccr_web.render import press
+from cccr_web.render import build_release
 from support.hosting import short_folder
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Server:
 def release() -> Release:
     """The real texts, built with a clearnet and an onion address of the tests."""
     trees = find_tree("translations"), find_tree("templates")
-    return press(*trees, addresses=ADDRESSES, environ={})
+    return build_release(*trees, addresses=ADDRESSES, environ={})
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import ManagedTor, Published, Service, new_key
 from cccr_web.release import Release, Signer
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
@@ -58,7 +58,7 @@ def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for this onion, and sign them."""
     tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(None, (onion,))
-    unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
+    unsigned = build_release(tree, find_tree("templates"), addresses=addresses, environ={})
     return Signer(organisation_key()).sign(unsigned)
 
 

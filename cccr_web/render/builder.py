@@ -1,4 +1,4 @@
-"""The press: from the tree of texts to a release."""
+"""Build a release from the texts and the templates."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from cccr_web.render import onion_code
 from cccr_web.render.app import SIZES, create_app
 from cccr_web.render.copies import (
     COPIES,
-    FIRST_PAGE,
     VERIFY,
     VERIFY_SOURCE,
     ZIP,
+    ZIP_INDEX,
     tells_sizes,
     zip_bound,
 )
 from cccr_web.render.crawlers import ROBOTS, crawler_files
 from cccr_web.render.feed import feed_url
-from cccr_web.render.first_page import refuse_without_words
 from cccr_web.render.icons import icons
 from cccr_web.render.moment import expiry, release_time
-from cccr_web.render.notices import Notices, read_notices
-from cccr_web.render.photos import make_pictures
+from cccr_web.render.notice_files import NoticeFiles, read_notice_files
+from cccr_web.render.photos import resize_photos
 from cccr_web.render.style import read_style
 from cccr_web.render.traditional import converter, with_derived
+from cccr_web.render.zip_index import refuse_without_words
 
 # Files of a release beside the pages, to which texts may link.
 RELEASE_FILES = frozenset(
     {
-        *("RELEASE.json", "SHA256SUMS", FIRST_PAGE, ROBOTS, VERIFY, ZIP),
+        *("RELEASE.json", "SHA256SUMS", ZIP_INDEX, ROBOTS, VERIFY, ZIP),
         *COPIES,
         *map(feed_url, LANGUAGES),
     }
@@ -57,10 +57,10 @@ Progress = Callable[[int, int], None]
 
 def check_trees(
     translations: Path, templates: Path, environ: Mapping[str, str] = os.environ
-) -> tuple[Content, Notices]:
+) -> tuple[Content, NoticeFiles]:
     """Check every text, string and notice. Raises ``ContentError`` with all problems."""
     site, _ = read_site(translations)
-    notices = read_notices(translations, _public_key(site) if site else None)
+    notices = read_notice_files(translations, _public_key(site) if site else None)
     # The catalogues must hold what the templates say and what the render package says.
     code = [templates, Path(__file__).parent]
     try:
@@ -73,7 +73,7 @@ def check_trees(
     return content, notices
 
 
-def press(
+def build_release(
     translations: Path,
     templates: Path,
     *,
@@ -115,7 +115,7 @@ def press(
     files |= icons()
     if content.site.addresses.onions:
         files[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
-    pictures = make_pictures(translations / PHOTOS, content.photos)
+    pictures = resize_photos(translations / PHOTOS, content.photos)
     files |= {size.url: size.body for one in pictures.values() for size in one.sizes}
     app = create_app(
         content,
@@ -136,7 +136,7 @@ def _print(
     """Return the pages and the copies: last the pages that tell the sizes of the copies."""
     texts = [text for of_language in content.texts.values() for text in of_language.values()]
     telling = [text.url for text in texts if tells_sizes(text)]
-    urls = [text.url for text in texts if not tells_sizes(text)] + [FIRST_PAGE, *COPIES]
+    urls = [text.url for text in texts if not tells_sizes(text)] + [ZIP_INDEX, *COPIES]
     urls += [*map(feed_url, LANGUAGES), *crawler_files(content)]
     total = len(urls) + len(telling)
     files: dict[str, bytes] = {}

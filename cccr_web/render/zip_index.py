@@ -11,8 +11,8 @@ from cccr_web.content import Content
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.render.copies import FROM_A_FRIEND
-from cccr_web.render.form import Form
-from cccr_web.render.typeset import Typesetter
+from cccr_web.render.layout import PageLayout
+from cccr_web.render.template_renderer import TemplateRenderer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Part:
     section: Markup
 
 
-def _way(url: str, fragment: str) -> str:
+def _href(url: str, fragment: str) -> str:
     # The page stands at the root of the release.
     return f"{url}#{fragment}" if fragment else url
 
 
-def _form(language: Language) -> Form:
+def _layout(language: Language) -> PageLayout:
     # The same names of headings stand in every language's section.
-    return Form("copy/first_section.html", 2, _way, lambda name: f"{language.slug}.{name}")
+    return PageLayout("copy/first_section.html", 2, _href, lambda name: f"{language.slug}.{name}")
 
 
 def refuse_without_words(content: Content) -> None:
@@ -44,25 +44,25 @@ def refuse_without_words(content: Content) -> None:
             )
 
 
-def set_first_page(typesetter: Typesetter) -> str:
+def render_zip_index(renderer: TemplateRenderer) -> str:
     """Return the page, in every language; Chinese stands before English."""
     languages = sorted(LANGUAGES, key=lambda language: not language.tag.startswith("zh"))
-    parts = [_part(typesetter, language) for language in languages]
+    parts = [_part(renderer, language) for language in languages]
     # Two languages may write the name alike.
     names = {part.name: part.language for part in reversed(parts)}
-    text = typesetter.content.texts[languages[0]][FROM_A_FRIEND]
+    text = renderer.content.texts[languages[0]][FROM_A_FRIEND]
     with force_locale(languages[0].locale):
-        return typesetter.part(
+        return renderer.render_part(
             "copy/first.html",
             text,
-            _form(languages[0]),
+            _layout(languages[0]),
             parts=parts,
             names=list(reversed(names.items())),
         )
 
 
-def _part(typesetter: Typesetter, language: Language) -> Part:
-    text = typesetter.content.texts[language][FROM_A_FRIEND]
+def _part(renderer: TemplateRenderer, language: Language) -> Part:
+    text = renderer.content.texts[language][FROM_A_FRIEND]
     with force_locale(language.locale):
-        section = Markup(typesetter.text(text, _form(language)))  # noqa: S704  # our templates
+        section = Markup(renderer.render_text(text, _layout(language)))  # noqa: S704  # our templates
         return Part(language, str(gettext("site.name")), section)

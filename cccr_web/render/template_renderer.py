@@ -1,4 +1,4 @@
-"""Set texts with the templates, in whatever form."""
+"""Set texts with the templates, in whatever layout."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cccr_web.languages import LANGUAGES, ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
 from cccr_web.render.dates import format_day, format_statement_date, format_years, region
-from cccr_web.render.form import Form
 from cccr_web.render.html import PageRenderer
-from cccr_web.render.photos import Picture
+from cccr_web.render.layout import PageLayout
+from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.style import Style
 
 
 @dataclass(frozen=True, slots=True)
-class Typesetter:
+class TemplateRenderer:
     """What every template is given: the texts, the release's facts and the style sheet.
 
     ``neutral``: whether the titles of pages tell nothing of what is on them.
@@ -36,32 +36,32 @@ class Typesetter:
     style: Style
     facts: Metadata
     by_file: Mapping[Path, Text]
-    pictures: Mapping[str, Picture]
+    pictures: Mapping[str, ResizedPhoto]
     neutral: bool = False
 
-    def text(self, text: Text, form: Form, **more: Any) -> str:
-        """Return ``text`` in ``form``, by the template that it names itself."""
-        return self.part(f"{text.head.template}.html", text, form, **more)
+    def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
+        """Return ``text`` in ``layout``, by the template that it names itself."""
+        return self.render_part(f"{text.head.template}.html", text, layout, **more)
 
-    def part(self, template: str, text: Text, form: Form, **more: Any) -> str:
-        """Return a template filled with ``text`` in ``form`` and with ``more``."""
+    def render_part(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
+        """Return a template filled with ``text`` in ``layout`` and with ``more``."""
         content, language = self.content, text.language
-        more.setdefault("twin", self._source(text, form))
+        more.setdefault("twin", self._source(text, layout))
         return render_template(
             template,
-            layout=form.layout,
-            level=form.level,
+            layout=layout.template,
+            level=layout.level,
             page=text,
-            body=lambda: self._body(text, form),
+            body=lambda: self._body(text, layout),
             content=content,
             site=content.site,
             release=self.facts,
             language=language,
             languages=LANGUAGES,
-            link=form.link,
-            pictures=form.pictures,
+            link=layout.link,
+            pictures=layout.pictures,
             onion_code=onion_code,
-            way=lambda url: form.way(url, ""),
+            href=lambda url: layout.href(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
             home=content.texts[language][PurePosixPath("index")],
@@ -77,20 +77,20 @@ class Typesetter:
             **more,
         )
 
-    def _source(self, text: Text, form: Form) -> str | None:
+    def _source(self, text: Text, layout: PageLayout) -> str | None:
         """Return the way to what a derived text was converted from, where there is one."""
         source = text.language.source
-        return form.way(self.content.texts[source][text.path].url, "") if source else None
+        return layout.href(self.content.texts[source][text.path].url, "") if source else None
 
-    def _body(self, text: Text, form: Form) -> Markup:
+    def _body(self, text: Text, layout: PageLayout) -> Markup:
         def link(target: str) -> str | None:
             match resolve(target, text, self.by_file):
                 case External(url):
                     return url
                 case ToFile(path):
-                    return form.way(path, "")
+                    return layout.href(path, "")
                 case ToText(other, fragment):
-                    return form.way(other.url, fragment)
+                    return layout.href(other.url, fragment)
 
         def note_title(when: date) -> str:
             return str(gettext("note.title", date=format_day(when)))
@@ -98,14 +98,14 @@ class Typesetter:
         def photo(name: str) -> str:
             picture = self.pictures[name]
             alt = picture.photo.alt[text.language.locale]
-            return self.part("parts/photo.html", text, form, photo=picture, alt=alt)
+            return self.render_part("parts/photo.html", text, layout, photo=picture, alt=alt)
 
         def last_checked(name: str) -> str:
             when = text.head.checked.get(name)
             return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
 
         han_tag = _han_tag(text.language)
-        renderer = PageRenderer(form, link, note_title, han_tag, photo, last_checked)
+        renderer = PageRenderer(layout, link, note_title, han_tag, photo, last_checked)
         return renderer.page(text.body)
 
 

@@ -23,7 +23,7 @@ FOLDER: Final = "files"
 
 
 @dataclass(slots=True)
-class Notices:
+class NoticeFiles:
     """What was found in ``folder``: path → bytes, what each says, and what is wrong."""
 
     folder: Path
@@ -48,9 +48,9 @@ class Notices:
                 )
 
 
-def read_notices(tree: Path, key: PublicKey | None) -> Notices:
+def read_notice_files(tree: Path, key: PublicKey | None) -> NoticeFiles:
     """Read and check everything below ``tree/files`` by the organisation's ``key``."""
-    found = Notices(Path(tree.name, FOLDER))
+    found = NoticeFiles(Path(tree.name, FOLDER))
     for file in _walk(tree / FOLDER):
         path = file.relative_to(tree / FOLDER).as_posix()
         if path not in NOTICES:

@@ -1,4 +1,4 @@
-"""A build gives the same bytes anywhere, whole or not at all (``render/press.py``)."""
+"""A build gives the same bytes anywhere, whole or not at all (``render/builder.py``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.serving import ROOT, environment
 from cccr_web.config import find_tree
 from cccr_web.errors import CccrError
 from cccr_web.release import load
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 TREES = find_tree("translations"), find_tree("templates")
 
@@ -107,14 +107,14 @@ def test_another_python_builds_the_same(tmp_path: Path, python: str) -> None:
 def test_source_date_epoch(epoch: str | None, moment: datetime) -> None:
     """A release's time is SOURCE_DATE_EPOCH, or else the day of the newest text."""
     environ = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
-    assert press(*TREES, environ=environ).metadata.time == moment
+    assert build_release(*TREES, environ=environ).metadata.time == moment
 
 
 @pytest.mark.parametrize("epoch", ["now", "-1", "1.5", "1_0", " 1", "１", "9" * 12, "9" * 5000])
 def test_bad_source_date_epoch(epoch: str) -> None:
     """Anything but seconds since 1970 is refused, not guessed."""
     with pytest.raises(CccrError) as caught:
-        press(*TREES, environ={"SOURCE_DATE_EPOCH": epoch})
+        build_release(*TREES, environ={"SOURCE_DATE_EPOCH": epoch})
     assert str(caught.value) == (
         f"SOURCE_DATE_EPOCH is “{epoch}”. It must be seconds since 1970, or unset."
     )
@@ -123,7 +123,9 @@ def test_bad_source_date_epoch(epoch: str) -> None:
 def test_progress() -> None:
     """Each page, copy and feed that is done is told, of how many."""
     told: list[tuple[int, int]] = []
-    release = press(*TREES, environ={}, progress=lambda done, total: told.append((done, total)))
+    release = build_release(
+        *TREES, environ={}, progress=lambda done, total: told.append((done, total))
+    )
     kinds = (".html", ".epub", "feed.xml", "robots.txt")
     pages = sum(path.endswith(kinds) for path in release.files)
     assert told == [(number, pages) for number in range(1, pages + 1)]
@@ -139,7 +141,7 @@ def test_former_site_by_an_escape(tmp_path: Path, escaped: str) -> None:
     with (tree / "en/pages/verify.md").open("a", encoding="utf-8") as out:
         out.write(f"\n{escaped}\n")
     with pytest.raises(CccrError) as caught:
-        press(tree, TREES[1], environ={})
+        build_release(tree, TREES[1], environ={})
     assert str(caught.value) == (
         "translations/en/pages/verify.md: the former site's address would stand on the page "
         "ready to open. Write it as cfcr2008[.]org."
@@ -153,7 +155,7 @@ def test_template_that_fails(tmp_path: Path) -> None:
     page = templates / "page.html"
     page.write_text(page.read_text() + "{% block main %}{{ nothing }}{% endblock %}")
     with pytest.raises(CccrError, match=r"^en/\S+\.html could not be rendered"):
-        press(TREES[0], templates, environ={})
+        build_release(TREES[0], templates, environ={})
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:

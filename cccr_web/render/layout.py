@@ -1,4 +1,4 @@
-"""The form that a text is given: a page of its own, or a part of a copy to take away."""
+"""The layout that a text is given: a page of its own, or a part of a copy to take away."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ def _same_name(fragment: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class PageLayout:
     """How one text is set.
 
-    ``layout`` is the template around it; ``level`` the level of its title's heading.
-    ``way(url, fragment)`` leads to a file of the release, or to the heading named
-    ``fragment`` of a page in it; ``None`` where no way leads there from this form.
+    ``template`` is the one around it; ``level`` the level of its title's heading.
+    ``href(url, fragment)`` leads to a file of the release, or to the heading named
+    ``fragment`` of a page in it; ``None`` where no way leads there from this layout.
     ``name`` turns the name of one of the text's own headings into its ``id``.
     ``xhtml``: whether empty elements are closed, as XML wants. ``pictures``: whether
     they are shown, which are files of their own.
     """
 
-    layout: str
+    template: str
     level: int
-    way: Callable[[str, str], str | None]
+    href: Callable[[str, str], str | None]
     name: Callable[[str], str] = _same_name
     xhtml: bool = False
     pictures: bool = False
 
     def link(self, url: str) -> str:
         """Return the way to ``url``, for a template, which must not ask for what is not there."""
-        way = self.way(url, "")
-        if way is None:
-            raise CccrError(f"{self.layout} cannot link to {url}.", "Link to pages only.")
-        return way
+        href = self.href(url, "")
+        if href is None:
+            raise CccrError(f"{self.template} cannot link to {url}.", "Link to pages only.")
+        return href
 
 
-def page_form(text: Text) -> Form:
-    """Return the form of a page of its own."""
+def page_layout(text: Text) -> PageLayout:
+    """Return the layout of a page of its own."""
 
-    def way(url: str, fragment: str) -> str:
+    def href(url: str, fragment: str) -> str:
         anchor = f"#{fragment}" if fragment else ""
         return anchor if anchor and url == text.url else relative_link(url, text) + anchor
 
-    return Form("base.html", 1, way, pictures=True)
+    return PageLayout("base.html", 1, href, pictures=True)
 
 
 def relative_link(url: str, source: Text) -> str:
