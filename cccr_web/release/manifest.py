@@ -44,18 +44,18 @@ def digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def format_manifest(files: Mapping[str, bytes]) -> bytes:
-    """Return the list over ``files`` (path → content).
+def format_manifest(hashes: Mapping[str, str]) -> bytes:
+    """Return the list of ``hashes`` (path → SHA-256).
 
     Raises ``ReleaseError`` for a path that cannot stand in a release.
     """
-    for path in files:
+    for path in hashes:
         if not is_safe_path(path):
             raise ReleaseError(
                 f"“{path}” cannot be the name of a file in a release.",
                 "Use letters of ASCII, digits, “-”, “_” and “.”.",
             )
-    return b"".join(f"{digest(files[path])}  {path}\n".encode("ascii") for path in sorted(files))
+    return b"".join(f"{hashes[path]}  {path}\n".encode("ascii") for path in sorted(hashes))
 
 
 def parse_manifest(text: bytes) -> dict[str, str]:

@@ -32,8 +32,13 @@ class Release:
     @property
     def listed(self) -> dict[str, bytes]:
         """Path → content of every file that the manifest lists."""
+        return {path: file.body for path, file in self.listed_files.items()}
+
+    @property
+    def listed_files(self) -> dict[str, File]:
+        """Path → file of every file that the manifest lists."""
         return {
-            path: file.body
+            path: file
             for path, file in self.files.items()
             if path != manifest.NAME and path not in manifest.SIGNATURES
         }
@@ -46,15 +51,21 @@ class Release:
 
 def make_release(files: Mapping[str, bytes], facts: Metadata) -> Release:
     """Add ``RELEASE.json`` and the manifest to ``files`` and return the whole."""
-    return list_files({**files, metadata.NAME: facts.to_json()}, facts)
+    whole = {**files, metadata.NAME: facts.to_json()}
+    return list_files({path: File.of(body) for path, body in whole.items()}, facts)
 
 
-def list_files(listed: Mapping[str, bytes], facts: Metadata) -> Release:
+def list_files(listed: Mapping[str, File], facts: Metadata) -> Release:
     """Return the unsigned release of these files and a manifest over them."""
-    return complete(listed, {manifest.NAME: manifest.format_manifest(listed)}, facts)
+    return complete(listed, {manifest.NAME: list_hashes(listed)}, facts)
 
 
-def complete(listed: Mapping[str, bytes], beside: Mapping[str, bytes], facts: Metadata) -> Release:
-    """Return the release of ``listed`` files and those ``beside`` them, sorted by path."""
-    whole = {**listed, **beside}
-    return Release({path: File.of(body) for path, body in sorted(whole.items())}, facts)
+def list_hashes(listed: Mapping[str, File]) -> bytes:
+    """Return the manifest over these files."""
+    return manifest.format_manifest({path: file.sha256 for path, file in listed.items()})
+
+
+def complete(listed: Mapping[str, File], extra: Mapping[str, bytes], facts: Metadata) -> Release:
+    """Return the release of ``listed`` files and ``extra`` ones, sorted by path."""
+    whole = {**listed, **{path: File.of(body) for path, body in extra.items()}}
+    return Release(dict(sorted(whole.items())), facts)

@@ -10,7 +10,7 @@ from cccr_web.errors import CccrError, SignatureError
 from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
 from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
-from cccr_web.release.model import Release, complete
+from cccr_web.release.model import File, Release, complete, list_hashes
 from cccr_web.release.signature import PublicKey, SigningKey
 
 
@@ -38,16 +38,18 @@ class Signer:
                 f"{metadata.NAME} names the key {named}, not this one, {ours}.",
                 "Sign with the organisation's key, or correct public_key in site.toml and build.",
             )
-        listed = release.listed
+        listed = release.listed_files
         if archive.NAME in listed:
-            inner = {path: body for path, body in listed.items() if path != archive.NAME}
+            inner = {path: file for path, file in listed.items() if path != archive.NAME}
             beside = self._beside(inner, release.metadata)
-            listed[archive.NAME] = archive.make_archive({**inner, **beside}, release.metadata.time)
+            bodies = {path: file.body for path, file in inner.items()}
+            packed = archive.make_archive({**bodies, **beside}, release.metadata.time)
+            listed[archive.NAME] = File.of(packed)
         return complete(listed, self._beside(listed, release.metadata), release.metadata)
 
-    def _beside(self, listed: Mapping[str, bytes], facts: Metadata) -> dict[str, bytes]:
+    def _beside(self, listed: Mapping[str, File], facts: Metadata) -> dict[str, bytes]:
         """Return the manifest over ``listed`` and its signatures."""
-        sums = manifest.format_manifest(listed)
+        sums = list_hashes(listed)
         beside = {NAME: sums, SSHSIG: sshsig.sign(sums, self.key)}
         if self.openpgp is not None:
             beside[OPENPGP] = openpgp.sign(sums, self.openpgp)
