@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
+from cccr_web.release import archive, metadata, openpgp, sshsig
 from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
 from cccr_web.release.model import File, Release, complete, list_hashes

@@ -1,7 +1,7 @@
-"""``translations/files/``: notices that go into the release as they are, byte for byte.
+"""``translations/files/``: notices that go into the release byte for byte.
 
-Its tree is that of the release's root: ``files/mirrors.txt``, ``files/canary.txt``,
-``files/.well-known/security.txt``. The folder need not be there.
+Paths below it are paths in the release: ``files/mirrors.txt``, ``files/canary.txt``,
+``files/.well-known/security.txt``. The folder is optional.
 """
 
 from __future__ import annotations
@@ -24,44 +24,45 @@ FOLDER: Final = "files"
 
 @dataclass(slots=True)
 class NoticeFiles:
-    """What was found in ``folder``: path → bytes, what each says, and what is wrong."""
+    """The notices in ``folder``: path → bytes, path → dates, and the problems found."""
 
     folder: Path
     files: dict[str, bytes] = field(default_factory=dict)
-    said: dict[str, Notice] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def newest(self) -> date:
         """The day of the latest notice."""
-        return max((said.said for said in self.said.values() if said.said), default=date.min)
+        days = (notice.said for notice in self.notices.values() if notice.said)
+        return max(days, default=date.min)
 
-    def past(self, time: datetime) -> Iterator[Problem]:
-        """Yield a problem for each notice that is no longer good at a release's ``time``."""
-        for path, said in self.said.items():
-            if said.until is not None and said.until <= time:
+    def expired(self, time: datetime) -> Iterator[Problem]:
+        """Yield a problem for each notice that is no longer valid at a release's ``time``."""
+        for path, notice in self.notices.items():
+            if notice.until is not None and notice.until <= time:
                 yield Problem(
                     self.folder / path,
                     1,
-                    f"It was good until {said.until:%Y-%m-%d %H:%M} UTC; "
-                    f"the release is of {time:%Y-%m-%d}. Make it anew.",
+                    f"It was valid until {notice.until:%Y-%m-%d %H:%M} UTC, but the release is "
+                    f"dated {time:%Y-%m-%d}. Make a new one.",
                 )
 
 
 def read_notice_files(tree: Path, key: PublicKey | None) -> NoticeFiles:
-    """Read and check everything below ``tree/files`` by the organisation's ``key``."""
+    """Read every file below ``tree/files`` and verify it with the organisation's ``key``."""
     found = NoticeFiles(Path(tree.name, FOLDER))
     for file in _walk(tree / FOLDER):
         path = file.relative_to(tree / FOLDER).as_posix()
         if path not in NOTICES:
             known = ", ".join(sorted(NOTICES))
-            detail = f"Only these have a place here: {known}."
+            detail = f"Only these files are allowed here: {known}."
         elif not stat.S_ISREG(file.lstat().st_mode):
-            detail = "It is no regular file."
+            detail = "It is not a regular file."
         else:
             body = file.read_bytes()
             try:
-                found.said[path] = read_notice(path, body, key)
+                found.notices[path] = read_notice(path, body, key)
             except CccrError as error:
                 detail = str(error)
             else:
@@ -72,7 +73,7 @@ def read_notice_files(tree: Path, key: PublicKey | None) -> NoticeFiles:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield all that is no folder, links included; none is followed."""
+    """Yield everything but folders. Links are yielded and not followed."""
     for above, folders, names in os.walk(folder):
         links = [name for name in folders if Path(above, name).is_symlink()]
         yield from sorted(Path(above, name) for name in (*names, *links))

@@ -1,4 +1,4 @@
-"""Set texts with the templates, in whatever layout."""
+"""Fill the templates with texts, in any layout."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ from cccr_web.content.links import External, ToFile, ToText, resolve
 from cccr_web.languages import LANGUAGES, ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
-from cccr_web.render.dates import format_day, format_statement_date, format_years, region
+from cccr_web.render.formats import format_day, format_statement_date, format_years, region
 from cccr_web.render.html import PageRenderer
-from cccr_web.render.layout import PageLayout
+from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.photos import ResizedPhoto
-from cccr_web.render.style import Style
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateRenderer:
-    """What every template is given: the texts, the release's facts and the style sheet.
+    """What every template needs: the texts, the release's facts and the style sheet.
 
-    ``neutral``: whether the titles of pages tell nothing of what is on them.
+    ``neutral`` gives every page the same title, which says nothing about its subject.
     """
 
     content: Content
     style: Style
     facts: Metadata
     by_file: Mapping[Path, Text]
-    pictures: Mapping[str, ResizedPhoto]
+    photos: Mapping[str, ResizedPhoto]
     neutral: bool = False
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
-        """Return ``text`` in ``layout``, by the template that it names itself."""
+        """Return ``text`` in ``layout``, using the template that its front matter names."""
         return self.render_part(f"{text.head.template}.html", text, layout, **more)
 
     def render_part(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
-        """Return a template filled with ``text`` in ``layout`` and with ``more``."""
+        """Return a template filled with ``text`` in ``layout`` and with ``more`` variables."""
         content, language = self.content, text.language
-        more.setdefault("twin", self._source(text, layout))
+        more.setdefault("twin", self._source_href(text, layout))
         return render_template(
             template,
             layout=layout.template,
@@ -77,8 +76,8 @@ class TemplateRenderer:
             **more,
         )
 
-    def _source(self, text: Text, layout: PageLayout) -> str | None:
-        """Return the way to what a derived text was converted from, where there is one."""
+    def _source_href(self, text: Text, layout: PageLayout) -> str | None:
+        """Return the link to the text from which ``text`` was converted, if any."""
         source = text.language.source
         return layout.href(self.content.texts[source][text.path].url, "") if source else None
 
@@ -96,9 +95,9 @@ class TemplateRenderer:
             return str(gettext("note.title", date=format_day(when)))
 
         def photo(name: str) -> str:
-            picture = self.pictures[name]
-            alt = picture.photo.alt[text.language.locale]
-            return self.render_part("parts/photo.html", text, layout, photo=picture, alt=alt)
+            resized = self.photos[name]
+            alt = resized.record.alt[text.language.locale]
+            return self.render_part("parts/photo.html", text, layout, photo=resized, alt=alt)
 
         def last_checked(name: str) -> str:
             when = text.head.checked.get(name)
@@ -110,7 +109,7 @@ class TemplateRenderer:
 
 
 def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
-    """Return the statements under the words for their years, in their order."""
+    """Return the statements grouped by the years that their dates show, in order."""
     dated = ((text, text.head.date) for text in statements)
     years = [(format_years(when), text) for text, when in dated if when is not None]
     groups = itertools.groupby(years, key=lambda pair: pair[0])
@@ -118,5 +117,5 @@ def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
 
 
 def _han_tag(language: Language) -> str | None:
-    """Chinese words stand out by their language only where the page is in another."""
+    """Return the tag that marks Chinese characters; ``None`` in a Chinese page."""
     return None if language.tag.startswith("zh") else ZH_HANS.tag

@@ -10,7 +10,8 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from support.browser.browsing import SCHEMES, listed
 
-from cccr_web.render.copies import ZIP, ZIP_INDEX
+from cccr_web.render.copies import ZIP
+from cccr_web.render.zip_index import ZIP_INDEX
 from cccr_web.serve.policy import is_html, media_type
 
 if TYPE_CHECKING:

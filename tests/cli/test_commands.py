@@ -404,7 +404,7 @@ def test_demo_on_a_taken_port(tmp_path: Path, server: Server) -> None:
     assert done.stderr == unsigned(tmp_path / "release") + (
         f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
         "Another program listens there: end it or choose another.\n"
-        "The server did not start. Its own words stand above.\n"
+        "The server did not start. See its output above.\n"
     )
 
 

@@ -67,12 +67,15 @@ def test_statement() -> None:
 def test_missing_keys() -> None:
     """Each missing key is told with how to write it."""
     assert told('title = "x"', statement=True) == [
-        '1: The head has no key “description”: add a text in quotation marks, such as key = "…".',
         (
-            "1: The head has no key “updated”: "
-            "add a day without quotation marks, such as key = 2026-11-22."
+            "1: The front matter has no “description”: "
+            'add a text in quotation marks, such as key = "…".'
         ),
-        '1: The head has no key “date”: add a text in quotation marks, such as key = "…".',
+        (
+            "1: The front matter has no “updated”: "
+            "add a date without quotation marks, such as key = 2026-11-22."
+        ),
+        '1: The front matter has no “date”: add a text in quotation marks, such as key = "…".',
     ]
 
 
@@ -88,7 +91,7 @@ def test_unknown_keys() -> None:
 def test_wrong_types() -> None:
     """A value of a wrong type, however near, and an empty text are told with their line."""
     whole = "“navigation” must be a whole number, such as key = 1."
-    day = "“updated” must be a day without quotation marks, such as key = 2026-11-22."
+    day = "“updated” must be a date without quotation marks, such as key = 2026-11-22."
     text = '“title” must be a text in quotation marks, such as key = "…".'
     assert told(HEAD + "navigation = true") == [f"5: {whole}"]
     assert told(HEAD + "navigation = 1.5") == [f"5: {whole}"]
@@ -100,14 +103,16 @@ def test_wrong_types() -> None:
 
 def test_no_toml() -> None:
     """What is no TOML is told with the line of the file."""
-    assert told('title = "x"\nupdated = x\n')[0].startswith("3: The head is not TOML: ")
+    assert told('title = "x"\nupdated = x\n')[0].startswith(
+        "3: The front matter is not valid TOML: "
+    )
 
 
 def test_no_date() -> None:
     """A date in words is told with every form that may be written."""
     assert told(HEAD + 'date = "7 May 2013"', statement=True) == [
         (
-            "5: “7 May 2013” is no date: write 2013-05-07, 2013-05, 2013, or "
-            "[2011..2012-04] for some time between the two."
+            "5: “7 May 2013” is not a date: write 2013-05-07, 2013-05, 2013, or "
+            "[2011..2012-04] for a time between two dates."
         )
     ]

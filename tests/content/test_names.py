@@ -1,4 +1,4 @@
-"""The list of names that no conversion touches (``content/names.py``, ``names.toml``)."""
+"""The list of names that no conversion touches (``content/site.py``, ``names.toml``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from support.organisation import CHINESE_NAMES
 
 from cccr_web.config import find_tree
-from cccr_web.content.names import read_names
+from cccr_web.content.site import read_names
 
 # Who is named in the organisation's Chinese texts, and in the facts for the pages.
 ORGANISATION = ["公民自由联盟", *CHINESE_NAMES]
@@ -38,18 +38,21 @@ def test_every_known_name_is_listed() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('"刘霞" = "刘霞"\n"余杰" = "余杰"\n', "2: “余杰” must stand before “刘霞”:"),
-        ('"余杰" = "余杰"\n\n"余杰" = "餘傑"\n', "3: Not TOML: "),
-        ('"余杰" = "余杰"\n"Yu Jie" = "余杰"\n', "2: “Yu Jie” is no name of two Chinese"),
-        ('"余" = "余"\n', "1: “余” is no name of two Chinese characters or more."),
-        ('"余 杰" = "余 杰"\n', "1: “余 杰” is no name of two Chinese characters or more."),
+        ('"刘霞" = "刘霞"\n"余杰" = "余杰"\n', "2: “余杰” must come before “刘霞”:"),
+        ('"余杰" = "余杰"\n\n"余杰" = "餘傑"\n', "3: Not valid TOML: "),
+        (
+            '"余杰" = "余杰"\n"Yu Jie" = "余杰"\n',
+            "2: “Yu Jie” is not a name of two or more",
+        ),
+        ('"余" = "余"\n', "1: “余” is not a name of two or more Chinese characters."),
+        ('"余 杰" = "余 杰"\n', "1: “余 杰” is not a name of two or more Chinese characters."),
         (
             '# one\n"余杰" = "Yu Jie"\n',
-            "2: “余杰” needs a form of 2 Chinese characters, in quotes.",
+            "2: “余杰” needs a form of 2 Chinese characters in quotes.",
         ),
-        ('"余杰" = "余"\n', "1: “余杰” needs a form of 2 Chinese characters, in quotes."),
-        ('"余杰" = 1\n', "1: “余杰” needs a form of 2 Chinese characters, in quotes."),
-        ("[余杰]\n", "1: Not TOML: "),
+        ('"余杰" = "余"\n', "1: “余杰” needs a form of 2 Chinese characters in quotes."),
+        ('"余杰" = 1\n', "1: “余杰” needs a form of 2 Chinese characters in quotes."),
+        ("[余杰]\n", "1: Not valid TOML: "),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, problem: str) -> None:

@@ -29,11 +29,9 @@ def tree(tmp_path: Path) -> Path:
 
 def told(tree: Path) -> list[str]:
     """Return what the check says of a tree, a line a problem."""
-    try:
-        check_trees(tree, find_tree("templates"))
-    except ContentError as error:
-        return [line.removeprefix("translations/") for line in str(error).splitlines()]
-    return []
+    *_, problems = check_trees(tree, find_tree("templates"), {})
+    found = str(ContentError(problems))
+    return [line.removeprefix("translations/") for line in found.splitlines()]
 
 
 def test_a_record(tree: Path) -> None:
@@ -104,7 +102,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "not TOML": (
         swap("photos.toml", '"A. Photographer"', "A. Photographer"),
-        [f"{at(2)}: Not TOML: Invalid value (at line {LINES + 3}, column 10)."],
+        [f"{at(2)}: Not valid TOML: Invalid value (at line {LINES + 3}, column 10)."],
     ),
     "file without a record": (
         lambda tree: (tree / "photos" / "other.jpg").write_bytes(photo()),
@@ -116,14 +114,14 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "file of another kind": (
         lambda tree: (tree / "photos" / NAME).write_bytes(b"GIF89a"),
-        [f"{at(1)}: “{NAME}” is no JPG file."],
+        [f"{at(1)}: “{NAME}” is not a JPG file."],
     ),
     "in no text": (
         lambda tree: [
             swap(f"{locale}/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
             for locale in ("en", "zh_Hans")
         ],
-        [f"{at(1)}: “{NAME}” stands in no text: remove it."],
+        [f"{at(1)}: “{NAME}” is not used in any text: remove it."],
     ),
 }
 
@@ -141,29 +139,34 @@ def test_names(tree: Path, name: str) -> None:
     with (tree / "photos.toml").open("a", encoding="utf-8") as file:
         file.write(RECORD.replace("{name}", name))
     assert (
-        f"{at(8)}: “{name}”: name it with small letters, digits and hyphens, "
-        "ending in .jpg or .png."
+        f"{at(8)}: “{name}” must be lower-case letters, digits and hyphens, ending in .jpg or .png."
     ) in told(tree)
 
 
 def test_two_of_a_stem(tree: Path) -> None:
     """A JPEG and a PNG of the same name would become the same file."""
     put_photo(tree, "square.png", b"\x89PNG\r\n\x1a\n")
-    assert told(tree) == [f"{at(8)}: “square.png” and “square.jpg” would have the same address."]
+    assert told(tree) == [f"{at(8)}: “square.png” and “square.jpg” would have the same URL."]
 
 
 @pytest.mark.parametrize(
     ("new", "problem"),
     [
         ("![](/photos/none.jpg)", "“none.jpg” has no record in translations/photos.toml."),
-        (f"See ![](/photos/{NAME})", "A photo must stand in a paragraph of its own."),
-        (f"[![](/photos/{NAME})](verify.md)", "A photo must stand in a paragraph of its own."),
-        (f"## ![](/photos/{NAME})", "A photo must stand in a paragraph of its own."),
+        (f"See ![](/photos/{NAME})", "A photo must be alone in its paragraph."),
+        (f"[![](/photos/{NAME})](verify.md)", "A photo must be alone in its paragraph."),
+        (f"## ![](/photos/{NAME})", "A photo must be alone in its paragraph."),
         (
             f"![A square](/photos/{NAME})",
-            f"The words for a photo stand in translations/photos.toml: write ![](/photos/{NAME}).",
+            (
+                "A photo's alternative text belongs in translations/photos.toml: "
+                f"write ![](/photos/{NAME})."
+            ),
         ),
-        (f"[the photo](/photos/{NAME})", f"“/photos/{NAME}” leads nowhere: no such file."),
+        (
+            f"[the photo](/photos/{NAME})",
+            f"“/photos/{NAME}” is a dead link: the release has no such file.",
+        ),
     ],
 )
 def test_rules_for_texts(tree: Path, new: str, problem: str) -> None:
@@ -180,7 +183,7 @@ def test_every_language_shows_it(tree: Path) -> None:
     number = len((tree / "en/pages/who-we-are.md").read_text(encoding="utf-8").splitlines())
     assert told(tree) == [
         (
-            f"zh_Hans/pages/who-we-are.md:1: the photo {NAME} of "
-            f"translations/en/pages/who-we-are.md:{number} is missing here."
+            "zh_Hans/pages/who-we-are.md:1: translations/en/pages/who-we-are.md:"
+            f"{number} has the photo {NAME}, which is missing here."
         )
     ]

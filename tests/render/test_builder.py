@@ -143,8 +143,8 @@ def test_former_site_by_an_escape(tmp_path: Path, escaped: str) -> None:
     with pytest.raises(CccrError) as caught:
         build_release(tree, TREES[1], environ={})
     assert str(caught.value) == (
-        "translations/en/pages/verify.md: the former site's address would stand on the page "
-        "ready to open. Write it as cfcr2008[.]org."
+        "translations/en/pages/verify.md: the page would show the former site's address in a form "
+        "that can be opened. Write it as cfcr2008[.]org."
     )
 
 

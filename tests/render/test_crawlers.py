@@ -1,4 +1,4 @@
-"""robots.txt and the sitemap (``render/crawlers.py``)."""
+"""robots.txt and the sitemap (``render/app.py``)."""
 
 from __future__ import annotations
 

@@ -88,8 +88,8 @@ def test_all_problems_at_once(tree: Tree) -> None:
     ]
     assert "is no field of RFC 9116" in told[0]
     assert "holds no signature" in told[1]
-    assert "is no regular file" in told[2]
-    assert "Only these have a place here" in told[3]
+    assert "is not a regular file" in told[2]
+    assert "Only these files are allowed here" in told[3]
 
 
 def test_told_with_the_texts(tree: Tree) -> None:
@@ -119,7 +119,7 @@ def test_past_at_the_release(tree: Tree, path: str, body: bytes, last: datetime)
     moment = int(last.timestamp())
     assert path in built(folder, SOURCE_DATE_EPOCH=str(moment)).files
     (told,) = problems(folder, SOURCE_DATE_EPOCH=str(moment + 1))
-    assert told.startswith(f"translations/files/{path}:1: It was good until ")
+    assert told.startswith(f"translations/files/{path}:1: It was valid until ")
 
 
 def test_former_site_in_a_notice(tree: Tree) -> None:

@@ -14,7 +14,7 @@ from support.headers import stored
 from support.pages import Element, pages
 
 from cccr_web.config import find_tree
-from cccr_web.content import Addresses, read_content
+from cccr_web.content import Addresses, read_content, read_site
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import build_release
@@ -24,7 +24,9 @@ from cccr_web.render.traditional import converter, with_derived
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
-WRITTEN = read_content(find_tree("translations"))
+SITE, _ = read_site(find_tree("translations"))
+WRITTEN, _ = read_content(find_tree("translations"), SITE)
+assert WRITTEN is not None
 PATHS = sorted(
     text.url
     for texts in with_derived(WRITTEN, converter(WRITTEN.names)).texts.values()
@@ -340,5 +342,5 @@ def test_without_addresses_none_is_shown() -> None:
 
 def test_former_host() -> None:
     """The former site's host is read from its defanged address."""
-    site = read_content(find_tree("translations")).site
-    assert site.former_host == "cfcr2008.org"
+    assert SITE is not None
+    assert SITE.former_host == "cfcr2008.org"

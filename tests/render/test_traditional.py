@@ -14,7 +14,7 @@ from support.pages import Element, pages
 
 from cccr_web.config import find_tree
 from cccr_web.content.catalogue import load_translations
-from cccr_web.content.names import read_names
+from cccr_web.content.site import read_names
 from cccr_web.languages import ZH_HANS, ZH_HANT
 from cccr_web.release import Release
 from cccr_web.render import build_release

@@ -1,4 +1,4 @@
-"""The one style sheet (``render/style.py``)."""
+"""The one style sheet (``render/layout.py``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 from cccr_web.config import find_tree
-from cccr_web.render.style import read_style
+from cccr_web.render.layout import read_style
 
 
 def test_smaller_but_the_same(tmp_path: Path) -> None:

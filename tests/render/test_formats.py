@@ -1,4 +1,4 @@
-"""Dates in the words of each language (``render/dates.py``)."""
+"""Dates in the words of each language (``render/formats.py``)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from flask import g
 
 from cccr_web.config import find_tree
-from cccr_web.content import read_content
+from cccr_web.content import read_content, read_site
 from cccr_web.content.dates import parse_date
 from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
 from cccr_web.render import build_release
 from cccr_web.render.app import create_app
-from cccr_web.render.dates import format_day, format_statement_date
-from cccr_web.render.style import read_style
+from cccr_web.render.formats import format_day, format_statement_date
+from cccr_web.render.layout import read_style
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
     """The moment in which a page of a language is rendered."""
     language: Language = request.param
     templates, translations = find_tree("templates"), find_tree("translations")
-    content = read_content(translations)
+    content, _ = read_content(translations, read_site(translations)[0])
+    assert content is not None
     facts = build_release(translations, templates, environ={}).metadata
     style = read_style(templates)
     app = create_app(content, style, facts, templates=templates, translations=translations)
