@@ -236,8 +236,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "type wrong": (
         swap(VERIFY, "updated = 2026-11-22", 'updated = "2026-11-22"'),
         [
-            f"{VERIFY}:4: “updated” must be a date without quotation marks, "
-            "such as key = 2026-11-22."
+            (
+                f"{VERIFY}:4: “updated” must be a date without quotation marks, "
+                "such as key = 2026-11-22."
+            )
         ],
     ),
     "date of a statement missing": (
@@ -401,8 +403,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "link to no heading of another page": (
         add(VERIFY, f"[x](../{DATED}#nobody)"),
         [
-            f"{AT}: “../{DATED}#nobody” is a dead link: "
-            f"translations/en/{DATED} has no heading {{#nobody}}."
+            (
+                f"{AT}: “../{DATED}#nobody” is a dead link: "
+                f"translations/en/{DATED} has no heading {{#nobody}}."
+            )
         ],
     ),
     "link to no heading of the same page": (
@@ -428,8 +432,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "link to mail": (
         add(VERIFY, "<frontdesk@torproject.org>"),
         [
-            f"{AT}: “mailto:frontdesk@torproject.org” must use https, "
-            "like every link to another site."
+            (
+                f"{AT}: “mailto:frontdesk@torproject.org” must use https, "
+                "like every link to another site."
+            )
         ],
     ),
     "link that is a script": (
@@ -439,8 +445,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "link that is no address": (
         add(VERIFY, "[x](https://no_host.example/)"),
         [
-            f"{AT}: “https://no_host.example/” is not a valid URL: "
-            "“no_host.example” is not a host name."
+            (
+                f"{AT}: “https://no_host.example/” is not a valid URL: "
+                "“no_host.example” is not a host name."
+            )
         ],
     ),
     # The former site.
@@ -463,8 +471,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "link to the former site by per cent": (
         add(VERIFY, "[x](https://cfcr2008%2Eorg/)"),
         [
-            f"{AT}: “https://cfcr2008%2Eorg/” is not a valid URL: "
-            "“cfcr2008%2Eorg” is not a host name."
+            (
+                f"{AT}: “https://cfcr2008%2Eorg/” is not a valid URL: "
+                "“cfcr2008%2Eorg” is not a host name."
+            )
         ],
     ),
     "link to the former site by a Chinese full stop": (
@@ -495,8 +505,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "string fuzzy": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgid "skip.to', '#, fuzzy\nmsgid "skip.to'),
         [
-            f"zh_Hans/{CATALOGUE}:18: “skip.to_content” is marked fuzzy: "
-            "correct the translation and remove the mark."
+            (
+                f"zh_Hans/{CATALOGUE}:18: “skip.to_content” is marked fuzzy: "
+                "correct the translation and remove the mark."
+            )
         ],
     ),
     "string missing": (
@@ -513,8 +525,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "placeholder differs": (
         swap(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
         [
-            f"zh_Hans/{CATALOGUE}:68: “note.title” has the placeholders ['day'] here, "
-            "but ['date'] in en."
+            (
+                f"zh_Hans/{CATALOGUE}:68: “note.title” has the placeholders ['day'] here, "
+                "but ['date'] in en."
+            )
         ],
     ),
     "catalogue missing": (
