@@ -1,6 +1,6 @@
 """Each rule of ``cccr-web check``, with a tree that breaks it (``content/check.py``).
 
-Each case changes one thing in a copy of the real texts; what is told must be
+Each case changes one thing in a copy of the real texts; the problems must be
 these lines and no others.
 """
 
@@ -32,7 +32,7 @@ SAME_ORDER = "all languages must have the same headings, notes and photos in the
 
 
 def swap(file: str, old: str, new: str) -> Change:
-    """Put ``new`` in place of ``old``, which stands once in ``file``."""
+    """Put ``new`` in place of ``old``, which occurs once in ``file``."""
 
     def change(tree: Path) -> None:
         path = tree / file
@@ -44,7 +44,7 @@ def swap(file: str, old: str, new: str) -> Change:
 
 
 def add(file: str, text: str) -> Change:
-    """Add ``text`` as a paragraph of its own at the end of ``file``."""
+    """Add ``text`` as a new paragraph at the end of ``file``."""
 
     def change(tree: Path) -> None:
         with (tree / file).open("a", encoding="utf-8") as out:
@@ -332,7 +332,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap("en/pages/reach-us.md", 'webtunnel = "2024-03"', 'webtunnel = "lately"'),
         ["en/pages/reach-us.md:6: “checked”: “lately” for webtunnel is not a date."],
     ),
-    # What stands in a text.
+    # The content of a text.
     "note without its day": (
         both("pages/errors/404.md", lambda file: add(file, "> [!NOTE today]\n> Words.")),
         [
@@ -663,31 +663,33 @@ def tree(tmp_path: Path) -> Path:
     return copy
 
 
-def told(tree: Path) -> list[str]:
-    """Return what the check says of a tree, a line a problem."""
+def problems_of(tree: Path) -> list[str]:
+    """Return what the check says of a tree, one line per problem."""
     *_, problems = check_trees(tree, TEMPLATES, {})
     found = str(ContentError(problems))
     return [line.removeprefix("translations/") for line in found.splitlines()]
 
 
 @pytest.mark.parametrize(("change", "problems"), CASES.values(), ids=CASES)
-def test_rule(tree: Path, change: Change, problems: list[str]) -> None:
-    """A tree with one thing broken is refused with its file, its line and the way out."""
+def test_a_broken_rule_is_reported_with_file_line_and_remedy(
+    tree: Path, change: Change, problems: list[str]
+) -> None:
+    """A tree with one change reports exactly the expected problems."""
     change(tree)
-    assert told(tree) == problems
+    assert problems_of(tree) == problems
 
 
-def test_sound_tree(tree: Path) -> None:
-    """The real texts break no rule, wherever they lie."""
-    assert told(tree) == []
+def test_the_real_texts_have_no_problems(tree: Path) -> None:
+    """The real texts break no rule, wherever they are."""
+    assert problems_of(tree) == []
 
 
-def test_every_problem_is_told_at_once(tree: Path) -> None:
-    """Problems of several kinds and files come in one list, sorted by file and line."""
+def test_all_problems_are_reported_at_once(tree: Path) -> None:
+    """Problems of several kinds and files are in one list, sorted by file and line."""
     remove(f"zh_Hans/{CATALOGUE}")(tree)
     add(VERIFY, "<b>\n\n![](/RELEASE.json)")(tree)
     add("en/pages/who-we-are.md", "[x](http://example.org/)")(tree)
-    assert [line.split(": ")[0] for line in told(tree)] == [
+    assert [line.split(": ")[0] for line in problems_of(tree)] == [
         AT,
         f"{VERIFY}:{lines(VERIFY) + 4}",
         f"en/pages/who-we-are.md:{lines('en/pages/who-we-are.md') + 2}",
@@ -695,14 +697,14 @@ def test_every_problem_is_told_at_once(tree: Path) -> None:
     ]
 
 
-def test_same_mistake_told_once(tree: Path) -> None:
-    """Two mistakes of a kind in one line are one problem to mend."""
+def test_a_repeated_mistake_in_a_line_is_reported_once(tree: Path) -> None:
+    """Two mistakes of a kind in one line are one problem."""
     add(VERIFY, "<b> <i>")(tree)
-    assert told(tree) == [f"{AT}: Raw HTML is not allowed: use Markdown."]
+    assert problems_of(tree) == [f"{AT}: Raw HTML is not allowed: use Markdown."]
 
 
-def test_byte_order_mark(tree: Path) -> None:
-    """A text that an editor began with a byte order mark is read like any other."""
+def test_a_byte_order_mark_is_accepted(tree: Path) -> None:
+    """A file that an editor started with a byte order mark is read like any other."""
     file = tree / VERIFY
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert told(tree) == []
+    assert problems_of(tree) == []

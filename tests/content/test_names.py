@@ -27,7 +27,7 @@ FACTS = [
 
 
 def test_every_known_name_is_listed() -> None:
-    """The list holds all names of the organisation's texts and of the facts, as they wrote them."""
+    """The list has all names of the organisation's texts and of the facts, as written there."""
     names, problems = read_names(find_tree("translations"))
     assert problems == []
     assert len(ORGANISATION) == 19
@@ -55,17 +55,17 @@ def test_every_known_name_is_listed() -> None:
         ("[余杰]\n", "1: Not valid TOML: "),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
-    """A name out of order, doubled, or not of Chinese characters is refused, and none is used."""
+def test_a_wrong_name_is_reported_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
+    """Names that are unsorted, repeated or not Chinese are rejected, and none is used."""
     (tmp_path / "names.toml").write_text(text, encoding="utf-8")
     names, problems = read_names(tmp_path)
     assert names == {}
-    (told,) = map(str, problems)
-    assert told.startswith(f"translations/names.toml:{problem}")
+    (found,) = map(str, problems)
+    assert found.startswith(f"translations/names.toml:{problem}")
 
 
-def test_missing_or_in_another_encoding(tmp_path: Path) -> None:
-    """Without a list that can be read nothing is converted."""
+def test_an_unreadable_list_is_reported(tmp_path: Path) -> None:
+    """Nothing is converted without a list that can be read."""
     assert [str(one) for one in read_names(tmp_path)[1]] == [
         "translations/names.toml:1: The file is missing."
     ]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from support.serving import ROOT, environment
+from werkzeug.test import TestResponse
 
 from cccr_web.config import find_tree
 from cccr_web.errors import CccrError
@@ -35,7 +41,7 @@ def version(python: str) -> str:
 def build(
     out: Path, *, python: str = sys.executable, cwd: Path | None = None, **settings: str
 ) -> Path:
-    """Build the working tree in a process of its own."""
+    """Build the working tree in a subprocess."""
     command = [python, "-W", "error", "-m", "cccr_web", "build", "--out", str(out)]
     done = subprocess.run(
         command, env=environment(**settings), cwd=cwd, capture_output=True, text=True, check=False
@@ -45,7 +51,7 @@ def build(
 
 
 def same(one: Path, other: Path) -> bool:
-    """Tell whether two folders hold the same files with the same bytes."""
+    """Return whether two folders hold the same files with the same bytes."""
     contents = [
         {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
         for top in (one, other)
@@ -54,7 +60,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 def test_two_builds_are_identical(tmp_path: Path) -> None:
-    """In two folders, time zones, languages, with other hash seeds and masks: the same bytes."""
+    """Folder, time zone, language, hash seed and home directory do not change a byte."""
     one = build(tmp_path / "one", TZ="Asia/Shanghai", PYTHONHASHSEED="1", LANG="C", LC_ALL="C")
     (tmp_path / "deep" / "er").mkdir(parents=True)
     other = build(
@@ -71,8 +77,8 @@ def test_two_builds_are_identical(tmp_path: Path) -> None:
     assert same(one, other)
 
 
-def test_time_does_not_matter(tmp_path: Path) -> None:
-    """A build of another day, and of a tree with other dates on its files, is the same."""
+def test_the_clock_and_file_times_do_not_matter(tmp_path: Path) -> None:
+    """A build on another day, from files with other times, gives the same bytes."""
     one = build(tmp_path / "one")
     trees = tmp_path / "copy"
     for tree in TREES:
@@ -90,13 +96,13 @@ def test_time_does_not_matter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("python", [pytest.param(OTHER_PYTHON, id=version(OTHER_PYTHON))])
 def test_another_python_builds_the_same(tmp_path: Path, python: str) -> None:
-    """A build on the Python that this test's name tells gives the same bytes as on ours."""
+    """A build with the Python named in this test's id gives the same bytes as ours."""
     two = build(tmp_path / "two", python=python, PYTHONPATH=OTHER_PATH)
     assert same(build(tmp_path / "one"), two)
 
 
 @pytest.mark.parametrize(
-    ("epoch", "moment"),
+    ("epoch", "expected"),
     [
         (None, datetime(2026, 11, 22, tzinfo=UTC)),
         ("", datetime(2026, 11, 22, tzinfo=UTC)),
@@ -104,15 +110,15 @@ def test_another_python_builds_the_same(tmp_path: Path, python: str) -> None:
         ("1700000000", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
     ],
 )
-def test_source_date_epoch(epoch: str | None, moment: datetime) -> None:
-    """A release's time is SOURCE_DATE_EPOCH, or else the day of the newest text."""
+def test_source_date_epoch_sets_the_release_time(epoch: str | None, expected: datetime) -> None:
+    """The release time is SOURCE_DATE_EPOCH, or else the day of the newest text."""
     environ = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
-    assert build_release(*TREES, environ=environ).metadata.time == moment
+    assert build_release(*TREES, environ=environ).metadata.time == expected
 
 
 @pytest.mark.parametrize("epoch", ["now", "-1", "1.5", "1_0", " 1", "１", "9" * 12, "9" * 5000])
-def test_bad_source_date_epoch(epoch: str) -> None:
-    """Anything but seconds since 1970 is refused, not guessed."""
+def test_a_malformed_source_date_epoch_is_rejected(epoch: str) -> None:
+    """Anything but seconds since 1970 is rejected, not guessed."""
     with pytest.raises(CccrError) as caught:
         build_release(*TREES, environ={"SOURCE_DATE_EPOCH": epoch})
     assert str(caught.value) == (
@@ -120,22 +126,66 @@ def test_bad_source_date_epoch(epoch: str) -> None:
     )
 
 
-def test_progress() -> None:
-    """Each page, copy and feed that is done is told, of how many."""
-    told: list[tuple[int, int]] = []
+def test_progress_counts_every_rendered_file() -> None:
+    """Each page, copy and feed is reported when it is done."""
+    reported: list[tuple[int, int]] = []
     release = build_release(
-        *TREES, environ={}, progress=lambda done, total: told.append((done, total))
+        *TREES, environ={}, progress=lambda done, total: reported.append((done, total))
     )
     kinds = (".html", ".epub", "feed.xml", "robots.txt")
     pages = sum(path.endswith(kinds) for path in release.files)
-    assert told == [(number, pages) for number in range(1, pages + 1)]
+    assert reported == [(number, pages) for number in range(1, pages + 1)]
+
+
+def test_each_step_happens_once_per_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build reads site.toml, renders each page, packs the ZIP and hashes each file once."""
+    read, rendered, packed, hashed = (
+        Counter[str](),
+        Counter[str](),
+        Counter[str](),
+        Counter[bytes](),
+    )
+    read_text, open_request = Path.read_text, FlaskClient.get
+    write_entry, sha256 = zipfile.ZipFile.writestr, hashlib.sha256
+
+    def counted_read(self: Path, *args: Any, **options: Any) -> str:
+        read[self.name] += 1
+        return read_text(self, *args, **options)
+
+    def counted_get(self: FlaskClient, url: str) -> TestResponse:
+        rendered[url] += 1
+        return open_request(self, url)
+
+    def counted_write(
+        self: zipfile.ZipFile, entry: zipfile.ZipInfo, *args: Any, **options: Any
+    ) -> None:
+        packed[entry.filename] += entry.filename.startswith("cccr-web/")
+        write_entry(self, entry, *args, **options)
+
+    def counted_hash(body: bytes = b"", **options: Any) -> Any:
+        hashed[body] += 1
+        return sha256(body, **options)
+
+    monkeypatch.setattr(Path, "read_text", counted_read)
+    monkeypatch.setattr(FlaskClient, "get", counted_get)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", counted_write)
+    monkeypatch.setattr(hashlib, "sha256", counted_hash)
+    release = build_release(*TREES, environ={})
+    assert read["site.toml"] == 2  # once as TOML, once as text by the rule on the former site
+    assert {f"/{path}" for path in release.files if path.endswith(".html")} < set(rendered)
+    assert set(rendered.values()) == {1}
+    assert len(+packed) == len(release.files) - 1
+    assert max(packed.values()) == 1
+    assert {path: hashed[file.body] for path, file in release.files.items()} == dict.fromkeys(
+        release.files, 1
+    )
 
 
 @pytest.mark.parametrize(
     "escaped", [r"www.cfcr2008\.org", "www.cfcr2008&period;org", "CFCR2008&#46;ORG"]
 )
-def test_former_site_by_an_escape(tmp_path: Path, escaped: str) -> None:
-    """An address that only shows itself on the page is refused before it is written."""
+def test_an_escaped_address_of_the_former_site_is_rejected(tmp_path: Path, escaped: str) -> None:
+    """An address that appears only on the rendered page stops the build."""
     tree = tmp_path / "translations"
     shutil.copytree(TREES[0], tree)
     with (tree / "en/pages/verify.md").open("a", encoding="utf-8") as out:
@@ -148,8 +198,8 @@ def test_former_site_by_an_escape(tmp_path: Path, escaped: str) -> None:
     )
 
 
-def test_template_that_fails(tmp_path: Path) -> None:
-    """A page that cannot be rendered is named, and no release is made."""
+def test_a_page_that_fails_to_render_is_named(tmp_path: Path) -> None:
+    """If a template fails, the error names the page and no release is built."""
     templates = tmp_path / "templates"
     shutil.copytree(TREES[1], templates)
     page = templates / "page.html"
@@ -158,8 +208,8 @@ def test_template_that_fails(tmp_path: Path) -> None:
         build_release(TREES[0], templates, environ={})
 
 
-def test_killed_at_any_moment(tmp_path: Path) -> None:
-    """SIGKILL at thirty moments never leaves a half-built folder, and the next build cleans up.
+def test_a_killed_write_leaves_a_complete_release(tmp_path: Path) -> None:
+    """SIGKILL at thirty times never leaves a half-written folder, and the next build cleans up.
 
     Each kill falls some milliseconds into writing a release in place of another.
     """

@@ -19,7 +19,7 @@ from cccr_web.render.layout import read_style
 
 @pytest.fixture
 def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The moment in which a page of a language is rendered."""
+    """Render in the given language during the test."""
     language: Language = request.param
     templates, translations = find_tree("templates"), find_tree("translations")
     content, _ = read_content(translations, read_site(translations)[0])
@@ -50,8 +50,8 @@ def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
     indirect=["in_language"],
 )
 @pytest.mark.usefixtures("in_language")
-def test_no_more_exact_than_known(date: str, words: str) -> None:
-    """A date is told in the language's own form, and no more exact than it is known."""
+def test_a_date_is_no_more_exact_than_known(date: str, words: str) -> None:
+    """Dates appear in each language's format, with only the known parts."""
     when = parse_date(date)
     assert format_statement_date(when) == words
     if when.end is None and when.start.day is not None:

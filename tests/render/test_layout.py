@@ -10,8 +10,8 @@ from cccr_web.config import find_tree
 from cccr_web.render.layout import read_style
 
 
-def test_smaller_but_the_same(tmp_path: Path) -> None:
-    """Comments and indentation go; the spaces that mean something stay."""
+def test_comments_and_indentation_are_removed(tmp_path: Path) -> None:
+    """The spaces that have a meaning stay."""
     (tmp_path / "style.css").write_text(
         "/* a */\n:lang(zh) em ,\nh1 > p {\n  font: 1rem/1.6 Georgia, serif; /* b */\n}\n"
         "@media (prefers-color-scheme: dark) {\n  a:focus { color: red; }\n}\n"
@@ -25,8 +25,8 @@ def test_smaller_but_the_same(tmp_path: Path) -> None:
     assert style.hash == f"sha256-{digest}"
 
 
-def test_short_enough() -> None:
-    """The sheet has less than 200 lines, and cannot end the element that it stands in."""
+def test_the_style_sheet_is_short_and_safe_to_inline() -> None:
+    """The sheet has fewer than 200 lines, and cannot end its own element."""
     sheet = (find_tree("templates") / "style.css").read_text()
     assert len(sheet.splitlines()) < 200
     assert "</" not in sheet
