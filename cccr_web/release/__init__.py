@@ -2,7 +2,7 @@
 
 from cccr_web.release.apart import KeyApart
 from cccr_web.release.archive import NAME as ARCHIVE
-from cccr_web.release.archive import make_archive, with_archive
+from cccr_web.release.archive import make_archive, pack_zip, with_archive
 from cccr_web.release.claim import read_claim
 from cccr_web.release.csp import format_policy, page_policy
 from cccr_web.release.history import History, refuse_expired, refuse_future
@@ -34,6 +34,7 @@ __all__ = [
     "make_archive",
     "make_release",
     "new_key",
+    "pack_zip",
     "page_policy",
     "read_claim",
     "read_locked_key",

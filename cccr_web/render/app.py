@@ -12,7 +12,7 @@ from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.content import Content
-from cccr_web.content.catalogue import load_translations
+from cccr_web.content.catalogue import Convert, load_translations
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.copies import copies_for, epub_url, render_single, single_url
@@ -22,7 +22,7 @@ from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
 from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.template_renderer import TemplateRenderer
-from cccr_web.render.traditional import Convert, converter
+from cccr_web.render.traditional import converter
 from cccr_web.render.zip_index import ZIP_INDEX, render_zip_index
 
 ROBOTS: Final = "robots.txt"

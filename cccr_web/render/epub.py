@@ -6,15 +6,13 @@ release time give the same bytes.
 
 from __future__ import annotations
 
-import io
 import posixpath
 import uuid
-import zipfile
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 
 from cccr_web.content import Text
 from cccr_web.languages import Language
+from cccr_web.release import pack_zip
 from cccr_web.render.copies import reading_order
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
@@ -24,12 +22,6 @@ _MIMETYPE = "application/epub+zip"
 # The book's identifier is the same in every release, so that e-readers treat a new
 # release as a new edition of the same book.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "cccr-web")
-
-# The earliest and latest time that a ZIP can store (APPNOTE.TXT, 4.4.6).
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
-_LATEST = (2107, 12, 31, 23, 59, 58)
-_UNIX = 3
-_REGULAR_FILE = 0o100644 << 16
 
 
 def identifier(language: Language) -> str:
@@ -84,25 +76,13 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
     for text in order:
         sheet_href = chapter_href("style.css", text)
         book[chapter(text)] = renderer.render_text(text, layout(text), sheet=sheet_href)
-    files = {f"EPUB/{name}": body for name, body in book.items()}
-    return _pack({"META-INF/container.xml": part("container.xml"), **files}, time)
+    files = {f"EPUB/{name}": body for name, body in sorted(book.items())}
+    files = {"mimetype": _MIMETYPE, **files, "META-INF/container.xml": part("container.xml")}
+    # The media type must come first and be uncompressed (OCF, 4.3.2).
+    encoded = {name: body.encode() for name, body in files.items()}
+    return pack_zip(encoded, time, stored={"mimetype"})
 
 
 def _heading_id(heading: str) -> str:
     # A heading's name may start with a digit; an XML id must not.
     return f"at-{heading}"
-
-
-def _pack(files: Mapping[str, str], time: datetime) -> bytes:
-    """Return the ZIP: first the media type, uncompressed (OCF, 4.3.2), then the files, sorted."""
-    stamp = min(max(time.astimezone(UTC).timetuple()[:6], _EARLIEST), _LATEST)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as target:
-        for name, body in [("mimetype", _MIMETYPE), *sorted(files.items())]:
-            entry = zipfile.ZipInfo(name, stamp)
-            entry.create_system = _UNIX
-            entry.external_attr = _REGULAR_FILE
-            stored = name == "mimetype"
-            entry.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-            target.writestr(entry, body.encode(), compresslevel=None if stored else 9)
-    return packed.getvalue()

@@ -10,7 +10,7 @@ Only text is converted: no URLs, no code. Names are written as in ``names.toml``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,8 @@ from markdown_it.token import Token
 from opencc import OpenCC
 
 from cccr_web.content import Content, Photo, Text
+from cccr_web.content.catalogue import Convert
 from cccr_web.languages import LANGUAGES, Language
-
-Convert = Callable[[str], str]
 
 _CONFIGURATION = "s2tw"
 
