@@ -162,7 +162,7 @@ def test_a_photo_that_is_too_large_is_rejected(
     """A file that would exhaust memory is rejected before its pixels are read."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
     for side in (80, 200):
-        with pytest.raises(CccrError, match=r"a\.jpg is too big: .* Make it smaller\."):
+        with pytest.raises(CccrError, match=r"a\.jpg is too large: .* Make it smaller\."):
             made(tmp_path, "a.jpg", encoded(picture(side, side), "JPEG"))
 
 
@@ -229,5 +229,5 @@ def test_metadata_in_the_output_stops_the_build(
         plain(self, file, kind, **{**options, "comment": b"made by a library"})
 
     monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(CccrError, match=r"holds more than pixels \(FE\)"):
+    with pytest.raises(CccrError, match=r"would contain more than pixels \(FE\)"):
         built(tree)
