@@ -17,11 +17,11 @@ from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.copies import copies_for, epub_url, render_single, single_url
 from cccr_web.render.epub import make_epub
-from cccr_web.render.feed import feed_url, render_feed
+from cccr_web.render.feed import render_feed
 from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
 from cccr_web.render.photos import ResizedPhoto
-from cccr_web.render.template_renderer import TemplateRenderer
+from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import converter
 from cccr_web.render.zip_index import ZIP_INDEX, render_zip_index
 

@@ -27,10 +27,10 @@ from cccr_web.release import (
 from cccr_web.render import onion_code
 from cccr_web.render.app import ROBOTS, crawler_files, create_app
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
-from cccr_web.render.feed import feed_url
 from cccr_web.render.layout import read_style
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import resize_photos
+from cccr_web.render.template_renderer import feed_url
 from cccr_web.render.traditional import converter, with_derived
 from cccr_web.render.zip_index import ZIP_INDEX, require_text
 

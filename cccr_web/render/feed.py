@@ -16,9 +16,7 @@ from markupsafe import Markup
 from cccr_web.content import Text
 from cccr_web.languages import Language
 from cccr_web.render.layout import PageLayout
-from cccr_web.render.template_renderer import TemplateRenderer
-
-NAME = "feed.xml"
+from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +27,6 @@ class Entry:
     id: str
     content: Markup
     published: str | None
-
-
-def feed_url(language: Language) -> str:
-    """Return the URL of the feed."""
-    return f"{language.slug}/{NAME}"
 
 
 def render_feed(renderer: TemplateRenderer, language: Language) -> str:

@@ -15,13 +15,18 @@ from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.content.links import External, ToFile, ToText, resolve
-from cccr_web.languages import LANGUAGES, ZH_HANS, Language
+from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
 from cccr_web.render.formats import format_day, format_statement_date, format_years, region
 from cccr_web.render.html import PageRenderer
 from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.photos import ResizedPhoto
+
+
+def feed_url(language: Language) -> str:
+    """Return the URL of the feed, to which every page links."""
+    return f"{language.slug}/feed.xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,6 @@ class TemplateRenderer:
             site=content.site,
             release=self.facts,
             language=language,
-            languages=LANGUAGES,
             link=layout.link,
             pictures=layout.pictures,
             onion_code=onion_code,
@@ -68,7 +72,7 @@ class TemplateRenderer:
             archive=content.archive(language),
             statements=content.statements(language),
             by_year=_by_year(content.statements(language)),
-            feed=f"{language.slug}/feed.xml",
+            feed=feed_url(language),
             neutral=self.neutral,
             region=region(),
             day=format_day,

@@ -24,6 +24,7 @@ from cccr_web.config import find_tree
 from cccr_web.errors import CccrError
 from cccr_web.release import load
 from cccr_web.render import build_release
+from cccr_web.render.copies import COPIES
 
 TREES = find_tree("translations"), find_tree("templates")
 
@@ -39,12 +40,23 @@ def version(python: str) -> str:
 
 
 def build(
-    out: Path, *, python: str = sys.executable, cwd: Path | None = None, **settings: str
+    out: Path,
+    *,
+    python: str = sys.executable,
+    cwd: Path | None = None,
+    umask: int = -1,
+    **settings: str,
 ) -> Path:
     """Build the working tree in a subprocess."""
     command = [python, "-W", "error", "-m", "cccr_web", "build", "--out", str(out)]
     done = subprocess.run(
-        command, env=environment(**settings), cwd=cwd, capture_output=True, text=True, check=False
+        command,
+        env=environment(**settings),
+        cwd=cwd,
+        umask=umask,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return out
@@ -60,12 +72,23 @@ def same(one: Path, other: Path) -> bool:
 
 
 def test_two_builds_are_identical(tmp_path: Path) -> None:
-    """Folder, time zone, language, hash seed and home directory do not change a byte."""
-    one = build(tmp_path / "one", TZ="Asia/Shanghai", PYTHONHASHSEED="1", LANG="C", LC_ALL="C")
+    """Folder, time zone, locale, hash seed, umask and home directory do not change a byte."""
+    epoch = "1800000001"
+    one = build(
+        tmp_path / "one",
+        umask=0o077,
+        SOURCE_DATE_EPOCH=epoch,
+        TZ="Asia/Shanghai",
+        PYTHONHASHSEED="1",
+        LANG="C",
+        LC_ALL="C",
+    )
     (tmp_path / "deep" / "er").mkdir(parents=True)
     other = build(
         tmp_path / "deep" / "er" / "two",
         cwd=tmp_path,
+        umask=0o022,
+        SOURCE_DATE_EPOCH=epoch,
         TZ="America/New_York",
         PYTHONHASHSEED="4294967295",
         LC_ALL="",
@@ -75,6 +98,7 @@ def test_two_builds_are_identical(tmp_path: Path) -> None:
         HOME=str(tmp_path),
     )
     assert same(one, other)
+    assert all((one / url).is_file() for url in COPIES)
 
 
 def test_the_clock_and_file_times_do_not_matter(tmp_path: Path) -> None:
