@@ -38,8 +38,8 @@ def end(listeners: Sequence[Listener], sockets: dict[int, Any], hurry: Callable[
     for listener in listeners:
         listener.retire()
     begin = time.monotonic()
-    for channel in _channels(sockets):
-        channel.last_call()
+    # Connections that were accepted since the signal.
+    mark_last_answers(sockets)
     while not hurry() and time.monotonic() < begin + ENDS_WITHIN:
         wasyncore.loop(timeout=_TURN, use_poll=True, map=sockets, count=1)
         now = time.monotonic()
@@ -48,6 +48,12 @@ def end(listeners: Sequence[Listener], sockets: dict[int, Any], hurry: Callable[
                 channel.handle_close()
         if not _channels(sockets):
             return
+
+
+def mark_last_answers(sockets: dict[int, Any]) -> None:
+    """Make the last response on every open connection carry “Connection: close”."""
+    for channel in _channels(sockets):
+        channel.last_call()
 
 
 def _channels(sockets: dict[int, Any]) -> list[Channel]:

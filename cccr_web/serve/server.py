@@ -22,7 +22,7 @@ from waitress.utilities import build_http_date
 
 from cccr_web.serve.app import bare_headers
 from cccr_web.serve.channel import Channel
-from cccr_web.serve.ending import end
+from cccr_web.serve.ending import end, mark_last_answers
 from cccr_web.serve.policy import Policy
 from cccr_web.systemd import Notifier
 
@@ -235,6 +235,8 @@ def serve(
     def stop(_signal: int, _frame: FrameType | None) -> None:
         nonlocal signals
         signals += 1
+        # At once: requests that came before the signal may be answered in this very turn.
+        mark_last_answers(sockets)
         # Wake the loop: a signal alone does not end its wait (PEP 475).
         servers[0].wake()
 

@@ -176,14 +176,17 @@ def test_answers_under_way_are_ended(room: Room, sockets: dict[str, socket.socke
 def test_requests_sent_together_are_all_answered(
     room: Room, sockets: dict[str, socket.socket]
 ) -> None:
-    """Of several requests that had come, only the last answer says that it is the last."""
+    """Of several requests that came before SIGTERM, only the last response closes."""
     with Manager(room.folder, sockets, words(room)) as manager:
         manager.wait_for("READY=1")
         link = connected(room.folder / "clearnet.sock").sock
         assert link is not None
         with link:
-            manager.process.send_signal(signal.SIGSTOP)
-            link.sendall(f"{HEAD}\r\n".encode() * 3)
+            # A connection that the server has already accepted.
+            link.sendall(HEAD.encode()[:5])
+            time.sleep(0.1)
+            manager.suspend()
+            link.sendall(f"{HEAD}\r\n".encode()[5:] + f"{HEAD}\r\n".encode() * 2)
             manager.process.terminate()
             manager.process.send_signal(signal.SIGCONT)
             received = b""

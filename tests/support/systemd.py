@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -83,6 +84,11 @@ class Manager:
         """Stop the service as systemd does; return its exit status."""
         self.process.terminate()
         return self.process.wait(10)
+
+    def suspend(self) -> None:
+        """Stop the process with SIGSTOP, and return once it has stopped."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def restart(self) -> None:
         """Do what ``systemctl restart`` does: start again once the old process has ended."""
