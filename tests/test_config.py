@@ -10,7 +10,7 @@ from support.serving import ONION
 
 from cccr_web.config import Config
 from cccr_web.errors import CccrError
-from cccr_web.listen import Handed, Tcp, Unix
+from cccr_web.listen import SystemdSocket, Tcp, Unix
 
 
 def test_nothing_set() -> None:
@@ -42,14 +42,17 @@ def test_sockets_of_systemd() -> None:
     found = Config.from_environment(
         {"CCCR_CLEARNET": "systemd:clearnet", "CCCR_ONION_SOCKET": "systemd:onion"}
     )
-    assert (found.clearnet, found.onion_socket) == (Handed("clearnet"), Handed("onion"))
+    assert (found.clearnet, found.onion_socket) == (
+        SystemdSocket("clearnet"),
+        SystemdSocket("onion"),
+    )
 
 
 def test_each_field_has_its_setting() -> None:
     """Each value of the configuration can be set by the name that it has, and no other."""
-    with pytest.raises(CccrError) as caught:
+    with pytest.raises(CccrError, match="^CCCR_: no such setting; ") as caught:
         Config.from_environment({"CCCR_": ""})
-    known = str(caught.value).partition("there are ")[2].rstrip(".").split(", ")
+    known = str(caught.value).partition("the settings are ")[2].rstrip(".").split(", ")
     assert known == [f"CCCR_{field.name.upper()}" for field in fields(Config)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cccr_web.listen import Handed, Listen, Tcp, Unix, parse_listen
+from cccr_web.listen import SystemdSocket, Listen, Tcp, Unix, parse_listen
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from cccr_web.listen import Handed, Listen, Tcp, Unix, parse_listen
         ("www.example.org:65535", Tcp("www.example.org", 65535)),
         ("[::1]:80", Tcp("::1", 80)),
         ("unix:/run/web.sock", Unix(Path("/run/web.sock"))),
-        ("systemd:clearnet", Handed("clearnet")),
-        ("systemd:cccr-web@1.socket", Handed("cccr-web@1.socket")),
+        ("systemd:clearnet", SystemdSocket("clearnet")),
+        ("systemd:cccr-web@1.socket", SystemdSocket("cccr-web@1.socket")),
         (f"unix:/{'a' * 106}", Unix(Path(f"/{'a' * 106}"))),
     ],
 )

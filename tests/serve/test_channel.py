@@ -229,12 +229,12 @@ def test_listener_outlives_an_error(
         if error is not None:
             raise error
 
-    monkeypatch.setattr(server_module._Tcp, "handle_accept", handle_accept)
-    listener = server_module._Tcp.__new__(server_module._Tcp)
+    monkeypatch.setattr(server_module._TcpServer, "handle_accept", handle_accept)
+    listener = server_module._TcpServer.__new__(server_module._TcpServer)
     listener.accepting = True
     wasyncore.read(listener)
     wasyncore.read(listener)
-    assert caplog.messages == ["A connection was not taken: MemoryError"]
+    assert caplog.messages == ["A connection was not accepted: MemoryError"]
     assert next(taken, "asked twice") == "asked twice"
 
 

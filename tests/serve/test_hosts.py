@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.serving import ONION
 
-from cccr_web.serve.hosts import Hosts, Verdict, clearnet_hosts, onion_hosts
+from cccr_web.serve.hosts import Hosts, HostMatch, clearnet_hosts, onion_hosts
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ def test_names(hosts: Hosts, names: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "verdict"),
+    ("host", "match"),
     [
-        (ONION, Verdict.OURS),
-        (f"WWW.{ONION.upper()}:80", Verdict.OURS),
-        (f"{ONION}.example", Verdict.PROXY),
-        (f"www.{ONION}.a.example:443", Verdict.PROXY),
-        (f"x{ONION}", Verdict.FOREIGN),
-        (f"a.{ONION}", Verdict.FOREIGN),
-        (f"{ONION}.", Verdict.FOREIGN),
-        (f"{ONION}x", Verdict.FOREIGN),
-        (f"{ONION}\n", Verdict.FOREIGN),
-        (None, Verdict.FOREIGN),
+        (ONION, HostMatch.OURS),
+        (f"WWW.{ONION.upper()}:80", HostMatch.OURS),
+        (f"{ONION}.example", HostMatch.PROXY),
+        (f"www.{ONION}.a.example:443", HostMatch.PROXY),
+        (f"x{ONION}", HostMatch.FOREIGN),
+        (f"a.{ONION}", HostMatch.FOREIGN),
+        (f"{ONION}.", HostMatch.FOREIGN),
+        (f"{ONION}x", HostMatch.FOREIGN),
+        (f"{ONION}\n", HostMatch.FOREIGN),
+        (None, HostMatch.FOREIGN),
     ],
 )
-def test_verdicts_on_the_onion(host: str | None, verdict: Verdict) -> None:
+def test_matchs_on_the_onion(host: str | None, match: HostMatch) -> None:
     """An onion's name is ours, below another name it is a proxy's, else it is foreign."""
-    assert onion_hosts([ONION]).judge(host) is verdict
+    assert onion_hosts([ONION]).match(host) is match

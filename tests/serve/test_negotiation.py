@@ -1,4 +1,4 @@
-"""Codings, tags and ranges: what RFC 9110 says of each (``serve/encoding.py`` and others)."""
+"""Codings, tags and ranges: what RFC 9110 says of each (``serve/encoding.py``, ``serve/conditional.py``)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cccr_web.serve.conditions import Outcome, evaluate
+from cccr_web.serve.conditional import Precondition, content_range, evaluate, read_range
 from cccr_web.serve.encoding import choose
-from cccr_web.serve.ranges import content_range, read_range
 
 BOTH = ("br", "gzip")
 
@@ -59,24 +58,24 @@ def test_any_accept_encoding(accepted: str) -> None:
 @pytest.mark.parametrize(
     ("if_match", "if_none_match", "outcome"),
     [
-        (None, None, Outcome.GO_ON),
-        (None, '"a"', Outcome.NOT_MODIFIED),
-        (None, 'W/"a"', Outcome.NOT_MODIFIED),
-        (None, '"b", "a"', Outcome.NOT_MODIFIED),
-        (None, " * ", Outcome.NOT_MODIFIED),
-        (None, '"b"', Outcome.GO_ON),
-        (None, '"a-gzip"', Outcome.GO_ON),
-        (None, "a", Outcome.GO_ON),
-        (None, '"*"', Outcome.GO_ON),
-        ('"a"', None, Outcome.GO_ON),
-        ("*", None, Outcome.GO_ON),
-        ('W/"a"', None, Outcome.FAILED),
-        ('"b"', None, Outcome.FAILED),
-        ('"b"', '"a"', Outcome.FAILED),
-        ('"a"', '"a"', Outcome.NOT_MODIFIED),
+        (None, None, Precondition.PASSED),
+        (None, '"a"', Precondition.NOT_MODIFIED),
+        (None, 'W/"a"', Precondition.NOT_MODIFIED),
+        (None, '"b", "a"', Precondition.NOT_MODIFIED),
+        (None, " * ", Precondition.NOT_MODIFIED),
+        (None, '"b"', Precondition.PASSED),
+        (None, '"a-gzip"', Precondition.PASSED),
+        (None, "a", Precondition.PASSED),
+        (None, '"*"', Precondition.PASSED),
+        ('"a"', None, Precondition.PASSED),
+        ("*", None, Precondition.PASSED),
+        ('W/"a"', None, Precondition.FAILED),
+        ('"b"', None, Precondition.FAILED),
+        ('"b"', '"a"', Precondition.FAILED),
+        ('"a"', '"a"', Precondition.NOT_MODIFIED),
     ],
 )
-def test_conditions(if_match: str | None, if_none_match: str | None, outcome: Outcome) -> None:
+def test_conditions(if_match: str | None, if_none_match: str | None, outcome: Precondition) -> None:
     """If-Match goes first and compares strongly, If-None-Match weakly (RFC 9110, 13.2.2)."""
     assert evaluate(if_match, if_none_match, '"a"') is outcome
 

@@ -19,7 +19,7 @@ def test_what_the_listeners_differ_in(release: Release) -> None:
         url_scheme="http",
         hsts_seconds=None,
         onion_location=None,
-        proxies_refused=True,
+        rejects_proxies=True,
     )
 
 

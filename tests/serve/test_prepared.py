@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from cccr_web.release import Release
-    from cccr_web.serve import Prepared
+    from cccr_web.serve import ResponseCache
 
 LISTENERS = ("clearnet", "onion")
 CODINGS = (None, "", "gzip", "br", "gzip, br, zstd", "identity", "*", "gzip;q=0", "identity;q=0")
@@ -28,7 +28,7 @@ RANGES = ("bytes=0-9", "bytes=-7", "bytes=14000-", "bytes=999999-", "bytes=0-1,4
 
 
 @pytest.fixture(scope="module")
-def listeners(release: Release) -> dict[str, Prepared]:
+def listeners(release: Release) -> dict[str, ResponseCache]:
     """The two apps of the real release."""
     clearnet = clearnet_policy(release.metadata, (ONION,)), clearnet_hosts([DOMAIN], loopback=True)
     onion = onion_policy(release.metadata), onion_hosts([ONION])
@@ -57,7 +57,7 @@ def request_(name: str, path: str, method: str = "GET", **changes: str) -> WSGIE
     }
 
 
-def both(app: Prepared, environ: WSGIEnvironment) -> tuple[object, object]:
+def both(app: ResponseCache, environ: WSGIEnvironment) -> tuple[object, object]:
     """Return what the app answers, and what Flask alone does."""
     fast, slow = (
         (status, list(headers), b"".join(body))
@@ -76,7 +76,7 @@ def paths(release: Release) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LISTENERS)
-def test_same_as_flask(listeners: dict[str, Prepared], release: Release, name: str) -> None:
+def test_same_as_flask(listeners: dict[str, ResponseCache], release: Release, name: str) -> None:
     """Every address, method, coding and condition is answered alike both ways."""
     app = listeners[name]
     conditions: list[dict[str, str]] = [{}, {"HTTP_IF_NONE_MATCH": '"x"'}]
@@ -85,7 +85,7 @@ def test_same_as_flask(listeners: dict[str, Prepared], release: Release, name: s
     asked = 0
     for path, method, coding in itertools.product(paths(release), ("GET", "HEAD", "POST"), CODINGS):
         accept = {} if coding is None else {"HTTP_ACCEPT_ENCODING": coding}
-        ready = app.ready(request_(name, path, method, **accept))
+        ready = app.lookup(request_(name, path, method, **accept))
         tag = dict(ready.headers)["ETag"] if ready else '"none"'
         own = [{key: tag} for key in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")]
         parts = [{"HTTP_RANGE": "bytes=3-", "HTTP_IF_RANGE": value} for value in (tag, '"x"')]
@@ -114,7 +114,7 @@ def test_same_as_flask(listeners: dict[str, Prepared], release: Release, name: s
     ],
 )
 def test_same_whoever_asks(
-    listeners: dict[str, Prepared], name: str, change: dict[str, str]
+    listeners: dict[str, ResponseCache], name: str, change: dict[str, str]
 ) -> None:
     """So is a request of a foreign name, through a proxy or with a query."""
     for path in ("/en/", "/SHA256SUMS", "/", "/none"):
@@ -122,19 +122,19 @@ def test_same_whoever_asks(
         assert fast == slow
 
 
-def test_files_are_ready(listeners: dict[str, Prepared], release: Release) -> None:
+def test_files_are_ready(listeners: dict[str, ResponseCache], release: Release) -> None:
     """No file of the release needs Flask while it is served."""
     for name, app in listeners.items():
         for path, file in release.files.items():
-            ready = app.ready(request_(name, f"/{path}"))
+            ready = app.lookup(request_(name, f"/{path}"))
             assert ready is not None
             assert ready.body is file.body, "one copy in memory"
 
 
-def test_one_copy_of_what_is_packed(listeners: dict[str, Prepared]) -> None:
+def test_one_copy_of_what_is_packed(listeners: dict[str, ResponseCache]) -> None:
     """Both listeners hand out the same packed bytes."""
     first, second = (
-        app.ready(request_(name, "/en/index.html", HTTP_ACCEPT_ENCODING="gzip"))
+        app.lookup(request_(name, "/en/index.html", HTTP_ACCEPT_ENCODING="gzip"))
         for name, app in listeners.items()
     )
     assert first is not None

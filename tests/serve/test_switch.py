@@ -13,7 +13,7 @@ from support.signed import Room, make_apps, organisation_key, put_release, signe
 from werkzeug.test import Client
 
 from cccr_web.release import Release
-from cccr_web.serve import Switch
+from cccr_web.serve import AppSwitch
 
 PAGE = "en/index.html"
 SWITCHES = 6
@@ -92,8 +92,8 @@ def test_broken_release_is_refused_while_serving(room: Room) -> None:
         room.point(room.folder / "release-2")
         server.hang_up()
         server.wait_for(
-            f"ERROR cccr_web.serve.caretaker: {PAGE} is not the file that SHA256SUMS lists. "
-            "Refused: still serving release 1.\n"
+            f"ERROR cccr_web.serve.reloader: {PAGE} is not the file that SHA256SUMS lists. "
+            "Rejected: still serving release 1.\n"
         )
         assert server.get(f"/{PAGE}") == signed_release(1).files[PAGE].body
 
@@ -106,7 +106,7 @@ def test_start_after_a_broken_switch_serves_the_last_good_release(room: Room) ->
     room.point(room.folder / "release-2")
     with Running(room) as server:
         assert server.get(f"/{PAGE}") == signed_release(1).files[PAGE].body
-        assert "Refused: serving the last good release, 1." in server.log
+        assert "Rejected: serving the last good release, 1." in server.log
 
 
 def test_start_refuses_an_older_release(room: Room) -> None:
@@ -162,8 +162,8 @@ def test_unsigned_release_is_served_with_a_warning(room: Room) -> None:
     with Running(room, signed=False) as server:
         assert server.get(f"/{PAGE}") == signed_release(1).files[PAGE].body
         assert server.log == (
-            f"WARNING cccr_web.cli.serve: No --public-key: nobody vouches for {room.current}. "
-            "Good for trying out only.\n"
+            f"WARNING cccr_web.cli.serve: No --public-key: the signatures of {room.current} "
+            "are not checked. Use this for trials only.\n"
         )
 
 
@@ -179,12 +179,12 @@ def test_key_and_state_may_be_settings(room: Room) -> None:
 def test_all_listeners_switch_together() -> None:
     """One assignment replaces the apps of all listeners; a wrong number of them is refused."""
 
-    def body(switch: Switch, index: int) -> bytes:
-        client = Client(switch.listener(index))
+    def body(switch: AppSwitch, index: int) -> bytes:
+        client = Client(switch.wsgi_app(index))
         return bytes(client.get(f"/{PAGE}", base_url="http://localhost").data)
 
-    def two(release: Release) -> Switch:
-        return Switch([*make_apps(release), *make_apps(release)])
+    def two(release: Release) -> AppSwitch:
+        return AppSwitch([*make_apps(release), *make_apps(release)])
 
     switch = two(signed_release(1))
     switch.replace([*make_apps(signed_release(2)), *make_apps(signed_release(2))])

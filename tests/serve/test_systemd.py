@@ -76,7 +76,7 @@ def test_sockets_and_words(room: Room, sockets: dict[str, socket.socket]) -> Non
         assert answers["onion"].status == 421
         assert ask(room.folder / "onion.sock", "/en/", ONION).body == PAGE
         assert manager.stop() == 0
-        assert manager.hear() == "STOPPING=1\nSTATUS=Ending."
+        assert manager.hear() == "STOPPING=1\nSTATUS=Stopping."
         assert all((room.folder / f"{name}.sock").is_socket() for name in sockets)
         assert manager.errors.read_text() == ""
 
@@ -97,7 +97,7 @@ def test_reload(room: Room, sockets: dict[str, socket.socket]) -> None:
         manager.wait_for("RELOADING=1")
         refused = manager.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
-        assert "Refused: RELEASE.json says release 1, older than 2 before." in refused
+        assert "Rejected: RELEASE.json says release 1, older than 2 before." in refused
 
 
 def test_signs_of_life(room: Room, sockets: dict[str, socket.socket]) -> None:
@@ -125,8 +125,8 @@ def test_hung_caretaker(room: Room, sockets: dict[str, socket.socket]) -> None:
     patch = room.folder / "patch"
     patch.mkdir()
     (patch / "sitecustomize.py").write_text(
-        "import cccr_web.serve.caretaker as c, cccr_web.serve.source as s, time\n"
-        "c.HUNG_AFTER = 0.5\n"
+        "import cccr_web.serve.reloader as r, cccr_web.serve.source as s, time\n"
+        "r.HUNG_SECONDS = 0.5\n"
         "first = s.Source.load\n"
         "def load(self, seen=[]):\n"
         "    seen.append(self)\n"
@@ -310,8 +310,8 @@ def test_headers_while_it_ends(room: Room, sockets: dict[str, socket.socket]) ->
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ("onion:other", "systemd hands over no socket named “clearnet”."),
-        ("clearnet:clearnet", "systemd hands over 2 sockets named “clearnet”."),
+        ("onion:other", "systemd passed no socket named “clearnet”."),
+        ("clearnet:clearnet", "systemd passed 2 sockets named “clearnet”."),
     ],
 )
 def test_names_that_do_not_fit(
@@ -320,8 +320,8 @@ def test_names_that_do_not_fit(
     """A socket that is not there, or twice, is told with the way out."""
     with Manager(room.folder, sockets, words(room), LISTEN_FDNAMES=names) as manager:
         assert manager.process.wait(10) == 1
-        way_out = "Start this by a socket unit with one ListenStream= and"
-        expected = f"{said} {way_out} FileDescriptorName=clearnet.\n"
+        remedy = "Start the service from a socket unit with one ListenStream= and"
+        expected = f"{said} {remedy} FileDescriptorName=clearnet.\n"
         assert manager.errors.read_text().endswith(expected)
 
 
@@ -331,7 +331,7 @@ def test_onion_on_a_port(room: Room, folder: Path) -> None:
         both = {"onion": port, "clearnet": other}
         with Manager(room.folder, both, words(room)) as manager:
             assert manager.process.wait(10) == 1
-            assert "“onion” is no unix socket" in manager.errors.read_text()
+            assert "“onion” from systemd is not a unix socket" in manager.errors.read_text()
 
 
 def test_socket_that_does_not_listen(room: Room, sockets: dict[str, socket.socket]) -> None:
@@ -340,7 +340,7 @@ def test_socket_that_does_not_listen(room: Room, sockets: dict[str, socket.socke
         both = {"onion": sockets["onion"], "clearnet": deaf}
         with Manager(room.folder, both, words(room)) as manager:
             assert manager.process.wait(10) == 1
-            assert "is no socket that listens" in manager.errors.read_text()
+            assert "is not a listening socket" in manager.errors.read_text()
 
 
 def test_sockets_of_another_process() -> None:
@@ -374,4 +374,4 @@ def test_systemd_that_does_not_listen(caplog: pytest.LogCaptureFixture) -> None:
     """A notify socket that is gone is told once in the log, and ends nothing."""
     with short_folder() as folder:
         Notifier({"NOTIFY_SOCKET": str(folder / "none")}).ready("x")
-    assert "systemd could not be told READY=1: No such file or directory" in caplog.text
+    assert "systemd could not be notified of READY=1: No such file or directory" in caplog.text

@@ -1,4 +1,4 @@
-"""What the caretaker admits, remembers and tells."""
+"""What the reloader admits, remembers and tells."""
 
 from __future__ import annotations
 
@@ -38,38 +38,38 @@ def put_signed(release: Release, folder: Path) -> None:
 
 def test_switch_is_remembered(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     """After release 3 was taken, release 2 is refused: nobody is led back."""
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     for number in (3, 2):
         room.point(room.folder / f"release-{number}")
-        caretaker.reload()
-    assert caretaker.release == signed_release(3)
+        reloader.reload()
+    assert reloader.release == signed_release(3)
     assert "RELEASE.json says release 2, older than 3 before." in caplog.text
 
 
 def test_fall_back_does_not_open_the_way_back(room: Room) -> None:
     """A start on the last good copy, older than the newest, does not let releases between in."""
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     room.source.accept(signed_release(3))
     room.point(room.folder / "gone")
-    caretaker = room.caretaker()
-    assert caretaker.release == signed_release(1)
+    reloader = room.reloader()
+    assert reloader.release == signed_release(1)
     room.point(room.folder / "release-2")
-    caretaker.reload()
-    assert caretaker.release == signed_release(1)
+    reloader.reload()
+    assert reloader.release == signed_release(1)
     room.point(room.folder / "release-3")
-    caretaker.reload()
-    assert caretaker.release == signed_release(3)
+    reloader.reload()
+    assert reloader.release == signed_release(3)
 
 
 def test_expired_release_is_served_and_told(room: Room, caplog: pytest.LogCaptureFixture) -> None:
     """A release past its date is served on, and the log says so, once."""
     yesterday = TODAY - timedelta(days=1)
     put_signed(make_release(content(4), facts(4, expires=yesterday)), room.folder / "release-4")
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     room.point(room.folder / "release-4")
-    caretaker.reload()
-    caretaker.compare()
-    assert caretaker.release.metadata.sequence == 4
+    reloader.reload()
+    reloader.compare()
+    assert reloader.release.metadata.sequence == 4
     words = f"Release 4 has expired on {yesterday:%Y-%m-%d}. Still serving release 4."
     assert caplog.messages.count(words) == 1
 
@@ -78,22 +78,22 @@ def test_release_that_cannot_be_served_is_not_remembered(room: Room) -> None:
     """A signed release with a kind of file that has no media type is refused, and forgotten."""
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, room.folder / "release-4")
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     room.point(room.folder / "release-4")
-    caretaker.reload()
-    assert caretaker.release == signed_release(1)
+    reloader.reload()
+    assert reloader.release == signed_release(1)
     room.point(room.folder / "release-2")
-    caretaker.reload()
-    assert caretaker.release == signed_release(2)
+    reloader.reload()
+    assert reloader.release == signed_release(2)
 
 
 def test_start_on_a_release_that_cannot_be_served(room: Room) -> None:
     """The last good release is served at a start, too, when the current one has no app."""
-    room.caretaker()
+    room.reloader()
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, room.folder / "release-4")
     room.point(room.folder / "release-4")
-    assert room.caretaker().release == signed_release(1)
+    assert room.reloader().release == signed_release(1)
     assert room.source.open(make_apps)[0] == signed_release(1)
 
 
@@ -111,9 +111,9 @@ def test_memory_that_cannot_be_written_stops_no_server(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
     """When the state cannot be written a new release is refused and the old one served on."""
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     (room.folder / "state/.highest-sequence.partial").mkdir()
     room.point(room.folder / "release-2")
-    caretaker.reload()
-    assert caretaker.release == signed_release(1)
+    reloader.reload()
+    assert reloader.release == signed_release(1)
     assert "highest-sequence cannot be written" in caplog.text
