@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.serving import ONION
 
-from cccr_web.serve.hosts import Hosts, HostMatch, clearnet_hosts, onion_hosts
+from cccr_web.serve.hosts import HostMatch, Hosts, clearnet_hosts, onion_hosts
 
 
 @pytest.mark.parametrize(

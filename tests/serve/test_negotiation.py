@@ -1,4 +1,4 @@
-"""Codings, tags and ranges: what RFC 9110 says of each (``serve/encoding.py``, ``serve/conditional.py``)."""
+"""Codings, entity tags and ranges (``serve/encoding.py``, ``serve/conditional.py``)."""
 
 from __future__ import annotations
 

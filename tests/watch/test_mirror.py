@@ -15,14 +15,13 @@ from support.signed import content, facts, organisation_key, put_release, signed
 
 from cccr_web.cli import main
 from cccr_web.errors import CccrError
-from cccr_web.mirror import host_files, write_mirror
+from cccr_web.mirror import RULE_FILES, Listener, header_rules, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.serve import clearnet_policy, file_headers, onion_policy
+from cccr_web.serve import clearnet_policy, file_headers
 from cccr_web.watch import Address, Kind, Report, Watcher
 
 PUBLIC = str(organisation_key().public)
 RELEASE = signed_release(2)
-POLICY = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
 Run = Callable[..., Result]
 
 
@@ -54,6 +53,12 @@ def room(tmp_path: Path) -> Path:
     folder = tmp_path / "nginx"
     folder.mkdir()
     return folder
+
+
+def rule_files(release: Release, listener: Listener = "clearnet") -> dict[str, str]:
+    """Return name → content of each file of header rules."""
+    rules = header_rules(release, listener, RULE_FILES.values())
+    return {name: rules[rule_format] for name, rule_format in RULE_FILES.items()}
 
 
 def look(url: str) -> Report:
@@ -113,15 +118,15 @@ def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
 
 def test_a_front_page_of_its_own(tmp_path: Path, room: Path) -> None:
     """Where the release has an index.html, a mirror shows it at /, and the watcher agrees."""
-    assert b"\n/\n" not in host_files(RELEASE, POLICY)["_headers"]
+    assert "\n/\n" not in rule_files(RELEASE)["_headers"]
     files = content(2) | {"index.html": b"<!doctype html><title>both"}
     release = Signer(organisation_key()).sign(make_release(files, facts(2)))
     write_mirror(release, tmp_path / "mirror")
     with nginx(room, tmp_path / "mirror") as url:
         assert look(url).seen[0].differences == ()
-    rules = host_files(release, POLICY)
-    assert "302" not in rules["_redirects"].decode()
-    by_file = by_headers_file(rules["_headers"].decode())
+    rules = rule_files(release)
+    assert "302" not in rules["_redirects"]
+    by_file = by_headers_file(rules["_headers"])
     shown = answers(release)["/index.html"]
 
     def twist(path: str, answer: Answer) -> Answer:
@@ -184,7 +189,7 @@ def every_value(release: Release) -> Iterator[tuple[str, str]]:
 def test_nothing_is_left_out(name: str) -> None:
     """Each rule file holds every value of every header that our own server sends."""
     policy = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
-    text = host_files(RELEASE, policy)[name].decode()
+    text = rule_files(RELEASE)[name]
     onion = policy.onion_location or ""
     for header, value in every_value(RELEASE):
         if header in {"Location", "Vary"}:
@@ -201,6 +206,6 @@ def test_rules_for_an_onion(run: Run, release: Path, tmp_path: Path) -> None:
         text = file.read_text()
         assert "Strict-Transport-Security" not in text
         assert "http://a" not in text
-    expected = host_files(RELEASE, onion_policy(RELEASE.metadata))
-    written = {path.name: path.read_bytes() for path in (tmp_path / "mirror/headers").iterdir()}
+    expected = rule_files(RELEASE, "onion")
+    written = {path.name: path.read_text() for path in (tmp_path / "mirror/headers").iterdir()}
     assert written == expected
