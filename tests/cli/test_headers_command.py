@@ -95,8 +95,8 @@ def test_nginx_as_a_proxy_sends_the_policy_with_its_own_errors_only(
     host = DOMAIN if listener == "clearnet" else ONION
     upstream = f"unix:{where}" if isinstance(where, Path) else f"{where[0]}:{where[1]}"
     for name in ("http", "server"):
-        words = ["--release", str(release_folder), "--format", f"nginx-proxy-{name}", listener]
-        (tmp_path / name).write_text(rules(*words))
+        rule_format = ("--format", f"nginx-proxy-{name}")
+        (tmp_path / name).write_text(rules("--release", release_folder, *rule_format, listener))
     with running_nginx(
         tmp_path,
         modules=HEADERS_MORE,
@@ -107,7 +107,7 @@ def test_nginx_as_a_proxy_sends_the_policy_with_its_own_errors_only(
         f"location / {{ proxy_http_version 1.1; proxy_pass http://{upstream}; }}",
     ) as url:
         proxy = ("127.0.0.1", int(url.rpartition(":")[2]))
-        expected = {k.lower(): v for k, v in printed(*words[:2], listener).items()}
+        expected = {k.lower(): v for k, v in printed("--release", release_folder, listener).items()}
         for path, status in (("/dead/", 502), ("/429", 429)):
             error = ask(proxy, path, host)
             assert error.status == status

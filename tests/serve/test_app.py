@@ -342,5 +342,5 @@ def test_unknown_kind_of_file(release: Release) -> None:
     """A release with a file that has no media type here is refused at the start."""
     files = {path: file.body for path, file in release.files.items() if path[0].islower()}
     foreign = make_release({**files, "en/program.exe": b""}, release.metadata)
-    with pytest.raises(CccrError, match=r"^en/program\.exe has an ending"):
+    with pytest.raises(CccrError, match=r"^en/program\.exe: the server knows no media type"):
         create_app(foreign, onion_policy(release.metadata), Hosts(frozenset()))

@@ -103,7 +103,7 @@ def test_start_without_a_good_release_says_why(tmp_path: Path) -> None:
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, tmp_path / "release-4")
     room.point(tmp_path / "release-4")
-    with pytest.raises(CccrError, match=r"page\.exe has an ending"):
+    with pytest.raises(CccrError, match=r"page\.exe: the server knows no media type"):
         room.source.open(make_apps)
 
 
