@@ -1,4 +1,4 @@
-"""Which names are ours (``serve/hosts.py``)."""
+"""The host names of a listener (``serve/hosts.py``)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cccr_web.serve.hosts import HostMatch, Hosts, clearnet_hosts, onion_hosts
         (onion_hosts([ONION]), {ONION, f"www.{ONION}"}),
     ],
 )
-def test_names(hosts: Hosts, names: set[str]) -> None:
-    """A listener answers to what it was told, and on loopback to this machine's names."""
+def test_a_listener_has_its_configured_names(hosts: Hosts, names: set[str]) -> None:
+    """A listener has its configured names, and on loopback this machine's names."""
     assert hosts.names == names
 
 
@@ -37,6 +37,6 @@ def test_names(hosts: Hosts, names: set[str]) -> None:
         (None, HostMatch.FOREIGN),
     ],
 )
-def test_matchs_on_the_onion(host: str | None, match: HostMatch) -> None:
-    """An onion's name is ours, below another name it is a proxy's, else it is foreign."""
+def test_an_onion_name_is_ours_foreign_or_a_proxys(host: str | None, match: HostMatch) -> None:
+    """An onion's name is ours, below another domain it is a proxy's, otherwise it is foreign."""
     assert onion_hosts([ONION]).match(host) is match

@@ -124,7 +124,7 @@ class Manager:
 
 
 def held(path: Path) -> socket.socket:
-    """Return a listening unix socket as systemd holds it."""
+    """Return a listening unix socket, as systemd owns it."""
     listener = socket.socket(socket.AF_UNIX)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
