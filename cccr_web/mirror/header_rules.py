@@ -92,7 +92,7 @@ def _extension(path: str) -> str:
 
 
 def _nginx(rules: _Rules) -> Iterable[str]:
-    yield "# For nginx, inside a server block whose root is the folder site/:"
+    yield "# For nginx, inside a server block with the folder site/ as its root:"
     yield "#     server { listen …; server_name …; root /…/site; include /…/headers/nginx.conf; }"
     yield "access_log off;"
     yield "error_log /dev/null emerg;"
@@ -103,7 +103,7 @@ def _nginx(rules: _Rules) -> Iterable[str]:
     yield f"error_page 404 /{DEFAULT.slug}/errors/404.html;"
     for name, value in rules.common.items():
         yield f"add_header {name} {_quoted(value)} always;"
-    # nginx sends no header whose value is empty.
+    # nginx omits headers with an empty value.
     yield f'set $cccr_cache "{NO_CACHE}";'
     yield 'set $cccr_onion "";'
     yield f"add_header {_CACHE} $cccr_cache always;"
@@ -124,7 +124,7 @@ def _nginx(rules: _Rules) -> Iterable[str]:
 
 
 def _caddy(rules: _Rules) -> Iterable[str]:
-    yield "# For Caddy, inside a site block whose root is the folder site/:"
+    yield "# For Caddy, inside a site block with the folder site/ as its root:"
     yield "#     example.org { root * /…/site; import /…/headers/Caddyfile }"
     yield "header {"
     for name, value in rules.common.items():

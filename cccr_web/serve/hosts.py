@@ -10,7 +10,7 @@ from dataclasses import dataclass
 # RFC 9110, section 7.2, narrowed to names and IPv4 addresses; a final dot is not ours.
 _HOST = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::([0-9]{1,5}))?", re.IGNORECASE)
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost")
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
 class HostMatch(enum.Enum):
@@ -46,7 +46,7 @@ class Hosts:
 
 def clearnet_hosts(domains: Iterable[str], *, loopback: bool) -> Hosts:
     """Return the names of a clearnet listener; ``loopback`` adds this machine's own."""
-    return Hosts(frozenset(domains) | (frozenset(LOOPBACK_NAMES) if loopback else frozenset()))
+    return Hosts(frozenset(domains) | (frozenset(_LOOPBACK_NAMES) if loopback else frozenset()))
 
 
 def onion_hosts(onions: Iterable[str]) -> Hosts:

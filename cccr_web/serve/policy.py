@@ -72,10 +72,12 @@ class Policy:
 
     url_scheme: Literal["http", "https"]
     content_security_policy: dict[str, str]
-    permissions_policy: dict[str, str]
     hsts_seconds: int | None
     onion_location: str | None
     rejects_proxies: bool
+    permissions_policy: dict[str, str] = field(
+        default_factory=lambda: dict.fromkeys(_DENIED_FEATURES, "()")
+    )
     other: dict[str, str] = field(
         default_factory=lambda: {
             "Cross-Origin-Embedder-Policy": "require-corp",
@@ -96,7 +98,6 @@ def clearnet_policy(metadata: Metadata, onions: tuple[str, ...]) -> Policy:
     return Policy(
         url_scheme="https",
         content_security_policy=_csp(metadata),
-        permissions_policy=dict.fromkeys(_DENIED_FEATURES, "()"),
         hsts_seconds=_TWO_YEARS,
         onion_location=f"http://{onions[0]}" if onions else None,
         rejects_proxies=False,
@@ -108,7 +109,6 @@ def onion_policy(metadata: Metadata) -> Policy:
     return Policy(
         url_scheme="http",
         content_security_policy=_csp(metadata),
-        permissions_policy=dict.fromkeys(_DENIED_FEATURES, "()"),
         hsts_seconds=None,
         onion_location=None,
         rejects_proxies=True,

@@ -9,10 +9,19 @@ from pathlib import Path
 
 import pytest
 from support.running import Running
-from support.signed import Room, make_apps, organisation_key, put_release, signed_release
+from support.serving import read_answer, talk
+from support.signed import (
+    Room,
+    content,
+    facts,
+    make_apps,
+    organisation_key,
+    put_release,
+    signed_release,
+)
 from werkzeug.test import Client
 
-from cccr_web.release import Release
+from cccr_web.release import Release, Signer, make_release
 from cccr_web.serve import AppSwitch
 
 PAGE = "en/index.html"
@@ -192,3 +201,19 @@ def test_all_apps_are_replaced_together() -> None:
     assert [body(switch, 0), body(switch, 1)] == [expected, expected]
     with pytest.raises(ValueError, match="1 apps for 2 listeners"):
         switch.replace(make_apps(signed_release(3)))
+
+
+def test_error_headers_change_with_the_release(room: Room) -> None:
+    """After a reload the server's own errors have the headers of the new release."""
+    style = "sha256-" + "A" * 43 + "="
+    other = make_release(content(2), facts(2, style_hashes=(style,)))
+    put_release(Signer(organisation_key()).sign(other), room.folder / "other")
+    with Running(room) as server:
+        where = ("127.0.0.1", server.port)
+        assert style not in str(read_answer(talk(where, b"nothing\r\n\r\n")).headers)
+        room.point(room.folder / "other")
+        server.hang_up()
+        server.wait_for("Now serving release 2.")
+        error = read_answer(talk(where, b"nothing\r\n\r\n"))
+        assert error.status == 400
+        assert style in (error.header("Content-Security-Policy") or "")
