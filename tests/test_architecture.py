@@ -22,7 +22,7 @@ from cccr_web.config import PACKAGE, find_tree
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "languages": set(),
-    "listen": set(),
+    "listen": {"errors", "systemd"},
     "config": {"errors", "listen"},
     "content": {"errors", "languages"},
     "release": {"errors"},
@@ -89,10 +89,9 @@ EDGES: dict[str, set[str]] = {
     "stem": {"onion/control.py"},
     "waitress": {
         "serve/channel.py",
-        "serve/ending.py",
-        "serve/request.py",
+        "serve/parser.py",
         "serve/server.py",
-        "serve/task.py",
+        "serve/shutdown.py",
     },
     "werkzeug": {"serve/app.py"},
 }

@@ -1,4 +1,4 @@
-"""``cccr-web serve`` as a process of its own, as an admin runs it."""
+"""``cccr-web serve`` as a subprocess, with the options that an admin uses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A release that is served by a process of its own, and a client that sends exact bytes.
+"""A release served by a subprocess, and a client that sends exact bytes.
 
-Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
+``conftest.py`` loads this module as a plugin, so all tests can use its fixtures.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Where = tuple[str, int] | Path
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response as it came: its status, its headers in their order, its body."""
+    """A response: its status, its headers in order, its body."""
 
     status: int
     headers: Headers
@@ -57,7 +57,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
-    """Send exact bytes, and return all that comes until the other side hangs up."""
+    """Send exact bytes, and return everything received until the server closes."""
     family = socket.AF_UNIX if isinstance(where, Path) else socket.AF_INET
     with socket.socket(family) as link:
         link.settimeout(timeout)
@@ -68,13 +68,13 @@ def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
             while more := link.recv(65536):
                 received += more
         except (ConnectionResetError, BrokenPipeError):
-            # It hung up before it read all of a request that it refused.
+            # It closed before it had read all of a request that it rejected.
             pass
         return received
 
 
 def read_answer(received: bytes, *, bodiless: bool = False) -> Answer:
-    """Read one whole response and make sure that nothing follows it (RFC 9112)."""
+    """Parse one complete response and check that nothing follows it (RFC 9112)."""
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, _ = first.split(" ", 2)
@@ -147,7 +147,7 @@ class Server:
         return status
 
     def resident_megabytes(self) -> float:
-        """Return the most memory that it held so far (``VmHWM`` of proc(5))."""
+        """Return the peak memory use (``VmHWM`` of proc(5))."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
         return int(peak) / 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -84,6 +85,11 @@ class Manager:
         self.process.terminate()
         return self.process.wait(10)
 
+    def suspend(self) -> None:
+        """Stop the process with SIGSTOP, and return once it has stopped."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
     def restart(self) -> None:
         """Do what ``systemctl restart`` does: start again once the old process has ended."""
         assert self.stop() == 0, self.errors.read_text()
@@ -118,7 +124,7 @@ class Manager:
 
 
 def held(path: Path) -> socket.socket:
-    """Return a listening unix socket as systemd holds it."""
+    """Return a listening unix socket, as systemd owns it."""
     listener = socket.socket(socket.AF_UNIX)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()

@@ -1,4 +1,4 @@
-"""What counts as a request: waitress's parser, with the doubtful cases refused."""
+"""Parse requests with waitress's parser, and reject ambiguous ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error, RequestHeaderFieldsTooLarge
 
-_MOST_HEADERS = 100
+_MAX_HEADERS = 100
 
 # origin-form or absolute-form (RFC 9112, section 3.2); neither has a fragment.
 _LINE = re.compile(
@@ -24,25 +24,25 @@ class _VersionError(Error):  # type: ignore[misc]  # it has no types
     reason = "HTTP Version Not Supported"
 
 
-class Request(HTTPRequestParser):  # type: ignore[misc]  # it has no types
-    """A request that every server before us understands as we do, or an error.
+class StrictRequestParser(HTTPRequestParser):  # type: ignore[misc]  # it has no types
+    """Parses a request that every proxy in front of the server parses in the same way.
 
-    waitress takes some that others read otherwise, which is how requests are smuggled
-    past a proxy (RFC 9112, section 11.2): those are refused here with 400 or 505.
+    waitress accepts requests that other servers parse differently, which is how requests
+    are smuggled past a proxy (RFC 9112, section 11.2). Those get 400 or 505 here.
     """
 
     path: str
 
     def received(self, data: bytes) -> int:
-        """Take bytes; return how many of them belong to this request."""
+        """Parse bytes, and return how many of them belong to this request."""
         consumed: int = super().received(data)
-        # Bodies are refused at once, so nobody is ever told to go on and send one. waitress
-        # would answer a request that expects that and has no body never (RFC 9110, 10.1.1).
+        # Bodies are rejected at once, so “100 Continue” is never sent. waitress would never
+        # answer a request that expects it and has no body (RFC 9110, section 10.1.1).
         self.expect_continue = False
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Parse a whole head. Raises ``ParsingError`` for 400."""
+        """Parse a complete head. Raises ``ParsingError`` for 400."""
         line = _LINE.fullmatch(header_plus.partition(b"\r\n")[0])
         if line is None or not (line["authority"] is not None or line["rest"].startswith(b"/")):
             raise ParsingError("no request line")
@@ -52,26 +52,26 @@ class Request(HTTPRequestParser):  # type: ignore[misc]  # it has no types
         try:
             super().parse_header(header_plus)
         except ValueError as error:
-            # urllib refuses “http://[” in a way that waitress does not expect.
+            # urllib raises ValueError for “http://[”, which waitress does not expect.
             raise ParsingError("no address") from error
         version = line["version"]
         if version not in {b"1.0", b"1.1"}:
             self.error = _VersionError("")
             return
-        if header_plus.count(b"\r\n") > _MOST_HEADERS + 2:
+        if header_plus.count(b"\r\n") > _MAX_HEADERS + 2:
             self.error = RequestHeaderFieldsTooLarge("")
             return
         hosts = len(_HOST_LINE.findall(header_plus))
         # Section 3.2: none in HTTP/1.1, or more than one.
         if hosts > 1 or (hosts == 0 and version == b"1.1"):
             raise ParsingError("not one Host")
-        # waitress has taken the coding of an HTTP/1.1 request out of the headers (section 6.1).
+        # waitress has removed the coding of an HTTP/1.1 request from the headers (section 6.1).
         if "TRANSFER_ENCODING" in self.headers or (self.chunked and self._has_length):
-            raise ParsingError("two lengths, or a coding that HTTP/1.0 does not know")
+            raise ParsingError("two lengths, or a transfer coding in HTTP/1.0")
         if line["authority"] is not None:
-            # Section 3.2.2: what stands there counts, not the Host header.
+            # Section 3.2.2: the authority replaces the Host header.
             self.headers["HOST"] = line["authority"].decode("ascii", "replace")
-            # RFC 9110, section 4.2.3: no path is the path “/”.
+            # RFC 9110, section 4.2.3: an empty path is “/”.
             self.path = self.path or "/"
 
     @property

@@ -1,4 +1,4 @@
-"""What the caretaker admits, remembers and tells."""
+"""Which releases the reloader accepts, records and logs (``serve/reloader.py``)."""
 
 from __future__ import annotations
 
@@ -36,84 +36,88 @@ def put_signed(release: Release, folder: Path) -> None:
     put_release(Signer(organisation_key()).sign(release), folder)
 
 
-def test_switch_is_remembered(room: Room, caplog: pytest.LogCaptureFixture) -> None:
-    """After release 3 was taken, release 2 is refused: nobody is led back."""
-    caretaker = room.caretaker()
+def test_an_older_release_is_rejected_after_a_reload(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After release 3 was served, release 2 is rejected."""
+    reloader = room.reloader()
     for number in (3, 2):
         room.point(room.folder / f"release-{number}")
-        caretaker.reload()
-    assert caretaker.release == signed_release(3)
+        reloader.reload()
+    assert reloader.release == signed_release(3)
     assert "RELEASE.json says release 2, older than 3 before." in caplog.text
 
 
-def test_fall_back_does_not_open_the_way_back(room: Room) -> None:
-    """A start on the last good copy, older than the newest, does not let releases between in."""
-    caretaker = room.caretaker()
+def test_serving_the_last_good_copy_still_rejects_older_releases(room: Room) -> None:
+    """After a start with the last good copy, releases older than the newest are rejected."""
+    reloader = room.reloader()
     room.source.accept(signed_release(3))
     room.point(room.folder / "gone")
-    caretaker = room.caretaker()
-    assert caretaker.release == signed_release(1)
+    reloader = room.reloader()
+    assert reloader.release == signed_release(1)
     room.point(room.folder / "release-2")
-    caretaker.reload()
-    assert caretaker.release == signed_release(1)
+    reloader.reload()
+    assert reloader.release == signed_release(1)
     room.point(room.folder / "release-3")
-    caretaker.reload()
-    assert caretaker.release == signed_release(3)
+    reloader.reload()
+    assert reloader.release == signed_release(3)
 
 
-def test_expired_release_is_served_and_told(room: Room, caplog: pytest.LogCaptureFixture) -> None:
-    """A release past its date is served on, and the log says so, once."""
+def test_an_expired_release_is_served_and_logged_once(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An expired release is served, and logged once."""
     yesterday = TODAY - timedelta(days=1)
     put_signed(make_release(content(4), facts(4, expires=yesterday)), room.folder / "release-4")
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     room.point(room.folder / "release-4")
-    caretaker.reload()
-    caretaker.compare()
-    assert caretaker.release.metadata.sequence == 4
+    reloader.reload()
+    reloader.compare()
+    assert reloader.release.metadata.sequence == 4
     words = f"Release 4 has expired on {yesterday:%Y-%m-%d}. Still serving release 4."
     assert caplog.messages.count(words) == 1
 
 
-def test_release_that_cannot_be_served_is_not_remembered(room: Room) -> None:
-    """A signed release with a kind of file that has no media type is refused, and forgotten."""
+def test_a_release_that_cannot_be_served_is_not_recorded(room: Room) -> None:
+    """A signed release with a file of unknown type is rejected and not recorded."""
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, room.folder / "release-4")
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     room.point(room.folder / "release-4")
-    caretaker.reload()
-    assert caretaker.release == signed_release(1)
+    reloader.reload()
+    assert reloader.release == signed_release(1)
     room.point(room.folder / "release-2")
-    caretaker.reload()
-    assert caretaker.release == signed_release(2)
+    reloader.reload()
+    assert reloader.release == signed_release(2)
 
 
-def test_start_on_a_release_that_cannot_be_served(room: Room) -> None:
-    """The last good release is served at a start, too, when the current one has no app."""
-    room.caretaker()
+def test_a_start_falls_back_if_no_app_can_be_made(room: Room) -> None:
+    """If no app can be made of the current release, a start serves the last good one."""
+    room.reloader()
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, room.folder / "release-4")
     room.point(room.folder / "release-4")
-    assert room.caretaker().release == signed_release(1)
+    assert room.reloader().release == signed_release(1)
     assert room.source.open(make_apps)[0] == signed_release(1)
 
 
-def test_start_without_a_good_release_says_why(tmp_path: Path) -> None:
-    """With no copy aside the reason why the current release cannot be served is raised."""
+def test_a_start_without_a_valid_release_raises_the_cause(tmp_path: Path) -> None:
+    """Without a last good copy the start raises the error of the current release."""
     room = Room(tmp_path)
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, tmp_path / "release-4")
     room.point(tmp_path / "release-4")
-    with pytest.raises(CccrError, match=r"page\.exe has an ending"):
+    with pytest.raises(CccrError, match=r"page\.exe: the server knows no media type"):
         room.source.open(make_apps)
 
 
-def test_memory_that_cannot_be_written_stops_no_server(
+def test_a_release_that_cannot_be_recorded_is_rejected(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When the state cannot be written a new release is refused and the old one served on."""
-    caretaker = room.caretaker()
+    """If the state cannot be written, a new release is rejected and the old one served."""
+    reloader = room.reloader()
     (room.folder / "state/.highest-sequence.partial").mkdir()
     room.point(room.folder / "release-2")
-    caretaker.reload()
-    assert caretaker.release == signed_release(1)
+    reloader.reload()
+    assert reloader.release == signed_release(1)
     assert "highest-sequence cannot be written" in caplog.text
