@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -111,7 +112,10 @@ class Desk:
             **{stream: subprocess.PIPE},  # type: ignore[call-overload]  # stdout or stderr
         )
         self.running.append(process)
+        limit = threading.Timer(60, process.kill)
+        limit.start()
         assert any(line.startswith(beginning) for line in getattr(process, stream))
+        limit.cancel()
 
     def end(self) -> None:
         """End everything that was started, as Ctrl-C does."""
@@ -274,7 +278,7 @@ def serve(desk: Desk, command: str) -> None:
 
 def publish(desk: Desk, command: str) -> None:
     """It finds tor, which has no network."""
-    desk.start(command, "stderr", "tor ")
+    desk.start(command, "stderr", "Tor is at ")
 
 
 def status(desk: Desk, command: str) -> None:
