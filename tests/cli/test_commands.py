@@ -132,16 +132,16 @@ WRONG_USE = {
         ["build", "--out", "x", "--clearnet-url", "https://a.example/"],
         "path",
     ),
-    "no onion": (["build", "--out", "x", "--onion-address", "a.onion"], "“a.onion” is no onion"),
+    "no onion": (["build", "--out", "x", "--onion-address", "a.onion"], "“a.onion” is not an onion"),
     "no such folder": (["check", "--translations", "/none"], "does not exist"),
     "no place": (
         ["serve", "--clearnet", "8080"],
         "“8080” is not HOST:PORT",
     ),
-    "port too high": (["serve", "--clearnet", "a:65536"], "“a:65536” is none of"),
+    "port too high": (["serve", "--clearnet", "a:65536"], "“a:65536” is not HOST:PORT"),
     "onion on a port": (
         ["serve", "--onion-socket", "127.0.0.1:80"],
-        "the onion listens on a unix socket only",
+        "the onion listens on unix sockets only",
     ),
     "relative socket": (
         ["serve", "--onion-socket", "unix:a"],
@@ -282,7 +282,7 @@ def test_serve_a_socket_with_too_long_a_path() -> None:
     """A path that the kernel takes for no socket is wrong use."""
     done = run("serve", "--onion-socket", f"unix:/{'a' * 107}")
     assert done.exit_code == 2
-    assert "a unix socket's path may have 107 bytes" in re.sub(r"\s+", " ", done.stderr)
+    assert "the path of a unix socket may be at most 107 bytes long" in re.sub(r"\s+", " ", done.stderr)
 
 
 def test_serve_a_release_without_addresses(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_attack_is_refused(each: Attack, room: Room, caplog: pytest.LogCaptureFi
     caplog.clear()
     reloader.reload()
     sentence = each.sentence.replace("{folder}", str(room.folder))
-    assert caplog.messages == [f"{sentence} Refused: still serving release 1."]
+    assert caplog.messages == [f"{sentence} Rejected: still serving release 1."]
     assert is_served(reloader, 1)
     again, _ = room.source.open(make_apps)
     assert again.files == signed_release(1).files
