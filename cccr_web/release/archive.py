@@ -18,7 +18,7 @@ from typing import Final
 from cccr_web.errors import MissingFileError, ReleaseError
 from cccr_web.release import manifest
 from cccr_web.release.folder import shown, too_long
-from cccr_web.release.model import Release, list_files
+from cccr_web.release.model import File, Release, bodies, list_files
 
 NAME: Final = "cccr-web.zip"
 TOP: Final = "cccr-web/"
@@ -65,9 +65,8 @@ def make_archive(files: Mapping[str, bytes], time: datetime) -> bytes:
 
 def with_archive(release: Release) -> Release:
     """Return ``release`` with a ZIP of all its files and their list among those it lists."""
-    files = {path: file.body for path, file in release.files.items()}
-    packed = make_archive(files, release.metadata.time)
-    return list_files({**release.listed, NAME: packed}, release.metadata)
+    packed = make_archive(bodies(release.files), release.metadata.time)
+    return list_files({**release.listed, NAME: File.of(packed)}, release.metadata)
 
 
 class Archive:

@@ -44,18 +44,19 @@ def digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def format_manifest(files: Mapping[str, bytes]) -> bytes:
-    """Return the list over ``files`` (path → content).
+def format_manifest(hashes: Mapping[str, str]) -> bytes:
+    """Return the list of ``hashes`` (path → SHA-256), as ``parse_manifest`` reads it.
 
-    Raises ``ReleaseError`` for a path that cannot stand in a release.
+    Raises ``ReleaseError`` for a path that no file of a release may have.
     """
-    for path in files:
+    for path in hashes:
         if not is_safe_path(path):
             raise ReleaseError(
                 f"“{path}” cannot be the name of a file in a release.",
                 "Use letters of ASCII, digits, “-”, “_” and “.”.",
             )
-    return b"".join(f"{digest(files[path])}  {path}\n".encode("ascii") for path in sorted(files))
+    lines = (f"{hashes[path]}  {path}\n" for path in sorted(hashes))
+    return "".join(lines).encode("ascii")
 
 
 def parse_manifest(text: bytes) -> dict[str, str]:

@@ -30,10 +30,10 @@ class Release:
     metadata: Metadata
 
     @property
-    def listed(self) -> dict[str, bytes]:
-        """Path → content of every file that the manifest lists."""
+    def listed(self) -> dict[str, File]:
+        """The files that the manifest lists, by path."""
         return {
-            path: file.body
+            path: file
             for path, file in self.files.items()
             if path != manifest.NAME and path not in manifest.SIGNATURES
         }
@@ -44,17 +44,28 @@ class Release:
         return self.files[manifest.NAME].sha256
 
 
+def bodies(files: Mapping[str, File]) -> dict[str, bytes]:
+    """Return path → content of some files."""
+    return {path: file.body for path, file in files.items()}
+
+
 def make_release(files: Mapping[str, bytes], facts: Metadata) -> Release:
-    """Add ``RELEASE.json`` and the manifest to ``files`` and return the whole."""
-    return list_files({**files, metadata.NAME: facts.to_json()}, facts)
+    """Add ``RELEASE.json`` and the manifest to ``files`` and return the whole, unsigned."""
+    whole = {**files, metadata.NAME: facts.to_json()}
+    return list_files({path: File.of(body) for path, body in whole.items()}, facts)
 
 
-def list_files(listed: Mapping[str, bytes], facts: Metadata) -> Release:
+def list_files(listed: Mapping[str, File], facts: Metadata) -> Release:
     """Return the unsigned release of these files and a manifest over them."""
-    return complete(listed, {manifest.NAME: manifest.format_manifest(listed)}, facts)
+    return complete(listed, {manifest.NAME: format_list(listed)}, facts)
 
 
-def complete(listed: Mapping[str, bytes], beside: Mapping[str, bytes], facts: Metadata) -> Release:
-    """Return the release of ``listed`` files and those ``beside`` them, sorted by path."""
-    whole = {**listed, **beside}
-    return Release({path: File.of(body) for path, body in sorted(whole.items())}, facts)
+def format_list(listed: Mapping[str, File]) -> bytes:
+    """Return the manifest over these files, which are not hashed again."""
+    return manifest.format_manifest({path: file.sha256 for path, file in listed.items()})
+
+
+def complete(listed: Mapping[str, File], extra: Mapping[str, bytes], facts: Metadata) -> Release:
+    """Return the release of the ``listed`` files, its manifest and signatures (``extra``)."""
+    whole = {**listed, **{path: File.of(body) for path, body in extra.items()}}
+    return Release(dict(sorted(whole.items())), facts)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
+from cccr_web.release import archive, metadata, openpgp, sshsig
 from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
-from cccr_web.release.model import Release, complete
+from cccr_web.release.model import File, Release, bodies, complete, format_list
 from cccr_web.release.signature import PublicKey, SigningKey
 
 
@@ -27,7 +27,8 @@ class Signer:
         Without an OpenPGP key the same release always becomes the same bytes.
         Raises ``CccrError`` unless ``RELEASE.json`` names this key.
         """
-        named, ours = release.metadata.fingerprint, self.key.public.fingerprint
+        facts = release.metadata
+        named, ours = facts.fingerprint, self.key.public.fingerprint
         if named is None:
             raise CccrError(
                 f"{metadata.NAME} names no key, so no page shows its fingerprint.",
@@ -40,19 +41,20 @@ class Signer:
             )
         listed = release.listed
         if archive.NAME in listed:
-            inner = {path: body for path, body in listed.items() if path != archive.NAME}
-            beside = self._beside(inner, release.metadata)
-            listed[archive.NAME] = archive.make_archive({**inner, **beside}, release.metadata.time)
-        return complete(listed, self._beside(listed, release.metadata), release.metadata)
+            inner = {path: file for path, file in listed.items() if path != archive.NAME}
+            extra = self._extra(inner, facts)
+            packed = archive.make_archive({**bodies(inner), **extra}, facts.time)
+            listed[archive.NAME] = File.of(packed)
+        return complete(listed, self._extra(listed, facts), facts)
 
-    def _beside(self, listed: Mapping[str, bytes], facts: Metadata) -> dict[str, bytes]:
+    def _extra(self, listed: Mapping[str, File], facts: Metadata) -> dict[str, bytes]:
         """Return the manifest over ``listed`` and its signatures."""
-        sums = manifest.format_manifest(listed)
-        beside = {NAME: sums, SSHSIG: sshsig.sign(sums, self.key)}
+        sums = format_list(listed)
+        extra = {NAME: sums, SSHSIG: sshsig.sign(sums, self.key)}
         if self.openpgp is not None:
-            beside[OPENPGP] = openpgp.sign(sums, self.openpgp)
-        beside[MINISIG] = self.key.sign(sums, trusted_comment(facts, beside.get(OPENPGP)))
-        return beside
+            extra[OPENPGP] = openpgp.sign(sums, self.openpgp)
+        extra[MINISIG] = self.key.sign(sums, trusted_comment(facts, extra.get(OPENPGP)))
+        return extra
 
 
 def trusted_comment(facts: Metadata, armour: bytes | None) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import zipfile
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support.signed import content, facts, organisation_key, put_release, signed_release
 
-from cccr_web.release import load, make_archive, make_release, with_archive
+from cccr_web.release import Signer, load, make_archive, make_release, manifest, with_archive
 
 NAME = "cccr-web.zip"
 
@@ -52,6 +54,20 @@ def test_zip_holds_every_other_file() -> None:
     assert inside.keys() == release.files.keys() - {NAME}
     for path in inside.keys() - beside:
         assert inside[path] == release.files[path].body
+
+
+def test_no_file_is_hashed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its bytes to a signed release with a ZIP, each file is hashed once."""
+    hashed: Counter[bytes] = Counter()
+
+    def digest(body: bytes) -> str:
+        hashed[body] += 1
+        return hashlib.sha256(body).hexdigest()
+
+    monkeypatch.setattr(manifest, "digest", digest)
+    release = Signer(organisation_key()).sign(with_archive(make_release(content(1), facts())))
+    assert hashed.keys() >= {file.body for file in release.files.values()}
+    assert set(hashed.values()) == {1}
 
 
 def test_unpacked_by_unzip_it_is_a_release(tmp_path: Path) -> None:

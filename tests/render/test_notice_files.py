@@ -59,7 +59,7 @@ def test_byte_for_byte(tree: Tree) -> None:
         ".well-known/security.txt": SECURITY,
     }
     release = built(tree(files))
-    assert {path: release.listed[path] for path in files} == files
+    assert {path: release.files[path].body for path in files} == files
 
 
 def test_a_notice_dates_the_release(tree: Tree) -> None:

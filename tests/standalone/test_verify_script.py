@@ -98,7 +98,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 def sums(files: dict[str, bytes]) -> bytes:
     """Return the list over some files."""
-    return manifest.format_manifest(files)
+    return manifest.format_manifest({path: manifest.digest(body) for path, body in files.items()})
 
 
 def signed(signer: Signer, files: dict[str, bytes], *options: str) -> dict[str, bytes]:

@@ -74,7 +74,8 @@ class Ground:
 
     def release_json(self, text: bytes, known: Metadata | None = None) -> None:
         """Put another ``RELEASE.json`` in, list it and sign."""
-        files = {**signed_release(2).listed, "RELEASE.json": text}
+        listed = signed_release(2).listed
+        files = {path: file.body for path, file in listed.items()} | {"RELEASE.json": text}
         files.pop("cccr-web.zip")
         (self / "cccr-web.zip").unlink()
         put(files, self.folder)
