@@ -122,17 +122,18 @@ def serve(
 
 
 def _source(release: Path | None, public_key: str | None, state: Path | None) -> Source | None:
-    from cccr_web.release import History, KeyApart, read_public_key
+    from cccr_web.release import RollbackGuard, read_public_key, verify_in_subprocess
     from cccr_web.serve import Source
 
     if release is None:
         return None
-    key = KeyApart.of(read_public_key(public_key)) if public_key else None
+    key = read_public_key(public_key) if public_key else None
     if key is None:
         _log.warning("No --public-key: nobody vouches for %s. Good for trying out only.", release)
     elif state is None:
         _log.warning("No --state: an older release cannot be told from a new one.")
-    return Source(release, key, History(state) if state else None)
+    guard = RollbackGuard(state) if state else None
+    return Source(release, key, guard, verify_in_subprocess)
 
 
 @dataclass(frozen=True, slots=True)

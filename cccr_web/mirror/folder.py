@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
+from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.mirror.host_rules import host_files
 from cccr_web.release import Release, write
@@ -27,9 +27,7 @@ def write_mirror(release: Release, folder: Path, *, onion: bool = False) -> None
     try:
         (folder / HEADERS).mkdir(exist_ok=True)
         for name, body in rules.items():
-            partial = folder / HEADERS / f".{name}.{os.getpid()}.partial"
-            partial.write_bytes(body)
-            partial.replace(folder / HEADERS / name)
+            files.replace(folder / HEADERS / name, body)
     except OSError as error:
         raise CccrError(
             f"{folder / HEADERS} could not be written: {error.strerror}.",

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from cccr_web import files
 from cccr_web.errors import (
     KeyExistsError,
     KeyMissingError,
@@ -55,12 +56,13 @@ def new_key(path: Path) -> OnionKey:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         try:
-            _write(beside, TEXT.format(address=key.address, blob=key.blob, check=_check(key.blob)))
+            text = TEXT.format(address=key.address, blob=key.blob, check=_check(key.blob))
+            files.create(beside, text.encode("ascii"), mode=0o600)
             # Unlike a rename, a link never replaces what is there, even in a race.
             os.link(beside, path)
         finally:
             beside.unlink(missing_ok=True)
-        _sync(path.parent)
+        files.sync_folder(path.parent)
     except FileExistsError:
         raise KeyExistsError(
             f"There is already a file at {path}; a key is never overwritten.",
@@ -111,23 +113,6 @@ def _from_secret(secret: bytes) -> OnionKey:
     check = hashlib.sha3_256(b".onion checksum" + public + version).digest()[:2]
     address = base64.b32encode(public + check + version).decode("ascii").lower() + ".onion"
     return OnionKey(address, f"ED25519-V3:{base64.b64encode(secret).decode('ascii')}")
-
-
-def _write(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        os.fchmod(handle, 0o600)  # whatever the umask says
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> bytes:

@@ -15,7 +15,7 @@ import textwrap
 from typing import Final
 
 from cccr_web.errors import SignatureError
-from cccr_web.release.signature import PublicKey, SigningKey
+from cccr_web.release.keys import PublicKey, SigningKey
 
 PRINCIPAL: Final = "cccr"
 NAMESPACE: Final = "file"

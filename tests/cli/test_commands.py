@@ -226,7 +226,7 @@ def test_build_in_a_folder_of_something_else(tmp_path: Path) -> None:
     """A folder that holds no release is not replaced."""
     (tmp_path / "mine").touch()
     assert failure("build", "--out", tmp_path) == (
-        f"{tmp_path} holds something else than a release. Choose another or an empty folder.\n"
+        f"{tmp_path} holds something other than a release. Choose another or an empty folder.\n"
     )
 
 
@@ -449,7 +449,7 @@ def test_light_server(tmp_path: Path) -> None:
         "s.wasyncore.loop = lambda **_: os.kill(os.getpid(), signal.SIGTERM)\n"
         f"main({['serve', *words]!r}, standalone_mode=False)\n"
         "print([n for n in ('babel', 'flask_babel', 'markdown_it', 'stem', 'cccr_web.content', "
-        "'cccr_web.render', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.sign') "
+        "'cccr_web.render', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.release') "
         "if n in sys.modules])"
     )
     done = subprocess.run(

@@ -10,9 +10,7 @@ import pytest
 from support.hosting import as_nobody
 from support.signed import organisation_key
 
-from cccr_web.errors import (
-    CccrError,
-)
+from cccr_web.errors import CccrError
 from cccr_web.release import new_key, read_locked_key, read_public_key, write_new
 
 WORDS = "six words that nobody else knows"
@@ -46,7 +44,7 @@ def test_minisign_signs_with_our_key(tmp_path: Path) -> None:
 def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
     """If either file is there, both stay as they are."""
     (tmp_path / there).write_text("mine")
-    with pytest.raises(CccrError, match=f"{there} is there already"):
+    with pytest.raises(CccrError, match=f"{there} exists already"):
         new_key(tmp_path / "cccr.key", WORDS)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
 
@@ -54,9 +52,9 @@ def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
 def test_link_to_nothing_is_not_followed(tmp_path: Path) -> None:
     """A dangling link in the key's place is refused: the key would go somewhere else."""
     (tmp_path / "cccr.key").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(CccrError):
+    with pytest.raises(CccrError, match=r"cccr\.key exists already"):
         new_key(tmp_path / "cccr.key", WORDS)
-    with pytest.raises(CccrError):
+    with pytest.raises(CccrError, match=r"cccr\.key exists already"):
         write_new(tmp_path / "cccr.key", b"x", mode=0o600)
     assert not (tmp_path / "elsewhere").exists()
 

@@ -11,7 +11,7 @@ from support.signed import known_key, organisation_key
 
 from cccr_web.errors import SignatureError
 from cccr_web.release import PublicKey, SigningKey
-from cccr_web.release.signature import LockedKey
+from cccr_web.release.keys import LockedKey
 
 MESSAGE = b"what the organisation wrote\n"
 

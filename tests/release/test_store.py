@@ -81,7 +81,7 @@ def test_nothing_but_a_release_is_replaced(
     with pytest.raises(CccrError) as caught:
         write(release, tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} holds something else than a release. Choose another or an empty folder."
+        f"{tmp_path} holds something other than a release. Choose another or an empty folder."
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
@@ -91,7 +91,7 @@ def test_no_link_or_file_is_replaced(release: Release, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "none")
     for name in ("file", "link"):
-        with pytest.raises(CccrError, match=f"{name} is no folder"):
+        with pytest.raises(CccrError, match=f"{name} is not a folder"):
             write(release, tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
 

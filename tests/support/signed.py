@@ -18,17 +18,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cccr_web.config import find_tree
 from cccr_web.release import (
-    History,
     Metadata,
     Release,
+    RollbackGuard,
     Signer,
     SigningKey,
     allowed_signers,
     make_release,
     with_archive,
 )
-from cccr_web.release.signature import LockedKey
-from cccr_web.release.signing import trusted_comment
+from cccr_web.release.keys import LockedKey
+from cccr_web.release.signed_manifest import trusted_comment
 from cccr_web.release.sshsig import sign as sign_for_ssh
 from cccr_web.serve import (
     Bell,
@@ -162,7 +162,9 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.current = folder / "current"
-        self.source = Source(self.current, organisation_key().public, History(folder / "state"))
+        self.source = Source(
+            self.current, organisation_key().public, RollbackGuard(folder / "state")
+        )
 
     def point(self, target: Path) -> None:
         """Let ``current`` lead to ``target``, in one step."""

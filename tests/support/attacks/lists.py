@@ -98,7 +98,7 @@ mangled(
 mangled(
     "RELEASE.json left out",
     lines(lambda all_: [line for line in all_ if b"RELEASE.json" not in line]),
-    "RELEASE.json is not listed in SHA256SUMS.",
+    "SHA256SUMS does not list RELEASE.json.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Verifying in a process of its own gives the answers that verifying here gives."""
+"""Verifying in a subprocess gives the same answers as verifying in this process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import pytest
 from support.signed import known_key, organisation_key, put_release, signed_release
 
 from cccr_web.errors import ReleaseError, SignatureError
-from cccr_web.release import KeyApart, PublicKey, apart, load
-from cccr_web.release.apart import verify_manifest
+from cccr_web.release import (
+    PublicKey,
+    Verify,
+    load,
+    verify_in_subprocess,
+    verify_signatures,
+    verify_subprocess,
+)
 
 KEY = organisation_key().public
 FILES = {path: file.body for path, file in signed_release(7).files.items()}
@@ -19,47 +25,47 @@ SSHSIG = "SHA256SUMS.sshsig"
 SIGNATURES = {name: FILES[name] for name in ("SHA256SUMS.minisig", SSHSIG)}
 
 
-def answer(key: PublicKey, sums: bytes, signatures: dict[str, bytes]) -> str:
-    """Return the trusted comment, or why there is none."""
+def answer(verify: Verify, key: PublicKey, sums: bytes, signatures: dict[str, bytes]) -> str:
+    """Return the trusted comment, or the error."""
     try:
-        return verify_manifest(sums, signatures, key)
+        return verify(sums, signatures, key)
     except SignatureError as error:
-        return f"refused: {error}"
+        return f"error: {error}"
 
 
 @pytest.mark.parametrize(
     ("key", "sums", "signatures", "begins"),
     [
         (KEY, SUMS, SIGNATURES, "sequence:7 "),
-        (KEY, SUMS + b"\n", SIGNATURES, "refused: SHA256SUMS.minisig does not fit SHA256SUMS"),
-        (KEY, SUMS, {}, "refused: SHA256SUMS.minisig is missing"),
+        (KEY, SUMS + b"\n", SIGNATURES, "error: SHA256SUMS.minisig does not fit SHA256SUMS"),
+        (KEY, SUMS, {}, "error: SHA256SUMS.minisig is missing"),
         (
             KEY,
             SUMS,
             {**SIGNATURES, "SHA256SUMS.sshsig": b"\xff\0"},
-            "refused: SHA256SUMS.sshsig is",
+            "error: SHA256SUMS.sshsig is",
         ),
-        (known_key(b"x").public, SUMS, SIGNATURES, "refused: SHA256SUMS.minisig was made with"),
+        (known_key(b"x").public, SUMS, SIGNATURES, "error: SHA256SUMS.minisig was made with"),
     ],
     ids=["good", "other list", "unsigned", "no signature", "other key"],
 )
-def test_same_answer(
+def test_a_subprocess_gives_the_same_answer(
     key: PublicKey, sums: bytes, signatures: dict[str, bytes], begins: str
 ) -> None:
-    """A signature that counts here counts there; one that does not is refused in the same words."""
-    here = answer(key, sums, signatures)
+    """A good signature gives the same trusted comment, and a bad one the same error."""
+    here = answer(verify_signatures, key, sums, signatures)
     assert here.startswith(begins)
-    assert answer(KeyApart.of(key), sums, signatures) == here
+    assert answer(verify_in_subprocess, key, sums, signatures) == here
 
 
-def test_load(tmp_path: Path) -> None:
-    """A release is read by such a key as by any, and a changed list is refused."""
+def test_a_release_is_loaded_with_signatures_verified_in_a_subprocess(tmp_path: Path) -> None:
+    """``load`` takes the function that verifies, and rejects a changed manifest."""
     release = signed_release(7)
     put_release(release, tmp_path)
-    assert load(tmp_path, KeyApart.of(KEY)) == release
+    assert load(tmp_path, KEY, verify=verify_in_subprocess) == release
     (tmp_path / "SHA256SUMS").write_bytes(SUMS.replace(b"a", b"b", 1))
     with pytest.raises(SignatureError, match="does not fit"):
-        load(tmp_path, KeyApart.of(KEY))
+        load(tmp_path, KEY, verify=verify_in_subprocess)
 
 
 @pytest.mark.parametrize(
@@ -72,24 +78,26 @@ def test_load(tmp_path: Path) -> None:
         (None, "python: No such file"),
     ],
 )
-def test_no_answer_is_no_yes(
+def test_a_subprocess_that_fails_has_verified_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, said: str
 ) -> None:
-    """A process that does not start, or ends early, has verified nothing."""
+    """A subprocess that does not start, ends early or hangs is an error."""
     python = tmp_path / "python"
     if program is not None:
         python.write_text(program, encoding="ascii")
         python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
-    monkeypatch.setattr(apart, "_SECONDS", 0.5)
+    monkeypatch.setattr(verify_subprocess, "_SECONDS", 0.5)
     with pytest.raises(ReleaseError, match=said):
-        verify_manifest(SUMS, SIGNATURES, KeyApart.of(KEY))
+        verify_in_subprocess(SUMS, SIGNATURES, KEY)
 
 
-def test_nothing_from_the_folder_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the server was started no file can take the place of a module."""
+def test_the_working_directory_cannot_replace_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in the server's working directory is not imported."""
     (tmp_path / "json.py").write_text("raise SystemExit(0)", encoding="ascii")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")
-    with pytest.raises(SignatureError):
-        verify_manifest(SUMS, {}, KeyApart.of(KEY))
+    with pytest.raises(SignatureError, match=r"SHA256SUMS\.minisig is missing"):
+        verify_in_subprocess(SUMS, {}, KEY)

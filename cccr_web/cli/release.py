@@ -1,4 +1,4 @@
-"""``sign`` and ``verify``: a release under the organisation's key."""
+"""``sign``, ``verify`` and ``history``: what is done with a release after it is built."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 @click.argument("folder", type=FOLDER)
 @click.option("--key", "key_file", required=True, type=FILE, help="The organisation's secret key.")
 @passphrase_option
-@click.option("--openpgp-key", help="Sign with this key of gpg's too.")
+@click.option("--openpgp-key", help="Also sign with this key of gpg.")
 @example("cccr-web sign ../release --key cccr.key")
 def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
-    """Sign the release in FOLDER, whole or not at all: minisign's form and OpenSSH's."""
+    """Sign the release in FOLDER, in the formats of minisign and OpenSSH."""
     from cccr_web.notices import refuse_old_canary
     from cccr_web.release import Signer, load, write
 
@@ -66,12 +66,12 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
 
 
 def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
-    from cccr_web.release import load, read_public_key, refuse_expired, refuse_future
+    from cccr_web.release import load, read_public_key, reject_expired, reject_future
 
     release = load(path, read_public_key(public_key))
-    refuse_future(release)
+    reject_future(release)
     if deployable:
-        refuse_expired(release)
+        reject_expired(release)
     return release
 
 
@@ -99,3 +99,26 @@ def _to_sentence(release: Release) -> str:
         f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {len(release.files)} files, "
         f"{validity} {facts.expires:%Y-%m-%d}, signed by {facts.fingerprint}."
     )
+
+
+@click.group()
+def history() -> None:
+    """Control which older release a server may serve."""
+
+
+@history.command()
+@click.argument("release", type=click.Path(path_type=Path))
+@click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
+@click.option("--state", required=True, type=FOLDER, help="The server's state folder.")
+@example("cccr-web history allow releases/6 --public-key cccr.pub --state state")
+def allow(release: Path, public_key: str, state: Path) -> None:
+    """Allow the server that uses --state to go back to an older RELEASE.
+
+    You need write access to that folder. The release must be complete, signed and
+    not expired. The server loads it at its next SIGHUP or start.
+    """
+    from cccr_web.release import RollbackGuard
+
+    older = _verified(release, public_key, deployable=True)
+    before = RollbackGuard(state).allow_rollback(older)
+    click.echo(f"The server may serve release {older.metadata.sequence} again, after {before}.")

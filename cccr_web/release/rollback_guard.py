@@ -1,8 +1,8 @@
-"""What a server remembers from one start to the next: no older release may come back.
+"""Protect a server against rollback: no older release may be served again.
 
-The state folder lies outside every release and holds ``highest-sequence`` (the
-number and the manifest's SHA-256 of the newest release that was served) and
-``last-good``, a copy of it, for a start at which the release itself is broken.
+The state folder is outside every release. It holds ``highest-sequence``, which is the
+sequence and the manifest's SHA-256 of the newest release that was served, and
+``last-good``, a copy of that release in case the release itself is broken at a start.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release
-from cccr_web.release.signature import PublicKey
+from cccr_web.release.signed_manifest import Verify, verify_signatures
 from cccr_web.release.store import load, write
 
 _HIGHEST: Final = "highest-sequence"
@@ -27,17 +29,17 @@ _LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
 _AHEAD = timedelta(days=1)
 
 
-def refuse_future(release: Release, now: datetime | None = None) -> None:
+def reject_future(release: Release, now: datetime | None = None) -> None:
     """Raise ``ReleaseError`` for a release dated more than a day ahead."""
     time = release.metadata.time
     if time > (now or datetime.now(UTC)) + _AHEAD:
         raise ReleaseError(f"RELEASE.json is dated {time:%Y-%m-%d}, which is still to come.")
 
 
-def refuse_expired(release: Release, now: datetime | None = None) -> None:
-    """Raise ``ReleaseError`` for a release that should not be put anywhere any more.
+def reject_expired(release: Release, now: datetime | None = None) -> None:
+    """Raise ``ReleaseError`` for an expired release.
 
-    A server goes on with one that expires while it is served; a deploy begins with none.
+    A server keeps serving a release that expires, but nobody should deploy one.
     """
     expires = release.metadata.expires
     if expires < (now or datetime.now(UTC)):
@@ -48,13 +50,13 @@ def refuse_expired(release: Release, now: datetime | None = None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """The state folder."""
+class RollbackGuard:
+    """The state folder of a server."""
 
     folder: Path
 
-    def admit(self, release: Release) -> None:
-        """Raise ``ReleaseError`` for a release older than the newest that was recorded."""
+    def check(self, release: Release) -> None:
+        """Raise ``ReleaseError`` for a release older than the newest recorded one."""
         sequence, sha256 = self._highest()
         ours = release.metadata.sequence
         if ours < sequence:
@@ -66,54 +68,51 @@ class History:
             )
 
     def record(self, release: Release) -> None:
-        """Remember that this release was served. Raises ``CccrError`` if that cannot be.
+        """Record that this release is served. Raises ``CccrError`` if that cannot be written.
 
-        The last good release may be older than the newest: what is remembered never falls.
+        The recorded sequence never falls, even if an older, last good release is served.
         """
         if release.metadata.sequence < self._highest()[0]:
             return
-        self._remember(release)
+        self._write(release)
 
-    def allow(self, release: Release) -> int:
-        """Let an older release be served again; return what was the newest before.
+    def allow_rollback(self, release: Release) -> int:
+        """Record this release even if it is older; return the sequence recorded before.
 
-        For an admin who goes back on purpose. Raises ``CccrError`` if it cannot be
-        written, or if there is nothing remembered that could fall.
+        For an admin who rolls back on purpose. Raises ``CccrError`` if nothing was
+        recorded before, or if this cannot be written.
         """
         before = self._highest()[0]
         if not before:
             raise CccrError(
-                f"{self.folder} remembers no release.", "Give the folder that the server has."
+                f"{self.folder} holds no record of a release.",
+                "Give the server's own state folder.",
             )
-        self._remember(release)
+        self._write(release)
         return before
 
-    def _remember(self, release: Release) -> None:
+    def _write(self, release: Release) -> None:
         line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
-        partial = self.folder / f".{_HIGHEST}.partial"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with partial.open("w", encoding="ascii") as out:
-                out.write(line)
-                out.flush()
-                os.fsync(out.fileno())
-                if os.geteuid() == 0:  # root writes for the server's own user
-                    owner = self.folder.stat()
-                    os.fchown(out.fileno(), owner.st_uid, owner.st_gid)
-            partial.replace(self.folder / _HIGHEST)
+            # root writes for the server's own user.
+            owner = self.folder.stat() if os.geteuid() == 0 else None
+            files.replace(self.folder / _HIGHEST, line.encode("ascii"), owner=owner)
         except OSError as error:
             raise CccrError(
                 f"{self.folder / _HIGHEST} cannot be written: {error.strerror}.",
                 "Give another folder by --state, or make this one writable.",
             ) from error
 
-    def keep(self, release: Release, key: PublicKey | None) -> None:
-        """Copy the release from memory, if the copy is not of it yet. Raises ``CccrError``."""
+    def save_last_good(
+        self, release: Release, key: PublicKey, *, verify: Verify = verify_signatures
+    ) -> None:
+        """Copy the release from memory unless it is copied already. Raises ``CccrError``."""
         try:
-            if self.last_good(key).manifest_sha256 == release.manifest_sha256:
+            if self.load_last_good(key, verify=verify).manifest_sha256 == release.manifest_sha256:
                 return
         except ReleaseError:
-            pass  # there is none, or it is damaged: write it anew
+            pass  # There is no copy, or it is damaged.
         try:
             write(release, self.folder / _LAST_GOOD)
         except OSError as error:
@@ -122,9 +121,9 @@ class History:
                 "Check the disk and the permissions.",
             ) from error
 
-    def last_good(self, key: PublicKey | None) -> Release:
-        """Return the copy. Raises ``ReleaseError`` if there is none that can be trusted."""
-        return load(self.folder / _LAST_GOOD, key)
+    def load_last_good(self, key: PublicKey, *, verify: Verify = verify_signatures) -> Release:
+        """Return the copy. Raises ``ReleaseError`` if there is none, or if it is not intact."""
+        return load(self.folder / _LAST_GOOD, key, verify=verify)
 
     def _highest(self) -> tuple[int, str]:
         file = self.folder / _HIGHEST
@@ -133,8 +132,8 @@ class History:
         except FileNotFoundError:
             return 0, ""
         except (OSError, ValueError) as error:
-            raise CccrError(f"{file} cannot be read: {error}.", "Mend its permissions.") from error
+            raise CccrError(f"{file} cannot be read: {error}.", "Fix its permissions.") from error
         match = _LINE.fullmatch(text)
         if match is None:
-            raise CccrError(f"{file} is damaged.", "Remove it only if you know what wrote to it.")
+            raise CccrError(f"{file} is damaged.", "Remove it only if you know what damaged it.")
         return int(match[1]), match[2]
