@@ -194,8 +194,8 @@ def test_no_bare_except(module: Path) -> None:
 
 
 # The languages' own names; a program that readers run alone; what the key signs.
-WITH_CHINESE = {"languages.py", "standalone/verify.py", "notices/key_rotation.py"} | {
-    f"notices/{name}.py" for name in ("canary", "mirrors", "notice")
+WITH_CHINESE = {"languages.py", "standalone/verify.py"} | {
+    f"notices/{name}.py" for name in ("canary", "mirrors", "signed_text")
 }
 
 

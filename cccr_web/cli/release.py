@@ -28,12 +28,12 @@ def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
     """Sign the release in FOLDER, in the formats of minisign and OpenSSH."""
-    from cccr_web.notices import refuse_old_canary
+    from cccr_web.notices import reject_overdue_canary
     from cccr_web.release import Signer, load, write
 
     release = load(folder)
     key = unlock(key_file, passphrase_file)
-    refuse_old_canary(release, key.public)
+    reject_overdue_canary(release, key.public)
     signed = Signer(key, openpgp_key).sign(release)
     write(signed, folder)
     facts = signed.metadata

@@ -77,4 +77,4 @@ def _canary(case: Case, release: Release) -> Result:
         return wrong("canary", error.problem, remedy)
     if notice.until is None or notice.until <= datetime.now(UTC):
         return wrong("canary", f"The next canary was due before {notice.until:%Y-%m-%d}.", remedy)
-    return ok("canary", f"The canary is of {notice.said}, and good until {notice.until:%Y-%m-%d}.")
+    return ok("canary", f"The canary is of {notice.issued}, good until {notice.until:%Y-%m-%d}.")

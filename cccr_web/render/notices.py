@@ -34,7 +34,7 @@ class Notices:
     @property
     def newest(self) -> date:
         """The day of the latest notice."""
-        return max((said.said for said in self.said.values() if said.said), default=date.min)
+        return max((said.issued for said in self.said.values() if said.issued), default=date.min)
 
     def past(self, time: datetime) -> Iterator[Problem]:
         """Yield a problem for each notice that is no longer good at a release's ``time``."""

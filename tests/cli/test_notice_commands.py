@@ -79,7 +79,7 @@ def test_canary(run: Run, tmp_path: Path) -> None:
     assert "\n1. We gave no key away.\n2. 无人索要密钥。\n" in text
     assert f"\nDate: {TODAY}\nNext canary by: {in_days(90)}\n" in text
     assert "\nBlock 900000: 0000abcd\n" in text
-    assert read_notice("canary.txt", file.read_bytes(), PUBLIC).said == TODAY
+    assert read_notice("canary.txt", file.read_bytes(), PUBLIC).issued == TODAY
     checked = by_hand(file, "canary")
     assert checked.returncode == 0, checked.stderr
     file.write_text(text.replace("no key", "a key"), encoding="utf-8")
@@ -87,7 +87,7 @@ def test_canary(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("following", "problem"), [(-1, "which is past"), (0, "is due on"), (187, "186 days")]
+    ("following", "problem"), [(-1, "which is in the past"), (0, "is due on"), (187, "186 days")]
 )
 def test_canary_out_of_bounds(run: Run, tmp_path: Path, following: int, problem: str) -> None:
     """A canary whose next day is past, today, or more than half a year away is not made."""
@@ -109,7 +109,7 @@ def test_mirrors(run: Run, tmp_path: Path) -> None:
     assert by_hand(file, "mirrors").returncode == 0
     done = run("mirrors", "--out", file, "http://cccr.example")
     assert done.exit_code == 1
-    assert "is no address of a mirror" in done.stderr
+    assert "is not the address of a mirror" in done.stderr
 
 
 def test_security_txt(tmp_path: Path) -> None:
@@ -171,13 +171,13 @@ def test_with_openpgp(run: Run, gpg: Path, tmp_path: Path) -> None:
     assert b"Good signature" in shown.stderr
     whole = file.read_bytes()
     assert whole.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\n")
-    assert read_notice("mirrors.txt", whole, PUBLIC).said == TODAY
+    assert read_notice("mirrors.txt", whole, PUBLIC).issued == TODAY
     # What gpg hands out is the notice with our signature, ready for minisign.
     (tmp_path / "plain.txt").write_bytes(shown.stdout)
     assert by_hand(tmp_path / "plain.txt", "mirrors").returncode == 0
     export = ["gpg", "--armor", "--export", "cccr"]
     exported = subprocess.run(export, capture_output=True, check=True)
-    assert read_notice("pgp.txt", exported.stdout, PUBLIC).said is None
+    assert read_notice("pgp.txt", exported.stdout, PUBLIC).issued is None
 
 
 def test_debian_has_the_programs() -> None:

@@ -303,7 +303,7 @@ def test_keys_are_made_shown_and_handed_over(key: Path, run: Run, tmp_path: Path
     )  # fmt: skip
     assert run(*rotate).exit_code == 0
     checked = run("key", "check", tmp_path / "keys.txt", "--public-key", key.with_suffix(".pub"))
-    assert checked.stdout == f"On 2026-11-22 the key was handed over to:\n{made.stdout}"
+    assert checked.stdout == f"On 2026-11-22 the key was replaced by:\n{made.stdout}"
     again = run(*rotate)
     assert again.exit_code == 1
     assert again.stderr.startswith(f"{tmp_path}/keys.txt is there already")

@@ -1,4 +1,4 @@
-"""keys.txt: the hand-over from one key to the next can be checked from itself."""
+"""keys.txt: the rotation from one key to the next can be verified with this file alone."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import pytest
 from support.signed import known_key
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.notices import Handover, hand_over, read_handover, sign_text
+from cccr_web.notices import KeyRotation, read_key_rotation, rotate_key, sign_text
+from cccr_web.notices.key_rotation import FORM
 
 OLD, NEW, OTHER = known_key(b"old"), known_key(b"new"), known_key(b"other")
 DAY = date(2026, 11, 22)
 
 
-def test_hand_over_names_both_keys() -> None:
-    """Whoever trusts the old key learns the new one."""
-    whole = hand_over(OLD, NEW, DAY)
-    assert read_handover(whole, OLD.public) == Handover(DAY, OLD.public, NEW.public)
-    assert whole == hand_over(OLD, NEW, DAY)
+def test_keys_txt_names_both_keys() -> None:
+    """A reader who trusts the old key learns the new one."""
+    whole = rotate_key(OLD, NEW, DAY)
+    assert read_key_rotation(whole, OLD.public) == KeyRotation(DAY, OLD.public, NEW.public)
+    assert whole == rotate_key(OLD, NEW, DAY)
 
 
-def test_key_is_not_handed_over_to_itself() -> None:
-    """A hand-over needs two keys."""
+def test_a_key_is_not_replaced_by_itself() -> None:
+    """A rotation needs two keys."""
     with pytest.raises(CccrError, match="are the same"):
-        hand_over(OLD, OLD, DAY)
+        rotate_key(OLD, OLD, DAY)
 
 
-def test_minisign_checks_each_signature(tmp_path: Path) -> None:
-    """The way that the file itself describes works with the minisign command."""
-    text, first, second = hand_over(OLD, NEW, DAY).split(b"-----BEGIN MINISIGN SIGNATURE-----\n")
+def test_minisign_verifies_each_signature(tmp_path: Path) -> None:
+    """The commands that the file describes work."""
+    text, first, second = rotate_key(OLD, NEW, DAY).split(b"-----BEGIN MINISIGN SIGNATURE-----\n")
     (tmp_path / "keys-text").write_bytes(text)
     for key, block in ((OLD, first), (NEW, second)):
         lines = block.splitlines(keepends=True)[:4]
@@ -79,25 +80,25 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError]]] = {
     ),
     "more words, signed": (
         lambda _: sign_text(
-            Handover(DAY, OLD.public, NEW.public).text() + b"more\n", [OLD, NEW], "x"
+            FORM.format(KeyRotation(DAY, OLD.public, NEW.public)) + b"more\n", [OLD, NEW], "x"
         ),
         CccrError,
     ),
-    "announced by a stranger": (lambda _: hand_over(OTHER, NEW, DAY), CccrError),
+    "announced by another key": (lambda _: rotate_key(OTHER, NEW, DAY), CccrError),
     "empty": (lambda _: b"", SignatureError),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_hand_over_is_refused(name: str) -> None:
-    """A hand-over that was changed, or that the trusted key did not sign, is refused."""
+def test_a_broken_rotation_is_rejected(name: str) -> None:
+    """A rotation that was changed, or that the trusted key did not sign, is rejected."""
     change, error = BROKEN[name]
     with pytest.raises(error):
-        read_handover(change(hand_over(OLD, NEW, DAY)), OLD.public)
+        read_key_rotation(change(rotate_key(OLD, NEW, DAY)), OLD.public)
 
 
 def test_text_with_a_mark_inside_cannot_be_signed() -> None:
-    """A text that looks signed already, or does not end its line, is never signed."""
+    """A text that looks signed already, or has no final line feed, is never signed."""
     for text in (b"no end", b"-----BEGIN MINISIGN SIGNATURE-----\n"):
         with pytest.raises(ValueError, match="the text must end"):
             sign_text(text, [OLD], "x")

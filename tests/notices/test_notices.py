@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,12 +14,12 @@ from cccr_web.errors import CccrError
 from cccr_web.notices import (
     NOTICES,
     Notice,
-    hand_over,
     make_canary,
     make_mirrors,
     make_security_txt,
     read_notice,
-    refuse_old_canary,
+    reject_overdue_canary,
+    rotate_key,
     sign_text,
     write_notice,
 )
@@ -35,7 +36,7 @@ CANARY = make_canary(
     KEY, DAY, DAY + timedelta(days=90), ("No key was given away.", "无人索要。"), ("A headline",)
 )
 MIRRORS = make_mirrors(KEY, DAY, ("https://cccr.example", ONION))
-KEYS = hand_over(KEY, NEXT_KEY, DAY)
+KEYS = rotate_key(KEY, NEXT_KEY, DAY)
 EXPIRES = datetime(2027, 6, 30, tzinfo=UTC)
 CONTACT = make_security_txt(EXPIRES, [("Contact", "mailto:a@cccr.example")])
 PGP = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -44,6 +45,11 @@ mDMEZ2lT4BYJKwYBBAHaRw8BAQdA
 =AbCd
 -----END PGP PUBLIC KEY BLOCK-----
 """
+BYTES = {
+    "canary.txt": "888c297c4cc2efbed87f5781113d3892a8367083bd1fc8340830e84df87b2970",
+    "mirrors.txt": "d702392f0aee4d0a92fee280d1987421628ed3bbc444b6f706ba2087ce8b4acf",
+    "keys.txt": "6ba2a844c4e10f72f1df2f21fbb386bf890fbffd2f951b70b1ca87a01a436acb",
+}
 GOOD = {
     "canary.txt": CANARY,
     "mirrors.txt": MIRRORS,
@@ -66,8 +72,14 @@ def test_good_notices() -> None:
     assert said.keys() == NOTICES
 
 
-def test_keys_after_the_handover() -> None:
-    """The hand-over stays good when the site has gone over to the next key."""
+def test_the_bytes_of_a_notice_never_change() -> None:
+    """Published notices must verify with every later version, so each form is fixed."""
+    made = {path: hashlib.sha256(GOOD[path]).hexdigest() for path in BYTES}
+    assert made == BYTES
+
+
+def test_keys_txt_stays_valid_after_the_rotation() -> None:
+    """The file is still accepted when the site uses the next key."""
     assert read_notice("keys.txt", KEYS, NEXT_KEY.public) == Notice(DAY)
 
 
@@ -86,13 +98,13 @@ def resigned(whole: bytes, old: bytes, new: bytes) -> bytes:
 
 
 BAD: dict[str, tuple[str, bytes, str]] = {
-    "unknown name": ("notes.txt", b"x", "notes.txt is no notice"),
+    "unknown name": ("notes.txt", b"x", "notes.txt is not a notice"),
     "too big": ("pgp.txt", PGP * 1000, "more than 65,536 bytes"),
     "canary unsigned": ("canary.txt", CANARY.partition(b"-----")[0], "holds no signature"),
     "canary of another": (
         "canary.txt",
         make_canary(STRANGER, DAY, DAY + timedelta(days=1), ("x",), ("y",)),
-        "is not in the form",
+        f"canary.txt names the key {STRANGER.public.fingerprint}; the organisation's key is",
     ),
     "canary signed by another": (
         "canary.txt",
@@ -113,12 +125,12 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "canary without a day": (
         "canary.txt",
         resigned(CANARY, b"Date: 2026-11-22", b"Date: 2026-11-31"),
-        "does not bear its days",
+        "canary.txt: issued cannot be “2026-11-31”",
     ),
     "canary without statements": (
         "canary.txt",
         resigned(CANARY, b"Whoever", b"Who"),
-        "states nothing",
+        "is not in the form",
     ),
     "canary for too long": (
         "canary.txt",
@@ -130,16 +142,16 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         sign_text(b"\xff\n", (KEY,), "x"),
         "is not UTF-8",
     ),
-    "canary with a foreign line behind": ("canary.txt", CANARY + b"x\n", "beside its signatures"),
+    "canary with a foreign line behind": ("canary.txt", CANARY + b"x\n", "after its signatures"),
     "mirrors with a path": (
         "mirrors.txt",
         resigned(MIRRORS, b"cccr.example\n", b"cccr.example/en\n"),
-        "is no address of a mirror",
+        "is not the address of a mirror",
     ),
     "mirrors over http": (
         "mirrors.txt",
         resigned(MIRRORS, b"https://cccr", b"http://cccr"),
-        "is no address of a mirror",
+        "is not the address of a mirror",
     ),
     "mirrors twice": (
         "mirrors.txt",
@@ -158,13 +170,13 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     ),
     "keys of others": (
         "keys.txt",
-        hand_over(STRANGER, NEXT_KEY, DAY),
+        rotate_key(STRANGER, NEXT_KEY, DAY),
         "the organisation's key is",
     ),
     "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not fit"),
     "keys half signed": ("keys.txt", KEYS[: KEYS.rindex(b"-----BEGIN")], "holds 1 signatures"),
-    "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "else than public keys"),
-    "words beside a key": ("pgp.txt", b"Our key:\n" + PGP, "else than public keys"),
+    "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "other than public keys"),
+    "words beside a key": ("pgp.txt", b"Our key:\n" + PGP, "other than public keys"),
     "no contact": (SECURITY, b"Expires: 2027-06-30T00:00:00Z\n", "has no Contact"),
     "no end": (SECURITY, b"Contact: mailto:a@cccr.example\n", "has no Expires"),
     "two ends": (SECURITY, CONTACT + b"Expires: 2027-06-30T00:00:00Z\n", "more than one Expires"),
@@ -205,24 +217,27 @@ def test_no_key() -> None:
     [
         (lambda: make_canary(KEY, DAY, DAY, ("x",), ("y",)), "due on 2026-11-22"),
         (lambda: make_canary(KEY, DAY, DAY + timedelta(days=187), ("x",), ("y",)), "186 days"),
-        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), (), ("y",)), "states nothing"),
-        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), ()), "no proof"),
+        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), (), ("y",)), "has no statement"),
+        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), ()), "or no proof"),
         (
             lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x\n2. y",), ("z",)),
-            "is no line of text",
+            "is not a line of text",
         ),
         (
             lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), (" ",)),
-            "is no line of text",
+            "is not a line of text",
         ),
         (
             lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x -----BEGIN",), ("y",)),
             "looks like a signature",
         ),
-        (lambda: make_mirrors(KEY, DAY, ()), "names no address"),
-        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example/",)), "is no address of a mirror"),
-        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example:8443",)), "is no address"),
-        (lambda: make_security_txt(EXPIRES, [("Contact", "a@b")]), "no field of RFC 9116"),
+        (lambda: make_mirrors(KEY, DAY, ()), "has no address"),
+        (
+            lambda: make_mirrors(KEY, DAY, ("https://cccr.example/",)),
+            "is not the address of a mirror",
+        ),
+        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example:8443",)), "is not the address"),
+        (lambda: make_security_txt(EXPIRES, [("Contact", "a@b")]), "not a field of RFC 9116"),
     ],
 )
 def test_what_cannot_be_made(make: Callable[[], bytes], problem: str) -> None:
@@ -236,10 +251,10 @@ def test_old_canary() -> None:
     """A release whose canary is due is not to be signed; on the canary's last day it still is."""
     release = make_release({"canary.txt": CANARY}, facts())
     last_day = datetime(2027, 2, 20, 23, 59, tzinfo=UTC)
-    refuse_old_canary(release, KEY.public, last_day)
+    reject_overdue_canary(release, KEY.public, last_day)
     with pytest.raises(CccrError, match="the next one was due before 2027-02-21"):
-        refuse_old_canary(release, KEY.public, last_day + timedelta(minutes=1))
-    refuse_old_canary(make_release(content(1), facts()), KEY.public)
+        reject_overdue_canary(release, KEY.public, last_day + timedelta(minutes=1))
+    reject_overdue_canary(make_release(content(1), facts()), KEY.public)
 
 
 def test_only_its_like_is_replaced(tmp_path: Path) -> None:

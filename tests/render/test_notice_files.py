@@ -12,7 +12,7 @@ from support.signed import known_key, organisation_key, texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.content import ContentError
-from cccr_web.notices import hand_over, make_canary, make_mirrors, make_security_txt
+from cccr_web.notices import make_canary, make_mirrors, make_security_txt, rotate_key
 from cccr_web.release import Release
 from cccr_web.render import press
 
@@ -55,7 +55,7 @@ def test_byte_for_byte(tree: Tree) -> None:
     files = {
         "mirrors.txt": MIRRORS,
         "canary.txt": CANARY,
-        "keys.txt": hand_over(KEY, known_key(b"next"), DAY),
+        "keys.txt": rotate_key(KEY, known_key(b"next"), DAY),
         ".well-known/security.txt": SECURITY,
     }
     release = built(tree(files))
@@ -86,7 +86,7 @@ def test_all_problems_at_once(tree: Tree) -> None:
         "translations/files/more:1",
         "translations/files/notes.txt:1",
     ]
-    assert "is no field of RFC 9116" in told[0]
+    assert "is not a field of RFC 9116" in told[0]
     assert "holds no signature" in told[1]
     assert "is no regular file" in told[2]
     assert "Only these have a place here" in told[3]
