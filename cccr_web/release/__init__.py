@@ -1,7 +1,7 @@
 """A release: a folder with exactly the bytes that readers get, listed, signed and verified."""
 
 from cccr_web.release.archive import NAME as ARCHIVE
-from cccr_web.release.archive import make_archive, with_archive
+from cccr_web.release.archive import with_archive
 from cccr_web.release.keys import (
     PublicKey,
     SigningKey,
@@ -43,7 +43,6 @@ __all__ = [
     "format_policy",
     "format_time",
     "load",
-    "make_archive",
     "make_release",
     "new_key",
     "page_policy",

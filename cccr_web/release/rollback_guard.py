@@ -113,13 +113,7 @@ class RollbackGuard:
                 return
         except ReleaseError:
             pass  # There is no copy, or it is damaged.
-        try:
-            write(release, self.folder / _LAST_GOOD)
-        except OSError as error:
-            raise CccrError(
-                f"{self.folder} cannot be written: {error.strerror}.",
-                "Check the disk and the permissions.",
-            ) from error
+        write(release, self.folder / _LAST_GOOD)
 
     def load_last_good(self, key: PublicKey, *, verify: Verify = verify_signatures) -> Release:
         """Return the copy. Raises ``ReleaseError`` if there is none, or if it is not intact."""

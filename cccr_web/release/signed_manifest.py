@@ -25,7 +25,7 @@ Read = Callable[[str, int], bytes]
 Verify = Callable[[bytes, Mapping[str, bytes], PublicKey], str]
 
 # In bytes: a hundred times what a signature or RELEASE.json has.
-MAX_SMALL: Final = 64 * 1024
+_MAX_SMALL: Final = 64 * 1024
 
 _OPENPGP_FIELD: Final = " openpgp:"
 
@@ -84,24 +84,6 @@ def trusted_comment(facts: Metadata, armour: bytes | None) -> str:
     return f"{comment}{_OPENPGP_FIELD}{hashlib.sha256(armour).hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
-class SignedManifest:
-    """What is known of a release before its other files are read.
-
-    ``files`` are the manifest, its signatures and ``RELEASE.json``; ``hashes`` maps the
-    path of every listed file to its SHA-256.
-    """
-
-    files: Mapping[str, File]
-    hashes: Mapping[str, str]
-    metadata: Metadata
-
-    def outline(self) -> Release:
-        """Return the release that the manifest names: its files by hash, without their bytes."""
-        hashes = {path: file.sha256 for path, file in self.files.items()} | {**self.hashes}
-        return Release({path: File(b"", hashes[path]) for path in sorted(hashes)}, self.metadata)
-
-
 def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: PublicKey) -> str:
     """Verify both signatures by ``key`` over the manifest; return the trusted comment.
 
@@ -117,28 +99,28 @@ def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: PublicK
 
 def read_signed_manifest(
     read: Read, key: PublicKey | None, verify: Verify = verify_signatures
-) -> SignedManifest:
-    """Verify what ``read`` returns, in the one order: manifest, signatures, RELEASE.json, facts.
+) -> Release:
+    """Verify a release in the one order: manifest, signatures, ``RELEASE.json``, facts.
 
-    ``read`` takes the path of a file and the most bytes that it may have. Nothing is
-    parsed before its signature is verified (by ``verify``). Without a ``key`` the
-    signatures are read, but prove nothing. Raises ``ReleaseError``.
+    ``read`` takes the path of a file and the most bytes that it may have. Nothing is parsed
+    before ``verify`` has checked its signature; without a ``key`` nothing is verified.
+    Returns the release with the hashes of its other files, but without their bytes.
+    Raises ``ReleaseError``.
     """
     sums = read(NAME, manifest.MAX_BYTES)
     signatures = dict(_present(read, MINISIG, SSHSIG))
     comment = verify(sums, signatures, key) if key else ""
-    # A signature that nobody vouches for is not part of the release.
+    # An OpenPGP signature that minisign's does not name is not part of the release.
     if key is None or _OPENPGP_FIELD in comment:
         signatures |= _present(read, OPENPGP)
-    hashes = manifest.parse_manifest(sums)
-    if metadata.NAME not in hashes:
+    listed = {path: File(b"", sha256) for path, sha256 in manifest.parse_manifest(sums).items()}
+    if metadata.NAME not in listed:
         raise ReleaseError(f"{NAME} does not list {metadata.NAME}.")
-    release_json = check_file(hashes, metadata.NAME, read(metadata.NAME, MAX_SMALL))
-    facts = Metadata.from_json(release_json.body)
+    listed[metadata.NAME] = check_file(metadata.NAME, read(metadata.NAME, _MAX_SMALL), listed)
+    facts = Metadata.from_json(listed[metadata.NAME].body)
     if key:
         _verify_facts(comment, facts, signatures.get(OPENPGP), key)
-    files = {path: File.of(body) for path, body in {NAME: sums, **signatures}.items()}
-    return SignedManifest({**files, metadata.NAME: release_json}, hashes, facts)
+    return complete(listed, {NAME: sums, **signatures}, facts)
 
 
 def _verify_facts(comment: str, facts: Metadata, armour: bytes | None, key: PublicKey) -> None:
@@ -163,13 +145,13 @@ def unknown_openpgp_signature() -> SignatureError:
 def _present(read: Read, *names: str) -> Iterator[tuple[str, bytes]]:
     for name in names:
         with contextlib.suppress(MissingFileError):
-            yield name, read(name, MAX_SMALL)
+            yield name, read(name, _MAX_SMALL)
 
 
-def check_file(hashes: Mapping[str, str], path: str, body: bytes) -> File:
+def check_file(path: str, body: bytes, listed: Mapping[str, File]) -> File:
     """Return a listed file. Raises ``ChangedFileError`` if its hash is not the listed one."""
     file = File.of(body)
-    if file.sha256 != hashes[path]:
-        swapped = (other for other, sha256 in hashes.items() if sha256 == file.sha256)
-        raise ChangedFileError(path, file.sha256, hashes[path], next(swapped, None))
+    if file.sha256 != listed[path].sha256:
+        swapped = (other for other, known in listed.items() if known.sha256 == file.sha256)
+        raise ChangedFileError(path, file.sha256, listed[path].sha256, next(swapped, None))
     return file

@@ -45,19 +45,20 @@ def load(
     Raises ``ReleaseError`` that names the file.
     """
     with _open(path) as reader:
-        signed = read_signed_manifest(reader.read, key, verify)
-        found = dict(signed.files)
+        release = read_signed_manifest(reader.read, key, verify)
+        found = dict(release.files)
         left = MAX_TOTAL - len(found[metadata.NAME].body)
-        for name in signed.hashes:
-            if name != metadata.NAME:
-                body = reader.read(name, min(MAX_FILE, left))
-                found[name] = check_file(signed.hashes, name, body)
-                left -= len(body)
+        for name in release.listed:
+            if name == metadata.NAME:
+                continue
+            body = reader.read(name, min(MAX_FILE, left))
+            found[name] = check_file(name, body, release.files)
+            left -= len(body)
         for extra in _unlisted(reader, found):
             if extra == manifest.OPENPGP:
                 raise unknown_openpgp_signature()
             raise ReleaseError(f"{printable(extra)} is not listed in {manifest.NAME}.")
-    return Release(dict(sorted(found.items())), signed.metadata)
+    return Release(found, release.metadata)
 
 
 def differences(path: Path, release: Release) -> Iterator[str]:
@@ -102,9 +103,9 @@ def write(release: Release, folder: Path) -> None:
     It is written next to ``folder`` and renamed in one step. An existing release is
     replaced. Raises ``CccrError`` if ``folder`` holds anything else.
     """
-    _check_replaceable(folder)
     partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
     try:
+        _check_replaceable(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_overs(folder)
         for path, file in release.files.items():

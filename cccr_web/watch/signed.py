@@ -36,7 +36,7 @@ def read_signed(fetch: Fetch, key: PublicKey, tell: Tell) -> Release | None:
         return reply.body
 
     try:
-        return read_signed_manifest(read, key).outline()
+        return read_signed_manifest(read, key)
     except _ToldError:
         pass
     except ChangedFileError as error:

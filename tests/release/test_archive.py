@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from support.signed import content, facts, organisation_key, put_release, signed_release
 
-from cccr_web.release import Signer, load, make_archive, make_release, manifest, with_archive
+from cccr_web.release import Signer, load, make_release, manifest, with_archive
+from cccr_web.release.archive import make_archive
 
 NAME = "cccr-web.zip"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_memory_that_cannot_be_written_stops_no_server(
 ) -> None:
     """When the state cannot be written a new release is refused and the old one served on."""
     caretaker = room.caretaker()
-    (room.folder / "state/.highest-sequence.partial").mkdir()
+    (room.folder / f"state/.highest-sequence.{os.getpid()}.partial").mkdir()
     room.point(room.folder / "release-2")
     caretaker.reload()
     assert caretaker.release == signed_release(1)
