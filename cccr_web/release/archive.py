@@ -70,7 +70,7 @@ def with_archive(release: Release) -> Release:
 
 
 class Archive:
-    """A ZIP read strictly: any other program that unpacks it must see the same files."""
+    """A ZIP parsed strictly, so that every program that unpacks it sees the same files."""
 
     def __init__(self, packed: bytes, name: str) -> None:
         self._name = name
@@ -78,7 +78,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(packed))
         except _BROKEN as error:
-            raise ReleaseError(f"{name} is no ZIP: {error}.") from error
+            raise ReleaseError(f"{name} is not a ZIP: {error}.") from error
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in self._zip.infolist():
             path = self._path(entry)
@@ -126,7 +126,7 @@ class Archive:
         """Limit the number of entries before zipfile allocates memory for each."""
         end = packed[-_END:]
         if len(end) != _END or not end.startswith(b"PK\5\6"):
-            raise ReleaseError(f"{self._name} is no ZIP, or has something after its end.")
+            raise ReleaseError(f"{self._name} is not a ZIP, or has something after its end.")
         size = int.from_bytes(end[12:16], "little")
         if size > manifest.MAX_FILES * (_CENTRAL_HEADER + _LONGEST_PATH):
             raise ReleaseError(f"{self._name} holds more than {manifest.MAX_FILES:,} files.")

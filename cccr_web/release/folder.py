@@ -51,7 +51,7 @@ class Folder:
             top = os.open(path, _FOLDER)
         except OSError as error:
             raise ReleaseError(
-                f"{path} is no release: {error.strerror}.",
+                f"{path} is not a release: {error.strerror}.",
                 "Make one with: cccr-web build --out DIR",
             ) from error
         try:
@@ -72,7 +72,7 @@ class Folder:
                 opened.callback(os.close, descriptor)
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
-                    raise ReleaseError(f"{path} is no regular file.")
+                    raise ReleaseError(f"{path} is not a regular file.")
                 if status.st_size > limit:
                     raise too_long(path, limit)
                 body = _read_all(descriptor, status.st_size, limit)

@@ -53,7 +53,9 @@ class PublicKey:
         except (ValueError, binascii.Error):
             whole = b""
         if len(whole) != 42 or whole[:2] != b"Ed":
-            raise ValueError(f"“{text[:60]}” is no minisign public key: RW and 54 more characters.")
+            raise ValueError(
+                f"“{text[:60]}” is not a minisign public key: RW and 54 more characters."
+            )
         return cls(whole[2:10], whole[10:])
 
     def __str__(self) -> str:
@@ -86,11 +88,13 @@ class PublicKey:
         try:
             parsed = minisign.Signature.from_bytes(signature)
         except minisign.Error as error:
-            raise SignatureError(f"{name} is no minisign signature.") from error
+            raise SignatureError(f"{name} is not a minisign signature.") from error
         if not parsed.is_prehashed():
-            raise SignatureError(f"{name} is of minisign's legacy kind: only prehashed ones count.")
+            raise SignatureError(
+                f"{name} is a legacy minisign signature: only prehashed ones are accepted."
+            )
         if parsed.untrusted_comment != _COMMENT or bytes(parsed) + b"\n" != signature:
-            raise SignatureError(f"{name} is not spelled as “cccr-web sign” spells it.")
+            raise SignatureError(f"{name} is not written as “cccr-web sign” writes it.")
         try:
             minisign.PublicKey.from_base64(str(self)).verify(message, parsed)
         except minisign.VerifyError as error:
@@ -98,11 +102,11 @@ class PublicKey:
                 raise SignatureError(
                     f"{name} was made with another key than {self.fingerprint}."
                 ) from error
-            raise SignatureError(
-                f"{name} does not fit {of}: one of the two was changed."
-            ) from error
+            raise SignatureError(f"{name} does not match {of}: one of them was changed.") from error
         except ValueError as error:
-            raise SignatureError(f"The public key {self} is no Ed25519 key: {error}.") from error
+            raise SignatureError(
+                f"The public key {self} is not an Ed25519 key: {error}."
+            ) from error
         return str(parsed.trusted_comment)
 
 

@@ -24,7 +24,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Everything that readers can get: path → file, the manifest and its signatures included."""
+    """All files that readers can get by path, including the manifest and its signatures."""
 
     files: Mapping[str, File]
     metadata: Metadata
@@ -40,7 +40,7 @@ class Release:
 
     @property
     def manifest_sha256(self) -> str:
-        """The SHA-256 of the manifest: with the key, it names this release and no other."""
+        """The SHA-256 of the manifest, which identifies the release."""
         return self.files[manifest.NAME].sha256
 
 

@@ -33,7 +33,7 @@ def reject_future(release: Release, now: datetime | None = None) -> None:
     """Raise ``ReleaseError`` for a release dated more than a day ahead."""
     time = release.metadata.time
     if time > (now or datetime.now(UTC)) + _AHEAD:
-        raise ReleaseError(f"RELEASE.json is dated {time:%Y-%m-%d}, which is still to come.")
+        raise ReleaseError(f"RELEASE.json is dated {time:%Y-%m-%d}, which is in the future.")
 
 
 def reject_expired(release: Release, now: datetime | None = None) -> None:
@@ -60,10 +60,12 @@ class RollbackGuard:
         sequence, sha256 = self._highest()
         ours = release.metadata.sequence
         if ours < sequence:
-            raise ReleaseError(f"RELEASE.json says release {ours}, older than {sequence} before.")
+            raise ReleaseError(
+                f"Release {ours} is older than release {sequence}, which was served before."
+            )
         if ours == sequence and release.manifest_sha256 != sha256:
             raise ReleaseError(
-                f"SHA256SUMS is another than release {ours} had before.",
+                f"SHA256SUMS differs from that of release {ours} served before.",
                 "Raise the sequence in translations/site.toml for each release.",
             )
 

@@ -127,7 +127,7 @@ def _verify_facts(comment: str, facts: Metadata, armour: bytes | None, key: Publ
     """Raise ``SignatureError`` unless ``RELEASE.json`` agrees with the trusted comment."""
     if comment.partition(_OPENPGP_FIELD)[0] != trusted_comment(facts, None):
         raise SignatureError(
-            f"{MINISIG} was made for “{comment}”, and {metadata.NAME} says otherwise."
+            f"{MINISIG} was made for “{comment}”, but {metadata.NAME} says otherwise."
         )
     if comment != trusted_comment(facts, armour):
         raise unknown_openpgp_signature()

@@ -258,7 +258,7 @@ def test_serve_without_a_release(tmp_path: Path) -> None:
     """A folder without a release says how to make one."""
     told = failure("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
     assert told == unsigned(tmp_path / "none") + (
-        f"{tmp_path}/none is no release: No such file or directory. "
+        f"{tmp_path}/none is not a release: No such file or directory. "
         "Make one with: cccr-web build --out DIR\n"
     )
 

@@ -104,7 +104,7 @@ def test_older_than_before(tmp_path: Path) -> None:
     RollbackGuard(state).record(signed_release(2))
     result = examined(tmp_path, signed_release(1), states=(state,))["release"]
     assert result.verdict is Verdict.WRONG
-    assert "release 1, older than 2 before. So says" in result.sentence
+    assert "Release 1 is older than release 2, which was served before. So says" in result.sentence
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         sign_text(CANARY.partition(b"-----")[0], (STRANGER,), "x"),
         "another key",
     ),
-    "canary changed": ("canary.txt", CANARY.replace(b"No key", b"A key"), "does not fit"),
+    "canary changed": ("canary.txt", CANARY.replace(b"No key", b"A key"), "does not match"),
     "canary signed twice": (
         "canary.txt",
         sign_text(CANARY.partition(b"-----")[0], (KEY, KEY), "x"),
@@ -173,7 +173,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         rotate_key(STRANGER, NEXT_KEY, DAY),
         "the organisation's key is",
     ),
-    "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not fit"),
+    "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not match"),
     "keys half signed": ("keys.txt", KEYS[: KEYS.rindex(b"-----BEGIN")], "holds 1 signatures"),
     "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "other than public keys"),
     "words beside a key": ("pgp.txt", b"Our key:\n" + PGP, "other than public keys"),
@@ -192,7 +192,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "half an OpenPGP signature": (
         SECURITY,
         b"-----BEGIN PGP SIGNED MESSAGE-----\n\n" + CONTACT,
-        "beside what gpg signed",
+        "that gpg did not sign",
     ),
 }
 

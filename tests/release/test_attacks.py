@@ -113,7 +113,7 @@ def test_device_is_no_file() -> None:
     """A device file is refused before a byte of it is read."""
     with (
         Folder.open(Path("/dev")) as devices,
-        pytest.raises(ReleaseError, match=r"^zero is no reg"),
+        pytest.raises(ReleaseError, match=r"^zero is not a reg"),
     ):
         devices.read("zero", 10)
 

@@ -34,7 +34,9 @@ def test_the_same_and_a_newer_release_pass(guard: RollbackGuard) -> None:
 def test_an_older_release_is_rejected(guard: RollbackGuard) -> None:
     """A sequence below the highest one ever served is rejected."""
     guard.record(signed_release(2))
-    with pytest.raises(ReleaseError, match="release 1, older than 2 before"):
+    with pytest.raises(
+        ReleaseError, match="Release 1 is older than release 2, which was served before"
+    ):
         guard.check(signed_release(1))
 
 
@@ -42,7 +44,9 @@ def test_the_recorded_sequence_never_falls(guard: RollbackGuard) -> None:
     """Serving the last good release again does not lower the recorded sequence."""
     guard.record(signed_release(3))
     guard.record(signed_release(1))
-    with pytest.raises(ReleaseError, match="release 2, older than 3 before"):
+    with pytest.raises(
+        ReleaseError, match="Release 2 is older than release 3, which was served before"
+    ):
         guard.check(signed_release(2))
 
 
@@ -86,7 +90,9 @@ def test_an_admin_can_allow_an_older_release(guard: RollbackGuard) -> None:
         guard.record(signed_release(number))
     assert guard.allow_rollback(signed_release(2)) == 3
     guard.check(signed_release(2))
-    with pytest.raises(ReleaseError, match="release 1, older than 2 before"):
+    with pytest.raises(
+        ReleaseError, match="Release 1 is older than release 2, which was served before"
+    ):
         guard.check(signed_release(1))
 
 

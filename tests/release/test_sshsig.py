@@ -62,19 +62,19 @@ def test_our_spelling_is_that_of_ssh_keygen(tmp_path: Path) -> None:
 def test_damaged_armour_is_refused(cut: int) -> None:
     """A signature that is cut off anywhere is none."""
     made = sign(MESSAGE, organisation_key())[:cut]
-    with pytest.raises(SignatureError, match="is no SSH signature"):
+    with pytest.raises(SignatureError, match="is not an SSH signature"):
         verify(MESSAGE, made, organisation_key().public, name="m.sshsig", of="m")
 
 
 def test_signature_over_something_else_is_refused() -> None:
     """A signature of the right key over another message does not fit."""
     made = sign(b"other", organisation_key())
-    with pytest.raises(SignatureError, match="does not fit m:"):
+    with pytest.raises(SignatureError, match="does not match m:"):
         verify(MESSAGE, made, organisation_key().public, name="m.sshsig", of="m")
 
 
 def test_foreign_signature_is_refused() -> None:
     """A signature names its key; another key's is refused."""
     made = sign(MESSAGE, SigningKey.generate())
-    with pytest.raises(SignatureError, match="is no SSH signature by"):
+    with pytest.raises(SignatureError, match="is not an SSH signature by"):
         verify(MESSAGE, made, organisation_key().public, name="m.sshsig", of="m")

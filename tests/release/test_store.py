@@ -51,7 +51,7 @@ def test_no_folder(tmp_path: Path) -> None:
     for name, why in (("none", "No such file or directory"), ("link", "Not a directory")):
         with pytest.raises(ReleaseError) as caught:
             load(tmp_path / name)
-        assert str(caught.value) == f"{tmp_path / name} is no release: {why}. {way_out}"
+        assert str(caught.value) == f"{tmp_path / name} is not a release: {why}. {way_out}"
 
 
 def test_later_release_replaces_an_earlier_one(release: Release, folder: Path) -> None:

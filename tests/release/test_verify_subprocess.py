@@ -37,7 +37,7 @@ def answer(verify: Verify, key: PublicKey, sums: bytes, signatures: dict[str, by
     ("key", "sums", "signatures", "begins"),
     [
         (KEY, SUMS, SIGNATURES, "sequence:7 "),
-        (KEY, SUMS + b"\n", SIGNATURES, "error: SHA256SUMS.minisig does not fit SHA256SUMS"),
+        (KEY, SUMS + b"\n", SIGNATURES, "error: SHA256SUMS.minisig does not match SHA256SUMS"),
         (KEY, SUMS, {}, "error: SHA256SUMS.minisig is missing"),
         (
             KEY,
@@ -64,7 +64,7 @@ def test_a_release_is_loaded_with_signatures_verified_in_a_subprocess(tmp_path: 
     put_release(release, tmp_path)
     assert load(tmp_path, KEY, verify=verify_in_subprocess) == release
     (tmp_path / "SHA256SUMS").write_bytes(SUMS.replace(b"a", b"b", 1))
-    with pytest.raises(SignatureError, match="does not fit"):
+    with pytest.raises(SignatureError, match="does not match"):
         load(tmp_path, KEY, verify=verify_in_subprocess)
 
 

@@ -44,7 +44,7 @@ def test_switch_is_remembered(room: Room, caplog: pytest.LogCaptureFixture) -> N
         room.point(room.folder / f"release-{number}")
         caretaker.reload()
     assert caretaker.release == signed_release(3)
-    assert "RELEASE.json says release 2, older than 3 before." in caplog.text
+    assert "Release 2 is older than release 3, which was served before." in caplog.text
 
 
 def test_fall_back_does_not_open_the_way_back(room: Room) -> None:

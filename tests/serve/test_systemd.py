@@ -97,7 +97,7 @@ def test_reload(room: Room, sockets: dict[str, socket.socket]) -> None:
         manager.wait_for("RELOADING=1")
         refused = manager.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
-        assert "Refused: RELEASE.json says release 1, older than 2 before." in refused
+        assert "Refused: Release 1 is older than release 2, which was served before." in refused
 
 
 def test_signs_of_life(room: Room, sockets: dict[str, socket.socket]) -> None:

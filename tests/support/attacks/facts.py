@@ -22,7 +22,7 @@ from support.signed import (
 
 # What the release says of itself.
 
-OTHERWISE = "and RELEASE.json says otherwise."
+OTHERWISE = "but RELEASE.json says otherwise."
 
 
 @attack(
@@ -35,7 +35,7 @@ def a_signed_comment_that_says_otherwise(ground: Ground) -> None:
     ground.sign()
 
 
-@attack("RELEASE.json says release 1, older than 2 before.")
+@attack("Release 1 is older than release 2, which was served before.")
 def an_older_release(ground: Ground) -> Path:
     """An older release."""
     older = Ground(ground.folder.parent / "older")
@@ -45,7 +45,7 @@ def an_older_release(ground: Ground) -> Path:
 
 
 @attack(
-    "SHA256SUMS is another than release 2 had before. "
+    "SHA256SUMS differs from that of release 2 served before. "
     "Raise the sequence in translations/site.toml for each release."
 )
 def another_release_of_the_same_number(ground: Ground) -> None:
@@ -61,7 +61,7 @@ def _served_before(ground: Ground) -> None:
 
 simple(
     "a date to come",
-    f"RELEASE.json is dated {TODAY + timedelta(days=2):%Y-%m-%d}, which is still to come.",
+    f"RELEASE.json is dated {TODAY + timedelta(days=2):%Y-%m-%d}, which is in the future.",
     lambda ground: ground.say(time=TODAY + timedelta(days=2)),
 )
 simple(
@@ -97,7 +97,7 @@ simple(
 # Where the path leads.
 
 
-@attack("{folder}/loop is no release: Not a directory. Make one with: cccr-web build --out DIR")
+@attack("{folder}/loop is not a release: Not a directory. Make one with: cccr-web build --out DIR")
 def a_link_to_itself(ground: Ground) -> Path:
     """A link to itself."""
     loop = ground.folder.parent / "loop"
@@ -106,7 +106,7 @@ def a_link_to_itself(ground: Ground) -> Path:
 
 
 @attack(
-    "{folder}/gone is no release: No such file or directory. "
+    "{folder}/gone is not a release: No such file or directory. "
     "Make one with: cccr-web build --out DIR"
 )
 def a_link_to_nothing(ground: Ground) -> Path:

@@ -121,14 +121,14 @@ def a_file_for_a_folder(ground: Ground) -> None:
     (ground / "en").write_bytes(b"")
 
 
-@attack(f"{PAGE} is no regular file.")
+@attack(f"{PAGE} is not a regular file.")
 def a_folder_for_a_file(ground: Ground) -> None:
     """A folder for a file."""
     (ground / PAGE).unlink()
     (ground / PAGE).mkdir()
 
 
-@attack(f"{PAGE} is no regular file.")
+@attack(f"{PAGE} is not a regular file.")
 def a_named_pipe_for_a_file(ground: Ground) -> None:
     """A named pipe for a file."""
     (ground / PAGE).unlink()

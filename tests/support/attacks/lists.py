@@ -26,7 +26,7 @@ for _way, _change in {
 }.items():
     simple(
         f"the list {_way}",
-        "SHA256SUMS.minisig does not fit SHA256SUMS: one of the two was changed.",
+        "SHA256SUMS.minisig does not match SHA256SUMS: one of them was changed.",
         partial(Ground.change, path="SHA256SUMS", change=_change),
     )
 simple(
@@ -122,14 +122,14 @@ for _path in (
     mangled(
         f"path {_path!r}",
         partial(only, path=_path),
-        f"SHA256SUMS, line 1: {_path!r} is no path inside a release.",
+        f"SHA256SUMS, line 1: {_path!r} is not a path inside a release.",
     )
 for _path in ("en/caf\u00e9.html", "en/cafe\u0301.html"):
     mangled(
         f"path {_path!a}",
         partial(only, path=_path),
         "SHA256SUMS, line 1: "
-        f"{_path.encode().decode('ascii', errors='replace')!r} is no path inside a release.",
+        f"{_path.encode().decode('ascii', errors='replace')!r} is not a path inside a release.",
     )
 for _path in ("SHA256SUMS", "SHA256SUMS.minisig"):
     mangled(

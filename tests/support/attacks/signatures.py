@@ -22,9 +22,9 @@ from support.signed import (
 
 # The signatures.
 
-MISFIT = f"{MINISIG} does not fit SHA256SUMS: one of the two was changed."
-SPELLING = f"{MINISIG} is not spelled as “cccr-web sign” spells it."
-LEGACY = f"{MINISIG} is of minisign's legacy kind: only prehashed ones count."
+MISFIT = f"{MINISIG} does not match SHA256SUMS: one of them was changed."
+SPELLING = f"{MINISIG} is not written as “cccr-web sign” writes it."
+LEGACY = f"{MINISIG} is a legacy minisign signature: only prehashed ones are accepted."
 COUNT = f"{MINISIG} does not hold exactly one signature."
 
 
@@ -57,7 +57,7 @@ signature("damaged", base64_of(1, lambda raw: raw[:-1] + bytes([raw[-1] ^ 1])), 
 signature(
     "of another kind",
     base64_of(1, lambda raw: b"EE" + raw[2:]),
-    f"{MINISIG} is no minisign signature.",
+    f"{MINISIG} is not a minisign signature.",
     of=MINISIG,
 )
 signature("relabelled as legacy", base64_of(1, lambda raw: b"Ed" + raw[2:]), LEGACY, of=MINISIG)
@@ -89,7 +89,7 @@ signature(
 signature(
     "in words",
     lambda _: b"trust\nme\nplease\nnow\n",
-    f"{MINISIG} is no minisign signature.",
+    f"{MINISIG} is not a minisign signature.",
     of=MINISIG,
 )
 signature(
@@ -133,14 +133,14 @@ def no_ssh_signature(ground: Ground) -> None:
     (ground / SSHSIG).unlink()
 
 
-NO_SSH = f"{SSHSIG} is no SSH signature by {organisation_key().public.fingerprint}."
+NO_SSH = f"{SSHSIG} is not an SSH signature by {organisation_key().public.fingerprint}."
 signature("empty", lambda _: b"", NO_SSH, of=SSHSIG)
 signature("doubled", lambda body: body + body, NO_SSH, of=SSHSIG)
 signature("with words below", lambda body: body + b"visit evil.example\n", NO_SSH, of=SSHSIG)
 signature(
     "of the last release",
     lambda _: signed_release(1).files[SSHSIG].body,
-    f"{SSHSIG} does not fit SHA256SUMS: one of the two was changed.",
+    f"{SSHSIG} does not match SHA256SUMS: one of them was changed.",
     of=SSHSIG,
 )
 

@@ -199,17 +199,17 @@ zip_attack(
 zip_attack("bytes before", HIDDEN, lambda: b"#!/bin/sh\n" + pack(packed()))
 zip_attack(
     "bytes behind",
-    "next.zip is no ZIP, or has something after its end.",
+    "next.zip is not a ZIP, or has something after its end.",
     lambda: pack(packed()) + b"evil",
 )
 zip_attack(
     "cut off",
-    "next.zip is no ZIP, or has something after its end.",
+    "next.zip is not a ZIP, or has something after its end.",
     lambda: pack(packed())[:-1],
 )
 zip_attack(
     "no ZIP",
-    "next.zip is no ZIP, or has something after its end.",
+    "next.zip is not a ZIP, or has something after its end.",
     lambda: b"<script>",
 )
 zip_attack(
