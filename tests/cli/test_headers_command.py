@@ -11,7 +11,7 @@ from support.signed import organisation_key, put_release, signed_release
 
 from cccr_web.cli import main
 
-# They follow from the moment and the connection.
+# These depend on the time and the connection.
 NOT_POLICY = {"Connection", "Content-Length", "Date"}
 
 
@@ -23,8 +23,10 @@ def printed(*words: str | Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("listener", ["clearnet", "onion"])
-def test_same_as_the_server(server: Server, release_folder: Path, listener: str) -> None:
-    """They are those of the server's own 400, on each listener, and no others."""
+def test_headers_prints_those_of_the_servers_own_400(
+    server: Server, release_folder: Path, listener: str
+) -> None:
+    """On each listener, the headers are the same as in the server's own error response."""
     where = server.clearnet if listener == "clearnet" else server.onion
     answer = read_answer(talk(where, b"nothing\r\n\r\n"))
     assert answer.status == 400
@@ -36,8 +38,8 @@ def test_same_as_the_server(server: Server, release_folder: Path, listener: str)
     assert ask(server.clearnet, "/", DOMAIN).header("Server") is None
 
 
-def test_unsigned_release(tmp_path: Path) -> None:
-    """With a key, only a signed release says what the headers are."""
+def test_headers_rejects_an_unsigned_release(tmp_path: Path) -> None:
+    """With a key, the headers come from a signed release only."""
     put_release(signed_release(1), tmp_path)
     words: list[str | Path] = ["--release", tmp_path]
     words += ["--public-key", str(organisation_key().public)]

@@ -54,46 +54,66 @@ def without(block: int) -> Callable[[bytes], bytes]:
     return change
 
 
-BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError]]] = {
-    "date changed": (lambda whole: whole.replace(b"2026-11-22", b"2026-11-23", 1), SignatureError),
+CHANGED = "Signature 1 in keys.txt does not match the text above it"
+UNSIGNED = "keys.txt holds no signature, or something after its signatures"
+OTHER_FORM = "keys.txt is not in the form that cccr-web gives it"
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError], str]] = {
+    "date changed": (
+        lambda whole: whole.replace(b"2026-11-22", b"2026-11-23", 1),
+        SignatureError,
+        CHANGED,
+    ),
     "next key changed": (
         lambda whole: whole.replace(str(NEW.public).encode(), str(OTHER.public).encode()).replace(
             NEW.public.fingerprint.encode(), OTHER.public.fingerprint.encode()
         ),
         SignatureError,
+        CHANGED,
     ),
     "only the key changed": (
         lambda whole: whole.replace(str(NEW.public).encode(), str(OTHER.public).encode()),
         CccrError,
+        OTHER_FORM,
     ),
-    "no signature by the old key": (without(1), SignatureError),
-    "no signature by the new key": (without(2), SignatureError),
-    "no signature": (lambda whole: whole.partition(b"-----BEGIN")[0], SignatureError),
-    "words behind": (lambda whole: whole + b"visit evil.example\n", SignatureError),
+    "no signature by the old key": (without(1), SignatureError, "holds 1 signatures, not 2"),
+    "no signature by the new key": (without(2), SignatureError, "holds 1 signatures, not 2"),
+    "no signature": (lambda whole: whole.partition(b"-----BEGIN")[0], SignatureError, UNSIGNED),
+    "text added at the end": (
+        lambda whole: whole + b"visit evil.example\n",
+        SignatureError,
+        UNSIGNED,
+    ),
     "a third signature": (
         lambda whole: whole + whole[whole.rindex(b"-----BEGIN") :],
         SignatureError,
+        "holds 3 signatures, not 2",
     ),
     "another text, signed by the old key": (
         lambda _: sign_text(b"Date: 2026-11-22\n", [OLD, NEW], "x"),
         CccrError,
+        OTHER_FORM,
     ),
-    "more words, signed": (
+    "more text, signed": (
         lambda _: sign_text(
             FORM.format(KeyRotation(DAY, OLD.public, NEW.public)) + b"more\n", [OLD, NEW], "x"
         ),
         CccrError,
+        OTHER_FORM,
     ),
-    "announced by another key": (lambda _: rotate_key(OTHER, NEW, DAY), CccrError),
-    "empty": (lambda _: b"", SignatureError),
+    "announced by another key": (
+        lambda _: rotate_key(OTHER, NEW, DAY),
+        CccrError,
+        "not the key you trust",
+    ),
+    "empty": (lambda _: b"", SignatureError, UNSIGNED),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rotation_is_rejected(name: str) -> None:
     """A rotation that was changed, or that the trusted key did not sign, is rejected."""
-    change, error = BROKEN[name]
-    with pytest.raises(error):
+    change, error, problem = BROKEN[name]
+    with pytest.raises(error, match=problem):
         read_key_rotation(change(rotate_key(OLD, NEW, DAY)), OLD.public)
 
 

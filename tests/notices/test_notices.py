@@ -28,7 +28,7 @@ from cccr_web.serve import clearnet_policy, file_headers
 
 KEY = organisation_key()
 NEXT_KEY = known_key(b"the next key")
-STRANGER = known_key(b"a stranger")
+OTHER_KEY = known_key(b"another key")
 DAY = date(2026, 11, 22)
 ONION = "http://" + "a" * 56 + ".onion"
 SECURITY = ".well-known/security.txt"
@@ -59,8 +59,8 @@ GOOD = {
 }
 
 
-def test_good_notices() -> None:
-    """Each notice that our commands make is read again, with its day and its end."""
+def test_every_notice_that_we_make_is_accepted() -> None:
+    """Each notice is read back with its day and its end."""
     said = {path: read_notice(path, body, KEY.public) for path, body in GOOD.items()}
     assert said == {
         "canary.txt": Notice(DAY, datetime(2027, 2, 21, tzinfo=UTC)),
@@ -83,15 +83,15 @@ def test_keys_txt_stays_valid_after_the_rotation() -> None:
     assert read_notice("keys.txt", KEYS, NEXT_KEY.public) == Notice(DAY)
 
 
-def test_mirrors_are_read_by_programs() -> None:
-    """By the Onion Mirror Guidelines each line with http is a mirror, and no other line is text."""
+def test_mirrors_follow_the_onion_mirror_guidelines() -> None:
+    """Each line that begins with http is a mirror, and all other text is behind #."""
     lines = MIRRORS.decode().partition("-----BEGIN")[0].splitlines()
     assert [line for line in lines if line.startswith("http")] == ["https://cccr.example", ONION]
     assert {line[:1] for line in lines if not line.startswith("http")} == {"#", ""}
 
 
 def resigned(whole: bytes, old: bytes, new: bytes) -> bytes:
-    """Change the text and sign that anew, with the right key."""
+    """Change the text and sign it again with the right key."""
     text = whole.partition(b"-----BEGIN")[0]
     assert old in text
     return sign_text(text.replace(old, new), (KEY,), "a test")
@@ -103,12 +103,12 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "canary unsigned": ("canary.txt", CANARY.partition(b"-----")[0], "holds no signature"),
     "canary of another": (
         "canary.txt",
-        make_canary(STRANGER, DAY, DAY + timedelta(days=1), ("x",), ("y",)),
-        f"canary.txt names the key {STRANGER.public.fingerprint}; the organisation's key is",
+        make_canary(OTHER_KEY, DAY, DAY + timedelta(days=1), ("x",), ("y",)),
+        f"canary.txt names the key {OTHER_KEY.public.fingerprint}; the organisation's key is",
     ),
     "canary signed by another": (
         "canary.txt",
-        sign_text(CANARY.partition(b"-----")[0], (STRANGER,), "x"),
+        sign_text(CANARY.partition(b"-----")[0], (OTHER_KEY,), "x"),
         "another key",
     ),
     "canary changed": ("canary.txt", CANARY.replace(b"No key", b"A key"), "does not match"),
@@ -142,7 +142,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         sign_text(b"\xff\n", (KEY,), "x"),
         "is not UTF-8",
     ),
-    "canary with a foreign line behind": ("canary.txt", CANARY + b"x\n", "after its signatures"),
+    "canary with a line after its signature": (
+        "canary.txt",
+        CANARY + b"x\n",
+        "after its signatures",
+    ),
     "mirrors with a path": (
         "mirrors.txt",
         resigned(MIRRORS, b"cccr.example\n", b"cccr.example/en\n"),
@@ -165,18 +169,18 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     ),
     "mirrors signed by another": (
         "mirrors.txt",
-        sign_text(MIRRORS.partition(b"-----")[0], (STRANGER,), "x"),
+        sign_text(MIRRORS.partition(b"-----")[0], (OTHER_KEY,), "x"),
         "another key",
     ),
     "keys of others": (
         "keys.txt",
-        rotate_key(STRANGER, NEXT_KEY, DAY),
+        rotate_key(OTHER_KEY, NEXT_KEY, DAY),
         "the organisation's key is",
     ),
     "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not match"),
     "keys half signed": ("keys.txt", KEYS[: KEYS.rindex(b"-----BEGIN")], "holds 1 signatures"),
     "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "other than public keys"),
-    "words beside a key": ("pgp.txt", b"Our key:\n" + PGP, "other than public keys"),
+    "text before a key": ("pgp.txt", b"Our key:\n" + PGP, "other than public keys"),
     "no contact": (SECURITY, b"Expires: 2027-06-30T00:00:00Z\n", "has no Contact"),
     "no end": (SECURITY, b"Contact: mailto:a@cccr.example\n", "has no Expires"),
     "two ends": (SECURITY, CONTACT + b"Expires: 2027-06-30T00:00:00Z\n", "more than one Expires"),
@@ -198,16 +202,16 @@ BAD: dict[str, tuple[str, bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_notices(case: str) -> None:
-    """A notice of an unknown name, another form, another key or out of bounds is refused."""
+def test_a_bad_notice_is_rejected(case: str) -> None:
+    """The error names what is wrong with its name, form, key or date."""
     path, body, problem = BAD[case]
     with pytest.raises(CccrError) as refused:
         read_notice(path, body, KEY.public)
     assert problem in str(refused.value)
 
 
-def test_no_key() -> None:
-    """While the organisation has no key nothing can be under it."""
+def test_a_notice_cannot_be_checked_without_a_key() -> None:
+    """While the organisation has no key, it has no notices either."""
     with pytest.raises(CccrError, match="key is not known"):
         read_notice("mirrors.txt", MIRRORS, None)
 
@@ -240,15 +244,17 @@ def test_no_key() -> None:
         (lambda: make_security_txt(EXPIRES, [("Contact", "a@b")]), "not a field of RFC 9116"),
     ],
 )
-def test_what_cannot_be_made(make: Callable[[], bytes], problem: str) -> None:
-    """What could not be read again is not made, and the way out is told."""
+def test_a_notice_that_could_not_be_read_is_not_made(
+    make: Callable[[], bytes], problem: str
+) -> None:
+    """The error says what to do."""
     with pytest.raises(CccrError, match=problem) as refused:
         make()
     assert refused.value.remedy
 
 
-def test_old_canary() -> None:
-    """A release whose canary is due is not to be signed; on the canary's last day it still is."""
+def test_an_overdue_canary_is_rejected() -> None:
+    """It is accepted until its last day is over."""
     release = make_release({"canary.txt": CANARY}, facts())
     last_day = datetime(2027, 2, 20, 23, 59, tzinfo=UTC)
     reject_overdue_canary(release, KEY.public, last_day)
@@ -257,8 +263,8 @@ def test_old_canary() -> None:
     reject_overdue_canary(make_release(content(1), facts()), KEY.public)
 
 
-def test_only_its_like_is_replaced(tmp_path: Path) -> None:
-    """A canary replaces a canary, and nothing else: above all not a key."""
+def test_a_notice_replaces_only_its_own_kind(tmp_path: Path) -> None:
+    """A canary replaces a canary, but no other file, and never a key."""
     file = tmp_path / "files" / "canary.txt"
     write_notice(file, CANARY)
     write_notice(file, CANARY)
@@ -273,7 +279,7 @@ def test_only_its_like_is_replaced(tmp_path: Path) -> None:
 
 
 def test_notices_are_served_as_text() -> None:
-    """The server hands each out as plain text that is asked for again each time."""
+    """The server sends plain text that caches must revalidate."""
     release = make_release(GOOD, facts())
     headers = file_headers(release, clearnet_policy(release.metadata, ()))
     for path in GOOD:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-# One moment for the whole run, also in the processes that tests start.
+# One time for the whole run, also in the processes that tests start.
 TODAY = datetime.fromtimestamp(int(os.environ.setdefault("TESTS_BEGAN", f"{time.time():.0f}")), UTC)
 ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nnot checked here\n-----END PGP SIGNATURE-----\n"
 
@@ -141,7 +141,7 @@ def sign_by_hand(
     key: SigningKey | None = None,
     armour: bytes | None = None,
 ) -> None:
-    """Sign the list in ``folder`` as it stands, without asking whether it is in order."""
+    """Sign the manifest in ``folder`` without checking the release."""
     key = key or organisation_key()
     sums = (folder / "SHA256SUMS").read_bytes()
     (folder / "SHA256SUMS.minisig").write_bytes(key.sign(sums, trusted_comment(known, armour)))
@@ -157,7 +157,7 @@ def make_apps(release: Release) -> list[Prepared]:
 
 
 class Room:
-    """A folder with a link ``current`` to a release, and a server's state beside it."""
+    """A folder with a link ``current`` to a release, and the state of a server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -97,7 +97,7 @@ simple(
 )
 
 
-# Something else stands where a file or folder should.
+# A file or folder is replaced by something else.
 
 
 @attack(f"{PAGE} cannot be read: it is a link.")

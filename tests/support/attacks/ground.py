@@ -64,7 +64,7 @@ class Ground:
         return self.folder / "SHA256SUMS"
 
     def sign(self, key: SigningKey | None = None, armour: bytes | None = None) -> None:
-        """Sign the list as it stands."""
+        """Sign the current manifest."""
         sign_by_hand(self.folder, self.facts, key=key, armour=armour)
 
     def list_as(self, lines: bytes) -> None:

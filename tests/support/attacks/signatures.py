@@ -38,7 +38,7 @@ def signature(name: str, change: Callable[[bytes], bytes], sentence: str, *, of:
 
 
 def base64_of(line: int, change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """Change the bytes that stand as base64 in a line of a minisign signature."""
+    """Change the bytes that a line of a minisign signature holds in base64."""
 
     def run(body: bytes) -> bytes:
         rows = body.split(b"\n")
