@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from support.attacks import facts as facts_attacks
 from support.attacks import files, lists, signatures, zips
-from support.attacks.ground import (
+from support.attacks.target import (
     ATTACKS,
     PAGE,
     Attack,
-    Ground,
+    Target,
 )
 from support.attacks.zips import pack, packed
 from support.signed import (
@@ -68,7 +68,7 @@ def test_there_are_at_least_sixty_attacks() -> None:
 def test_an_attack_is_rejected(each: Attack, room: Room, caplog: pytest.LogCaptureFixture) -> None:
     """The error is the expected one, and the last good release is served, also at a start."""
     caretaker = room.caretaker()
-    target = Ground(room.folder / "next")
+    target = Target(room.folder / "next")
     room.point(each.do(target) or target.folder)
     caplog.clear()
     caretaker.reload()
@@ -82,7 +82,7 @@ def test_an_attack_is_rejected(each: Attack, room: Room, caplog: pytest.LogCaptu
 def test_a_good_release_is_accepted(room: Room) -> None:
     """Without an attack the next release is served, and every byte of it."""
     caretaker = room.caretaker()
-    room.point(Ground(room.folder / "next").folder)
+    room.point(Target(room.folder / "next").folder)
     caretaker.reload()
     assert is_served(caretaker, 2)
 

@@ -289,7 +289,7 @@ def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Sign
     (copy / "en/index.html").unlink()
     os.mkfifo(copy / "en/index.html")
     done = run(copy, signer.fingerprint)
-    assert_rejected(done, "'en/index.html' is a link or no file", "'en/index.html'是链接")
+    assert_rejected(done, "'en/index.html' is a link or not a file", "'en/index.html'是链接")
 
 
 def test_another_fingerprint_is_rejected(
@@ -320,7 +320,7 @@ def test_a_signature_by_another_key_with_our_number_is_rejected(
     done = run(
         write({**good, "SHA256SUMS.minisig": b"\n".join(theirs)}, tmp_path), signer.fingerprint
     )
-    assert_rejected(done, "does not fit SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
 
 
 def test_a_signature_of_another_manifest_is_rejected(
@@ -332,7 +332,7 @@ def test_a_signature_of_another_manifest_is_rejected(
         write({**good, "SHA256SUMS.minisig": old["SHA256SUMS.minisig"]}, tmp_path),
         signer.fingerprint,
     )
-    assert_rejected(done, "does not fit SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
 
 
 def test_a_legacy_signature_is_rejected(tmp_path: Path, signer: Signer) -> None:

@@ -134,7 +134,7 @@ def texts_with_key(folder: Path, public_key: object) -> Path:
     return tree
 
 
-def sign_by_hand(
+def sign_unchecked(
     folder: Path,
     known: Metadata,
     *,

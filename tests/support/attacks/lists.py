@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from support.attacks.ground import (
+from support.attacks.target import (
+    CHANGES,
     LINE,
-    WAYS,
-    Ground,
+    Target,
     simple,
 )
 from support.signed import (
@@ -19,7 +19,7 @@ from support.signed import (
 # The list, changed by somebody without the key.
 
 for _way, _change in {
-    **{way: change for way, change in WAYS.items() if way != "emptied"},
+    **{way: change for way, change in CHANGES.items() if way != "emptied"},
     "with a line more": lambda body: body + LINE.encode() + b"zzz.html\n",
     "with CRLF": lambda body: body.replace(b"\n", b"\r\n"),
     "of the last release": lambda _body: signed_release(1).files["SHA256SUMS"].body,
@@ -27,17 +27,17 @@ for _way, _change in {
     simple(
         f"the list {_way}",
         "SHA256SUMS.minisig does not match SHA256SUMS: one of them was changed.",
-        partial(Ground.change, path="SHA256SUMS", change=_change),
+        partial(Target.change, path="SHA256SUMS", change=_change),
     )
 simple(
     "no list",
     "SHA256SUMS cannot be read: No such file or directory.",
-    partial(Ground.remove, path="SHA256SUMS"),
+    partial(Target.remove, path="SHA256SUMS"),
 )
 simple(
     "a huge list",
     "SHA256SUMS has more than 16,777,216 bytes.",
-    lambda ground: os.truncate(ground.sums, 16 * 1024 * 1024 + 1),
+    lambda target: os.truncate(target.sums, 16 * 1024 * 1024 + 1),
 )
 
 
@@ -49,7 +49,7 @@ def mangled(name: str, change: Callable[[bytes], bytes], sentence: str) -> None:
     simple(
         f"signed: {name}",
         sentence,
-        lambda ground: ground.list_as(change(ground.sums.read_bytes())),
+        lambda target: target.list_as(change(target.sums.read_bytes())),
     )
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from support.attacks.ground import (
+from support.attacks.target import (
     ATTACKS,
     MINISIG,
     PAGE,
     ZIP_LIMIT,
     Attack,
-    Ground,
+    Target,
 )
 from support.signed import (
     signed_release,
@@ -58,9 +58,9 @@ def pack(
 def zip_attack(name: str, sentence: str, make: Callable[[], bytes]) -> None:
     """``current`` leads to this ZIP."""
 
-    def run(ground: Ground) -> Path:
-        ground.zip.write_bytes(make())
-        return ground.zip
+    def run(target: Target) -> Path:
+        target.zip.write_bytes(make())
+        return target.zip
 
     ATTACKS.append(Attack(f"ZIP: {name}", run, sentence))
 
