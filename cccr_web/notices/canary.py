@@ -18,7 +18,7 @@ from cccr_web.notices.signed_text import (
     LINES,
     NUMBERED_LINES,
     ORGANISATION,
-    Form,
+    NoticeForm,
     sign_text,
 )
 from cccr_web.release import PublicKey, SigningKey
@@ -94,7 +94,7 @@ def _check_line(line: str) -> None:
         raise CccrError(f"{NAME}: “{line[:60]}” looks like a signature.", "Rephrase it.")
 
 
-FORM: Final = Form(
+FORM: Final = NoticeForm(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "next": DAY, "key": KEY, "statements": NUMBERED_LINES, "proof": LINES},

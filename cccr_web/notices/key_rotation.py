@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.signed_text import DAY, KEY, MAX_BYTES, Form, sign_text
+from cccr_web.notices.signed_text import DAY, KEY, MAX_BYTES, NoticeForm, sign_text
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "keys.txt"
@@ -44,7 +44,7 @@ class KeyRotation:
     next: PublicKey
 
 
-FORM: Final = Form(
+FORM: Final = NoticeForm(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "current": KEY, "next": KEY},

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.signed_text import DAY, KEY, LINES, ORGANISATION, Form, sign_text
+from cccr_web.notices.signed_text import DAY, KEY, LINES, ORGANISATION, NoticeForm, sign_text
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "mirrors.txt"
@@ -62,7 +62,7 @@ class Mirrors:
             raise CccrError(f"{NAME} has no address, or one twice.", "Give each once.")
 
 
-FORM: Final = Form(
+FORM: Final = NoticeForm(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "key": KEY, "urls": LINES},

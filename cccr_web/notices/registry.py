@@ -13,7 +13,7 @@ from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.notices import canary, key_rotation, mirrors, security_txt
 from cccr_web.notices.signed_text import MAX_BYTES
-from cccr_web.release import PublicKey, Release, sign_clear
+from cccr_web.release import PublicKey, Release, sign_with_gpg
 
 PGP: Final = "pgp.txt"
 
@@ -70,7 +70,7 @@ def write_notice(file: Path, body: bytes, *, openpgp: str | None = None) -> None
     With ``openpgp``, gpg's key of that name signs it too. Raises ``CccrError``.
     """
     if openpgp is not None:
-        body = sign_clear(body, openpgp)
+        body = sign_with_gpg(body, openpgp, clear=True)
     try:
         if file.exists() and not _same_kind(file.read_bytes(), body):
             raise CccrError(f"{file} is another kind of file.", "Choose another name.")

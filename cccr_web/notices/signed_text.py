@@ -62,7 +62,7 @@ NUMBERED_LINES: Final = Field(
 )
 
 
-class Form(Generic[Value]):
+class NoticeForm(Generic[Value]):
     """A kind of signed notice: a template whose fields are filled in, and read back.
 
     ``template`` is for ``str.format``: ``{field}`` or ``{field.attribute}``. ``make`` takes

@@ -13,7 +13,8 @@ from cccr_web.release.keys import (
 from cccr_web.release.manifest import SIGNATURES
 from cccr_web.release.metadata import Metadata, format_policy, format_time, page_policy
 from cccr_web.release.model import File, Release, make_release
-from cccr_web.release.openpgp import sign_clear, strip_clear_signature
+from cccr_web.release.openpgp import sign as sign_with_gpg
+from cccr_web.release.openpgp import strip_clear_signature
 from cccr_web.release.rollback_guard import RollbackGuard, reject_expired, reject_future
 from cccr_web.release.signed_manifest import (
     Signer,
@@ -51,7 +52,7 @@ __all__ = [
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
-    "sign_clear",
+    "sign_with_gpg",
     "strip_clear_signature",
     "verify_in_subprocess",
     "verify_signatures",

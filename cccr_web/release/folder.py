@@ -8,23 +8,12 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from cccr_web.errors import MissingFileError, ReleaseError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # O_NONBLOCK: opening a named pipe must not block before its type is known.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-
-
-class Reader(Protocol):
-    """Where the files of a release are read from."""
-
-    def read(self, path: str, limit: int) -> bytes:
-        """Return the content of a file. Raises ``ReleaseError``, also for one over ``limit``."""
-
-    def unlisted(self, listed: Collection[str]) -> Iterator[str]:
-        """Yield the path of each file and folder that is not among the ``listed`` ones."""
 
 
 def printable(path: str) -> str:
@@ -37,7 +26,7 @@ def too_long(path: str, limit: int) -> ReleaseError:
     return ReleaseError(f"{printable(path)} has more than {limit:,} bytes.")
 
 
-class Folder:
+class ReleaseFolder:
     """An open folder; if another one takes its name meanwhile, that is not seen."""
 
     def __init__(self, top: int) -> None:
@@ -45,7 +34,7 @@ class Folder:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: Path) -> Iterator[Folder]:
+    def open(cls, path: Path) -> Iterator[ReleaseFolder]:
         """Hold the folder open. Raises ``ReleaseError``."""
         try:
             top = os.open(path, _FOLDER)

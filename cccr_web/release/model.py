@@ -57,12 +57,8 @@ def make_release(files: Mapping[str, bytes], facts: Metadata) -> Release:
 
 def list_files(listed: Mapping[str, File], facts: Metadata) -> Release:
     """Return the unsigned release of these files and a manifest over them."""
-    return complete(listed, {manifest.NAME: format_list(listed)}, facts)
-
-
-def format_list(listed: Mapping[str, File]) -> bytes:
-    """Return the manifest over these files, which are not hashed again."""
-    return manifest.format_manifest({path: file.sha256 for path, file in listed.items()})
+    hashes = {path: file.sha256 for path, file in listed.items()}
+    return complete(listed, {manifest.NAME: manifest.format_manifest(hashes)}, facts)
 
 
 def complete(listed: Mapping[str, File], extra: Mapping[str, bytes], facts: Metadata) -> Release:

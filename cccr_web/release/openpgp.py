@@ -12,16 +12,14 @@ import subprocess
 from cccr_web.errors import CccrError
 
 
-def sign(message: bytes, key: str) -> bytes:
+def sign(message: bytes, key: str, *, clear: bool = False) -> bytes:
     """Return an armoured detached signature by gpg's key ``key``. Raises ``CccrError``.
 
-    gpg asks for its own passphrase. It writes the time into the signature, so two
-    signatures of the same bytes differ.
+    With ``clear``, return ``message`` itself, still readable, with the signature around it
+    (RFC 9580, section 7). gpg asks for its own passphrase. It writes the time into the
+    signature, so two signatures of the same bytes differ.
     """
-    return _gpg(message, "--detach-sign", key)
-
-
-def _gpg(message: bytes, how: str, key: str) -> bytes:
+    how = "--clear-sign" if clear else "--detach-sign"
     command = ["gpg", "--armor", how, "--local-user", key, "--output", "-"]
     try:
         done = subprocess.run(command, input=message, capture_output=True, check=True)
@@ -44,16 +42,8 @@ _CLEAR_SIGNED = re.compile(
 )
 
 
-def sign_clear(text: bytes, key: str) -> bytes:
-    """Return ``text``, still readable, with a signature by gpg's key ``key`` inside.
-
-    This is the cleartext signature framework of RFC 9580, section 7. Raises ``CccrError``.
-    """
-    return _gpg(text, "--clear-sign", key)
-
-
 def strip_clear_signature(whole: bytes, *, name: str) -> bytes:
-    """Return the text that was given to ``sign_clear``, or ``whole`` without such a signature.
+    """Return the message that was signed with ``clear``, or ``whole`` without such a signature.
 
     The signature is not verified. Raises ``CccrError`` for anything outside the signature.
     """

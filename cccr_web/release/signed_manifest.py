@@ -19,7 +19,7 @@ from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
 from cccr_web.release.keys import PublicKey, SigningKey
 from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
-from cccr_web.release.model import File, Release, bodies, complete, format_list
+from cccr_web.release.model import File, Release, bodies, complete
 
 Read = Callable[[str, int], bytes]
 Verify = Callable[[bytes, Mapping[str, bytes], PublicKey], str]
@@ -65,7 +65,7 @@ class Signer:
 
     def _extra(self, listed: Mapping[str, File], facts: Metadata) -> dict[str, bytes]:
         """Return the manifest of the ``listed`` files, and its signatures."""
-        sums = format_list(listed)
+        sums = manifest.format_manifest({path: file.sha256 for path, file in listed.items()})
         extra = {NAME: sums, SSHSIG: sshsig.sign(sums, self.key)}
         if self.openpgp is not None:
             extra[OPENPGP] = openpgp.sign(sums, self.openpgp)

@@ -15,7 +15,7 @@ from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release import manifest, metadata
 from cccr_web.release.archive import Archive
-from cccr_web.release.folder import Folder, Reader, printable
+from cccr_web.release.folder import ReleaseFolder, printable
 from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import File, Release
 from cccr_web.release.signed_manifest import (
@@ -80,17 +80,17 @@ def differences(path: Path, release: Release) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[Reader]:
+def _open(path: Path) -> Iterator[ReleaseFolder | Archive]:
     if path.is_file() and not path.is_symlink():
-        with Folder.open(path.parent) as around:
+        with ReleaseFolder.open(path.parent) as around:
             packed = around.read(path.name, MAX_TOTAL)
         yield Archive(packed, path.name)
     else:
-        with Folder.open(path) as folder:
+        with ReleaseFolder.open(path) as folder:
             yield folder
 
 
-def _unlisted(reader: Reader, listed: Mapping[str, File]) -> Iterator[str]:
+def _unlisted(reader: ReleaseFolder | Archive, listed: Mapping[str, File]) -> Iterator[str]:
     try:
         yield from reader.unlisted(listed)
     except OSError as error:

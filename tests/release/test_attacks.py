@@ -29,7 +29,7 @@ from werkzeug.test import Client
 
 from cccr_web.errors import ReleaseError
 from cccr_web.release import load, make_release, store
-from cccr_web.release.folder import Folder
+from cccr_web.release.folder import ReleaseFolder
 from cccr_web.serve import Caretaker
 
 TABLES = (
@@ -112,7 +112,7 @@ def test_damaged_copy_of_the_last_good_release_is_not_served(room: Room) -> None
 def test_a_device_file_is_not_read() -> None:
     """A device file is rejected before a byte of it is read."""
     with (
-        Folder.open(Path("/dev")) as devices,
+        ReleaseFolder.open(Path("/dev")) as devices,
         pytest.raises(ReleaseError, match=r"^zero is not a reg"),
     ):
         devices.read("zero", 10)
@@ -156,15 +156,15 @@ def test_change_between_check_and_read_is_impossible(
     """A file that is replaced right after it was read is served as it was read."""
     file = room.folder / "first" / PAGE
     good = file.read_bytes()
-    original = Folder.read
+    original = ReleaseFolder.read
 
-    def read(self: Folder, path: str, limit: int) -> bytes:
+    def read(self: ReleaseFolder, path: str, limit: int) -> bytes:
         body = original(self, path, limit)
         if path == PAGE:
             file.write_bytes(b"<script>")
         return body
 
-    monkeypatch.setattr(Folder, "read", read)
+    monkeypatch.setattr(ReleaseFolder, "read", read)
     assert load(file.parent.parent, organisation_key().public).files[PAGE].body == good
     assert file.read_bytes() == b"<script>"
 
