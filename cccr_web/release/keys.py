@@ -238,7 +238,7 @@ def write_new(file: Path, body: bytes, *, mode: int) -> None:
 
 def _exists(file: Path) -> CccrError:
     return CccrError(
-        f"{file} exists already, and a key is never overwritten.", "Choose another name."
+        f"{file} exists already, and is never overwritten.", "Choose another name."
     )
 
 

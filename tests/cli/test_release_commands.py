@@ -308,7 +308,7 @@ def test_keys_are_made_shown_and_rotated(key: Path, run: Run, tmp_path: Path) ->
     assert checked.stdout == f"On 2026-11-22 the key was replaced by:\n{made.stdout}"
     again = run(*rotate)
     assert again.exit_code == 1
-    assert again.stderr.startswith(f"{tmp_path}/keys.txt is there already")
+    assert again.stderr.startswith(f"{tmp_path}/keys.txt exists already")
 
 
 def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
