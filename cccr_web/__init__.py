@@ -1,3 +1,3 @@
 """The web site of the Chinese Coalition for Citizens Rights (公民自由联盟)."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,6 +1,6 @@
-"""Settings from the environment, ``CCCR_*``, and where templates and translations are.
+"""Settings from the environment (``CCCR_*``), and the folders of templates and translations.
 
-An option on the command line goes before the setting of the same meaning.
+An option on the command line overrides the setting of the same name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.errors import CccrError
-from cccr_web.listen import Handed, Listen, Unix, parse_listen
+from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
 
 PREFIX = "CCCR_"
 
@@ -24,33 +24,33 @@ _ONION = re.compile(r"[a-z2-7]{56}\.onion")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What ``cccr-web serve`` is told by its environment.
+    """The settings of ``cccr-web serve``.
 
-    ``release``: the folder to serve. ``public_key``: the organisation's, as text or
-    the path of its file. ``state``: where the server remembers what it has served.
+    ``release``: the folder to serve. ``public_key``: the organisation's key, as text or
+    the path of its file. ``state``: where the server records which releases it has served.
     ``clearnet``: where to listen for clearnet readers. ``onion_socket``: the unix
-    socket that tor connects to, or systemd's name of it. ``domains`` and ``onions``: the
-    names to answer to, beside those of the release.
+    socket that tor connects to, or its name in systemd. ``domains`` and ``onions``: names to
+    answer to in addition to those of the release.
     """
 
     release: Path | None = None
     public_key: str | None = None
     state: Path | None = None
     clearnet: Listen | None = None
-    onion_socket: Unix | Handed | None = None
+    onion_socket: Unix | SystemdSocket | None = None
     domains: tuple[str, ...] = ()
     onions: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Config:
-        """Read every ``CCCR_*``. Raises ``CccrError`` that tells all that is wrong at once."""
+        """Read every ``CCCR_*``. Raises a ``CccrError`` that lists all problems."""
         values: dict[str, Any] = {}
         problems: list[str] = []
         for name in sorted(name for name in environ if name.startswith(PREFIX)):
             key = name.removeprefix(PREFIX).lower()
             if key not in _READERS:
                 known = ", ".join(PREFIX + known.upper() for known in _READERS)
-                problems.append(f"{name}: there is no such setting; there are {known}.")
+                problems.append(f"{name}: no such setting; the settings are {known}.")
                 continue
             try:
                 values[key] = _READERS[key](environ[name])
@@ -61,37 +61,36 @@ class Config:
         return cls(**values)
 
 
-def read_onion_socket(text: str) -> Unix | Handed:
-    """Read ``unix:/PATH`` or ``systemd:NAME``.
-
-    Raises ``ValueError``: tor must reach us by nothing but a unix socket.
-    """
+def read_onion_socket(text: str) -> Unix | SystemdSocket:
+    """Parse ``unix:/PATH`` or ``systemd:NAME``. Raises ``ValueError`` for anything else."""
     where = parse_listen(text)
-    if isinstance(where, Unix | Handed):
+    if isinstance(where, Unix | SystemdSocket):
         return where
     raise ValueError(
-        f"“{text}”: the onion listens on a unix socket only: unix:/PATH or systemd:NAME."
+        f"“{text}”: the onion listens on unix sockets only: unix:/PATH or systemd:NAME."
     )
 
 
 def read_domain(text: str) -> str:
-    """Read a domain's name. Raises ``ValueError``."""
+    """Check a domain name. Raises ``ValueError``."""
     if _DOMAIN.fullmatch(text) is None:
-        raise ValueError(f"“{text}” is no domain name, such as example.org.")
+        raise ValueError(f"“{text}” is not a domain name such as example.org.")
     return text
 
 
 def read_onion(text: str) -> str:
-    """Read an onion address. Raises ``ValueError``."""
+    """Check an onion address. Raises ``ValueError``."""
     if _ONION.fullmatch(text) is None:
-        raise ValueError(f"“{text}” is no onion address: 56 characters of a-z, 2-7, and .onion.")
+        raise ValueError(
+            f"“{text}” is not an onion address: 56 characters a-z and 2-7, then .onion."
+        )
     return text
 
 
 def find_tree(name: str) -> Path:
-    """Return the folder ``name``: in the package (a wheel) or next to it (a checkout).
+    """Return the folder ``name`` in the package (a wheel) or next to it (a checkout).
 
-    Raises ``CccrError`` if it is in neither place.
+    Raises ``CccrError`` if there is none.
     """
     for candidate in (PACKAGE / name, PACKAGE.parent / name):
         if candidate.is_dir():

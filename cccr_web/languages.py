@@ -1,4 +1,4 @@
-"""The languages of the site, and how one is chosen for a reader."""
+"""The languages of the site, and the choice of one for a reader."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 class Language:
     """One language of the site.
 
-    ``slug`` stands in addresses (``/zh-hans/``), ``tag`` in HTML and HTTP
-    (BCP 47), ``locale`` names Babel's data and the folder below
-    ``translations/``, ``own_name`` is what its readers call it. ``source`` is the
-    language from which this one is converted when a release is built; nobody
-    writes it, and it has no folder. ``None``: people write this language.
+    ``slug`` is used in URLs (``/zh-hans/``), ``tag`` in HTML and HTTP (BCP 47), ``locale``
+    for Babel's data and the folder below ``translations/``. ``own_name`` is what its
+    readers call it. ``source`` is the language from which this one is converted when a
+    release is built: nobody writes it, and it has no folder. It is ``None`` for a language
+    that people write.
     """
 
     slug: str
@@ -32,15 +32,15 @@ ZH_HANT = Language(
 
 LANGUAGES: tuple[Language, ...] = (EN, ZH_HANS, ZH_HANT)
 # The languages that people write, each with a folder below translations/.
-WRITTEN: tuple[Language, ...] = tuple(one for one in LANGUAGES if one.source is None)
+WRITTEN: tuple[Language, ...] = tuple(lang for lang in LANGUAGES if lang.source is None)
 DEFAULT = EN
 
-# Where Traditional characters are written (CLDR, likely subtags of zh-TW, zh-HK, zh-MO).
+# Regions that use Traditional characters (CLDR, likely subtags of zh-TW, zh-HK, zh-MO).
 _TRADITIONAL_REGIONS = {"tw", "hk", "mo"}
 
 
 def by_slug(slug: str) -> Language | None:
-    """Return the language whose addresses begin with ``/slug/``, if there is one."""
+    """Return the language with this slug, if there is one."""
     return next((language for language in LANGUAGES if language.slug == slug), None)
 
 
@@ -49,13 +49,13 @@ def negotiate(
 ) -> Language:
     """Choose a language for an ``Accept-Language`` header (RFC 9110, section 12.5.4).
 
-    ``accepted`` holds (language range, quality) pairs, such as Werkzeug's
-    ``request.accept_languages``; of equal ones the first counts. ``offered`` are the
-    slugs of the languages that there are; all, if it is ``None``. A quality of 0 means
-    "not this one". Nothing known: English.
+    ``accepted`` holds pairs of language range and quality, such as Werkzeug's
+    ``request.accept_languages``; the first of equal pairs wins. ``offered`` are the slugs of
+    the available languages; ``None`` means all. A quality of 0 means "not this one". The
+    default is English.
     """
     for tag, quality in sorted(accepted, key=lambda pair: -pair[1]):
-        language = _meant(tag)
+        language = _best_match(tag)
         while language is not None and offered is not None and language.slug not in offered:
             language = language.source
         if language is not None and quality > 0:
@@ -63,12 +63,12 @@ def negotiate(
     return DEFAULT
 
 
-def _meant(tag: str) -> Language | None:
-    """Return which of our languages serves whoever asks for ``tag`` best.
+def _best_match(tag: str) -> Language | None:
+    """Return our best language for a reader who asks for ``tag``.
 
-    Of English only the primary subtag counts. Chinese is told apart by its script,
-    or else by its region (RFC 5646, section 2.2): a reader in Taiwan reads Simplified
-    with more ease than English, and Traditional with more ease than Simplified.
+    For English only the primary subtag counts. The script of Chinese follows from its
+    script subtag, or else from its region (RFC 5646, section 2.2). A reader in Taiwan reads
+    Traditional most easily, then Simplified, then English.
     """
     primary, *others = tag.replace("_", "-").lower().split("-")
     if primary == "en":

@@ -1,24 +1,39 @@
-"""Where a server listens, as it is written in a setting or an option."""
+"""Listening addresses: parse them from settings and options, and open their sockets."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import ipaddress
 import os
 import re
+import socket
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# sockaddr_un's sun_path on Linux, less its closing NUL (unix(7)).
+from cccr_web.errors import CccrError
+from cccr_web.systemd import take
+
+# sockaddr_un's sun_path on Linux, without its final NUL (unix(7)).
 MAX_UNIX_PATH = 107
 
-# systemd.socket(5), without what nobody needs in a name.
-_HANDED = re.compile(r"[A-Za-z0-9._@-]{1,255}")
+_BACKLOG = 1024
+
+# The characters that systemd.socket(5) allows, without those that no name needs.
+_SYSTEMD_NAME = re.compile(r"[A-Za-z0-9._@-]{1,255}")
 _TCP = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})")
+
+_REMEDIES = {
+    errno.EADDRINUSE: "Another program listens there: stop it, or choose another address.",
+    errno.EACCES: "Choose an address that this user may use.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """An address of this machine and a port; port 0 lets the kernel choose."""
+    """An address of this machine and a port; with port 0 the kernel chooses one."""
 
     host: str
     port: int
@@ -36,41 +51,129 @@ class Tcp:
 
 @dataclass(frozen=True, slots=True)
 class Unix:
-    """A unix socket's path."""
+    """The path of a unix socket."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
-    """A socket that systemd holds and hands over, by its ``FileDescriptorName=``."""
+class SystemdSocket:
+    """The ``FileDescriptorName=`` of a socket that systemd passes to the process."""
 
     name: str
 
 
-Listen = Tcp | Unix | Handed
+Listen = Tcp | Unix | SystemdSocket
 
 
 def parse_listen(text: str) -> Listen:
-    """Read ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH`` or ``systemd:NAME``.
+    """Parse ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH`` or ``systemd:NAME``.
 
     Raises ``ValueError``.
     """
     if text.startswith("systemd:"):
         name = text.removeprefix("systemd:")
-        if _HANDED.fullmatch(name) is None:
+        if _SYSTEMD_NAME.fullmatch(name) is None:
             raise ValueError(f"“{text}”: systemd: is followed by a FileDescriptorName=.")
-        return Handed(name)
+        return SystemdSocket(name)
     if text.startswith("unix:"):
         path = Path(text.removeprefix("unix:"))
         if not path.is_absolute():
-            raise ValueError(f"“{text}”: a unix socket needs its whole path, from /.")
+            raise ValueError(f"“{text}”: a unix socket needs an absolute path.")
         if len(os.fsencode(path)) > MAX_UNIX_PATH:
             raise ValueError(
-                f"“{text}” is too long: a unix socket's path may have {MAX_UNIX_PATH} bytes."
+                f"“{text}”: the path of a unix socket may be at most {MAX_UNIX_PATH} bytes long."
             )
         return Unix(path)
     match = _TCP.fullmatch(text)
     if match is None or int(match[3]) > 65535:
-        raise ValueError(f"“{text}” is none of HOST:PORT, unix:/PATH and systemd:NAME.")
+        raise ValueError(f"“{text}” is not HOST:PORT, unix:/PATH or systemd:NAME.")
     return Tcp(match[1] or match[2], int(match[3]))
+
+
+@contextlib.contextmanager
+def listening(where: Listen, *, unix_only: bool = False) -> Iterator[socket.socket]:
+    """Open a listening socket; at the end close it, and remove a unix socket's path.
+
+    The path of a socket passed by systemd stays; ``unix_only`` rejects one that is not a
+    unix socket. Raises ``CccrError``.
+    """
+    if isinstance(where, SystemdSocket):
+        with take(where.name) as passed:
+            if unix_only and passed.family != socket.AF_UNIX:
+                raise CccrError(
+                    f"The socket “{where.name}” from systemd is not a unix socket.",
+                    "The onion listens on unix sockets only: "
+                    "set ListenStream= of its socket unit to a path.",
+                )
+            yield passed
+        return
+    try:
+        listener = _open_tcp(where) if isinstance(where, Tcp) else _open_unix(where.path)
+    except OSError as error:
+        name = f"{where.host}:{where.port}" if isinstance(where, Tcp) else where.path
+        remedy = _REMEDIES.get(error.errno or 0, "Choose another address.")
+        raise CccrError(f"Cannot listen on {name}: {error.strerror}.", remedy) from error
+    try:
+        yield listener
+    finally:
+        listener.close()
+        if isinstance(where, Unix):
+            where.path.unlink(missing_ok=True)
+
+
+def address_of(where: Listen, listener: socket.socket) -> str:
+    """Return where ``listener`` listens: a URL, ``unix:PATH`` or ``systemd:NAME``."""
+    if isinstance(where, Unix):
+        return f"unix:{where.path}"
+    if isinstance(where, SystemdSocket):
+        return f"systemd:{where.name}"
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    return f"http://{host}:{listener.getsockname()[1]}/"
+
+
+def _open_tcp(where: Tcp) -> socket.socket:
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((where.host, where.port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _open_unix(path: Path) -> socket.socket:
+    """Listen on ``path``, for this user alone; replace the socket of a server that has died."""
+    _remove_dead_socket(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        previous = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(previous)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_dead_socket(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise CccrError(f"{path} exists and is not a socket.", "Choose another path.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

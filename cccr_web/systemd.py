@@ -1,7 +1,7 @@
-"""What systemd and a service of it tell each other: sockets handed over, and how the service is.
+"""The interface to systemd: sockets passed to the service, and notifications about its state.
 
-Written after sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3); a few lines each.
-Started by anybody else, nothing is handed over and nobody is told.
+Implements sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3). Without systemd no
+socket is passed and no notification is sent.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import Final
 from cccr_web.errors import CccrError
 
 _FIRST: Final = 3  # SD_LISTEN_FDS_START
-_PATIENCE: Final = 1.0  # seconds that a message may wait for systemd to read
+_SEND_SECONDS: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 def take(name: str, environ: Mapping[str, str] = os.environ) -> socket.socket:
-    """Return the listening socket that systemd hands over under ``name``.
+    """Return the listening socket that systemd passes under ``name``.
 
-    ``name`` is the ``FileDescriptorName=`` of its socket unit. The socket is a copy of
-    systemd's: to close it ends nothing for who connects. Raises ``CccrError``.
+    ``name`` is the ``FileDescriptorName=`` of its socket unit. systemd keeps the socket open,
+    so clients can connect even after this copy is closed. Raises ``CccrError``.
     """
-    found = [number for number, its in _handed_over(environ) if its == name]
+    found = [number for number, passed in _passed(environ) if passed == name]
     if len(found) != 1:
         raise CccrError(
-            f"systemd hands over {len(found) or 'no'} socket{'s' * (len(found) > 1)} "
-            f"named “{name}”.",
-            f"Start this by a socket unit with one ListenStream= and FileDescriptorName={name}.",
+            f"systemd passed {len(found) or 'no'} socket{'s' * (len(found) > 1)} named “{name}”.",
+            "Start the service from a socket unit with one ListenStream= "
+            f"and FileDescriptorName={name}.",
         )
     try:
         taken = socket.socket(fileno=found[0])
@@ -43,15 +43,15 @@ def take(name: str, environ: Mapping[str, str] = os.environ) -> socket.socket:
         if taken is not None:
             taken.close()
         raise CccrError(
-            f"What systemd hands over as “{name}” is no socket that listens.",
+            f"The descriptor “{name}” from systemd is not a listening socket.",
             "Give its socket unit a ListenStream= and Accept=no.",
         )
     taken.set_inheritable(False)
     return taken
 
 
-def _handed_over(environ: Mapping[str, str]) -> list[tuple[int, str]]:
-    """Return number and name of each descriptor that was meant for this very process."""
+def _passed(environ: Mapping[str, str]) -> list[tuple[int, str]]:
+    """Return number and name of each descriptor that was passed to this process."""
     count, pid = environ.get("LISTEN_FDS", ""), environ.get("LISTEN_PID", "")
     if not count.isdecimal() or pid != str(os.getpid()):
         return []
@@ -60,40 +60,40 @@ def _handed_over(environ: Mapping[str, str]) -> list[tuple[int, str]]:
 
 
 class Notifier:
-    """Tells systemd how this service is; says nothing where systemd has not asked for it.
+    """Sends the service's state to systemd, if systemd has asked for it.
 
-    ``half_time`` is the time in seconds after which ``alive`` must have been called again,
-    half of the unit's ``WatchdogSec=``; ``None`` without one.
+    ``half_time`` is half of the unit's ``WatchdogSec=`` in seconds, within which ``alive``
+    must be called again; ``None`` without a watchdog.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._where = environ.get("NOTIFY_SOCKET", "")
-        self.half_time = _half_time(environ) if self._where else None
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        self.half_time = _half_time(environ) if self._address else None
         self._next = 0.0
 
     @property
     def asked(self) -> bool:
-        """Whether systemd started us and waits for word (``Type=notify``)."""
-        return bool(self._where)
+        """Whether systemd waits for notifications (``Type=notify``)."""
+        return bool(self._address)
 
     def ready(self, status: str) -> None:
-        """Say that we do what we are for, after a start or a reload."""
+        """Report that the start or the reload is complete."""
         self._send("READY=1", f"STATUS={_line(status)}")
 
     def reloading(self) -> None:
-        """Say that we begin to take new settings; ``ready`` must follow."""
+        """Report that a reload begins; ``ready`` must follow."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that we end."""
-        self._send("STOPPING=1", "STATUS=Ending.")
+        """Report that the service stops."""
+        self._send("STOPPING=1", "STATUS=Stopping.")
 
     def status(self, status: str) -> None:
-        """Show a sentence in ``systemctl status``."""
+        """Set the status line of ``systemctl status``."""
         self._send(f"STATUS={_line(status)}")
 
     def alive(self) -> None:
-        """Say that we are not hung, if it is time to. Costs nothing before."""
+        """Send the watchdog's message if one is due."""
         if self.half_time is None:
             return
         now = time.monotonic()
@@ -102,21 +102,25 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> None:
-        if not self._where:
+        if not self._address:
             return
-        # A name that begins with “@” is an abstract one (unix(7)).
-        where = self._where.replace("@", "\0", 1) if self._where[0] == "@" else self._where
+        # “@” begins the name of an abstract socket (unix(7)).
+        address = self._address
+        if address.startswith("@"):
+            address = f"\0{address[1:]}"
         try:
             with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as link:
-                link.settimeout(_PATIENCE)
-                link.connect(where)
+                link.settimeout(_SEND_SECONDS)
+                link.connect(address)
                 link.send("\n".join(lines).encode())
         except OSError as error:
-            _log.warning("systemd could not be told %s: %s", lines[0], error.strerror or error)
+            _log.warning(
+                "systemd could not be notified of %s: %s", lines[0], error.strerror or error
+            )
 
 
 def _half_time(environ: Mapping[str, str]) -> float | None:
-    """Return half of the watchdog's time in seconds, if it watches this process."""
+    """Return half of the watchdog's interval in seconds, if it watches this process."""
     microseconds = environ.get("WATCHDOG_USEC", "")
     mine = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     if not mine or not microseconds.isdecimal() or int(microseconds) == 0:

@@ -1,46 +1,43 @@
-"""Fixtures for all tests: the private Tor network, and a place to note measurements."""
+"""Fixtures for all tests: the private Tor network, and notes of measurements."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from support.tornet import TorNetwork
 
 pytest_plugins = [
+    "support.plan",
     "support.hosting",
     "support.serving",
     "support.browser.browsing",
     "support.doctored",
 ]
 
-# Those enter a network namespace with the whole process: tests/deploy/run.sh runs them alone.
-collect_ignore = [] if any("tests/deploy" in word for word in sys.argv) else ["deploy"]
-
 MEASUREMENTS = pytest.StashKey[list[str]]()
 
 
 class Note(Protocol):
-    """Notes a measurement, in seconds or in another unit."""
+    """Records a measurement, in seconds or in another unit."""
 
     def __call__(self, what: str, amount: float, unit: str = "s") -> None:
-        """Keep it for the end of the run."""
+        """Record it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes the list of addresses anew."""
+    """Add the option that rewrites the list of addresses."""
     parser.addoption(
         "--rewrite-urls",
         action="store_true",
-        help="Write tests/serve/urls.json as the server answers now; read the difference well.",
+        help="Rewrite tests/serve/urls.json from the server's responses; check the difference.",
     )
 
 
 @pytest.fixture(scope="session")
 def note(request: pytest.FixtureRequest) -> Note:
-    """Note how long or how big something was; all notes are printed at the end of the run."""
+    """Records a duration or a size; the end of the run prints all of them."""
     notes = request.config.stash.setdefault(MEASUREMENTS, [])
 
     def keep(what: str, amount: float, unit: str = "s") -> None:
@@ -51,10 +48,24 @@ def note(request: pytest.FixtureRequest) -> Note:
 
 @pytest.fixture(scope="session")
 def tor_network(note: Note) -> Iterator[TorNetwork]:
-    """A private Tor network, started once a run."""
+    """A private Tor network, started once per worker."""
     with TorNetwork() as network:
         note("private Tor network up", network.seconds)
         yield network
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send a worker's notes to the process that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["measured"] = session.config.stash.get(MEASUREMENTS, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receive a worker's notes."""
+    notes = node.config.stash.setdefault(MEASUREMENTS, [])
+    notes += getattr(node, "workeroutput", {}).get("measured", [])
 
 
 def pytest_terminal_summary(
@@ -64,5 +75,5 @@ def pytest_terminal_summary(
     notes = config.stash.get(MEASUREMENTS, [])
     if notes:
         terminalreporter.section("measured")
-        for line in notes:
+        for line in sorted(notes, key=lambda note: note[10:]):
             terminalreporter.write_line(line)

@@ -3,17 +3,17 @@
 #
 #   tests/other_python.sh CACHE
 #
-# A release must come out the same on two versions of Python. One that is installed is
-# taken; else Debian's other release lends its own, unpacked below CACHE and not installed.
+# Debian 12 has Python 3.11 and Debian 13 has 3.13: the other one of these is preferred. If
+# none is installed, the other Debian's is unpacked below CACHE and not installed.
 set -euo pipefail
 
-cache=$1
+cache=$(cd "$1" && pwd)
 ours=$(python3 -c 'import sys; print(sys.version_info.minor)')
 
-for minor in 11 12 13 14; do
+for minor in 13 11 12 14; do
   [ "$minor" = "$ours" ] && continue
   for found in "python3.$minor" "$HOME"/.pyenv/versions/3."$minor".*/bin/python3; do
-    if "$found" -c "import sys; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
+    if "$found" -c "import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
       command -v "$found"
       exit 0
     fi
@@ -22,21 +22,31 @@ done
 
 suite=trixie minor=13
 [ "$ours" = 13 ] && suite=bookworm minor=11
-root=$cache/$suite
-if [ ! -x "$cache/python3.$minor" ]; then
+root=$cache/python-$suite
+if [ ! -d "$root" ]; then
+  for program in mmdebstrap patchelf; do
+    command -v $program >/dev/null && continue
+    if [ "$(id -u)" != 0 ]; then
+      echo "To get another Python, $program is missing. Run: sudo apt-get install $program" >&2
+      exit 1
+    fi
+    "$(dirname "$0")/../deploy/apt.sh" $program
+  done
   echo "unpacking the python3 of Debian $suite" >&2
-  rm -rf "$root"
-  mkdir -p "$cache"
-  mmdebstrap --quiet --variant=extract --include=python3,libstdc++6 "$suite" "$root" >&2
-  # Started through its own loader, with its own libraries and its own standard library.
-  # The loader is in /lib in Debian 12, in /usr/lib in 13.
-  loader=$(find "$root" -name ld-linux-x86-64.so.2 -type f | sed -n 1p)
-  cat >"$cache/python3.$minor" <<EOF
-#!/bin/sh
-exec env PYTHONHOME="$root/usr" "$loader" \\
-  --library-path "$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu" \\
-  "$root/usr/bin/python3.$minor" "\$@"
-EOF
-  chmod +x "$cache/python3.$minor"
+  rm -rf "$root.partial"
+  # This mode only unpacks, so it needs neither root nor user namespaces.
+  if ! mmdebstrap --mode=chrootless --variant=extract --include=python3-venv,libstdc++6 \
+    "$suite" "$root.partial" >"$cache/mmdebstrap.log" 2>&1; then
+    echo "The Python of Debian $suite could not be unpacked. See $cache/mmdebstrap.log." >&2
+    exit 1
+  fi
+  # It starts with its own loader and libraries, and finds its own pip.
+  loader=$(cd "$root.partial" && find . -name 'ld-linux-*.so.*' -type f | sed -n 1p)
+  patchelf --set-interpreter "$root/$loader" --force-rpath \
+    --set-rpath "$root/$(dirname "$loader"):$root/usr/lib/$(basename "$(dirname "$loader")")" \
+    "$root.partial/usr/bin/python3.$minor"
+  sed -i "s#'/usr/share/python-wheels#'$root/usr/share/python-wheels#" \
+    "$root.partial/usr/lib/python3.$minor"/_sysconfigdata*.py
+  mv "$root.partial" "$root"
 fi
-echo "$cache/python3.$minor"
+echo "$root/usr/bin/python3.$minor"

@@ -1,51 +1,65 @@
 #!/usr/bin/env bash
-# Set up and run every test.
+# Set up and run the tests.
 #
-#   tests/run.sh [ARGUMENTS FOR PYTEST…]
+#   tests/run.sh                              everything; tests/deploy/ needs root
+#   tests/run.sh [ARGUMENTS FOR PYTEST…]      these tests, lint and types
+#   tests/run.sh --quick [ARGUMENTS…]         for daily work: no browser, tor or booted machine
+#   tests/run.sh --other-python [ARGUMENTS…]  on another Python: no browser or booted machine
 #
-# As root on Debian it installs what is missing; otherwise it says what to install.
+# As root on Debian it installs missing packages; otherwise it prints how to install them. The
+# tests run in random order: the seed is printed first, and --randomly-seed=N repeats it.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 cache=$top/.cache
 mkdir -p "$cache"
+export PATH=$PATH:/usr/sbin:/sbin
+
+case ${1:-} in
+  --quick | --other-python) mode=${1#--} && shift ;;
+  "") mode=whole ;;
+  *) mode=some ;;
+esac
 
 # program → Debian package that brings it
 declare -A needed=(
-  [apt-ftparchive]=apt-utils
-  [chromium]=chromium
   [epubcheck]=epubcheck
-  [firefox-esr]=firefox-esr
   [gpg]=gnupg
   [java]=default-jre-headless
   [minisign]=minisign
-  [mmdebstrap]=mmdebstrap
   [nginx]=nginx-light
-  [node]=nodejs
-  [npm]=npm
-  [pdftotext]=poppler-utils
-  [pebble]=pebble
   [shellcheck]=shellcheck
   [ssh-keygen]=openssh-client
   [systemd-analyze]=systemd
-  [systemd-nspawn]=systemd-container
   [tor]=tor
   [unzip]=unzip
-  [w3m]=w3m
 )
+if [ "$mode" = whole ] || [ "$mode" = some ]; then
+  needed+=(
+    [chromium]=chromium
+    [firefox-esr]=firefox-esr
+    [node]=nodejs
+    [npm]=npm
+    [pdftotext]=poppler-utils
+    [w3m]=w3m
+  )
+fi
 missing=()
 for program in "${!needed[@]}"; do
-  PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
+  command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
-# nginx can drop no header of its own without it.
+# nginx needs it to remove its own headers.
 more=libnginx-mod-http-headers-more-filter
 [ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=("$more")
-# Without a Chinese font the browsers would measure boxes for missing characters.
-if [ -z "$(fc-list :lang=zh-cn 2>/dev/null)" ]; then missing+=(fonts-noto-cjk); fi
+# The browser tests see only these fonts (tests/support/browser/fonts.conf).
+if [ -n "${needed[chromium]:-}" ]; then
+  [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
+  [ -e /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || missing+=(fonts-noto-cjk)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ]; then
-    echo "For the tests, have these installed (as root: apt-get install ${missing[*]})." >&2
+    echo "The tests need packages that are missing. Run: sudo apt-get install ${missing[*]}" >&2
     exit 1
   fi
   echo "installing ${missing[*]}" >&2
@@ -53,33 +67,73 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 deploy/venv.sh "$cache/venv" tests/lock.txt
-tests/browser/npm.sh
-export PATH=$cache/venv/bin:$PATH
-OTHER_PYTHON=$(tests/other_python.sh "$cache")
-export OTHER_PYTHON
-# What a build needs, for that Python; stem, which is source only, is not among it.
-OTHER_SITE=$cache/site-$("$OTHER_PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-export OTHER_SITE
-if [ ! -d "$OTHER_SITE" ]; then
-  awk '/^[a-z]/ { on = index($0, "stem==") != 1 } on' deploy/lock/run.txt >"$cache/other.txt"
-  python -m pip --disable-pip-version-check -qq install --target "$OTHER_SITE.partial" --no-deps \
-    --python-version "${OTHER_SITE##*-}" --only-binary :all: --require-hashes --requirement "$cache/other.txt"
-  mv "$OTHER_SITE.partial" "$OTHER_SITE"
+python=$cache/venv/bin/python
+if [ -n "${needed[npm]:-}" ]; then tests/browser/npm.sh; fi
+# A release must have the same bytes on two versions of Python.
+if [ "$mode" != quick ] && other=$(tests/other_python.sh "$cache"); then
+  version=$("$other" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  PYTHON=$other deploy/venv.sh "$cache/venv-$version" tests/lock.txt
+  export OTHER_PYTHON=$cache/venv-$version/bin/python
+elif [ "$mode" = other-python ]; then
+  exit 1
 fi
 
-echo "lint and types" >&2
-ruff check --quiet .
-ruff format --quiet --check .
-mypy
-shellcheck --external-sources .ci/run deploy/cccr-web deploy/*.sh deploy/lock/*.sh deploy/server/*.sh tests/*.sh tests/*/*.sh
-cccr-web check
+# Most tests wait for something, hence more workers than cores.
+options=(-n "$(($(nproc) + 1))")
+left_out=()
+case $mode in
+  whole) options+=(--cov --cov-report=) ;;
+  quick) options+=(--quick) ;;
+  other-python)
+    options+=(-m "not browser")
+    other=$OTHER_PYTHON OTHER_PYTHON=$python python=$other
+    left_out+=("browsers: tests/run.sh runs them")
+    ;;
+esac
+export PATH=${python%/*}:$PATH
 
-python -m pytest "$@"
-if [ $# = 0 ] && [ "$(id -u)" = 0 ]; then
-  # A real Debian in network namespaces of its own, which only root can make.
-  if ! unshare --net --mount --pid --fork true 2>/dev/null; then
-    echo "LEFT OUT: tests/deploy/run.sh, as this machine lets nobody make namespaces" >&2
-    exit 0
-  fi
-  exec tests/deploy/run.sh bookworm -m "not slow"
+# These run next to the tests; their output follows after the tests'.
+logs=$(mktemp -d)
+declare -A jobs=()
+finish() {
+  for pid in "${jobs[@]}"; do kill -- -"$pid" 2>/dev/null && wait "$pid"; done
+  rm -rf "$logs"
+}
+trap finish EXIT
+
+job() { # NAME COMMAND…
+  local name=$1
+  shift
+  setsid "$@" >"$logs/$name" 2>&1 & # a process group, to end all of it
+  jobs[$name]=$!
+}
+
+[ "$mode" = other-python ] || job "lint and types" tests/lint.sh
+case $mode in
+  quick | other-python) left_out+=("booted machines: tests/deploy/run.sh runs them") ;;
+  whole)
+    # It boots a Debian in network namespaces of its own, which only root can create.
+    if [ "$(id -u)" != 0 ]; then
+      left_out+=("these tests need root:")
+      mapfile -t -O "${#left_out[@]}" left_out < <("$python" -m pytest --collect-only -q tests/deploy | grep ::)
+    elif ! unshare --net --mount --pid --fork true 2>/dev/null; then
+      left_out+=("booted machines: this machine does not allow root to create namespaces")
+    else
+      job "deployment on Debian 12" tests/deploy/run.sh bookworm -m "not slow"
+    fi
+    ;;
+esac
+
+failed=()
+"$python" -m pytest "${options[@]}" "$@" || failed+=(pytest)
+for name in "${!jobs[@]}"; do
+  wait "${jobs[$name]}" || failed+=("$name")
+  unset "jobs[$name]"
+  printf '== %s\n' "$name"
+  cat "$logs/$name"
+done
+[ ${#left_out[@]} = 0 ] || printf 'LEFT OUT: %s\n' "${left_out[@]}"
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "FAILED: ${failed[*]}" >&2
+  exit 1
 fi

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Take pictures of every page, to be looked at.
+# Take screenshots of every page, to look at.
 #
-#   tests/shots.sh [FOLDER]      (shots/ of the checkout, which git ignores)
+#   tests/shots.sh [FOLDER]
 #
-# Needs what tests/run.sh sets up: the virtual environment, chromium, pdftoppm.
+# The default folder is shots/, which git ignores. Needs what tests/run.sh installs: the virtual
+# environment, chromium and pdftoppm.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)

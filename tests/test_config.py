@@ -10,15 +10,15 @@ from support.serving import ONION
 
 from cccr_web.config import Config
 from cccr_web.errors import CccrError
-from cccr_web.listen import Handed, Tcp, Unix
+from cccr_web.listen import SystemdSocket, Tcp, Unix
 
 
-def test_nothing_set() -> None:
-    """Without settings nothing is decided, whatever else the environment holds."""
+def test_other_variables_are_ignored() -> None:
+    """Variables without the prefix CCCR_ are ignored."""
     assert Config.from_environment({"HOME": "/", "XCCCR_A": "1", "cccr_b": "2"}) == Config()
 
 
-def test_everything_set() -> None:
+def test_each_setting_becomes_a_typed_value() -> None:
     """Each setting becomes a typed value."""
     assert Config.from_environment(
         {
@@ -37,19 +37,22 @@ def test_everything_set() -> None:
     )
 
 
-def test_sockets_of_systemd() -> None:
-    """Both listeners can be sockets that systemd holds."""
+def test_both_listeners_can_be_systemd_sockets() -> None:
+    """Both listeners can be sockets that systemd passes."""
     found = Config.from_environment(
         {"CCCR_CLEARNET": "systemd:clearnet", "CCCR_ONION_SOCKET": "systemd:onion"}
     )
-    assert (found.clearnet, found.onion_socket) == (Handed("clearnet"), Handed("onion"))
+    assert (found.clearnet, found.onion_socket) == (
+        SystemdSocket("clearnet"),
+        SystemdSocket("onion"),
+    )
 
 
-def test_each_field_has_its_setting() -> None:
-    """Each value of the configuration can be set by the name that it has, and no other."""
-    with pytest.raises(CccrError) as caught:
+def test_settings_have_the_names_of_the_fields() -> None:
+    """The settings have exactly the names of the configuration's fields."""
+    with pytest.raises(CccrError, match=r"^CCCR_: no such setting; ") as caught:
         Config.from_environment({"CCCR_": ""})
-    known = str(caught.value).partition("there are ")[2].rstrip(".").split(", ")
+    known = str(caught.value).partition("the settings are ")[2].rstrip(".").split(", ")
     assert known == [f"CCCR_{field.name.upper()}" for field in fields(Config)]
 
 
@@ -69,7 +72,7 @@ def test_each_field_has_its_setting() -> None:
         ("CCCR_DOMAIN", "a.example"),
     ],
 )
-def test_wrong_setting(name: str, value: str) -> None:
-    """What cannot be used is refused by the setting's name."""
+def test_an_invalid_setting_is_reported_by_name(name: str, value: str) -> None:
+    """An invalid value or an unknown setting is reported with the setting's name."""
     with pytest.raises(CccrError, match=f"^{name}: "):
         Config.from_environment({name: value})

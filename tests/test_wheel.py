@@ -1,4 +1,4 @@
-"""The wheel holds all that the site needs, and works where nothing else is (``pyproject.toml``)."""
+"""The wheel contains everything the site needs and works alone (``pyproject.toml``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIP = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check",
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of the tree under test, built without a network."""
+    """The wheel of this tree, built without a network."""
     out = tmp_path_factory.mktemp("wheel")
     command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out)]
     subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
@@ -27,29 +27,32 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_contents(wheel: Path) -> None:
-    """The wheel holds every file of the code, the templates and the translations; no test."""
+def test_wheel_holds_code_templates_and_translations(wheel: Path) -> None:
+    """The wheel holds every file of the code, the templates and the translations, and no test."""
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {
         f"cccr_web/{path.relative_to(ROOT / 'cccr_web').as_posix()}"
         for path in (ROOT / "cccr_web").rglob("*")
-        if path.suffix in {".py", ".typed"}
+        if path.suffix in {".ico", ".png", ".py", ".typed"}
     }
     for tree in ("templates", "translations"):
-        files = (path for path in (ROOT / tree).rglob("*") if path.is_file())
+        files = {path for path in (ROOT / tree).rglob("*") if path.is_file()}
+        files -= {ROOT / tree / "README.md"}
         expected |= {f"cccr_web/{path.relative_to(ROOT).as_posix()}" for path in files}
     assert held == expected
 
 
-def test_works_in_an_empty_environment(wheel: Path, release: Release, tmp_path: Path) -> None:
-    """Installed into an empty environment, it builds from anywhere what the tree builds."""
+def test_wheel_builds_the_same_release_in_an_empty_environment(
+    wheel: Path, release: Release, tmp_path: Path
+) -> None:
+    """Installed in an empty environment, it builds the same release as the tree."""
     home = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
     python = home / "bin" / "python"
     install = [*PIP, "--python", str(python), "install", "--no-deps", "--no-index", "--quiet"]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
-    # What we depend on comes from the environment of the tests, ours from the wheel alone.
+    # Dependencies come from the tests' environment, our package only from the wheel.
     (packages,) = home.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     settings = environment()

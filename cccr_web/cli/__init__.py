@@ -1,8 +1,8 @@
 """The command ``cccr-web``: the only place that prints or exits.
 
-Exit 0; or a sentence on stderr and exit 1; wrong use exits 2. A command's module
-is imported when it is called for, and imports what it needs when it runs, so that
-``--help`` is quick and a server holds nothing that it does not use.
+A command exits with 0, with 1 and a sentence on stderr, or with 2 after wrong usage. Its
+module is imported when the command is called, and imports its dependencies when it runs, so
+that ``--help`` is fast and a server loads nothing that it does not use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cccr_web.errors import CccrError
 
 __all__ = ["main"]
 
-# Each command and the module of this folder that has it, by the same name.
+# Command → module of this package that defines a function of the same name.
 _MODULES = {
     "demo": "demo",
     "check": "site",
@@ -40,7 +40,7 @@ _MODULES = {
 
 
 class _Failure(click.ClickException):
-    """One of our errors, shown as it is: a list of problems keeps file and line in front."""
+    """Shows a ``CccrError`` without a prefix, so that problems begin with file and line."""
 
     def show(self, file: Any = None) -> None:
         click.echo(self.message, err=True, file=file)
@@ -63,7 +63,7 @@ class _Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as error:
-            # What might have been meant is among ours; click knows only those that it holds.
+            # click suggests only registered commands, and ours are imported late.
             raise NoSuchCommand(error.command_name, possibilities=_MODULES, ctx=ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -1,4 +1,4 @@
-"""``demo``: the whole site on this machine, with an onion of its own (``deploy/try.sh``)."""
+"""``demo``: the whole site and its onion on this machine (``deploy/try.sh``)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from cccr_web.cli.onion import report
-from cccr_web.cli.site import press_release
+from cccr_web.cli.onion import Reporter
+from cccr_web.cli.site import build_with_progress
 from cccr_web.cli.terminal import Progress, example
 from cccr_web.config import PREFIX, find_tree
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
-    from cccr_web.onion import KeeperEvent, OnionKey
+    from cccr_web.onion import OnionKey
 
-_ENDS_WITHIN = 10  # seconds between asking the server to end and killing it
+_STOP_TIMEOUT = 10  # seconds between asking the server to stop and killing it
 
 
 def default_state() -> Path:
-    """Return the folder for what must survive (XDG Base Directory Specification)."""
+    """Return the default folder for data to keep (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_STATE_HOME", "")
     base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
     return base / "cccr-web"
@@ -35,24 +35,24 @@ def default_state() -> Path:
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
-@click.option("--no-onion", is_flag=True, help="Only the clearnet listener.")
+@click.option("--no-onion", is_flag=True, help="Serve the clearnet address only.")
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
     default=default_state,
-    help="Where the onion's key, tor's files and the release are kept.",
+    help="The folder for the onion's key, tor's files and the release.",
 )
 @click.option(
     "--torrc",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of further lines for the tor that is started, such as bridges.",
+    help="A file of extra lines for tor's configuration, such as bridges.",
 )
 @example("cccr-web demo --port 8000 --no-onion")
 def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
     """Build the site, serve it on loopback and publish it on an onion, until Ctrl-C.
 
     Prints "clearnet http://127.0.0.1:PORT/", and "onion http://….onion/" once the
-    onion's descriptor is up. Progress goes to stderr.
+    onion's descriptor is uploaded. Progress goes to stderr.
     """
     state = state.absolute()
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,9 +72,9 @@ def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
 
 
 def _key(state: Path) -> OnionKey:
-    from cccr_web.onion import load_or_make
+    from cccr_web.onion import load_or_create_key
 
-    return load_or_make(state / "onion.key")
+    return load_or_create_key(state / "onion.key")
 
 
 def _build(state: Path, key: OnionKey | None) -> None:
@@ -82,27 +82,22 @@ def _build(state: Path, key: OnionKey | None) -> None:
     from cccr_web.release import write
 
     addresses = Addresses(None, (key.address,)) if key else None
-    write(press_release(find_tree("translations"), addresses), state / "release")
+    write(build_with_progress(find_tree("translations"), addresses), state / "release")
 
 
 def _publish(
     state: Path, key: OnionKey, socket: Path, torrc: Path | None, stop: threading.Event
 ) -> None:
-    from cccr_web.onion import Keeper, OwnTor, Service
+    from cccr_web.onion import ManagedTor, Service, Supervisor
 
-    announced = False
+    tor = ManagedTor(state / "tor", extra=torrc.absolute() if torrc else None)
     with Progress() as progress:
-
-        def observe(event: KeeperEvent) -> None:
-            nonlocal announced
-            announced = report(event, progress, announced=announced)
-
-        tor = OwnTor(state / "tor", extra=torrc.absolute() if torrc else None)
-        Keeper(Service(key, socket), tor, observe).run(stop, patient=False)
+        supervisor = Supervisor(Service(key, socket), tor, Reporter(progress))
+        supervisor.run(stop, retry_first=False)
 
 
 class _Server:
-    """``cccr-web serve`` as a process of its own, which ends when we do."""
+    """``cccr-web serve`` as a subprocess that ends when this process does."""
 
     def __init__(self, state: Path, port: int, key: OnionKey | None) -> None:
         self.socket = state / "onion.sock"
@@ -111,10 +106,10 @@ class _Server:
         if key is not None:
             command += ["--onion-socket", f"unix:{self.socket}"]
         if shutil.which("setpriv"):
-            # Should we be killed, the kernel ends the server.
+            # If this process is killed, the kernel stops the server.
             command = ["setpriv", "--pdeathsig", "TERM", *command]
         environment = {name: os.environ[name] for name in os.environ if not name.startswith(PREFIX)}
-        # A session of its own: Ctrl-C is for us, and the onion goes down before its server.
+        # In its own session Ctrl-C does not reach it, so the onion goes down before the server.
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -129,7 +124,7 @@ class _Server:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
-            self._process.wait(_ENDS_WITHIN)
+            self._process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -137,25 +132,25 @@ class _Server:
             self._process.stdout.close()
 
     def first_line(self) -> str:
-        """Wait until the server answers; return its ``clearnet …``. Raises ``CccrError``."""
+        """Wait until the server runs; return its line ``clearnet …``. Raises ``CccrError``."""
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
-            raise CccrError("The server did not start.", "Its own words stand above.")
+            raise CccrError("The server did not start.", "See its output above.")
         return line.rstrip("\n")
 
-    def on_end(self, tell: Callable[[], None]) -> None:
-        """Call ``tell``, from another thread, when the server ends."""
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` from another thread when the server ends."""
 
         def wait() -> None:
             self._process.wait()
-            tell()
+            callback()
 
         threading.Thread(target=wait, daemon=True).start()
 
     def raise_if_ended(self) -> None:
-        """Raise ``CccrError`` if the server has ended though nobody asked it to."""
+        """Raise ``CccrError`` if the server has ended unexpectedly."""
         if self._process.poll() is not None:
             raise CccrError(
-                f"The server ended by itself ({self._process.returncode}).",
-                "Its own words stand above.",
+                f"The server ended unexpectedly (exit status {self._process.returncode}).",
+                "See its output above.",
             )

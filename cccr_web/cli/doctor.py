@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cccr_web.cli.onion import control_address, control_option
-from cccr_web.cli.site import FOLDER, ONION, Reader
+from cccr_web.cli.site import FOLDER, ONION, ParsedParam
 from cccr_web.cli.terminal import Progress, example
 from cccr_web.config import Config, read_domain
 from cccr_web.listen import Tcp, parse_listen
@@ -35,7 +35,7 @@ def _read_private(text: str) -> Any:
     return Private.parse(text)
 
 
-PORT = Reader("HOST:PORT", _read_port)
+PORT = ParsedParam("HOST:PORT", _read_port)
 
 
 @click.command()
@@ -50,7 +50,7 @@ PORT = Reader("HOST:PORT", _read_port)
 )
 @click.option(
     "--domain",
-    type=Reader("NAME", read_domain),
+    type=ParsedParam("NAME", read_domain),
     help="The clearnet's name, if not the release's own.",
 )
 @click.option("--onion-address", "onion", type=ONION, help="The onion, if not the release's own.")
@@ -64,7 +64,7 @@ PORT = Reader("HOST:PORT", _read_port)
 )
 @click.option(
     "--private",
-    type=Reader("PATH[=[OWNER:]MODE]", _read_private),
+    type=ParsedParam("PATH[=[OWNER:]MODE]", _read_private),
     multiple=True,
     help="A file, socket or folder that not everybody may reach, and what it may allow at "
     "most: 0600, 0660 and 0750 if not said. May be repeated.",

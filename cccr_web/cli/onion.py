@@ -1,4 +1,4 @@
-"""``onion``: the key of the onion service, and the manager that keeps it up."""
+"""``onion``: the key of the onion service, and the manager that keeps it published."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import click
 from cccr_web.cli.terminal import Progress, example
 
 if TYPE_CHECKING:
-    from cccr_web.onion import ControlAddress, KeeperEvent
+    from cccr_web.onion import ControlAddress, SupervisorEvent
 
 KEY = click.Path(path_type=Path, dir_okay=False)
 
 control_option = click.option(
     "--control",
     help="Tor's control socket or port: unix:/PATH, PORT or HOST:PORT. "
-    "Without it the usual places are tried.",
+    "By default the usual addresses are tried.",
 )
 
 
 def control_address(text: str | None) -> ControlAddress | None:
-    """Read the option; ``None`` leaves the usual places."""
+    """Read the option; ``None`` means the default addresses."""
     from cccr_web.onion import ControlAddress
 
     return ControlAddress.parse(text) if text else None
@@ -32,19 +32,19 @@ def control_address(text: str | None) -> ControlAddress | None:
 
 @click.group()
 def onion() -> None:
-    """Make the onion's key, publish the onion and look at it."""
+    """Create the onion's key, publish the onion and check it."""
 
 
 @onion.group()
 def key() -> None:
-    """The secret key, which is the onion's address."""
+    """Manage the secret key, which determines the onion's address."""
 
 
 @key.command()
 @click.argument("file", type=KEY)
 @example("cccr-web onion key new onion.key")
 def new(file: Path) -> None:
-    """Make a key in FILE (mode 0600) and print its address. Nothing is ever overwritten."""
+    """Create a key in FILE (mode 0600) and print its address. Never overwrites a file."""
     from cccr_web.onion import new_key
 
     click.echo(new_key(file).address)
@@ -54,35 +54,52 @@ def new(file: Path) -> None:
 @click.argument("file", type=KEY)
 @example("cccr-web onion key show onion.key")
 def show(file: Path) -> None:
-    """Print the address of the key in FILE, and nothing else of it."""
+    """Print the address of the key in FILE. Never prints the secret."""
     from cccr_web.onion import load_key
 
     click.echo(load_key(file).address)
 
 
-def report(event: KeeperEvent, progress: Progress, *, announced: bool) -> bool:
-    """Show what the keeper tells; print the address when it is first up. Return whether it was."""
-    from cccr_web import onion as room
+class Reporter:
+    """Shows a supervisor's events, and prints the address once, when it is first published."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._printed = False
+
+    def __call__(self, event: SupervisorEvent) -> None:
+        """Show one event."""
+        from cccr_web.onion import Bootstrapping, Published, Publishing
+
+        if isinstance(event, Bootstrapping | Publishing):
+            self._progress.show(describe(event))
+            return
+        self._progress.say(describe(event))
+        if isinstance(event, Published) and not self._printed:
+            click.echo(f"onion http://{event.address}/")
+            self._printed = True
+
+
+def describe(event: SupervisorEvent) -> str:
+    """Return the state of the onion in one sentence."""
+    from cccr_web import onion as package
 
     match event:
-        case room.Bootstrapping(percent, summary, warning):
-            progress.show(f"tor {percent} % {summary}" + (f" ({warning})" if warning else ""))
-        case room.Publishing(address):
-            progress.show(f"publishing {address}")
-        case room.Published(address, seconds, proof_of_work):
-            defence = "with" if proof_of_work else "without"
-            extra = "" if proof_of_work else " (this tor is too old for it)"
-            progress.say(f"published in {seconds:.1f} s, {defence} proof of work{extra}")
-            if not announced:
-                click.echo(f"onion http://{address}/")
-            return True
-        case room.Lost(reason):
-            progress.say(f"the onion is down: {reason}; putting it back")
-        case room.Trouble(error):
-            progress.say(f"{error} Trying again.")
-        case room.TakenDown(address):
-            progress.say(f"taken down: {address}")
-    return announced
+        case package.Bootstrapping(now):
+            warning = f": {now.warning}" if now.warning else ""
+            return f"Tor is at {now.percent} % ({now.summary}){warning}."
+        case package.Publishing(address):
+            return f"Publishing {address}."
+        case package.Published(address, seconds, proof_of_work):
+            protection = "with" if proof_of_work else "without"
+            hint = "" if proof_of_work else " (this tor is too old for it)"
+            return f"Published: {address} in {seconds:.1f} s, {protection} proof of work{hint}."
+        case package.Lost(reason):
+            return f"The onion is down: {reason}. Publishing it again."
+        case package.Failed(error):
+            return f"{error} Trying again."
+        case package.Withdrawn(address):
+            return f"Withdrawn: {address}."
 
 
 @onion.command()
@@ -96,13 +113,13 @@ def report(event: KeeperEvent, progress: Progress, *, announced: bool) -> bool:
 @control_option
 @example("cccr-web onion publish --key onion.key --socket /run/cccr/onion.sock")
 def publish(key_file: Path, socket: Path, control: str | None) -> None:
-    """Publish the onion on a tor that runs, watch it, and put it back, until ended.
+    """Publish the onion on a running tor, and republish it when it is lost, until stopped.
 
-    As a service of systemd (Type=notify) it is ready as soon as it runs and waits for
-    tor for ever; its status line says how the onion is. The key may be a credential of
-    the unit, such as %d/onion.key.
+    As a systemd service (Type=notify) it is ready at once and waits for tor without limit;
+    its status line shows the state of the onion. The key may be a credential of the unit,
+    such as %d/onion.key.
     """
-    from cccr_web.onion import ForeignTor, Keeper, Service, load_key
+    from cccr_web.onion import ExternalTor, Service, Supervisor, load_key
     from cccr_web.systemd import Notifier
 
     service = Service(load_key(key_file), socket.absolute())
@@ -115,39 +132,17 @@ def publish(key_file: Path, socket: Path, control: str | None) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    announced = False
     with Progress() as progress:
+        report = Reporter(progress)
 
-        def observe(event: KeeperEvent) -> None:
-            nonlocal announced
-            announced = report(event, progress, announced=announced)
-            notifier.status(_in_short(event))
+        def observe(event: SupervisorEvent) -> None:
+            report(event)
+            notifier.status(describe(event))
 
-        keeper = Keeper(
-            service, ForeignTor(control_address(control)), observe, pulse=notifier.alive
-        )
+        tor = ExternalTor(control_address(control))
+        supervisor = Supervisor(service, tor, observe, heartbeat=notifier.alive)
         notifier.ready("Looking for tor.")
-        keeper.run(stop, patient=notifier.asked)
-
-
-def _in_short(event: KeeperEvent) -> str:
-    """Return how the onion is, for one line."""
-    from cccr_web import onion as room
-
-    match event:
-        case room.Bootstrapping(percent, summary):
-            return f"Tor is at {percent} % ({summary})."
-        case room.Publishing(address):
-            return f"Publishing {address}."
-        case room.Published(address, _, proof_of_work):
-            defence = "with" if proof_of_work else "without"
-            return f"Published: {address}, {defence} proof of work."
-        case room.Lost(reason):
-            return f"The onion is down: {reason}; putting it back."
-        case room.Trouble(error):
-            return f"{error} Trying again."
-        case room.TakenDown(address):
-            return f"Taken down: {address}."
+        supervisor.run(stop, retry_first=notifier.asked)
 
 
 @onion.command()
@@ -156,19 +151,21 @@ def _in_short(event: KeeperEvent) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @example("cccr-web onion status --json $(cccr-web onion key show onion.key)")
 def status(address: str, control: str | None, *, as_json: bool) -> None:
-    """Tell whether ADDRESS is up on a tor that runs here. Exit 1 if it is not."""
+    """Show whether a tor on this machine publishes ADDRESS. Exits 1 if it does not."""
     from cccr_web.onion import Status, connect
 
-    with connect(control_address(control)) as link:
-        seen = Status.read(link, address)
+    with connect(control_address(control)) as connection:
+        found = Status.read(connection, address)
     if as_json:
-        click.echo(seen.to_json())
+        click.echo(found.to_json())
     else:
-        click.echo(f"tor {seen.tor_version}, {seen.bootstrap.percent} % {seen.bootstrap.summary}")
-        click.echo(f"{seen.address} is {'published' if seen.published else 'not published'}")
-        if seen.descriptor is not None:
-            defence = "with" if seen.descriptor.proof_of_work else "without"
-            points = seen.descriptor.introduction_points
-            click.echo(f"descriptor: {points} introduction points, {defence} proof of work")
-    if not seen.published:
+        click.echo(
+            f"tor {found.tor_version}, {found.bootstrap.percent} % {found.bootstrap.summary}"
+        )
+        click.echo(f"{found.address} is {'published' if found.published else 'not published'}")
+        if found.descriptor is not None:
+            protection = "with" if found.descriptor.proof_of_work else "without"
+            points = found.descriptor.introduction_points
+            click.echo(f"descriptor: {points} introduction points, {protection} proof of work")
+    if not found.published:
         raise click.exceptions.Exit(1)

@@ -1,4 +1,4 @@
-"""``check`` and ``build``: from the texts to a release."""
+"""``check`` and ``build``: check the texts and build a release."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from cccr_web.release import Release
 
 
-class Reader(click.ParamType[Any]):
-    """An option whose text is read by a function that raises ``ValueError``."""
+class ParsedParam(click.ParamType[Any]):
+    """An option or argument read by a function that raises ``ValueError``."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
         self.name = name
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the option's text; wrong use is told by click."""
+        """Read the value; click reports a wrong one."""
         if not isinstance(value, str):
             return value
         try:
@@ -34,17 +34,17 @@ class Reader(click.ParamType[Any]):
 
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
-ONION = Reader("ADDRESS.onion", read_onion)
+ONION = ParsedParam("ADDRESS.onion", read_onion)
 
 translations_option = click.option(
     "--translations",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The folder of all texts, if not the one that comes with cccr-web.",
+    help="The folder of all texts. The default is the one that comes with cccr-web.",
 )
 
 
 def find_translations(chosen: Path | None) -> Path:
-    """Return the folder of texts: the one chosen, or the one that comes with us."""
+    """Return the chosen folder of texts, or the one that comes with cccr-web."""
     return chosen.resolve() if chosen else find_tree("translations")
 
 
@@ -52,28 +52,31 @@ def find_translations(chosen: Path | None) -> Path:
 @translations_option
 @example("cccr-web check")
 def check(translations: Path | None) -> None:
-    """Check every text and every word of the interface, and name file and line."""
+    """Check every text and every interface string; report problems with file and line."""
+    from cccr_web.content import ContentError
     from cccr_web.render import check_trees
 
-    content, _ = check_trees(find_translations(translations), find_tree("templates"))
+    content, _, problems = check_trees(find_translations(translations), find_tree("templates"))
+    if content is None or problems:
+        raise ContentError(problems)
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())
     click.echo(f"All texts are in order: {counts}.")
 
 
 @click.command()
 @click.option("--out", required=True, type=FOLDER, help="Where to write the release.")
-@click.option("--clearnet-url", help="Put this address on the pages, not that of site.toml.")
+@click.option("--clearnet-url", help="Show this address on the pages, not that of site.toml.")
 @click.option(
     "--onion-address",
     "onions",
     type=ONION,
     multiple=True,
-    help="Put this onion on the pages, not those of site.toml. May be repeated.",
+    help="Show this onion on the pages, not those of site.toml. Can be repeated.",
 )
 @click.option(
     "--neutral-titles",
     is_flag=True,
-    help="Give every page the same title, which tells nothing to who sees the screen.",
+    help="Give every page the same title, which says nothing to someone who sees the screen.",
 )
 @translations_option
 @example("cccr-web build --out ../release")
@@ -95,7 +98,7 @@ def build(
             "must be an https address without a path.", param_hint="--clearnet-url"
         )
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
-    release = press_release(
+    release = build_with_progress(
         find_translations(translations), addresses, neutral_titles=neutral_titles
     )
     write(release, out)
@@ -105,14 +108,14 @@ def build(
     )
 
 
-def press_release(
+def build_with_progress(
     translations: Path, addresses: Addresses | None, *, neutral_titles: bool = False
 ) -> Release:
-    """Render a release, showing how many pages are done."""
-    from cccr_web.render import press
+    """Build a release and show how many pages are done."""
+    from cccr_web.render import build_release
 
     with Progress() as progress:
-        return press(
+        return build_release(
             translations,
             find_tree("templates"),
             addresses=addresses,

@@ -1,4 +1,4 @@
-"""How the commands show what they are doing, on stderr; stdout is for results."""
+"""Progress of commands, on stderr; stdout is for results."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ def example(text: str) -> Callable[[Callable[..., object]], Callable[..., object
 
 
 class Progress:
-    """A line that tells how far long work has come.
-
-    In a terminal it is written over; elsewhere each change is a line of its own.
-    """
+    """A progress line, which is overwritten in a terminal and repeated elsewhere."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -42,7 +39,7 @@ class Progress:
         self.clear()
 
     def show(self, text: str, *, terminal_only: bool = False) -> None:
-        """Show where the work is now; ``terminal_only``: too quick and small for a log."""
+        """Show the state of the work; ``terminal_only`` omits it from logs."""
         if text == self._shown or (terminal_only and not self._terminal):
             return
         if self._terminal:
@@ -53,12 +50,12 @@ class Progress:
         self._shown = text
 
     def say(self, text: str) -> None:
-        """Write a line that stays."""
+        """Print a permanent line."""
         self.clear()
         click.echo(text, err=True)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the progress line."""
         if self._shown and self._terminal:
             click.echo("\r\x1b[K", err=True, nl=False)
         self._shown = ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cccr_web.cli.site import Reader
+from cccr_web.cli.site import ParsedParam
 from cccr_web.cli.terminal import Progress, example
 from cccr_web.listen import Tcp, parse_listen
 
@@ -31,11 +31,11 @@ def _read_proxy(text: str) -> Tcp:
 
 
 @click.command()
-@click.argument("addresses", nargs=-1, required=True, type=Reader("URL", _read_address))
+@click.argument("addresses", nargs=-1, required=True, type=ParsedParam("URL", _read_address))
 @click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
 @click.option(
     "--socks",
-    type=Reader("HOST:PORT", _read_proxy),
+    type=ParsedParam("HOST:PORT", _read_proxy),
     help="Tor's SocksPort, for onions: 127.0.0.1:9050. It resolves their names.",
 )
 @click.option(

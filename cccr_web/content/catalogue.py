@@ -1,7 +1,7 @@
 """The interface strings: gettext catalogues, read from their ``.po`` files.
 
-Message ids are names (``nav.label``), so that templates and code hold no
-words; English is a catalogue like the others.
+Message ids are names (``nav.label``), so templates and code contain no text for readers;
+English is a catalogue like the others.
 """
 
 from __future__ import annotations
@@ -25,22 +25,21 @@ from cccr_web.languages import WRITTEN
 _UNQUOTED = re.compile(r"\s*(?:msgid|msgstr)\b(?!\s*\".*\"\s*$)")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
-
-# The kinds of files that hold message ids: code and templates.
+# The types of files that use message ids: code and templates.
 _KINDS = ("html", "py", "xml")
 
 Convert = Callable[[str], str]
 
 
 def catalogue_file(tree: Path, locale: str) -> Path:
-    """Return where the catalogue of ``locale`` stands below ``tree``."""
+    """Return the file of the catalogue of ``locale`` below ``tree``."""
     return tree / locale / "LC_MESSAGES" / "messages.po"
 
 
 def load_translations(tree: Path, locale: str, convert: Convert = str) -> Translations:
-    """Return the catalogue of ``locale``, each string converted, compiled in memory.
+    """Return the catalogue of ``locale``, converted and compiled in memory.
 
-    So no compiled ``.mo`` can be stale, or missing from a package.
+    Without ``.mo`` files, none can be stale or missing from a package.
     """
     compiled = io.BytesIO()
     with catalogue_file(tree, locale).open("rb") as file:
@@ -54,7 +53,7 @@ def load_translations(tree: Path, locale: str, convert: Convert = str) -> Transl
 
 
 def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
-    """Return every message id used below the folders of ``code``, with its first place."""
+    """Return every message id used in the folders of ``code``, and where it is first used."""
     used: dict[str, tuple[Path, int]] = {}
     for folder in code:
         for file in sorted(file for kind in _KINDS for file in folder.rglob(f"*.{kind}")):
@@ -69,7 +68,7 @@ def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
 
 
 def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
-    """Yield a problem for each string that is missing, empty, fuzzy, wrong or unused."""
+    """Yield a problem for each string that is missing, empty, fuzzy, malformed or unused."""
     used = used_messages(code)
     model: dict[str, set[str]] = {}
     for language in WRITTEN:
@@ -83,7 +82,7 @@ def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
         except UnicodeDecodeError as error:
             yield not_utf8(name, error)
         except PoFileError as error:
-            yield Problem(name, error.lineno + 1, f"Not a catalogue: {error}.")
+            yield Problem(name, error.lineno + 1, f"Not a valid catalogue: {error}.")
         else:
             lines = _lines(text)
             yield from _check_catalogue(catalogue, name, lines, used)
@@ -95,20 +94,20 @@ def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
                         yield Problem(
                             name,
                             lines.get(message.id, 1),
-                            f"“{message.id}” holds {sorted(names)}, and "
+                            f"“{message.id}” has the placeholders {sorted(names)} here, but "
                             f"{sorted(model[message.id])} in {WRITTEN[0].tag}.",
                         )
 
 
 def _check_quotes(text: str, name: Path) -> Iterator[Problem]:
-    """Babel would take the first and last letter of a string for its quotation marks."""
+    """Check what Babel does not: it drops the first and last character of a string."""
     for number, line in enumerate(text.splitlines(), start=1):
         if _UNQUOTED.match(line):
-            yield Problem(name, number, "The string is not between two quotation marks.")
+            yield Problem(name, number, "The string must be in quotation marks.")
 
 
 def _lines(text: str) -> dict[str, int]:
-    """Return the line of each message id, counted from 1."""
+    """Return the line of each message id."""
     return {
         line.removeprefix('msgid "').removesuffix('"'): number
         for number, line in enumerate(text.splitlines(), start=1)
@@ -125,11 +124,13 @@ def _check_catalogue(
         id_ = message.id if isinstance(message.id, str) else message.id[0]
         line = lines.get(id_, 1)
         if message.fuzzy:
-            yield Problem(name, line, f"“{id_}” is fuzzy: read it, mend it, remove the mark.")
+            yield Problem(
+                name, line, f"“{id_}” is marked fuzzy: correct the translation and remove the mark."
+            )
         if not message.string or not all(message.string):
             yield Problem(name, line, f"“{id_}” is not translated.")
         if id_ not in used:
-            yield Problem(name, line, f"“{id_}” is used nowhere: remove it.")
+            yield Problem(name, line, f"“{id_}” is not used: remove it.")
     for id_, (place, line) in used.items():
         if catalogue.get(id_) is None:
             yield Problem(name, 1, f"“{id_}” is missing: {place}:{line} uses it.")

@@ -1,8 +1,8 @@
-"""Dates as far as they are known, written in EDTF.
+"""Dates that can be incomplete, written in EDTF.
 
-EDTF (Extended Date/Time Format) is part of ISO 8601-2:2019. Three forms are
-read: ``2013-05-07``, ``2013-05`` and ``2013``; and ``[2011..2012-04]``, the
-"one of a set" of level 2: some time between the two, both included.
+EDTF (Extended Date/Time Format) is part of ISO 8601-2:2019. These forms are read:
+``2013-05-07``, ``2013-05``, ``2013``, and ``[2011..2012-04]``, a "one of a set" of level 2:
+a time between the two, both included.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-# Not \d, which is also the wide digits of a Chinese keyboard.
+# Not \d, which also matches the wide digits of a Chinese keyboard.
 _PARTIAL = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _ONE_OF_A_SET = re.compile(r"\[([^.\[\]]+)\.\.([^.\[\]]+)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class PartialDate:
-    """A year, perhaps with its month, perhaps with its day.
-
-    ``month`` and ``day`` are ``None`` where they are not known.
-    """
+    """A year, with its month and day if they are known."""
 
     year: int
     month: int | None = None
@@ -31,7 +28,7 @@ class PartialDate:
         self.first_day()
 
     def first_day(self) -> date:
-        """Return the earliest day that this date can mean."""
+        """Return the first day of the year, month or day that is known."""
         return date(self.year, self.month or 1, self.day or 1)
 
     def __str__(self) -> str:
@@ -44,7 +41,7 @@ class PartialDate:
 
 @dataclass(frozen=True, slots=True)
 class StatementDate:
-    """When a statement was made: at ``start``, or some time from ``start`` to ``end``."""
+    """When a statement was made: at ``start``, or between ``start`` and ``end``."""
 
     start: PartialDate
     end: PartialDate | None = None
@@ -62,7 +59,7 @@ def _parse_partial(text: str) -> PartialDate:
 
 
 def parse_date(text: str) -> StatementDate:
-    """Read an EDTF date of the forms above. Raises ``ValueError`` for any other text."""
+    """Read an EDTF date in one of the forms above. Raises ``ValueError`` otherwise."""
     one_of_a_set = _ONE_OF_A_SET.fullmatch(text)
     if one_of_a_set is None:
         return StatementDate(_parse_partial(text))

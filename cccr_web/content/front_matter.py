@@ -1,4 +1,4 @@
-"""The head of a text: TOML between two lines of ``+++``.
+"""The front matter of a text: TOML between two lines of ``+++``.
 
 ::
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.content.dates import StatementDate, parse_date
-from cccr_web.content.problem import Problem
+from cccr_web.content.problem import Problem, toml_line
 
 FENCE = "+++"
 
@@ -32,19 +32,19 @@ _STATEMENT_OPTIONAL = {"place": str}
 _NAMES_OF_TYPES = {
     str: 'a text in quotation marks, such as key = "…"',
     int: "a whole number, such as key = 1",
-    date: "a day without quotation marks, such as key = 2026-11-22",
-    dict: 'dates by the names of headings, such as key = { snowflake = "2024-03" }',
+    date: "a date without quotation marks, such as key = 2026-11-22",
+    dict: 'a date for each heading, such as key = { snowflake = "2024-03" }',
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """The checked head of one text, with the line of each key.
+    """The checked front matter of one text, with the line of each key.
 
-    ``template`` names a file of ``templates/`` without its ending; ``navigation``
-    is the place in the menu, counted from 1, or ``None`` for a page outside it.
-    ``short_title`` is the page's name in the menu: the title, unless the head gives one.
-    ``checked`` says when what stands under a heading, by its name, was last checked.
+    ``template`` is a file name in ``templates/`` without its extension. ``navigation`` is
+    the position in the menu, from 1, or ``None`` for a page that is not in it.
+    ``short_title`` is the page's name in the menu; the default is the title. ``checked``
+    says when the section under each heading was last checked, by the heading's name.
     """
 
     title: str
@@ -61,7 +61,7 @@ class FrontMatter:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A file cut in two: its head, its body, and how many lines stand before the body."""
+    """The two parts of a file, and the number of lines before its body."""
 
     head: str
     body: str
@@ -69,7 +69,7 @@ class Split:
 
 
 def split(text: str) -> Split | None:
-    """Cut a file at its ``+++`` lines; ``None`` if it does not begin with a closed head."""
+    """Split a file at its ``+++`` lines; ``None`` if it does not start with front matter."""
     lines = text.splitlines()
     if not lines or lines[0].strip() != FENCE:
         return None
@@ -82,7 +82,7 @@ def split(text: str) -> Split | None:
 
 def _lines_of_keys(head: str) -> dict[str, int]:
     lines: dict[str, int] = {}
-    # The head begins in the file's second line.
+    # The front matter starts in the file's second line.
     for number, line in enumerate(head.splitlines(), start=2):
         match = re.match(r"\s*([A-Za-z0-9_-]+)\s*=", line)
         if match:
@@ -91,24 +91,22 @@ def _lines_of_keys(head: str) -> dict[str, int]:
 
 
 def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None, list[Problem]]:
-    """Read and check the head of ``file``.
+    """Read and check the front matter of ``file``; return ``None`` if it has problems.
 
-    Returns the front matter, or ``None`` with every problem found. A statement
-    must have ``date`` and may have ``place``; a page may have ``template``,
+    A statement must have ``date`` and may have ``place``; a page may have ``template``,
     ``navigation``, ``short_title`` and ``checked``.
     """
     try:
         values: dict[str, Any] = tomllib.loads(head)
     except tomllib.TOMLDecodeError as error:
-        where = re.search(r"at line (\d+)", str(error))
-        line = int(where[1]) + 1 if where else 1
-        return None, [Problem(file, line, f"The head is not TOML: {error}.")]
+        line = toml_line(error) + 1
+        return None, [Problem(file, line, f"The front matter is not valid TOML: {error}.")]
 
     lines = _lines_of_keys(head)
     required = _REQUIRED | (_STATEMENT_REQUIRED if statement else {})
     optional = _STATEMENT_OPTIONAL if statement else _PAGE_OPTIONAL
     problems = [
-        Problem(file, 1, f"The head has no key “{key}”: add {_NAMES_OF_TYPES[kind]}.")
+        Problem(file, 1, f"The front matter has no “{key}”: add {_NAMES_OF_TYPES[kind]}.")
         for key, kind in required.items()
         if key not in values
     ]
@@ -121,7 +119,7 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
                     file, line, f"Unknown key “{key}”: this kind of text may have {_list(known)}."
                 )
             )
-        # A boolean is an int, and a date-time is a date, in Python but not here.
+        # In Python a boolean is an int, and a datetime is a date; here they are not.
         elif type(value) is not known[key]:
             problems.append(Problem(file, line, f"“{key}” must be {_NAMES_OF_TYPES[known[key]]}."))
         elif isinstance(value, str) and not value.strip():
@@ -136,8 +134,8 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
                 Problem(
                     file,
                     lines.get("date", 1),
-                    f"“{values['date']}” is no date: write 2013-05-07, 2013-05, 2013, or "
-                    "[2011..2012-04] for some time between the two.",
+                    f"“{values['date']}” is not a date: write 2013-05-07, 2013-05, 2013, or "
+                    "[2011..2012-04] for a time between two dates.",
                 )
             )
     checked: dict[str, StatementDate] = {}
@@ -148,7 +146,9 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             except ValueError:
                 problems.append(
                     Problem(
-                        file, lines.get("checked", 1), f"“checked”: “{text}” of {name} is no date."
+                        file,
+                        lines.get("checked", 1),
+                        f"“checked”: “{text}” for {name} is not a date.",
                     )
                 )
     if problems:

@@ -1,4 +1,4 @@
-"""Where a link in a text leads."""
+"""Resolve the links in texts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cccr_web.content.model import Text
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """A link to another site, by https."""
+    """An https link to another site."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToText:
-    """A link to a text in the same language, perhaps to one of its headings."""
+    """A link to a text in the same language, or to one of its headings."""
 
     text: Text
     fragment: str
@@ -34,34 +34,36 @@ class ToFile:
     path: str
 
 
-# An ASCII name, as markdown-it leaves it: a host with “%2E” would hide where it leads.
+# markdown-it leaves ASCII names alone. A host with “%2E” would hide the destination.
 _HOST = re.compile(r"[a-z0-9.-]+")
 
 Destination = External | ToText | ToFile
 
 
 class DeadLinkError(ValueError):
-    """A link that leads nowhere or where no reader should be sent; says which and why."""
+    """The link leads nowhere, or to a place where no reader should be sent."""
 
 
 def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destination:
-    """Say where ``target``, written in ``source``, leads.
+    """Return the destination of ``target``, a link in ``source``.
 
-    Between texts a link is the path from file to file (``verify.md``,
-    ``../statements/2013-05-07-tiananmen-rally.md#demands``), so that it works in
-    any Markdown viewer. A link that begins with ``/`` is to a file of the
-    release. Raises ``DeadLinkError``.
+    A link between texts is the path from file to file (``verify.md``,
+    ``../statements/2013-05-07-tiananmen-rally.md#demands``), so that it works in any
+    Markdown viewer. A link that starts with ``/`` is to a file of the release. Raises
+    ``DeadLinkError``.
     """
     try:
         parts = urlsplit(target)
     except ValueError as error:
-        raise DeadLinkError(f"“{target}” is no address: {error}.") from error
+        raise DeadLinkError(f"“{target}” is not a valid URL: {error}.") from error
     if parts.scheme == "https" and parts.hostname:
         if _HOST.fullmatch(parts.hostname) is None:
-            raise DeadLinkError(f"“{target}” is no address: “{parts.hostname}” is no host.")
+            raise DeadLinkError(
+                f"“{target}” is not a valid URL: “{parts.hostname}” is not a host name."
+            )
         return External(target)
     if parts.scheme or parts.netloc:
-        raise DeadLinkError(f"“{target}” is not https: links to other sites must be.")
+        raise DeadLinkError(f"“{target}” must use https, like every link to another site.")
     if target.startswith("/"):
         return ToFile(target.removeprefix("/"))
     if not parts.path:
@@ -69,5 +71,5 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
     file = Path(posixpath.normpath(posixpath.join(source.file.parent.as_posix(), parts.path)))
     text = by_file.get(file)
     if text is None:
-        raise DeadLinkError(f"“{target}” leads nowhere: there is no {file}.")
+        raise DeadLinkError(f"“{target}” is a dead link: there is no {file}.")
     return ToText(text, parts.fragment)

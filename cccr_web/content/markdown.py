@@ -1,8 +1,8 @@
-"""Markdown as the writers may use it: CommonMark and tables, without raw HTML.
+"""The Markdown that writers may use: CommonMark and tables, without raw HTML.
 
-Four things are added, all of which read well in any other viewer:
+Four extensions are added, all of which read well in any other viewer:
 
-- an **editor's note**, a block quotation that begins with its date::
+- an **editor's note**, a block quotation that starts with its date::
 
       > [!NOTE 2026-11-22]
       > Liu Xiaobo died on 13 July 2017.
@@ -14,8 +14,8 @@ Four things are added, all of which read well in any other viewer:
       >
       > Liu Xiaobo, Nobel Peace Prize 2010
 
-- a **photo** of ``photos.toml``, in a paragraph of its own and without words, which its
-  record holds::
+- a **photo** with a record in ``photos.toml``, alone in its paragraph and without
+  alternative text, which the record contains::
 
       ![](/photos/name.jpg)
 
@@ -36,17 +36,17 @@ from markdown_it.token import Token
 
 _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
 _CARD = "[!PERSON]"
-# How the address of a photo begins.
+# The start of a photo's URL.
 PHOTOS = "/photos/"
 _STRAY = re.compile(r"\*\*|`")
 _HEADING_ID = re.compile(r"\s*\{#([a-z0-9-]+)\}$")
 
 
 class _Parser(MarkdownIt):
-    """It sees what is to be refused, where markdown-it would show it as text."""
+    """A parser that finds forbidden links, which markdown-it would turn into text."""
 
     def validateLink(self, _url: str) -> bool:  # noqa: N802  # markdown-it's name
-        """Take even ``javascript:`` for a link, so that ``check`` can find it."""
+        """Accept every link, even ``javascript:``, so that ``check`` can reject it."""
         return True
 
 
@@ -65,15 +65,15 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An editor's note; ``date`` is ``None`` where the text in its place is no date."""
+    """An editor's note; ``date`` is ``None`` if it has no valid date."""
 
     date: date | None
     line: int
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A link or, with ``alt`` set, an image. ``target`` is as it was written."""
+class MarkdownLink:
+    """A link or, with ``alt`` set, an image. ``target`` is as the author wrote it."""
 
     target: str
     line: int
@@ -82,43 +82,42 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class RawHtml:
-    """A piece of HTML, which the writers may not use."""
+    """A piece of HTML, which is not allowed."""
 
     line: int
 
 
 @dataclass(frozen=True, slots=True)
 class StrayMark:
-    """A mark that was meant to set words apart and stands in the text as it is."""
+    """A mark for emphasis or code that would appear in the text as typed."""
 
     mark: str
     line: int
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A photo of ``photos.toml`` by its ``name``; ``alone`` in a paragraph, or among others.
+class PhotoReference:
+    """A photo by its ``name`` in ``photos.toml``; ``alone`` if nothing else is in its paragraph.
 
-    ``words`` are those that were written for it in the text, where there should be none.
+    ``alt`` is the alternative text in the Markdown, which must be empty.
     """
 
     name: str
     alone: bool
-    words: str
+    alt: str
     line: int
 
 
-Item = Heading | Note | Link | Picture | RawHtml | StrayMark
+Item = Heading | Note | MarkdownLink | PhotoReference | RawHtml | StrayMark
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A parsed text: its tokens for the renderer, and what there is to check, in order.
+    """A parsed text: its tokens for the renderer, and the items to check, in order.
 
-    In ``tokens`` an editor's note is a pair ``note_open`` (its date in
-    ``meta["date"]``) and ``note_close``, a name card one of ``card_open`` and
-    ``card_close``; a named heading has its ``id`` among
-    its attributes. Lines count from 1 in the file that holds the text.
+    An editor's note is a pair of tokens ``note_open`` (with its date in ``meta["date"]``)
+    and ``note_close``, a name card a pair of ``card_open`` and ``card_close``. The name of
+    a heading is its attribute ``id``. Lines are counted from 1 in the file of the text.
     """
 
     tokens: tuple[Token, ...]
@@ -126,7 +125,7 @@ class Body:
 
 
 def parse(text: str, *, lines_before: int = 0) -> Body:
-    """Parse a text that begins after ``lines_before`` lines of its file."""
+    """Parse a text that starts after ``lines_before`` lines of its file."""
     tokens = _PARSER.parse(text)
     items: list[Item] = []
     for index, token in enumerate(tokens):
@@ -177,7 +176,7 @@ def _is_card(tokens: list[Token], index: int) -> bool:
 
 
 def _take_note(tokens: list[Token], index: int) -> date | None:
-    """Make a note of the block quotation at ``index``; return its date, if it is one."""
+    """Turn the block quotation at ``index`` into a note; return its date if that is valid."""
     first = _first_line(tokens, index)
     match = _NOTE.match(first.content) if first else None
     try:
@@ -190,7 +189,7 @@ def _take_note(tokens: list[Token], index: int) -> date | None:
 
 
 def _take_quotation(tokens: list[Token], index: int, kind: str) -> None:
-    """Turn the block quotation at ``index`` into another kind of block, less its first line."""
+    """Turn the block quotation at ``index`` into another block without its first line."""
     opening = tokens[index]
     closing = next(
         token
@@ -199,7 +198,7 @@ def _take_quotation(tokens: list[Token], index: int, kind: str) -> None:
     )
     opening.type, closing.type = f"{kind}_open", f"{kind}_close"
     paragraph = tokens[index + 2]
-    # What follows the marker is a line break and the block's own words, or nothing.
+    # The marker is followed by a line break and the text of the block, or by nothing.
     paragraph.children = (paragraph.children or [])[2:]
     if not paragraph.children:
         for token in tokens[index + 1 : index + 4]:
@@ -207,7 +206,7 @@ def _take_quotation(tokens: list[Token], index: int, kind: str) -> None:
 
 
 def _take_photo(tokens: list[Token], index: int) -> bool:
-    """If there is nothing but a photo in a paragraph, hide the paragraph around it."""
+    """If a paragraph contains only a photo, hide the paragraph; return whether it does."""
     children = tokens[index].children or []
     alone = (
         len(children) == 1
@@ -229,9 +228,9 @@ def _inline_items(block: Token, line: int, *, alone: bool) -> Iterator[Item]:
         elif token.type == "text" and (stray := _STRAY.search(token.content)):
             yield StrayMark(stray[0], line)
         elif token.type == "link_open":
-            yield Link(str(token.attrGet("href")), line)
+            yield MarkdownLink(str(token.attrGet("href")), line)
         elif token.type == "image" and str(token.attrGet("src")).startswith(PHOTOS):
             name = str(token.attrGet("src")).removeprefix(PHOTOS)
-            yield Picture(name, alone, token.content.strip(), line)
+            yield PhotoReference(name, alone, token.content.strip(), line)
         elif token.type == "image":
-            yield Link(str(token.attrGet("src")), line, alt=token.content.strip())
+            yield MarkdownLink(str(token.attrGet("src")), line, alt=token.content.strip())

@@ -1,4 +1,4 @@
-"""What the organisation wrote, as typed values."""
+"""The organisation's texts and facts as typed values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ARCHIVE = PurePosixPath("statements/index")
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where this site is: ``clearnet`` like ``https://example.org``, or ``None``; onions by name.
+    """The site's addresses: ``clearnet`` such as ``https://example.org``, or ``None``.
 
-    The first of ``onions`` (``….onion``, 62 characters) is the one that pages show.
+    ``onions`` are names of 62 characters (``….onion``); the QR code is of the first.
     """
 
     clearnet: str | None = None
@@ -30,11 +30,11 @@ class Addresses:
 class Site:
     """The facts that are the same in every language (``translations/site.toml``).
 
-    ``valid_days`` is how long a release is valid from its time; ``public_key`` is
-    the signing key in minisign's form (``RW…``), or ``None`` while there is none.
-    ``former_site`` is written defanged, fit to be shown; ``blog`` is an https address.
-    ``feed_authority`` begins the names of the feeds' entries for all time (RFC 4151).
-    ``exit`` is the harmless page that the quick way out leads to, or ``None``.
+    ``valid_days`` is how long a release is valid; ``public_key`` is the signing key in
+    minisign's format (``RW…``), or ``None`` while there is none. ``former_site`` is
+    defanged and can be shown; ``blog`` is an https URL. ``feed_authority`` is the permanent
+    start of the ids of feed entries (RFC 4151). ``exit`` is the harmless page behind
+    "Quick exit", or ``None``.
     """
 
     sequence: int
@@ -48,7 +48,7 @@ class Site:
 
     @property
     def former_host(self) -> str:
-        """The former site's host name without ``www.``, to find it in texts."""
+        """The former site's host name without ``www.``, to search texts for it."""
         address = self.former_site.replace("[.]", ".").removeprefix("hxxp://")
         return address.split("/")[0].removeprefix("www.")
 
@@ -57,8 +57,8 @@ class Site:
 class Text:
     """One Markdown file: a page, or a statement if ``head.date`` is set.
 
-    ``path`` is where it stands below its language, without an ending:
-    ``who-we-are``, ``statements/2013-05-07-tiananmen-rally``.
+    ``path`` is its path below its language, without an extension: ``who-we-are``,
+    ``statements/2013-05-07-tiananmen-rally``.
     """
 
     language: Language
@@ -69,27 +69,26 @@ class Text:
 
     @property
     def url(self) -> str:
-        """Where the page stands in a release: ``en/who-we-are.html``."""
+        """The page's URL in a release: ``en/who-we-are.html``."""
         return f"{self.language.slug}/{self.path}.html"
 
     @property
     def is_statement(self) -> bool:
-        """Whether this is a dated statement of the organisation."""
+        """Whether this is a dated statement."""
         return self.head.date is not None
 
     @property
     def is_error_page(self) -> bool:
-        """Whether the server shows this page at addresses other than its own."""
+        """Whether the server shows this page at other URLs than its own."""
         return self.path.parts[0] == "errors"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Every text of the site by language and path, and the facts in no language.
+    """Every text of the site by language and path, and the facts for all languages.
 
-    ``names`` are the names of people, and the organisation's own, as they are written
-    in Simplified Chinese → in Traditional: see ``translations/names.toml``. ``photos``
-    are the records of ``translations/photos.toml`` by the name of their file.
+    ``names`` are those of ``translations/names.toml``: in Simplified Chinese → in
+    Traditional. ``photos`` are the records of ``translations/photos.toml`` by file name.
     """
 
     site: Site
@@ -97,8 +96,13 @@ class Content:
     names: Mapping[str, str]
     photos: Mapping[str, Photo]
 
+    @property
+    def all_texts(self) -> list[Text]:
+        """Every text in every language."""
+        return [text for texts in self.texts.values() for text in texts.values()]
+
     def statements(self, language: Language) -> list[Text]:
-        """Return the statements, the newest first."""
+        """Return the statements, newest first."""
         return sorted(
             (text for text in self.texts[language].values() if text.is_statement),
             key=lambda text: text.path,
@@ -110,15 +114,15 @@ class Content:
         return self.texts[language][_ARCHIVE]
 
     def navigation(self, language: Language) -> list[Text]:
-        """Return the pages of the menu in its order."""
+        """Return the pages of the menu, in order."""
         pages = [text for text in self.texts[language].values() if text.head.navigation is not None]
         return sorted(pages, key=lambda text: (text.head.navigation, text.path))
 
     def twins(self, text: Text) -> list[Text]:
-        """Return the same text in every language, its own included."""
+        """Return the same text in every language, including its own."""
         return [texts[text.path] for texts in self.texts.values()]
 
     @property
     def newest(self) -> date:
         """The day of the latest change to any text."""
-        return max(text.head.updated for texts in self.texts.values() for text in texts.values())
+        return max(text.head.updated for text in self.all_texts)

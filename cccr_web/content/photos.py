@@ -1,18 +1,17 @@
-"""``translations/photos.toml``: who took each photo, and who allowed it to be shown.
+"""``translations/photos.toml``: who took each photo, and who allowed its publication.
 
-Only the records are read here; what is in a photo is the business of the build.
+Only the records are read here; ``render`` reads the photos themselves.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cccr_web.content.problem import Problem, not_utf8
+from cccr_web.content.problem import Problem, read_toml
 from cccr_web.languages import WRITTEN
 
 FILE = Path("translations/photos.toml")
@@ -22,17 +21,17 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.(jpg|png)")
 _RECORD = re.compile(r'\s*\["([^"]*)"\]')
 _KEY = re.compile(r"\s*([A-Za-z_]+(?:\.[A-Za-z_]+)?)\s*=")
 
-_WORDS = ("author", "licence", "permission")
+_REQUIRED = ("author", "licence", "permission")
 
-# How a file of each kind begins.
+# The first bytes of each file type.
 _MAGIC = {"jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """The record of one photo; ``alt`` holds the words in its place by locale.
+    """The record of one photo; ``alt`` is its alternative text by locale.
 
-    ``line`` is where the record begins in ``photos.toml``.
+    ``line`` is where the record starts in ``photos.toml``.
     """
 
     name: str
@@ -44,19 +43,17 @@ class Photo:
 
 
 def read_photos(tree: Path) -> tuple[dict[str, Photo], list[Problem]]:
-    """Read the records below ``tree`` and look for their files; each problem has its line."""
-    try:
-        text = (tree / FILE.name).read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except FileNotFoundError:
-        text, values = "", {}
-    except UnicodeDecodeError as error:
-        return {}, [not_utf8(FILE, error)]
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"at line (\d+)", str(error))
-        return {}, [Problem(FILE, int(where[1]) if where else 1, f"Not TOML: {error}.")]
+    """Read the records below ``tree`` and check that their files exist.
+
+    ``photos.toml`` is optional.
+    """
+    if not (tree / FILE.name).exists():
+        return {}, [*_without_record(tree, {})]
+    text, values, problems = read_toml(tree / FILE.name, FILE)
+    if problems:
+        return {}, problems
     lines = _lines(text)
-    problems = [*_without_record(tree, values)]
+    problems += _without_record(tree, values)
     photos: dict[str, Photo] = {}
     for name, record in values.items():
         line = lines.get((name, ""), 1)
@@ -68,7 +65,7 @@ def read_photos(tree: Path) -> tuple[dict[str, Photo], list[Problem]]:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Return the line of each record, and of each of its keys, counted from 1."""
+    """Return the line of each record, and of each of its keys."""
     lines: dict[tuple[str, str], int] = {}
     name = ""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -93,12 +90,12 @@ def _wrong_name(name: str, values: Mapping[str, Any], tree: Path) -> Iterator[tu
     if _NAME.fullmatch(name) is None:
         yield (
             "",
-            f"“{name}”: name it with small letters, digits and hyphens, ending in .jpg or .png.",
+            f"“{name}” must be lower-case letters, digits and hyphens, ending in .jpg or .png.",
         )
         return
     stem, _, ending = name.partition(".")
     if ending == "png" and f"{stem}.jpg" in values:
-        yield "", f"“{name}” and “{stem}.jpg” would have the same address."
+        yield "", f"“{name}” and “{stem}.jpg” would have the same URL."
     try:
         with (tree / FOLDER / name).open("rb") as file:
             begins = file.read(len(_MAGIC[ending]))
@@ -106,17 +103,17 @@ def _wrong_name(name: str, values: Mapping[str, Any], tree: Path) -> Iterator[tu
         yield "", f"“{name}” cannot be read in {Path(tree.name, FOLDER)}: {error.strerror}."
     else:
         if begins != _MAGIC[ending]:
-            yield "", f"“{name}” is no {ending.upper()} file."
+            yield "", f"“{name}” is not a {ending.upper()} file."
 
 
 def _wrong_record(name: str, record: Any) -> Iterator[tuple[str, str]]:
-    """Yield each key that is missing or wrong, and why."""
+    """Yield each missing or wrong key, and why it is wrong."""
     if not isinstance(record, dict):
-        yield "", f"“{name}” must be a record: [“{name}”] with its keys below it."
+        yield "", f"“{name}” must be a table: [“{name}”] with its keys below it."
         return
-    for key in record.keys() - {*_WORDS, "alt"}:
+    for key in record.keys() - {*_REQUIRED, "alt"}:
         yield key, f"“{name}” has an unknown key “{key}”."
-    for key in _WORDS:
+    for key in _REQUIRED:
         if not _is_text(record.get(key)):
             yield key, f"“{name}” needs “{key}”, a text in quotation marks."
     alt = record.get("alt")

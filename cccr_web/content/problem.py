@@ -1,16 +1,19 @@
-"""One thing that a writer has to mend."""
+"""Problems that a writer has to fix."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cccr_web.errors import CccrError
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """What is wrong, in which file (relative to ``translations/``'s parent) and line (from 1)."""
+    """A message about one line (from 1) of a file, named from the parent of ``translations/``."""
 
     file: Path
     line: int
@@ -20,14 +23,34 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
-def not_utf8(file: Path, error: UnicodeDecodeError) -> Problem:
-    """Return the problem of a file that is in another encoding."""
-    return Problem(file, 1, f"The file is not UTF-8 (byte {error.start + 1}).")
-
-
 class ContentError(CccrError):
-    """The tree of texts cannot be published; ``problems`` says why, sorted by file and line."""
+    """The texts cannot be published; ``problems`` says why, sorted by file and line."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def read_toml(file: Path, name: Path) -> tuple[str, dict[str, Any], list[Problem]]:
+    """Return the text of ``file``, its values, and its problems under ``name``."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        return text, tomllib.loads(text), []
+    except FileNotFoundError:
+        problem = Problem(name, 1, "The file is missing.")
+    except UnicodeDecodeError as error:
+        problem = not_utf8(name, error)
+    except tomllib.TOMLDecodeError as error:
+        problem = Problem(name, toml_line(error), f"Not valid TOML: {error}.")
+    return "", {}, [problem]
+
+
+def not_utf8(file: Path, error: UnicodeDecodeError) -> Problem:
+    """Return the problem of a file in another encoding."""
+    return Problem(file, 1, f"The file is not UTF-8 (byte {error.start + 1}).")
+
+
+def toml_line(error: tomllib.TOMLDecodeError) -> int:
+    """Return the line that ``error`` names; 1 if it names none."""
+    where = re.search(r"at line (\d+)", str(error))
+    return int(where[1]) if where else 1

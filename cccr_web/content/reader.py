@@ -1,22 +1,21 @@
-"""Read the tree of texts into the model."""
+"""Read the texts into the model."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
-from cccr_web.content.model import Content, Text
-from cccr_web.content.names import read_names
+from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import read_photos
-from cccr_web.content.problem import ContentError, Problem, not_utf8
-from cccr_web.content.site import read_site
+from cccr_web.content.problem import Problem, not_utf8
+from cccr_web.content.site import read_names
 from cccr_web.languages import WRITTEN, Language
 
 STATEMENTS = "statements"
 
 
 def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
-    """Return where the text of ``file`` stands below its language, without an ending.
+    """Return the path of the text of ``file`` below its language, without an extension.
 
     The folder ``pages/`` is the root: ``pages/verify.md`` is ``verify``.
     """
@@ -25,7 +24,7 @@ def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
 
 
 def read_texts(tree: Path, language: Language) -> tuple[list[Text], list[Problem]]:
-    """Read every text of one language below ``tree``; files with problems are left out."""
+    """Read every text of one language below ``tree``, except files with problems."""
     folder = tree / language.locale
     texts: list[Text] = []
     problems: list[Problem] = []
@@ -41,16 +40,18 @@ def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None,
     name = file.relative_to(tree.parent)
     path = text_path(file, tree / language.locale)
     try:
-        # Some editors on Windows begin a file with a byte order mark.
+        # Some editors on Windows start a file with a byte order mark.
         source = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         return None, [not_utf8(name, error)]
     parts = front_matter.split(source)
     if parts is None:
         return None, [
-            Problem(name, 1, "The file must begin with a head of TOML between two lines of +++.")
+            Problem(
+                name, 1, "The file must start with front matter: TOML between two lines of +++."
+            )
         ]
-    # The archive's own page stands among the statements and is none.
+    # The page that lists the statements is in their folder, but is not a statement.
     statement = path.parts[0] == STATEMENTS and path.name != "index"
     head, problems = front_matter.parse(parts.head, name, statement=statement)
     if head is None:
@@ -59,14 +60,13 @@ def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None,
     return Text(language, path, name, head, body), []
 
 
-def read_content(tree: Path) -> Content:
-    """Read what people wrote. Raises ``ContentError`` with every problem of form.
+def read_content(tree: Path, site: Site | None) -> tuple[Content | None, list[Problem]]:
+    """Read everything below ``tree`` except ``site.toml``, which ``site`` holds.
 
-    That the languages agree with each other is the business of ``check``.
+    The content is ``None`` if ``site`` is, or if a file has problems. Whether the languages
+    agree with each other is for ``check`` to find out.
     """
-    site, problems = read_site(tree)
-    names, its_problems = read_names(tree)
-    problems += its_problems
+    names, problems = read_names(tree)
     photos, its_problems = read_photos(tree)
     problems += its_problems
     texts: dict[Language, dict[PurePosixPath, Text]] = {}
@@ -75,5 +75,5 @@ def read_content(tree: Path) -> Content:
         problems += its_problems
         texts[language] = {text.path: text for text in of_language}
     if site is None or problems:
-        raise ContentError(problems)
-    return Content(site, texts, names, photos)
+        return None, problems
+    return Content(site, texts, names, photos), []

@@ -1,39 +1,41 @@
-"""``translations/site.toml``: the facts that are in no language."""
+"""``site.toml`` and ``names.toml``: the facts and names that are the same in every language.
+
+Converting a name from Simplified to Traditional Chinese characters is a guess: 余 stays 余 in
+one name and becomes 餘 in another. So ``names.toml`` lists each name with the form that its
+owner uses, or with the same characters if no other form is known.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
-import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cccr_web.content.model import Addresses, Site
-from cccr_web.content.problem import Problem, not_utf8
+from cccr_web.content.problem import Problem, read_toml
 
 FILE = Path("translations/site.toml")
+NAMES = Path("translations/names.toml")
 
 _CLEARNET = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}")
 _ONION = re.compile(r"[a-z2-7]{56}\.onion")
 _HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}/\S*")
-# minisign's form: 56 characters of base64, beginning with “Ed” and a key number.
+# minisign's format: 56 characters of base64 that start with “Ed” and a key number.
 _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
-# A name and a day on which it was ours (RFC 4151, section 2.1).
+# A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
 _AUTHORITY = re.compile(r"[a-z0-9.-]+\.[a-z]{2,},[0-9]{4}(-[0-9]{2}){0,2}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+")
+_NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 
 def read_site(tree: Path) -> tuple[Site | None, list[Problem]]:
-    """Read ``site.toml`` below ``tree``; ``None`` with the problems if it cannot be used."""
-    try:
-        values = tomllib.loads((tree / FILE.name).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None, [Problem(FILE, 1, "The file is missing.")]
-    except UnicodeDecodeError as error:
-        return None, [not_utf8(FILE, error)]
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"at line (\d+)", str(error))
-        return None, [Problem(FILE, int(where[1]) if where else 1, f"Not TOML: {error}.")]
-
+    """Read ``site.toml`` below ``tree``; return ``None`` and the problems if it has any."""
+    _, values, problems = read_toml(tree / FILE.name, FILE)
+    if problems:
+        return None, problems
     values = {**_DEFAULTS, **values}
     problems = [
         Problem(FILE, 1, f"Unknown key “{key}”.") for key in sorted(values.keys() - _RULES.keys())
@@ -66,7 +68,7 @@ def is_clearnet(value: Any) -> bool:
 
 
 def is_onion(value: Any) -> bool:
-    """Whether ``value`` has the form of a version 3 onion address."""
+    """Whether ``value`` looks like a version 3 onion address."""
     return isinstance(value, str) and _ONION.fullmatch(value) is not None
 
 
@@ -79,15 +81,15 @@ _DEFAULTS = {"public_key": "", "exit": ""}
 _RULES: dict[str, tuple[Any, str]] = {
     "sequence": (
         lambda value: type(value) is int and value > 0,
-        "the release's number, a whole number from 1, higher than the last release's",
+        "a whole number, 1 or more, higher than in the last release",
     ),
     "valid_days": (
         lambda value: type(value) is int and 0 < value <= 3650,
-        "for how many days a release is valid, a whole number from 1 to 3650",
+        "a number of days from 1 to 3650",
     ),
     "public_key": (
         lambda value: value == "" or _matches(_PUBLIC_KEY)(value),
-        'the line of the public key\'s file that begins with RW, or "" while there is none',
+        'the line of the public key file that starts with RW, or ""',
     ),
     "clearnet": (
         lambda value: value == "" or is_clearnet(value),
@@ -95,7 +97,7 @@ _RULES: dict[str, tuple[Any, str]] = {
     ),
     "onions": (
         lambda value: isinstance(value, list) and all(map(is_onion, value)),
-        "a list of addresses of 56 characters and .onion; [] while there is none",
+        "a list of onion addresses (56 characters and .onion), or []",
     ),
     "blog": (_matches(_HTTPS), "an https address"),
     "former_site": (
@@ -104,10 +106,36 @@ _RULES: dict[str, tuple[Any, str]] = {
     ),
     "feed_authority": (
         _matches(_AUTHORITY),
-        'a host name and a day on which it was ours, such as "example.org,2013-05-07"',
+        'a host name and a date on which it was ours, such as "example.org,2013-05-07"',
     ),
     "exit": (
         lambda value: value == "" or _matches(_HTTPS)(value),
         'the https address of a harmless page, or ""',
     ),
 }
+
+
+def read_names(tree: Path) -> tuple[dict[str, str], list[Problem]]:
+    """Read ``names.toml`` below ``tree``; return no names if it has problems."""
+    text, values, problems = read_toml(tree / NAMES.name, NAMES)
+    lines = _lines_of_names(text)
+    problems += [Problem(NAMES, lines.get(name, 1), what) for name, what in _wrong_names(values)]
+    return ({} if problems else values), problems
+
+
+def _lines_of_names(text: str) -> dict[str, int]:
+    """Return the line of each name."""
+    found = ((number, _NAME.match(line)) for number, line in enumerate(text.splitlines(), start=1))
+    return {match[1]: number for number, match in found if match}
+
+
+def _wrong_names(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each wrong name, and why it is wrong."""
+    for name, form in values.items():
+        if _HAN.fullmatch(name) is None or len(name) < 2:
+            yield name, f"“{name}” is not a name of two or more Chinese characters."
+        elif not isinstance(form, str) or _HAN.fullmatch(form) is None or len(form) != len(name):
+            yield name, f"“{name}” needs a form of {len(name)} Chinese characters in quotes."
+    for before, name in itertools.pairwise(filter(_HAN.fullmatch, values)):
+        if name < before:
+            yield name, f"“{name}” must come before “{before}”: sort the names by code point."

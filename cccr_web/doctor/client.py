@@ -12,7 +12,7 @@ from typing import Final
 
 from cccr_web.errors import OnionError
 from cccr_web.listen import Tcp, parse_listen
-from cccr_web.onion import Bootstrap, Descriptor, Link, OwnTor, look_up
+from cccr_web.onion import Bootstrap, ControlConnection, Descriptor, ManagedTor, fetch_descriptor
 
 _POLL: Final = 0.2  # seconds
 # A tor that a person starts has nobody's bridges and needs a minute; a busy one two.
@@ -22,7 +22,7 @@ _BOOTSTRAP_WITHIN: Final = 120.0
 class Client:
     """What can be asked of that tor; made by ``client``."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: ControlConnection) -> None:
         self.link = link
 
     @property
@@ -41,7 +41,7 @@ class Client:
 
     def descriptor(self, address: str, seconds: float) -> Descriptor:
         """Ask the network's directories for an onion's descriptor. Raises ``OnionError``."""
-        return look_up(self.link, address, seconds)
+        return fetch_descriptor(self.link, address, seconds)
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def client(torrc: Path | None, seconds: float) -> Iterator[Client]:
     It is ended, and its folder removed, at the end. Raises ``OnionError``.
     """
     with tempfile.TemporaryDirectory(prefix="cccr-") as folder:
-        tor = OwnTor(Path(folder) / "tor", extra=torrc, is_client=True)
+        tor = ManagedTor(Path(folder) / "tor", extra=torrc, is_client=True)
         try:
             with tor.open() as link:
                 _bootstrap(link, min(seconds, _BOOTSTRAP_WITHIN))
@@ -60,7 +60,7 @@ def client(torrc: Path | None, seconds: float) -> Iterator[Client]:
             tor.close()
 
 
-def _bootstrap(link: Link, seconds: float) -> None:
+def _bootstrap(link: ControlConnection, seconds: float) -> None:
     end_at = time.monotonic() + seconds
     while (seen := Bootstrap.read(link)).percent < 100:
         if time.monotonic() > end_at:

@@ -25,7 +25,7 @@ from cccr_web.doctor.status_pages import check_status_pages
 from cccr_web.doctor.versions import check_versions
 from cccr_web.doctor.way import Way
 from cccr_web.errors import OnionError
-from cccr_web.onion import Link, connect, load_key
+from cccr_web.onion import ControlConnection, connect, load_key
 from cccr_web.release import Release
 from cccr_web.watch import Address, Road
 
@@ -93,16 +93,18 @@ class _Networks:
             yield from check_clock(reader)
             yield from self._versions(hosting, reader)
 
-    def _versions(self, hosting: Link | None, reader: Client | None) -> Iterator[Result]:
+    def _versions(
+        self, hosting: ControlConnection | None, reader: Client | None
+    ) -> Iterator[Result]:
         if self._onion is None:
             yield next(check_versions(None))
         else:
             yield from check_versions(hosting or (reader.link if reader else None))
 
-    def _hosting(self, stack: contextlib.ExitStack, onion: str) -> _Found[Link]:
+    def _hosting(self, stack: contextlib.ExitStack, onion: str) -> _Found[ControlConnection]:
         self._progress("the hosting tor")
         try:
-            link: Link = stack.enter_context(connect(self._case.control))
+            link: ControlConnection = stack.enter_context(connect(self._case.control))
         except OnionError as error:
             yield wrong("tor", error.problem, error.remedy)
             return None

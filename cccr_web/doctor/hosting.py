@@ -8,7 +8,7 @@ from typing import Final
 from cccr_web.doctor.client import Client
 from cccr_web.doctor.result import Result, ok, wrong
 from cccr_web.errors import OnionError
-from cccr_web.onion import Link, Status
+from cccr_web.onion import ControlConnection, Status
 
 _TOR: Final = "tor"
 _DESCRIPTOR: Final = "descriptor"
@@ -16,7 +16,7 @@ _POW: Final = "proof of work"
 _UPDATE: Final = "Update tor to 0.4.9.2 or later, and restart the onion’s manager."
 
 
-def check_hosting(link: Link, onion: str) -> Iterator[Result]:
+def check_hosting(link: ControlConnection, onion: str) -> Iterator[Result]:
     """Judge what the tor that hosts the onion says of it."""
     try:
         seen = Status.read(link, onion)

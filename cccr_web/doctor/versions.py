@@ -9,7 +9,7 @@ from typing import Final
 from cccr_web import __version__
 from cccr_web.doctor.result import Result, not_applicable, ok, wrong
 from cccr_web.errors import OnionError
-from cccr_web.onion import Link
+from cccr_web.onion import ControlConnection
 
 NAME: Final = "versions"
 
@@ -19,7 +19,7 @@ _GOOD: Final = frozenset({"recommended", "new", "new in series"})
 _SILENT: Final = frozenset({"unknown", "none recommended"})
 
 
-def check_versions(link: Link | None) -> Iterator[Result]:
+def check_versions(link: ControlConnection | None) -> Iterator[Result]:
     """Tell ours and Python's, and judge that of the tor at ``link``."""
     yield ok(NAME, f"cccr-web {__version__} on Python {platform.python_version()}.")
     if link is None:

@@ -1,52 +1,57 @@
-"""The onion service: its key, a tor to publish it on, and the keeper that keeps it up.
+"""The onion service: its key, the tor that publishes it, and the supervisor that keeps it up.
 
-The only room that imports stem. Specifications: tor's control-spec and rend-spec-v3.
+The only package that imports stem. Specifications: tor's control-spec and rend-spec-v3.
 """
 
-from cccr_web.onion.control import USUAL, ControlAddress, Link, connect
-from cccr_web.onion.events import (
-    Bootstrapping,
-    KeeperEvent,
-    Lost,
+from cccr_web.onion.control import ControlAddress, ControlConnection, connect
+from cccr_web.onion.key import OnionKey, load_key, load_or_create_key, new_key
+from cccr_web.onion.managed_tor import ManagedTor
+from cccr_web.onion.service import (
     Published,
-    Publishing,
-    TakenDown,
-    Trouble,
+    Service,
+    ServiceLimits,
+    list_services,
+    publish,
+    withdraw,
 )
-from cccr_web.onion.keeper import ForeignTor, Keeper, Tor
-from cccr_web.onion.key import OnionKey, load_key, load_or_make, new_key
-from cccr_web.onion.lookup import look_up
-from cccr_web.onion.process import OwnTor
-from cccr_web.onion.service import Limits, Publication, Service, listed, publish, withdraw
-from cccr_web.onion.status import Bootstrap, Descriptor, Status
+from cccr_web.onion.status import Bootstrap, Descriptor, Status, fetch_descriptor
+from cccr_web.onion.supervisor import (
+    Bootstrapping,
+    ExternalTor,
+    Failed,
+    Lost,
+    Publishing,
+    Supervisor,
+    SupervisorEvent,
+    Tor,
+    Withdrawn,
+)
 
 __all__ = [
-    "USUAL",
     "Bootstrap",
     "Bootstrapping",
     "ControlAddress",
+    "ControlConnection",
     "Descriptor",
-    "ForeignTor",
-    "Keeper",
-    "KeeperEvent",
-    "Limits",
-    "Link",
+    "ExternalTor",
+    "Failed",
     "Lost",
+    "ManagedTor",
     "OnionKey",
-    "OwnTor",
-    "Publication",
     "Published",
     "Publishing",
     "Service",
+    "ServiceLimits",
     "Status",
-    "TakenDown",
+    "Supervisor",
+    "SupervisorEvent",
     "Tor",
-    "Trouble",
+    "Withdrawn",
     "connect",
-    "listed",
+    "fetch_descriptor",
+    "list_services",
     "load_key",
-    "load_or_make",
-    "look_up",
+    "load_or_create_key",
     "new_key",
     "publish",
     "withdraw",

@@ -1,14 +1,15 @@
 """One authenticated connection to tor's control port or socket (tor's control-spec).
 
-``stem`` is no longer developed. What is used of it is its message parser, its cookie
-authentication and its reader thread; the sockets are made here, because stem's have no
-time limit and stay open when a connection fails.
+The only module that imports ``stem``, which is no longer developed. It uses stem's message
+and descriptor parsers, cookie authentication and reader thread. The sockets are our own:
+stem's have no timeout and stay open when a connection fails.
 """
 
 from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import socket
 import threading
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import stem.connection
 import stem.response
 from stem.connection import AuthMethod
 from stem.control import BaseController, State
+from stem.descriptor.hidden_service import HiddenServiceDescriptorV3
 from stem.socket import ControlSocket
 
 from cccr_web.errors import (
@@ -29,19 +31,38 @@ from cccr_web.errors import (
     OnionError,
     TorRefusedError,
 )
-from cccr_web.onion.paths import check_socket_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-ANSWER_WITHIN: Final = 5.0  # seconds; tor answers in milliseconds, or hangs
+REPLY_TIMEOUT: Final = 5.0  # seconds; tor replies in milliseconds, or hangs
+POLL: Final = 0.2  # seconds
 
-WAYS_IN: Final = (AuthMethod.NONE, AuthMethod.SAFECOOKIE, AuthMethod.COOKIE)
+AUTH_METHODS: Final = (AuthMethod.NONE, AuthMethod.SAFECOOKIE, AuthMethod.COOKIE)
+
+MAX_SOCKET_PATH: Final = 107  # bytes: sun_path of unix(7) without its closing NUL
+# ADD_ONION has no quoting: a space ends an argument, a comma ends a port (control-spec, 3.27).
+UNQUOTED_PATH: Final = re.compile(r"/[A-Za-z0-9._/@%+:~=-]*")
+
+
+def check_socket_path(path: Path) -> Path:
+    """Return ``path`` if tor can use a unix socket there; raise ``OnionError`` otherwise."""
+    if len(bytes(path)) > MAX_SOCKET_PATH:
+        raise OnionError(
+            f"The path {path} is too long for a unix socket (at most {MAX_SOCKET_PATH} bytes).",
+            "Choose a shorter folder.",
+        )
+    if not UNQUOTED_PATH.fullmatch(str(path)):
+        raise OnionError(
+            f"Tor cannot use the path {str(path)!r}.",
+            "Give an absolute path that contains only letters, digits and ./-_ (no spaces).",
+        )
+    return path
 
 
 @dataclass(frozen=True, slots=True)
 class ControlAddress:
-    """Where tor listens for control: a unix socket's path, or a TCP host and port."""
+    """The address of tor's control port: a unix socket's path, or a TCP host and port."""
 
     path: Path | None = None
     host: str = "127.0.0.1"
@@ -59,201 +80,247 @@ class ControlAddress:
         host, _, port = plain.rpartition(":")
         if not port.isdecimal() or not 0 < int(port) < 65536 or plain != text:
             raise OnionError(
-                f"{text!r} is no address of a tor control port.",
+                f"{text!r} is not the address of a tor control port.",
                 "Give unix:/path/to/socket, a port, or HOST:PORT.",
             )
         return cls(host=host.strip("[]") or "127.0.0.1", port=int(port))
 
     @property
     def text(self) -> str:
-        """The address as ``parse`` reads it."""
+        """The address in the form that ``parse`` reads."""
         return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
 
 
-USUAL: Final = (
+DEFAULT_ADDRESSES: Final = (
     ControlAddress(path=Path("/run/tor/control")),  # Debian
-    ControlAddress(port=9051),  # tor by hand
+    ControlAddress(port=9051),  # tor's own default
     ControlAddress(port=9151),  # Tor Browser
 )
 
 
 class _Socket(ControlSocket):  # type: ignore[misc]  # stem has no types
-    """A control socket that gives up after ``ANSWER_WITHIN`` seconds until it is patient."""
+    """A control socket over a connection that is already open."""
 
-    def __init__(self, where: ControlAddress) -> None:
+    def __init__(self, opened: socket.socket) -> None:
         super().__init__()
-        self._where = where
-        self._link: socket.socket | None = None
+        self._opened = opened
         self.connect()
 
     def _make_socket(self) -> socket.socket:
-        try:
-            self._link = self._open()
-        except OSError as error:
-            raise stem.SocketError(error) from error
-        return self._link
-
-    def _open(self) -> socket.socket:
-        if self._where.path is None:
-            host = (self._where.host, self._where.port)
-            return socket.create_connection(host, timeout=ANSWER_WITHIN)
-        link = socket.socket(socket.AF_UNIX)
-        try:
-            link.settimeout(ANSWER_WITHIN)
-            link.connect(str(self._where.path))
-        except BaseException:
-            link.close()
-            raise
-        return link
-
-    def be_patient(self) -> None:
-        """Wait for ever from now on: events may come after hours."""
-        if self._link is not None:
-            self._link.settimeout(None)
+        return self._opened
 
 
-class Link(BaseController):  # type: ignore[misc]  # stem has no types
-    """An authenticated control connection; made by ``connect``, used as a context manager.
+class _Controller(BaseController):  # type: ignore[misc]  # stem has no types
+    """Stem's reader thread for a control socket, which passes on each event.
 
-    ``lost`` is set within milliseconds when tor dies or hangs up. Stem's ``Controller`` is
-    not used: it answers from a cache after tor is dead, and takes ownership of our tor.
+    Stem's ``Controller`` would answer from a cache after tor is dead, and take ownership of tor.
     """
 
-    def __init__(self, control_socket: _Socket, where: ControlAddress) -> None:
-        self.where = where
-        self.lost = threading.Event()
-        self._watched: dict[str, queue.SimpleQueue[Any]] = {}
+    def __init__(self, control_socket: _Socket, on_event: Callable[[Any], None]) -> None:
+        self._on_event = on_event
         super().__init__(control_socket, is_authenticated=True)
-        self.add_status_listener(self._on_state, spawn=False)
-        if not self.is_alive():  # it died before the listener was there
+
+    def _handle_event(self, event_message: Any) -> None:
+        self._on_event(event_message)
+
+
+class ControlConnection:
+    """An authenticated control connection; made by ``connect``, used as a context manager.
+
+    ``lost`` is set within milliseconds when tor dies or closes the connection.
+    """
+
+    def __init__(self, control_socket: _Socket, address: ControlAddress) -> None:
+        self.address = address
+        self.lost = threading.Event()
+        self._subscriptions: dict[str, queue.SimpleQueue[Any]] = {}
+        self._controller = _Controller(control_socket, self._on_event)
+        self._controller.add_status_listener(self._on_state, spawn=False)
+        if not self._controller.is_alive():  # it was lost before the listener was added
             self.lost.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._controller.close()
 
     def _on_state(self, _: object, state: object, __: float) -> None:
         if state == State.CLOSED:
             self.lost.set()
 
-    def ask(self, command: str) -> Any:  # a stem ControlMessage
+    def send(self, command: str) -> Any:  # a stem ControlMessage
         """Send one command and return tor's reply, whatever its status.
 
-        Raises ``ControlLostError`` if tor hangs up or is silent for ``ANSWER_WITHIN`` seconds.
+        Raises ``ControlLostError`` if tor hangs up or does not reply in ``REPLY_TIMEOUT``.
         """
-        clock = threading.Timer(ANSWER_WITHIN, self.close)
-        clock.daemon = True
-        clock.start()
+        timer = threading.Timer(REPLY_TIMEOUT, self.close)
+        timer.daemon = True
+        timer.start()
         try:
-            return self.msg(command)
+            return self._controller.msg(command)
         except stem.ControllerError as error:
             self.close()
             raise ControlLostError(
-                f"Tor at {self.where.text} stopped answering.", "See whether tor still runs."
+                f"Tor at {self.address.text} stopped answering.", "Check whether tor still runs."
             ) from error
         finally:
-            clock.cancel()
+            timer.cancel()
 
     def info(self, name: str) -> str:
         """Return the answer to ``GETINFO name``, never from a cache (control-spec, 3.9).
 
         Raises ``TorRefusedError`` or ``ControlLostError``.
         """
-        reply = self.ask(f"GETINFO {name}")
+        reply = self.send(f"GETINFO {name}")
         if not reply.is_ok():
             raise TorRefusedError(
-                f"Tor does not tell {name}: {reply}.", "Update tor: 0.4.7 or later is needed."
+                f"Tor does not report {name}: {reply}.", "Update tor to 0.4.7 or later."
             )
         stem.response.convert("GETINFO", reply)
         value: bytes = reply.entries[name]
         return value.decode("utf-8", "replace")
 
     @contextlib.contextmanager
-    def events(self, kind: str) -> Iterator[queue.SimpleQueue[Any]]:
-        """Collect asynchronous events of one kind, ``"HS_DESC"`` say, as long as it is open."""
-        found = self._watched.setdefault(kind, queue.SimpleQueue())
+    def descriptor_events(self, onion: str) -> Iterator[Iterator[tuple[str, str]]]:
+        """Subscribe to the HS_DESC events of one onion address (control-spec, 4.1.25).
+
+        The iterator yields each event's action and reason, or two empty strings after
+        ``POLL`` seconds without one. It raises ``ControlLostError``.
+        """
+        name = onion.removesuffix(".onion")
+        received = self._subscriptions.setdefault(name, queue.SimpleQueue())
         try:
             self._subscribe()
-            yield found
+            yield self._read_events(onion, received)
         finally:
-            del self._watched[kind]
+            del self._subscriptions[name]
             with contextlib.suppress(ControlLostError):
                 self._subscribe()
 
+    def _read_events(
+        self, onion: str, received: queue.SimpleQueue[Any]
+    ) -> Iterator[tuple[str, str]]:
+        while not self.lost.is_set():
+            try:
+                event = received.get(timeout=POLL)
+            except queue.Empty:
+                yield "", ""
+            else:
+                yield str(getattr(event, "action", "")), str(getattr(event, "reason", ""))
+        raise ControlLostError(
+            f"Tor at {self.address.text} closed the connection "
+            f"while we waited for the descriptor of {onion}.",
+            "Check whether tor still runs.",
+        )
+
     def _subscribe(self) -> None:
-        self.ask(" ".join(["SETEVENTS", *self._watched]))
+        self.send("SETEVENTS HS_DESC" if self._subscriptions else "SETEVENTS")
 
-    def _handle_event(self, event_message: Any) -> None:  # called by stem's thread
+    def _on_event(self, event: Any) -> None:  # called in stem's thread
         try:
-            stem.response.convert("EVENT", event_message)
+            stem.response.convert("EVENT", event)
         except stem.ProtocolError:
-            return  # an event that stem cannot read tells us nothing
-        found = self._watched.get(event_message.type)
-        if found is not None:
-            found.put(event_message)
+            return  # an event that stem cannot parse is not about a descriptor
+        received = self._subscriptions.get(getattr(event, "address", None) or "")
+        if received is not None:
+            received.put(event)
 
 
-def connect(where: ControlAddress | None = None) -> Link:
-    """Connect and authenticate to the tor at ``where``, or at one of the ``USUAL`` places.
+def connect(address: ControlAddress | None = None) -> ControlConnection:
+    """Connect and authenticate to the tor at ``address``, or at a default address.
 
-    Cookie, safe cookie and no authentication are used, never a password. Raises
-    ``ControlMissingError``, ``OnionError``.
+    Uses cookie, safe cookie or no authentication, never a password. Raises
+    ``ControlMissingError`` if no tor answers, ``ControlForeignError`` if another program
+    does, and ``OnionError`` if tor does not let us in.
     """
-    if where is not None:
-        return _connect(where)
-    for place in USUAL:
+    if address is not None:
+        return _connect(address)
+    for default in DEFAULT_ADDRESSES:
         with contextlib.suppress(ControlMissingError):
-            return _connect(place)
+            return _connect(default)
     raise ControlMissingError(
-        f"No tor listens for control at {', '.join(place.text for place in USUAL)}.",
-        "Start tor with 'ControlSocket /run/tor/control' in its torrc, or say where it listens.",
+        "No tor listens for control connections at "
+        f"{', '.join(default.text for default in DEFAULT_ADDRESSES)}.",
+        "Start tor with 'ControlSocket /run/tor/control' in its torrc, or give its address.",
     )
 
 
-def _connect(where: ControlAddress) -> Link:
+def _connect(address: ControlAddress) -> ControlConnection:
     try:
-        link = _Socket(where)
-    except stem.SocketError as error:
-        if isinstance(error.__cause__, PermissionError):
-            raise OnionError(
-                f"We may not open tor's control socket {where.text}.",
-                "Add this user to tor's group (Debian: debian-tor), and log in again.",
-            ) from error
-        raise ControlMissingError(
-            f"No tor listens for control at {where.text}: {error}.",
-            "Start tor, or say where its control socket is.",
+        opened = _open(address)
+    except PermissionError as error:
+        raise OnionError(
+            f"This user may not open tor's control socket {address.text}.",
+            "Add the user to tor's group (Debian: debian-tor), and log in again.",
         ) from error
+    except OSError as error:
+        raise ControlMissingError(
+            f"No tor listens for control connections at {address.text}: {error}.",
+            "Start tor, or give the address of its control socket.",
+        ) from error
+    control_socket = _Socket(opened)
     try:
-        _authenticate(link, where)
-        link.be_patient()
-        return Link(link, where)
+        _authenticate(control_socket, address)
+        opened.settimeout(None)  # events can be hours apart
+        return ControlConnection(control_socket, address)
     except BaseException:
-        link.close()
+        control_socket.close()
         raise
 
 
-def _authenticate(link: _Socket, where: ControlAddress) -> None:
+def _open(address: ControlAddress) -> socket.socket:
+    if address.path is None:
+        return socket.create_connection((address.host, address.port), timeout=REPLY_TIMEOUT)
+    opened = socket.socket(socket.AF_UNIX)
     try:
-        offer = stem.connection.get_protocolinfo(link)
-        # Only the best way is tried. A cookie is never sent in clear where tor can first prove
-        # that it knows it: another program on that port would only have to listen.
-        best = [method for method in WAYS_IN if method in offer.auth_methods][:1]
+        opened.settimeout(REPLY_TIMEOUT)
+        opened.connect(str(address.path))
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _authenticate(control_socket: _Socket, address: ControlAddress) -> None:
+    try:
+        offer = stem.connection.get_protocolinfo(control_socket)
+        # Only the safest method is tried. Where tor can first prove that it knows the cookie,
+        # we never send it in clear: another program may listen on that port to steal it.
+        best = [method for method in AUTH_METHODS if method in offer.auth_methods][:1]
         offer.auth_methods = tuple(best) or offer.auth_methods
-        stem.connection.authenticate(link, protocolinfo_response=offer)
+        stem.connection.authenticate(control_socket, protocolinfo_response=offer)
     except (stem.connection.UnreadableCookieFile, stem.connection.IncorrectCookieSize) as error:
         raise OnionError(
-            f"The cookie of tor at {where.text} cannot be read: {error}.",
+            f"The authentication cookie of tor at {address.text} cannot be read: {error}.",
             "Run this as a user who may read it (Debian: in the group debian-tor).",
         ) from error
     except (stem.connection.IncorrectCookieValue, stem.connection.AuthSecurityFailure) as error:
         raise OnionError(
-            f"The cookie file of tor at {where.text} does not hold that tor's cookie.",
-            "Restart tor, or see CookieAuthFile in its torrc.",
+            f"The cookie file of tor at {address.text} does not contain that tor's cookie.",
+            "Restart tor, or check CookieAuthFile in its torrc.",
         ) from error
     except (stem.connection.MissingPassword, stem.connection.UnrecognizedAuthMethods) as error:
         raise OnionError(
-            f"Tor at {where.text} wants a password.",
-            "Put 'CookieAuthentication 1' into its torrc and restart it.",
+            f"Tor at {address.text} requires a password.",
+            "Add 'CookieAuthentication 1' to its torrc and restart it.",
         ) from error
-    # IndexError: stem's reader of PROTOCOLINFO on a bare "250 OK".
+    # IndexError: stem's PROTOCOLINFO parser raises it for a bare "250 OK".
     except (stem.ControllerError, stem.connection.AuthenticationFailure, IndexError) as error:
         raise ControlForeignError(
-            f"What listens at {where.text} does not answer like a tor control port: {error}.",
-            "A SOCKS port (9050) is no control port (9051): give the right one.",
+            f"The program at {address.text} does not answer like a tor control port: {error}.",
+            "Give the control port (9051), not the SOCKS port (9050).",
         ) from error
+
+
+def decrypt_descriptor(text: str, onion: str) -> tuple[int, str]:
+    """Return a version 3 descriptor's lifetime in minutes and its inner text (rend-spec-v3, 2.5).
+
+    Stem's own parser of the control port's answer expects version 2.
+    """
+    outer = HiddenServiceDescriptorV3.from_str(text.strip() + "\n")
+    return outer.lifetime, str(outer.decrypt(onion))

@@ -1,10 +1,10 @@
-"""The onion's key: made once, kept at mode 0600, never overwritten, checked when read.
+"""The onion's key: created once with mode 0600, never overwritten, verified when read.
 
-A damaged key is still a key, of another address, or one that signs unsafely: tor's 64
-bytes carry no check of their own. So our file is text that holds beside the secret its
-address and a check sum, and all must agree. One file, rather than tor's folder of three,
-is what a backup or a systemd credential takes. ``hs_ed25519_secret_key`` of a tor
-HiddenServiceDir can be read as well; the check there is tor's ``hostname`` beside it.
+Tor's 64 bytes have no checksum, so a damaged key would be the key of another address, or
+one that signs unsafely. Our text file therefore contains the address and a checksum next to
+the secret, and all three must agree. It is a single file, unlike tor's folder of three, so
+that it fits a backup or a systemd credential. ``hs_ed25519_secret_key`` from tor's
+HiddenServiceDir can be read too; it is checked against tor's ``hostname`` file.
 """
 
 from __future__ import annotations
@@ -19,19 +19,24 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web import files
-from cccr_web.errors import (
-    KeyExistsError,
-    KeyMissingError,
-    OnionError,
-)
-from cccr_web.onion import ed25519
+from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
 
 TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
-ENOUGH: Final = 4096  # bytes; no key file is longer, and nothing else is read into memory
+MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and no more is read into memory
+
+Point = tuple[int, int, int, int]
+"""Extended homogeneous coordinates X, Y, Z, T (RFC 8032, 5.1.4)."""
+
+FIELD_PRIME: Final = 2**255 - 19
+CURVE_D: Final = -121665 * pow(121666, -1, FIELD_PRIME) % FIELD_PRIME
+BASE_X: Final = 15112221349535400772501151409588531511454012693041857206046113283949847762202
+BASE_Y: Final = 4 * pow(5, -1, FIELD_PRIME) % FIELD_PRIME
+BASE: Final[Point] = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % FIELD_PRIME)
+NEUTRAL: Final[Point] = (0, 1, 1, 0)
 
 TEXT: Final = """\
-# The secret key of an onion service. Whoever has it can be the site: keep it secret,
-# keep a copy off this machine, and never change a character.
+# The secret key of an onion service. Anyone who has it can impersonate the site: keep it
+# secret, keep a copy on another machine, and never change a character.
 address {address}
 key {blob}
 check {check}
@@ -48,67 +53,68 @@ class OnionKey:
 
 
 def new_key(path: Path) -> OnionKey:
-    """Make a key and write it to ``path``, which must not exist, at mode 0600.
+    """Create a key and write it to ``path``, which must not exist, with mode 0600.
 
     Raises ``KeyExistsError`` or ``OnionError``.
     """
-    key = _from_secret(ed25519.expand(secrets.token_bytes(32)))
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    key = _from_secret(expand(secrets.token_bytes(32)))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         try:
-            text = TEXT.format(address=key.address, blob=key.blob, check=_check(key.blob))
-            files.create(beside, text.encode("ascii"), mode=0o600)
-            # Unlike a rename, a link never replaces what is there, even in a race.
-            os.link(beside, path)
+            check = _checksum(key.blob)
+            text = TEXT.format(address=key.address, blob=key.blob, check=check)
+            files.create(temporary, text.encode("ascii"), mode=0o600)
+            # Unlike a rename, a link never replaces an existing file, even in a race.
+            os.link(temporary, path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         files.sync_folder(path.parent)
     except FileExistsError:
         raise KeyExistsError(
-            f"There is already a file at {path}; a key is never overwritten.",
-            "Use it, or give the new key another name.",
+            f"{path} already exists, and a key is never overwritten.",
+            "Use that key, or give the new one another name.",
         ) from None
     except OSError as error:
         raise OnionError(
             f"The key cannot be written to {path}: {error.strerror}.",
-            "Give a path in a folder that exists and that you may write to.",
+            "Give a path in an existing folder that you may write to.",
         ) from error
     return key
 
 
 def load_key(path: Path) -> OnionKey:
-    """Read the key at ``path``, ours or tor's ``hs_ed25519_secret_key``.
+    """Read the key at ``path``, in our format or as tor's ``hs_ed25519_secret_key``.
 
-    Raises ``KeyMissingError``, ``OnionError``.
+    Raises ``KeyMissingError`` or ``OnionError``.
     """
     content = _read(path)
     if content.startswith(TOR_HEADER):
-        secret, address = content.removeprefix(TOR_HEADER), _hostname_beside(path)
+        secret, address = content.removeprefix(TOR_HEADER), _tor_hostname(path)
     else:
         secret, address = _parse(path, content)
-    if not ed25519.is_expanded(secret):
-        raise _damaged(path, "the secret in it is not an Ed25519 key")
+    if not is_expanded(secret):
+        raise _damaged(path, "its secret is not an Ed25519 key")
     key = _from_secret(secret)
     if address is not None and address != key.address:
         raise _damaged(path, f"its secret does not belong to its address {address}")
     return key
 
 
-def load_or_make(path: Path) -> OnionKey:
-    """Read the key at ``path``, or make it there if there is none yet."""
+def load_or_create_key(path: Path) -> OnionKey:
+    """Read the key at ``path``, or create it if it does not exist."""
     try:
         return load_key(path)
     except KeyMissingError:
         pass
     try:
         return new_key(path)
-    except KeyExistsError:  # another process made it in this moment
+    except KeyExistsError:  # another process has just created it
         return load_key(path)
 
 
 def _from_secret(secret: bytes) -> OnionKey:
     """Compute the address of an expanded secret (rend-spec-v3, section 6)."""
-    public = ed25519.public_key(secret)
+    public = public_key(secret)
     version = b"\x03"
     check = hashlib.sha3_256(b".onion checksum" + public + version).digest()[:2]
     address = base64.b32encode(public + check + version).decode("ascii").lower() + ".onion"
@@ -117,14 +123,14 @@ def _from_secret(secret: bytes) -> OnionKey:
 
 def _read(path: Path) -> bytes:
     try:
-        # Not blocking: a pipe put in the key's place must not hold us up.
+        # Opening a pipe that was put there instead of the key must not block.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             _check_mode(path, os.fstat(handle))
-            return file.read(ENOUGH)
+            return file.read(MAX_SIZE)
     except FileNotFoundError:
         raise KeyMissingError(
-            f"There is no onion key at {path}.", f"Make one: cccr-web onion key new {path}"
+            f"There is no onion key at {path}.", f"Create one: cccr-web onion key new {path}"
         ) from None
     except OSError as error:
         raise OnionError(
@@ -136,22 +142,22 @@ def _read(path: Path) -> bytes:
 def _check_mode(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise OnionError(
-            f"The onion key {path} is not a plain file.", "Give the path of the key file itself."
+            f"The onion key {path} is not a regular file.", "Give the path of the key file itself."
         )
-    open_to = stat.S_IMODE(found.st_mode) & 0o077
-    # systemd gives a service its credentials by an access list, which shows as a group's bits.
+    exposed = stat.S_IMODE(found.st_mode) & 0o077
+    # systemd grants access to a credential by an ACL, which shows in the group bits.
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials is not None and path.parent == Path(credentials):
-        open_to &= 0o007
-    if open_to:
+        exposed &= 0o007
+    if exposed:
         raise OnionError(
-            f"Others than its owner can reach the onion key {path} "
+            f"The onion key {path} is open to other users "
             f"(mode {stat.S_IMODE(found.st_mode):04o}).",
-            f"If nobody has read it: chmod 600 {path}. Otherwise make a new key.",
+            f"If nobody has read it, run: chmod 600 {path}. Otherwise create a new key.",
         )
 
 
-def _check(blob: str) -> str:
+def _checksum(blob: str) -> str:
     return hashlib.sha256(blob.encode("ascii")).hexdigest()
 
 
@@ -160,16 +166,16 @@ def _parse(path: Path, content: bytes) -> tuple[bytes, str]:
         lines = [line for line in content.decode("ascii").splitlines() if line[:1] != "#"]
         names, values = zip(*(line.split(" ") for line in lines), strict=True)
         if names != ("address", "key", "check"):
-            raise _damaged(path, "it has not the lines 'address', 'key' and 'check'")
+            raise _damaged(path, "the lines 'address', 'key' and 'check' are not all there")
         address, blob, check = values
-        if check != _check(blob):
-            raise _damaged(path, "its check sum is wrong")
+        if check != _checksum(blob):
+            raise _damaged(path, "its checksum is wrong")
         return base64.b64decode(blob.removeprefix("ED25519-V3:"), validate=True), address
     except ValueError as error:
-        raise _damaged(path, "it is not in the form of a key file") from error
+        raise _damaged(path, "it is not in the format of a key file") from error
 
 
-def _hostname_beside(path: Path) -> str | None:
+def _tor_hostname(path: Path) -> str | None:
     try:
         return path.with_name("hostname").read_text("ascii").strip()
     except (OSError, ValueError):
@@ -179,5 +185,51 @@ def _hostname_beside(path: Path) -> str | None:
 def _damaged(path: Path, why: str) -> OnionError:
     return OnionError(
         f"The onion key {path} is damaged: {why}.",
-        "Put your copy of it back. A new key would be a new address.",
+        "Restore it from a backup. A new key would have a new address.",
     )
+
+
+def expand(seed: bytes) -> bytes:
+    """Hash and clamp a seed of 32 random bytes into an expanded secret of 64 bytes (5.1.5)."""
+    secret = bytearray(hashlib.sha512(seed).digest())
+    secret[0] &= 0b1111_1000
+    secret[31] = secret[31] & 0b0111_1111 | 0b0100_0000
+    return bytes(secret)
+
+
+def is_expanded(secret: bytes) -> bool:
+    """Return whether ``secret`` has the length and the clamped bits of an expanded secret."""
+    return len(secret) == 64 and secret[0] & 0b111 == 0 and secret[31] >> 6 == 0b01
+
+
+def public_key(secret: bytes) -> bytes:
+    """Compute the public key (32 bytes) of an expanded secret (RFC 8032, 5.1.5).
+
+    Libraries compute it from the seed, but tor stores only the expanded secret; stem has the
+    arithmetic, but warns when it is imported. Arithmetic with Python's integers is not
+    constant-time, which is safe here: it runs once per start, in the process that holds the
+    secret, and nobody can measure how long it takes.
+    """
+    scalar = int.from_bytes(secret[:32], "little")
+    total, power = NEUTRAL, BASE
+    while scalar:
+        if scalar & 1:
+            total = _add(total, power)
+        power = _add(power, power)
+        scalar >>= 1
+    return _encode(total)
+
+
+def _add(one: Point, two: Point) -> Point:
+    a = (one[1] - one[0]) * (two[1] - two[0]) % FIELD_PRIME
+    b = (one[1] + one[0]) * (two[1] + two[0]) % FIELD_PRIME
+    c = 2 * one[3] * two[3] * CURVE_D % FIELD_PRIME
+    d = 2 * one[2] * two[2] % FIELD_PRIME
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % FIELD_PRIME, g * h % FIELD_PRIME, f * g % FIELD_PRIME, e * h % FIELD_PRIME)
+
+
+def _encode(point: Point) -> bytes:
+    inverse = pow(point[2], -1, FIELD_PRIME)
+    x, y = point[0] * inverse % FIELD_PRIME, point[1] * inverse % FIELD_PRIME
+    return (y | (x & 1) << 255).to_bytes(32, "little")

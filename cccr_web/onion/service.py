@@ -1,41 +1,36 @@
-"""One onion service on one tor: add it, wait for its descriptor, take it down."""
+"""One onion service on one tor: add it, wait for its descriptor, remove it."""
 
 from __future__ import annotations
 
-import queue
+import stat
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cccr_web.errors import (
-    ControlLostError,
-    OnionError,
-    TorRefusedError,
-)
-from cccr_web.onion.paths import check_socket_path, check_target
+from cccr_web.errors import OnionError, TorRefusedError
+from cccr_web.onion.control import check_socket_path
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cccr_web.onion.control import Link
+    from cccr_web.onion.control import ControlConnection
     from cccr_web.onion.key import OnionKey
 
-PUBLISHED_WITHIN: Final = 120.0  # seconds; about 3 on a good line, 60 on a very bad one
-POLL: Final = 0.2  # seconds between two looks at ``stop``
-ONION_PORT: Final = 80
-OLD_TOR: Final = "512"  # the status with which a tor before 0.4.9.2 answers the PoW words
+PUBLISH_TIMEOUT: Final = 120.0  # seconds; takes about 3 on a good line, 60 on a very bad one
+VIRTUAL_PORT: Final = 80
+UNKNOWN_ARGUMENT: Final = "512"  # the reply of tor before 0.4.9.2 to the PoW arguments
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one reader, and all readers together, may ask of the service.
+class ServiceLimits:
+    """What one client, and all clients together, may ask of the service.
 
-    ``max_streams``: connections at once on one circuit, which tor closes beyond it. A
-    browser opens six to nine; who floods needs the more circuits, each of which may cost a
-    puzzle, the fewer it is. ``pow_rate`` and ``pow_burst``: new readers a second, and at once,
-    before clients must solve a puzzle first; these are tor's own defaults.
+    ``max_streams`` is the number of connections at once on one circuit; tor closes a circuit
+    that exceeds it. A browser opens six to nine. The lower it is, the more circuits a flood
+    needs, each of which may cost a puzzle. ``pow_rate`` and ``pow_burst`` are the new clients
+    a second and at once before clients must solve a puzzle; the values are tor's defaults.
 
     Raises ``OnionError``: tor itself accepts a burst below the rate and misbehaves.
     """
@@ -46,32 +41,35 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_streams <= 65535:
-            raise OnionError(f"Streams on a circuit: {self.max_streams}.", "Give 1 to 65535.")
+            raise OnionError(
+                f"max_streams is {self.max_streams}, which tor does not accept.", "Give 1 to 65535."
+            )
         if not 1 <= self.pow_rate <= self.pow_burst <= 2**31 - 1:
             raise OnionError(
-                f"Proof of work: a rate of {self.pow_rate} and a burst of {self.pow_burst}.",
-                "Give a rate of 1 or more, and a burst that is not below it.",
+                f"Proof of work cannot have a rate of {self.pow_rate} "
+                f"with a burst of {self.pow_burst}.",
+                "Give a rate of at least 1, and a burst of at least the rate.",
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What to publish: whose address, and the unix socket of the server that it leads to.
+    """What to publish: the key of the address, and the unix socket of the web server behind it.
 
-    Raises ``OnionError`` for a path that tor cannot be told.
+    Raises ``OnionError`` for a path that tor cannot use.
     """
 
     key: OnionKey
     target: Path
-    limits: Limits = Limits()
+    limits: ServiceLimits = ServiceLimits()
 
     def __post_init__(self) -> None:
         check_socket_path(self.target)
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
-    """A descriptor that went up: how many seconds it took, and whether tor defends it by PoW."""
+class Published:
+    """The service is reachable, protected by proof of work or not, after so many seconds."""
 
     address: str
     seconds: float
@@ -79,118 +77,115 @@ class Publication:
 
 
 def publish(
-    link: Link,
+    connection: ControlConnection,
     service: Service,
     *,
-    timeout: float = PUBLISHED_WITHIN,
+    timeout: float = PUBLISH_TIMEOUT,
     stop: threading.Event | None = None,
-    pulse: Callable[[], object] = lambda: None,
-) -> Publication | None:
-    """Put ``service`` on the tor at ``link``, and wait until a directory has its descriptor.
+    heartbeat: Callable[[], object] = lambda: None,
+) -> Published | None:
+    """Add ``service`` to tor, and wait until an HSDir has its descriptor.
 
-    An address that is there already (left detached by a manager that crashed) is put up
-    anew: tor does not tell where it leads, and we hold its key. ``None`` if ``stop`` was
-    set meanwhile; ``pulse`` is called every ``POLL`` seconds, and between two
-    questions to tor. Whenever this returns no ``Publication``, the service is down again.
+    If tor already runs the address (a crashed manager left it detached), it is removed and
+    added again: tor does not report its target. Returns ``None`` if ``stop`` was set
+    meanwhile; ``heartbeat`` is called every ``POLL`` seconds, and between two commands.
+    Unless this returns ``Published``, the service is removed again.
 
-    Raises ``OnionError``, ``TorRefusedError`` (after ``timeout`` seconds) or ``ControlLostError``.
+    Raises ``OnionError`` (after ``timeout`` seconds, too), ``TorRefusedError`` or
+    ``ControlLostError``.
     """
-    check_target(service.target)
+    _check_target(service.target)
     begin = time.monotonic()
     address = service.key.address
-    with link.events("HS_DESC") as events:
-        if address in listed(link):
-            pulse()
-            withdraw(link, address)
-        pulse()
-        proof_of_work = _add(link, service)
+    with connection.descriptor_events(address) as events:
+        if address in list_services(connection):
+            heartbeat()
+            withdraw(connection, address)
+        heartbeat()
+        proof_of_work = _add(connection, service)
         uploaded = False
         try:
-            uploaded = _await_upload(link, address, events, timeout, stop, pulse)
+            uploaded = _await_upload(address, events, timeout, stop, heartbeat)
         finally:
-            if not uploaded and not link.lost.is_set():
-                withdraw(link, address)
+            if not uploaded and not connection.lost.is_set():
+                withdraw(connection, address)
     if not uploaded:
         return None
-    return Publication(address, time.monotonic() - begin, proof_of_work)
+    return Published(address, time.monotonic() - begin, proof_of_work)
 
 
-def listed(link: Link) -> frozenset[str]:
-    """Return the addresses that tor runs by ADD_ONION, ours and those of nobody any more."""
-    names = (link.info("onions/current") + "\n" + link.info("onions/detached")).split()
-    return frozenset(f"{name}.onion" for name in names)
+def list_services(connection: ControlConnection) -> frozenset[str]:
+    """Return the addresses added to tor by ADD_ONION, detached ones included."""
+    names = connection.info("onions/current") + "\n" + connection.info("onions/detached")
+    return frozenset(f"{name}.onion" for name in names.split())
 
 
-def withdraw(link: Link, address: str) -> None:
-    """Take the service down (DEL_ONION); no error if it is down already."""
-    link.ask(f"DEL_ONION {address.removesuffix('.onion')}")
+def withdraw(connection: ControlConnection, address: str) -> None:
+    """Remove the service from tor (DEL_ONION), if it is there."""
+    connection.send(f"DEL_ONION {address.removesuffix('.onion')}")
 
 
-def _add(link: Link, service: Service) -> bool:
-    """Add the service; tell whether with proof of work (control-spec, 3.27)."""
+def _check_target(path: Path) -> None:
+    try:
+        found = stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        found = False
+    if not found:
+        raise OnionError(
+            f"There is no web server's unix socket at {path}.", "Start the onion server first."
+        )
+
+
+def _add(connection: ControlConnection, service: Service) -> bool:
+    """Add the service; return whether proof of work protects it (control-spec, 3.27)."""
     limits = service.limits
     command = (
         f"ADD_ONION {service.key.blob} Flags=DiscardPK,Detach,MaxStreamsCloseCircuit"
-        f" MaxStreams={limits.max_streams} Port={ONION_PORT},unix:{service.target}"
+        f" MaxStreams={limits.max_streams} Port={VIRTUAL_PORT},unix:{service.target}"
     )
-    defence = (
+    pow_arguments = (
         f" PoWDefensesEnabled=1 PoWQueueRate={limits.pow_rate} PoWQueueBurst={limits.pow_burst}"
     )
     proof_of_work = True
-    reply = link.ask(command + defence)
-    if _status(reply) == OLD_TOR:
+    reply = connection.send(command + pow_arguments)
+    if reply.content()[-1][0] == UNKNOWN_ARGUMENT:
         proof_of_work = False
-        reply = link.ask(command)
+        reply = connection.send(command)
     if "collision" in str(reply):
         raise OnionError(
-            f"Tor at {link.where.text} runs {service.key.address} already, not by us.",
-            "Take its HiddenServiceDir out of the torrc, or end the program that published it.",
+            f"Tor at {connection.address.text} already runs {service.key.address} "
+            "for another program.",
+            "Remove its HiddenServiceDir from the torrc, or stop the program that published it.",
         )
     if not reply.is_ok():
         raise TorRefusedError(
-            f"Tor refuses the onion service: {reply}.", "Update tor: 0.4.7 or later is needed."
+            f"Tor rejects the onion service: {reply}.", "Update tor to 0.4.7 or later."
         )
     return proof_of_work
 
 
-def _status(reply: object) -> str:
-    code: str = reply.content()[-1][0]  # type: ignore[attr-defined]  # a stem ControlMessage
-    return code
-
-
 def _await_upload(
-    link: Link,
     address: str,
-    events: queue.SimpleQueue[object],
+    events: Iterator[tuple[str, str]],
     timeout: float,
     stop: threading.Event | None,
-    pulse: Callable[[], object],
+    heartbeat: Callable[[], object],
 ) -> bool:
-    """Wait for the first HS_DESC UPLOADED of this address; ``False`` if ``stop`` was set."""
-    name = address.removesuffix(".onion")
-    refusals = set()
-    end_at = time.monotonic() + timeout
-    while time.monotonic() < end_at:
-        pulse()
+    """Wait until the descriptor is uploaded to one HSDir; return ``False`` if ``stop`` was set."""
+    failures = set()
+    deadline = time.monotonic() + timeout
+    for action, reason in events:
+        heartbeat()
+        if action == "UPLOADED":
+            return True
+        if action == "FAILED":
+            failures.add(reason)
         if stop is not None and stop.is_set():
             return False
-        if link.lost.is_set():
-            raise ControlLostError(
-                f"Tor at {link.where.text} went away while {address} was published.",
-                "See whether tor still runs.",
-            )
-        try:
-            event = events.get(timeout=POLL)
-        except queue.Empty:
-            continue
-        if getattr(event, "address", None) == name:
-            action = getattr(event, "action", None)
-            if action == "UPLOADED":
-                return True
-            if action == "FAILED":
-                refusals.add(str(getattr(event, "reason", None)))
-    why = f" The directories said: {', '.join(sorted(refusals))}." if refusals else ""
+        if time.monotonic() > deadline:
+            break
+    why = f": {', '.join(sorted(failures))}" if failures else ""
     raise OnionError(
-        f"No directory took the descriptor of {address} within {timeout:.0f} s.{why}",
-        "See whether this machine reaches the Tor network and its clock is right.",
+        f"No HSDir accepted the descriptor of {address} within {timeout:.0f} s{why}.",
+        "Check that this machine reaches the Tor network and its clock is right.",
     )

@@ -1,44 +1,45 @@
-"""What tor says of itself and of one onion address, for people and for programs."""
+"""What tor and the network's HSDirs report about an onion address."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from stem.descriptor.hidden_service import HiddenServiceDescriptorV3
-
-from cccr_web.errors import TorRefusedError
-from cccr_web.onion.service import listed
+from cccr_web.errors import OnionError, TorRefusedError
+from cccr_web.onion.control import decrypt_descriptor
+from cccr_web.onion.service import list_services
 
 if TYPE_CHECKING:
-    from cccr_web.onion.control import Link
+    from cccr_web.onion.control import ControlConnection
 
-WORD: Final = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
+FIELD: Final = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
+RETRY_AFTER: Final = 3.0  # seconds before other HSDirs are asked
 
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """How far tor has come into the network: per cent, in words, and what holds it up."""
+    """Tor's bootstrap phase: its percentage, its summary and what holds it up, if anything."""
 
     percent: int
     summary: str
     warning: str | None
 
     @classmethod
-    def read(cls, link: Link) -> Self:
+    def read(cls, connection: ControlConnection) -> Self:
         """Ask tor (control-spec, ``status/bootstrap-phase``)."""
-        answer = link.info("status/bootstrap-phase")
-        words = {name: quoted or bare for name, quoted, bare in WORD.findall(answer)}
-        return cls(int(words["PROGRESS"]), words.get("SUMMARY", ""), words.get("WARNING"))
+        answer = connection.info("status/bootstrap-phase")
+        fields = {name: quoted or bare for name, quoted, bare in FIELD.findall(answer)}
+        return cls(int(fields["PROGRESS"]), fields.get("SUMMARY", ""), fields.get("WARNING"))
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What stands in the newest descriptor that a tor knows (rend-spec-v3, 2.5).
+    """The content of the newest descriptor that a tor knows (rend-spec-v3, 2.5).
 
-    There is no age: its revision counter is encrypted, and it holds no time.
+    It has no age: the revision counter is encrypted, and a descriptor contains no time.
     """
 
     introduction_points: int
@@ -46,29 +47,63 @@ class Descriptor:
     lifetime_minutes: int
 
     @classmethod
-    def read(cls, link: Link, address: str, *, own: bool = True) -> Self | None:
+    def read(cls, connection: ControlConnection, address: str, *, own: bool = True) -> Self | None:
         """Ask tor and decrypt the answer; ``None`` if it has none.
 
-        ``own``: what it made as the service's tor, rather than what it got as a client's.
+        ``own`` selects the descriptor that tor made as the service, rather than the one that
+        it fetched as a client.
         """
         side = "service" if own else "client"
         try:
-            text = link.info(f"hs/{side}/desc/id/{address.removesuffix('.onion')}")
+            text = connection.info(f"hs/{side}/desc/id/{address.removesuffix('.onion')}")
         except TorRefusedError:
             return None
-        outer = HiddenServiceDescriptorV3.from_str(text.strip() + "\n")
-        inner = str(outer.decrypt(address))
+        lifetime, inner = decrypt_descriptor(text, address)
         points = len(re.findall(r"^introduction-point ", inner, re.MULTILINE))
-        defended = re.search(r"^pow-params ", inner, re.MULTILINE) is not None
-        return cls(points, defended, outer.lifetime)
+        protected = re.search(r"^pow-params ", inner, re.MULTILINE) is not None
+        return cls(points, protected, lifetime)
+
+
+def fetch_descriptor(connection: ControlConnection, address: str, timeout: float) -> Descriptor:
+    """Fetch the descriptor of ``address`` from the network's HSDirs, as a client does.
+
+    The service's own tor has no part in it (HSFETCH, control-spec 3.27). If an HSDir does not
+    have it, others are asked for ``timeout`` seconds.
+
+    Raises ``OnionError``, ``TorRefusedError`` or ``ControlLostError``.
+    """
+    failures = set()
+    deadline = time.monotonic() + timeout
+    with connection.descriptor_events(address) as events:
+        while time.monotonic() < deadline:
+            reply = connection.send(f"HSFETCH {address.removesuffix('.onion')}")
+            if not reply.is_ok():
+                raise TorRefusedError(
+                    f"Tor cannot fetch the descriptor of {address}: {reply}.", "Update tor."
+                )
+            for action, reason in events:
+                if action == "RECEIVED":
+                    found = Descriptor.read(connection, address, own=False)
+                    if found is not None:
+                        return found
+                if action == "FAILED":
+                    failures.add(reason)
+                if action in {"RECEIVED", "FAILED"} or time.monotonic() > deadline:
+                    break
+            time.sleep(min(RETRY_AFTER, max(0.0, deadline - time.monotonic())))
+    why = f": {', '.join(sorted(failures))}" if failures else ""
+    raise OnionError(
+        f"No HSDir returned the descriptor of {address} within {timeout:.0f} s{why}.",
+        "Check that the onion's manager runs and has published it.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look at tor and at an address on it.
+    """The state of tor and of one address on it.
 
-    ``published`` says that this tor runs it, ``descriptor`` what it has told the directories.
-    The limit on streams is not here: tor does not tell it of a service added by control.
+    ``published`` says that this tor runs the service, ``descriptor`` what it uploaded. The
+    stream limit is missing: tor does not report it for a service added by ADD_ONION.
     """
 
     address: str
@@ -78,19 +113,19 @@ class Status:
     descriptor: Descriptor | None
 
     @classmethod
-    def read(cls, link: Link, address: str) -> Self:
-        """Ask the tor at ``link`` about ``address``.
+    def read(cls, connection: ControlConnection, address: str) -> Self:
+        """Ask tor about ``address``.
 
-        Raises ``ControlLostError``, or ``TorRefusedError`` from a tor too old to tell.
+        Raises ``ControlLostError``, or ``TorRefusedError`` if tor is too old.
         """
         return cls(
             address=address,
-            published=address in listed(link),
-            tor_version=link.info("version").partition(" ")[0],
-            bootstrap=Bootstrap.read(link),
-            descriptor=Descriptor.read(link, address),
+            published=address in list_services(connection),
+            tor_version=connection.info("version").partition(" ")[0],
+            bootstrap=Bootstrap.read(connection),
+            descriptor=Descriptor.read(connection, address),
         )
 
     def to_json(self) -> str:
-        """Return it as one JSON object with sorted keys."""
+        """Return the status as one JSON object with sorted keys."""
         return json.dumps(asdict(self), indent=2, sort_keys=True)

@@ -1,7 +1,7 @@
 """A release: a folder with exactly the bytes that readers get, listed, signed and verified."""
 
 from cccr_web.release.archive import NAME as ARCHIVE
-from cccr_web.release.archive import with_archive
+from cccr_web.release.archive import pack_zip, with_archive
 from cccr_web.release.keys import (
     PublicKey,
     SigningKey,
@@ -46,6 +46,7 @@ __all__ = [
     "load",
     "make_release",
     "new_key",
+    "pack_zip",
     "page_policy",
     "read_locked_key",
     "read_public_key",

@@ -51,15 +51,24 @@ _BROKEN = (
 
 def make_archive(files: Mapping[str, bytes], time: datetime) -> bytes:
     """Return the ZIP of ``files`` (path → content), all dated ``time``, below one folder."""
+    return pack_zip({TOP + path: files[path] for path in sorted(files)}, time)
+
+
+def pack_zip(files: Mapping[str, bytes], time: datetime, *, stored: Collection[str] = ()) -> bytes:
+    """Return a ZIP of ``files`` in their order; those ``stored`` are not compressed.
+
+    The same files and time give the same bytes.
+    """
     out = io.BytesIO()
     stamp = min(max(time.astimezone(UTC).timetuple()[:6], _EARLIEST), _LATEST)
     with zipfile.ZipFile(out, "w") as target:
-        for path in sorted(files):
-            entry = zipfile.ZipInfo(TOP + path, stamp)
+        for path, body in files.items():
+            entry = zipfile.ZipInfo(path, stamp)
             entry.create_system = _UNIX
             entry.external_attr = _MODE << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            target.writestr(entry, files[path], compresslevel=9)
+            kind = zipfile.ZIP_STORED if path in stored else zipfile.ZIP_DEFLATED
+            entry.compress_type = kind
+            target.writestr(entry, body, compresslevel=9)
     return out.getvalue()
 
 

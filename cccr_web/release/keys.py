@@ -237,9 +237,7 @@ def write_new(file: Path, body: bytes, *, mode: int) -> None:
 
 
 def _exists(file: Path) -> CccrError:
-    return CccrError(
-        f"{file} exists already, and is never overwritten.", "Choose another name."
-    )
+    return CccrError(f"{file} exists already, and is never overwritten.", "Choose another name.")
 
 
 def _read(file: Path) -> bytes:

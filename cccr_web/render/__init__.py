@@ -1,5 +1,5 @@
 """Render every page once: texts and templates → a release."""
 
-from cccr_web.render.press import check_trees, press
+from cccr_web.render.builder import build_release, check_trees
 
-__all__ = ["check_trees", "press"]
+__all__ = ["build_release", "check_trees"]

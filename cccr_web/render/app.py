@@ -1,37 +1,35 @@
-"""The Flask app that renders each page and each copy, once, when a release is made."""
+"""The Flask app that renders every page and every copy when a release is built."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from babel.support import Translations
-from flask import Flask, abort, g
+from flask import Flask, abort, g, render_template
 from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.content import Content
-from cccr_web.content.catalogue import load_translations
+from cccr_web.content.catalogue import Convert, load_translations
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
-from cccr_web.render.copies import FIRST_PAGE, copies_for, epub_url, single_url
-from cccr_web.render.crawlers import crawler_files, set_crawler_file
+from cccr_web.render.copies import copies_for, epub_url, render_single, single_url
 from cccr_web.render.epub import make_epub
-from cccr_web.render.feed import feed_url, set_feed
-from cccr_web.render.first_page import set_first_page
-from cccr_web.render.form import page_form
-from cccr_web.render.photos import Picture
-from cccr_web.render.single import set_single
-from cccr_web.render.sizes import format_size
-from cccr_web.render.style import Style, read_sheet
-from cccr_web.render.traditional import Convert, converter
-from cccr_web.render.typeset import Typesetter
+from cccr_web.render.feed import render_feed
+from cccr_web.render.formats import format_size
+from cccr_web.render.layout import Style, page_layout, read_sheet
+from cccr_web.render.photos import ResizedPhoto
+from cccr_web.render.template_renderer import TemplateRenderer, feed_url
+from cccr_web.render.traditional import converter
+from cccr_web.render.zip_index import ZIP_INDEX, render_zip_index
 
-# The setting that holds the sizes of the copies (path → bytes), once they are known.
-SIZES = "SIZES"
+ROBOTS: Final = "robots.txt"
+SITEMAP: Final = "sitemap.xml"
 
 
-class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
+class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
     """Flask-Babel's messages, compiled in memory from the ``.po`` files."""
 
     def __init__(self, tree: Path, convert: Convert) -> None:
@@ -47,8 +45,8 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # it has no types
         return self._catalogues[str(get_locale())]
 
 
-class _CatalogueBabel(Babel):  # type: ignore[misc]  # it has no types
-    """Flask-Babel with the messages of one tree of translations."""
+class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
+    """Flask-Babel with the messages of one folder of translations."""
 
     def __init__(self, tree: Path, convert: Convert) -> None:
         super().__init__()
@@ -66,14 +64,16 @@ def create_app(
     *,
     templates: Path,
     translations: Path,
-    pictures: Mapping[str, Picture] | None = None,
+    photos: Mapping[str, ResizedPhoto] | None = None,
+    sizes: Mapping[str, int] | None = None,
     neutral_titles: bool = False,
 ) -> Flask:
-    """Return the app that renders every text of ``content`` at its place in a release.
+    """Return the app that renders every page of ``content`` at its URL in a release.
 
-    ``facts`` are the release's own: its number, day and key stand on each page. It
-    reads only the two folders given; nothing depends on the address, the reader or
-    the moment.
+    ``facts`` are the release's sequence, day and key, which every page shows. ``sizes``
+    must hold the sizes of the copies (URL → bytes) when the page that lists them is
+    rendered. The app reads only the two folders; no page depends on the address, the
+    reader or the time.
     """
     app = Flask("cccr_web.render", static_folder=None, template_folder=str(templates.resolve()))
     app.jinja_options = {
@@ -84,8 +84,10 @@ def create_app(
     }
     babel = _CatalogueBabel(translations, converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
-    by_file = {text.file: text for texts in content.texts.values() for text in texts.values()}
-    typesetter = Typesetter(content, style, facts, by_file, pictures or {}, neutral=neutral_titles)
+    by_file = {text.file: text for text in content.all_texts}
+    renderer = TemplateRenderer(
+        content, style, facts, by_file, photos or {}, neutral=neutral_titles
+    )
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
@@ -95,38 +97,55 @@ def create_app(
         if text is None:
             abort(404)
         g.language = text.language
-        sizes = app.config.get(SIZES, {})
-        return typesetter.text(
-            text, page_form(text), **copies_for(text.language), sizes=sizes, size=format_size
+        return renderer.render_text(
+            text, page_layout(text), **copies_for(text.language), sizes=sizes, size=format_size
         )
 
-    @app.get(f"/{FIRST_PAGE}")
-    def first_page() -> str:
-        return set_first_page(typesetter)
+    @app.get(f"/{ZIP_INDEX}")
+    def zip_index() -> str:
+        return render_zip_index(renderer)
 
     for name in crawler_files(content):
 
         @app.get(f"/{name}", endpoint=name.replace(".", "-"))
         def crawler_file(name: str = name) -> str:
-            return set_crawler_file(name, content)
+            return _render_crawler_file(name, content)
 
     for language in LANGUAGES:
-        _add_copies(app, typesetter, language, book_sheet)
+        _add_copies(app, renderer, language, book_sheet)
     return app
 
 
-def _add_copies(app: Flask, typesetter: Typesetter, language: Language, book_sheet: str) -> None:
+def crawler_files(content: Content) -> tuple[str, ...]:
+    """Return the names of the files for search engines that this site has.
+
+    A sitemap must contain absolute URLs (sitemaps.org, "Sitemaps XML format"), so it exists
+    only if the site has a clearnet address. No other file of a release contains its own address.
+    """
+    return (ROBOTS, SITEMAP) if content.site.addresses.clearnet else (ROBOTS,)
+
+
+def _render_crawler_file(name: str, content: Content) -> str:
+    """Return robots.txt (RFC 9309) or the sitemap with each page's translations."""
+    texts = [text for text in content.all_texts if not text.is_error_page]
+    clearnet = content.site.addresses.clearnet
+    return render_template(name, content=content, texts=texts, clearnet=clearnet)
+
+
+def _add_copies(
+    app: Flask, renderer: TemplateRenderer, language: Language, book_sheet: str
+) -> None:
     def single() -> str:
         g.language = language
-        return set_single(typesetter, language)
+        return render_single(renderer, language)
 
     def epub() -> bytes:
         g.language = language
-        return make_epub(typesetter, language, book_sheet)
+        return make_epub(renderer, language, book_sheet)
 
     def feed() -> str:
         g.language = language
-        return set_feed(typesetter, language)
+        return render_feed(renderer, language)
 
     views: dict[str, Callable[[], str | bytes]]
     views = {single_url(language): single, epub_url(language): epub, feed_url(language): feed}

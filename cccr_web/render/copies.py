@@ -1,47 +1,45 @@
-"""The copies to take away: which there are, and in which order a reader finds the texts."""
+"""The copies to take away: which exist, the order of their texts, and the single HTML file."""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+import posixpath
+from pathlib import PurePosixPath
 from typing import Any, Final
+
+from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import ARCHIVE
+from cccr_web.render.layout import PageLayout
+from cccr_web.render.template_renderer import TemplateRenderer
 
 ZIP: Final = ARCHIVE
-FIRST_PAGE: Final = "index.html"
-VERIFY: Final = "verify.py"
-
-# Read as data: readers get its very bytes.
-VERIFY_SOURCE: Final = Path(__file__).resolve().parent.parent / "standalone" / "verify.py"
-
-# The text for whoever was handed a copy; it also fills the first page of the ZIP.
-FROM_A_FRIEND: Final = PurePosixPath("copy")
 
 _HOME: Final = PurePosixPath("index")
 _STATEMENTS: Final = PurePosixPath("statements/index")
 
-_ROUND_TO: Final = 10_000
-# The three signatures inside, and the ZIP's own line on the pages that tell its size.
-_NOT_YET_THERE: Final = 4_096
-
 
 def single_url(language: Language) -> str:
-    """Return where the whole site in one HTML file stands in a release."""
+    """Return the URL of the whole site in one HTML file."""
     return f"{language.slug}/cccr-{language.slug}.html"
 
 
 def epub_url(language: Language) -> str:
-    """Return where the EPUB stands in a release."""
+    """Return the URL of the EPUB."""
     return f"{language.slug}/cccr-{language.slug}.epub"
 
 
 COPIES: Final = tuple(url(language) for language in LANGUAGES for url in (single_url, epub_url))
 
 
+def lists_copies(text: Text) -> bool:
+    """Whether the page of ``text`` lists the copies with their sizes."""
+    return text.head.template == "copies"
+
+
 def copies_for(language: Language) -> dict[str, Any]:
-    """Return what the page of the copies lists: the reader's own language first."""
+    """Return what the copies page lists: the reader's own language first."""
     languages = sorted(LANGUAGES, key=lambda other: other != language)
     return {
         "zip": ZIP,
@@ -49,16 +47,11 @@ def copies_for(language: Language) -> dict[str, Any]:
     }
 
 
-def tells_sizes(text: Text) -> bool:
-    """Whether the page of ``text`` names the sizes of the copies, so is made after them."""
-    return text.head.template == "copies"
-
-
 def reading_order(content: Content, language: Language) -> list[Text]:
-    """Return what stands in a copy, in order: all but the error pages.
+    """Return the texts of a copy in order: all but the error pages.
 
-    The home page, the menu with the statements behind their list, then the pages
-    outside the menu.
+    The home page comes first, then the menu with the statements after their list, then
+    the pages outside the menu.
     """
     texts = content.texts[language]
     order = [texts[_HOME]]
@@ -70,11 +63,35 @@ def reading_order(content: Content, language: Language) -> list[Text]:
     return order
 
 
-def zip_bound(unsigned: int) -> int:
-    """Return a round number of bytes that the ZIP is smaller than, signed or not.
+def render_single(renderer: TemplateRenderer, language: Language) -> str:
+    """Return every text of a language on one self-contained page.
 
-    A ZIP that holds the page with its own size cannot be measured first. So the page
-    tells a bound: ``unsigned`` is the length of a ZIP without signatures whose pages
-    do not tell it yet; room is added for both, and the sum rounded up.
+    Links between texts become links within the page. The id of a section is its page's
+    path (``en/who-we-are``), the id of a heading adds its name, so that all ids differ.
     """
-    return -(-(unsigned + _NOT_YET_THERE) // _ROUND_TO) * _ROUND_TO
+    order = reading_order(renderer.content, language)
+    section_ids = {text.url: f"{language.slug}/{text.path}" for text in order}
+
+    def href(url: str, heading: str) -> str:
+        section = section_ids.get(url)
+        if section is None:
+            return posixpath.relpath(url, posixpath.dirname(single_url(language)))
+        return f"#{section}.{heading}" if heading else f"#{section}"
+
+    def layout(text: Text) -> PageLayout:
+        section = section_ids[text.url]
+        return PageLayout("copy/section.html", 2, href, lambda heading: f"{section}.{heading}")
+
+    sections = [
+        Markup(renderer.render_text(text, layout(text), section=section_ids[text.url]))  # noqa: S704  # our templates
+        for text in order
+    ]
+    source = language.source
+    return renderer.render_part(
+        "copy/single.html",
+        order[0],
+        layout(order[0]),
+        order=order,
+        sections=sections,
+        twin=href(single_url(source), "") if source else None,
+    )

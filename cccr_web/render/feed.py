@@ -1,8 +1,8 @@
-"""One Atom feed a language, with the full text of every statement.
+"""One Atom feed per language, with the full text of every statement (RFC 4287).
 
-Source: RFC 4287. Its links are relative: without ``xml:base`` they are resolved against the
-address from which the feed was fetched (RFC 4287, section 2; RFC 3986, section 5.1.3), so the
-same bytes lead right on the clearnet, on the onion, on a mirror and from a disk.
+Its links are relative. Without ``xml:base`` they are resolved against the URL of the feed
+(RFC 4287, section 2; RFC 3986, section 5.1.3), so the same bytes work on the clearnet, on
+the onion, on a mirror and from a disk.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from markupsafe import Markup
 
 from cccr_web.content import Text
 from cccr_web.languages import Language
-from cccr_web.render.form import Form
-from cccr_web.render.typeset import Typesetter
-
-NAME = "feed.xml"
+from cccr_web.render.layout import PageLayout
+from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One statement: its name for all time, and its content as XHTML."""
+    """One statement: its permanent id, and its content as XHTML."""
 
     text: Text
     id: str
@@ -31,51 +29,46 @@ class Entry:
     published: str | None
 
 
-def feed_url(language: Language) -> str:
-    """Return where the feed stands in a release."""
-    return f"{language.slug}/{NAME}"
-
-
-def set_feed(typesetter: Typesetter, language: Language) -> str:
+def render_feed(renderer: TemplateRenderer, language: Language) -> str:
     """Return the feed."""
-    content = typesetter.content
+    content = renderer.content
     statements = content.statements(language)
 
     def tag(name: str) -> str:
-        """Return a name that stays when addresses change (RFC 4151)."""
+        """Return an id that stays the same when addresses change (RFC 4151)."""
         return f"tag:{content.site.feed_authority}:{language.slug}/{name}"
 
-    def way(url: str, fragment: str) -> str:
-        anchor = f"#{fragment}" if fragment else ""
+    def href(url: str, heading: str) -> str:
+        anchor = f"#{heading}" if heading else ""
         return posixpath.relpath(url, language.slug) + anchor
 
-    def form(text: Text) -> Form:
-        return Form("feed.xml", 1, way, lambda name: f"{text.path.name}.{name}", xhtml=True)
+    def layout(text: Text) -> PageLayout:
+        return PageLayout("feed.xml", 1, href, lambda name: f"{text.path.name}.{name}", xhtml=True)
 
     def entry(text: Text) -> Entry:
-        words = Markup(typesetter.part("parts/entry.html", text, form(text)))  # noqa: S704  # our template
-        return Entry(text, tag(str(text.path)), words, _published(text))
+        body = Markup(renderer.render_part("parts/entry.html", text, layout(text)))  # noqa: S704  # our template
+        return Entry(text, tag(str(text.path)), body, _published(text))
 
     archive = content.archive(language)
-    return typesetter.part(
+    return renderer.render_part(
         "feed.xml",
         archive,
-        form(archive),
+        layout(archive),
         id=tag("feed"),
         own=feed_url(language),
         entries=[entry(text) for text in statements],
         updated=rfc_3339(max(text.head.updated for text in [archive, *statements])),
-        moment=rfc_3339,
+        rfc_3339=rfc_3339,
     )
 
 
 def rfc_3339(day: date) -> str:
-    """Return a day as the moment at which it begins (RFC 4287, section 3.3)."""
+    """Return the time at which a day begins (RFC 4287, section 3.3)."""
     return f"{day.isoformat()}T00:00:00Z"
 
 
 def _published(text: Text) -> str | None:
-    """Return when a statement was made; ``None`` where the very day is not known."""
+    """Return when a statement was made; ``None`` if the exact day is not known."""
     when = text.head.date
     if when is None or when.end is not None or when.start.day is None:
         return None

@@ -14,9 +14,9 @@ from markdown_it.utils import OptionsDict, OptionsType
 from markupsafe import Markup
 
 from cccr_web.content.markdown import PHOTOS, Body
-from cccr_web.render.form import Form
+from cccr_web.render.layout import PageLayout
 
-# A list of many short items, such as names, is set in columns.
+# A list of many short items, such as names, is shown in columns.
 _LONG_LIST = 9
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff《》]+")
@@ -37,19 +37,19 @@ _XHTML = OptionsDict({**_OPTIONS, "xhtmlOut": True})
 
 
 class PageRenderer(RendererHTML):
-    """markdown-it's renderer with our links, notes, lists, and marks of language.
+    """markdown-it's renderer with our links, notes, lists and language marks.
 
-    ``link`` turns a target as it was written into an address, or ``None`` where the
-    words are to stand without a link; ``note_title`` gives the words above an
-    editor's note of that day; ``han_tag`` marks runs of Chinese characters in a text
-    of another language (WCAG 3.1.2), if it is set; ``photo`` sets the photo of that name
-    with its caption; ``below_heading`` gives what is to be said below the heading of
-    that name, or nothing. ``form`` shifts headings, names them and closes empty elements.
+    ``layout`` shifts headings, names them and closes empty elements. ``link`` turns the
+    target of a link into a URL, or into ``None`` if only its text must be shown.
+    ``note_title`` returns the title of an editor's note of that day. ``han_tag``, if set,
+    marks Chinese characters in a text in another language (WCAG 3.1.2). ``photo`` renders
+    the photo of that name with its caption. ``below_heading`` returns a line to show below
+    the heading of that name, or nothing.
     """
 
     def __init__(
         self,
-        form: Form,
+        layout: PageLayout,
         link: Callable[[str], str | None],
         note_title: Callable[[date], str],
         han_tag: str | None = None,
@@ -57,33 +57,33 @@ class PageRenderer(RendererHTML):
         below_heading: Callable[[str], str] = lambda _name: "",
     ) -> None:
         super().__init__()
-        self._form = form
+        self._layout = layout
         self._link = link
         self._note_title = note_title
         self._photo = photo
         self._below_heading = below_heading
         self._han_tag = han_tag
-        # A line break between two Han characters is no space: the writer only wrapped.
+        # Chinese has no spaces: a line break in the source must not become one.
         self._soft_break = "\n" if han_tag else ""
 
     def page(self, body: Body) -> Markup:
-        """Return the whole text as HTML, safe to put into a page."""
-        options = _XHTML if self._form.xhtml else _HTML
+        """Return the whole text as HTML that is safe to put into a page."""
+        options = _XHTML if self._layout.xhtml else _HTML
         return Markup(self.render(body.tokens, options, {}))  # noqa: S704  # escaped below
 
     def text(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
-        """Escape, and mark Chinese words in a text of another language."""
+        """Escape text, and mark Chinese characters in a text in another language."""
         text = escapeHtml(tokens[idx].content)
         if self._han_tag is None:
             return text
         return _HAN.sub(lambda run: f'<span lang="{self._han_tag}">{run[0]}</span>', text)
 
     def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
-        """A line break in the source."""
+        """Render a line break in the source."""
         return self._soft_break
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """A link, its target turned into an address."""
+        """Render a link with its target turned into a URL."""
         token = tokens[idx]
         href = self._link(str(token.attrGet("href")))
         env["linked"] = href is not None
@@ -92,31 +92,31 @@ class PageRenderer(RendererHTML):
         return self.renderToken([token.copy(attrs={"href": href})], 0, options, env)
 
     def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """The end of a link; there are no links in links."""
+        """Render the end of a link; links do not contain links."""
         return self.renderToken(tokens, idx, options, env) if env["linked"] else ""
 
     def heading_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """A heading, below the title of the text; its name becomes its ``id``."""
+        """Render a heading below the title of the text; its name becomes its ``id``."""
         token = tokens[idx]
         name = token.attrGet("id")
-        attrs = {} if name is None else {"id": self._form.name(str(name))}
+        attrs = {} if name is None else {"id": self._layout.heading_id(str(name))}
         token = self._shifted(token).copy(attrs=attrs)
-        # renderToken looks at the neighbours for where a line ends.
+        # renderToken looks at the neighbours to decide where a line ends.
         return self.renderToken([*tokens[:idx], token, *tokens[idx + 1 :]], idx, options, env)
 
     def heading_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """The end of a heading, and what is to stand below it."""
+        """Render the end of a heading and the line below it."""
         end = self.renderToken([self._shifted(tokens[idx])], 0, options, env)
         name = tokens[idx - 2].attrGet("id")
         below = self._below_heading(str(name)) if name is not None else ""
         return f'{end}<p class="facts">{escapeHtml(below)}</p>\n' if below else end
 
     def _shifted(self, token: Token) -> Token:
-        # HTML knows no seventh level.
-        return token.copy(tag=f"h{min(int(token.tag[1]) + self._form.level - 1, 6)}")
+        # HTML has six levels.
+        return token.copy(tag=f"h{min(int(token.tag[1]) + self._layout.level - 1, 6)}")
 
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """A photo, or another image, its source turned into an address."""
+        """Render a photo, or another image with its source turned into a URL."""
         token = tokens[idx]
         target = str(token.attrGet("src"))
         if target.startswith(PHOTOS):
@@ -125,7 +125,7 @@ class PageRenderer(RendererHTML):
         return super().image([token.copy(attrs=source)], 0, options, env)
 
     def bullet_list_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """A list; one of many items gets a class, to be set in columns."""
+        """Render a list; a class shows one of many items in columns."""
         level = tokens[idx].level
         items = 0
         for token in tokens[idx + 1 :]:
@@ -137,18 +137,18 @@ class PageRenderer(RendererHTML):
         return self.renderToken(tokens, idx, options, env)
 
     def note_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
-        """An editor's note begins: who speaks, and when."""
+        """Render the start of an editor's note: who wrote it, and when."""
         day = tokens[idx].meta["date"]
         return f'<aside class="note">\n<p class="by">{escapeHtml(self._note_title(day))}</p>\n'
 
     def card_open(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
-        """A name card begins; its first paragraph is the name."""
+        """Render the start of a name card; its first paragraph is the name."""
         return '<div class="card">\n'
 
     def card_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
-        """A name card ends."""
+        """Render the end of a name card."""
         return "</div>\n"
 
     def note_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
-        """An editor's note ends."""
+        """Render the end of an editor's note."""
         return "</aside>\n"

@@ -1,17 +1,16 @@
 """Traditional Chinese, converted from Simplified by OpenCC when a release is built.
 
-OpenCC's ``s2tw`` is used: it turns characters into those of Taiwan's standard, which readers
-in Hong Kong and Macau read too, and leaves the organisation's choice of words alone. ``s2twp``
-would put other words in their place; ``s2t`` gives forms that OpenCC uses between its own
-steps and that are nobody's standard (裏, 羣, 爲).
+OpenCC's ``s2tw`` converts characters to Taiwan's standard, which is also read in Hong Kong
+and Macau, and keeps the organisation's choice of words. ``s2twp`` would replace words;
+``s2t`` returns OpenCC's intermediate forms, which no standard uses (裏, 羣, 爲).
 
-Only words are converted: no address, no code. Names are written as ``names.toml`` says.
+Only text is converted: no URLs, no code. Names are written as in ``names.toml``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,27 +18,26 @@ from markdown_it.token import Token
 from opencc import OpenCC
 
 from cccr_web.content import Content, Photo, Text
+from cccr_web.content.catalogue import Convert
 from cccr_web.languages import LANGUAGES, Language
-
-Convert = Callable[[str], str]
 
 _CONFIGURATION = "s2tw"
 
-# The attributes that hold words for a reader.
+# The attributes that contain text for readers.
 _WORDS = {"alt", "title"}
 
 
 def converter(names: Mapping[str, str]) -> Convert:
-    """Return the function that converts words, with ``names`` put as they are written there."""
+    """Return the function that converts text and writes ``names`` as given."""
     convert = OpenCC(_CONFIGURATION).convert
     if not names:
         return convert
-    # The longest first, so that a name within a longer one does not cut it in two.
+    # The longest first, so that a name inside a longer one does not split it.
     longest = sorted(names, key=lambda name: (-len(name), name))
     known = re.compile(f"({'|'.join(map(re.escape, longest))})")
 
     def convert_words(words: str) -> str:
-        # Between the names, at even places, stand the other words.
+        # split() returns names at odd positions, other text at even ones.
         parts = known.split(words)
         return "".join(names[part] if i % 2 else convert(part) for i, part in enumerate(parts))
 
@@ -47,7 +45,7 @@ def converter(names: Mapping[str, str]) -> Convert:
 
 
 def with_derived(content: Content, convert: Convert) -> Content:
-    """Add the languages that nobody writes: each text of their source, converted."""
+    """Add the languages that nobody writes, by converting each text of their source."""
     derived = {
         language: {
             path: _text(text, language, convert)
@@ -77,14 +75,14 @@ def _text(text: Text, language: Language, convert: Convert) -> Text:
         place=None if text.head.place is None else convert(text.head.place),
     )
     body = replace(text.body, tokens=tuple(_tokens(text.body.tokens, convert)))
-    # A place of its own, so that links from file to file lead to texts in this language.
+    # Its own file name, so that links between files lead to texts in this language.
     tree, _, *rest = text.file.parts
     file = Path(tree, language.locale, *rest)
     return replace(text, language=language, file=file, head=head, body=body)
 
 
 def _tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
-    """Return the tokens with their words converted."""
+    """Return the tokens with their text converted."""
     converted: list[Token] = []
     for token in tokens:
         attrs = {
@@ -102,7 +100,7 @@ def _tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
 
 
 def _joined(tokens: Iterable[Token]) -> list[Token]:
-    """Join texts that only the end of a line parts: a name may stand on both sides of it."""
+    """Join text tokens that only a line end separates: a name may span it."""
     joined: list[Token] = []
     for token in tokens:
         words = "" if token.type == "softbreak" else token.content

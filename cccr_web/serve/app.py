@@ -1,8 +1,10 @@
-"""The Flask app that hands out a release."""
+"""The Flask app that serves a release, and the headers of its responses."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote
 
 from flask import Flask, Response, request
@@ -12,42 +14,51 @@ from werkzeug.exceptions import HTTPException
 from cccr_web.errors import CccrError
 from cccr_web.languages import by_slug, negotiate
 from cccr_web.release import File, Release
-from cccr_web.serve.conditions import Outcome, etag, evaluate
-from cccr_web.serve.encoding import IDENTITY, Encoded, choose, codings
-from cccr_web.serve.hosts import Hosts, Verdict
+from cccr_web.serve.conditional import (
+    Precondition,
+    accepts_ranges,
+    content_range,
+    etag,
+    evaluate,
+    read_range,
+)
+from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings
+from cccr_web.serve.hosts import HostMatch, Hosts
 from cccr_web.serve.policy import NO_CACHE, Policy, cache_control, is_html, media_type
-from cccr_web.serve.ranges import content_range, read_range, takes_ranges
 
 _log = logging.getLogger(__name__)
 
-INDEX = "index.html"
-TOR2WEB = "HTTP_X_TOR2WEB"
+INDEX: Final = "index.html"
+TOR2WEB: Final = "HTTP_X_TOR2WEB"
+
+# These depend on the body and the time, not on the policy.
+_NOT_POLICY: Final = frozenset({"content-length", "date", "etag"})
 
 
 def create_app(
-    release: Release, policy: Policy, hosts: Hosts, encoded: Encoded | None = None
+    release: Release, policy: Policy, hosts: Hosts, bodies: EncodedBodies | None = None
 ) -> Flask:
-    """Return the app for one listener; ``encoded`` is shared with the other's.
+    """Return the app of one listener; ``bodies`` is shared with the other listener's.
 
     It answers GET and HEAD for every file of ``release``; a folder is its
-    ``index.html``; ``/`` leads to a language. It reads no file and no
+    ``index.html``; ``/`` redirects to a language. It reads no file and no
     environment, keeps no state and sets no cookie. Raises ``CccrError`` if the
-    release holds a kind of file that has no media type here.
+    release holds a file without a known media type.
     """
-    _refuse_unknown_kinds(release)
-    shelf = encoded or Encoded(release)
+    _reject_unknown_types(release)
+    encoded = bodies or EncodedBodies(release)
     app = Flask("cccr_web.serve", static_folder=None, template_folder=None)
-    # Werkzeug would mend “//” by a redirect that it builds from the reader's Host.
+    # Werkzeug would redirect “//”, with an address built from the client's Host.
     app.url_map.merge_slashes = False
     _apply_policy(app, policy)
 
     @app.before_request
-    def refuse_foreign_hosts() -> Response | None:
-        verdict = hosts.judge(request.environ.get("HTTP_HOST"))
-        through_proxy = verdict is Verdict.PROXY or TOR2WEB in request.environ
-        if policy.proxies_refused and through_proxy:
+    def reject_foreign_hosts() -> Response | None:
+        host = hosts.match(request.environ.get("HTTP_HOST"))
+        through_proxy = host is HostMatch.PROXY or TOR2WEB in request.environ
+        if policy.rejects_proxies and through_proxy:
             return _error(release, 403)
-        return None if verdict is Verdict.OURS else _error(release, 421)
+        return None if host is HostMatch.OURS else _error(release, 421)
 
     @app.get("/", provide_automatic_options=False)
     def choose_language() -> Response:
@@ -55,26 +66,26 @@ def create_app(
         return _empty(302, {"Location": f"/{language.slug}/", "Vary": "Accept-Language"})
 
     @app.get("/<path:path>", provide_automatic_options=False)
-    def hand_out(path: str) -> Response:
+    def serve_file(path: str) -> Response:
         if path.endswith("/"):
             path += INDEX
         file = release.files.get(path)
         if file is not None:
-            return _file(path, file, policy, shelf)
+            return _file(path, file, policy, encoded)
         if f"{path}/{INDEX}" in release.files:
             return _empty(301, {"Location": f"/{path}/"})
         return _error(release, 404)
 
     @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> Response:
-        # Of the routes above only these two can fail: no such path, no such method.
+    def http_error(error: HTTPException) -> Response:
+        # The routes above can only fail with 404 and 405.
         if error.code == 405:
             return _empty(405, {"Allow": "GET, HEAD"})
         return _error(release, 404)
 
     @app.errorhandler(Exception)
-    def fail(error: Exception) -> Response:
-        # Flask's own handler would write the reader's path into the log.
+    def internal_error(error: Exception) -> Response:
+        # Flask's own handler would log the requested path.
         _log.error("A request failed", exc_info=error)
         return _empty(500, {})
 
@@ -88,11 +99,11 @@ def _apply_policy(app: Flask, policy: Policy) -> None:
         permissions_policy=policy.permissions_policy,
         document_policy=None,
         feature_policy=None,
-        # Talisman would build the redirect from the reader's Host; nginx does it.
+        # Talisman would build the redirect from the client's Host; nginx redirects instead.
         force_https=False,
         frame_options=DENY,
         referrer_policy="no-referrer",
-        # It is sent where the WSGI server's url_scheme is https: see serve/server.py.
+        # Sent only where the WSGI server's url_scheme is https: see serve/server.py.
         strict_transport_security=policy.hsts_seconds is not None,
         strict_transport_security_max_age=policy.hsts_seconds,
         strict_transport_security_include_subdomains=False,
@@ -107,8 +118,8 @@ def _apply_policy(app: Flask, policy: Policy) -> None:
 
 
 def bare_headers(policy: Policy) -> list[tuple[str, str]]:
-    """Return what the policy puts on a response without a body, such as a refusal."""
-    app = Flask("cccr_web.serve.refusal", static_folder=None, template_folder=None)
+    """Return the headers of a response without a body, such as the server's own errors."""
+    app = Flask("cccr_web.serve.errors", static_folder=None, template_folder=None)
     _apply_policy(app, policy)
     with app.test_request_context(base_url=f"{policy.url_scheme}://localhost"):
         response = app.process_response(_empty(400, {}))
@@ -116,15 +127,57 @@ def bare_headers(policy: Policy) -> list[tuple[str, str]]:
     return list(response.headers)
 
 
-def _file(path: str, file: File, policy: Policy, encoded: Encoded) -> Response:
-    """Return a file in the coding, to the condition and in the part that the request names."""
+def file_headers(release: Release, policy: Policy) -> dict[str, dict[str, str]]:
+    """Return address (``/en/index.html``, ``/en/`` and ``/``) → header → value.
+
+    They come from the app itself, so that mirrors and ``watch`` use the same headers. Only
+    ``Content-Length``, ``Date`` and ``ETag`` are left out. Raises ``CccrError`` for a file
+    without a known media type.
+    """
+    host = "localhost"
+    app = create_app(release, policy, Hosts(frozenset({host})))
+    with app.test_client() as client:
+        return {
+            address: {
+                name: value
+                for name, value in client.head(
+                    address, base_url=f"{policy.url_scheme}://{host}"
+                ).headers
+                if name.lower() not in _NOT_POLICY
+            }
+            for address in ("/", *file_addresses(release))
+        }
+
+
+def front_headers(headers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the headers of ``/`` on a host that serves the release's ``index.html`` there.
+
+    ``headers`` comes from ``file_headers``. ``Onion-Location`` points to ``/`` as well.
+    """
+    found = {**headers[f"/{INDEX}"]}
+    if "Onion-Location" in found:
+        found["Onion-Location"] = found["Onion-Location"].removesuffix(INDEX)
+    return found
+
+
+def file_addresses(release: Release) -> dict[str, str]:
+    """Return address → path of every file, and of every folder that has an index page."""
+    files = {f"/{path}": path for path in release.files}
+    folders = {
+        f"/{path.removesuffix(INDEX)}": path for path in release.files if path.endswith(f"/{INDEX}")
+    }
+    return {**files, **folders}
+
+
+def _file(path: str, file: File, policy: Policy, encoded: EncodedBodies) -> Response:
+    """Return a file with the coding, preconditions and range of the request applied."""
     offered = tuple(coding for coding in codings(policy) if encoded.get(path, coding) is not None)
     coding = choose(request.headers.get("Accept-Encoding"), offered)
     body = encoded.get(path, coding) or b""
     tag = etag(file.sha256, coding)
     if_match, if_none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-    outcome = evaluate(if_match, if_none_match, tag)
-    if outcome is Outcome.FAILED:
+    precondition = evaluate(if_match, if_none_match, tag)
+    if precondition is Precondition.FAILED:
         return _empty(412, {})
     response = Response(body, content_type=media_type(path))
     response.headers["Cache-Control"] = cache_control(path)
@@ -135,28 +188,26 @@ def _file(path: str, file: File, policy: Policy, encoded: Encoded) -> Response:
         response.headers["Content-Encoding"] = coding
     if policy.onion_location is not None and is_html(path):
         response.headers["Onion-Location"] = policy.onion_location + _path_and_query()
-    if takes_ranges(len(body)):
+    if accepts_ranges(len(body)):
         response.headers["Accept-Ranges"] = "bytes"
-        if outcome is Outcome.GO_ON and request.method == "GET":
-            response = _in_part(response, body, tag)
-    if outcome is Outcome.NOT_MODIFIED:
+        if precondition is Precondition.PASSED and request.method == "GET":
+            response = _partial(response, body, tag)
+    if precondition is Precondition.NOT_MODIFIED:
         response.status_code = 304
         response.set_data(b"")
     return response
 
 
-def _in_part(response: Response, body: bytes, tag: str) -> Response:
-    """Return the part of a large file that the request asks for, or the whole."""
-    wanted = read_range(
-        request.headers.get("Range"), request.headers.get("If-Range"), tag, len(body)
-    )
-    if wanted is None:
+def _partial(response: Response, body: bytes, tag: str) -> Response:
+    """Return the requested range of a large file, or the whole file."""
+    part = read_range(request.headers.get("Range"), request.headers.get("If-Range"), tag, len(body))
+    if part is None:
         return response
-    if not wanted:
-        return _empty(416, {"Content-Range": content_range(wanted, len(body))})
+    if not part:
+        return _empty(416, {"Content-Range": content_range(part, len(body))})
     response.status_code = 206
-    response.set_data(body[wanted.start : wanted.stop])
-    response.headers["Content-Range"] = content_range(wanted, len(body))
+    response.set_data(body[part.start : part.stop])
+    response.headers["Content-Range"] = content_range(part, len(body))
     return response
 
 
@@ -167,19 +218,19 @@ def _path_and_query() -> str:
     return f"{path}?{query}" if query else path
 
 
-# Every character that may stand in a query (RFC 3986, section 3.4), and “%” itself.
+# Every character allowed in a query (RFC 3986, section 3.4), and “%” itself.
 _QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"
 
 
 def _empty(status: int, headers: dict[str, str]) -> Response:
-    """Return a response without a body: there are no words in code."""
+    """Return a response without a body."""
     response = Response(status=status, headers={**headers, "Cache-Control": NO_CACHE})
     del response.headers["Content-Type"]
     return response
 
 
 def _error(release: Release, status: int) -> Response:
-    """Return the page of an error in the language of the path, or the reader's."""
+    """Return the error page in the language of the path or of Accept-Language."""
     language = by_slug(request.path.split("/")[1]) if request.path.startswith("/") else None
     chosen = language or negotiate(request.accept_languages, release.metadata.languages)
     file = release.files.get(f"{chosen.slug}/errors/{status}.html")
@@ -194,10 +245,10 @@ def _error(release: Release, status: int) -> Response:
     return response
 
 
-def _refuse_unknown_kinds(release: Release) -> None:
+def _reject_unknown_types(release: Release) -> None:
     for path in release.files:
         if media_type(path) is None:
             raise CccrError(
-                f"{path} has an ending that the server knows no media type for.",
+                f"{path}: the server knows no media type for this file name extension.",
                 "Build the release with the same version of cccr-web.",
             )

@@ -1,7 +1,8 @@
-"""One connection: answered in the loop itself, with a time limit for all that it does.
+"""One connection: requests are answered in the event loop, and every step has a time limit.
 
-Every answer is a look-up, so there are no threads to hand a request to and to wait for.
-waitress counts idle time only: who sends or reads a byte now and then stays for ever.
+Each response is a dictionary lookup, so no worker threads are needed. waitress's own
+time limit counts idle time only, so a client that sends or reads a byte now and then would
+stay connected for ever.
 """
 
 from __future__ import annotations
@@ -15,121 +16,168 @@ from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.task import ErrorTask, WSGITask
 
-from cccr_web.serve.request import Request
-from cccr_web.serve.task import LastTask, Refusal, Task
+from cccr_web.serve.parser import StrictRequestParser
 
 _log = logging.getLogger(__name__)
 
-# Seconds for a whole head, from the opening or its first byte; Tor's worst lines need 5.
+# Seconds for a complete request head, from the opening of the connection or the head's first
+# byte; Tor's slowest circuits need 5.
 HEAD_SECONDS = 10.0
-# Seconds that a connection may wait for a further request.
+# Seconds that a connection may wait for another request.
 IDLE_SECONDS = 20.0
-# Seconds for an answer, whatever its size, and bytes a second that a reader must take.
-ANSWER_SECONDS = 30.0
-ANSWER_RATE = 1024
+# Seconds for a response of any size, and the bytes a second that a client must read.
+RESPONSE_SECONDS = 30.0
+RESPONSE_RATE = 1024
 
-# Where there is no more room: seconds in which who has come may ask, and an answer begin
-# to move; and bytes a second below which an answer is held rather than read.
+# At the connection limit: seconds that a new connection has for its request and a response
+# has to get moving, and the bytes a second below which a response counts as stalled.
 GRACE_SECONDS = 5.0
-HELD_RATE = 4096
+STALLED_RATE = 4096
 
-_RESET = struct.pack("ii", 1, 0)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
+    """Sends the app's response; a prepared one needs only its date."""
+
+    def execute(self) -> None:
+        """Send the response."""
+        prepared = None
+        # waitress writes the rare HTTP/1.0 responses.
+        if self.version == "1.1":
+            prepared = self.channel.server.app.lookup(self.get_environment())
+        if prepared is None:
+            super().execute()
+            return
+        self.complete = self.wrote_header = True
+        request = self.request
+        self.close_on_finish = request.headers.get("CONNECTION", "").lower() == "close"
+        date = self.channel.server.http_date(self.start_time)
+        head = prepared.head(date, close=self.close_on_finish)
+        self.channel.send_prepared(head, b"" if request.command == "HEAD" else prepared.body)
+
+
+class ClosingTask(PreparedTask):
+    """Sends a response during shutdown; the last one on its connection closes it."""
+
+    def execute(self) -> None:
+        """Send the response, and close unless more requests have already arrived."""
+        if len(self.channel.requests) == 1:
+            self.request.headers["CONNECTION"] = "close"
+        super().execute()
+
+
+class EmptyErrorTask(ErrorTask):  # type: ignore[misc]  # it has no types
+    """Sends waitress's own errors, for requests that are malformed or too large for the app.
+
+    waitress would repeat parts of the request and send none of the policy's headers.
+    """
+
+    def execute(self) -> None:
+        """Send the status and the policy's headers, and close."""
+        error = self.request.error
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.extend(self.channel.server.app.error_headers)
+        self.set_close_on_finish()
+        self.content_length = 0
+        self.write(b"")
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
-    """A connection. ``until`` is when it is closed, on the monotonic clock.
+    """A connection, which is closed at ``deadline`` (monotonic clock).
 
-    ``since`` is when it last did something whole: opened, or took an answer. Only one
-    answer is under way at a time, however many requests are sent together.
+    ``idle_since`` is when it was opened or its last response was sent. Pipelined requests
+    are answered one at a time.
     """
 
-    task_class = Task
-    error_task_class = Refusal
-    parser_class = Request
+    task_class = PreparedTask
+    error_task_class = EmptyErrorTask
+    parser_class = StrictRequestParser
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        self._opened = self.since = time.monotonic()
-        self.until = self.since + HEAD_SECONDS
-        self._answer_since = self.since
-        self._answer_left = 0
+        self._opened = self.idle_since = time.monotonic()
+        self.deadline = self.idle_since + HEAD_SECONDS
+        self._response_began = self.idle_since
+        self._response_size = 0
         super().__init__(*args, **settings)
 
     @property
-    def answering(self) -> bool:
-        """Whether an answer is on its way."""
+    def is_sending(self) -> bool:
+        """Whether a part of a response is still to be sent."""
         return bool(self.total_outbufs_len)
 
     @property
-    def asking(self) -> bool:
-        """Whether a part of a request has come."""
+    def is_receiving(self) -> bool:
+        """Whether a part of a request has arrived."""
         return self.request is not None
 
     @property
     def is_new(self) -> bool:
-        """Whether it has had no answer yet."""
-        return self.since == self._opened
+        """Whether no response has been sent yet."""
+        return self.idle_since == self._opened
 
-    def last_call(self) -> None:
-        """Close after the answer to the last request that has come, or comes soon."""
-        self.task_class = LastTask
+    def close_after_last_request(self) -> None:
+        """Close after the response to the last request that has arrived or is next."""
+        self.task_class = ClosingTask
 
-    def worth(self, now: float) -> tuple[int, float]:
-        """Return what to sort by where room is needed; the least goes first.
+    def eviction_order(self, now: float) -> tuple[int, float]:
+        """Return the sort key at the connection limit; the smallest are closed first.
 
-        Those who wait without asking, or hold an answer and hardly read it, go before who
-        has only just come, and he before an answer that moves; each time the oldest first.
+        First come connections that wait without a request and stalled responses, then new
+        connections, then responses that are being read; within each group the oldest first.
         """
-        if not self.answering:
-            return int(now - self.since <= GRACE_SECONDS), self.since
-        lasted = now - self._answer_since
-        held = self._answer_left - self.total_outbufs_len < HELD_RATE * lasted
-        return 0 if held and lasted > GRACE_SECONDS else 2, self._answer_since
+        if not self.is_sending:
+            return int(now - self.idle_since <= GRACE_SECONDS), self.idle_since
+        seconds = now - self._response_began
+        stalled = self._response_size - self.total_outbufs_len < STALLED_RATE * seconds
+        return 0 if stalled and seconds > GRACE_SECONDS else 2, self._response_began
 
     def handle_read(self) -> None:
-        """Read, and answer what is whole."""
-        between = self.request is None
+        """Read, and answer complete requests."""
+        idle = self.request is None
         super().handle_read()
-        if between and self.request is not None:
-            self.until = time.monotonic() + HEAD_SECONDS
+        if idle and self.request is not None:
+            self.deadline = time.monotonic() + HEAD_SECONDS
         self._answer()
 
     def handle_write(self) -> None:
-        """Go on with an answer; once it is out, begin with the next."""
-        answering = self.total_outbufs_len
+        """Continue a response; once it is sent, answer the next request."""
+        pending = self.total_outbufs_len
         super().handle_write()
-        if self.connected and answering > self.total_outbufs_len == 0:
-            self._rest()
+        if self.connected and pending > self.total_outbufs_len == 0:
+            self._finish_response()
             self._answer()
 
     def handle_error(self) -> None:
-        """Close after an error of our own; waitress would log the reader's address."""
+        """Close after an internal error; waitress would log the client's address."""
         error = sys.exc_info()[0]
         _log.error("A connection failed: %s", error.__name__ if error else "unknown")
         self.handle_close()
 
     def _answer(self) -> None:
-        while self.requests and self.connected and not (self.answering or self.close_when_flushed):
+        while self.requests and self.connected and not (self.is_sending or self.close_when_flushed):
             self.service()
-            left = self.total_outbufs_len
-            if left:
-                self._answer_since, self._answer_left = time.monotonic(), left
-                self.until = time.monotonic() + ANSWER_SECONDS + left / ANSWER_RATE
+            pending = self.total_outbufs_len
+            if pending:
+                self._response_began, self._response_size = time.monotonic(), pending
+                self.deadline = time.monotonic() + RESPONSE_SECONDS + pending / RESPONSE_RATE
             else:
-                self._rest()
+                self._finish_response()
 
-    def _rest(self) -> None:
-        self.since = time.monotonic()
-        self.until = self.since + (IDLE_SECONDS if self.request is None else HEAD_SECONDS)
+    def _finish_response(self) -> None:
+        self.idle_since = time.monotonic()
+        self.deadline = self.idle_since + (IDLE_SECONDS if self.request is None else HEAD_SECONDS)
 
-    def cut(self) -> None:
-        """Close at once; what the kernel still holds for a reader who does not read is dropped."""
+    def reset(self) -> None:
+        """Close at once, and drop the bytes that the kernel holds for the client."""
         if self.connected:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.handle_close()
 
-    def send_ready(self, head: bytes, body: bytes | memoryview) -> None:
-        """Send an answer in one piece; what does not go out now is kept without a copy."""
+    def send_prepared(self, head: bytes, body: bytes | memoryview) -> None:
+        """Send a response in one system call; the rest is buffered without a copy."""
         try:
             sent = self.socket.sendmsg((head, body))
         except BlockingIOError:
@@ -137,20 +185,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         except OSError as error:
             self.will_close = True
             raise ClientDisconnected from error
-        whole = len(head) + len(body)
-        if sent < whole:
-            self._keep(head, body, sent)
+        if sent < len(head) + len(body):
+            self._buffer(head, body, sent)
 
-    def _keep(self, head: bytes, body: bytes | memoryview, sent: int) -> None:
+    def _buffer(self, head: bytes, body: bytes | memoryview, sent: int) -> None:
         if sent < len(head):
             self.write_soon(head[sent:])
         rest = memoryview(body)[max(sent - len(head), 0) :]
         if rest:
-            self.write_soon(_Rest(rest))
+            self.write_soon(_BodyBuffer(rest))
 
 
-class _Rest(ReadOnlyFileBasedBuffer):  # type: ignore[misc]  # it has no types
-    """What is left of a body: a view of the release's own bytes (waitress would copy them)."""
+class _BodyBuffer(ReadOnlyFileBasedBuffer):  # type: ignore[misc]  # it has no types
+    """The unsent rest of a body: a view of the release's own bytes (waitress would copy them)."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -165,12 +212,12 @@ class _Rest(ReadOnlyFileBasedBuffer):  # type: ignore[misc]  # it has no types
         return self._view if numbytes < 0 else self._view[:numbytes]
 
     def skip(self, numbytes: int, allow_prune: int = 0) -> None:
-        """Leave out what was sent."""
+        """Drop bytes that were sent."""
         del allow_prune
         self._view = self._view[numbytes:]
         self.remain = len(self._view)
 
     def close(self) -> None:
-        """Let go of the bytes."""
+        """Release the view."""
         self._view = memoryview(b"")
         self.remain = 0

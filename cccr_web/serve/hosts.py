@@ -1,4 +1,4 @@
-"""Which names this server answers to. The Host is judged before anything else."""
+"""The host names of a listener. Every request's Host is checked before anything else."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 # RFC 9110, section 7.2, narrowed to names and IPv4 addresses; a final dot is not ours.
 _HOST = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::([0-9]{1,5}))?", re.IGNORECASE)
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost")
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
-class Verdict(enum.Enum):
-    """What a request's Host says of the road it took."""
+class HostMatch(enum.Enum):
+    """Whether a request's Host is a name of this listener."""
 
     OURS = enum.auto()
     FOREIGN = enum.auto()
@@ -24,31 +24,31 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The names that are ours, in lower case, without a port."""
+    """The names of a listener, in lower case, without a port."""
 
     names: frozenset[str]
 
-    def judge(self, host: str | None) -> Verdict:
-        """Judge the Host header as it came; ``None`` if there was none.
+    def match(self, host: str | None) -> HostMatch:
+        """Match the value of the Host header; ``None`` if there was none.
 
         Any port is accepted: a server behind a forwarded port cannot know it.
         """
-        match = _HOST.fullmatch(host or "")
-        if match is None:
-            return Verdict.FOREIGN
-        name = match[1].lower()
+        parsed = _HOST.fullmatch(host or "")
+        if parsed is None:
+            return HostMatch.FOREIGN
+        name = parsed[1].lower()
         if name in self.names:
-            return Verdict.OURS
+            return HostMatch.OURS
         if any(name.startswith(f"{ours}.") for ours in self.names if ours.endswith(".onion")):
-            return Verdict.PROXY
-        return Verdict.FOREIGN
+            return HostMatch.PROXY
+        return HostMatch.FOREIGN
 
 
 def clearnet_hosts(domains: Iterable[str], *, loopback: bool) -> Hosts:
     """Return the names of a clearnet listener; ``loopback`` adds this machine's own."""
-    return Hosts(frozenset(domains) | (frozenset(LOOPBACK_NAMES) if loopback else frozenset()))
+    return Hosts(frozenset(domains) | (frozenset(_LOOPBACK_NAMES) if loopback else frozenset()))
 
 
 def onion_hosts(onions: Iterable[str]) -> Hosts:
-    """Return the names of an onion listener: tor also brings ``www.`` to us."""
+    """Return the names of an onion listener. Tor also delivers requests for ``www.``."""
     return Hosts(frozenset(name for onion in onions for name in (onion, f"www.{onion}")))

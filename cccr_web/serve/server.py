@@ -1,4 +1,4 @@
-"""waitress, set for this site: two listeners in one process and one thread, and their limits."""
+"""Run waitress: all listeners in one process and one thread, with their limits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -20,121 +19,116 @@ from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.utilities import build_http_date
 
-from cccr_web.serve.app import bare_headers
 from cccr_web.serve.channel import Channel
-from cccr_web.serve.ending import end
-from cccr_web.serve.policy import Policy
+from cccr_web.serve.shutdown import announce_shutdown, finish_connections
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
-    from cccr_web.serve.ready import Front
+    from cccr_web.serve.prepared import ResponseCache
+    from cccr_web.serve.sites import AppSwitch
 
 _log = logging.getLogger(__name__)
 
-# What waitress is told, and why. The rest of its settings keep their defaults.
+# waitress's settings, where the defaults do not suit.
 SETTINGS: dict[str, Any] = {
-    # Say nothing of the program or its version.
+    # No Server header.
     "ident": None,
-    # A request head is a path and a few headers; more is somebody's attack.
+    # A request head is a path and a few headers; a larger one is an attack.
     "max_request_header_size": 16 * 1024,
-    # GET and HEAD have no body: 0 makes waitress refuse every one with 413.
+    # GET and HEAD have no body: with 0 waitress rejects every body with 413.
     "max_request_body_size": 0,
-    # The loop itself writes, so it must never wait until a reader has read.
+    # The event loop itself writes, so it must never wait for a client to read.
     "outbuf_high_watermark": 2**62,
-    # No reader's address in a log, not even of one who hung up.
+    # Never log a client's address, not even of one that disconnected.
     "log_socket_errors": False,
     "expose_tracebacks": False,
     "clear_untrusted_proxy_headers": True,
 }
 
-# Both listeners' connections together, each of one descriptor and some kilobytes. When
-# they are as many, those worth least go (RFC 9112, section 9.5).
-CONNECTIONS = 2000
+# Connections of all listeners together, each of one descriptor and some kilobytes. At this
+# limit the connections of least use are closed (RFC 9112, section 9.5).
+CONNECTION_LIMIT = 2000
 _OTHER_FILES = 64
-_AT_A_TIME = 64
+_ACCEPTED_AT_ONCE = 64
 
 _SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    # What the kernel holds for a slow reader (tcp(7)); megabytes without it.
+    # Bytes that the kernel holds for a slow client (tcp(7)); without it megabytes.
     (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 128 * 1024),
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One listener: its socket, the app that answers there, and its policy."""
-
-    listener: socket.socket
-    app: Front
-    policy: Policy
-
-
 class _NoThreads:
-    """In the place of waitress's threads: each connection answers in the loop (``channel.py``)."""
+    """Replaces waitress's thread pool: channels answer in the event loop (``channel.py``)."""
 
     def add_task(self, task: object) -> None:
-        """Leave it to the connection."""
+        """Leave the task to the channel."""
 
     def shutdown(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there are no threads."""
 
 
-class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
-    """A listener that always takes one more: who waits or reads worst must go."""
+class _LimitedServer(BaseWSGIServer):  # type: ignore[misc]  # it has no types
+    """A listener that always accepts; at the connection limit it closes other connections."""
 
     channel_class = Channel
-    front: Front
-    refusal_headers: list[tuple[str, str]]
+    apps: AppSwitch
+    index: int
     notifier: Notifier
-    healthy: Callable[[], bool]
-    look_every = 1.0
+    is_healthy: Callable[[], bool]
+    cleanup_interval = 1.0
+    next_channel_cleanup = 0.0
     _dated = (0, b"")
-    _next_look = 0.0
+
+    @property
+    def app(self) -> ResponseCache:
+        """The app of this listener; a reload replaces it."""
+        return self.apps.current[self.index]
 
     def readable(self) -> bool:
-        """Take connections, always; once a second end those whose time is over.
+        """Accept always; once a second close connections past their deadline.
 
-        Also tell systemd then that the loop goes round, and all that belongs to it.
+        Also send systemd's watchdog message then, because the loop runs.
         """
         now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + self.look_every
-            if self.healthy():
+        if now >= self.next_channel_cleanup:
+            self.next_channel_cleanup = now + self.cleanup_interval
+            if self.is_healthy():
                 self.notifier.alive()
             for channel in list(self.active_channels.values()):
-                if channel.until < now:
-                    channel.cut()
+                if channel.deadline < now:
+                    channel.reset()
         return True
 
     def handle_accept(self) -> None:
-        """Take all who wait, some at a time: whoever was taken is heard before room is made."""
-        for _ in range(min(_AT_A_TIME, max(self.adj.connection_limit // 4, 1))):
+        """Accept waiting connections in batches, so that accepted ones are read in between."""
+        for _ in range(min(_ACCEPTED_AT_ONCE, max(self.adj.connection_limit // 4, 1))):
             if len(self._map) >= self.adj.connection_limit:
-                self._make_room()
+                self._evict()
             before = len(self._map)
             super().handle_accept()
             if len(self._map) == before:
                 return
 
     def accept(self) -> Any:
-        """Take one, or none; without a free descriptor the next try finds one."""
+        """Accept a connection; without a free descriptor free some for the next attempt."""
         try:
             return super().accept()
         except OSError:
-            self._make_room()
+            self._evict()
             raise
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         channels = [each for each in self._map.values() if isinstance(each, Channel)]
-        few = max(len(channels) // 20, 1)
+        number = max(len(channels) // 20, 1)
         now = time.monotonic()
-        for channel in heapq.nsmallest(few, channels, key=lambda each: each.worth(now)):
-            channel.cut()
+        for channel in heapq.nsmallest(number, channels, key=lambda each: each.eviction_order(now)):
+            channel.reset()
 
     def handle_error(self) -> None:
-        """Go on after an error while taking a connection; waitress would stop to listen."""
+        """Continue after an error in accepting a connection; waitress would close the listener."""
         error = sys.exc_info()[0]
-        _log.error("A connection was not taken: %s", error.__name__ if error else "unknown")
+        _log.error("A connection was not accepted: %s", error.__name__ if error else "unknown")
 
     def pull_trigger(self) -> None:
         """Do nothing: no other thread needs to wake the loop."""
@@ -143,44 +137,91 @@ class _Crowd(BaseWSGIServer):  # type: ignore[misc]  # it has no types
         """Wake the loop from a signal handler."""
         self.trigger.pull_trigger()
 
-    def retire(self) -> None:
-        """Take those who wait already, and nobody after them; who is connected stays."""
+    def stop_accepting(self) -> None:
+        """Accept the connections that wait already, then close the listener alone."""
         self.handle_accept()
         wasyncore.dispatcher.close(self)
 
-    def date(self, now: float) -> bytes:
-        """Return the moment as HTTP writes it (RFC 9110, section 5.6.7)."""
+    def http_date(self, now: float) -> bytes:
+        """Return a time as an HTTP date (RFC 9110, section 5.6.7)."""
         second = int(now)
         if second != self._dated[0]:
             self._dated = second, build_http_date(second).encode("ascii")
         return self._dated[1]
 
 
-class _Tcp(_Crowd, TcpWSGIServer):  # type: ignore[misc]  # it has no types
+class _TcpServer(_LimitedServer, TcpWSGIServer):  # type: ignore[misc]  # it has no types
     pass
 
 
-class _Unix(_Crowd, UnixWSGIServer):  # type: ignore[misc]  # it has no types
+class _UnixServer(_LimitedServer, UnixWSGIServer):  # type: ignore[misc]  # it has no types
     pass
+
+
+def serve(
+    listeners: Sequence[socket.socket],
+    apps: AppSwitch,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    notifier: Notifier | None = None,
+    is_healthy: Callable[[], bool] = lambda: True,
+) -> None:
+    """Serve ``apps``, one for each listener, until SIGTERM or SIGINT; then shut down gracefully.
+
+    ``ready`` is called once the listeners accept requests. ``notifier`` gets watchdog messages
+    while the loop runs and ``is_healthy`` returns true. A second signal ends at once. Must run
+    in the main thread. Closes the listeners.
+    """
+    sockets: dict[int, Any] = {}
+    limit = _raise_connection_limit()
+    notifier = notifier or Notifier({})
+    # The watchdog needs a message in half of its time, and so the loop must run twice as often.
+    interval = min(1.0, (notifier.half_time or 2.0) / 2)
+    servers = []
+    for index, listener in enumerate(listeners):
+        server = _create_server(listener, apps, index, sockets, limit)
+        server.notifier, server.is_healthy = notifier, is_healthy
+        server.cleanup_interval = interval
+        servers.append(server)
+    signals = 0
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal signals
+        signals += 1
+        # At once: requests that have arrived may be answered in the current turn of the loop.
+        announce_shutdown(sockets)
+        # A signal alone does not end the loop's wait (PEP 475).
+        servers[0].wake()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        ready()
+        while not signals:
+            wasyncore.loop(timeout=interval, use_poll=True, map=sockets, count=1)
+        notifier.stopping()
+        for server in servers:
+            server.stop_accepting()
+        finish_connections(sockets, lambda: signals > 1)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        for server in servers:
+            server.close()
+        wasyncore.close_all(sockets)
 
 
 def _create_server(
-    site: Site,
-    sockets: dict[int, Any],
-    limit: int,
-    notifier: Notifier,
-    healthy: Callable[[], bool],
-) -> _Crowd:
-    listener = site.listener
+    listener: socket.socket, apps: AppSwitch, index: int, sockets: dict[int, Any], limit: int
+) -> _LimitedServer:
     adjustments = Adjustments(
         sockets=[listener],
-        url_scheme=site.policy.url_scheme,
+        url_scheme=apps.current[index].policy.url_scheme,
         connection_limit=limit,
         **SETTINGS,
     )
     adjustments.socket_options = _SOCKET_OPTIONS
-    server = (_Unix if listener.family == socket.AF_UNIX else _Tcp)(
-        site.app,
+    server = (_UnixServer if listener.family == socket.AF_UNIX else _TcpServer)(
+        apps.wsgi_app(index),
         sockets,
         _sock=listener,
         dispatcher=_NoThreads(),
@@ -188,67 +229,17 @@ def _create_server(
         bind_socket=False,
         sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
     )
-    server.front = site.app
-    server.refusal_headers = bare_headers(site.policy)
-    server.notifier = notifier
-    server.healthy = healthy
-    server.look_every = _turn(notifier)
+    server.apps, server.index = apps, index
     return server
 
 
-def _most_connections() -> int:
-    """Return how many connections to hold, once the limit of open files is raised for them."""
+def _raise_connection_limit() -> int:
+    """Raise the limit of open files, and return the number of connections it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + _OTHER_FILES
+    wanted = CONNECTION_LIMIT + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         return max(soft - _OTHER_FILES, 1)
-    return CONNECTIONS
-
-
-def _turn(notifier: Notifier) -> float:
-    """Return the seconds after which the loop goes round though nothing happens."""
-    return min(1.0, (notifier.half_time or 2.0) / 2)
-
-
-def serve(
-    sites: list[Site],
-    *,
-    ready: Callable[[], None] = lambda: None,
-    notifier: Notifier | None = None,
-    healthy: Callable[[], bool] = lambda: True,
-) -> None:
-    """Answer on every listener until SIGTERM or SIGINT; then end as ``ending`` says.
-
-    ``ready`` is called once when requests are being taken. ``notifier`` is told that
-    the loop goes round as long as it does and ``healthy`` says yes. A second signal ends
-    at once. Must run in the main thread. The listeners are closed at the end.
-    """
-    sockets: dict[int, Any] = {}
-    limit = _most_connections()
-    notifier = notifier or Notifier({})
-    servers = [_create_server(site, sockets, limit, notifier, healthy) for site in sites]
-    signals = 0
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal signals
-        signals += 1
-        # Wake the loop: a signal alone does not end its wait (PEP 475).
-        servers[0].wake()
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        ready()
-        turn = _turn(notifier)
-        while not signals:
-            wasyncore.loop(timeout=turn, use_poll=True, map=sockets, count=1)
-        notifier.stopping()
-        end(servers, sockets, lambda: signals > 1)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        for server in servers:
-            server.close()
-        wasyncore.close_all(sockets)
+    return CONNECTION_LIMIT

@@ -1,4 +1,4 @@
-"""Where the server's release comes from, and what it takes to be admitted."""
+"""Where the server's release comes from, and the checks that it must pass."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A path that leads to a release: a folder, or a link to one that an admin changes.
+    """The path of a release: a folder, or a symbolic link that an admin changes.
 
-    ``key`` is the organisation's, pinned outside every release; without it
-    nothing is proven but that the files fit their list. ``guard`` records
-    what was served; it is used with a key only. ``verify`` verifies the signatures.
+    ``key`` is the organisation's, stored outside every release; without it the files are
+    only checked against their list. ``guard`` records the served releases, with a key only.
+    ``verify`` verifies the signatures.
     """
 
     path: Path
@@ -42,18 +42,18 @@ class Source:
     verify: Verify = verify_signatures
 
     def load(self) -> Release:
-        """Return the release at the path now, if it may be served. Raises ``CccrError``."""
-        release = load(self._place(), self.key, verify=self.verify)
+        """Load and check the release that is at the path now. Raises ``CccrError``."""
+        release = load(self._folder(), self.key, verify=self.verify)
         reject_future(release)
         if self.key and self.guard:
             self.guard.check(release)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
-        """Return the release to start with, and what ``make`` made of it.
+        """Return the release to start with, and the result of ``make`` for it.
 
-        That is the one at the path, or else the last good one. Raises the path's
-        own ``CccrError`` if neither can be served.
+        This is the release at the path, or else the last good one. Raises the ``CccrError``
+        of the path if neither can be served.
         """
         try:
             release = self.load()
@@ -64,26 +64,26 @@ class Source:
                 raise
             made = make(good)
             _log.error(
-                "%s Refused: serving the last good release, %d.", error, good.metadata.sequence
+                "%s Rejected: serving the last good release, %d.", error, good.metadata.sequence
             )
             return good, made
 
     def accept(self, release: Release) -> None:
-        """Remember that no release older than this one may follow. Raises ``CccrError``."""
+        """Record that older releases must be rejected from now on. Raises ``CccrError``."""
         if self.key and self.guard:
             self.guard.record(release)
 
     def keep(self, release: Release) -> None:
-        """Put a copy aside, for a start at which the path leads to nothing good."""
+        """Store a copy, for a start at which the path holds no valid release."""
         if self.key and self.guard:
             try:
                 self.guard.save_last_good(release, self.key, verify=self.verify)
             except CccrError as error:
-                _log.error("The last good release could not be put aside: %s", error)
+                _log.error("The copy of the last good release could not be stored: %s", error)
 
-    def troubles(self, release: Release) -> Iterator[str]:
-        """Yield a sentence for each file that is no longer as it was, and for a lapsed date."""
-        for difference in differences(self._place(), release):
+    def problems(self, release: Release) -> Iterator[str]:
+        """Yield a sentence for each file that has changed on the disk, and for an expired date."""
+        for difference in differences(self._folder(), release):
             yield f"On the disk: {difference}"
         expires = release.metadata.expires
         if expires < datetime.now(UTC):
@@ -97,6 +97,6 @@ class Source:
         except ReleaseError:
             return None
 
-    def _place(self) -> Path:
-        # Only the path itself may be a link, one that the admin made; none inside is followed.
+    def _folder(self) -> Path:
+        # Only the path itself may be a symbolic link; links inside the release are rejected.
         return Path(os.path.realpath(self.path))

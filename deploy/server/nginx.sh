@@ -60,26 +60,20 @@ nginx_release() {
   printf '# Written by deploy.sh.\nmap "" $cccr_release { default "%s-%s"; }\n' "${number:-0}" "$switched"
 }
 
-# The header policy for what nginx answers by itself. What our server sends is passed on.
-nginx_policy() { # ROAD FOLDER
-  local road=$1 folder=$2 name value variable lines
-  if [ ! -x "$COMMAND" ] || [ ! -e "$CURRENT" ]; then
-    lines='Cache-Control: no-cache' # a dry run on a fresh server
-  else
-    lines=$("$COMMAND" headers --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" "$road")
-  fi
-  echo "# Written by deploy.sh from “cccr-web headers $road”." | tee "$folder/headers-$road.conf" >"$folder/policy-$road.conf"
-  echo 'more_clear_headers Server;' >>"$folder/headers-$road.conf"
-  while IFS= read -r line; do
-    name=${line%%: *} value=${line#*: }
-    variable=${name,,}
-    variable=${variable//-/_}
-    value=${value//\\/\\\\}
-    # shellcheck disable=SC2016 # variables of nginx
-    printf 'map $upstream_http_%s $%s_%s {\n  "" "%s";\n  default $upstream_http_%s;\n}\n' \
-      "$variable" "$road" "$variable" "${value//\"/\\\"}" "$variable" >>"$folder/policy-$road.conf"
-    printf 'more_set_headers "%s: $%s_%s";\n' "$name" "$road" "$variable" >>"$folder/headers-$road.conf"
-  done <<<"$lines"
+# The headers of nginx's own error responses: policy-LISTENER.conf for the http block, and
+# headers-LISTENER.conf for server blocks. Headers from our server are passed on unchanged.
+nginx_policy() { # LISTENER FOLDER
+  local listener=$1 folder=$2
+  nginx_headers "$listener" nginx-proxy-http >"$folder/policy-$listener.conf"
+  nginx_headers "$listener" nginx-proxy-server >"$folder/headers-$listener.conf"
+}
+
+nginx_headers() { # LISTENER FORMAT
+  echo "# Written by deploy.sh with “cccr-web headers --format $2 $1”."
+  # In a dry run this version of cccr-web may not be installed yet.
+  if [ ! -x "$COMMAND" ] || [ ! -e "$CURRENT" ]; then return 0; fi
+  if [ "$DRY_RUN" = yes ] && changed "$PYTHON_LINK"; then return 0; fi
+  "$COMMAND" headers --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" --format "$2" "$1"
 }
 
 is_at_least() { # VERSION HAVE

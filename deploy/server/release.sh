@@ -93,7 +93,7 @@ release_await() { # SERVER NUMBER WHAT-IT-SAID-BEFORE
     now=$(release_says "$1")
     case $now in
       "Serving release $2 "*) return 0 ;;
-      *Refused:*) if [ "$now" != "$3" ] || [ "$try" -gt 50 ]; then break; fi ;;
+      *Rejected:*) if [ "$now" != "$3" ] || [ "$try" -gt 50 ]; then break; fi ;;
     esac
     sleep 0.1
   done

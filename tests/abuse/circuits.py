@@ -1,10 +1,9 @@
-"""Which circuit a request came by, and the closing of the worst circuits.
+"""Find the circuits that cause rejected requests, and close the worst of them.
 
 A ``HiddenServiceDir`` with ``HiddenServiceExportCircuitID haproxy`` begins each connection
-with a PROXY line whose address ends in the circuit's global identifier
-(fc00:dead:beef:4dad::/96), which is also its name at the control port (control-spec,
-CIRC). Nothing of it is ever written to a disk: nginx tells it by syslog's datagrams to a
-unix socket.
+with a PROXY line. Its address (fc00:dead:beef:4dad::/96) ends in the circuit's global
+identifier, which is also the circuit's ID at the control port (control-spec, CIRC). nginx
+reports it in syslog datagrams to a unix socket, so that it is never written to a disk.
 """
 
 from __future__ import annotations
@@ -18,32 +17,32 @@ from collections import Counter
 from pathlib import Path
 from typing import Self
 
-from cccr_web.onion import Link
+from cccr_web.onion import ControlConnection
 
 EXPORTED = ipaddress.IPv6Network("fc00:dead:beef:4dad::/96")
 REPORT = re.compile(rb"circuit=([0-9a-f:]+)$")
-WINDOW = 10.0  # seconds over which refusals count
+WINDOW = 10.0  # seconds over which rejections are counted
 
 
 def circuit_id(address: str) -> int:
-    """Return the circuit's name at the control port from the address of a PROXY line.
+    """Return the circuit ID at the control port from the address of a PROXY line.
 
-    Raises ``ValueError`` for an address that is no circuit's.
+    Raises ``ValueError`` for any other address.
     """
     exported = ipaddress.IPv6Address(address)
     if exported not in EXPORTED:
-        raise ValueError(f"{address} names no circuit.")
+        raise ValueError(f"{address} is not the address of a circuit.")
     return int(exported) & 0xFFFF_FFFF
 
 
 class Closer:
-    """Reads nginx's reports of refused requests, and closes circuits with too many of them."""
+    """Reads nginx's reports of rejected requests, and closes circuits with too many of them."""
 
-    def __init__(self, path: Path, link: Link, most: int) -> None:
+    def __init__(self, path: Path, connection: ControlConnection, limit: int) -> None:
         self.path = path
         self.closed = 0
-        self._link = link
-        self._most = most
+        self._connection = connection
+        self._limit = limit
         self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._inbox.bind(str(path))
         self._inbox.settimeout(0.2)
@@ -61,11 +60,11 @@ class Closer:
 
     def _run(self) -> None:
         counts: Counter[int] = Counter()
-        forget_at = time.monotonic() + WINDOW
+        reset_at = time.monotonic() + WINDOW
         while not self._stop.is_set():
-            if time.monotonic() > forget_at:
+            if time.monotonic() > reset_at:
                 counts.clear()
-                forget_at = time.monotonic() + WINDOW
+                reset_at = time.monotonic() + WINDOW
             try:
                 report = REPORT.search(self._inbox.recv(512))
             except TimeoutError:
@@ -74,5 +73,5 @@ class Closer:
                 continue
             circuit = circuit_id(report[1].decode("ascii"))
             counts[circuit] += 1
-            if counts[circuit] == self._most:
-                self.closed += self._link.ask(f"CLOSECIRCUIT {circuit}").is_ok()
+            if counts[circuit] == self._limit:
+                self.closed += self._connection.send(f"CLOSECIRCUIT {circuit}").is_ok()

@@ -1,14 +1,14 @@
-"""Flood an onion on a private Tor network, and ask what a second reader still gets.
+"""Flood an onion on a private Tor network, and measure what other readers still get.
 
     python tests/abuse/flood.py [--seconds 30] [--rounds 1] [--line KB] [--setup NAME …]
 
-Each set-up publishes the real site on a tor of its own and floods it. A reader on a client
-of his own asks for the home page once a second; another does so on a new circuit each
-time, as somebody does who comes now; a third asks an onion that nobody floods, on another
-tor, which shows what the small network itself loses. ``--line`` is how many KB a second
-the site's machine may send. The kernel holds it to that, as a real line would: with tor's
-own BandwidthRate answers pile up behind the point where tor lets quiet circuits go first.
-It must run in a network namespace of its own, whose loopback it changes (``flood.sh``).
+Each setup publishes the real site on a separate tor and floods it. One reader, on a separate
+client, requests the home page once a second. A second reader uses a new circuit each time,
+like a new visitor. A third requests an onion on another tor that is not flooded, which
+shows what the small network itself loses. ``--line`` limits the KB per second that the
+site's machine may send. The kernel enforces it, like a real line: with tor's BandwidthRate,
+responses would queue behind the point where tor prefers quiet circuits. The script must run
+in its own network namespace, because it changes the loopback interface (``flood.sh``).
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from support.tornet import TorNetwork, end
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import Limits, Service, connect, new_key, publish
+from cccr_web.onion import Service, ServiceLimits, connect, new_key, publish
 from cccr_web.release import write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 PAGE = "/en/"
 COPIES = ("/cccr-web.zip", "/en/", "/en/cccr-en.html", "/zh-hans/")
 Published = tuple[str, Callable[[], str]]
-"""The address, and what is to be remarked at the end."""
+"""The address, and a function that returns a remark at the end."""
 
-REFUSALS = 20  # within ten seconds, after which a circuit is closed
-SITE_GROUP = 65534  # nogroup, the network’s other programs are in ours
-PATIENCE = 10.0  # seconds after which a reader has gone
+REJECTION_LIMIT = 20  # rejected requests in ten seconds before a circuit is closed
+SITE_GROUP = 65534  # nogroup; the other programs of the network keep our group
+READER_TIMEOUT = 10.0  # seconds before a reader gives up
 
 FLOODS = {
     "none": Flood(0, 0, COPIES),
@@ -73,7 +73,7 @@ HiddenServicePoWDefensesEnabled 1
 HiddenServiceExportCircuitID haproxy
 """
 
-# One browser opens six connections; a person reads a page, not ten a second.
+# A browser opens six connections, and a person does not read ten pages a second.
 FRONT = """\
 daemon off; master_process off; pid {folder}/pid; error_log /dev/null emerg;
 worker_rlimit_nofile 16384;
@@ -101,15 +101,15 @@ http {{
 
 
 @dataclass
-class Asked:
-    """What one reader saw: the seconds of each answer, and how often none came."""
+class Measured:
+    """What one reader measured: the seconds of each response, and the number without one."""
 
     times: list[float] = field(default_factory=list)
-    missed: int = 0
+    failed: int = 0
 
     def row(self) -> str:
-        """Return the share answered, the median and the 95th percentile, all asked counted."""
-        every = sorted([*self.times, *[math.inf] * self.missed])
+        """Return the share answered, the median and the 95th percentile of all requests."""
+        every = sorted([*self.times, *[math.inf] * self.failed])
         if not every:
             return "– | – | –"
         share = len(self.times) / len(every)
@@ -122,10 +122,10 @@ def _seconds(value: float) -> str:
 
 
 class Reader:
-    """Asks for a page each second, whether the last answer came or not."""
+    """Requests a page each second, even if the last response is still missing."""
 
     def __init__(self, socks: int, host: str, path: str, circuit: Callable[[int], str]) -> None:
-        self.asked = Asked()
+        self.measured = Measured()
         self._socks, self._host, self._path, self._circuit = socks, host, path, circuit
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -139,7 +139,7 @@ class Reader:
         self._thread.join()
 
     def _run(self) -> None:
-        with ThreadPoolExecutor(math.ceil(PATIENCE) + 2) as pool:
+        with ThreadPoolExecutor(math.ceil(READER_TIMEOUT) + 2) as pool:
             number = 0
             while not self._stop.wait(1):
                 number += 1
@@ -147,18 +147,18 @@ class Reader:
 
     def _ask(self, circuit: str) -> None:
         try:
-            got = fetch(self._socks, self._host, self._path, circuit, PATIENCE)
+            got = fetch(self._socks, self._host, self._path, circuit, READER_TIMEOUT)
         except NoAnswerError:
-            self.asked.missed += 1
+            self.measured.failed += 1
         else:
             if got.status == 200:
-                self.asked.times.append(got.seconds)
+                self.measured.times.append(got.seconds)
             else:
-                self.asked.missed += 1
+                self.measured.failed += 1
 
 
 def warm(socks: int, host: str, path: str, circuit: str) -> None:
-    """Ask until it answers once."""
+    """Request a page until it is answered once."""
     for _ in range(30):
         with contextlib.suppress(NoAnswerError):
             fetch(socks, host, path, circuit, 10)
@@ -184,15 +184,15 @@ def front(folder: Path, server: Path, inbox: Path | None) -> Iterator[None]:
 
 
 def narrow(kilobytes: int) -> None:
-    """Let the site's group send so many KB a second, with room for 128 KB to wait (tc-htb(8)).
+    """Limit the site's group to so many KB per second, with a queue of 128 KB (tc-htb(8)).
 
-    Raises ``SystemExit`` where there is more than a loopback.
+    Raises ``SystemExit`` if there is any interface other than the loopback.
     """
     if [name for _, name in socket.if_nameindex()] != ["lo"]:
-        raise SystemExit("This changes the network it runs in: use tests/abuse/flood.sh.")
+        raise SystemExit("This changes the network that it runs in: use tests/abuse/flood.sh.")
     rate = f"{kilobytes * 8}kbit" if kilobytes else "10gbit"
     for command in (
-        "ip link set lo gso_max_segs 1",  # or packets of 64 KB go through it whole
+        "ip link set lo gso_max_segs 1",  # otherwise packets of 64 KB pass unsplit
         "tc qdisc add dev lo root handle 1: htb default 20",
         "tc class add dev lo parent 1: classid 1:20 htb rate 10gbit quantum 60000",
         f"tc class add dev lo parent 1: classid 1:10 htb rate {rate} burst 16k quantum 1500",
@@ -206,7 +206,7 @@ def narrow(kilobytes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """What all set-ups share: the network, its clients, the release, an onion nobody floods."""
+    """What all setups share: the network, its clients, the release and the quiet onion."""
 
     network: TorNetwork
     reader: int
@@ -216,21 +216,21 @@ class Lab:
 
     @contextlib.contextmanager
     def published(self, folder: Path, max_streams: int) -> Iterator[Published]:
-        """Publish as ``cccr-web onion publish`` does, straight to our server."""
+        """Publish as ``cccr-web onion publish`` does, directly to our server."""
         key = new_key(folder / "key")
         with (
             Server(folder, self.release, "--onion-address", key.address) as server,
             self._tor(folder) as tor,
-            connect(tor.address) as link,
+            connect(tor.address) as connection,
         ):
-            publish(link, Service(key, server.onion, Limits(max_streams)))
+            publish(connection, Service(key, server.onion, ServiceLimits(max_streams)))
             yield key.address, lambda: ""
 
     @contextlib.contextmanager
     def limited(self, folder: Path, *, close: bool) -> Iterator[Published]:
-        """Publish by torrc with circuit IDs, through nginx with limits a circuit.
+        """Publish by torrc with circuit IDs, through nginx with limits per circuit.
 
-        With ``close`` the circuits that are refused most are closed.
+        With ``close``, the circuits with the most rejected requests are closed.
         """
         hidden = folder / "hs"
         hidden.mkdir(mode=0o700)
@@ -238,17 +238,21 @@ class Lab:
             address = (hidden / "hostname").read_text().strip()
             with (
                 Server(folder, self.release, "--onion-address", address) as server,
-                connect(tor.address) as link,
+                connect(tor.address) as connection,
                 contextlib.ExitStack() as stack,
             ):
                 inbox = folder / "inbox" if close else None
-                closer = stack.enter_context(Closer(inbox, link, REFUSALS)) if inbox else None
+                closer = (
+                    stack.enter_context(Closer(inbox, connection, REJECTION_LIMIT))
+                    if inbox
+                    else None
+                )
                 stack.enter_context(front(folder, server.onion, inbox))
                 yield address, lambda: f", {closer.closed} circuits closed" if closer else ""
 
     @contextlib.contextmanager
     def _tor(self, folder: Path, lines: str = "") -> Iterator[RunningTor]:
-        """Run the site's tor in the group whose packets go by the narrow line."""
+        """Run the site's tor in the group with the limited line."""
         tor = RunningTor(folder / "tor", self.network.torrc_lines + lines)
         os.setegid(SITE_GROUP)
         try:
@@ -262,20 +266,24 @@ class Lab:
 
     def measure(
         self, setup: str, flood: Flood, seconds: float
-    ) -> tuple[dict[str, Asked], Counter[str], str]:
-        """Flood one set-up; return what each reader saw, what the flood got, and a remark."""
+    ) -> tuple[dict[str, Measured], Counter[str], str]:
+        """Flood one setup; return each reader's measurements, the flood's results and a remark."""
         with short_folder() as folder, SETUPS[setup](self, folder) as (host, remark):
             warm(self.reader, host, PAGE, "reader")
             warm(self.reader, self.quiet, "/", "quiet")
             with flooding(self.flooders, host, flood, seconds + 5) as counts:
-                time.sleep(5)  # until it is at its height
+                time.sleep(5)  # until the flood is at its peak
                 with (
                     Reader(self.reader, host, PAGE, lambda _: "reader") as one,
                     Reader(self.reader, host, PAGE, lambda n: f"new{time.time()}{n}") as new,
                     Reader(self.reader, self.quiet, "/", lambda _: "quiet") as other,
                 ):
                     time.sleep(seconds)
-            seen = {"reader": one.asked, "newcomer": new.asked, "other onion": other.asked}
+            seen = {
+                "reader": one.measured,
+                "new circuit": new.measured,
+                "other onion": other.measured,
+            }
             return seen, counts, remark()
 
 
@@ -287,34 +295,36 @@ SETUPS: dict[str, Callable[[Lab, Path], contextlib.AbstractContextManager[Publis
 }
 
 
-def add(total: Asked, more: Asked) -> None:
-    """Add a round's answers."""
+def add(total: Measured, more: Measured) -> None:
+    """Add the measurements of another round."""
     total.times += more.times
-    total.missed += more.missed
+    total.failed += more.failed
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=30, help="of each flood")
+    parser.add_argument("--seconds", type=float, default=30, help="duration of each flood")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--line", type=int, default=1000, help="KB/s of the site's tor; 0: any")
+    parser.add_argument(
+        "--line", type=int, default=1000, help="KB/s that the site's tor may send; 0: unlimited"
+    )
     parser.add_argument("--setup", nargs="+", default=list(SETUPS), choices=list(SETUPS))
     parser.add_argument("--flood", nargs="+", default=list(FLOODS), choices=list(FLOODS))
     given = parser.parse_args()
-    total: dict[tuple[str, str, str], Asked] = {}
+    total: dict[tuple[str, str, str], Measured] = {}
     narrow(given.line)
     with short_folder() as folder, TorNetwork() as network, contextlib.ExitStack() as stack:
         trees = find_tree("translations"), find_tree("templates")
-        write(press(*trees, addresses=Addresses(), environ={}), folder / "release")
+        write(build_release(*trees, addresses=Addresses(), environ={}), folder / "release")
         many = "MaxClientCircuitsPending 1024\nMaxCircuitDirtiness 3600\n"
         flooders = tuple(network.add_client(f"flood{n}", many) for n in range(2))
         quiet = stack.enter_context(web_server(folder / "quiet.sock", b"x" * 4000))
         tor = stack.enter_context(RunningTor(folder / "tor", network.torrc_lines))
         tor.await_control()
-        link = stack.enter_context(connect(tor.address))
+        connection = stack.enter_context(connect(tor.address))
         key = new_key(folder / "key")
-        publish(link, Service(key, quiet))
+        publish(connection, Service(key, quiet))
         lab = Lab(network, network.socks_port, flooders, folder / "release", key.address)
         for _ in range(given.rounds):
             for name in given.flood:
@@ -322,17 +332,14 @@ def main() -> None:
                     seen, counts, remark = lab.measure(setup, FLOODS[name], given.seconds)
                     got = ", ".join(f"{what}: {n}" for what, n in counts.most_common())
                     print(f"{name}, {setup}: flood got {got or 'nothing'}{remark}", file=sys.stderr)
-                    for who, asked in seen.items():
-                        add(total.setdefault((name, setup, who), Asked()), asked)
-                        print(
-                            f"   {who}: {asked.row()} of {len(asked.times) + asked.missed}",
-                            file=sys.stderr,
-                            flush=True,
-                        )
-    print("| flood | set-up | who asks | answered | median, s | p95, s |")
+                    for who, measured in seen.items():
+                        add(total.setdefault((name, setup, who), Measured()), measured)
+                        number = len(measured.times) + measured.failed
+                        print(f"   {who}: {measured.row()} of {number}", file=sys.stderr)
+    print("| flood | setup | reader | answered | median, s | p95, s |")
     print("|---|---|---|--:|--:|--:|")
-    for (name, setup, who), asked in total.items():
-        print(f"| {name} | {setup} | {who} | {asked.row()} |")
+    for (name, setup, who), measured in total.items():
+        print(f"| {name} | {setup} | {who} | {measured.row()} |")
 
 
 if __name__ == "__main__":

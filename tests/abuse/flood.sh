@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Flood an onion on a private Tor network; print what a second reader still gets.
+# Flood an onion on a private Tor network; print what other readers still get.
 #
 #   tests/abuse/flood.sh [--seconds N] [--rounds N] [--line KB] [--flood NAME…] [--setup NAME…]
 #
-# As root, in a network namespace of its own whose packets are as large as the Internet's:
-# with loopback's 64 KB tor hands the kernel so much at once that its own order of circuits,
-# the quiet ones first, counts for nothing.
+# Needs root. It runs in its own network namespace with the Internet's packet size: with the
+# loopback's 64 KB, tor passes so much to the kernel at once that its preference for quiet
+# circuits has no effect.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -22,6 +22,6 @@ if [ -z "${PYTHON:-}" ]; then
   deploy/venv.sh .cache/venv tests/lock.txt
   PYTHON=$top/.cache/venv/bin/python
 fi
-# shellcheck disable=SC2016  # the inner shell's
+# shellcheck disable=SC2016  # expanded by the inner shell
 exec unshare --net sh -c 'ip link set lo mtu 1500 up && exec "$@"' sh \
   "$PYTHON" tests/abuse/flood.py "$@"

@@ -1,7 +1,7 @@
-"""A flood over a private Tor network: many circuits with many streams each, and what they got.
+"""A flood over a private Tor network: many circuits with many streams each.
 
-It runs in a process of its own and has no command line: it is given the SOCKS port of a
-client of ``tornet.py``, which knows no other network.
+It runs in a subprocess and has no command line: it uses the SOCKS port of a client of
+``tornet.py``, which cannot reach any other network.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from dataclasses import dataclass
 
 from support.tor_reader import NoAnswerError, expected_size, greeting, request_for
 
-PATIENCE = 20.0  # seconds for one request
-PAUSE = 0.2  # seconds after one that failed, so that tor is not asked in a spin
+REQUEST_TIMEOUT = 20.0  # seconds
+PAUSE = 0.2  # seconds after a failed request, to avoid a busy loop
 
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """How many circuits, streams on each, the paths asked for in turn, and whether it reads.
+    """The number of circuits, of streams on each, and the paths to request in turn.
 
-    One that does not ``read`` asks and then holds the connection open as long as it may.
+    Without ``read``, it sends the request and then holds the connection open.
     """
 
     circuits: int
@@ -46,11 +46,11 @@ async def _once(socks: int, host: str, circuit: str, path: str, flood: Flood) ->
         writer.write(request_for(host, path))
         head = await reader.readuntil(b"\r\n\r\n")
         if not flood.read:
-            await asyncio.sleep(PATIENCE * 10)
+            await asyncio.sleep(REQUEST_TIMEOUT * 10)
         left = expected_size(head[:-4])
         while left > 0 and (more := await reader.read(65536)):
             left -= len(more)
-        return "cut short" if left > 0 else head[9:12].decode("latin-1")
+        return "truncated" if left > 0 else head[9:12].decode("latin-1")
     finally:
         writer.transport.abort()
 
@@ -61,14 +61,14 @@ async def _stream(
     while True:
         path = flood.paths[number % len(flood.paths)]
         number += 1
-        limit = PATIENCE if flood.read else None
+        limit = REQUEST_TIMEOUT if flood.read else None
         try:
             async with asyncio.timeout(limit):
                 outcome = await _once(socks, host, circuit, path, flood)
         except TimeoutError:
-            outcome = "took too long"
+            outcome = "timed out"
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, NoAnswerError):
-            outcome = "hung up on"
+            outcome = "closed"
         counts[outcome] += 1
         if not outcome.isdecimal():
             await asyncio.sleep(PAUSE)
@@ -87,7 +87,7 @@ async def _all(
 
 
 def _run(socks: tuple[int, ...], host: str, flood: Flood, seconds: float, results: object) -> None:
-    os.nice(5)  # the private network must still run on the same few cores
+    os.nice(5)  # the private network needs the same few cores
     counts: Counter[str] = Counter()
     asyncio.run(_all(socks, host, flood, seconds, counts))
     results.put(dict(counts))  # type: ignore[attr-defined]  # a multiprocessing queue
@@ -97,16 +97,16 @@ def _run(socks: tuple[int, ...], host: str, flood: Flood, seconds: float, result
 def flooding(
     socks: tuple[int, ...], host: str, flood: Flood, seconds: float
 ) -> Iterator[Counter[str]]:
-    """Flood ``host`` for so many seconds; the counts are there at the end."""
+    """Flood ``host`` for so many seconds; the counts are filled in at the end."""
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
     process = context.Process(target=_run, args=(socks, host, flood, seconds, results), daemon=True)
     counts: Counter[str] = Counter()
     process.start()
-    end_at = time.monotonic() + seconds + 30
+    deadline = time.monotonic() + seconds + 30
     try:
         yield counts
-        while results.empty() and process.is_alive() and time.monotonic() < end_at:
+        while results.empty() and process.is_alive() and time.monotonic() < deadline:
             time.sleep(0.1)
         if not results.empty():
             counts.update(results.get())

@@ -1,10 +1,10 @@
-"""Send a running server a million requests that no reader would; count what comes back.
+"""Send a running server a million malformed requests, and count its responses.
 
     python tests/abuse/fuzz.py PORT [--requests N] [--seed N] [--workers N]
 
-On one connection a good request is often hidden among bad ones: whatever is answered must
-be a whole response with the policy's headers, of the status and bytes that belong to the
-request in its place. A 500, a wrong page, another's answer or a hang ends it with 1.
+One connection often mixes valid and malformed requests. Every response must be complete,
+carry the policy's headers, and have the status and the bytes that belong to its request. The
+script exits with 1 after a 500, a wrong page, a misplaced response or a hang.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ HOST = "localhost"
 GOOD = ("/SHA256SUMS", "/en/index.html", "/RELEASE.json", "/zh-hans/who-we-are.html")
 NEEDED = (b"content-security-policy", b"x-frame-options", b"x-content-type-options")
 STATUSES = {200, 206, 301, 302, 304, 400, 403, 404, 405, 412, 413, 416, 421, 431, 501, 505}
-AT_ONCE = 20
-LIMIT = 10.0  # seconds without a byte are a hang
+MAX_PIPELINED = 20
+LIMIT = 10.0  # seconds without a byte before it counts as a hang
 
-ODD_LINES = [
+MALFORMED_LINES = [
     *("Host: evil.example", "Host:", "Host: localhost, localhost", "host: localhost", "Host : x"),
     *("Content-Length: 5", "Content-Length: 0", "Content-Length: -1", "Content-Length: 0, 5"),
     *("Content-Length: +0", "Content-Length: 0x0", "Transfer-Encoding: chunked"),
@@ -55,7 +55,7 @@ ODD_LINES = [
     ),
     *("X_Y: z", "Forwarded: for=x", "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: http"),
 ]
-ODD_TARGETS = [
+MALFORMED_TARGETS = [
     *("/", "*", "", "//", "/%2e%2e/%2e%2e/etc/passwd", "/..%c0%af..", "/%00", "/%", "/%zz"),
     *("http://evil.example/en/", "http://localhost/en/", "http://", "/en/?%0d%0aX:y", "/en/#x"),
     *("/en/\x00", "/en/\t", "/\xe4\xb8\xad", "/en%2findex.html", "/en//", "/EN/", "/" + "a" * 3000),
@@ -71,7 +71,7 @@ ODD_TARGETS = [
         "/errors/404.html",
     ),
 ]
-ODD_METHODS = [
+MALFORMED_METHODS = [
     "HEAD",
     "POST",
     "PUT",
@@ -84,7 +84,7 @@ ODD_METHODS = [
     "",
     "X" * 40,
 ]
-ODD_VERSIONS = [
+MALFORMED_VERSIONS = [
     "HTTP/1.0",
     "HTTP/0.9",
     "HTTP/2.0",
@@ -97,31 +97,31 @@ ODD_VERSIONS = [
 
 
 class FoundError(Exception):
-    """The server did what it must not."""
+    """The server gave a wrong response."""
 
 
 @dataclass
 class Request:
-    """What is sent, and how it must be answered if that is known: status and SHA-256."""
+    """The bytes to send, and the SHA-256 of the expected body if it is known."""
 
     sent: bytes
     method: str = "GET"
     expected: str | None = None
 
 
-def good(chance: random.Random, known: dict[str, str]) -> Request:
-    """Return a request of a reader."""
+def valid(chance: random.Random, known: dict[str, str]) -> Request:
+    """Return a request such as a reader sends."""
     path = chance.choice(GOOD)
     return Request(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode(), expected=known[path])
 
 
-def odd(chance: random.Random) -> Request:
-    """Return a request with something wrong somewhere."""
-    method = "GET" if chance.random() < 0.7 else chance.choice(ODD_METHODS)
-    target = chance.choice(ODD_TARGETS if chance.random() < 0.5 else GOOD)
-    version = "HTTP/1.1" if chance.random() < 0.85 else chance.choice(ODD_VERSIONS)
+def malformed(chance: random.Random) -> Request:
+    """Return a request that is malformed somewhere."""
+    method = "GET" if chance.random() < 0.7 else chance.choice(MALFORMED_METHODS)
+    target = chance.choice(MALFORMED_TARGETS if chance.random() < 0.5 else GOOD)
+    version = "HTTP/1.1" if chance.random() < 0.85 else chance.choice(MALFORMED_VERSIONS)
     lines = [f"Host: {HOST}"] if chance.random() < 0.9 else []
-    lines += chance.choices(ODD_LINES, k=chance.choice((0, 1, 1, 2, 3)))
+    lines += chance.choices(MALFORMED_LINES, k=chance.choice((0, 1, 1, 2, 3)))
     chance.shuffle(lines)
     end = "\r\n" if chance.random() < 0.95 else chance.choice(("\n", "\r", ""))
     head = f"{method} {target} {version}\r\n" + "".join(f"{line}\r\n" for line in lines) + end
@@ -134,7 +134,7 @@ def odd(chance: random.Random) -> Request:
 
 
 def smuggling() -> list[tuple[str, list[Request]]]:
-    """Return the classic sets: a length that two servers read in two ways, a request inside."""
+    """Return the classic smuggling attempts: an ambiguous length, and a request in the body."""
     inside = f"GET /RELEASE.json HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
     first = f"POST /en/ HTTP/1.1\r\nHost: {HOST}\r\n"
     length = f"Content-Length: {len(inside)}\r\n"
@@ -159,81 +159,81 @@ def smuggling() -> list[tuple[str, list[Request]]]:
 
 
 def responses(received: bytes, requests: list[Request]) -> Iterator[tuple[int, bytes, bytes]]:
-    """Read responses one after the other (RFC 9112): status, head, body."""
+    """Parse consecutive responses (RFC 9112) into status, head and body."""
     at = 0
     for request in requests:
         if at >= len(received):
             return
         end = received.find(b"\r\n\r\n", at)
         if end < 0:
-            raise FoundError(f"half a head: {received[at:][:200]!r}")
+            raise FoundError(f"An incomplete head: {received[at:][:200]!r}")
         head = received[at:end]
         match = re.match(rb"HTTP/1\.[01] ([0-9]{3}) ", head)
         length = re.search(rb"(?i)\r\ncontent-length: ([0-9]+)", head)
         if match is None:
-            raise FoundError(f"no response: {head[:200]!r}")
+            raise FoundError(f"Not an HTTP response: {head[:200]!r}")
         status = int(match[1])
         size = 0 if status == 304 or request.method == "HEAD" else int(length[1]) if length else -1
         if size < 0 or end + 4 + size > len(received):
-            raise FoundError(f"not a whole response to {request.sent[:200]!r}")
+            raise FoundError(f"An incomplete response to {request.sent[:200]!r}")
         yield status, head.lower(), received[end + 4 : end + 4 + size]
         at = end + 4 + size
 
 
 def talk(port: int, sent: bytes, pieces: int) -> bytes:
-    """Send bytes in pieces and all that comes back. A time without a byte is a hang."""
-    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as link:
+    """Send bytes in pieces, and return everything received. Silence for ``LIMIT`` is a hang."""
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as connection:
         received = b""
         try:
             step = max(len(sent) // pieces, 1)
             for at in range(0, len(sent), step):
-                link.sendall(sent[at : at + step])
-            link.shutdown(socket.SHUT_WR)
-            while more := link.recv(65536):
+                connection.sendall(sent[at : at + step])
+            connection.shutdown(socket.SHUT_WR)
+            while more := connection.recv(65536):
                 received += more
         except TimeoutError:
-            raise FoundError(f"hangs after {sent[:300]!r}") from None
+            raise FoundError(f"The server hangs after {sent[:300]!r}") from None
         except OSError:
-            pass  # It has hung up on what it refused.
+            pass  # The server closed the connection after it rejected a request.
         return received
 
 
 def check(status: int, head: bytes, body: bytes, request: Request) -> None:
-    """Raise ``FoundError`` if a response is not as it must be."""
+    """Raise ``FoundError`` if a response is wrong."""
     if status not in STATUSES:
-        raise FoundError(f"{status} for {request.sent[:300]!r}")
+        raise FoundError(f"Status {status} for {request.sent[:300]!r}")
     if any(name not in head for name in NEEDED) or b"evil" in head or b"\r\nserver:" in head:
-        raise FoundError(f"odd headers {head!r} for {request.sent[:300]!r}")
+        raise FoundError(f"Wrong headers {head!r} for {request.sent[:300]!r}")
     seen = status, hashlib.sha256(body).hexdigest()
     if request.expected is not None and seen != (200, request.expected):
-        raise FoundError(f"{status} and other bytes for {request.sent[:300]!r}")
+        raise FoundError(f"Status {status} or wrong bytes for {request.sent[:300]!r}")
 
 
 def attack(port: int, seed: int, number: int, known: dict[str, str]) -> Counter[str]:
-    """Send so many requests; return how often each status came."""
+    """Send so many requests; return how often each status was received."""
     chance = random.Random(seed)  # noqa: S311
     counts: Counter[str] = Counter()
     while counts["sent"] < number:
-        # Readers' requests, then one that is odd: what is before it must be answered well.
-        requests = [good(chance, known) for _ in range(chance.randrange(AT_ONCE))]
-        requests += [odd(chance) for _ in range(chance.choice((1, 1, 2, AT_ONCE)))]
+        # Valid requests come first, so that their responses can be checked.
+        requests = [valid(chance, known) for _ in range(chance.randrange(MAX_PIPELINED))]
+        requests += [malformed(chance) for _ in range(chance.choice((1, 1, 2, MAX_PIPELINED)))]
         received = talk(port, b"".join(each.sent for each in requests), chance.choice((1, 1, 2, 7)))
         counts["sent"] += len(requests)
         counts["connections"] += 1
-        # After the first odd one nobody knows where the next begins.
-        sure = sum(each.expected is not None for each in requests) + 1
+        # After the first malformed request, the start of the next one is ambiguous.
+        checked = sum(each.expected is not None for each in requests) + 1
         for (status, head, body), request in zip(
-            responses(received, requests[:sure]), requests, strict=False
+            responses(received, requests[:checked]), requests, strict=False
         ):
             check(status, head, body, request)
             counts[str(status)] += 1
         if b"HTTP/1.1 500" in received or b"HTTP/1.0 500" in received:
-            raise FoundError(f"500 for one of {[each.sent[:200] for each in requests]!r}")
+            raise FoundError(f"Status 500 for one of {[each.sent[:200] for each in requests]!r}")
     return counts
 
 
 def one_answer_each(port: int) -> Iterator[str]:
-    """Send the smuggling sets; what stands inside must never be answered after a refusal."""
+    """Send the smuggling attempts; the request in the body must never be answered."""
     for name, requests in smuggling():
         received = talk(port, requests[0].sent, 1)
         answers = re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", received)
@@ -243,7 +243,7 @@ def one_answer_each(port: int) -> Iterator[str]:
 
 
 def main() -> int:
-    """Attack with some processes, and print the counts."""
+    """Run the attack in several processes, and print the counts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--requests", type=int, default=1_000_000)
@@ -256,7 +256,7 @@ def main() -> int:
         ((_, _, body),) = responses(talk(given.port, sent, 1), [Request(sent)])
         known[path] = hashlib.sha256(body).hexdigest()
     try:
-        print("smuggling sets:", ", ".join(one_answer_each(given.port)))
+        print("smuggling attempts:", ", ".join(one_answer_each(given.port)))
         total = share(attack, given, known)
     except FoundError as error:
         print(f"FOUND with seed {given.seed}: {error}", file=sys.stderr)
@@ -270,7 +270,7 @@ def share(
     given: argparse.Namespace,
     known: dict[str, str],
 ) -> Counter[str]:
-    """Share the requests among processes; return the sum of their counts."""
+    """Distribute the requests to several processes; return the sum of their counts."""
     with ProcessPoolExecutor(given.workers) as pool:
         each = given.requests // given.workers
         jobs = [

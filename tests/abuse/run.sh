@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Attack servers of this checkout on loopback, and print what came of it.
+# Attack servers of this checkout on loopback, and print the results.
 #
 #   tests/abuse/run.sh [--requests N] [--seconds N]
 #
-# N requests of the fuzzer (1,000,000 if not given) and N seconds of load with random kills
-# (600). Needs slowhttptest and faketime; as root on Debian it installs them.
+# --requests: number of fuzzed requests (default 1,000,000). --seconds: duration of the load
+# with random kills (default 600). Needs slowhttptest and faketime; as root on Debian it
+# installs them.
 set -euo pipefail
 
 requests=1000000
@@ -13,7 +14,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --requests) requests=$2 ;;
     --seconds) seconds=$2 ;;
-    *) echo "no such option: $1" >&2; exit 2 ;;
+    *) echo "unknown option: $1" >&2; exit 2 ;;
   esac
   shift 2
 done
@@ -61,21 +62,21 @@ port=${port%/}
 echo "== fuzzer"
 "$PYTHON" tests/abuse/fuzz.py "$port" --requests "$requests"
 
-# Slow heads, slow bodies, ranges (Apache’s old fault), slow reading: 1,000 connections each,
-# for 20 s, while it is asked every second whether it still answers.
+# Slow heads, slow bodies, many ranges (an old bug of Apache) and slow reading: 1,000 connections
+# each for 20 s, while slowhttptest checks every second whether the server still answers.
 for mode in -H -B -R "-X -k 3 -w 512 -y 1024 -z 5"; do
   echo "== slowhttptest $mode"
   target=${url}en/index.html
   case $mode in -X*) target=${url}cccr-web.zip ;; esac
-  # shellcheck disable=SC2086  # the mode is some words
+  # shellcheck disable=SC2086  # the mode is several arguments
   slowhttptest $mode -c 1000 -r 500 -i 5 -l 20 -p 3 -u "$target" 2>&1 |
     sed 's/\x1b\[[0-9;]*m//g' | grep -E "^(closed|connected|error|service available|Exit)" | tail -n 5
 done
 
-echo "== still the same server, its memory and its log"
+echo "== the same server still runs; its memory and its log"
 kill -0 "$server"
 grep VmHWM "/proc/$server/status"
 grep -v "No --public-key" "$work/log" && exit 1
 
-echo "== troubles"
-"$PYTHON" tests/abuse/trouble.py "$work/release" --seconds "$seconds"
+echo "== faults"
+"$PYTHON" tests/abuse/faults.py "$work/release" --seconds "$seconds"

@@ -1,4 +1,4 @@
-"""The parts of the flood that are not a matter of time: what it reads, sends and counts."""
+"""The parts of the flood that need no network: parsing, messages and statistics."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import math
 
 import pytest
 from circuits import REPORT, circuit_id
-from flood import Asked, narrow
+from flood import Measured, narrow
 from support.tor_reader import NoAnswerError, expected_size, greeting, request_for
 
 
-def test_circuit_id() -> None:
-    """The last 32 bits of a PROXY line's address are the circuit's name at the control port."""
+def test_a_proxy_address_contains_the_circuit_id() -> None:
+    """The last 32 bits of a PROXY line's address are the circuit ID at the control port."""
     assert circuit_id("fc00:dead:beef:4dad::0:29a") == 666
     assert circuit_id("fc00:dead:beef:4dad::ffff:ffff") == 2**32 - 1
 
 
 @pytest.mark.parametrize("address", ["fc00:dead:beef:4dae::1", "127.0.0.1", "unix:", ""])
-def test_no_circuit(address: str) -> None:
-    """No other address is taken for a circuit: a wrong one would be closed."""
+def test_another_address_is_not_a_circuit(address: str) -> None:
+    """Any other address is rejected, since the wrong circuit would be closed."""
     with pytest.raises(ValueError, match=r"\w"):
         circuit_id(address)
 
 
-def test_report() -> None:
-    """The address is found at the end of a syslog datagram of nginx."""
+def test_the_circuit_is_found_in_the_report_of_nginx() -> None:
+    """The address is found at the end of a syslog datagram from nginx."""
     datagram = b"<190>Nov 22 11:00:00 nginx: circuit=fc00:dead:beef:4dad::1:2"
     found = REPORT.search(datagram)
     assert found is not None
@@ -32,36 +32,36 @@ def test_report() -> None:
     assert REPORT.search(b"<190>Nov 22 11:00:00 nginx: circuit=-") is None
 
 
-def test_all_asked_count() -> None:
-    """Who got no answer waited longest: the median and the tail are of all who asked."""
-    assert Asked([0.1] * 19, 1).row() == "95% | 0.10 | 0.10"
-    assert Asked([0.1] * 18, 2).row() == "90% | 0.10 | none"
-    assert Asked([0.1], 2).row() == "33% | none | none"
-    assert Asked().row() == "– | – | –"
+def test_unanswered_requests_count_as_the_slowest() -> None:
+    """The median and the 95th percentile include the requests without a response."""
+    assert Measured([0.1] * 19, 1).row() == "95% | 0.10 | 0.10"
+    assert Measured([0.1] * 18, 2).row() == "90% | 0.10 | none"
+    assert Measured([0.1], 2).row() == "33% | none | none"
+    assert Measured().row() == "– | – | –"
 
 
-def test_socks_words() -> None:
-    """The circuit goes as the user's name (RFC 1929), the onion as a name (RFC 1928)."""
-    first, user, ask = greeting("a.onion", "c1", 81)
-    assert (first, user) == (b"\x05\x01\x02", b"\x01\x02c1\x01x")
-    assert ask == b"\x05\x01\x00\x03\x07a.onion\x00\x51"
+def test_the_circuit_is_sent_as_the_socks_user() -> None:
+    """The circuit is sent as the user name (RFC 1929), the onion as a domain name (RFC 1928)."""
+    methods, user, request = greeting("a.onion", "c1", 81)
+    assert (methods, user) == (b"\x05\x01\x02", b"\x01\x02c1\x01x")
+    assert request == b"\x05\x01\x00\x03\x07a.onion\x00\x51"
     assert request_for("a.onion", "/en/").startswith(b"GET /en/ HTTP/1.1\r\nHost: a.onion\r\n")
 
 
-def test_expected_size() -> None:
-    """The length is read whatever its case; an answer without one is an error, not empty."""
+def test_the_content_length_is_read_in_any_case() -> None:
+    """The length is read in upper or lower case, and a response without one is an error."""
     assert expected_size(b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 12") == 12
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoAnswerError, match="no Content-Length"):
         expected_size(b"HTTP/1.1 200 OK\r\nDate: x")
 
 
-def test_no_other_network_is_narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is more than a loopback, nothing is changed."""
+def test_only_a_loopback_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is any interface other than the loopback, nothing is changed."""
     monkeypatch.setattr("socket.if_nameindex", lambda: [(1, "lo"), (2, "eth0")])
     with pytest.raises(SystemExit, match=r"flood\.sh"):
         narrow(1)
 
 
-def test_infinite_is_told_in_words() -> None:
-    """A time that never ended is no number in the table."""
-    assert Asked([math.inf]).row().endswith("none | none")
+def test_an_infinite_time_is_shown_as_none() -> None:
+    """The table shows an infinite time as "none"."""
+    assert Measured([math.inf]).row().endswith("none | none")

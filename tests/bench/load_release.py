@@ -1,10 +1,10 @@
-"""Print how long it takes to load and verify a signed release of 1,001 files and 50 MB.
+"""Measure how long it takes to load and verify a signed release of 1,001 files and 50 MB.
 
     python tests/bench/load_release.py [ROUNDS]
 
-The rival is ``sha256sum --check`` of the same files, which checks no signature,
-no stranger and keeps nothing. Both read from the page cache; the best of ROUNDS
-counts, and the median stands beside it.
+It is compared with ``sha256sum --check`` of the same files, which verifies no signature,
+accepts unlisted files and keeps nothing in memory. Both read from the page cache. The result
+is the best of ROUNDS, with the median in parentheses.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PAGE_BYTES = 50_000
 
 
 def measure(work: Callable[[], object], rounds: int) -> str:
-    """Return the best and the median of so many rounds."""
+    """Return the best and the median time of so many rounds."""
     seconds = []
     for _ in range(rounds):
         began = time.perf_counter()
@@ -39,7 +39,7 @@ def measure(work: Callable[[], object], rounds: int) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     pages = {f"en/statements/{number:04}.html": os.urandom(PAGE_BYTES) for number in range(PAGES)}
     release = Signer(organisation_key()).sign(make_release(pages, facts()))
@@ -51,8 +51,8 @@ def main() -> None:
         sums = ["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"]
         print(f"{len(release.listed):,} listed files, {total / 1e6:.1f} MB")
         print("load and verify:", measure(lambda: load(folder, key), rounds))
-        rival = measure(lambda: subprocess.run(sums, cwd=folder, check=True), rounds)
-        print("sha256sum --check:", rival)
+        baseline = measure(lambda: subprocess.run(sums, cwd=folder, check=True), rounds)
+        print("sha256sum --check:", baseline)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
-"""Measure a page over the onion beside an onion that answers with an empty body.
+"""Measure a page over the onion, compared with an empty response over the same circuit.
 
     python tests/bench/onion.py [--circuits 10] [--fetches 50] [--others 16]
 
-A private Tor network on loopback, one tor with one onion, one client. The onion's port 80
-leads to ``cccr-web serve`` with the real release, port 81 to the least waitress there is,
-port 82 to one that sends as many bytes as we do, so all are asked over the very same
-circuit: two circuits differ more than what is measured. They are asked in turn, each time
-on a fresh stream, so whatever slows the machine slows all. A ratio is the median of the
-circuits' own ratios.
+It uses a private Tor network on loopback, one tor with one onion, and one client. The onion's
+port 80 leads to ``cccr-web serve`` with the real release, port 81 to a minimal waitress, and
+port 82 to a waitress that sends as many bytes as we do. All share one circuit, because two
+circuits differ by more than the measured effect. They are requested in turn on new streams,
+so that a busy machine slows them equally. A ratio is the median of the circuits' ratios.
 
-It is done twice: alone, and among other readers. Real relays are never idle. Where nothing
-else flows, the end of an answer waits for the receipt of what went before (Nagle's algorithm
-and delayed receipts), and what is more than seven cells, the 4 KB that tor writes at once,
-for the next turn of each relay's scheduler.
+Everything is measured twice: alone, and among other readers, because real relays are never
+idle. On an idle network, the end of a response waits for the acknowledgement of earlier data
+(Nagle's algorithm and delayed acknowledgements), and data beyond seven cells, the 4 KB that
+tor writes at once, waits for the next run of each relay's scheduler.
 """
 
 from __future__ import annotations
@@ -37,18 +36,18 @@ from support.tornet import TorNetwork
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import Link, OnionKey, connect, new_key
+from cccr_web.onion import ControlConnection, OnionKey, connect, new_key
 from cccr_web.release import write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 PAGE = "/en/"
 PORTS = (80, 81, 82)
-SERVERS = ("home page, packed", "empty answer of bare waitress", "as many bytes of bare waitress")
+SERVERS = ("home page, compressed", "bare waitress, empty body", "bare waitress, same size")
 CELL = 498  # bytes of a stream that one cell carries (tor-spec, 6.1)
 TRIES = 20
-PAUSE = 0.02  # seconds between two pages of another reader
-CLIENTS = 2  # the tors that the other readers have among them
-BARE_HEAD = 96  # bytes of the head that bare waitress sends
+PAUSE = 0.02  # seconds between two requests of another reader
+CLIENTS = 2  # tors that the other readers share
+BARE_HEAD = 96  # bytes of bare waitress's response head
 
 BARE = """
 import logging, sys, waitress
@@ -62,7 +61,7 @@ waitress.serve(app, unix_socket=sys.argv[1], _quiet=True)
 
 @contextmanager
 def bare_server(path: Path, size: int) -> Iterator[Path]:
-    """Run waitress with an app that answers with so many bytes and no headers of ours."""
+    """Run waitress with an app that returns so many bytes, without our headers."""
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", BARE, str(path), str(size)],
         env=environment(),
@@ -75,20 +74,20 @@ def bare_server(path: Path, size: int) -> Iterator[Path]:
         process.wait(10)
 
 
-def add_onion(link: Link, key: OnionKey, targets: list[Path]) -> None:
-    """Add the onion with our limits and a port for each target; ours is published with one."""
+def add_onion(connection: ControlConnection, key: OnionKey, targets: list[Path]) -> None:
+    """Add the onion with our limits and one port per target."""
     ports = (f"Port={port},unix:{path}" for port, path in zip(PORTS, targets, strict=True))
     command = (
         f"ADD_ONION {key.blob} Flags=DiscardPK,Detach,MaxStreamsCloseCircuit MaxStreams=100"
         f" PoWDefensesEnabled=1 {' '.join(ports)}"
     )
-    reply = link.ask(command)
+    reply = connection.send(command)
     if not reply.is_ok():
-        raise SystemExit(f"Tor refuses the onion: {reply}")
+        raise SystemExit(f"Tor rejects the onion: {reply}")
 
 
 def warm(socks: int, address: str, circuit: str) -> None:
-    """Fetch until it answers: now there is a circuit."""
+    """Fetch until it answers, so that the circuit exists."""
     for number in range(TRIES):
         try:
             fetch(socks, address, PAGE, circuit)
@@ -101,7 +100,7 @@ def warm(socks: int, address: str, circuit: str) -> None:
 
 
 def one_circuit(socks: int, address: str, name: str, count: int) -> list[list[Fetched]]:
-    """Fetch from all ports in turn, on one circuit."""
+    """Fetch from all ports in turn on one circuit."""
     warm(socks, address, name)
     got: list[list[Fetched]] = [[] for _ in PORTS]
     for number in range(count):
@@ -112,7 +111,7 @@ def one_circuit(socks: int, address: str, name: str, count: int) -> list[list[Fe
 
 @contextmanager
 def others(network: TorNetwork, address: str, count: int) -> Iterator[None]:
-    """Let so many others read the page of bare waitress all the while, each on a circuit."""
+    """Run so many other readers of bare waitress's page, each on its own circuit."""
     ports = [network.add_client(f"other{number}") for number in range(CLIENTS)]
     over = threading.Event()
 
@@ -135,13 +134,13 @@ def others(network: TorNetwork, address: str, count: int) -> Iterator[None]:
 
 
 def direct_size(server: Server, host: str) -> int:
-    """Return how many bytes the page has with its head, less a bare head's."""
+    """Return the size of the page and its head, minus a bare head."""
     sent = request_for(host, PAGE).replace(b"keep-alive", b"close")
     return len(talk(server.onion, sent)) - BARE_HEAD
 
 
 def row(name: str, got: list[Fetched], ratios: list[float]) -> str:
-    """Return the table's row of one kind of answer."""
+    """Return the table row of one server."""
     times = sorted(each.seconds for each in got)
     tail = times[math.ceil(len(times) * 0.99) - 1]
     size = got[0].size
@@ -154,7 +153,7 @@ def row(name: str, got: list[Fetched], ratios: list[float]) -> str:
 
 
 def measure(socks: int, address: str, circuits: range, count: int) -> list[str]:
-    """Fetch from all ports on each circuit; return the table's rows."""
+    """Fetch from all ports on each circuit; return the table rows."""
     all_got: list[list[Fetched]] = [[] for _ in PORTS]
     ratios: list[list[float]] = [[] for _ in PORTS]
     for number in circuits:
@@ -163,24 +162,26 @@ def measure(socks: int, address: str, circuits: range, count: int) -> list[str]:
         for which, kind in enumerate(got):
             all_got[which] += kind
             ratios[which].append(medians[which] / medians[1])
-        told = ", ".join(f"{each * 1000:.1f} ms" for each in medians)
-        print(f"circuit {number}: {told}", file=sys.stderr)
+        summary = ", ".join(f"{each * 1000:.1f} ms" for each in medians)
+        print(f"circuit {number}: {summary}", file=sys.stderr)
     if any(each.status != 200 for kind in all_got for each in kind):
-        raise SystemExit("Not every answer was a page.")
+        raise SystemExit("Not every response has status 200.")
     return [row(*columns) for columns in zip(SERVERS, all_got, ratios, strict=True)]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--circuits", type=int, default=10)
-    parser.add_argument("--fetches", type=int, default=50, help="of each kind on each circuit")
-    parser.add_argument("--others", type=int, default=16, help="how many read at the same time")
+    parser.add_argument(
+        "--fetches", type=int, default=50, help="fetches from each server on each circuit"
+    )
+    parser.add_argument("--others", type=int, default=16, help="number of other readers")
     given = parser.parse_args()
     with short_folder() as folder, TorNetwork() as network:
         key = new_key(folder / "key")
         trees = find_tree("translations"), find_tree("templates")
-        release = press(*trees, addresses=Addresses(None, (key.address,)), environ={})
+        release = build_release(*trees, addresses=Addresses(None, (key.address,)), environ={})
         write(release, folder / "release")
         with (
             Server(folder, folder / "release") as server,
@@ -189,15 +190,15 @@ def main() -> None:
             RunningTor(folder / "tor", network.torrc_lines) as tor,
         ):
             tor.await_control()
-            with connect(tor.address) as link:
-                add_onion(link, key, [server.onion, empty, same])
-                asked = network.socks_port, key.address
-                alone = measure(*asked, range(given.circuits), given.fetches)
+            with connect(tor.address) as connection:
+                add_onion(connection, key, [server.onion, empty, same])
+                target = network.socks_port, key.address
+                alone = measure(*target, range(given.circuits), given.fetches)
                 with others(network, key.address, given.others):
                     further = range(given.circuits, 2 * given.circuits)
-                    among = measure(*asked, further, given.fetches)
+                    among = measure(*target, further, given.fetches)
     for title, rows in (("alone", alone), (f"among {given.others} others", among)):
-        print(f"| {title} | bytes | cells | fetches | median, ms | p99, ms | ÷ empty | half |")
+        print(f"| {title} | bytes | cells | fetches | median, ms | p99, ms | ÷ empty | quartiles |")
         print("|---|--:|--:|--:|--:|--:|--:|--:|")
         print("\n".join(rows), end="\n\n")
 

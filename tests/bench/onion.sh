@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Measure a page over a private onion beside an onion that answers with nothing.
+# Measure a page over a private onion, compared with an empty response.
 #
 #   tests/bench/onion.sh [--circuits N] [--fetches N]
 #
-# As root the private network lives in a network namespace of its own, whose packets are as
-# large as the Internet's: with loopback's 64 KB each write of tor's is a small packet, and
-# waits 40 ms for the receipt of the one before (Nagle's algorithm and delayed receipts).
+# As root, the private network runs in its own network namespace with the Internet's packet
+# size. With the loopback's 64 KB, each write of tor is a small packet that waits 40 ms for the
+# previous acknowledgement (Nagle's algorithm and delayed acknowledgements).
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -19,9 +19,9 @@ if [ -z "${PYTHON:-}" ]; then
   PYTHON=$top/.cache/venv/bin/python
 fi
 if [ "$(id -u)" -eq 0 ]; then
-  # shellcheck disable=SC2016  # the inner shell's
+  # shellcheck disable=SC2016  # expanded by the inner shell
   exec unshare --net sh -c 'ip link set lo mtu 1500 up && exec "$@"' sh \
     "$PYTHON" tests/bench/onion.py "$@"
 fi
-echo "Not root: measured with loopback’s own large packets." >&2
+echo "Not root: using the loopback’s large packets." >&2
 exec "$PYTHON" tests/bench/onion.py "$@"

@@ -1,6 +1,6 @@
-"""One rival of the benchmark: ``python rivals.py NAME PORT PAGE`` serves PAGE until ended.
+"""One rival of the benchmark: ``python rivals.py NAME PORT PAGE`` serves PAGE until stopped.
 
-Each hands out the same bytes by waitress with two threads, as waitress's own manual has it.
+Each serves the same bytes from waitress with two threads, as waitress's manual recommends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEADERS = {
 
 
 def bare(page: Path) -> Any:
-    """Return the least app that there is: two headers and the bytes."""
+    """Return a minimal app: two headers and the bytes."""
     body = page.read_bytes()
     headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body)))]
 
@@ -36,7 +36,7 @@ def bare(page: Path) -> Any:
 
 
 def whitenoise(page: Path) -> Any:
-    """Return WhiteNoise over the folder, with some of the headers."""
+    """Return WhiteNoise for the folder, with some of the headers."""
     from whitenoise import WhiteNoise
 
     def add_headers(headers: Any, _path: str, _url: str) -> None:
@@ -49,7 +49,7 @@ def whitenoise(page: Path) -> Any:
 
 
 def talisman(page: Path) -> Any:
-    """Return Flask and Talisman over bytes in memory, as a quick start would have it."""
+    """Return Flask and Talisman with the bytes in memory, as in their quick starts."""
     from flask import Flask, Response
     from flask_talisman import Talisman
 
@@ -65,7 +65,7 @@ def talisman(page: Path) -> Any:
 
 
 def rendering(page: Path) -> Any:
-    """Return Flask that renders a page of the same size live: 60 links, 61 sentences, Babel."""
+    """Return Flask rendering a page of the same size live: 60 links, 61 sentences, Babel."""
     from flask import Flask, render_template_string
     from flask_babel import Babel
 
@@ -88,7 +88,7 @@ def rendering(page: Path) -> Any:
 
 
 def main() -> None:
-    """Serve."""
+    """Serve until stopped."""
     name, port, page = sys.argv[1:]
     makers = {"bare": bare, "whitenoise": whitenoise, "talisman": talisman, "rendering": rendering}
     serve(makers[name](Path(page)), listen=f"127.0.0.1:{port}", threads=2, connection_limit=900)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure how fast pages are served, beside rivals; print a table in Markdown, draw a chart.
+# Measure how fast pages are served, compared with other servers; print a Markdown table.
 #
 #   tests/bench/run.sh [--seconds N] [--rounds N] [--chart FILE.png]
 #

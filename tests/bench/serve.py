@@ -1,10 +1,10 @@
-"""Measure how fast pages are served, beside rivals in the same run; print a table.
+"""Measure how fast pages are served, compared with rivals in the same run; print a table.
 
     python tests/bench/serve.py --rivals PYTHON [--seconds 2] [--rounds 5] [--chart FILE]
 
-PYTHON is one that has ``requirements.txt``. Servers run on core 0 and wrk on core 1. Each
-round measures every server for some seconds; the best round counts for requests/s and
-the 99th percentile (other work on the machine only takes away), the median for CPU time.
+PYTHON is an interpreter with ``requirements.txt`` installed. Servers run on core 0, wrk on
+core 1. Each round measures every server for some seconds. The result is the best round for
+requests/s and the 99th percentile (other work only slows a server), the median for CPU time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from support.signed import facts
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.release import Release, make_release, write
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.serve import clearnet_policy
 from cccr_web.serve.app import bare_headers
 
@@ -58,7 +58,7 @@ http {{
 }}
 """
 CACHE = "proxy_cache_path {folder}/cache keys_zone=site:10m;"
-# As deploy/server/nginx/ has it.
+# The same settings as in deploy/server/nginx/.
 BEHIND = """open_file_cache max=1000; sendfile on; tcp_nopush on; proxy_buffer_size 8k;
   proxy_ignore_headers Vary Cache-Control Expires; proxy_cache_valid 200 1h;
   location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;
@@ -68,7 +68,7 @@ BEHIND = """open_file_cache max=1000; sendfile on; tcp_nopush on; proxy_buffer_s
 
 @dataclass
 class Rival:
-    """A server: how it is started for a port, and what was measured."""
+    """A server: the command that starts it on a port, and its measurements."""
 
     name: str
     command: Callable[[int], list[str]]
@@ -83,7 +83,7 @@ class Rival:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -91,13 +91,13 @@ def free_port() -> int:
 
 
 def family(process: int) -> list[int]:
-    """Return a process and all that it has started."""
+    """Return the ids of a process and its descendants."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [process, *(each for child in children for each in family(int(child)))]
 
 
 def cpu_seconds(processes: list[int]) -> dict[int, float]:
-    """Return the CPU time that each of them which still runs has used (proc(5))."""
+    """Return the CPU time used by each process that still runs (proc(5))."""
     used: dict[int, float] = {}
     for process in processes:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -107,13 +107,13 @@ def cpu_seconds(processes: list[int]) -> dict[int, float]:
 
 
 def megabytes(processes: list[int]) -> float:
-    """Return the most memory that they held, in MB of 1,000,000 bytes."""
+    """Return their peak memory in MB of 1,000,000 bytes."""
     texts = (Path(f"/proc/{each}/status").read_text() for each in processes)
     return sum(int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) for text in texts) * 1024 / 1e6
 
 
 def first_answer(port: int, path: str, limit: float = 60) -> int:
-    """Ask until there is an answer; return how many bytes its body has."""
+    """Request a page until it is answered; return the size of its body."""
     end = time.monotonic() + limit
     while True:
         link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -135,7 +135,7 @@ def first_answer(port: int, path: str, limit: float = 60) -> int:
 
 @contextmanager
 def started(rival: Rival) -> Iterator[None]:
-    """Run a server on core 0 and wait for its first answer."""
+    """Run a server on core 0 and wait for its first response."""
     rival.port = rival.port or free_port()
     began = time.monotonic()
     process = subprocess.Popen(
@@ -153,7 +153,7 @@ def started(rival: Rival) -> Iterator[None]:
 
 
 def note_start(rival: Rival, process: subprocess.Popen[bytes], began: float) -> None:
-    """Wait for the first answer, and note what it took."""
+    """Wait for the first response, and record the start time."""
     size = first_answer(rival.port, rival.path)
     rival.start = time.monotonic() - began
     rival.processes = family(process.pid)
@@ -161,7 +161,7 @@ def note_start(rival: Rival, process: subprocess.Popen[bytes], began: float) -> 
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End it, by force if need be."""
+    """Stop a process, by SIGKILL if necessary."""
     process.terminate()
     try:
         process.wait(10)
@@ -171,7 +171,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
-    """Let wrk ask for some seconds."""
+    """Run wrk for some seconds."""
     before = cpu_seconds(rival.processes)
     done = subprocess.run(
         [
@@ -184,7 +184,7 @@ def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    # nginx's cache loader ends after a minute.
+    # Not every process is left: nginx's cache loader exits after a minute.
     after = cpu_seconds(rival.processes)
     rival.processes = list(after)
     used = sum(seconds - before[process] for process, seconds in after.items())
@@ -194,7 +194,7 @@ def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
     (rate,) = re.findall(r"Requests/sec:\s+([\d.]+)", done)
     ((tail, unit),) = re.findall(r"99%\s+([\d.]+)(us|ms|s)", done)
     if int(requests) == 0:
-        print(f"{rival.name}: this machine had no time for it", file=sys.stderr)
+        print(f"{rival.name}: no request was answered, the machine is too busy", file=sys.stderr)
         return
     rival.rates.append(float(rate))
     rival.tails.append(float(tail) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit])
@@ -202,7 +202,7 @@ def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
 
 
 def nginx(folder: Path, port: int, server: str, cache: str = "") -> list[str]:
-    """Return the command of an nginx."""
+    """Return the command that starts nginx with this configuration."""
     folder.mkdir(exist_ok=True)
     config = folder / "nginx.conf"
     text = NGINX.format(folder=folder, port=port, server=server, cache=cache.format(folder=folder))
@@ -215,13 +215,13 @@ def nginx(folder: Path, port: int, server: str, cache: str = "") -> list[str]:
 
 
 def ours(folder: Path, port: int) -> list[str]:
-    """Return the command of the real server."""
+    """Return the command that starts our server."""
     where = ["--release", str(folder), "--clearnet", f"127.0.0.1:{port}"]
     return [sys.executable, "-m", "cccr_web", "serve", *where]
 
 
 def many_statements(release: Release) -> Release:
-    """Return the release with so many further statements, each of its own bytes."""
+    """Return the release with 10,000 more statements, all with different bytes."""
     page = release.files["en/index.html"].body
     more = {
         f"en/statements/{number:05}.html": page + f"<!-- {number} -->".encode()
@@ -232,17 +232,17 @@ def many_statements(release: Release) -> Release:
 
 
 def policy_for_nginx(release: Release) -> str:
-    """Return the lines that let nginx send our headers with its files."""
+    """Return the nginx rules that add our headers to its files."""
     headers = bare_headers(clearnet_policy(release.metadata, (ONION,)))
     quoted = ((name, value.replace('"', r"\"")) for name, value in headers)
     return " ".join(f'add_header {name} "{value}";' for name, value in quoted)
 
 
 def table(rivals: list[Rival]) -> str:
-    """Return the table in Markdown: how much faster ours is, by requests/s and by CPU time."""
+    """Return the Markdown table, with our advantage in requests/s and in CPU time."""
     lines = [
         (
-            "| server | requests/s | CPU, µs a request | ours: requests/s | ours: CPU | p99, ms "
+            "| server | requests/s | CPU, µs per request | ours: requests/s | ours: CPU | p99, ms "
             "| memory, MB | start, s |"
         ),
         "|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -259,13 +259,13 @@ def table(rivals: list[Rival]) -> str:
 
 
 def chart(rivals: list[Rival], python: str, target: Path) -> None:
-    """Draw the requests/s as bars, by the Python that has matplotlib."""
+    """Draw the requests/s as a bar chart with the interpreter that has matplotlib."""
     rows = "\n".join(f"{each.name}\t{max(each.rates)}" for each in rivals)
     subprocess.run([python, HERE / "chart.py", target], input=rows, text=True, check=True)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rivals", required=True, metavar="PYTHON")
     parser.add_argument("--seconds", type=int, default=2)
@@ -273,7 +273,7 @@ def main() -> None:
     parser.add_argument("--chart", type=Path)
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    release = press(
+    release = build_release(
         find_tree("translations"),
         find_tree("templates"),
         addresses=Addresses("https://cccr.example", (ONION,)),
@@ -292,7 +292,7 @@ def main() -> None:
         def shared(_: int) -> list[str]:
             tool = str(Path(given.rivals).with_name("onionshare-cli"))
             home = f"HOME={folder}"
-            # It chooses its port by itself, from a range: a front must find it.
+            # OnionShare chooses its port itself and prints it.
             return [
                 "env",
                 home,
@@ -309,19 +309,19 @@ def main() -> None:
             own,
             Rival("ours, 10,000 statements", lambda port: ours(folder / "many", port)),
             Rival(
-                "ours, without the fast layer",
+                "ours, no prepared responses",
                 lambda port: [
                     *(sys.executable, str(HERE / "without_layer.py")),
                     *(str(folder / "release"), str(port)),
                 ],
             ),
-            Rival("waitress, bare", rival("bare")),
+            Rival("bare waitress", rival("bare")),
             Rival("whitenoise", rival("whitenoise"), "/"),
             Rival("Flask + Talisman", rival("talisman"), "/"),
-            Rival("Flask rendering live", rival("rendering"), "/"),
+            Rival("Flask, rendering live", rival("rendering"), "/"),
             Rival("nginx, files", lambda port: nginx(folder / "static", port, static)),
             Rival(
-                "nginx with cache, ours behind",
+                "nginx cache before ours",
                 lambda port: nginx(folder / "proxy", port, BEHIND.format(behind=own.port), CACHE),
             ),
         ]
@@ -343,7 +343,7 @@ def main() -> None:
         chart(servers, given.rivals, given.chart)
 
 
-# Asks for one statement after the other, so that none is in the processor's cache.
+# Requests all statements in turn, so that none is in the processor's cache.
 MANY = f"""
 local n = 0
 request = function()
@@ -354,28 +354,30 @@ end
 
 
 def measure_many(server: Rival, seconds: int, script: Path) -> None:
-    """Ask for all of the statements in turn, as a further round."""
+    """Measure all statements in turn, as another round."""
     measure(server, seconds, script)
     print(
-        f"over all statements: {server.rates[-1]:,.0f} requests/s, {server.cpu[-1]:.0f} µs",
+        f"all statements in turn: {server.rates[-1]:,.0f} requests/s, {server.cpu[-1]:.0f} µs",
         file=sys.stderr,
     )
 
 
 @contextmanager
 def onionshare(rival: Rival) -> Iterator[None]:
-    """Run OnionShare, which chooses its port and prints it, and then a line for each request."""
+    """Run OnionShare, which prints the port it chose and then a line for each request."""
     began = time.monotonic()
-    # A file, not a pipe that nobody empties: it would stop when that is full.
-    with tempfile.TemporaryFile() as said:
+    # Output goes to a file: OnionShare would block on a full pipe.
+    with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(0)],
-            stdout=said,
+            stdout=output,
             stderr=subprocess.DEVNULL,
         )
         try:
             while not (
-                match := re.search(rb"http://127\.0\.0\.1:(\d+)", os.pread(said.fileno(), 4096, 0))
+                match := re.search(
+                    rb"http://127\.0\.0\.1:(\d+)", os.pread(output.fileno(), 4096, 0)
+                )
             ):
                 time.sleep(0.01)
             rival.port = int(match[1])

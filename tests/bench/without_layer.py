@@ -1,41 +1,35 @@
-"""Our server without the prepared answers: ``python without_layer.py RELEASE PORT``."""
+"""Our server without the prepared responses: ``python without_layer.py RELEASE PORT``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cccr_web.listen import Tcp
+from cccr_web.listen import Tcp, listening
 from cccr_web.release import load
-from cccr_web.serve import Site, clearnet_hosts, clearnet_policy, create_app, listening, serve
+from cccr_web.serve import AppSwitch, ResponseCache, clearnet_hosts, clearnet_policy, serve
+from cccr_web.serve.encoding import EncodedBodies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from wsgiref.types import WSGIEnvironment
 
 
-class Slow:
-    """The Flask app alone."""
+class FlaskOnly(ResponseCache):
+    """The app without its prepared responses."""
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        """Answer."""
-        answer: Iterable[bytes] = self._app(environ, start_response)
-        return answer
-
-    def ready(self, _: Any) -> None:
-        """Nothing is ready."""
+    def lookup(self, environ: WSGIEnvironment) -> None:
+        """Find nothing, so that Flask answers every request."""
+        del environ
 
 
 def main() -> None:
-    """Serve."""
+    """Serve until stopped."""
     release = load(Path(sys.argv[1]), None)
     policy = clearnet_policy(release.metadata, release.metadata.onions)
-    app = create_app(release, policy, clearnet_hosts((), loopback=True))
+    app = FlaskOnly(release, policy, clearnet_hosts((), loopback=True), EncodedBodies(release))
     with listening(Tcp("127.0.0.1", int(sys.argv[2]))) as listener:
-        serve([Site(listener, Slow(app), policy)])
+        serve([listener], AppSwitch([app]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Install the npm packages that package-lock.json pins, or leave them if they are as it says.
+# Install the npm packages that package-lock.json pins, unless they are up to date.
 #
 #   tests/browser/npm.sh
 #
-# They go to .cache/node/; no script of theirs is run.
+# They are installed in .cache/node/. Their install scripts are not run.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,9 +1,9 @@
-"""Pictures of every page, to be looked at: phone, desktop, light, dark, paper.
+"""Take screenshots of every page: phone, desktop, light, dark, paper.
 
     tests/shots.sh [FOLDER]
 
-They are of the texts as they stand in this checkout, in every language, with the addresses
-and the key that a published site has.
+They show the texts of this checkout in every language, with addresses and a key, as on a
+published site.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from support.signed import organisation_key, texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.release import write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 WINDOWS = {"phone": (360, 740), "desktop": (1280, 900)}
 DOTS_PER_INCH = 60
 
 
 def shoot(tab: Tab, url: str, name: str, folder: Path) -> None:
-    """Take every picture of one page."""
+    """Take every screenshot of one page."""
     for window, (width, height) in WINDOWS.items():
         for scheme in SCHEMES:
             tab.size(width, height, phone=window == "phone")
@@ -47,20 +47,20 @@ def shoot(tab: Tab, url: str, name: str, folder: Path) -> None:
 
 
 def whole(tab: Tab) -> dict[str, dict[str, float]]:
-    """Return the clip of the whole page, however long."""
+    """Return the clip of the whole page."""
     size = tab.call("Page.getLayoutMetrics")["cssContentSize"]
     return {"clip": {"x": 0, "y": 0, "scale": 1, "width": size["width"], "height": size["height"]}}
 
 
 def main() -> None:
-    """Build the site, serve it, and take the pictures."""
+    """Build the site, serve it, and take the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the pictures go; made if missing")
+    parser.add_argument("folder", type=Path, help="where the screenshots go; created if missing")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with short_folder() as work:
         texts = texts_with_key(work, organisation_key().public)
-        release = press(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
+        release = build_release(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
         write(release, work / "release")
         with (
             Server(work, work / "release") as server,

@@ -1,4 +1,4 @@
-"""axe-core's rules, contrast, and the keyboard alone, in Chromium."""
+"""axe-core, contrast and keyboard use of every page, in Chromium."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from support.browser.outlines import outline
 if TYPE_CHECKING:
     from support.browser.devtools import Chromium, Tab
 
-# All rules that axe runs by itself, and two that it leaves to who wants them: the
-# contrast of WCAG's level AAA, and the size of what is to be hit (2.2, level AA).
+# All rules that axe enables by default, and two optional ones: contrast at WCAG level AAA,
+# and target size (WCAG 2.2, level AA).
 RUN_AXE = """axe.run({
   rules: {"color-contrast-enhanced": {enabled: true}, "target-size": {enabled: true}}
 }).then(({violations, incomplete, passes}) => ({
@@ -21,7 +21,7 @@ RUN_AXE = """axe.run({
   passed: passes.map(rule => rule.id),
 }))"""
 
-# All that takes the focus, in the order of the document, kept for the scripts below.
+# Everything that takes the focus, in document order, kept for the scripts below.
 STOPS = """(() => {
   window.stops = [...document.querySelectorAll(
     "a[href], area[href], button, input, select, textarea, summary, [tabindex], audio, video")];
@@ -36,21 +36,21 @@ STOPS = """(() => {
   return stops.length;
 })()"""
 
-# Which of them has the focus, and what is wrong with how it is shown.
+# Which of them has the focus, and what is wrong with how it looks.
 FOCUSED = """(() => {
   const one = document.activeElement, at = stops.indexOf(one), wrong = [];
   if (at < 0) return {at, wrong};
   const box = one.getClientRects()[0];
   const x = box.left + box.width / 2, y = box.top + box.height / 2;
-  if (looks(one) === before[at]) wrong.push("looks as without the focus");
-  if (!one.contains(document.elementFromPoint(x, y))) wrong.push("is not to be seen");
+  if (looks(one) === before[at]) wrong.push("looks the same without focus");
+  if (!one.contains(document.elementFromPoint(x, y))) wrong.push("is not visible");
   return {at, wrong: wrong.map(what => `${one.outerHTML.slice(0, 80)} ${what}`)};
 })()"""
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe(chromium: Chromium, site: Site, scheme: str) -> None:
-    """Axe finds nothing wrong and nothing doubtful, and contrast is AAA, on any page."""
+def test_axe_finds_nothing_and_contrast_is_aaa(chromium: Chromium, site: Site, scheme: str) -> None:
+    """Axe reports no violation and nothing to review on any page, and contrast is AAA."""
     axe = node_module("axe-core/axe.min.js").read_text(encoding="utf-8")
     wrong = {}
     with chromium.tab() as tab:
@@ -74,8 +74,8 @@ def press_tab(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_keyboard(chromium: Chromium, site: Site, scheme: str) -> None:
-    """The Tab key goes to every link in the order of the page, and one sees where it is."""
+def test_tab_key_visits_every_link_in_order(chromium: Chromium, site: Site, scheme: str) -> None:
+    """The Tab key visits every link in document order, and the focus is visible."""
     wrong = {}
     with chromium.tab() as tab:
         tab.size(1280, 900)
@@ -85,7 +85,7 @@ def test_keyboard(chromium: Chromium, site: Site, scheme: str) -> None:
             tab.visit(site.url(path))
             count = tab.evaluate(STOPS)
             links = outline(site.release.files[path].body).links()
-            assert count == len(links), f"{path}: something else than links takes the focus"
+            assert count == len(links), f"{path}: something other than links takes the focus"
             seen, problems = [], []
             for _ in range(count):
                 press_tab(tab)
@@ -99,8 +99,8 @@ def test_keyboard(chromium: Chromium, site: Site, scheme: str) -> None:
     assert wrong == {}, listed(wrong)
 
 
-def test_skip_link(chromium: Chromium, site: Site) -> None:
-    """With the first link, Enter leads past header and menus to the text."""
+def test_skip_link_leads_to_the_text(chromium: Chromium, site: Site) -> None:
+    """Enter on the first link skips the header and the menus."""
     with chromium.tab() as tab:
         tab.size(360, 740, phone=True)
         tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
@@ -120,4 +120,4 @@ def test_skip_link(chromium: Chromium, site: Site) -> None:
             inside = (
                 "document.activeElement.compareDocumentPosition(document.querySelector('main'))"
             )
-            assert not tab.evaluate(inside) & 4, f"{path}: the next Tab goes before the text"
+            assert not tab.evaluate(inside) & 4, f"{path}: the next Tab moves before the text"

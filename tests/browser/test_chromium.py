@@ -1,4 +1,4 @@
-"""Each page in Chromium: what it asks for, what it prints, how it fits."""
+"""Each page in Chromium: its requests, console, layout and printed form."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from support.browser.devtools import Chromium, Tab
     from support.browser.outlines import Element
 
-AT_ONCE = 16  # tabs; each waits half a second to see whether its page is still asking
+AT_ONCE = 16  # tabs; networkIdle comes half a second after the last request
 
 
 def settled(chromium: Chromium, site: Site, scheme: str) -> Iterator[tuple[str, Tab]]:
-    """Yield each page in a tab that holds its events, loaded and at rest."""
+    """Yield each page, loaded and idle, with its tab."""
     with chromium.tabs(AT_ONCE) as tabs:
         for tab in tabs:
             tab.media(scheme)
@@ -33,17 +33,17 @@ def settled(chromium: Chromium, site: Site, scheme: str) -> Iterator[tuple[str, 
 
 
 def messages(tab: Tab, favicon: str) -> list[Any]:
-    """Return what stands on the console and among DevTools' issues, but of the favicon."""
+    """Return console messages and DevTools issues, except those about the favicon."""
     entries = [told["entry"] for told in tab.told("Log.entryAdded")]
     printed = [entry["text"] for entry in entries if entry.get("url") != favicon]
     others = tab.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Audits.issueAdded")
     return [*printed, *others]
 
 
-def test_one_request_and_no_message(chromium: Chromium, site: Site) -> None:
-    """A page is one request; nothing is blocked, fails or stands on the console.
+def test_a_page_is_one_request_without_messages(chromium: Chromium, site: Site) -> None:
+    """A page is one request; nothing is blocked, fails or appears on the console.
 
-    The browser's own request for the favicon is apart.
+    The browser's own request for the favicon does not count.
     """
     wrong: dict[str, Any] = {}
     favicon = site.url("favicon.ico")
@@ -61,7 +61,7 @@ def test_one_request_and_no_message(chromium: Chromium, site: Site) -> None:
 
 
 def misfits(tab: Tab, site: Site, before: str = "") -> dict[str, list[str]]:
-    """Return for each page what sticks out or is cut off, after a script ran on it."""
+    """Return what overflows or is cut off on each page, after running a script on it."""
     found: dict[str, list[str]] = {}
     for path in site.pages:
         tab.visit(site.url(path))
@@ -72,35 +72,32 @@ def misfits(tab: Tab, site: Site, before: str = "") -> dict[str, list[str]]:
     return found
 
 
-def test_narrow_phone(chromium: Chromium, site: Site) -> None:
-    """At 320 CSS pixels nothing is cut off and nothing is to be scrolled sideways."""
+def test_nothing_is_cut_off_on_a_narrow_phone(chromium: Chromium, site: Site) -> None:
+    """At 320 CSS pixels nothing is cut off and nothing scrolls sideways."""
     with chromium.tab() as tab:
         tab.size(320, 568, phone=True)
         cut = misfits(tab, site)
         assert cut == {}, listed(cut)
 
 
-def test_twice_as_big(chromium: Chromium, site: Site) -> None:
-    """With everything twice as big in a window of 640 pixels nothing is cut off."""
+def test_nothing_is_cut_off_at_200_percent_zoom(chromium: Chromium, site: Site) -> None:
+    """At a zoom of 200 % in a window of 640 pixels nothing is cut off."""
     with chromium.tab() as tab:
         tab.size(640, 800)
         cut = misfits(tab, site, "document.documentElement.style.zoom = 2")
         assert cut == {}, listed(cut)
 
 
-def test_big_letters(chromium: Chromium, site: Site) -> None:
-    """With letters twice as big as the page has them, and no more room, nothing is cut off.
-
-    WCAG 2.2, 1.4.4: a reader may set the size of letters alone.
-    """
+def test_nothing_is_cut_off_with_text_at_200_percent(chromium: Chromium, site: Site) -> None:
+    """With the text alone at 200 % in the same window nothing is cut off (WCAG 2.2, 1.4.4)."""
     with chromium.tab() as tab:
         tab.size(360, 740, phone=True)
         cut = misfits(tab, site, "document.documentElement.style.fontSize = '200%'")
         assert cut == {}, listed(cut)
 
 
-def test_spaced_letters(chromium: Chromium, site: Site) -> None:
-    """With the spacing of WCAG 2.2, 1.4.12, nothing is cut off."""
+def test_nothing_is_cut_off_with_wider_spacing(chromium: Chromium, site: Site) -> None:
+    """With the text spacing of WCAG 2.2, 1.4.12, nothing is cut off."""
     spacing = "line-height: 1.5; letter-spacing: .12em; word-spacing: .16em"
     with chromium.tab() as tab:
         tab.size(360, 740, phone=True)
@@ -109,7 +106,7 @@ def test_spaced_letters(chromium: Chromium, site: Site) -> None:
         assert cut == {}, listed(cut)
 
 
-def test_wide_screen(chromium: Chromium, site: Site) -> None:
+def test_lines_have_at_most_90_characters_on_a_laptop(chromium: Chromium, site: Site) -> None:
     """On a laptop nothing is cut off, and no line of text is longer than 90 characters."""
     lines = """[...document.querySelectorAll("main p")].flatMap(one => {
         const range = document.createRange();
@@ -127,10 +124,12 @@ def test_wide_screen(chromium: Chromium, site: Site) -> None:
             assert tab.evaluate(lines) == [], path
 
 
-def test_paper(chromium: Chromium, site: Site) -> None:
-    """Each page prints all the text of its main part, and its footer on every sheet.
+def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(
+    chromium: Chromium, site: Site
+) -> None:
+    """Each page prints its whole main part, and its footer on every sheet.
 
-    So each sheet tells the site's addresses, and the fingerprint once there is a key.
+    So each sheet shows the site's addresses and, once there is a key, its fingerprint.
     """
     wrong: dict[str, list[str]] = {}
     with chromium.tab() as tab:
@@ -153,12 +152,12 @@ def test_paper(chromium: Chromium, site: Site) -> None:
 
 
 def is_foot(element: Element) -> bool:
-    """Whether an element is of the footer, as it is printed."""
+    """Tell whether an element is part of the printed footer."""
     return element.within("footer") and not element.within("p", **{"class": "promise"})
 
 
 def pdf_text(pdf: bytes) -> str:
-    """Return the text of a PDF in the order in which it was set."""
+    """Return the text of a PDF in content order."""
     assert pdf.startswith(b"%PDF-")
     command = [need("pdftotext"), "-raw", "-enc", "UTF-8", "-", "-"]
     result = subprocess.run(command, input=pdf, check=True, capture_output=True)
@@ -167,5 +166,5 @@ def pdf_text(pdf: bytes) -> str:
 
 
 def squeezed(text: str) -> str:
-    """Return a text without white space, form feeds, and hyphens that a line break made."""
+    """Return a text without white space."""
     return re.sub(r"\s+", "", text)

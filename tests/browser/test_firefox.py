@@ -1,4 +1,4 @@
-"""Each page in Firefox ESR: what it asks for, what it prints, how it fits."""
+"""Each page in Firefox ESR: its requests, console, layout and printed form."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ DARK, LIGHT, SYSTEM = 0, 1, 2
 IMAGES = "permissions.default.image"
 ALL_IMAGES, NO_IMAGES = 1, 2
 
-# Images that leave nothing in their place when they are not shown.
+# Images that show nothing when images are off.
 UNNAMED = 'return [...document.querySelectorAll("img:not([alt])")].map(one => one.outerHTML)'
 PREFERS_DARK = 'return matchMedia("(prefers-color-scheme: dark)").matches'
 
 
-def test_one_request_and_no_message(firefox: Firefox, site: Site) -> None:
-    """A page is one request in each colour scheme; nothing fails, nothing is on the console.
+def test_a_page_is_one_request_without_messages(firefox: Firefox, site: Site) -> None:
+    """A page is one request in each colour scheme; nothing fails or appears on the console.
 
-    The browser's own request for the favicon is apart.
+    The browser's own request for the favicon does not count.
     """
     favicon = site.url("favicon.ico")
     firefox.take_seen()
@@ -38,15 +38,15 @@ def test_one_request_and_no_message(firefox: Firefox, site: Site) -> None:
     firefox.visit("about:blank")
     requests, console = firefox.take_seen()
     ours = [request for request in requests if request.url != favicon]
-    asked = Counter(one.url for one in ours if one.moment == "modify-request")
+    asked = Counter(one.url for one in ours if one.stage == "modify-request")
     assert asked == dict.fromkeys(map(site.url, site.pages), 2)
-    ended = [one for one in ours if one.moment == "stop-request"]
+    ended = [one for one in ours if one.stage == "stop-request"]
     assert {(one.status, one.error) for one in ended} == {(200, 0)}
     assert console == []
 
 
-def test_zoom_of_200_percent(firefox: Firefox, site: Site) -> None:
-    """In a window of 640 pixels at a zoom of 200 %, so at 320 CSS pixels, nothing is cut off."""
+def test_nothing_is_cut_off_at_200_percent_zoom(firefox: Firefox, site: Site) -> None:
+    """At a zoom of 200 % in a window of 640 pixels (320 CSS pixels) nothing is cut off."""
     cut = {}
     firefox.size(640, 800)
     for path in site.pages:
@@ -59,8 +59,8 @@ def test_zoom_of_200_percent(firefox: Firefox, site: Site) -> None:
     assert cut == {}, listed(cut)
 
 
-def test_images_off(firefox: Firefox, site: Site) -> None:
-    """With images off each page asks for none, says what is on each, and still fits."""
+def test_pages_work_with_images_off(firefox: Firefox, site: Site) -> None:
+    """With images off a page requests none, describes each, and nothing is cut off."""
     wrong = {}
     firefox.prefer(IMAGES, NO_IMAGES)
     firefox.size(640, 800)
@@ -71,14 +71,14 @@ def test_images_off(firefox: Firefox, site: Site) -> None:
             wrong[path] = found
     firefox.prefer(IMAGES, ALL_IMAGES)
     requests, console = firefox.take_seen()
-    asked = {one.url for one in requests if one.moment == "modify-request"}
+    asked = {one.url for one in requests if one.stage == "modify-request"}
     assert asked - {site.url("favicon.ico")} == set(map(site.url, site.pages))
     assert console == []
     assert wrong == {}, listed(wrong)
 
 
-def test_paper(firefox: Firefox, site: Site) -> None:
-    """The copies that hold every text of a language print to a PDF, and so do the home pages."""
+def test_copies_and_home_pages_print_to_pdf(firefox: Firefox, site: Site) -> None:
+    """The home pages and the offline copies, the longest pages, print to a PDF."""
     for path in site.pages:
         if is_copy(path) or path.endswith("index.html"):
             firefox.visit(site.url(path))

@@ -1,4 +1,4 @@
-"""Lighthouse's marks, in the Chromium of the other tests."""
+"""Lighthouse scores, in the Chromium of the other tests."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from support.browser.devtools import Chromium
 
-# Audits that cannot succeed here:
+# Audits that cannot pass here:
 SKIPPED = (
-    # It wants whole addresses, and no page holds its own: the same bytes are the clearnet's,
-    # the onion's and a friend's copy. test_markup.py sees to the twins.
+    # It requires absolute addresses. Pages do not contain their own, because the same bytes are
+    # served at every address. test_markup.py checks the links between languages.
     "hreflang",
-    # It fetches robots.txt by the page's own policy, which lets a page fetch nothing.
+    # It fetches robots.txt from the page, whose policy allows no fetch.
     "robots-txt",
 )
 
-# A busy machine can only lower the mark for speed, or keep Lighthouse from measuring.
+# A busy machine can only lower the performance score, or keep Lighthouse from measuring.
 TRIES = 3
 
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
@@ -41,7 +41,7 @@ def pages(site: Site) -> list[str]:
 
 
 def ask(url: str, port: str, report: Path) -> tuple[dict[str, float], object]:
-    """Return the marks that a page gets in the Chromium at ``port``, and what lowered them."""
+    """Return a page's scores in the Chromium at ``port``, and what lowered them."""
     options = [f"--port={port}", "--quiet", "--no-enable-error-reporting", "--output=json"]
     options += [f"--only-categories={','.join(CATEGORIES)}", f"--skip-audits={','.join(SKIPPED)}"]
     tool = str(node_module("lighthouse/cli/index.js"))
@@ -51,15 +51,15 @@ def ask(url: str, port: str, report: Path) -> tuple[dict[str, float], object]:
         return {}, result.stderr
     found = json.loads(report.read_text(encoding="utf-8"))
     below = [one for one in found["audits"].values() if one["score"] not in {None, 1}]
-    marks = {name: found["categories"][name]["score"] for name in CATEGORIES}
-    return marks, [(one["id"], one.get("displayValue")) for one in below]
+    scores = {name: found["categories"][name]["score"] for name in CATEGORIES}
+    return scores, [(one["id"], one.get("displayValue")) for one in below]
 
 
 @pytest.mark.slow
-def test_lighthouse(chromium: Chromium, site: Site, tmp_path: Path) -> None:
-    """Home and a statement get 100 of 100 in every category, in each language.
+def test_lighthouse_scores_are_100(chromium: Chromium, site: Site, tmp_path: Path) -> None:
+    """The home page and a statement score 100 in every category, in each language.
 
-    The favicon is apart: Chromium asks for it once, before.
+    The favicon does not count: Chromium requests it once, before the measurements.
     """
     port = chromium.port_file.read_text().splitlines()[0]
     with chromium.tab(shared=True) as tab:
@@ -67,9 +67,9 @@ def test_lighthouse(chromium: Chromium, site: Site, tmp_path: Path) -> None:
     wrong: dict[str, object] = {}
     for path in pages(site):
         for _ in range(TRIES):
-            marks, why = ask(site.url(path), port, tmp_path / "report.json")
-            wrong[path] = (marks, why)
-            if marks == FULL:
+            scores, why = ask(site.url(path), port, tmp_path / "report.json")
+            wrong[path] = (scores, why)
+            if scores == FULL:
                 del wrong[path]
                 break
     assert wrong == {}, listed(wrong)

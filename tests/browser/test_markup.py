@@ -1,4 +1,4 @@
-"""What the pages are, as bytes: valid, small, and each language beside the others."""
+"""The pages as bytes: valid, small, and linked to their translations."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from cccr_web.release import Release
 
-FIRST_FLIGHT = 14_600  # bytes: ten segments of 1,460, what TCP sends before it waits (RFC 6928)
+INITIAL_WINDOW = 14_600  # bytes: TCP's initial window of ten segments of 1,460 (RFC 6928)
 HOME = 8_000
 SHEET = 200
 
 
-def test_nu_checker(release: Release, release_folder: Path) -> None:
-    """W3C's checker has nothing to say about any page and the sheet in it."""
+def test_nu_checker_finds_nothing(release: Release, release_folder: Path) -> None:
+    """The Nu checker reports nothing about any page or its style sheet."""
     jar = str(node_module("vnu-jar/build/dist/vnu.jar"))
     files = [str(release_folder / path) for path in page_paths(release)]
     command = [need("java"), "-Xshare:auto", "-jar", jar, "--format", "json", "--exit-zero-always"]
@@ -39,8 +39,8 @@ def test_nu_checker(release: Release, release_folder: Path) -> None:
     assert wrong == {}, listed(wrong)
 
 
-def test_twins(release: Release) -> None:
-    """Each page names itself and its twin in each other language, and they name it."""
+def test_each_page_links_to_its_translations(release: Release) -> None:
+    """Each page links to itself and its translations, and they link to it."""
     languages = release.metadata.languages
     alternates = {}
     for path in page_paths(release):
@@ -61,14 +61,16 @@ def test_twins(release: Release) -> None:
             for link in page.find("a", rel="alternate")
         }
         assert switch == {tag: to for tag, to in alternates[path].items() if to != path}
-    for path, twins in alternates.items():
-        for twin in twins.values():
-            assert path in alternates[twin or ""].values()
+    for path, translations in alternates.items():
+        for translation in translations.values():
+            assert path in alternates[translation or ""].values()
 
 
 @pytest.mark.parametrize("listener", ["clearnet", "onion"])
-def test_first_flight(server: Server, release: Release, listener: str) -> None:
-    """A page with its headers, compressed, is there with the first flight; home is smaller."""
+def test_a_page_fits_into_the_initial_tcp_window(
+    server: Server, release: Release, listener: str
+) -> None:
+    """A compressed page with its headers fits into TCP's initial window; home is smaller."""
     where, host = (server.clearnet, DOMAIN) if listener == "clearnet" else (server.onion, ONION)
     too_big = {}
     for path in page_paths(release):
@@ -77,12 +79,12 @@ def test_first_flight(server: Server, release: Release, listener: str) -> None:
         head += b"\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\n\r\n"
         size = len(head) + len(gzip.compress(body, 9))
         home = re.fullmatch(r"[a-z-]+/index\.html", path)
-        if size > (HOME if home else FIRST_FLIGHT):
+        if size > (HOME if home else INITIAL_WINDOW):
             too_big[path] = size
     assert too_big == {}
 
 
-def test_sheet_is_short() -> None:
+def test_style_sheet_has_under_200_lines() -> None:
     """The style sheet has under 200 lines."""
     sheet = find_tree("templates") / "style.css"
     assert len(sheet.read_text(encoding="utf-8").splitlines()) < SHEET

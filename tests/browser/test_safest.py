@@ -15,9 +15,9 @@ from support.serving import DOMAIN, Server
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, new_key
 from cccr_web.release import write
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.serve.policy import media_type
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from support.browser.marionette import Pref
     from support.tornet import TorNetwork
 
-# What Tor Browser sets for every reader, and at its level “Safest” (torbutton's
-# security-prefs and 001-base-profile.js), as far as it bears on a page. With onions a secure
-# context, Firefox turns the images of an onion over http to https, where nobody answers: a
-# page that has an image of its own fails here.
+# Tor Browser's settings for everybody and for its level “Safest” that affect a page (from
+# torbutton's security-prefs and 001-base-profile.js). As onions are a secure context, Firefox
+# upgrades images on an http onion to https, which nobody serves: a page with an image of its
+# own fails here.
 SAFEST: dict[str, Pref] = {
     "dom.securecontext.allowlist_onions": True,
     "gfx.downloadable_fonts.enabled": False,
@@ -47,9 +47,9 @@ SAFEST: dict[str, Pref] = {
     "svg.disabled": True,
 }
 
-REDIRECTED = 0x804B0003  # NS_BINDING_REDIRECTED of Firefox's: how the request before ended
+REDIRECTED = 0x804B0003  # Firefox's NS_BINDING_REDIRECTED: how the redirected request ended
 
-# Where the links of the page lead, as written and whole.
+# The links of the page, as written and absolute.
 LINKS = 'return [...document.links].map(one => [one.getAttribute("href"), one.href])'
 ALTERNATES = """return [...document.querySelectorAll("a[hreflang]")].map(
     one => [one.getAttribute("href"), one.hreflang])"""
@@ -57,17 +57,17 @@ ALTERNATES = """return [...document.querySelectorAll("a[hreflang]")].map(
 
 @pytest.fixture(scope="module")
 def onion(tor_network: TorNetwork, note: Note) -> Iterator[Site]:
-    """The real texts on an onion of the private network, with its address on them."""
+    """The real texts on an onion of the private network, built for its address."""
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
         trees = find_tree("translations"), find_tree("templates")
         addresses = Addresses(f"https://{DOMAIN}", (key.address,))
-        release = press(*trees, addresses=addresses, environ={})
+        release = build_release(*trees, addresses=addresses, environ={})
         write(release, folder / "release")
         torrc = tor_network.write_torrc(folder / "torrc")
         with (
             Server(folder, folder / "release") as server,
-            Watched(Service(key, server.onion), OwnTor(folder / "tor", extra=torrc)) as watched,
+            Watched(Service(key, server.onion), ManagedTor(folder / "tor", extra=torrc)) as watched,
         ):
             published = watched.wait_for(Published)
             note("onion for the browser: published", published.seconds)
@@ -78,7 +78,7 @@ def onion(tor_network: TorNetwork, note: Note) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def tor_browser(tor_network: TorNetwork) -> Iterator[Firefox]:
-    """Firefox as Tor Browser at Safest: whatever it asks for goes to the client's SOCKS port."""
+    """Firefox as Tor Browser at Safest: all its requests go to the client's SOCKS port."""
     need("firefox-esr")
     proxy: dict[str, Pref] = {
         "network.proxy.allow_hijacking_localhost": True,
@@ -94,15 +94,15 @@ def tor_browser(tor_network: TorNetwork) -> Iterator[Firefox]:
 
 
 def click(browser: Firefox, href: str) -> None:
-    """Click the first link that is written so."""
+    """Click the first link with this ``href``."""
     found = browser.call("WebDriver:FindElement", using="css selector", value=f'a[href="{href}"]')
     browser.call("WebDriver:ElementClick", id=next(iter(found.values())))
 
 
 def all_well(browser: Firefox, site: Site) -> set[str]:
-    """Make sure that all went well since the last time; return what was asked for.
+    """Assert that nothing went wrong since the last call; return the requested URLs.
 
-    The browser's own request for the favicon is apart.
+    The browser's own request for the favicon does not count.
     """
     requests, console = browser.take_seen()
     assert [line for line in console if "/favicon.ico" not in line] == []
@@ -111,15 +111,17 @@ def all_well(browser: Firefox, site: Site) -> set[str]:
         one
         for one in asked
         if not one.url.startswith(f"{site.address}/")
-        or one.moment == "failed-opening-request"
+        or one.stage == "failed-opening-request"
         or (one.status, one.error) not in {(0, 0), (200, 0), (302, 0), (302, REDIRECTED)}
     ]
     assert wrong == []
     return {one.url for one in asked}
 
 
-def test_first_visit(tor_browser: Firefox, onion: Site, note: Note) -> None:
-    """The bare address leads to a page in a language that runs no script and needs none."""
+def test_bare_address_leads_to_a_page_in_a_language(
+    tor_browser: Firefox, onion: Site, note: Note
+) -> None:
+    """The bare address leads to the home page in the browser's language."""
     tor_browser.take_seen()
     begin = time.monotonic()
     tor_browser.visit(f"{onion.address}/")
@@ -130,34 +132,34 @@ def test_first_visit(tor_browser: Firefox, onion: Site, note: Note) -> None:
     assert tor_browser.page("return isSecureContext")
 
 
-def test_no_script_runs(tor_browser: Firefox) -> None:
-    """The settings are in force: a page's own script does not run."""
+def test_settings_disable_scripts(tor_browser: Firefox) -> None:
+    """The settings take effect: a page's own script does not run."""
     page = "<p id=p>off</p><script>document.getElementById('p').textContent = 'on'</script>"
     tor_browser.visit(f"data:text/html,{page}")
     assert tor_browser.page("return document.getElementById('p').textContent") == "off"
     tor_browser.take_seen()
 
 
-def test_change_of_language(tor_browser: Firefox, onion: Site) -> None:
-    """From each page a click on a language's name leads to the same page in that language."""
+def test_language_links_lead_to_the_same_page(tor_browser: Firefox, onion: Site) -> None:
+    """Clicking a language's name leads to the same page in that language."""
     languages = onion.release.metadata.languages
     for page in ("index.html", "reach-us.html", "statements/index.html"):
         for slug, tag in languages.items():
             start = f"{onion.address}/{slug}/{page}"
             tor_browser.visit(start)
-            twins = tor_browser.page(ALTERNATES)
-            assert {tag for _, tag in twins} == set(languages.values()) - {tag}
-            for href, other in twins:
+            others = tor_browser.page(ALTERNATES)
+            assert {tag for _, tag in others} == set(languages.values()) - {tag}
+            for href, other in others:
                 tor_browser.visit(start)
                 click(tor_browser, href)
-                there = tor_browser.page("return [location.href, document.documentElement.lang]")
                 (other_slug,) = (slug for slug, tag in languages.items() if tag == other)
-                assert there == [f"{onion.address}/{other_slug}/{page}", other]
+                wait_until(partial(is_at, tor_browser, f"{onion.address}/{other_slug}/{page}"), 30)
+                assert tor_browser.page("return document.documentElement.lang") == other
     all_well(tor_browser, onion)
 
 
-def test_every_link(tor_browser: Firefox, onion: Site) -> None:
-    """Each link to the site, clicked, brings what the release holds; none is blocked or fails."""
+def test_every_link_brings_what_the_release_holds(tor_browser: Firefox, onion: Site) -> None:
+    """Clicking each link of the site brings the bytes of the release; none is blocked or fails."""
     home = "en/index.html"
     waiting = [onion.url(home)]
     known = set(waiting)
@@ -176,7 +178,8 @@ def test_every_link(tor_browser: Firefox, onion: Site) -> None:
             click(tor_browser, href)
             body = onion.release.files[path].body
             if (media_type(path) or "").startswith(("text/", "application/json", "image/")):
-                assert tor_browser.page("return location.href") == url
+                # The click returns before a busy machine has begun to load the page.
+                wait_until(partial(is_at, tor_browser, url), 30)
             else:
                 saved = tor_browser.downloads / path.rpartition("/")[2]
                 wait_until(partial(arrived, saved, body), 30)
@@ -189,6 +192,11 @@ def test_every_link(tor_browser: Firefox, onion: Site) -> None:
     assert reached <= followed
 
 
+def is_at(browser: Firefox, url: str) -> bool:
+    """Tell whether the page that is shown has this URL."""
+    return bool(browser.page("return location.href") == url)
+
+
 def arrived(saved: Path, body: bytes) -> bool:
-    """Whether a download is there, whole."""
+    """Tell whether a download is complete."""
     return saved.exists() and saved.read_bytes() == body

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cccr_web.release import Release
 
-# The parts of a page, in the order in which a reader is to come by them.
+# The parts of a page, in reading order.
 PARTS = {
     "languages": {"tag": "nav", "class": "languages"},
     "name": {"tag": "p", "class": "wordmark"},
@@ -27,7 +27,7 @@ PARTS = {
 
 
 def dump(file: Path) -> str:
-    """Return what w3m shows of a page, without white space."""
+    """Return what w3m shows for a page, without white space."""
     options = ["-dump", "-T", "text/html", "-I", "UTF-8", "-O", "UTF-8", "-cols", "72"]
     command = [need("w3m"), *options, str(file)]
     shown = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
@@ -40,13 +40,13 @@ def squeezed(text: str) -> str:
 
 
 def part_of(element: Element) -> str | None:
-    """Return the innermost part of the page that an element is in."""
+    """Return the innermost part of the page that contains an element."""
     found = [name for name, what in PARTS.items() if element.within(**what)]
     return "heading" if "heading" in found else found[0] if found else None
 
 
 def missing(page: Outline, shown: str) -> list[str]:
-    """Return the texts that are not shown, or not behind what stands before them."""
+    """Return the texts that are not shown, or not after the ones before them."""
     at = 0
     gone = []
     for _, text in page.texts:
@@ -59,7 +59,7 @@ def missing(page: Outline, shown: str) -> list[str]:
     return gone
 
 
-def test_reads_in_order(release: Release, release_folder: Path) -> None:
+def test_w3m_shows_every_word_in_order(release: Release, release_folder: Path) -> None:
     """W3m shows every word of a page, in the order of the page."""
     wrong = {}
     for path in page_paths(release):
@@ -69,8 +69,8 @@ def test_reads_in_order(release: Release, release_folder: Path) -> None:
     assert wrong == {}, listed(wrong)
 
 
-def test_parts_in_order(release: Release) -> None:
-    """A page has its languages, name, menu, warning, heading, text and footer in this order.
+def test_parts_of_a_page_are_in_order(release: Release) -> None:
+    """Languages, name, menu, warning, heading, text and footer come in this order.
 
     On the home pages the name is the heading.
     """

@@ -1,4 +1,4 @@
-"""The ZIP to take away, unpacked and opened from a disk in Chromium."""
+"""The ZIP copy, unpacked and opened from disk in Chromium."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from support.browser.browsing import SCHEMES, listed
 
-from cccr_web.render.copies import FIRST_PAGE, ZIP
+from cccr_web.render.copies import ZIP
+from cccr_web.render.zip_index import ZIP_INDEX
 from cccr_web.serve.policy import is_html, media_type
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 LINKS = "[...document.links].map(one => one.href)"
 
-# Puts into the page what the policy forbids, and what it is to say of each.
+# Adds to the page what the policy forbids, and returns what was blocked.
 INTRUDERS = """new Promise(done => {
   const blocked = [];
   document.addEventListener("securitypolicyviolation", event => {
@@ -42,19 +43,19 @@ BLOCKED = ["frame-src", "img-src", "script-src-elem", "style-src-elem"]
 
 @pytest.fixture(scope="module")
 def folder(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ZIP as a reader has it once it is unpacked."""
+    """The unpacked ZIP."""
     folder = tmp_path_factory.mktemp("unpacked")
     with zipfile.ZipFile(io.BytesIO(release.files[ZIP].body)) as archive:
         archive.extractall(folder)
     return next(folder.rglob("RELEASE.json")).parent
 
 
-def test_every_link_leads_on(chromium: Chromium, folder: Path) -> None:
-    """Each link from the first page on opens or names a file; Chromium complains of nothing.
+def test_every_link_in_the_unpacked_zip_works(chromium: Chromium, folder: Path) -> None:
+    """Each link, from the first page on, opens a file, and Chromium reports no problem.
 
     Only the ZIP itself is not in the ZIP.
     """
-    waiting = [(folder / FIRST_PAGE).as_uri()]
+    waiting = [(folder / ZIP_INDEX).as_uri()]
     seen = set(waiting)
     wrong: dict[str, list[str]] = {}
     with chromium.tab() as tab:
@@ -64,7 +65,7 @@ def test_every_link_leads_on(chromium: Chromium, folder: Path) -> None:
             problems = [told["entry"]["text"] for told in tab.told("Log.entryAdded")]
             problems += map(str, tab.told("Audits.issueAdded", "Runtime.exceptionThrown"))
             asked = [told["request"]["url"] for told in tab.told("Network.requestWillBeSent")]
-            problems += [f"asked for {other}" for other in asked if other != url]
+            problems += [f"requested {other}" for other in asked if other != url]
             for link in tab.evaluate(LINKS) if is_html(url) else []:
                 target = urldefrag(link).url
                 path = unquote(urlsplit(target).path)
@@ -74,7 +75,7 @@ def test_every_link_leads_on(chromium: Chromium, folder: Path) -> None:
                 if (media_type(path) or "").startswith("text/"):
                     waiting.append(target)
                 if not (folder / path).is_file() or not (folder / path).is_relative_to(folder):
-                    problems.append(f"leads to {target}, where nothing is")
+                    problems.append(f"leads to {target}, which does not exist")
             if problems:
                 wrong[url] = problems
     assert wrong == {}, listed(wrong)
@@ -83,8 +84,8 @@ def test_every_link_leads_on(chromium: Chromium, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_policy_holds_on_a_disk(chromium: Chromium, folder: Path, scheme: str) -> None:
-    """From a disk each page has its own style, and its policy lets in nothing else."""
+def test_policy_holds_on_disk(chromium: Chromium, folder: Path, scheme: str) -> None:
+    """From disk each page has its own style, and its policy allows nothing else."""
     with chromium.tab() as tab:
         tab.media(scheme)
         for file in sorted(folder.rglob("*.html")):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write package-lock.json anew from package.json: versions and hashes, and no addresses.
+# Rewrite package-lock.json from package.json, with versions and hashes but without addresses.
 set -euo pipefail
 cd "$(dirname "$0")"
 

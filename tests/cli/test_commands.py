@@ -136,7 +136,7 @@ WRONG_USE = {
     "no such folder": (["check", "--translations", "/none"], "does not exist"),
     "no place": (
         ["serve", "--clearnet", "8080"],
-        "“8080” is none of HOST:PORT",
+        "“8080” is not HOST:PORT",
     ),
     "port too high": (["serve", "--clearnet", "a:65536"], "“a:65536” is none of"),
     "onion on a port": (
@@ -145,9 +145,9 @@ WRONG_USE = {
     ),
     "relative socket": (
         ["serve", "--onion-socket", "unix:a"],
-        "a unix socket needs its whole path",
+        "a unix socket needs an absolute path",
     ),
-    "no domain": (["serve", "--domain", "https://a.example"], "is no domain name"),
+    "no domain": (["serve", "--domain", "https://a.example"], "is not a domain name"),
     "port no number": (["demo", "--port", "http"], "is not a valid integer"),
     "port out of range": (["demo", "--port", "65536"], "is not in the range"),
     "key missing": (["onion", "publish", "--socket", "/x"], "Missing option '--key'"),
@@ -249,8 +249,8 @@ def test_build_rejects_a_wrong_source_date_epoch(tmp_path: Path) -> None:
 def unsigned(folder: Path) -> str:
     """Return what is said before a release is served that nobody vouches for."""
     return (
-        f"WARNING cccr_web.cli.serve: No --public-key: nobody vouches for {folder}. "
-        "Good for trying out only.\n"
+        f"WARNING cccr_web.cli.serve: No --public-key: the signatures of {folder} "
+        "are not checked. Use this for trials only.\n"
     )
 
 
@@ -270,7 +270,7 @@ def test_serve_on_a_port_in_use_is_an_error(release_folder: Path) -> None:
         error = failure("serve", "--release", release_folder, "--clearnet", where)
     assert error == unsigned(release_folder) + (
         f"Cannot listen on {where}: Address already in use. "
-        "Another program listens there: end it or choose another.\n"
+        "Another program listens there: stop it, or choose another address.\n"
     )
 
 
@@ -278,7 +278,7 @@ def test_serve_on_a_socket_in_a_missing_folder_is_an_error(release_folder: Path)
     """The error names the socket."""
     error = failure("serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock")
     assert error == unsigned(release_folder) + (
-        "Cannot listen on /none/a.sock: No such file or directory. Choose another.\n"
+        "Cannot listen on /none/a.sock: No such file or directory. Choose another address.\n"
     )
 
 
@@ -311,9 +311,9 @@ def test_all_wrong_settings_are_reported_at_once() -> None:
     """Unknown and wrong settings are reported together, with the names of the known ones."""
     error = failure("serve", CCCR_PORT="80", CCCR_CLEARNET="80", CCCR_ONIONS=f"{ONION} x")
     assert error == (
-        "CCCR_CLEARNET: “80” is none of HOST:PORT, unix:/PATH and systemd:NAME.\n"
-        "CCCR_ONIONS: “x” is no onion address: 56 characters of a-z, 2-7, and .onion.\n"
-        "CCCR_PORT: there is no such setting; there are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
+        "CCCR_CLEARNET: “80” is not HOST:PORT, unix:/PATH or systemd:NAME.\n"
+        "CCCR_ONIONS: “x” is not an onion address: 56 characters a-z and 2-7, then .onion.\n"
+        "CCCR_PORT: no such setting; the settings are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
         "CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS.\n"
     )
 
@@ -407,8 +407,8 @@ def test_demo_on_a_port_in_use_is_an_error(tmp_path: Path, server: Server) -> No
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == unsigned(tmp_path / "release") + (
         f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
-        "Another program listens there: end it or choose another.\n"
-        "The server did not start. Its own words stand above.\n"
+        "Another program listens there: stop it, or choose another address.\n"
+        "The server did not start. See its output above.\n"
     )
 
 

@@ -1,32 +1,41 @@
-"""``headers`` prints what the server sends with its own refusals."""
+"""``headers`` prints the header policy for other servers, in every format."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support.serving import DOMAIN, Server, ask, read_answer, talk
+from support.nginx import HEADERS_MORE, running_nginx
+from support.serving import DOMAIN, ONION, Server, ask, read_answer, talk
 from support.signed import organisation_key, put_release, signed_release
 
 from cccr_web.cli import main
+from cccr_web.mirror import FORMATS, RULE_FILES, write_mirror
+from cccr_web.release import Release
 
 # These depend on the time and the connection.
 NOT_POLICY = {"Connection", "Content-Length", "Date"}
 
 
-def printed(*words: str | Path) -> dict[str, str]:
+def rules(*words: str | Path) -> str:
     """Return what the command prints."""
     done = CliRunner().invoke(main, ["headers", *map(str, words)])
     assert done.exit_code == 0, done.output
-    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    return done.stdout
+
+
+def printed(*words: str | Path) -> dict[str, str]:
+    """Return the headers that the command prints in the format “text”."""
+    return dict(line.split(": ", 1) for line in rules(*words).splitlines())
 
 
 @pytest.mark.parametrize("listener", ["clearnet", "onion"])
-def test_headers_prints_those_of_the_servers_own_400(
+def test_the_text_lists_the_headers_of_the_servers_own_errors(
     server: Server, release_folder: Path, listener: str
 ) -> None:
-    """On each listener, the headers are the same as in the server's own error response."""
+    """The text lists exactly the headers of the server's own 400, for each listener."""
     where = server.clearnet if listener == "clearnet" else server.onion
     answer = read_answer(talk(where, b"nothing\r\n\r\n"))
     assert answer.status == 400
@@ -38,8 +47,8 @@ def test_headers_prints_those_of_the_servers_own_400(
     assert ask(server.clearnet, "/", DOMAIN).header("Server") is None
 
 
-def test_headers_rejects_an_unsigned_release(tmp_path: Path) -> None:
-    """With a key, the headers come from a signed release only."""
+def test_a_release_with_a_bad_signature_is_rejected(tmp_path: Path) -> None:
+    """With --public-key, a release that was changed is rejected."""
     put_release(signed_release(1), tmp_path)
     words: list[str | Path] = ["--release", tmp_path]
     words += ["--public-key", str(organisation_key().public)]
@@ -48,3 +57,66 @@ def test_headers_rejects_an_unsigned_release(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["headers", *map(str, words), "onion"])
     assert done.exit_code == 1
     assert "RELEASE.json" in done.stderr
+
+
+def test_json_holds_the_same_headers_as_the_text(release_folder: Path) -> None:
+    """The JSON object holds the same headers as the text."""
+    words = ["--release", str(release_folder), "onion"]
+    assert json.loads(rules("--format", "json", *words)) == printed(*words)
+
+
+def test_formats_for_static_hosts_equal_the_files_of_a_mirror(
+    release: Release, release_folder: Path, tmp_path: Path
+) -> None:
+    """The formats for static hosts print the files that ``mirror`` writes."""
+    write_mirror(release, tmp_path)
+    for name, rule_format in RULE_FILES.items():
+        text = rules("--release", release_folder, "--format", rule_format, "clearnet")
+        assert text == (tmp_path / "headers" / name).read_text()
+
+
+def test_an_unknown_format_is_rejected_and_the_help_names_all(release_folder: Path) -> None:
+    """An unknown format is wrong usage; the error and the help name every format."""
+    words = ["headers", "--release", str(release_folder), "--format", "apache", "onion"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    shown = CliRunner().invoke(main, ["headers", "--help"]).stdout
+    for name in FORMATS:
+        assert name in done.stderr
+        assert f'"{name}"' in shown
+
+
+@pytest.mark.parametrize("listener", ["clearnet", "onion"])
+def test_nginx_as_a_proxy_sends_the_policy_with_its_own_errors_only(
+    server: Server, release_folder: Path, tmp_path: Path, listener: str
+) -> None:
+    """nginx adds the policy to its own errors, and passes the server's headers on unchanged."""
+    where = server.clearnet if listener == "clearnet" else server.onion
+    host = DOMAIN if listener == "clearnet" else ONION
+    upstream = f"unix:{where}" if isinstance(where, Path) else f"{where[0]}:{where[1]}"
+    for name in ("http", "server"):
+        rule_format = ("--format", f"nginx-proxy-{name}")
+        (tmp_path / name).write_text(rules("--release", release_folder, *rule_format, listener))
+    with running_nginx(
+        tmp_path,
+        modules=HEADERS_MORE,
+        http=f"map_hash_bucket_size 256; include {tmp_path}/http;",
+        server=f"include {tmp_path}/server; proxy_set_header Host {host};"
+        "location /dead/ { proxy_pass http://unix:/none; }"
+        "location = /429 { return 429; }"
+        f"location / {{ proxy_http_version 1.1; proxy_pass http://{upstream}; }}",
+    ) as url:
+        proxy = ("127.0.0.1", int(url.rpartition(":")[2]))
+        expected = {k.lower(): v for k, v in printed("--release", release_folder, listener).items()}
+        for path, status in (("/dead/", 502), ("/429", 429)):
+            error = ask(proxy, path, host)
+            assert error.status == status
+            found = {k.lower(): v for k, v in error.headers if k not in NOT_POLICY}
+            assert found.pop("content-type") == "text/html"
+            assert found == expected
+        for path in ("/en/", "/SHA256SUMS", "/none"):
+            passed, ours = (
+                sorted((k.lower(), v) for k, v in answer.headers if k != "Date")
+                for answer in (ask(proxy, path, host), ask(where, path, host))
+            )
+            assert passed == ours

@@ -1,6 +1,6 @@
 """Each rule of ``cccr-web check``, with a tree that breaks it (``content/check.py``).
 
-Each case changes one thing in a copy of the real texts; what is told must be
+Each case changes one thing in a copy of the real texts; the problems must be
 these lines and no others.
 """
 
@@ -25,13 +25,14 @@ DATED = "statements/2013-05-07-tiananmen-rally.md"
 UNDATED = "statements/2011-liu-xiaobo-and-chen-guangcheng.md"
 CATALOGUE = "LC_MESSAGES/messages.po"
 DEFANG = (
-    "The former site's address must not be linked or be ready to open: write it as cfcr2008[.]org."
+    "The former site's address must not be in a form that can be opened: "
+    "write it as cfcr2008[.]org."
 )
-SAME_ORDER = "the languages must have the same headings and notes in the same order."
+SAME_ORDER = "all languages must have the same headings, notes and photos in the same order."
 
 
 def swap(file: str, old: str, new: str) -> Change:
-    """Put ``new`` in place of ``old``, which stands once in ``file``."""
+    """Put ``new`` in place of ``old``, which occurs once in ``file``."""
 
     def change(tree: Path) -> None:
         path = tree / file
@@ -43,7 +44,7 @@ def swap(file: str, old: str, new: str) -> Change:
 
 
 def add(file: str, text: str) -> Change:
-    """Add ``text`` as a paragraph of its own at the end of ``file``."""
+    """Add ``text`` as a new paragraph at the end of ``file``."""
 
     def change(tree: Path) -> None:
         with (tree / file).open("a", encoding="utf-8") as out:
@@ -83,9 +84,9 @@ def lines(file: str) -> int:
     return len((TREE / file).read_text(encoding="utf-8").splitlines())
 
 
-APP = Path(build_room.__file__).with_name("typeset.py").read_text(encoding="utf-8")
+APP = Path(build_room.__file__).with_name("template_renderer.py").read_text(encoding="utf-8")
 _LINE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
-NOTE_TITLE = f"render/typeset.py:{_LINE}"
+NOTE_TITLE = f"render/template_renderer.py:{_LINE}"
 
 # English verify.md and Chinese 404.md are where most cases add something: this is its line.
 VERIFY = "en/pages/verify.md"
@@ -98,8 +99,8 @@ NAMES = (TREE / "names.toml").read_text(encoding="utf-8").splitlines()
 REN_AT = NAMES.index('"任成光" = "任成光"') + 1
 
 STRAY = (
-    "“{}” would stand on the page as it is: close what it opens, and put a punctuation mark "
-    "outside of it."
+    "“{}” would appear on the page as typed: add the closing mark, and put punctuation "
+    "outside the marks."
 )
 
 CASES: dict[str, tuple[Change, list[str]]] = {
@@ -109,7 +110,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [
             "en/pages/reach-us.md:1: This text is missing in zh-Hans (zh_Hans).",
             *(
-                f"zh_Hans/pages/{place} leads nowhere: "
+                f"zh_Hans/pages/{place} is a dead link: "
                 "there is no translations/zh_Hans/pages/reach-us.md."
                 for place in (
                     "copies.md:15: “reach-us.md”",
@@ -128,11 +129,11 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [
             (
                 f"en/{DATED}:1: This text is missing in zh-Hans (zh_Hans). "
-                "Is its slug there “2013-05-07-liusi”? It must be the same."
+                "If “2013-05-07-liusi” is its translation, the slugs must be the same."
             ),
             (
                 "zh_Hans/statements/2013-05-07-liusi.md:1: This text is missing in en (en). "
-                "Is its slug there “2013-05-07-tiananmen-rally”? It must be the same."
+                "If “2013-05-07-tiananmen-rally” is its translation, the slugs must be the same."
             ),
         ],
     ),
@@ -140,7 +141,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap(f"zh_Hans/{UNDATED}", "[2011..2012-04]", "[2011..2012-05]"),
         [
             (
-                f"zh_Hans/{UNDATED}:5: “date” is [2011..2012-05] here and [2011..2012-04] in "
+                f"zh_Hans/{UNDATED}:5: “date” is [2011..2012-05] here, but [2011..2012-04] in "
                 f"translations/en/{UNDATED}."
             )
         ],
@@ -149,7 +150,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap("zh_Hans/pages/verify.md", "updated = 2026-11-22", "updated = 2026-11-21"),
         [
             (
-                "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here and 2026-11-22 in "
+                "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here, but 2026-11-22 in "
                 "translations/en/pages/verify.md."
             )
         ],
@@ -158,7 +159,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap("zh_Hans/pages/verify.md", "navigation = 4\n", ""),
         [
             (
-                "zh_Hans/pages/verify.md:1: “navigation” is None here and 4 in "
+                "zh_Hans/pages/verify.md:1: “navigation” is not set here, but 4 in "
                 "translations/en/pages/verify.md."
             )
         ],
@@ -167,7 +168,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap("zh_Hans/pages/index.md", '"home"', '"page"'),
         [
             (
-                "zh_Hans/pages/index.md:5: “template” is page here and home in "
+                "zh_Hans/pages/index.md:5: “template” is page here, but home in "
                 "translations/en/pages/index.md."
             )
         ],
@@ -175,16 +176,16 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "level of a heading differs": (
         swap("zh_Hans/pages/who-we-are.md", "## 现在在哪里", "### 现在在哪里"),
         [
-            "zh_Hans/pages/who-we-are.md:20: Here stands a heading of level 3 named {#now}, in "
-            "translations/en/pages/who-we-are.md:29 a heading of level 2 named {#now}: "
+            "zh_Hans/pages/who-we-are.md:20: This is a heading of level 3 named {#now}, but "
+            "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
     "name of a heading differs": (
         swap("zh_Hans/pages/who-we-are.md", "{#now}", "{#then}"),
         [
-            "zh_Hans/pages/who-we-are.md:20: Here stands a heading of level 2 named {#then}, in "
-            "translations/en/pages/who-we-are.md:29 a heading of level 2 named {#now}: "
+            "zh_Hans/pages/who-we-are.md:20: This is a heading of level 2 named {#then}, but "
+            "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
@@ -192,8 +193,8 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         add(VERIFY, "## More {#more}"),
         [
             (
-                f"zh_Hans/pages/verify.md:1: a heading of level 2 named {{#more}} of "
-                f"translations/{AT} is missing here."
+                f"zh_Hans/pages/verify.md:1: translations/{AT} has "
+                "a heading of level 2 named {#more}, which is missing here."
             )
         ],
     ),
@@ -201,16 +202,16 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         add(MISSING, "> [!NOTE 2026-11-22]\n> 注。"),
         [
             (
-                "en/pages/errors/404.md:1: a note of 2026-11-22 of "
-                f"translations/{MISSING_AT} is missing here."
+                f"en/pages/errors/404.md:1: translations/{MISSING_AT} has "
+                "a note of 2026-11-22, which is missing here."
             )
         ],
     ),
     "day of a note differs": (
         swap("zh_Hans/pages/who-we-are.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
         [
-            "zh_Hans/pages/who-we-are.md:17: Here stands a note of 2026-11-21, in "
-            "translations/en/pages/who-we-are.md:23 a note of 2026-11-22: " + SAME_ORDER
+            "zh_Hans/pages/who-we-are.md:17: This is a note of 2026-11-21, but "
+            "translations/en/pages/who-we-are.md:23 has a note of 2026-11-22: " + SAME_ORDER
         ],
     ),
     # The head.
@@ -218,7 +219,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap(VERIFY, 'title = "How to verify"\n', ""),
         [
             (
-                f"{VERIFY}:1: The head has no key “title”: add a text in quotation marks, "
+                f"{VERIFY}:1: The front matter has no “title”: add a text in quotation marks, "
                 'such as key = "…".'
             )
         ],
@@ -234,13 +235,18 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "type wrong": (
         swap(VERIFY, "updated = 2026-11-22", 'updated = "2026-11-22"'),
-        [f"{VERIFY}:4: “updated” must be a day without quotation marks, such as key = 2026-11-22."],
+        [
+            (
+                f"{VERIFY}:4: “updated” must be a date without quotation marks, "
+                "such as key = 2026-11-22."
+            )
+        ],
     ),
     "date of a statement missing": (
         swap(f"en/{DATED}", 'date = "2013-05-07"\n', ""),
         [
             (
-                f"en/{DATED}:1: The head has no key “date”: add a text in quotation marks, "
+                f"en/{DATED}:1: The front matter has no “date”: add a text in quotation marks, "
                 'such as key = "…".'
             )
         ],
@@ -252,7 +258,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ),
         [
             f"{locale}/statements/2013-05-08-tiananmen-rally.md:5: “date” is 2013-05-07: "
-            "the file's name must begin with 2013-05-07-."
+            "the file's name must start with 2013-05-07-."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -280,11 +286,11 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "no head": (
         put(VERIFY, b"How to verify\n"),
-        [f"{VERIFY}:1: The file must begin with a head of TOML between two lines of +++."],
+        [f"{VERIFY}:1: The file must start with front matter: TOML between two lines of +++."],
     ),
     "head is not TOML": (
         swap(VERIFY, 'title = "How to verify"', "title = How to verify"),
-        [f"{VERIFY}:2: The head is not TOML: Invalid value (at line 1, column 9)."],
+        [f"{VERIFY}:2: The front matter is not valid TOML: Invalid value (at line 1, column 9)."],
     ),
     "text is not UTF-8": (
         put(VERIFY, "+++\n公民".encode("gb18030")),
@@ -294,43 +300,44 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "heading of level 1": (
         both("pages/verify.md", lambda file: add(file, "# Title {#title}")),
         [
-            f"{AT}: The title is the only # heading: begin with ##.",
+            f"{AT}: The title is the only level 1 heading: start with ##.",
             (
                 f"zh_Hans/pages/verify.md:{lines('zh_Hans/pages/verify.md') + 2}: "
-                "The title is the only # heading: begin with ##."
+                "The title is the only level 1 heading: start with ##."
             ),
         ],
     ),
     "level left out": (
         both("pages/errors/404.md", lambda file: add(file, "### Deep {#deep}")),
         [
-            f"{file}:{lines(file) + 2}: A heading of level 3 follows one of 1."
+            f"{file}:{lines(file) + 2}: A level 3 heading follows level 1: skip no level."
             for file in ("en/pages/errors/404.md", MISSING)
         ],
     ),
     "name of a heading twice": (
         both("pages/verify.md", lambda file: add(file, "## Again {#files}")),
         [
-            f"{file}:{lines(file) + 2}: The name {{#files}} stands here twice."
+            f"{file}:{lines(file) + 2}: The name {{#files}} is used twice in this text."
             for file in (VERIFY, "zh_Hans/pages/verify.md")
         ],
     ),
     "check of no heading": (
         both("pages/reach-us.md", lambda file: swap(file, "{ snowflake", "{ slush")),
         [
-            f"{file}:6: “checked”: there is no heading {{#slush}}."
+            f"{file}:6: “checked” names {{#slush}}, but there is no such heading."
             for file in ("en/pages/reach-us.md", "zh_Hans/pages/reach-us.md")
         ],
     ),
     "check on no day": (
         swap("en/pages/reach-us.md", 'webtunnel = "2024-03"', 'webtunnel = "lately"'),
-        ["en/pages/reach-us.md:6: “checked”: “lately” of webtunnel is no date."],
+        ["en/pages/reach-us.md:6: “checked”: “lately” for webtunnel is not a date."],
     ),
-    # What stands in a text.
+    # The content of a text.
     "note without its day": (
         both("pages/errors/404.md", lambda file: add(file, "> [!NOTE today]\n> Words.")),
         [
-            f"{file}:{lines(file) + 2}: An editor's note begins with its day: > [!NOTE 2026-11-22]."
+            f"{file}:{lines(file) + 2}: An editor's note must start with its date: "
+            "> [!NOTE 2026-11-22]."
             for file in ("en/pages/errors/404.md", MISSING)
         ],
     ),
@@ -378,81 +385,101 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     # Links.
     "link to no page": (
         add(VERIFY, "[x](verified.md)"),
-        [f"{AT}: “verified.md” leads nowhere: there is no translations/en/pages/verified.md."],
+        [f"{AT}: “verified.md” is a dead link: there is no translations/en/pages/verified.md."],
     ),
     "link out of the tree": (
         add(VERIFY, "[x](../../../../etc/passwd)"),
-        [f"{AT}: “../../../../etc/passwd” leads nowhere: there is no ../etc/passwd."],
+        [f"{AT}: “../../../../etc/passwd” is a dead link: there is no ../etc/passwd."],
     ),
     "link to the other language": (
         add(VERIFY, "[x](../../zh_Hans/pages/no.md)"),
         [
             (
-                f"{AT}: “../../zh_Hans/pages/no.md” leads nowhere: "
+                f"{AT}: “../../zh_Hans/pages/no.md” is a dead link: "
                 "there is no translations/zh_Hans/pages/no.md."
             )
         ],
     ),
     "link to no heading of another page": (
         add(VERIFY, f"[x](../{DATED}#nobody)"),
-        [f"{AT}: “../{DATED}#nobody” leads nowhere: translations/en/{DATED} has no {{#nobody}}."],
+        [
+            (
+                f"{AT}: “../{DATED}#nobody” is a dead link: "
+                f"translations/en/{DATED} has no heading {{#nobody}}."
+            )
+        ],
     ),
     "link to no heading of the same page": (
         add(VERIFY, "[x](#nobody)"),
-        [f"{AT}: “#nobody” leads nowhere: translations/{VERIFY} has no {{#nobody}}."],
+        [f"{AT}: “#nobody” is a dead link: translations/{VERIFY} has no heading {{#nobody}}."],
     ),
     "link to no file": (
         add(VERIFY, "[x](/SHA512SUMS)"),
-        [f"{AT}: “/SHA512SUMS” leads nowhere: no such file."],
+        [f"{AT}: “/SHA512SUMS” is a dead link: the release has no such file."],
     ),
     "link by http": (
         add(VERIFY, "[x](http://example.org/)"),
-        [f"{AT}: “http://example.org/” is not https: links to other sites must be."],
+        [f"{AT}: “http://example.org/” must use https, like every link to another site."],
     ),
     "link without a scheme": (
         add(VERIFY, "[x](//example.org/)"),
-        [f"{AT}: “//example.org/” is not https: links to other sites must be."],
+        [f"{AT}: “//example.org/” must use https, like every link to another site."],
     ),
     "link without a host": (
         add(VERIFY, "[x](https:///verify.html)"),
-        [f"{AT}: “https:///verify.html” is not https: links to other sites must be."],
+        [f"{AT}: “https:///verify.html” must use https, like every link to another site."],
     ),
     "link to mail": (
         add(VERIFY, "<frontdesk@torproject.org>"),
-        [f"{AT}: “mailto:frontdesk@torproject.org” is not https: links to other sites must be."],
+        [
+            (
+                f"{AT}: “mailto:frontdesk@torproject.org” must use https, "
+                "like every link to another site."
+            )
+        ],
     ),
     "link that is a script": (
         add(VERIFY, "[x](javascript:alert(1))"),
-        [f"{AT}: “javascript:alert(1)” is not https: links to other sites must be."],
+        [f"{AT}: “javascript:alert(1)” must use https, like every link to another site."],
     ),
     "link that is no address": (
         add(VERIFY, "[x](https://no_host.example/)"),
-        [f"{AT}: “https://no_host.example/” is no address: “no_host.example” is no host."],
+        [
+            (
+                f"{AT}: “https://no_host.example/” is not a valid URL: "
+                "“no_host.example” is not a host name."
+            )
+        ],
     ),
     # The former site.
     "link to the former site": (
         add(VERIFY, "[x](https://www.cfcr2008.org/)"),
-        [f"{AT}: A link to the former site is never right.", f"{AT}: {DEFANG}"],
+        [f"{AT}: Links to the former site are not allowed.", f"{AT}: {DEFANG}"],
     ),
     "link to a subdomain of the former site": (
         add(VERIFY, "[x](https://user@blog.cfcr2008.org.:443/)"),
-        [f"{AT}: A link to the former site is never right.", f"{AT}: {DEFANG}"],
+        [f"{AT}: Links to the former site are not allowed.", f"{AT}: {DEFANG}"],
     ),
     "link to the former site in capitals": (
         add(VERIFY, "[x](https://CFCR2008.ORG)"),
-        [f"{AT}: A link to the former site is never right.", f"{AT}: {DEFANG}"],
+        [f"{AT}: Links to the former site are not allowed.", f"{AT}: {DEFANG}"],
     ),
     "link to the former site by entity": (
         add(VERIFY, "[x](https://cfcr2008&#46;org/)"),
-        [f"{AT}: A link to the former site is never right."],
+        [f"{AT}: Links to the former site are not allowed."],
     ),
     "link to the former site by per cent": (
         add(VERIFY, "[x](https://cfcr2008%2Eorg/)"),
-        [f"{AT}: “https://cfcr2008%2Eorg/” is no address: “cfcr2008%2Eorg” is no host."],
+        [
+            (
+                f"{AT}: “https://cfcr2008%2Eorg/” is not a valid URL: "
+                "“cfcr2008%2Eorg” is not a host name."
+            )
+        ],
     ),
     "link to the former site by a Chinese full stop": (
         add(VERIFY, "[x](https://cfcr2008。org/)"),
-        [f"{AT}: A link to the former site is never right."],
+        [f"{AT}: Links to the former site are not allowed."],
     ),
     "former site in a text": (
         add(MISSING, "一\nwww.Cfcr2008.org"),
@@ -477,7 +504,12 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "string fuzzy": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgid "skip.to', '#, fuzzy\nmsgid "skip.to'),
-        [f"zh_Hans/{CATALOGUE}:18: “skip.to_content” is fuzzy: read it, mend it, remove the mark."],
+        [
+            (
+                f"zh_Hans/{CATALOGUE}:18: “skip.to_content” is marked fuzzy: "
+                "correct the translation and remove the mark."
+            )
+        ],
     ),
     "string missing": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgid "note.title"\nmsgstr "编者注，%(date)s"\n', ""),
@@ -486,13 +518,18 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "string used nowhere": (
         both(CATALOGUE, lambda file: add(file, 'msgid "old"\nmsgstr "old"')),
         [
-            f"{file}:{lines(file) + 2}: “old” is used nowhere: remove it."
+            f"{file}:{lines(file) + 2}: “old” is not used: remove it."
             for file in (f"en/{CATALOGUE}", f"zh_Hans/{CATALOGUE}")
         ],
     ),
     "placeholder differs": (
         swap(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
-        [f"zh_Hans/{CATALOGUE}:68: “note.title” holds ['day'], and ['date'] in en."],
+        [
+            (
+                f"zh_Hans/{CATALOGUE}:68: “note.title” has the placeholders ['day'] here, "
+                "but ['date'] in en."
+            )
+        ],
     ),
     "catalogue missing": (
         remove(f"zh_Hans/{CATALOGUE}"),
@@ -500,11 +537,11 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "catalogue broken": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', "msgstr 跳到正文"),
-        [f"zh_Hans/{CATALOGUE}:18: The string is not between two quotation marks."],
+        [f"zh_Hans/{CATALOGUE}:18: The string must be in quotation marks."],
     ),
     "line of no catalogue": (
         swap(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', 'string "跳到正文"'),
-        [f"zh_Hans/{CATALOGUE}:18: Not a catalogue: Unknown or misformatted keyword on 17."],
+        [f"zh_Hans/{CATALOGUE}:18: Not a valid catalogue: Unknown or misformatted keyword on 17."],
     ),
     "catalogue not UTF-8": (
         put(f"zh_Hans/{CATALOGUE}", 'msgid "a"\nmsgstr "公"\n'.encode("gb18030")),
@@ -514,7 +551,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "facts missing": (remove("site.toml"), ["site.toml:1: The file is missing."]),
     "facts not TOML": (
         swap("site.toml", "sequence = 1", "sequence = one"),
-        ["site.toml:4: Not TOML: Invalid value (at line 4, column 12)."],
+        ["site.toml:4: Not valid TOML: Invalid value (at line 4, column 12)."],
     ),
     "facts not UTF-8": (
         put("site.toml", "# 公".encode("gb18030")),
@@ -529,7 +566,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [
             (
                 "site.toml:1: The key “onions” is missing: it must be "
-                "a list of addresses of 56 characters and .onion; [] while there is none."
+                "a list of onion addresses (56 characters and .onion), or []."
             )
         ],
     ),
@@ -537,8 +574,8 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap("site.toml", "sequence = 1", "sequence = 0"),
         [
             (
-                "site.toml:1: “sequence” must be the release's number, a whole number from 1, "
-                "higher than the last release's."
+                "site.toml:1: “sequence” must be a whole number, 1 or more, "
+                "higher than in the last release."
             )
         ],
     ),
@@ -546,8 +583,8 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap("site.toml", "sequence = 1", "sequence = true"),
         [
             (
-                "site.toml:1: “sequence” must be the release's number, a whole number from 1, "
-                "higher than the last release's."
+                "site.toml:1: “sequence” must be a whole number, 1 or more, "
+                "higher than in the last release."
             )
         ],
     ),
@@ -577,7 +614,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         swap("site.toml", ',2013-05-07"', '"'),
         [
             (
-                "site.toml:1: “feed_authority” must be a host name and a day on which it was "
+                "site.toml:1: “feed_authority” must be a host name and a date on which it was "
                 'ours, such as "example.org,2013-05-07".'
             )
         ],
@@ -585,10 +622,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "name out of order": (
         swap("names.toml", '"任成光" = "任成光"\n', '"龙" = "龙"\n"任成光" = "任成光"\n'),
         [
-            f"names.toml:{REN_AT}: “龙” is no name of two Chinese characters or more.",
+            f"names.toml:{REN_AT}: “龙” is not a name of two or more Chinese characters.",
             (
-                f"names.toml:{REN_AT + 1}: “任成光” must stand before “龙”: "
-                "sort the names by their code."
+                f"names.toml:{REN_AT + 1}: “任成光” must come before “龙”: "
+                "sort the names by code point."
             ),
         ],
     ),
@@ -598,7 +635,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [
             (
                 "site.toml:1: “onions” must be "
-                "a list of addresses of 56 characters and .onion; [] while there is none."
+                "a list of onion addresses (56 characters and .onion), or []."
             )
         ],
     ),
@@ -626,33 +663,33 @@ def tree(tmp_path: Path) -> Path:
     return copy
 
 
-def told(tree: Path) -> list[str]:
-    """Return what the check says of a tree, a line a problem."""
-    try:
-        check_trees(tree, TEMPLATES)
-    except ContentError as error:
-        return [line.removeprefix("translations/") for line in str(error).splitlines()]
-    return []
+def problems_of(tree: Path) -> list[str]:
+    """Return what the check says of a tree, one line per problem."""
+    *_, problems = check_trees(tree, TEMPLATES, {})
+    found = str(ContentError(problems))
+    return [line.removeprefix("translations/") for line in found.splitlines()]
 
 
 @pytest.mark.parametrize(("change", "problems"), CASES.values(), ids=CASES)
-def test_rule(tree: Path, change: Change, problems: list[str]) -> None:
-    """A tree with one thing broken is refused with its file, its line and the way out."""
+def test_a_broken_rule_is_reported_with_file_line_and_remedy(
+    tree: Path, change: Change, problems: list[str]
+) -> None:
+    """A tree with one change reports exactly the expected problems."""
     change(tree)
-    assert told(tree) == problems
+    assert problems_of(tree) == problems
 
 
-def test_sound_tree(tree: Path) -> None:
-    """The real texts break no rule, wherever they lie."""
-    assert told(tree) == []
+def test_the_real_texts_have_no_problems(tree: Path) -> None:
+    """The real texts break no rule, wherever they are."""
+    assert problems_of(tree) == []
 
 
-def test_every_problem_is_told_at_once(tree: Path) -> None:
-    """Problems of several kinds and files come in one list, sorted by file and line."""
+def test_all_problems_are_reported_at_once(tree: Path) -> None:
+    """Problems of several kinds and files are in one list, sorted by file and line."""
     remove(f"zh_Hans/{CATALOGUE}")(tree)
     add(VERIFY, "<b>\n\n![](/RELEASE.json)")(tree)
     add("en/pages/who-we-are.md", "[x](http://example.org/)")(tree)
-    assert [line.split(": ")[0] for line in told(tree)] == [
+    assert [line.split(": ")[0] for line in problems_of(tree)] == [
         AT,
         f"{VERIFY}:{lines(VERIFY) + 4}",
         f"en/pages/who-we-are.md:{lines('en/pages/who-we-are.md') + 2}",
@@ -660,14 +697,14 @@ def test_every_problem_is_told_at_once(tree: Path) -> None:
     ]
 
 
-def test_same_mistake_told_once(tree: Path) -> None:
-    """Two mistakes of a kind in one line are one problem to mend."""
+def test_a_repeated_mistake_in_a_line_is_reported_once(tree: Path) -> None:
+    """Two mistakes of a kind in one line are one problem."""
     add(VERIFY, "<b> <i>")(tree)
-    assert told(tree) == [f"{AT}: Raw HTML is not allowed: use Markdown."]
+    assert problems_of(tree) == [f"{AT}: Raw HTML is not allowed: use Markdown."]
 
 
-def test_byte_order_mark(tree: Path) -> None:
-    """A text that an editor began with a byte order mark is read like any other."""
+def test_a_byte_order_mark_is_accepted(tree: Path) -> None:
+    """A file that an editor started with a byte order mark is read like any other."""
     file = tree / VERIFY
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert told(tree) == []
+    assert problems_of(tree) == []

@@ -19,8 +19,10 @@ from cccr_web.content.dates import PartialDate, StatementDate, parse_date
         ("[2013-05-07..2013-05-08]", PartialDate(2013, 5, 7), PartialDate(2013, 5, 8)),
     ],
 )
-def test_forms_of_edtf(text: str, start: PartialDate, end: PartialDate | None) -> None:
-    """A day, a month, a year, and one of a set are read, and written back as they were."""
+def test_each_form_is_read_and_written_back(
+    text: str, start: PartialDate, end: PartialDate | None
+) -> None:
+    """A day, a month, a year and one of a set are read, and written back unchanged."""
     when = parse_date(text)
     assert when == StatementDate(start, end)
     assert str(when) == text
@@ -47,20 +49,20 @@ def test_forms_of_edtf(text: str, start: PartialDate, end: PartialDate | None) -
         "２０１３",
     ],
 )
-def test_no_date(text: str) -> None:
-    """Whatever else EDTF or a person might write is refused."""
+def test_any_other_text_is_rejected(text: str) -> None:
+    """Other forms of EDTF, and of dates, are rejected."""
     with pytest.raises(ValueError, match=r".*"):
         parse_date(text)
 
 
-def test_first_day() -> None:
-    """A date that is known in part begins on the first day that it can mean."""
+def test_an_incomplete_date_starts_on_its_first_day() -> None:
+    """The first day of a year or month counts as the start of the date."""
     assert PartialDate(2012).first_day() == date(2012, 1, 1)
     assert PartialDate(2012, 4).first_day() == date(2012, 4, 1)
     assert PartialDate(2012, 4, 5).first_day() == date(2012, 4, 5)
 
 
 def test_impossible_date_cannot_be_built() -> None:
-    """A day that no calendar has is refused, not carried on."""
+    """A day that is in no calendar is rejected, not carried over."""
     with pytest.raises(ValueError, match="month must be in"):
         PartialDate(2012, 13)

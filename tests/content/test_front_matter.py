@@ -12,26 +12,26 @@ FILE = Path("translations/en/pages/verify.md")
 HEAD = 'title = "How to verify"\ndescription = "What to do."\nupdated = 2026-11-22\n'
 
 
-def told(head: str, *, statement: bool = False) -> list[str]:
-    """Return what is wrong with a head, as a writer reads it, without the file's name."""
+def problems_of(head: str, *, statement: bool = False) -> list[str]:
+    """Return the problems of some front matter as an editor reads them, without the file name."""
     front, problems = parse(head, FILE, statement=statement)
     assert (front is None) == bool(problems)
     return [str(problem).removeprefix(f"{FILE}:") for problem in problems]
 
 
-def test_split() -> None:
-    """A file is cut at its two lines of +++, and the lines before its body are counted."""
+def test_a_file_is_split_at_its_fences() -> None:
+    """A file is split at its two lines of +++, and the lines before its body are counted."""
     assert split("+++\na = 1\n+++ \nText\n\n+++\n") == Split("a = 1", "Text\n\n+++\n", 3)
     assert split("+++\r\n+++\r\n") == Split("", "\n", 2)
 
 
-def test_no_head() -> None:
-    """Without a head that opens in the first line and is closed there is none."""
+def test_a_file_without_front_matter_is_not_split() -> None:
+    """The front matter must start in the first line and be closed."""
     assert [split(text) for text in ("", "Text\n", "\n+++\n+++\n", "+++\na = 1\n")] == [None] * 4
 
 
-def test_page() -> None:
-    """A page's head becomes a typed value, with the template of a page by default."""
+def test_a_page_has_defaults() -> None:
+    """The front matter of a page becomes a typed value with the default template."""
     front, problems = parse(HEAD + "navigation = 4\n", FILE, statement=False)
     assert problems == []
     assert front == FrontMatter(
@@ -48,15 +48,15 @@ def test_page() -> None:
     )
 
 
-def test_short_title() -> None:
-    """A page may have a shorter name for the menu."""
+def test_a_page_can_have_a_short_title() -> None:
+    """A page can have a shorter name for the menu."""
     front, _ = parse(HEAD + 'short_title = "Verify"\n', FILE, statement=False)
     assert front is not None
     assert (front.title, front.short_title) == ("How to verify", "Verify")
 
 
-def test_statement() -> None:
-    """A statement's head has its date, perhaps its place, and its own template."""
+def test_a_statement_has_a_date_and_a_place() -> None:
+    """A statement has its date, an optional place, and its own template."""
     head = HEAD + 'date = "[2011..2012-04]"\nplace = "New York"\n'
     front, _ = parse(head, FILE, statement=True)
     assert front is not None
@@ -64,50 +64,55 @@ def test_statement() -> None:
     assert front.date == parse_date("[2011..2012-04]")
 
 
-def test_missing_keys() -> None:
-    """Each missing key is told with how to write it."""
-    assert told('title = "x"', statement=True) == [
-        '1: The head has no key “description”: add a text in quotation marks, such as key = "…".',
+def test_each_missing_key_is_reported_with_an_example() -> None:
+    """The message shows how to write the missing key."""
+    assert problems_of('title = "x"', statement=True) == [
         (
-            "1: The head has no key “updated”: "
-            "add a day without quotation marks, such as key = 2026-11-22."
+            "1: The front matter has no “description”: "
+            'add a text in quotation marks, such as key = "…".'
         ),
-        '1: The head has no key “date”: add a text in quotation marks, such as key = "…".',
+        (
+            "1: The front matter has no “updated”: "
+            "add a date without quotation marks, such as key = 2026-11-22."
+        ),
+        '1: The front matter has no “date”: add a text in quotation marks, such as key = "…".',
     ]
 
 
-def test_unknown_keys() -> None:
-    """A key of another kind of text is unknown, and the known ones are named."""
-    assert told(HEAD + 'place = "x"\nDate = "2013"') == [
+def test_a_key_of_another_kind_of_text_is_unknown() -> None:
+    """The message lists the known keys."""
+    assert problems_of(HEAD + 'place = "x"\nDate = "2013"') == [
         f"{line}: Unknown key “{key}”: this kind of text may have "
         "checked, description, navigation, short_title, template, title, updated."
         for line, key in ((5, "place"), (6, "Date"))
     ]
 
 
-def test_wrong_types() -> None:
-    """A value of a wrong type, however near, and an empty text are told with their line."""
+def test_a_value_of_the_wrong_type_is_reported_with_its_line() -> None:
+    """Values that are almost right, and empty texts, are reported too."""
     whole = "“navigation” must be a whole number, such as key = 1."
-    day = "“updated” must be a day without quotation marks, such as key = 2026-11-22."
+    day = "“updated” must be a date without quotation marks, such as key = 2026-11-22."
     text = '“title” must be a text in quotation marks, such as key = "…".'
-    assert told(HEAD + "navigation = true") == [f"5: {whole}"]
-    assert told(HEAD + "navigation = 1.5") == [f"5: {whole}"]
-    assert told(HEAD.replace("2026-11-22", '"2026-11-22"')) == [f"4: {day}"]
-    assert told(HEAD.replace("2026-11-22", "2026-11-22T00:00:00")) == [f"4: {day}"]
-    assert told(HEAD.replace('"How to verify"', "2013")) == [f"2: {text}"]
-    assert told(HEAD.replace("How to verify", " ")) == ["2: “title” is empty."]
+    assert problems_of(HEAD + "navigation = true") == [f"5: {whole}"]
+    assert problems_of(HEAD + "navigation = 1.5") == [f"5: {whole}"]
+    assert problems_of(HEAD.replace("2026-11-22", '"2026-11-22"')) == [f"4: {day}"]
+    assert problems_of(HEAD.replace("2026-11-22", "2026-11-22T00:00:00")) == [f"4: {day}"]
+    assert problems_of(HEAD.replace('"How to verify"', "2013")) == [f"2: {text}"]
+    assert problems_of(HEAD.replace("How to verify", " ")) == ["2: “title” is empty."]
 
 
-def test_no_toml() -> None:
-    """What is no TOML is told with the line of the file."""
-    assert told('title = "x"\nupdated = x\n')[0].startswith("3: The head is not TOML: ")
+def test_invalid_toml_is_reported_with_its_line() -> None:
+    """The line is that of the file, not of the front matter."""
+    assert problems_of('title = "x"\nupdated = x\n')[0].startswith(
+        "3: The front matter is not valid TOML: "
+    )
 
 
-def test_no_date() -> None:
-    """A date in words is told with every form that may be written."""
-    assert told(HEAD + 'date = "7 May 2013"', statement=True) == [
+def test_a_date_in_words_is_reported_with_the_valid_forms() -> None:
+    """The message lists every valid form of a date."""
+    assert problems_of(HEAD + 'date = "7 May 2013"', statement=True) == [
         (
-            "5: “7 May 2013” is no date: write 2013-05-07, 2013-05, 2013, or "
-            "[2011..2012-04] for some time between the two."
+            "5: “7 May 2013” is not a date: write 2013-05-07, 2013-05, 2013, or "
+            "[2011..2012-04] for a time between two dates."
         )
     ]

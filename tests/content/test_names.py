@@ -1,4 +1,4 @@
-"""The list of names that no conversion touches (``content/names.py``, ``names.toml``)."""
+"""The list of names that no conversion touches (``content/site.py``, ``names.toml``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from support.organisation import CHINESE_NAMES
 
 from cccr_web.config import find_tree
-from cccr_web.content.names import read_names
+from cccr_web.content.site import read_names
 
 # Who is named in the organisation's Chinese texts, and in the facts for the pages.
 ORGANISATION = ["公民自由联盟", *CHINESE_NAMES]
@@ -27,7 +27,7 @@ FACTS = [
 
 
 def test_every_known_name_is_listed() -> None:
-    """The list holds all names of the organisation's texts and of the facts, as they wrote them."""
+    """The list has all names of the organisation's texts and of the facts, as written there."""
     names, problems = read_names(find_tree("translations"))
     assert problems == []
     assert len(ORGANISATION) == 19
@@ -38,31 +38,34 @@ def test_every_known_name_is_listed() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('"刘霞" = "刘霞"\n"余杰" = "余杰"\n', "2: “余杰” must stand before “刘霞”:"),
-        ('"余杰" = "余杰"\n\n"余杰" = "餘傑"\n', "3: Not TOML: "),
-        ('"余杰" = "余杰"\n"Yu Jie" = "余杰"\n', "2: “Yu Jie” is no name of two Chinese"),
-        ('"余" = "余"\n', "1: “余” is no name of two Chinese characters or more."),
-        ('"余 杰" = "余 杰"\n', "1: “余 杰” is no name of two Chinese characters or more."),
+        ('"刘霞" = "刘霞"\n"余杰" = "余杰"\n', "2: “余杰” must come before “刘霞”:"),
+        ('"余杰" = "余杰"\n\n"余杰" = "餘傑"\n', "3: Not valid TOML: "),
+        (
+            '"余杰" = "余杰"\n"Yu Jie" = "余杰"\n',
+            "2: “Yu Jie” is not a name of two or more",
+        ),
+        ('"余" = "余"\n', "1: “余” is not a name of two or more Chinese characters."),
+        ('"余 杰" = "余 杰"\n', "1: “余 杰” is not a name of two or more Chinese characters."),
         (
             '# one\n"余杰" = "Yu Jie"\n',
-            "2: “余杰” needs a form of 2 Chinese characters, in quotes.",
+            "2: “余杰” needs a form of 2 Chinese characters in quotes.",
         ),
-        ('"余杰" = "余"\n', "1: “余杰” needs a form of 2 Chinese characters, in quotes."),
-        ('"余杰" = 1\n', "1: “余杰” needs a form of 2 Chinese characters, in quotes."),
-        ("[余杰]\n", "1: Not TOML: "),
+        ('"余杰" = "余"\n', "1: “余杰” needs a form of 2 Chinese characters in quotes."),
+        ('"余杰" = 1\n', "1: “余杰” needs a form of 2 Chinese characters in quotes."),
+        ("[余杰]\n", "1: Not valid TOML: "),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
-    """A name out of order, doubled, or not of Chinese characters is refused, and none is used."""
+def test_a_wrong_name_is_reported_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
+    """Names that are unsorted, repeated or not Chinese are rejected, and none is used."""
     (tmp_path / "names.toml").write_text(text, encoding="utf-8")
     names, problems = read_names(tmp_path)
     assert names == {}
-    (told,) = map(str, problems)
-    assert told.startswith(f"translations/names.toml:{problem}")
+    (found,) = map(str, problems)
+    assert found.startswith(f"translations/names.toml:{problem}")
 
 
-def test_missing_or_in_another_encoding(tmp_path: Path) -> None:
-    """Without a list that can be read nothing is converted."""
+def test_an_unreadable_list_is_reported(tmp_path: Path) -> None:
+    """Nothing is converted without a list that can be read."""
     assert [str(one) for one in read_names(tmp_path)[1]] == [
         "translations/names.toml:1: The file is missing."
     ]

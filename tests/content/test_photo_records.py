@@ -27,18 +27,16 @@ def tree(tmp_path: Path) -> Path:
     return copy
 
 
-def told(tree: Path) -> list[str]:
-    """Return what the check says of a tree, a line a problem."""
-    try:
-        check_trees(tree, find_tree("templates"))
-    except ContentError as error:
-        return [line.removeprefix("translations/") for line in str(error).splitlines()]
-    return []
+def problems_of(tree: Path) -> list[str]:
+    """Return what the check says of a tree, one line per problem."""
+    *_, problems = check_trees(tree, find_tree("templates"), {})
+    found = str(ContentError(problems))
+    return [line.removeprefix("translations/") for line in found.splitlines()]
 
 
-def test_a_record(tree: Path) -> None:
-    """A photo with its record breaks no rule, and the record is read as it was written."""
-    assert told(tree) == []
+def test_a_record_is_read(tree: Path) -> None:
+    """A photo with its record breaks no rule, and the record has the values of the file."""
+    assert problems_of(tree) == []
     photos, problems = read_photos(tree)
     assert problems == []
     record = photos[NAME]
@@ -51,13 +49,13 @@ def test_a_record(tree: Path) -> None:
     assert record.line == LINES + 2
 
 
-def test_no_photos() -> None:
-    """The tree as it is has no photo."""
+def test_the_real_texts_have_no_photos() -> None:
+    """A tree without photos has no problems."""
     assert read_photos(find_tree("translations")) == ({}, [])
 
 
 def swap(file: str, old: str, new: str) -> Callable[[Path], object]:
-    """Put ``new`` in place of ``old``, which stands once in ``file``."""
+    """Put ``new`` in place of ``old``, which occurs once in ``file``."""
 
     def change(tree: Path) -> None:
         path = tree / file
@@ -104,7 +102,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "not TOML": (
         swap("photos.toml", '"A. Photographer"', "A. Photographer"),
-        [f"{at(2)}: Not TOML: Invalid value (at line {LINES + 3}, column 10)."],
+        [f"{at(2)}: Not valid TOML: Invalid value (at line {LINES + 3}, column 10)."],
     ),
     "file without a record": (
         lambda tree: (tree / "photos" / "other.jpg").write_bytes(photo()),
@@ -116,71 +114,80 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "file of another kind": (
         lambda tree: (tree / "photos" / NAME).write_bytes(b"GIF89a"),
-        [f"{at(1)}: “{NAME}” is no JPG file."],
+        [f"{at(1)}: “{NAME}” is not a JPG file."],
     ),
     "in no text": (
         lambda tree: [
             swap(f"{locale}/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
             for locale in ("en", "zh_Hans")
         ],
-        [f"{at(1)}: “{NAME}” stands in no text: remove it."],
+        [f"{at(1)}: “{NAME}” is not used in any text: remove it."],
     ),
 }
 
 
 @pytest.mark.parametrize(("change", "problems"), CASES.values(), ids=CASES)
-def test_record_rules(tree: Path, change: Callable[[Path], object], problems: list[str]) -> None:
-    """A record that lacks anything is refused with its line; so is a photo without one."""
+def test_an_incomplete_record_is_rejected(
+    tree: Path, change: Callable[[Path], object], problems: list[str]
+) -> None:
+    """A record that lacks anything is reported with its line; so is a photo without a record."""
     change(tree)
-    assert told(tree) == problems
+    assert problems_of(tree) == problems
 
 
 @pytest.mark.parametrize("name", ["Square.jpg", "a square.jpg", "square.jpeg", "../x.jpg", "x.gif"])
-def test_names(tree: Path, name: str) -> None:
-    """A name that would make trouble in an address is refused."""
+def test_a_name_that_is_unsafe_in_a_url_is_rejected(tree: Path, name: str) -> None:
+    """Names must work in any URL and file system."""
     with (tree / "photos.toml").open("a", encoding="utf-8") as file:
         file.write(RECORD.replace("{name}", name))
     assert (
-        f"{at(8)}: “{name}”: name it with small letters, digits and hyphens, "
-        "ending in .jpg or .png."
-    ) in told(tree)
+        f"{at(8)}: “{name}” must be lower-case letters, digits and hyphens, ending in .jpg or .png."
+    ) in problems_of(tree)
 
 
-def test_two_of_a_stem(tree: Path) -> None:
+def test_two_photos_with_the_same_stem_are_rejected(tree: Path) -> None:
     """A JPEG and a PNG of the same name would become the same file."""
     put_photo(tree, "square.png", b"\x89PNG\r\n\x1a\n")
-    assert told(tree) == [f"{at(8)}: “square.png” and “square.jpg” would have the same address."]
+    assert problems_of(tree) == [f"{at(8)}: “square.png” and “square.jpg” would have the same URL."]
 
 
 @pytest.mark.parametrize(
     ("new", "problem"),
     [
         ("![](/photos/none.jpg)", "“none.jpg” has no record in translations/photos.toml."),
-        (f"See ![](/photos/{NAME})", "A photo must stand in a paragraph of its own."),
-        (f"[![](/photos/{NAME})](verify.md)", "A photo must stand in a paragraph of its own."),
-        (f"## ![](/photos/{NAME})", "A photo must stand in a paragraph of its own."),
+        (f"See ![](/photos/{NAME})", "A photo must be alone in its paragraph."),
+        (f"[![](/photos/{NAME})](verify.md)", "A photo must be alone in its paragraph."),
+        (f"## ![](/photos/{NAME})", "A photo must be alone in its paragraph."),
         (
             f"![A square](/photos/{NAME})",
-            f"The words for a photo stand in translations/photos.toml: write ![](/photos/{NAME}).",
+            (
+                "A photo's alternative text belongs in translations/photos.toml: "
+                f"write ![](/photos/{NAME})."
+            ),
         ),
-        (f"[the photo](/photos/{NAME})", f"“/photos/{NAME}” leads nowhere: no such file."),
+        (
+            f"[the photo](/photos/{NAME})",
+            f"“/photos/{NAME}” is a dead link: the release has no such file.",
+        ),
     ],
 )
-def test_rules_for_texts(tree: Path, new: str, problem: str) -> None:
-    """A photo stands alone, by the name of its record, and its words only there."""
+def test_a_photo_in_a_text_needs_a_record_and_its_own_paragraph(
+    tree: Path, new: str, problem: str
+) -> None:
+    """A photo is alone in its paragraph, and its alternative text is in its record."""
     page = tree / "en" / "pages" / "who-we-are.md"
     number = len(page.read_text(encoding="utf-8").splitlines())
     swap("en/pages/who-we-are.md", f"![](/photos/{NAME})", new)(tree)
-    assert f"en/pages/who-we-are.md:{number}: {problem}" in told(tree)
+    assert f"en/pages/who-we-are.md:{number}: {problem}" in problems_of(tree)
 
 
-def test_every_language_shows_it(tree: Path) -> None:
-    """A photo that only one language shows is refused."""
+def test_a_photo_must_be_in_every_language(tree: Path) -> None:
+    """A photo that only one language shows is rejected."""
     swap("zh_Hans/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
     number = len((tree / "en/pages/who-we-are.md").read_text(encoding="utf-8").splitlines())
-    assert told(tree) == [
+    assert problems_of(tree) == [
         (
-            f"zh_Hans/pages/who-we-are.md:1: the photo {NAME} of "
-            f"translations/en/pages/who-we-are.md:{number} is missing here."
+            "zh_Hans/pages/who-we-are.md:1: translations/en/pages/who-we-are.md:"
+            f"{number} has the photo {NAME}, which is missing here."
         )
     ]

@@ -22,7 +22,7 @@ from cccr_web.doctor import Case, Result, Verdict, examine
 from cccr_web.doctor.client import Client, client
 from cccr_web.doctor.hosting import check_descriptor, check_hosting
 from cccr_web.errors import OnionError
-from cccr_web.onion import ControlAddress, Link, connect, listed
+from cccr_web.onion import ControlAddress, ControlConnection, connect, list_services
 
 if TYPE_CHECKING:
     from conftest import Note
@@ -86,7 +86,7 @@ def test_everything_gone(place: Place, tmp_path: Path) -> None:
     status, results, _ = doctor(*options, "--time-limit", "3", "--private", f"{tmp_path}/none")
     assert status == 1
     found = wrong_ones(results)
-    assert found["tor"].startswith("No tor listens for control at")
+    assert found["tor"].startswith("No tor listens for control connections at")
     assert found["way through tor"].startswith("A client tor came to 0 % (Starting) in 3 s")
     assert found["onion bytes"] == "It cannot be seen: no way through tor."
     assert "Connection refused" in found["clearnet bytes"]
@@ -98,7 +98,7 @@ def test_everything_gone(place: Place, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def hosting(place: Place) -> Iterator[Link]:
+def hosting(place: Place) -> Iterator[ControlConnection]:
     """The tor that hosts the onion."""
     with connect(ControlAddress.parse(place.control)) as link:
         yield link
@@ -116,28 +116,28 @@ def by_name(results: Iterator[Result]) -> dict[str, Result]:
     return {result.name: result for result in results}
 
 
-def test_no_proof_of_work(hosting: Link, reader: Client) -> None:
+def test_no_proof_of_work(hosting: ControlConnection, reader: Client) -> None:
     """An onion that was published without proof of work is up, and still not well."""
-    before = listed(hosting)
-    reply = hosting.ask("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,Detach Port=80,127.0.0.1:9")
+    before = list_services(hosting)
+    reply = hosting.send("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,Detach Port=80,127.0.0.1:9")
     assert reply.is_ok()
-    (onion,) = listed(hosting) - before
+    (onion,) = list_services(hosting) - before
     try:
         wait_until(lambda: check_is_up(hosting, onion), 30)
         found = by_name(check_descriptor(reader, onion, 60.0))
     finally:
-        hosting.ask(f"DEL_ONION {onion.removesuffix('.onion')}")
+        hosting.send(f"DEL_ONION {onion.removesuffix('.onion')}")
     assert found["descriptor"].verdict is Verdict.OK, found
     assert found["proof of work"].verdict is Verdict.WRONG
     assert "carries no proof of work" in found["proof of work"].sentence
 
 
-def check_is_up(hosting: Link, onion: str) -> bool:
+def check_is_up(hosting: ControlConnection, onion: str) -> bool:
     """Whether the hosting tor says that all is well."""
     return all(each.verdict is Verdict.OK for each in check_hosting(hosting, onion))
 
 
-def test_onion_that_nobody_runs(hosting: Link, reader: Client) -> None:
+def test_onion_that_nobody_runs(hosting: ControlConnection, reader: Client) -> None:
     """An onion that is not published is missed by its tor and by the directories."""
     onion = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion"
     (found,) = check_hosting(hosting, onion)
@@ -145,14 +145,14 @@ def test_onion_that_nobody_runs(hosting: Link, reader: Client) -> None:
     assert found.sentence == f"The hosting tor does not run {onion}."
     seen = by_name(check_descriptor(reader, onion, 5.0))
     assert {each.verdict for each in seen.values()} == {Verdict.WRONG}
-    assert "No directory gave the descriptor" in seen["descriptor"].sentence
+    assert "No HSDir returned the descriptor" in seen["descriptor"].sentence
 
 
 def test_reader_leaves_nothing(tor_network: TorNetwork, tmp_path: Path) -> None:
     """The reader's tor has a SOCKS port of its own, and is gone with its folder at the end."""
     with client(tor_network.write_torrc(tmp_path / "torrc"), 60.0) as made:
         assert made.proxy.is_loopback
-        folder = made.link.where.path
+        folder = made.link.address.path
         pid = int(made.link.info("process/pid"))
         assert folder is not None
         assert folder.exists()
@@ -164,7 +164,7 @@ def test_reader_without_tor(tmp_path: Path) -> None:
     """Extra lines that tor refuses are told in tor's own words."""
     torrc = tmp_path / "torrc"
     torrc.write_text("Nonsense 1\n")
-    with pytest.raises(OnionError, match="Tor refuses the extra torrc lines"), client(torrc, 5.0):
+    with pytest.raises(OnionError, match="Tor rejects the extra torrc lines"), client(torrc, 5.0):
         pass
 
 

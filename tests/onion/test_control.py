@@ -1,4 +1,4 @@
-"""The control connection: where tor is looked for, and what each refusal says."""
+"""The control connection: addresses, authentication and what each error says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cccr_web.errors import (
     OnionError,
     TorRefusedError,
 )
-from cccr_web.onion import ControlAddress, Link, connect, control
+from cccr_web.onion import ControlAddress, ControlConnection, connect, control
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A free port of 127.0.0.1."""
     return free_ports(1)[0]
 
 
 def running(folder: Path, lines: str) -> RunningTor:
-    """Return an offline tor with these lines for its control port."""
+    """Return an offline tor with these torrc lines for its control port."""
     return RunningTor(folder / "tor", OFFLINE, control=lines)
 
 
 def await_port(port: int) -> None:
-    """Wait until somebody listens on a port of 127.0.0.1."""
+    """Wait until a program listens on this port of 127.0.0.1."""
     for _ in range(500):
         with contextlib.suppress(ConnectionRefusedError), socket.socket() as probe:
             probe.connect(("127.0.0.1", port))
@@ -60,85 +60,92 @@ def await_port(port: int) -> None:
         ("[::1]:9051", ControlAddress(host="::1", port=9051)),
     ],
 )
-def test_address(text: str, address: ControlAddress) -> None:
-    """A path, a port, or a host and a port is a control address."""
+def test_a_control_address_is_a_path_a_port_or_a_host_and_port(
+    text: str, address: ControlAddress
+) -> None:
+    """A control address is a path, a port, or a host and a port."""
     assert ControlAddress.parse(text) == address
 
 
 @pytest.mark.parametrize("text", ["", "tor", "0", "65536", "host:", "unix:run/tor", "unix:9051"])
-def test_no_address(text: str) -> None:
-    """Anything else is refused with what was given."""
-    with pytest.raises(OnionError, match=repr(text)):
+def test_other_text_is_not_a_control_address(text: str) -> None:
+    """Any other text is rejected, and the error quotes it."""
+    with pytest.raises(OnionError, match=f"{text!r} is not the address of a tor control port"):
         ControlAddress.parse(text)
 
 
-def test_no_socket(folder: Path) -> None:
-    """A control socket that is not there is named."""
+def test_a_missing_control_socket_is_named(folder: Path) -> None:
+    """A missing control socket is named in the error."""
     with pytest.raises(ControlMissingError, match=f"unix:{folder}/none"):
         connect(ControlAddress(path=folder / "none"))
 
 
-def test_no_port(port: int) -> None:
-    """A control port on which nobody listens is named."""
+def test_a_closed_control_port_is_named(port: int) -> None:
+    """A control port on which no program listens is named in the error."""
     with pytest.raises(ControlMissingError, match=f"127.0.0.1:{port}"):
         connect(ControlAddress(port=port))
 
 
-def test_usual_places(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an address the usual places are tried in turn, and all are named if none answers."""
-    places = (ControlAddress(path=folder / "none"), ControlAddress(port=port))
-    monkeypatch.setattr(control, "USUAL", places)
+def test_default_addresses_are_tried_in_turn(
+    folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an address the defaults are tried in turn, and all are named if none answers."""
+    defaults = (ControlAddress(path=folder / "none"), ControlAddress(port=port))
+    monkeypatch.setattr(control, "DEFAULT_ADDRESSES", defaults)
     with pytest.raises(ControlMissingError, match=rf"unix:{folder}/none, 127\.0\.0\.1:{port}"):
         connect()
     with running(folder, f"ControlPort {port}\nCookieAuthentication 1\n"):
         await_port(port)
-        with connect() as link:
-            assert link.where == places[1]
+        with connect() as connection:
+            assert connection.address == defaults[1]
 
 
-def test_usual_places_of_debian() -> None:
-    """The usual places are Debian's socket, tor's port and Tor Browser's port."""
-    names = [place.text for place in control.USUAL]
+def test_default_addresses_fit_debian_tor_and_tor_browser() -> None:
+    """The default addresses are Debian's socket, tor's port and Tor Browser's port."""
+    names = [address.text for address in control.DEFAULT_ADDRESSES]
     assert names == ["unix:/run/tor/control", "127.0.0.1:9051", "127.0.0.1:9151"]
 
 
-def test_no_permission(folder: Path) -> None:
-    """A control socket that we may not open says which group to join."""
+def test_a_forbidden_control_socket_names_the_group_to_join(folder: Path) -> None:
+    """If this user may not open the control socket, the error names the group to join."""
     with RunningTor(folder / "tor", OFFLINE) as tor:
         tor.await_control()
-        with as_nobody(), pytest.raises(OnionError, match="debian-tor"):
+        with (
+            as_nobody(),
+            pytest.raises(OnionError, match=r"may not open tor's control socket .*debian-tor"),
+        ):
             connect(tor.address)
 
 
-def test_no_authentication(folder: Path, port: int) -> None:
-    """A tor that asks for nothing is used as it is."""
+def test_a_tor_without_authentication_is_accepted(folder: Path, port: int) -> None:
+    """A tor that requires no authentication is used without any."""
     with running(folder, f"ControlPort {port}\n"):
         await_port(port)
-        with connect(ControlAddress(port=port)) as link:
-            assert link.info("version").startswith("0.")
+        with connect(ControlAddress(port=port)) as connection:
+            assert connection.info("version").startswith("0.")
 
 
-def test_wrong_cookie(folder: Path) -> None:
-    """A cookie file of another tor is told apart from one that cannot be read."""
+def test_a_cookie_of_another_tor_is_reported(folder: Path) -> None:
+    """A cookie file of another tor has an error of its own, unlike one that cannot be read."""
     with RunningTor(folder / "tor", OFFLINE) as tor:
         tor.await_control()
         (folder / "tor" / "control_auth_cookie").write_bytes(bytes(32))
-        with pytest.raises(OnionError, match=str(folder)):
+        with pytest.raises(OnionError, match=f"{folder}.* does not contain that tor's cookie"):
             connect(tor.address)
 
 
 @pytest.mark.parametrize("password", ["", "HashedControlPassword {hashed}\n"])
-def test_unreadable_cookie(folder: Path, port: int, password: str) -> None:
-    """A cookie in a folder closed to us is named, even where a password would do too."""
+def test_an_unreadable_cookie_is_named(folder: Path, port: int, password: str) -> None:
+    """A cookie in a forbidden folder is named, even if tor would accept a password too."""
     lines = f"ControlPort {port}\nCookieAuthentication 1\n"
     with running(folder, lines + password.format(hashed=hashed_password())):
         await_port(port)
-        with as_nobody(), pytest.raises(OnionError, match="control_auth_cookie"):
+        with as_nobody(), pytest.raises(OnionError, match=r"control_auth_cookie.*group debian-tor"):
             connect(ControlAddress(port=port))
 
 
-def test_cookie_of_a_wrong_size(folder: Path) -> None:
-    """A cut cookie file is not sent to anybody."""
+def test_a_cookie_of_the_wrong_size_is_not_sent(folder: Path) -> None:
+    """A truncated cookie file is rejected and never sent."""
     with RunningTor(folder / "tor", OFFLINE) as tor:
         tor.await_control()
         (folder / "tor" / "control_auth_cookie").write_bytes(bytes(31))
@@ -146,8 +153,8 @@ def test_cookie_of_a_wrong_size(folder: Path) -> None:
             connect(tor.address)
 
 
-def test_cookie_is_never_sent_to_a_program_that_does_not_know_it(folder: Path) -> None:
-    """A program that only claims to be tor does not learn the cookie, even if it asks for it."""
+def test_the_cookie_is_never_sent_to_a_program_that_does_not_know_it(folder: Path) -> None:
+    """A program that pretends to be tor does not learn the cookie, even if it asks for it."""
     cookie = bytes(range(32))
     (folder / "cookie").write_bytes(cookie)
     methods = f'METHODS=COOKIE,SAFECOOKIE COOKIEFILE="{folder}/cookie"'
@@ -156,30 +163,33 @@ def test_cookie_is_never_sent_to_a_program_that_does_not_know_it(folder: Path) -
         "PROTOCOLINFO": f"250-PROTOCOLINFO 1\n250-AUTH {methods}\n250 OK\n",
         "AUTHCHALLENGE": challenge,
     }
-    with fake_tor(answers) as (where, heard), pytest.raises(OnionError):
-        connect(where).close()
-    assert [line.split()[0] for line in heard] == ["PROTOCOLINFO", "AUTHCHALLENGE"]
+    with (
+        fake_tor(answers) as (address, received),
+        pytest.raises(OnionError, match="does not contain that tor's cookie"),
+    ):
+        connect(address).close()
+    assert [line.split()[0] for line in received] == ["PROTOCOLINFO", "AUTHCHALLENGE"]
 
 
 def hashed_password() -> str:
-    """Return a password as tor's torrc takes it."""
+    """Return a hashed password for a torrc."""
     done = subprocess.run(
         ["tor", "--quiet", "--hash-password", "secret"], capture_output=True, check=True
     )
     return done.stdout.decode().strip()
 
 
-def test_password_only(folder: Path, port: int) -> None:
-    """A tor that takes nothing but a password says what to put into its torrc."""
+def test_a_tor_with_only_a_password_names_the_torrc_option(folder: Path, port: int) -> None:
+    """If tor accepts only a password, the error says what to add to its torrc."""
     with running(folder, f"ControlPort {port}\nHashedControlPassword {hashed_password()}\n"):
         await_port(port)
-        with pytest.raises(OnionError, match="CookieAuthentication 1"):
+        with pytest.raises(OnionError, match=r"requires a password.*CookieAuthentication 1"):
             connect(ControlAddress(port=port))
 
 
 @contextlib.contextmanager
-def server_that_says(answer: bytes) -> Iterator[ControlAddress]:
-    """Serve ``answer`` to whoever says something, on a port of 127.0.0.1."""
+def fake_server(answer: bytes) -> Iterator[ControlAddress]:
+    """Send ``answer`` after the first data of each connection, on a port of 127.0.0.1."""
 
     def serve() -> None:
         with contextlib.suppress(OSError):
@@ -200,55 +210,59 @@ def server_that_says(answer: bytes) -> Iterator[ControlAddress]:
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x05\xff", b"250 OK\r\n"]
 )
-def test_another_program(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that speaks something else is not taken for a tor."""
-    monkeypatch.setattr(control, "ANSWER_WITHIN", 0.5)
-    with server_that_says(answer) as where, pytest.raises(ControlForeignError, match="9051"):
-        connect(where)
+def test_another_protocol_is_not_taken_for_tor(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that speaks another protocol is not taken for tor."""
+    monkeypatch.setattr(control, "REPLY_TIMEOUT", 0.5)
+    with fake_server(answer) as address, pytest.raises(ControlForeignError, match="9051"):
+        connect(address)
 
 
-def test_silent_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that says nothing does not hold us up."""
-    monkeypatch.setattr(control, "ANSWER_WITHIN", 0.3)
+def test_a_silent_program_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that never answers does not block ``connect``."""
+    monkeypatch.setattr(control, "REPLY_TIMEOUT", 0.3)
     begin = time.monotonic()
-    with server_that_says(b"") as where, pytest.raises(ControlForeignError, match="9051"):
-        connect(where)
+    with fake_server(b"") as address, pytest.raises(ControlForeignError, match="9051"):
+        connect(address)
     assert time.monotonic() - begin < 2
 
 
-def test_killed_tor_is_noticed(folder: Path) -> None:
-    """``lost`` is set within a second of the death of tor, and a question then is an error."""
+def test_the_death_of_tor_is_detected(folder: Path) -> None:
+    """``lost`` is set within a second after tor dies, and further commands are an error."""
     with RunningTor(folder / "tor", OFFLINE) as tor:
         tor.await_control()
-        with connect(tor.address) as link:
-            assert not link.lost.is_set()
+        with connect(tor.address) as connection:
+            assert not connection.lost.is_set()
             tor.kill()
-            assert link.lost.wait(1)
+            assert connection.lost.wait(1)
             with pytest.raises(ControlLostError, match=str(folder)):
-                link.info("version")
+                connection.info("version")
 
 
-def test_frozen_tor_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tor that hangs is given up after a time, not waited for for ever."""
+def test_a_suspended_tor_times_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tor that hangs causes an error after the reply timeout."""
     with RunningTor(folder / "tor", OFFLINE) as tor:
         tor.await_control()
-        with connect(tor.address) as link:
-            monkeypatch.setattr(control, "ANSWER_WITHIN", 0.3)
+        with connect(tor.address) as connection:
+            monkeypatch.setattr(control, "REPLY_TIMEOUT", 0.3)
             tor.process.send_signal(signal.SIGSTOP)
-            with pytest.raises(ControlLostError):
-                link.info("version")
-            assert link.lost.is_set()
+            with pytest.raises(ControlLostError, match="stopped answering"):
+                connection.info("version")
+            assert connection.lost.is_set()
 
 
-def test_unknown_question(link: Link) -> None:
-    """A question that tor does not know is its refusal, in its words."""
+def test_an_unknown_key_is_reported_in_the_words_of_tor(connection: ControlConnection) -> None:
+    """If tor does not know a GETINFO key, the error includes tor's reply."""
     with pytest.raises(TorRefusedError, match="Unrecognized key"):
-        link.info("no/such/thing")
+        connection.info("no/such/thing")
 
 
-def test_paths_that_tor_cannot_be_told() -> None:
-    """A path too long for the kernel, or with a blank, is refused before tor sees it."""
-    for text in ("/" + "x" * 107, "/with a blank", "/comma,comma", '/quote"', "/új"):
-        with pytest.raises(OnionError):
+def test_paths_that_tor_cannot_use_are_rejected() -> None:
+    """A path that is too long or contains special characters is rejected."""
+    with pytest.raises(OnionError, match="too long for a unix socket"):
+        ControlAddress.parse("/" + "x" * 107)
+    for text in ("/with a blank", "/comma,comma", '/quote"', "/új"):
+        with pytest.raises(OnionError, match=f"Tor cannot use the path '{text}'"):
             ControlAddress.parse(text)
     assert ControlAddress.parse("/" + "x" * 106).path == Path("/" + "x" * 106)

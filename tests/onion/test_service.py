@@ -1,4 +1,4 @@
-"""One service on one tor: published, read back, fetched, taken over, timed out."""
+"""Publishing one service on one tor: success, limits, conflicts and timeouts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,17 @@ import pytest
 from support.faketor import fake_tor
 from support.hosting import PAGE, web_server
 
-from cccr_web.errors import (
-    OnionError,
-    TorRefusedError,
-)
+from cccr_web.errors import OnionError, TorRefusedError
 from cccr_web.onion import (
-    Limits,
-    Link,
+    ControlConnection,
+    ManagedTor,
     OnionKey,
-    OwnTor,
-    Publication,
+    Published,
     Service,
+    ServiceLimits,
     Status,
     connect,
-    listed,
+    list_services,
     publish,
     withdraw,
 )
@@ -36,23 +33,23 @@ if TYPE_CHECKING:
     from support.tornet import TorNetwork
 
 
-def test_publish_on_the_private_network(
+def test_a_published_page_is_fetched_over_the_private_network(
     tor_network: TorNetwork, folder: Path, web: Path, key: OnionKey, note: Callable[..., None]
 ) -> None:
-    """A page behind a unix socket is fetched over a real onion, defended by proof of work.
+    """A page behind a unix socket is fetched over a real onion, protected by proof of work.
 
-    A second publication of the same address is no error, and leads where it says.
+    Publishing the same address again replaces its target.
     """
     begin = time.monotonic()
-    tor = OwnTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
-    with tor.open() as link:
-        done = publish(link, Service(key, web))
-        assert done == Publication(key.address, done.seconds if done else 0, proof_of_work=True)
+    tor = ManagedTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
+    with tor.open() as connection:
+        done = publish(connection, Service(key, web))
+        assert done == Published(key.address, done.seconds if done else 0, proof_of_work=True)
         reply = tor_network.fetch(f"http://{key.address}/")
         note("a page over the onion, from the start of its tor", time.monotonic() - begin)
         assert (reply.status, reply.body) == (200, PAGE)
 
-        status = Status.read(link, key.address)
+        status = Status.read(connection, key.address)
         assert status.published
         assert status.bootstrap.percent == 100
         assert status.descriptor is not None
@@ -65,15 +62,17 @@ def test_publish_on_the_private_network(
                 assert publish(second, Service(key, other)) is not None
             reply = tor_network.fetch_until(f"http://{key.address}/")
             assert reply.body == b"the other server"
-        withdraw(link, key.address)
-        assert listed(link) == frozenset()
+        withdraw(connection, key.address)
+        assert list_services(connection) == frozenset()
     tor.close()
 
 
-def test_status_of_what_is_not_published(link: Link, key: OnionKey) -> None:
-    """Without a network and a service the status says so, as one JSON object."""
-    version = link.info("version").split()[0]
-    assert json.loads(Status.read(link, key.address).to_json()) == {
+def test_the_status_of_an_unpublished_address_is_one_json_object(
+    connection: ControlConnection, key: OnionKey
+) -> None:
+    """Without a network and a service, the status is one JSON object that says so."""
+    version = connection.info("version").split()[0]
+    assert json.loads(Status.read(connection, key.address).to_json()) == {
         "address": key.address,
         "bootstrap": {"percent": 0, "summary": "Starting", "warning": None},
         "descriptor": None,
@@ -82,39 +81,43 @@ def test_status_of_what_is_not_published(link: Link, key: OnionKey) -> None:
     }
 
 
-def test_publication_has_a_time_limit(link: Link, key: OnionKey, web: Path) -> None:
-    """A service that no directory hears of is an error after the limit, and is taken down."""
+def test_publishing_times_out_and_removes_the_service(
+    connection: ControlConnection, key: OnionKey, web: Path
+) -> None:
+    """If no HSDir accepts the descriptor in time, that is an error and the service is removed."""
     begin = time.monotonic()
-    with pytest.raises(OnionError, match=key.address):
-        publish(link, Service(key, web), timeout=0.5)
+    with pytest.raises(OnionError, match=f"No HSDir accepted.*{key.address} within"):
+        publish(connection, Service(key, web), timeout=0.5)
     assert time.monotonic() - begin < 3
-    assert listed(link) == frozenset()
+    assert list_services(connection) == frozenset()
 
 
-def test_publication_can_be_stopped(link: Link, key: OnionKey, web: Path) -> None:
-    """Waiting for the directories ends soon after ``stop`` is set, with the service down."""
+def test_publishing_can_be_stopped(connection: ControlConnection, key: OnionKey, web: Path) -> None:
+    """Soon after ``stop`` is set, ``publish`` returns and the service is removed."""
     stop = threading.Event()
     timer = threading.Timer(0.3, stop.set)
     timer.start()
     begin = time.monotonic()
-    assert publish(link, Service(key, web), stop=stop) is None
+    assert publish(connection, Service(key, web), stop=stop) is None
     assert time.monotonic() - begin < 1.5
-    assert listed(link) == frozenset()
+    assert list_services(connection) == frozenset()
     timer.join()
 
 
-def test_no_server_behind_the_onion(link: Link, key: OnionKey, folder: Path) -> None:
-    """An onion that would lead nowhere is not published."""
+def test_a_service_without_a_web_server_is_not_published(
+    connection: ControlConnection, key: OnionKey, folder: Path
+) -> None:
+    """A service is not published if its target is not a unix socket."""
     for path in (folder / "none", folder / "onion.key"):
-        with pytest.raises(OnionError, match=str(path)):
-            publish(link, Service(key, path))
-    assert listed(link) == frozenset()
+        with pytest.raises(OnionError, match=f"no web server's unix socket at {path}"):
+            publish(connection, Service(key, path))
+    assert list_services(connection) == frozenset()
 
 
-def test_target_that_tor_cannot_be_told(key: OnionKey, folder: Path) -> None:
-    """A target whose path has a blank or is too long cannot even be named as a service."""
-    for name in ("a blank", "x" * 107):
-        with pytest.raises(OnionError):
+def test_a_target_that_tor_cannot_use_is_rejected(key: OnionKey, folder: Path) -> None:
+    """A service cannot have a target whose path contains a space or is too long."""
+    for name, why in (("a blank", "Tor cannot use"), ("x" * 107, "too long for a unix socket")):
+        with pytest.raises(OnionError, match=why):
             Service(key, folder / name)
 
 
@@ -128,27 +131,27 @@ def test_target_that_tor_cannot_be_told(key: OnionKey, folder: Path) -> None:
         {"pow_burst": 2**31},
     ],
 )
-def test_limits_that_tor_would_misread(numbers: dict[str, int]) -> None:
-    """Numbers that tor would accept in silence and not keep are refused."""
-    with pytest.raises(OnionError, match=str(next(iter(numbers.values())))):
-        Limits(**numbers)
+def test_limits_that_tor_would_ignore_are_rejected(numbers: dict[str, int]) -> None:
+    """Numbers that tor would accept silently but not apply are rejected."""
+    with pytest.raises(OnionError, match=rf"(max_streams|rate).*{next(iter(numbers.values()))}"):
+        ServiceLimits(**numbers)
 
 
-def test_address_of_somebody_else(
-    offline_tor: OwnTor, link: Link, key: OnionKey, web: Path
+def test_an_address_of_another_program_is_rejected(
+    offline_tor: ManagedTor, connection: ControlConnection, key: OnionKey, web: Path
 ) -> None:
-    """An address that another program holds on this tor is its own error."""
+    """An address that another program publishes on this tor cannot be published."""
     with offline_tor.open() as other:
-        assert other.ask(f"ADD_ONION {key.blob} Port=80,127.0.0.1:1").is_ok()
-        with pytest.raises(OnionError, match=key.address):
-            publish(link, Service(key, web))
+        assert other.send(f"ADD_ONION {key.blob} Port=80,127.0.0.1:1").is_ok()
+        with pytest.raises(OnionError, match=f"already runs {key.address} for another program"):
+            publish(connection, Service(key, web))
 
 
 PROTOCOL = '250-PROTOCOLINFO 1\n250-AUTH METHODS=NULL\n250-VERSION Tor="0.4.8.1"\n250 OK\n'
 
 
-def no_pow(key: OnionKey) -> dict[str, str]:
-    """Return the answers of a tor before 0.4.9.2, which uploads at once."""
+def answers_without_pow(key: OnionKey) -> dict[str, str]:
+    """Return the answers of a tor before 0.4.9.2 that uploads the descriptor at once."""
     name = key.address.removesuffix(".onion")
     uploaded = f"650 HS_DESC UPLOADED {name} UNKNOWN ${'A' * 40}~relay\n"
     return {
@@ -160,36 +163,38 @@ def no_pow(key: OnionKey) -> dict[str, str]:
     }
 
 
-def test_old_tor_without_proof_of_work(key: OnionKey, web: Path) -> None:
-    """A tor that does not know proof of work is asked again without, and that is told."""
-    with fake_tor(no_pow(key)) as (where, heard), connect(where) as link:
-        done = publish(link, Service(key, web, Limits(max_streams=7)))
+def test_an_old_tor_publishes_without_proof_of_work(key: OnionKey, web: Path) -> None:
+    """If tor does not support proof of work, the service is added without it and says so."""
+    with fake_tor(answers_without_pow(key)) as (address, received), connect(address) as connection:
+        done = publish(connection, Service(key, web, ServiceLimits(max_streams=7)))
     assert done is not None
     assert not done.proof_of_work
-    asked = [command.split(" ", 2)[2] for command in heard if command.startswith("ADD_ONION")]
+    arguments = [
+        command.split(" ", 2)[2] for command in received if command.startswith("ADD_ONION")
+    ]
     plain = f"Flags=DiscardPK,Detach,MaxStreamsCloseCircuit MaxStreams=7 Port=80,unix:{web}"
-    assert asked == [f"{plain} PoWDefensesEnabled=1 PoWQueueRate=250 PoWQueueBurst=2500", plain]
+    assert arguments == [f"{plain} PoWDefensesEnabled=1 PoWQueueRate=250 PoWQueueBurst=2500", plain]
 
 
-def test_upload_of_another_address_does_not_count(key: OnionKey, web: Path) -> None:
-    """Only the upload of our own address is waited for, and refusals are told."""
-    answers = no_pow(key)
+def test_an_upload_of_another_address_does_not_count(key: OnionKey, web: Path) -> None:
+    """Only an upload of the service's own address counts, and rejections are reported."""
+    answers = answers_without_pow(key)
     name = key.address.removesuffix(".onion")
     refused = f"650 HS_DESC FAILED {name} UNKNOWN ${'A' * 40}~relay REASON=UPLOAD_REJECTED\n"
     other = answers["ADD_ONION"].replace(f"UPLOADED {name}", f"UPLOADED {'b' * 56}")
     answers["ADD_ONION"] = other + refused
-    with fake_tor(answers) as (where, heard), connect(where) as link:
-        with pytest.raises(OnionError, match="UPLOAD_REJECTED"):
-            publish(link, Service(key, web), timeout=0.5)
-        assert f"DEL_ONION {name}" in heard
+    with fake_tor(answers) as (address, received), connect(address) as connection:
+        with pytest.raises(OnionError, match=r"No HSDir accepted.*UPLOAD_REJECTED"):
+            publish(connection, Service(key, web), timeout=0.5)
+        assert f"DEL_ONION {name}" in received
 
 
-def test_tor_that_refuses(key: OnionKey, web: Path) -> None:
-    """A refusal for any other reason is told in tor's words."""
-    answers = {**no_pow(key), "ADD_ONION": "551 Failed to add Onion Service\n"}
+def test_a_rejection_by_tor_is_reported_in_its_words(key: OnionKey, web: Path) -> None:
+    """If tor rejects the service for another reason, the error includes tor's reply."""
+    answers = {**answers_without_pow(key), "ADD_ONION": "551 Failed to add Onion Service\n"}
     with (
-        fake_tor(answers) as (where, _),
-        connect(where) as link,
+        fake_tor(answers) as (address, _),
+        connect(address) as connection,
         pytest.raises(TorRefusedError, match="Failed to add Onion Service"),
     ):
-        publish(link, Service(key, web))
+        publish(connection, Service(key, web))

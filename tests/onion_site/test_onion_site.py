@@ -1,4 +1,4 @@
-"""The whole road: the built site, served, published on the private Tor network, and fetched."""
+"""End to end: the site is built, served, published on the private Tor network and fetched."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from support.tornet import TorNetwork
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import Limits, OwnTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, ServiceLimits, new_key
 from cccr_web.release import Release, write
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 if TYPE_CHECKING:
     from conftest import Note
@@ -29,32 +29,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnionSite:
-    """The site on an onion: what was built, its address, and the way to it."""
+    """The site on an onion: its release, its address and the network that reaches it."""
 
     release: Release
     address: str
     network: TorNetwork
 
     def get(self, path: str, *, method: str = "GET", **headers: str) -> Answer:
-        """Fetch an address as Tor Browser does, through the client's SOCKS port."""
+        """Fetch a path as Tor Browser does, through the client's SOCKS port."""
         url = f"http://{self.address}{path}"
         reply = self.network.fetch(url, method=method, headers=headers, tries=3)
-        # http.client leaves one connection a request; what it says of that is not ours.
         return Answer(reply.status, tuple(reply.headers), reply.body)
 
 
 @pytest.fixture(scope="module")
 def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
-    """The real texts built for a new onion, served on a unix socket, published by a keeper."""
+    """The real texts built for a new onion, served on a unix socket, published by a supervisor."""
     begin = time.monotonic()
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
         trees = find_tree("translations"), find_tree("templates")
-        release = press(
+        release = build_release(
             *trees, addresses=Addresses(f"https://{DOMAIN}", (key.address,)), environ={}
         )
         write(release, folder / "release")
-        tor = OwnTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
+        tor = ManagedTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
         with (
             Server(folder, folder / "release") as server,
             Watched(Service(key, server.onion), tor) as watched,
@@ -71,18 +70,18 @@ def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
 
 
 def check(site: OnionSite, path: str) -> Answer:
-    """Fetch an address; its whole header set must be the stored one."""
+    """Fetch a path; its whole header set must equal the stored one."""
     answer = site.get(path)
     sets = stored()["onion"]["headers"]
     expected = {**sets[name_of(answer)]}
-    # It says "close" to whoever asks for that; this client keeps the connection.
+    # The stored answers closed the connection; this client keeps it.
     del expected["Connection"]
     assert template(answer, site.release, path, site.address) == expected
     return answer
 
 
-def test_every_file_over_the_onion(site: OnionSite, note: Note) -> None:
-    """Every file of the release comes over the onion byte for byte, with the stored headers."""
+def test_every_file_is_served_over_the_onion(site: OnionSite, note: Note) -> None:
+    """Every file of the release arrives over the onion unchanged, with the stored headers."""
     begin = time.monotonic()
     for path, file in site.release.files.items():
         answer = check(site, f"/{path}")
@@ -90,8 +89,8 @@ def test_every_file_over_the_onion(site: OnionSite, note: Note) -> None:
     note("a file over the onion", (time.monotonic() - begin) / len(site.release.files))
 
 
-def test_folders_and_errors_over_the_onion(site: OnionSite) -> None:
-    """So do folders, redirections and errors, as the stored list has them."""
+def test_folders_and_errors_answer_as_stored_over_the_onion(site: OnionSite) -> None:
+    """Folders, redirects and errors arrive over the onion as the stored list has them."""
     requests = stored()["onion"]["requests"]
     for request, name in requests.items():
         path = request.removeprefix("GET ")
@@ -99,21 +98,21 @@ def test_folders_and_errors_over_the_onion(site: OnionSite) -> None:
             assert name_of(check(site, path)) == name
 
 
-def test_languages_over_the_onion(site: OnionSite) -> None:
-    """The first address leads a Chinese reader to Chinese, an unknown one to English."""
+def test_the_root_redirects_to_the_language_of_the_reader(site: OnionSite) -> None:
+    """The root redirects a Chinese reader to Chinese, and an unknown language to English."""
     for accept, slug in (("zh-CN,zh;q=0.9", "zh-hans"), ("en-US", "en"), ("fr", "en")):
         answer = site.get("/", **{"Accept-Language": accept})
         assert (answer.status, answer.header("Location")) == (302, f"/{slug}/")
 
 
-def test_www_over_the_onion(site: OnionSite) -> None:
-    """Tor brings ``www.`` and the address to us, and it is answered."""
+def test_the_www_name_of_the_onion_is_served(site: OnionSite) -> None:
+    """Tor also delivers requests for ``www.`` and the address, and they are answered."""
     reply = site.network.fetch(f"http://www.{site.address}/en/", tries=3)
     assert (reply.status, reply.body) == (200, site.release.files["en/index.html"].body)
 
 
 def hold(site: OnionSite, circuit: str) -> socket.socket | None:
-    """Open a stream on that circuit and keep it; ``None`` if it is refused."""
+    """Open a stream on that circuit and keep it; ``None`` if tor rejects it."""
     link = socket.create_connection(("127.0.0.1", site.network.socks_port), timeout=30)
     answer = b""
     for sent, length in zip(greeting(site.address, circuit), (2, 2, 10), strict=True):
@@ -126,8 +125,8 @@ def hold(site: OnionSite, circuit: str) -> socket.socket | None:
 
 
 def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:
-    """A browser's connections fit on a circuit; with one more than the limit tor closes it."""
-    most = Limits().max_streams
+    """A circuit carries a browser's connections; tor closes it when it exceeds the limit."""
+    most = ServiceLimits().max_streams
     assert most >= 9  # six of a browser, and three more for urgent requests
     with contextlib.ExitStack() as stack:
         held = []
@@ -142,8 +141,8 @@ def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:
     assert site.get("/en/").status == 200
 
 
-def test_web_proxy_over_the_onion(site: OnionSite) -> None:
-    """A web proxy that names itself is shown the page that says why not."""
+def test_a_web_proxy_gets_the_403_page(site: OnionSite) -> None:
+    """A web proxy that identifies itself gets the page that explains the refusal."""
     answer = site.get("/en/", **{"X-Tor2web": "encrypted"})
     assert answer.status == 403
     assert answer.body == site.release.files["en/errors/403.html"].body

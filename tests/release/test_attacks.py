@@ -30,7 +30,7 @@ from werkzeug.test import Client
 from cccr_web.errors import ReleaseError
 from cccr_web.release import load, make_release, store
 from cccr_web.release.folder import ReleaseFolder
-from cccr_web.serve import Caretaker
+from cccr_web.serve import Reloader
 
 TABLES = (
     files,
@@ -50,9 +50,9 @@ def room(tmp_path: Path) -> Room:
     return room
 
 
-def is_served(caretaker: Caretaker, sequence: int) -> bool:
+def is_served(reloader: Reloader, sequence: int) -> bool:
     """Ask for every file: is each that of this release?"""
-    client = Client(caretaker._switch.listener(0))
+    client = Client(reloader._apps.wsgi_app(0))
     return all(
         client.get(f"/{path}", base_url="http://localhost").data == file.body
         for path, file in signed_release(sequence).files.items()
@@ -67,24 +67,24 @@ def test_there_are_at_least_sixty_attacks() -> None:
 @pytest.mark.parametrize("each", ATTACKS, ids=lambda each: each.name)
 def test_an_attack_is_rejected(each: Attack, room: Room, caplog: pytest.LogCaptureFixture) -> None:
     """The error is the expected one, and the last good release is served, also at a start."""
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     target = Target(room.folder / "next")
     room.point(each.do(target) or target.folder)
     caplog.clear()
-    caretaker.reload()
+    reloader.reload()
     sentence = each.sentence.replace("{folder}", str(room.folder))
-    assert caplog.messages == [f"{sentence} Refused: still serving release 1."]
-    assert is_served(caretaker, 1)
+    assert caplog.messages == [f"{sentence} Rejected: still serving release 1."]
+    assert is_served(reloader, 1)
     again, _ = room.source.open(make_apps)
     assert again.files == signed_release(1).files
 
 
 def test_a_good_release_is_accepted(room: Room) -> None:
     """Without an attack the next release is served, and every byte of it."""
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     room.point(Target(room.folder / "next").folder)
-    caretaker.reload()
-    assert is_served(caretaker, 2)
+    reloader.reload()
+    assert is_served(reloader, 2)
 
 
 def test_a_good_zip_is_accepted(room: Room) -> None:
@@ -102,7 +102,7 @@ def test_a_server_does_not_start_on_a_broken_release(room: Room) -> None:
 
 def test_damaged_copy_of_the_last_good_release_is_not_served(room: Room) -> None:
     """The last good copy is verified like any release."""
-    room.caretaker()
+    room.reloader()
     (room.folder / "state/last-good" / PAGE).write_bytes(b"<script>")
     (room.folder / "first" / PAGE).write_bytes(b"<script>")
     with pytest.raises(ReleaseError, match=f"^{PAGE} is not"):
@@ -129,13 +129,13 @@ def test_change_on_disk_after_loading_changes_nothing(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The loaded bytes are served, and each difference on the disk is logged once."""
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     caplog.clear()
     (room.folder / "first" / PAGE).write_bytes(b"<script>")
     (room.folder / "first/onion.png").unlink()
     (room.folder / "first/new.html").write_bytes(b"<script>")
-    caretaker.compare()
-    caretaker.compare()
+    reloader.compare()
+    reloader.compare()
     after = "Still serving release 1."
     assert caplog.messages == [
         f"On the disk: {PAGE} is not the file that is served. {after}",
@@ -143,11 +143,11 @@ def test_change_on_disk_after_loading_changes_nothing(
         f"On the disk: onion.png cannot be read: No such file or directory. {after}",
     ]
     (room.folder / "first/en/feed.xml").write_bytes(b"")
-    caretaker.compare()
+    reloader.compare()
     assert caplog.messages[3:] == [
         f"On the disk: en/feed.xml is not the file that is served. {after}"
     ]
-    assert is_served(caretaker, 1)
+    assert is_served(reloader, 1)
 
 
 def test_change_between_check_and_read_is_impossible(

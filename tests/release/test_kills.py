@@ -116,7 +116,7 @@ def test_a_killed_server_starts_on_a_whole_release(zygote: Zygote, tmp_path: Pat
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder / "state")
         room.point(folder / "release-1")
-        room.caretaker()
+        room.reloader()
         return 1
 
     newest = begin()
@@ -135,7 +135,7 @@ def test_a_killed_server_starts_on_a_whole_release(zygote: Zygote, tmp_path: Pat
         newest = number
         if room.current.resolve().name == "broken":
             room.point(folder / f"release-{_highest(folder)}")
-        room.caretaker()
+        room.reloader()
         newest = _highest(folder)
         if newest > 4:
             newest = begin()

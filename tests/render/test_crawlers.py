@@ -1,4 +1,4 @@
-"""robots.txt and the sitemap (``render/crawlers.py``)."""
+"""robots.txt and the sitemap (``render/app.py``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.serve.policy import media_type
 
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
@@ -20,14 +20,14 @@ XHTML = "{http://www.w3.org/1999/xhtml}"
 
 @pytest.fixture(scope="module")
 def urls(release: Release) -> list[ET.Element]:
-    """The pages that the sitemap names."""
+    """The pages in the sitemap."""
     root = ET.fromstring(release.files["sitemap.xml"].body)  # noqa: S314  # our own
     assert root.tag == f"{SITEMAP}urlset"
     return list(root)
 
 
-def test_every_page_once(release: Release, urls: list[ET.Element]) -> None:
-    """The sitemap names each page by its whole address, and no error page and no copy."""
+def test_the_sitemap_names_every_page_once(release: Release, urls: list[ET.Element]) -> None:
+    """The sitemap has the absolute URL of each page, and no error pages or copies."""
     named = [url.findtext(f"{SITEMAP}loc") for url in urls]
     expected = {
         f"https://{DOMAIN}/{path}"
@@ -38,8 +38,8 @@ def test_every_page_once(release: Release, urls: list[ET.Element]) -> None:
     assert len(named) == len(expected)
 
 
-def test_each_names_its_twins_and_itself(urls: list[ET.Element]) -> None:
-    """The alternates of a page are the same on each of its twins: the set is closed."""
+def test_the_sitemap_names_every_translation_of_a_page(urls: list[ET.Element]) -> None:
+    """All translations of a page have the same set of alternates."""
     sets: dict[str | None, dict[str | None, str | None]] = {
         url.findtext(f"{SITEMAP}loc"): {
             link.get("hreflang"): link.get("href") for link in url.findall(f"{XHTML}link")
@@ -52,13 +52,13 @@ def test_each_names_its_twins_and_itself(urls: list[ET.Element]) -> None:
         assert all(sets[twin] == twins for twin in twins.values())
 
 
-def test_the_day_of_the_last_change(urls: list[ET.Element]) -> None:
-    """Each page is dated by its own text."""
+def test_the_sitemap_dates_each_page_by_its_text(urls: list[ET.Element]) -> None:
+    """The date of a page is the date in its own front matter."""
     assert {url.findtext(f"{SITEMAP}lastmod") for url in urls} == {"2026-11-22"}
 
 
-def test_robots(release: Release) -> None:
-    """Everybody may read everything, and is told where the sitemap is."""
+def test_robots_allows_everything_and_names_the_sitemap(release: Release) -> None:
+    """All crawlers may read everything, and learn where the sitemap is."""
     assert release.files["robots.txt"].body.decode() == (
         f"User-agent: *\nAllow: /\n\nSitemap: https://{DOMAIN}/sitemap.xml\n"
     )
@@ -67,8 +67,8 @@ def test_robots(release: Release) -> None:
 
 
 def test_without_a_clearnet_address_there_is_no_sitemap() -> None:
-    """A sitemap must name whole addresses; an onion alone is not put into one."""
+    """A sitemap needs absolute URLs, and onions are not put into one."""
     trees = find_tree("translations"), find_tree("templates")
-    release = press(*trees, addresses=Addresses(None, ("a" * 56 + ".onion",)), environ={})
+    release = build_release(*trees, addresses=Addresses(None, ("a" * 56 + ".onion",)), environ={})
     assert "sitemap.xml" not in release.files
     assert release.files["robots.txt"].body == b"User-agent: *\nAllow: /\n"

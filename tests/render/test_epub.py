@@ -16,7 +16,7 @@ from support.parsed import Page, dead_links
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
@@ -62,8 +62,8 @@ See [above](#1989).
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """The site as it is."""
-    return press(find_tree("translations"), find_tree("templates"), environ={})
+    """The real site."""
+    return build_release(find_tree("translations"), find_tree("templates"), environ={})
 
 
 def parse(body: bytes) -> ET.Element:
@@ -72,13 +72,13 @@ def parse(body: bytes) -> ET.Element:
 
 
 def press_with_a_hard_text(folder: Path) -> Release:
-    """Return the site with one more statement, which is hard to set."""
+    """Return the site with one more statement, which uses every construct."""
     tree = folder / "translations"
     shutil.copytree(find_tree("translations"), tree)
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-04-hard.md"
         file.write_text(HARD, encoding="utf-8")
-    return press(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"), environ={})
 
 
 def book_of(release: Release, language: Language) -> zipfile.ZipFile:
@@ -112,12 +112,12 @@ def epubcheck(body: bytes, folder: Path) -> None:
 
 @every_language
 def test_epubcheck_finds_nothing(release: Release, language: Language, tmp_path: Path) -> None:
-    """The book is clean under EPUBCheck, down to its hints."""
+    """The book passes EPUBCheck without even a hint."""
     epubcheck(release.files[epub_url(language)].body, tmp_path)
 
 
-def test_epubcheck_finds_nothing_in_a_text_that_is_hard_to_set(tmp_path: Path) -> None:
-    """Whatever a writer may write becomes a clean book."""
+def test_epubcheck_finds_nothing_in_a_text_with_every_construct(tmp_path: Path) -> None:
+    """Everything that a writer may write becomes a valid book."""
     release = press_with_a_hard_text(tmp_path)
     epubcheck(release.files[epub_url(EN)].body, tmp_path)
     book = book_of(release, EN)
@@ -129,14 +129,14 @@ def test_epubcheck_finds_nothing_in_a_text_that_is_hard_to_set(tmp_path: Path) -
     # On the one page everything is a level lower, but HTML has no seventh.
     levels = [level for level, _ in Page(release.files[single_url(EN)].body).headings]
     assert max(levels) == 6
-    # The list is not in the book, so its name stands without a link.
+    # The list is not in the book, so its name is not a link.
     assert "and the list & <code>." in page.text
     assert not any("SHA256SUMS" in link for link in page.links)
 
 
 @every_language
-def test_the_container_is_as_the_format_wants_it(release: Release, language: Language) -> None:
-    """The media type comes first, stored and without an extra field (OCF, 4.3.2)."""
+def test_the_media_type_comes_first_and_uncompressed(release: Release, language: Language) -> None:
+    """The first file is the media type, stored and without an extra field (OCF, 4.3.2)."""
     body = release.files[epub_url(language)].body
     assert body[30:58] == b"mimetypeapplication/epub+zip"
     entries = book_of(release, language).infolist()
@@ -149,7 +149,7 @@ def test_the_container_is_as_the_format_wants_it(release: Release, language: Lan
 
 @every_language
 def test_every_file_is_well_formed_xml(release: Release, language: Language) -> None:
-    """A strict reading program can parse every file of the book."""
+    """A strict e-reader can parse every file of the book."""
     book = book_of(release, language)
     for name in book.namelist():
         if not name.endswith((".css", "mimetype")):
@@ -157,8 +157,10 @@ def test_every_file_is_well_formed_xml(release: Release, language: Language) -> 
 
 
 @every_language
-def test_every_link_leads_somewhere(release: Release, language: Language) -> None:
-    """A link leads into the book, or to another site; never to a file that is not there."""
+def test_every_link_stays_in_the_book_or_leads_to_another_site(
+    release: Release, language: Language
+) -> None:
+    """No link leads to a file that is not in the book."""
     book = book_of(release, language)
     assert dead_links(chapters_of(book), set(book.namelist())) == set()
 
@@ -167,7 +169,7 @@ def test_every_link_leads_somewhere(release: Release, language: Language) -> Non
 def test_the_contents_and_the_spine_name_every_chapter(
     release: Release, language: Language
 ) -> None:
-    """Each text but the error pages is a chapter, in one order everywhere."""
+    """Each text but the error pages is a chapter, in the same order everywhere."""
     book = book_of(release, language)
     package = parse(book.read("EPUB/package.opf"))
     files = {str(item.get("id")): str(item.get("href")) for item in package.iter(f"{OPF}item")}
@@ -205,15 +207,15 @@ def test_the_contents_and_the_spine_name_every_chapter(
         (ZH_HANS, "公民自由联盟", "urn:uuid:e4b4435b-acb2-5e9b-ba74-5b51aff6a42a"),
     ],
 )
-def test_a_later_edition_keeps_the_identifier_and_tells_its_time(
+def test_a_later_edition_keeps_the_identifier_and_has_its_own_time(
     language: Language, title: str, identifier: str
 ) -> None:
-    """A book's title, language and name stay; its time is that of its release."""
+    """Title, language and identifier stay the same; the time is that of the release."""
     for epoch, time in (
         ("1800000000", "2027-01-15T08:00:00Z"),
         ("1900000001", "2030-03-17T17:46:41Z"),
     ):
-        made = press(
+        made = build_release(
             find_tree("translations"), find_tree("templates"), environ={"SOURCE_DATE_EPOCH": epoch}
         )
         package = parse(book_of(made, language).read("EPUB/package.opf"))
@@ -229,14 +231,14 @@ def test_a_later_edition_keeps_the_identifier_and_tells_its_time(
 
 @every_language
 def test_each_chapter_names_its_language(release: Release, language: Language) -> None:
-    """A reading program can choose fonts and a voice for every chapter."""
+    """An e-reader can choose fonts and a voice for each chapter."""
     for name, page in chapters_of(book_of(release, language)).items():
         assert page.language == language.tag, name
         assert page.headings[0][0] == 1, name
 
 
-def test_the_english_book_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
-    """What keeps a reader safe, and what happened since, is inside."""
+def test_the_english_book_contains_warnings_notes_dates_and_addresses(release: Release) -> None:
+    """The book contains what keeps readers safe, and what has happened since."""
     book = book_of(release, EN)
     pages = {posixpath.basename(name): page for name, page in chapters_of(book).items()}
     assert "Do not open our former site." in pages["front.xhtml"].text
@@ -248,8 +250,8 @@ def test_the_english_book_holds_warning_notes_dates_and_ways_in(release: Release
     assert "private bridge cn" in pages["reach-us.xhtml"].text
 
 
-def test_the_chinese_book_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
-    """What keeps a reader safe, and what happened since, is inside."""
+def test_the_chinese_book_contains_warnings_notes_dates_and_addresses(release: Release) -> None:
+    """The book contains what keeps readers safe, and what has happened since."""
     book = book_of(release, ZH_HANS)
     pages = {posixpath.basename(name): page for name, page in chapters_of(book).items()}
     assert "请勿打开旧网站。" in pages["front.xhtml"].text
@@ -261,8 +263,8 @@ def test_the_chinese_book_holds_warning_notes_dates_and_ways_in(release: Release
 
 
 @every_language
-def test_notes_are_set_apart(release: Release, language: Language) -> None:
-    """An editor's note is an aside of its own class, which the book's sheet draws apart."""
+def test_notes_have_their_own_style(release: Release, language: Language) -> None:
+    """An editor's note is an aside with a class that the book's style sheet formats."""
     book = book_of(release, language)
     appeal = book.read("EPUB/text/statements/2011-liu-xiaobo-and-chen-guangcheng.xhtml").decode()
     assert appeal.count('<aside class="note">') == 3

@@ -10,7 +10,7 @@ from support.pages import Element, pages
 
 from cccr_web.config import find_tree
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 WORDS = {"en": "Quick exit", "zh-hans": "离开本站", "zh-hant": "離開本站"}
 
@@ -22,13 +22,13 @@ def site(release: Release) -> dict[str, Element]:
 
 
 def outside(page: Element) -> list[str]:
-    """Return where a page leads outside, in its order."""
+    """Return the external links of a page, in order."""
     links = [link.attributes["href"] for link in page.all("a") if "href" in link.attributes]
     return [link for link in links if link.startswith(("http:", "https:", "//"))]
 
 
-def test_every_page_has_a_way_out(site: dict[str, Element]) -> None:
-    """The second thing that the keyboard reaches leads to a harmless page, and tells it nothing."""
+def test_every_page_has_a_quick_exit(site: dict[str, Element]) -> None:
+    """The second keyboard stop leads to a harmless page and sends it no referrer."""
     for path, page in site.items():
         found = page.all("p", class_="exit")
         if path == "index.html" or "/cccr-" in path:
@@ -43,8 +43,8 @@ def test_every_page_has_a_way_out(site: dict[str, Element]) -> None:
         assert link.text == WORDS[path.partition("/")[0]]
 
 
-def test_no_link_tells_which_language_was_read(site: dict[str, Element]) -> None:
-    """A page and its twins lead to the very same addresses outside."""
+def test_external_links_are_the_same_in_every_language(site: dict[str, Element]) -> None:
+    """External links must not reveal which language was read."""
     for path, page in site.items():
         if path.startswith("en/"):
             for slug in ("zh-hans", "zh-hant"):
@@ -53,8 +53,8 @@ def test_no_link_tells_which_language_was_read(site: dict[str, Element]) -> None
                 ), path
 
 
-def test_nothing_is_fetched_from_elsewhere(site: dict[str, Element]) -> None:
-    """No element of a page makes a browser ask another site before the reader clicks."""
+def test_nothing_is_loaded_from_another_site(site: dict[str, Element]) -> None:
+    """No element makes a browser contact another site before the reader clicks."""
     for path, page in site.items():
         for element in page.walk():
             for name in ("src", "srcset", "action", "data", "ping", "poster", "cite"):
@@ -66,11 +66,11 @@ def test_nothing_is_fetched_from_elsewhere(site: dict[str, Element]) -> None:
 
 
 def test_without_an_exit_there_is_no_link(tmp_path: Path) -> None:
-    """An organisation that names no page has no such link."""
+    """If site.toml names no exit page, no page has a quick exit."""
     tree = tmp_path / "translations"
     shutil.copytree(find_tree("translations"), tree)
     file = tree / "site.toml"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     file.write_text("".join(line for line in lines if not line.startswith("exit =")))
-    release = press(tree, find_tree("templates"), environ={})
+    release = build_release(tree, find_tree("templates"), environ={})
     assert all(page.all("p", class_="exit") == [] for page in pages(release).values())

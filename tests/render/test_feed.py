@@ -14,11 +14,10 @@ from support.pages import pages
 from support.parsed import Page
 
 from cccr_web.config import find_tree
-from cccr_web.content import read_content
-from cccr_web.languages import EN, LANGUAGES, ZH_HANS, ZH_HANT, Language
+from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, ZH_HANT, Language
 from cccr_web.release import Release
-from cccr_web.render import press
-from cccr_web.render.feed import feed_url
+from cccr_web.render import build_release
+from cccr_web.render.template_renderer import feed_url
 from cccr_web.serve.policy import media_type
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -47,7 +46,7 @@ def grammar() -> etree.RelaxNG:
 
 
 @every_language
-def test_valid(release: Release, grammar: etree.RelaxNG, language: Language) -> None:
+def test_every_feed_is_valid(release: Release, grammar: etree.RelaxNG, language: Language) -> None:
     """Each feed follows the grammar of RFC 4287."""
     grammar.assertValid(feed_of(release, language))
 
@@ -64,10 +63,10 @@ def test_valid(release: Release, grammar: etree.RelaxNG, language: Language) -> 
         ("<summary>", "<description>"),
     ],
 )
-def test_the_grammar_finds_what_is_wrong(
+def test_the_grammar_rejects_a_broken_feed(
     release: Release, grammar: etree.RelaxNG, old: str, new: str
 ) -> None:
-    """A feed with one thing wrong is not valid: the test above can fail."""
+    """A feed with one error is invalid, so the test above can fail."""
     text = release.files[feed_url(EN)].body.decode()
     assert old in text
     text = text.replace(old, new).replace("</title>" if "<name>" in new else "\0", "</name>")
@@ -76,8 +75,8 @@ def test_the_grammar_finds_what_is_wrong(
 
 
 @every_language
-def test_what_the_grammar_cannot_say(release: Release, language: Language) -> None:
-    """One id each, an author for all, one alternate a language, itself named (section 4.1)."""
+def test_ids_authors_and_alternates_follow_the_rfc(release: Release, language: Language) -> None:
+    """Each id is unique; there is an author and one alternate per language (section 4.1)."""
     feed = feed_of(release, language)
     entries = feed.findall(ATOM + "entry")
     ids = [*words(feed, "id"), *(words(entry, "id")[0] for entry in entries)]
@@ -105,8 +104,8 @@ def test_what_the_grammar_cannot_say(release: Release, language: Language) -> No
 
 
 @every_language
-def test_every_statement_whole(release: Release, language: Language) -> None:
-    """Each statement stands in the feed, the newest first, its words and notes as on its page."""
+def test_every_statement_is_complete(release: Release, language: Language) -> None:
+    """The feed has every statement, newest first, with the text and notes of its page."""
     entries = feed_of(release, language).findall(ATOM + "entry")
     paths = [entry.find(ATOM + "link").get("href") for entry in entries]
     assert paths == [
@@ -126,8 +125,8 @@ def test_every_statement_whole(release: Release, language: Language) -> None:
         assert words(entry, "title") == [page.one("h1").text]
 
 
-def test_dates(release: Release) -> None:
-    """The day of a statement is told only where it is known; the day of a change always."""
+def test_a_statement_has_a_day_only_if_it_is_known(release: Release) -> None:
+    """An entry always has the day of its last change, and the day of the statement if known."""
     dated, undated = feed_of(release, EN).findall(ATOM + "entry")
     assert words(dated, "published") == ["2013-05-07T00:00:00Z"]
     assert words(undated, "published") == []
@@ -136,22 +135,22 @@ def test_dates(release: Release) -> None:
     assert "7 May 2013 · United Nations Square" in words(dated, "content")[0]
 
 
-def test_names_for_all_time(release: Release) -> None:
-    """The id of an entry comes from its place and the fixed authority, not from an address."""
+def test_ids_do_not_depend_on_addresses(release: Release) -> None:
+    """An entry's id comes from its path and the fixed authority."""
     ids = [words(entry, "id")[0] for entry in feed_of(release, ZH_HANS).findall(ATOM + "entry")]
     assert ids[0] == (
         "tag:gongminziyoulianmeng.blogspot.com,2013-05-07:"
         "zh-hans/statements/2013-05-07-tiananmen-rally"
     )
-    elsewhere = press(find_tree("translations"), find_tree("templates"), environ={})
+    elsewhere = build_release(find_tree("translations"), find_tree("templates"), environ={})
     for language in LANGUAGES:
         assert elsewhere.files[feed_url(language)] == release.files[feed_url(language)]
 
 
 @every_language
 @pytest.mark.parametrize("base", ["https://cccr.example", "http://abc.onion", "file:///tmp/copy"])
-def test_links_lead_right_from_any_address(release: Release, language: Language, base: str) -> None:
-    """Resolved against the feed's own address, each link leads to a page and a place on it."""
+def test_links_work_from_any_address(release: Release, language: Language, base: str) -> None:
+    """Each link, resolved against the feed's URL, leads to a page and a heading on it."""
     own = f"{base}/{feed_url(language)}"
     feed = feed_of(release, language)
     links = [str(link) for link in feed.xpath("//@href")]
@@ -168,8 +167,8 @@ def test_links_lead_right_from_any_address(release: Release, language: Language,
 
 
 @every_language
-def test_every_page_names_the_feed_of_its_language(release: Release, language: Language) -> None:
-    """A feed reader that is given any page finds the feed."""
+def test_every_page_links_to_the_feed_of_its_language(release: Release, language: Language) -> None:
+    """A feed reader finds the feed from any page."""
     for path, page in pages(release).items():
         if not path.startswith(f"{language.slug}/") or "/cccr-" in path:
             continue
@@ -180,19 +179,19 @@ def test_every_page_names_the_feed_of_its_language(release: Release, language: L
         assert link.attributes["title"]
 
 
-def test_traditional_is_labelled(release: Release) -> None:
-    """Each entry in Traditional says that it was converted, and leads to the Simplified."""
+def test_traditional_entries_are_labelled(release: Release) -> None:
+    """Each Traditional entry says that it was converted, and links to the Simplified one."""
     for entry in feed_of(release, ZH_HANT).findall(ATOM + "entry"):
         label = entry.find(f".//{XHTML}p")
         assert label.get("class") == "derived"
         assert label.find(f"{XHTML}a").get("href").startswith("../zh-hans/statements/")
 
 
-def test_hard_words(tmp_path: Path) -> None:
-    """What XML could trip over comes out as it was written."""
+def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
+    """Characters that are special in XML appear as the author wrote them."""
     tree = tmp_path / "translations"
     shutil.copytree(find_tree("translations"), tree)
-    for language in read_content(tree).texts:
+    for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-hard.md"
         file.write_text(
             '+++\ntitle = "1 < 2 & \\"3\\""\ndescription = "<b>"\nupdated = 2026-11-23\n'
@@ -200,7 +199,7 @@ def test_hard_words(tmp_path: Path) -> None:
             "[here](#later)\n\n## Later {#later}\n",
             encoding="utf-8",
         )
-    release = press(tree, find_tree("templates"), environ={})
+    release = build_release(tree, find_tree("templates"), environ={})
     feed = feed_of(release, EN)
     entry = feed.findall(ATOM + "entry")[0]
     assert words(entry, "title") == ['1 < 2 & "3"']

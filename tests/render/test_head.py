@@ -8,7 +8,7 @@ from support.pages import Element, pages
 from cccr_web.config import find_tree
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 WORDS = {"en": "Document", "zh-hans": "文档", "zh-hant": "文檔"}
 
@@ -24,13 +24,13 @@ def graph(page: Element) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def neutral() -> Release:
-    """The site built with titles that tell nothing."""
+    """The site built with neutral titles."""
     trees = find_tree("translations"), find_tree("templates")
-    return press(*trees, neutral_titles=True, environ={})
+    return build_release(*trees, neutral_titles=True, environ={})
 
 
-def test_open_graph(release: Release) -> None:
-    """A page says its title, description, kind and locale, and no address of anything."""
+def test_open_graph_describes_the_page_without_addresses(release: Release) -> None:
+    """A page gives its title, description, type and locale, and no URL."""
     names = {
         "en": "Chinese Coalition for Citizens Rights",
         "zh-hans": "公民自由联盟",
@@ -53,8 +53,8 @@ def test_open_graph(release: Release) -> None:
         }, path
 
 
-def test_neutral_titles(neutral: Release) -> None:
-    """Every page has the same word for a title, in its language, and no Open Graph text."""
+def test_neutral_titles_are_the_same_on_every_page(neutral: Release) -> None:
+    """Every page of a language has the same title, and no Open Graph text."""
     site = pages(neutral)
     for path, page in site.items():
         slug = path.partition("/")[0] if "/" in path else "zh-hans"
@@ -64,8 +64,8 @@ def test_neutral_titles(neutral: Release) -> None:
 
 
 def test_neutral_titles_change_nothing_else(neutral: Release) -> None:
-    """The words on the pages are the same as without the option."""
-    plain = press(find_tree("translations"), find_tree("templates"), environ={})
+    """The text of the pages is the same as without the option."""
+    plain = build_release(find_tree("translations"), find_tree("templates"), environ={})
     assert neutral.files.keys() == plain.files.keys()
     for language in LANGUAGES:
         for name in ("who-we-are.html", "statements/2013-05-07-tiananmen-rally.html"):

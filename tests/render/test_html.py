@@ -7,20 +7,20 @@ from datetime import date
 import pytest
 
 from cccr_web.content.markdown import parse
-from cccr_web.render.form import Form
 from cccr_web.render.html import PageRenderer
+from cccr_web.render.layout import PageLayout
 
-FORM = Form("base.html", 1, lambda url, fragment: url + fragment)
+LAYOUT = PageLayout("base.html", 1, lambda url, fragment: url + fragment)
 
 
 def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
-    """Render a text whose links and notes show what was asked of them."""
+    """Render a text; its links and notes show what the callbacks received."""
 
     def note_title(day: date) -> str:
         return f"<Note> of {day}"
 
     return str(
-        PageRenderer(FORM, lambda target: f"to/{target}", note_title, han_tag).page(parse(text))
+        PageRenderer(LAYOUT, lambda target: f"to/{target}", note_title, han_tag).page(parse(text))
     )
 
 
@@ -39,8 +39,8 @@ def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
         ("《零八宪章》", '<p><span lang="zh-Hans">《零八宪章》</span></p>\n'),
     ],
 )
-def test_in_english(text: str, html: str) -> None:
-    """Words are escaped, links lead where they were turned to, Chinese is marked."""
+def test_english_text_is_escaped_and_chinese_is_marked(text: str, html: str) -> None:
+    """Text is escaped, links are resolved, and Chinese characters get a language tag."""
     assert render(text) == html
 
 
@@ -48,13 +48,13 @@ def test_in_english(text: str, html: str) -> None:
     ("text", "html"),
     [("刘晓波", "<p>刘晓波</p>\n"), ("言论\n自由", "<p>言论自由</p>\n")],
 )
-def test_in_chinese(text: str, html: str) -> None:
-    """Chinese words stand as they are, and a line that was only wrapped leaves no space."""
+def test_chinese_text_has_no_marks_or_line_breaks(text: str, html: str) -> None:
+    """Chinese text is not marked, and a wrapped line leaves no space."""
     assert render(text, han_tag=None) == html
 
 
-def test_note() -> None:
-    """An editor's note is set apart, under its escaped title."""
+def test_a_note_is_an_aside_under_its_title() -> None:
+    """An editor's note has its own element and an escaped title."""
     assert render("> [!NOTE 2026-11-22]\n> He died.\n") == (
         '<aside class="note">\n<p class="by">&lt;Note&gt; of 2026-11-22</p>\n'
         "<p>He died.</p>\n</aside>\n"
@@ -62,32 +62,32 @@ def test_note() -> None:
     assert render("> [!NOTE 2026-11-22]\n>\n> He died.\n").count("<p>") == 1
 
 
-def test_name_card() -> None:
-    """A name card is set apart, its name in a paragraph of its own."""
+def test_a_name_card_starts_with_the_name() -> None:
+    """A name card has its own element, and the name its own paragraph."""
     assert render("> [!PERSON]\n> Liu Xiaobo\n>\n> Nobel Peace Prize 2010\n") == (
         '<div class="card">\n<p>Liu Xiaobo</p>\n<p>Nobel Peace Prize 2010</p>\n</div>\n'
     )
 
 
-def test_below_a_heading() -> None:
-    """What is to be said below a named heading stands there, escaped."""
+def test_a_line_below_a_heading_is_escaped() -> None:
+    """The line for a named heading follows it, escaped."""
     renderer = PageRenderer(
-        FORM, str, str, below_heading=lambda name: f"<{name}>" if name == "a" else ""
+        LAYOUT, str, str, below_heading=lambda name: f"<{name}>" if name == "a" else ""
     )
     assert str(renderer.page(parse("## A {#a}\n\n## B {#b}\n\n## C\n"))) == (
         '<h2 id="a">A</h2>\n<p class="facts">&lt;a&gt;</p>\n<h2 id="b">B</h2>\n<h2>C</h2>\n'
     )
 
 
-def test_long_list() -> None:
-    """A list of nine and more is set in columns, whatever lists stand inside its items."""
+def test_a_long_list_has_columns() -> None:
+    """A list of nine or more items gets columns, whatever lists its items contain."""
     assert "columns" not in render("- a\n" * 8)
     assert render("- a\n" * 9).startswith('<ul class="columns">')
     assert "columns" not in render("- a\n" * 4 + "  - b\n" * 5)
 
 
-def test_once_and_again() -> None:
-    """Rendering a text changes nothing in it: again, it gives the same."""
+def test_rendering_twice_gives_the_same_html() -> None:
+    """Rendering does not change the text."""
     body = parse("- [a](b.md)\n" * 9 + "\n![a](b.png)\n")
-    renderer = PageRenderer(FORM, lambda target: f"to/{target}", str)
+    renderer = PageRenderer(LAYOUT, lambda target: f"to/{target}", str)
     assert renderer.page(body) == renderer.page(body)

@@ -14,7 +14,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import ContentError
 from cccr_web.notices import make_canary, make_mirrors, make_security_txt, rotate_key
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 KEY = organisation_key()
 DAY = date(2026, 12, 24)
@@ -40,18 +40,18 @@ def tree(tmp_path: Path) -> Tree:
 
 def built(folder: Path, **environ: str) -> Release:
     """Build the tree."""
-    return press(folder, find_tree("templates"), environ=environ)
+    return build_release(folder, find_tree("templates"), environ=environ)
 
 
 def problems(folder: Path, **environ: str) -> list[str]:
-    """Build the tree in vain; return what is wrong with it."""
-    with pytest.raises(ContentError) as refused:
+    """Return the problems that stop a build of the tree."""
+    with pytest.raises(ContentError) as caught:
         built(folder, **environ)
-    return str(refused.value).splitlines()
+    return str(caught.value).splitlines()
 
 
-def test_byte_for_byte(tree: Tree) -> None:
-    """Every notice stands in the release, unchanged and listed, also in the ZIP's files."""
+def test_notices_are_published_byte_for_byte(tree: Tree) -> None:
+    """Every notice is in the release, unchanged and listed."""
     files = {
         "mirrors.txt": MIRRORS,
         "canary.txt": CANARY,
@@ -63,46 +63,46 @@ def test_byte_for_byte(tree: Tree) -> None:
 
 
 def test_a_notice_dates_the_release(tree: Tree) -> None:
-    """The newest notice, like the newest text, gives the release its time."""
+    """The newest notice, like the newest text, sets the release time."""
     folder = tree({"mirrors.txt": MIRRORS})
     assert built(folder).metadata.time.date() == DAY
 
 
-def test_no_folder(tree: Tree) -> None:
-    """The folder need not be there."""
+def test_the_folder_is_optional(tree: Tree) -> None:
+    """A release without notices can be built."""
     assert "mirrors.txt" not in built(tree({})).files
 
 
-def test_all_problems_at_once(tree: Tree) -> None:
-    """Unknown names, links and what has another form are told together, each with its file."""
+def test_all_problems_are_reported_at_once(tree: Tree) -> None:
+    """Unknown names, links and malformed notices are reported together, each with its file."""
     folder = tree({"notes.txt": b"x", "canary.txt": b"x", ".well-known/security.txt": b"x"})
     (folder / "files" / "mirrors.txt").symlink_to(folder / "site.toml")
     (folder / "files" / "more").symlink_to(folder)
-    told = problems(folder)
-    assert [line.partition(": ")[0] for line in told] == [
+    found = problems(folder)
+    assert [line.partition(": ")[0] for line in found] == [
         "translations/files/.well-known/security.txt:1",
         "translations/files/canary.txt:1",
         "translations/files/mirrors.txt:1",
         "translations/files/more:1",
         "translations/files/notes.txt:1",
     ]
-    assert "is not a field of RFC 9116" in told[0]
-    assert "holds no signature" in told[1]
-    assert "is no regular file" in told[2]
-    assert "Only these have a place here" in told[3]
+    assert "is not a field of RFC 9116" in found[0]
+    assert "holds no signature" in found[1]
+    assert "is not a regular file" in found[2]
+    assert "Only these files are allowed here" in found[3]
 
 
-def test_told_with_the_texts(tree: Tree) -> None:
-    """A problem with a notice is told together with the problems of the texts."""
+def test_problems_are_reported_with_those_of_the_texts(tree: Tree) -> None:
+    """Problems of notices and of texts appear in one list."""
     folder = tree({"notes.txt": b"x"})
     shutil.rmtree(folder / "en")
-    told = problems(folder)
-    assert any("notes.txt" in line for line in told)
-    assert any("The catalogue is missing" in line for line in told)
+    found = problems(folder)
+    assert any("notes.txt" in line for line in found)
+    assert any("The catalogue is missing" in line for line in found)
 
 
-def test_without_a_key(tree: Tree) -> None:
-    """Nothing under the organisation's key is published while site.toml names none."""
+def test_without_a_key_no_notice_is_published(tree: Tree) -> None:
+    """Signed notices are rejected while site.toml names no key."""
     assert "key is not known" in problems(tree({"mirrors.txt": MIRRORS}, ""))[0]
 
 
@@ -113,17 +113,19 @@ def test_without_a_key(tree: Tree) -> None:
         (".well-known/security.txt", SECURITY, datetime(2027, 6, 29, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_past_at_the_release(tree: Tree, path: str, body: bytes, last: datetime) -> None:
-    """A notice out of date at the release's own time is refused, whatever the day is now."""
+def test_a_notice_that_expired_before_the_release_is_rejected(
+    tree: Tree, path: str, body: bytes, last: datetime
+) -> None:
+    """Expiry is measured at the release time, not at the time of the build."""
     folder = tree({path: body})
-    moment = int(last.timestamp())
-    assert path in built(folder, SOURCE_DATE_EPOCH=str(moment)).files
-    (told,) = problems(folder, SOURCE_DATE_EPOCH=str(moment + 1))
-    assert told.startswith(f"translations/files/{path}:1: It was good until ")
+    seconds = int(last.timestamp())
+    assert path in built(folder, SOURCE_DATE_EPOCH=str(seconds)).files
+    (found,) = problems(folder, SOURCE_DATE_EPOCH=str(seconds + 1))
+    assert found.startswith(f"translations/files/{path}:1: It was valid until ")
 
 
-def test_former_site_in_a_notice(tree: Tree) -> None:
-    """The former site's address may not stand in a notice ready to open either."""
+def test_the_former_site_in_a_notice_is_rejected(tree: Tree) -> None:
+    """The former site's address must be defanged in notices too."""
     folder = tree({})
     defanged = next(
         line for line in (folder / "site.toml").read_text().splitlines() if "hxxp://" in line

@@ -14,17 +14,19 @@ from support.headers import stored
 from support.pages import Element, pages
 
 from cccr_web.config import find_tree
-from cccr_web.content import Addresses, read_content
+from cccr_web.content import Addresses, read_content, read_site
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import single_url
 from cccr_web.render.onion_code import grouped
 from cccr_web.render.traditional import converter, with_derived
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
-WRITTEN = read_content(find_tree("translations"))
+SITE, _ = read_site(find_tree("translations"))
+WRITTEN, _ = read_content(find_tree("translations"), SITE)
+assert WRITTEN is not None
 PATHS = sorted(
     text.url
     for texts in with_derived(WRITTEN, converter(WRITTEN.names)).texts.values()
@@ -64,20 +66,20 @@ def slug_of(path: str) -> str:
     return path.partition("/")[0]
 
 
-def test_all_pages_are_known(site: dict[str, Element]) -> None:
-    """A release has a page for each text, and no other page."""
+def test_a_release_has_a_page_for_each_text(site: dict[str, Element]) -> None:
+    """A release has no other pages."""
     assert sorted(site) == PATHS
 
 
-def test_language(path: str, page: Element) -> None:
-    """A page says which language it is in, by its BCP 47 tag, and how that is written."""
+def test_a_page_declares_its_language(path: str, page: Element) -> None:
+    """A page has its BCP 47 tag and the direction of its script."""
     tags = {language.slug: language.tag for language in LANGUAGES}
     root = page.one("html")
     assert root.attributes == {"lang": tags[slug_of(path)], "dir": "ltr"}
 
 
-def test_head(page: Element) -> None:
-    """A page has a title and a description, is in UTF-8, fits a phone and tells no referrer."""
+def test_a_page_has_title_description_charset_and_viewport(page: Element) -> None:
+    """A page has these and a policy that sends no referrer."""
     head = page.one("head")
     assert head.one("title").text
     assert head.one("meta", name="description").attributes["content"].strip()
@@ -88,8 +90,8 @@ def test_head(page: Element) -> None:
     assert {"name": "color-scheme", "content": "light dark"} in metas
 
 
-def test_titles_are_different(site: dict[str, Element]) -> None:
-    """No two pages of a language have the same title or the same description."""
+def test_titles_and_descriptions_are_unique(site: dict[str, Element]) -> None:
+    """No two pages of a language have the same title or description."""
     for slug in (f"{language.slug}/" for language in LANGUAGES):
         heads = [page.one("head") for path, page in site.items() if path.startswith(slug)]
         titles = [head.one("title").text for head in heads]
@@ -98,16 +100,16 @@ def test_titles_are_different(site: dict[str, Element]) -> None:
         assert len(set(words)) == len(words)
 
 
-def test_one_h1_and_no_level_left_out(page: Element) -> None:
-    """There is one h1, and each heading is at most one level below the one before it."""
+def test_a_page_has_one_h1_and_skips_no_level(page: Element) -> None:
+    """Each heading is at most one level below the heading before it."""
     levels = [int(el.name[1]) for el in page.walk() if re.fullmatch(r"h[1-6]", el.name)]
     assert levels.count(1) == 1
     assert levels[0] == 1
     assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
 
 
-def test_landmarks(page: Element) -> None:
-    """Header, two named menus, main and footer stand once each, in that order (WCAG 1.3.1)."""
+def test_a_page_has_each_landmark_once(page: Element) -> None:
+    """Header, two named menus, main and footer appear once each, in order (WCAG 1.3.1)."""
     body = page.one("body")
     names = [child.name for child in body.children if isinstance(child, Element)]
     assert names == ["a", "header", "main", "footer"]
@@ -116,16 +118,16 @@ def test_landmarks(page: Element) -> None:
     assert page.one("main").one("h1").text
 
 
-def test_skip_link(page: Element) -> None:
-    """The first thing that the keyboard reaches leads to the text (WCAG 2.4.1)."""
+def test_the_first_keyboard_stop_skips_to_the_text(page: Element) -> None:
+    """The first keyboard stop leads to the text (WCAG 2.4.1)."""
     first = page.one("body").all("a")[0]
     assert first.attributes == {"class": "skip", "href": "#main"}
     assert first.text
     assert page.one("main").attributes == {"id": "main"}
 
 
-def test_alternates(path: str, page: Element) -> None:
-    """A page names itself in every language, its own too."""
+def test_a_page_names_its_alternates_in_every_language(path: str, page: Element) -> None:
+    """The alternates include the page itself."""
     links = {
         link.attributes["hreflang"]: target(path, link.attributes["href"])
         for link in page.one("head").all("link", rel="alternate")
@@ -135,8 +137,8 @@ def test_alternates(path: str, page: Element) -> None:
     assert links == {language.tag: f"{language.slug}/{rest}" for language in LANGUAGES}
 
 
-def test_language_switch(path: str, page: Element) -> None:
-    """The other language is a plain link in its own name, this one is marked as current."""
+def test_the_language_switch_links_to_the_other_languages(path: str, page: Element) -> None:
+    """Each other language is a plain link in its own name; the current one is marked."""
     here = slug_of(path)
     items = page.one("nav", class_="languages").all("li")
     for item, language in zip(items, LANGUAGES, strict=True):
@@ -149,8 +151,8 @@ def test_language_switch(path: str, page: Element) -> None:
             assert target(path, link["href"]) == f"{language.slug}/{path.split('/', 1)[1]}"
 
 
-def test_menu(path: str, site: dict[str, Element]) -> None:
-    """The menu is the same on every page of a language, and marks the page where one is."""
+def test_the_menu_is_the_same_on_every_page(path: str, site: dict[str, Element]) -> None:
+    """The menu marks the current page and is otherwise the same throughout a language."""
     menus = [
         [target(here, link.attributes["href"]) for link in menu_of(here, site).all("a")]
         for here in (path, f"{slug_of(path)}/index.html")
@@ -170,8 +172,8 @@ def menu_of(path: str, site: dict[str, Element]) -> Element:
     return site[path].one("nav", class_="menu")
 
 
-def test_warning(path: str, page: Element) -> None:
-    """Every page warns of the former site in its head, its address defanged and no link."""
+def test_every_page_warns_of_the_former_site(path: str, page: Element) -> None:
+    """The warning is in the header, with a defanged address and no link."""
     warning = page.one("header").one("div", class_="warning", role="note")
     assert DEFANGED in warning.text
     assert warning.all("a") == []
@@ -183,8 +185,8 @@ def test_warning(path: str, page: Element) -> None:
     assert all(word in warning.text for word in words[slug_of(path)])
 
 
-def test_former_site_is_never_ready_to_open(release: Release) -> None:
-    """In no file of the release does the former host stand undefanged, in any case."""
+def test_the_former_site_is_always_defanged(release: Release) -> None:
+    """No file of the release contains the former host undefanged, in any case."""
     for path, file in release.files.items():
         words = unquote(file.body.decode("utf-8", "replace")).lower()
         assert "cfcr2008.org" not in words, path
@@ -193,13 +195,13 @@ def test_former_site_is_never_ready_to_open(release: Release) -> None:
 
 
 def test_no_link_names_the_former_site(page: Element) -> None:
-    """No attribute of any element names the former site, not even defanged."""
+    """No attribute of any element contains the former site's address, not even defanged."""
     for element in page.one("body").walk():
         assert "cfcr2008" not in str(element.attributes).lower()
 
 
-def test_nothing_that_runs_or_loads(page: Element) -> None:
-    """No script, no style outside the one sheet, no event handler, no element that loads."""
+def test_a_page_runs_and_loads_nothing(page: Element) -> None:
+    """A page has no script, event handler, other style or element that loads something."""
     allowed = {
         *("html", "head", "meta", "title", "link", "style", "body", "header", "main", "footer"),
         *("nav", "article", "aside", "div", "span", "p", "h1", "h2", "h3", "ul", "ol", "li"),
@@ -214,13 +216,13 @@ def test_nothing_that_runs_or_loads(page: Element) -> None:
     page.one("style")
 
 
-def test_style_loads_nothing(page: Element) -> None:
-    """The style sheet names no address: no font, no image, no import."""
+def test_the_style_sheet_loads_nothing(page: Element) -> None:
+    """The style sheet contains no URL: no font, no image, no import."""
     sheet = page.one("style").text
     assert re.search(r"url\(|@import|@font-face|//|expression|\\", sheet) is None
 
 
-def test_policy_in_the_page(page: Element) -> None:
+def test_the_policy_in_the_page_matches_the_header(page: Element) -> None:
     """The policy in the page is the header's, less frame-ancestors.
 
     In a ``<meta>`` that directive has no effect, and browsers complain of it on
@@ -235,8 +237,8 @@ def test_policy_in_the_page(page: Element) -> None:
     assert in_page + "; frame-ancestors 'none'" == header.replace("{style}", f"sha256-{digest}")
 
 
-def test_links_to_other_sites(page: Element) -> None:
-    """Outside, a page leads to nothing but the organisation's blog and the Tor Project."""
+def test_external_links_lead_only_to_allowed_sites(page: Element) -> None:
+    """Pages link only to the organisation's blog, the Tor Project and the quick exit."""
     targets = [link.attributes["href"] for link in page.all("a")]
     outside = {link for link in targets if urlsplit(link).scheme or urlsplit(link).netloc}
     assert outside <= ALLOWED
@@ -253,7 +255,7 @@ def target(path: str, href: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
 
 
-def test_links_lead_to_files(
+def test_internal_links_end_in_a_file_name(
     path: str, page: Element, site: dict[str, Element], release: Release
 ) -> None:
     """Every link inside is relative and ends in a file's name, so that it opens from a disk.
@@ -273,13 +275,13 @@ def test_links_lead_to_files(
 
 
 def test_ids_are_unique(page: Element) -> None:
-    """No name of an element stands twice on a page."""
+    """No id is used twice on a page."""
     ids = [el.attributes["id"] for el in page.walk() if "id" in el.attributes]
     assert len(ids) == len(set(ids))
 
 
-def test_chinese_words_on_english_pages(path: str, page: Element) -> None:
-    """On an English page every Chinese word is marked as such (WCAG 3.1.2)."""
+def test_chinese_on_english_pages_is_marked(path: str, page: Element) -> None:
+    """On an English page all Chinese text has a language tag (WCAG 3.1.2)."""
 
     def unmarked(element: Element) -> str:
         if element.attributes.get("lang", "en") != "en":
@@ -292,14 +294,14 @@ def test_chinese_words_on_english_pages(path: str, page: Element) -> None:
         assert re.findall(r"[\u3400-\u9fff]+", unmarked(page.one("body"))) == []
 
 
-def test_error_pages_are_not_for_search_engines(path: str, page: Element) -> None:
-    """Only the pages of errors ask to be left out."""
+def test_only_error_pages_ask_not_to_be_indexed(path: str, page: Element) -> None:
+    """Only the error pages have noindex."""
     robots = [el.attributes["content"] for el in page.all("meta", name="robots")]
     assert robots == (["noindex"] if "/errors/" in path else [])
 
 
-def test_editors_notes_are_dated_and_set_apart(site: dict[str, Element]) -> None:
-    """Each editor's note is an aside whose first words say who speaks, and when."""
+def test_editors_notes_are_dated_asides(site: dict[str, Element]) -> None:
+    """Each editor's note is an aside that starts with its author and date."""
     titles = {"en/": "Editor’s note, 22 November 2026", "zh-hans/": "编者注，2026年11月22日"}
     titles["zh-hant/"] = "編者注，2026年11月22日"
     for slug, title in titles.items():
@@ -316,8 +318,10 @@ def test_editors_notes_are_dated_and_set_apart(site: dict[str, Element]) -> None
             assert len(note.all("p")) > 1
 
 
-def test_addresses(site: dict[str, Element], release: Release) -> None:
-    """The page of addresses names the onion and the domain without a link, and links the blog."""
+def test_the_addresses_page_links_only_to_the_blog(
+    site: dict[str, Element], release: Release
+) -> None:
+    """The page shows the onion and the domain without a link."""
     (onion,) = release.metadata.onions
     for slug in ("en", "zh-hans", "zh-hant"):
         main = site[f"{slug}/addresses.html"].one("main")
@@ -328,17 +332,17 @@ def test_addresses(site: dict[str, Element], release: Release) -> None:
         assert blog.text == "https://gongminziyoulianmeng.blogspot.com/"
 
 
-def test_without_addresses_none_is_shown() -> None:
-    """While the organisation has neither domain nor onion, the page shows the blog alone."""
+def test_without_addresses_the_page_shows_only_the_blog() -> None:
+    """Without a domain or an onion, the page shows the blog alone."""
     trees = find_tree("translations"), find_tree("templates")
-    release = press(*trees, addresses=Addresses(None, ()), environ={})
+    release = build_release(*trees, addresses=Addresses(None, ()), environ={})
     site = pages(release)
     for slug in ("en", "zh-hans", "zh-hant"):
         listed = site[f"{slug}/addresses.html"].one("main").one("dl")
         assert len(listed.all("dt")) == len(listed.all("dd")) == 1
 
 
-def test_former_host() -> None:
-    """The former site's host is read from its defanged address."""
-    site = read_content(find_tree("translations")).site
-    assert site.former_host == "cfcr2008.org"
+def test_the_former_host_is_read_from_its_defanged_address() -> None:
+    """The host name is taken from site.toml."""
+    assert SITE is not None
+    assert SITE.former_host == "cfcr2008.org"

@@ -18,9 +18,9 @@ from cccr_web.content import Photo
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
-from cccr_web.render.photos import make_pictures
+from cccr_web.render.photos import resize_photos
 from cccr_web.serve.policy import media_type
 
 
@@ -34,14 +34,14 @@ def tree(tmp_path: Path) -> Path:
 
 def built(tree: Path) -> Release:
     """Build a tree."""
-    return press(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"), environ={})
 
 
 def made(folder: Path, name: str, body: bytes) -> dict[str, Image.Image]:
-    """Make one photo; return each file for readers by its address."""
+    """Resize one photo; return each published file by its URL."""
     (folder / name).write_bytes(body)
     record = Photo(name, "A", "B", "C", {}, 1)
-    sizes = make_pictures(folder, {name: record})[name].sizes
+    sizes = resize_photos(folder, {name: record})[name].sizes
     return {size.url: Image.open(io.BytesIO(size.body)) for size in sizes}
 
 
@@ -70,8 +70,8 @@ def segments(body: bytes) -> list[int]:
     return markers
 
 
-def test_the_photo_of_the_tests_tells_all() -> None:
-    """What the tests put in does hold place, maker, XMP, profile and comment."""
+def test_the_test_photo_contains_metadata() -> None:
+    """The photo of the tests has place, maker, XMP, profile and comment."""
     body = photo()
     assert {0xE1, 0xE2, 0xFE} <= set(segments(body))
     assert body.count(SECRET.encode()) == 3
@@ -79,8 +79,8 @@ def test_the_photo_of_the_tests_tells_all() -> None:
         assert image.getexif().get_ifd(0x8825)[2] == (40.0, 45.0, 4.7)
 
 
-def test_nothing_is_left_but_pixels(tree: Path) -> None:
-    """No metadata of any kind is in what readers get, nor is the photo itself anywhere."""
+def test_published_photos_contain_only_pixels(tree: Path) -> None:
+    """Published photos have no metadata, and the original is not published."""
     body = photo()
     put_photo(tree, "square.jpg", body)
     release = built(tree)
@@ -109,14 +109,16 @@ def test_nothing_is_left_but_pixels(tree: Path) -> None:
         (300, 200, {"photos/a-300.jpg": (300, 200)}),
     ],
 )
-def test_sizes(tmp_path: Path, width: int, height: int, sizes: dict[str, tuple[int, int]]) -> None:
-    """A photo is made smaller and never bigger, in its own shape."""
+def test_photos_are_reduced_and_never_enlarged(
+    tmp_path: Path, width: int, height: int, sizes: dict[str, tuple[int, int]]
+) -> None:
+    """A photo keeps its aspect ratio."""
     files = made(tmp_path, "a.jpg", encoded(picture(width, height), "JPEG"))
     assert {url: image.size for url, image in files.items()} == sizes
 
 
-def test_upright(tmp_path: Path) -> None:
-    """A photo that its camera calls lying is set upright before that word is thrown away."""
+def test_a_rotated_photo_is_turned_upright(tmp_path: Path) -> None:
+    """The orientation is applied before it is removed with the metadata."""
     files = made(tmp_path, "a.jpg", photo(400, 200, orientation=6))
     image = files["photos/a-200.jpg"]
     assert image.size == (200, 400)
@@ -126,8 +128,8 @@ def test_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1"])
-def test_other_kinds_of_pixels(tmp_path: Path, mode: str) -> None:
-    """What is transparent becomes white; grey and few colours are taken as well."""
+def test_other_colour_modes_become_rgb_on_white(tmp_path: Path, mode: str) -> None:
+    """Transparent pixels become white; greyscale and palette images are accepted."""
     image = Image.new("RGBA", (100, 100), (0, 0, 0, 0)).convert(mode)
     files = made(tmp_path, "a.png", encoded(image, "PNG"))
     assert files["photos/a-100.jpg"].mode == "RGB"
@@ -135,8 +137,8 @@ def test_other_kinds_of_pixels(tmp_path: Path, mode: str) -> None:
     assert colour(files["photos/a-100.jpg"], 50, 50) == (expected,) * 3
 
 
-def test_colours_of_another_profile_are_kept(tmp_path: Path) -> None:
-    """A photo with a profile of its own looks as before once the profile is gone."""
+def test_colours_are_converted_from_the_photos_profile(tmp_path: Path) -> None:
+    """A photo with its own colour profile looks the same without it."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     files = made(tmp_path, "a.jpg", encoded(picture(100, 100), "JPEG", icc_profile=profile))
     red, green, blue = colour(files["photos/a-100.jpg"], 50, 10)
@@ -148,22 +150,24 @@ def test_colours_of_another_profile_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "body", [b"\xff\xd8\xff", b"\xff\xd8\xff\xe0 nothing", photo()[:3000], b"GIF89a"]
 )
-def test_what_is_no_photo_is_refused(tmp_path: Path, body: bytes) -> None:
-    """A file that is cut off or of another kind ends the build, and is named."""
-    with pytest.raises(CccrError, match=r"a\.jpg cannot be read as a photo: .* Save it anew\."):
+def test_a_file_that_is_not_a_photo_is_rejected(tmp_path: Path, body: bytes) -> None:
+    """A truncated file or another file type stops the build and is named."""
+    with pytest.raises(CccrError, match=r"a\.jpg cannot be read as a photo: .* Save it again\."):
         made(tmp_path, "a.jpg", body)
 
 
-def test_what_is_too_big_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that would fill the memory is refused before its pixels are read."""
+def test_a_photo_that_is_too_large_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that would exhaust memory is rejected before its pixels are read."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
     for side in (80, 200):
-        with pytest.raises(CccrError, match=r"a\.jpg is too big: .* Make it smaller\."):
+        with pytest.raises(CccrError, match=r"a\.jpg is too large: .* Make it smaller\."):
             made(tmp_path, "a.jpg", encoded(picture(side, side), "JPEG"))
 
 
-def test_on_the_page(tree: Path) -> None:
-    """A page shows the photo with its words, author and licence, in each language."""
+def test_a_page_shows_the_photo_with_its_caption(tree: Path) -> None:
+    """The photo has its alternative text, author and licence in each language."""
     put_photo(tree, "square.jpg", photo())
     site = pages(built(tree))
     words = {
@@ -187,8 +191,8 @@ def test_on_the_page(tree: Path) -> None:
         assert all(paragraph.all("figure") == [] for paragraph in paragraphs)
 
 
-def test_in_a_copy(tree: Path) -> None:
-    """A copy in one file loads nothing: it has the words, author and licence in its place."""
+def test_a_copy_describes_the_photo_in_text(tree: Path) -> None:
+    """A copy loads nothing, so it has the alternative text, author and licence instead."""
     put_photo(tree, "square.jpg", photo())
     release = built(tree)
     for language in LANGUAGES:
@@ -203,21 +207,21 @@ def test_in_a_copy(tree: Path) -> None:
     )
 
 
-def test_the_same_bytes_again(tmp_path: Path) -> None:
-    """The same photo gives the same bytes at every build."""
+def test_the_same_photo_gives_the_same_bytes(tmp_path: Path) -> None:
+    """A photo has the same bytes in every build."""
     digests = set()
     for _ in range(3):
         (tmp_path / "a.jpg").write_bytes(photo())
         record = Photo("a.jpg", "A", "B", "C", {}, 1)
-        sizes = make_pictures(tmp_path, {"a.jpg": record})["a.jpg"].sizes
+        sizes = resize_photos(tmp_path, {"a.jpg": record})["a.jpg"].sizes
         digests.add(hashlib.sha256(b"".join(size.body for size in sizes)).hexdigest())
     assert len(digests) == 1
 
 
-def test_metadata_that_slips_through_ends_the_build(
+def test_metadata_in_the_output_stops_the_build(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Were a library to write more than pixels, nothing would be published."""
+    """If a library wrote more than pixels, nothing would be published."""
     put_photo(tree, "square.jpg", photo())
     plain = Image.Image.save
 
@@ -225,5 +229,5 @@ def test_metadata_that_slips_through_ends_the_build(
         plain(self, file, kind, **{**options, "comment": b"made by a library"})
 
     monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(CccrError, match=r"holds more than pixels \(FE\)"):
+    with pytest.raises(CccrError, match=r"would contain more than pixels \(FE\)"):
         built(tree)

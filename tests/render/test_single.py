@@ -10,7 +10,7 @@ from support.parsed import Page
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, ZH_HANS, Language
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import single_url
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
@@ -18,8 +18,8 @@ every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: 
 
 @pytest.fixture(scope="module")
 def release() -> Release:
-    """The site as it is."""
-    return press(find_tree("translations"), find_tree("templates"), environ={})
+    """The real site."""
+    return build_release(find_tree("translations"), find_tree("templates"), environ={})
 
 
 def page_of(release: Release, language: Language) -> Page:
@@ -28,8 +28,8 @@ def page_of(release: Release, language: Language) -> Page:
 
 
 @every_language
-def test_it_holds_every_text_but_the_error_pages(release: Release, language: Language) -> None:
-    """Whatever a reader finds under a page's heading stands in the file, under the same heading."""
+def test_it_contains_every_text_but_the_error_pages(release: Release, language: Language) -> None:
+    """The file has the content of each page under the same heading."""
     whole = page_of(release, language)
     titles = [words for level, words in whole.headings if level == 2]
     pages = {
@@ -46,7 +46,7 @@ def test_it_holds_every_text_but_the_error_pages(release: Release, language: Lan
         assert title in titles, url
         shifted = [(level + 1, words) for level, words in page.headings]
         if url.endswith("/copies.html"):
-            # Its list of files with their sizes is left out: a file can't tell its own size.
+            # Without the list of files and sizes: a file cannot contain its own size.
             shifted = shifted[:-1]
         start = whole.headings.index(shifted[0])
         assert whole.headings[start : start + len(shifted)] == shifted, url
@@ -54,7 +54,7 @@ def test_it_holds_every_text_but_the_error_pages(release: Release, language: Lan
 
 @every_language
 def test_headings_descend_from_one_title(release: Release, language: Language) -> None:
-    """There is one h1, and no level is left out below it (WCAG 1.3.1)."""
+    """The file has one h1 and skips no level (WCAG 1.3.1)."""
     levels = [level for level, _ in page_of(release, language).headings]
     assert levels.count(1) == 1
     assert levels[0] == 1
@@ -63,7 +63,7 @@ def test_headings_descend_from_one_title(release: Release, language: Language) -
 
 @every_language
 def test_links_between_pages_stay_on_the_page(release: Release, language: Language) -> None:
-    """Each link leads to a place on the page, to another site, or to a file that is no page."""
+    """Each link leads to a place on the page, to another site, or to a file that is not a page."""
     page = page_of(release, language)
     assert len(page.ids) == len(set(page.ids))
     for link in page.links:
@@ -81,7 +81,7 @@ def test_links_between_pages_stay_on_the_page(release: Release, language: Langua
 
 @every_language
 def test_the_contents_name_every_section(release: Release, language: Language) -> None:
-    """The list at the top leads to each section, in the order of the page."""
+    """The list at the top links to each section, in order."""
     page = page_of(release, language)
     sections = [
         name for name in page.ids if name.startswith(f"{language.slug}/") and "." not in name
@@ -96,7 +96,7 @@ def test_the_contents_name_every_section(release: Release, language: Language) -
 def test_it_has_the_same_policy_and_sheet_as_the_pages(
     release: Release, language: Language
 ) -> None:
-    """Opened from a disk, the file may load as little as any page: nothing."""
+    """Opened from a disk, the file may load nothing, like any page."""
     home = release.files[f"{language.slug}/index.html"].body
     whole = release.files[single_url(language)].body
     for mark in (b"<style>", b'<meta http-equiv="Content-Security-Policy"'):
@@ -107,8 +107,8 @@ def test_it_has_the_same_policy_and_sheet_as_the_pages(
     assert page.elements.isdisjoint({"script", "img", "iframe", "object", "form", "base"})
 
 
-def test_the_english_file_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
-    """What keeps a reader safe, and what happened since, is inside."""
+def test_the_english_file_contains_warnings_notes_dates_and_addresses(release: Release) -> None:
+    """The file contains what keeps readers safe, and what has happened since."""
     text = page_of(release, EN).text
     for words in (
         "Do not open our former site.",
@@ -122,8 +122,8 @@ def test_the_english_file_holds_warning_notes_dates_and_ways_in(release: Release
         assert words in text
 
 
-def test_the_chinese_file_holds_warning_notes_dates_and_ways_in(release: Release) -> None:
-    """What keeps a reader safe, and what happened since, is inside."""
+def test_the_chinese_file_contains_warnings_notes_dates_and_addresses(release: Release) -> None:
+    """The file contains what keeps readers safe, and what has happened since."""
     text = page_of(release, ZH_HANS).text
     for words in (
         "请勿打开旧网站。",

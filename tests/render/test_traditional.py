@@ -14,17 +14,17 @@ from support.pages import Element, pages
 
 from cccr_web.config import find_tree
 from cccr_web.content.catalogue import load_translations
-from cccr_web.content.names import read_names
+from cccr_web.content.site import read_names
 from cccr_web.languages import ZH_HANS, ZH_HANT
 from cccr_web.release import Release
-from cccr_web.render import press
+from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url
 from cccr_web.render.traditional import converter
 
 NAMES, _ = read_names(find_tree("translations"))
 LABEL = "本頁繁體由程序從簡體自動轉換"
 
-# Every place where words and other things stand beside each other.
+# Every place where text and other things meet.
 HARD = """+++
 title = "余杰与软件"
 description = "岳昕发布了声明。"
@@ -73,46 +73,46 @@ def site(release: Release) -> dict[str, Element]:
 
 @pytest.fixture(scope="module")
 def hard(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A page made of a text that is hard to convert."""
+    """A page with text that is hard to convert."""
     tree = tmp_path_factory.mktemp("hard") / "translations"
     shutil.copytree(find_tree("translations"), tree)
     for locale, text in (("zh_Hans", HARD), ("en", IN_ENGLISH)):
         (tree / locale / "statements" / "2014-06-04-hard.md").write_text(text, encoding="utf-8")
-    made = press(tree, find_tree("templates"), environ={})
+    made = build_release(tree, find_tree("templates"), environ={})
     return made.files["zh-hant/statements/2014-06-04-hard.html"].body.decode()
 
 
 @pytest.mark.parametrize(
     "name", ["余杰", "于浩成", "郭于华", "范木根", "岳昕", "游精佑", "刘晓波", "编程随想"]
 )
-def test_a_name_is_not_touched(name: str) -> None:
-    """A listed name stays as it is between words that are converted; unlisted it would not."""
+def test_a_listed_name_is_not_converted(name: str) -> None:
+    """A listed name stays the same between converted text; unlisted, it would change."""
     assert converter(NAMES)(f"网络上，{name}说过这个词") == f"網絡上，{name}說過這個詞"
     assert converter({})(name) != name
 
 
-def test_a_name_takes_the_form_that_is_listed() -> None:
-    """Where the right side of the list says otherwise, that is written."""
+def test_a_name_takes_its_listed_form() -> None:
+    """A name is written as on the right side of the list."""
     convert = converter({"刘霞": "劉霞", "刘霞客": "刘霞客"})
     assert convert("刘霞与刘霞客，刘晓波") == "劉霞與刘霞客，劉曉波"
 
 
-def test_characters_not_words() -> None:
-    """Characters change by Taiwan's standard; no word is put in place of the organisation's."""
+def test_characters_are_converted_but_words_are_kept() -> None:
+    """Characters follow Taiwan's standard; the organisation's words are not replaced."""
     assert converter(NAMES)("这里的软件、网络、群众，里面为什么干净") == (
         "這裡的軟件、網絡、群眾，裡面為什麼乾淨"
     )
 
 
-def test_every_page_has_a_twin(site: dict[str, Element]) -> None:
-    """Each page in Simplified stands in Traditional too, with the same links and headings."""
+def test_every_simplified_page_has_a_traditional_one(site: dict[str, Element]) -> None:
+    """Both have the same links and headings."""
     paths = {path.partition("/")[2] for path in site if path.startswith("zh-hans/")}
     paths -= {"cccr-zh-hans.html"}
     assert "statements/2013-05-07-tiananmen-rally.html" in paths
     for path in paths:
         one, other = (site[f"{slug}/{path}"].one("main") for slug in ("zh-hans", "zh-hant"))
         if path == "copies.html":
-            continue  # Each language's own copies stand first.
+            continue  # Each language's own copies come first.
         for tag, attribute in (("h2", "id"), ("h3", "id"), ("a", "href")):
             ours, theirs = (
                 [element.attributes.get(attribute, "") for element in part.all(tag)]
@@ -123,7 +123,7 @@ def test_every_page_has_a_twin(site: dict[str, Element]) -> None:
 
 
 def test_no_name_is_changed_on_any_page(release: Release, site: dict[str, Element]) -> None:
-    """Each listed name stands on a page as often as on the Simplified one."""
+    """Each listed name appears on a page as often as on the Simplified one."""
     seen = set()
     for path, page in site.items():
         if path.startswith("zh-hant/"):
@@ -140,8 +140,8 @@ def test_no_name_is_changed_on_any_page(release: Release, site: dict[str, Elemen
     assert "聯合國廣場" in text
 
 
-def test_every_page_says_that_it_was_converted(site: dict[str, Element]) -> None:
-    """Each page in Traditional is labelled and links to the very same in Simplified; no other."""
+def test_only_traditional_pages_say_that_they_were_converted(site: dict[str, Element]) -> None:
+    """Each Traditional page has a label and links to the Simplified one."""
     for path, page in site.items():
         labels = page.all("p", class_="derived")
         if path == "index.html":
@@ -159,8 +159,8 @@ def test_every_page_says_that_it_was_converted(site: dict[str, Element]) -> None
             assert labels == []
 
 
-def test_every_chapter_of_the_book_says_so(release: Release) -> None:
-    """A book has no other book to link to, but each of its chapters is labelled."""
+def test_every_chapter_says_that_it_was_converted(release: Release) -> None:
+    """Each chapter has the label, but no book to link to."""
     with zipfile.ZipFile(io.BytesIO(release.files[epub_url(ZH_HANT)].body)) as archive:
         chapters = [name for name in archive.namelist() if name.startswith("EPUB/text/")]
         assert len(chapters) > 5
@@ -168,8 +168,8 @@ def test_every_chapter_of_the_book_says_so(release: Release) -> None:
             assert LABEL in archive.read(name).decode()
 
 
-def test_words_of_the_interface(site: dict[str, Element]) -> None:
-    """The catalogue is converted too, its placeholders kept."""
+def test_the_catalogue_is_converted(site: dict[str, Element]) -> None:
+    """Interface strings are converted, and their placeholders stay."""
     tree = find_tree("translations")
     simplified = load_translations(tree, "zh_Hans")
     converted = load_translations(tree, "zh_Hans", converter(NAMES))
@@ -181,8 +181,8 @@ def test_words_of_the_interface(site: dict[str, Element]) -> None:
     assert ZH_HANT.source is ZH_HANS
 
 
-def test_words_are_converted_and_nothing_else(hard: str) -> None:
-    """Text, titles and descriptions change; code, addresses and names do not."""
+def test_only_text_is_converted(hard: str) -> None:
+    """Text, titles and descriptions change; code, URLs and names do not."""
     for words in (
         "<h1>余杰與軟件</h1>",
         '<meta name="description" content="岳昕發佈了聲明。">',
@@ -203,15 +203,15 @@ def test_words_are_converted_and_nothing_else(hard: str) -> None:
     assert re.search(r'href="https://example\.org/(网络|%E7%BD%91%E7%BB%9C)"', hard)
 
 
-def test_a_name_over_the_end_of_a_line(hard: str) -> None:
-    """A name that the writer's line break cuts in two is still a name."""
+def test_a_name_across_a_line_end_is_found(hard: str) -> None:
+    """A name that a line break splits is still a name."""
     assert "于浩成住在余杰家。郭于华和范木根也在，還有餘華。" in hard
 
 
-def test_the_conversion_leaves_the_tree_as_it_is(tmp_path: Path) -> None:
-    """A build writes nothing beside the texts."""
+def test_a_build_writes_nothing_into_the_texts(tmp_path: Path) -> None:
+    """The folder of texts is the same after a build."""
     tree = tmp_path / "translations"
     shutil.copytree(find_tree("translations"), tree)
     before = sorted(tree.rglob("*"))
-    press(tree, find_tree("templates"), environ={})
+    build_release(tree, find_tree("templates"), environ={})
     assert sorted(tree.rglob("*")) == before

@@ -1,4 +1,4 @@
-"""The organisation's own words and facts stand on the pages, complete and in their order.
+"""The organisation's words and facts are on the pages, complete and in order.
 
 Names, demands and dates are written here from the organisation's own texts, not
 read from the tree under test.
@@ -120,8 +120,10 @@ def site(release: Release) -> dict[str, Element]:
 
 
 @pytest.mark.parametrize(("path", "words"), WORDS.items())
-def test_facts_and_demands(site: dict[str, Element], path: str, words: list[str]) -> None:
-    """What the organisation says, demands and dates stands on the page in its language."""
+def test_facts_and_demands_are_on_the_page(
+    site: dict[str, Element], path: str, words: list[str]
+) -> None:
+    """What the organisation says, demands and dates is on the page in its language."""
     text = site[path].one("main").text
     assert [word for word in words if word not in text] == []
 
@@ -131,22 +133,22 @@ def names(page: Element) -> list[str]:
     return [item.text for item in page.one("ul", class_="columns").all("li")]
 
 
-def test_english_names(site: dict[str, Element]) -> None:
-    """All 19 who came stand in the organisation's order, and nobody else."""
+def test_english_names_are_complete_and_in_order(site: dict[str, Element]) -> None:
+    """All 19 participants are in the organisation's order, and nobody else."""
     assert len(ENGLISH_NAMES) == 19
     assert names(site[f"en/{RALLY}"]) == ENGLISH_NAMES
 
 
-def test_chinese_names(site: dict[str, Element]) -> None:
-    """18 names are in the organisation's own characters; Cui Yuhua's are not invented."""
+def test_chinese_names_are_in_the_organisations_characters(site: dict[str, Element]) -> None:
+    """18 names are as the organisation wrote them; Cui Yuhua's characters are not invented."""
     assert len(CHINESE_NAMES) == 18
     expected = [*CHINESE_NAMES[:3], "Cui Yuhua", *CHINESE_NAMES[3:]]
     assert names(site[f"zh-hans/{RALLY}"]) == expected
     assert names(site[f"zh-hant/{RALLY}"]) == expected
 
 
-def test_names_stand_nowhere_else(site: dict[str, Element]) -> None:
-    """Who came to the rally is named in its list, and in the note on Cui Yuhua, only."""
+def test_participants_are_named_in_their_list_only(site: dict[str, Element]) -> None:
+    """Participants of the rally are named in its list, and in the note on Cui Yuhua."""
     for path, page in site.items():
         words = page.text
         for name in {*ENGLISH_NAMES, *CHINESE_NAMES} - {"Cui Yuhua"}:
@@ -155,14 +157,14 @@ def test_names_stand_nowhere_else(site: dict[str, Element]) -> None:
 
 
 def named_on(path: str) -> list[str]:
-    """Return who is to be named on a page."""
+    """Return the names that a page must contain."""
     names = {f"{slug}/{RALLY}": CHINESE_NAMES for slug in ("zh-hans", "zh-hant")}
     return (names | {f"en/{RALLY}": ENGLISH_NAMES}).get(path, [])
 
 
 @pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
-def test_a_part_for_each_man(site: dict[str, Element], slug: str) -> None:
-    """The appeal has a part for each man, with a note of what happened to him since."""
+def test_the_appeal_has_a_section_for_each_man(site: dict[str, Element], slug: str) -> None:
+    """Each section has a note on what happened to him since."""
     main = site[f"{slug}/{APPEAL}"].one("article")
     assert [part.attributes["id"] for part in main.all("h2")] == ["liu-xiaobo", "chen-guangcheng"]
     assert len(main.all("aside")) == 3
@@ -176,8 +178,10 @@ def test_a_part_for_each_man(site: dict[str, Element], slug: str) -> None:
         ("zh-hant", ["2013年5月7日 · 聯合國廣場", "2011年至2012年4月之間"]),
     ],
 )
-def test_statements_newest_first(site: dict[str, Element], slug: str, dates: list[str]) -> None:
-    """Home and archive list the statements, the newest first, dated as far as is known."""
+def test_statements_are_listed_newest_first(
+    site: dict[str, Element], slug: str, dates: list[str]
+) -> None:
+    """Home page and archive list the statements, dated as far as known."""
     for path in (f"{slug}/index.html", f"{slug}/statements/index.html"):
         lists = site[path].all("ul", class_="statements")
         items = [item for one in lists for item in one.all("li")]
@@ -192,8 +196,10 @@ def test_statements_newest_first(site: dict[str, Element], slug: str, dates: lis
         ("zh-hant", ["2013年", "2011至2012"]),
     ],
 )
-def test_archive_by_year(site: dict[str, Element], slug: str, years: list[str]) -> None:
-    """The archive has a heading for each year, with the statements of that year below it."""
+def test_the_archive_is_grouped_by_year(
+    site: dict[str, Element], slug: str, years: list[str]
+) -> None:
+    """The archive has a heading for each year, followed by its statements."""
     main = site[f"{slug}/statements/index.html"].one("main")
     assert [heading.text for heading in main.all("h2")] == years
     assert [len(one.all("li")) for one in main.all("ul", class_="statements")] == [1, 1]

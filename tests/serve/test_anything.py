@@ -1,6 +1,6 @@
-"""Whatever a client sends as path, Host and Accept-Language: properties, not examples.
+"""Property tests of any path, Host and Accept-Language.
 
-Never a 500, never a response without the whole policy, never a reflection. Many
+No response is a 500, lacks a header of the policy or repeats a part of the request. Many
 requests go to the app itself, some over real sockets.
 """
 
@@ -28,7 +28,7 @@ from cccr_web.serve import (
     onion_policy,
 )
 
-# Bytes that can stand in a line of a request's head; some words are near what is known.
+# Bytes allowed in a line of a request head, and some strings close to known paths.
 ANY = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0#?"), max_size=40)
 NAMES = ["/", "en", "zh-hans", "index.html", "statements", "errors", "404.html", "SHA256SUMS"]
 ODD = ["//", "..", ".", "%2e", "%2F", "%00", "%ff", "%", "\\", ";", "%0d%0aX: y", "<b>"]
@@ -120,8 +120,10 @@ def check(answer: Answer, listener: Listener, query: str) -> None:
 @example(path="//evil.example/", query="", host=ONION, accept="")
 @example(path="/en%2F", query="", host=ONION, accept="")
 @settings(max_examples=300, deadline=None)
-def test_app(listener: Listener, path: str, query: str, host: str, accept: str) -> None:
-    """The app answers anything with one of its own pages and exactly the stored headers."""
+def test_any_request_to_the_app_gets_the_stored_headers(
+    listener: Listener, path: str, query: str, host: str, accept: str
+) -> None:
+    """The app answers any request with one of its own bodies and exactly the stored headers."""
     answer = hand_to(listener.app, path, query, host, accept)
     assert answer.status in {200, 301, 302, 403, 404, 421}
     check(answer, listener, query)
@@ -129,8 +131,10 @@ def test_app(listener: Listener, path: str, query: str, host: str, accept: str) 
 
 @given(path=PATHS, query=QUERIES, host=HOSTS, accept=LANGUAGES)
 @settings(max_examples=150, deadline=None)
-def test_server(listener: Listener, path: str, query: str, host: str, accept: str) -> None:
-    """So does the server, which also refuses what is no request, with the same headers."""
+def test_any_request_to_the_server_gets_the_stored_headers(
+    listener: Listener, path: str, query: str, host: str, accept: str
+) -> None:
+    """The server does the same, and also rejects malformed requests with the stored headers."""
     answer = ask(listener.where, path + query, host, ("Accept-Language", accept))
     assert answer.status in {200, 301, 302, 400, 403, 404, 421}
     check(answer, listener, query)

@@ -15,7 +15,7 @@ LISTENERS = ("clearnet", "onion")
 
 
 @pytest.fixture(params=LISTENERS)
-def road(request: pytest.FixtureRequest, server: Server) -> tuple[Where, str]:
+def endpoint(request: pytest.FixtureRequest, server: Server) -> tuple[Where, str]:
     """Each listener with the name that it answers to."""
     return (server.clearnet, DOMAIN) if request.param == "clearnet" else (server.onion, ONION)
 
@@ -30,17 +30,17 @@ def without_date(answer: Answer) -> list[tuple[str, str]]:
     return [(name, value) for name, value in answer.headers if name != "Date"]
 
 
-def test_every_file_byte_for_byte(road: tuple[Where, str], release: Release) -> None:
-    """Each file comes as it stands in the release, on both listeners."""
-    where, host = road
+def test_every_file_is_served_byte_for_byte(endpoint: tuple[Where, str], release: Release) -> None:
+    """Each file is served with the release's bytes, on both listeners."""
+    where, host = endpoint
     for path, file in release.files.items():
         answer = ask(where, f"/{path}", host)
         assert (answer.status, answer.body) == (200, file.body), path
         assert answer.header("ETag") == f'"{file.sha256}"'
 
 
-def test_folder_is_its_index(server: Server, release: Release) -> None:
-    """An address that ends in a slash gives the folder's index, with the same ETag."""
+def test_a_folder_serves_its_index_page(server: Server, release: Release) -> None:
+    """An address that ends in a slash serves the folder's index page, with the same ETag."""
     for folder in ("en/", "zh-hans/", "zh-hans/statements/"):
         answer = get(server, f"/{folder}")
         assert answer.body == release.files[f"{folder}index.html"].body
@@ -48,8 +48,8 @@ def test_folder_is_its_index(server: Server, release: Release) -> None:
 
 
 @pytest.mark.parametrize("path", ["/en", "/zh-hans", "/en/statements"])
-def test_folder_without_its_slash(server: Server, path: str) -> None:
-    """A folder's name without the slash leads to it, by a path and for ever."""
+def test_a_folder_without_a_slash_gets_a_301(server: Server, path: str) -> None:
+    """A folder's address without the slash redirects to the one with it."""
     answer = get(server, f"{path}?a=b")
     assert (answer.status, answer.header("Location"), answer.body) == (301, f"{path}/", b"")
 
@@ -57,9 +57,9 @@ def test_folder_without_its_slash(server: Server, path: str) -> None:
 @pytest.mark.parametrize(
     "target", ["/", "/en", "/en/", "/SHA256SUMS", "/none", "/en/?x=1", "/zh-hans/none"]
 )
-def test_head(road: tuple[Where, str], target: str) -> None:
-    """HEAD brings the headers of GET and no body."""
-    where, host = road
+def test_head_gets_the_headers_of_get(endpoint: tuple[Where, str], target: str) -> None:
+    """HEAD gets the headers of GET and no body."""
+    where, host = endpoint
     head = ask(where, target, host, method="HEAD")
     whole = ask(where, target, host)
     assert head.status == whole.status
@@ -70,8 +70,8 @@ def test_head(road: tuple[Where, str], target: str) -> None:
     "method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "X"]
 )
 @pytest.mark.parametrize("target", ["/", "/en/", "/none"])
-def test_other_methods(server: Server, method: str, target: str) -> None:
-    """Whoever asks for more than reading is told what there is."""
+def test_other_methods_get_a_405_with_allow(server: Server, method: str, target: str) -> None:
+    """Methods other than GET and HEAD get 405 with the allowed methods."""
     answer = ask(server.clearnet, target, DOMAIN, method=method)
     assert (answer.status, answer.header("Allow"), answer.body) == (405, "GET, HEAD", b"")
 
@@ -111,8 +111,10 @@ def test_other_methods(server: Server, method: str, target: str) -> None:
         ("zh;q=1" + ",en;q=0.9" * 900, "zh-hans"),
     ],
 )
-def test_choice_of_language(server: Server, accept: str | None, slug: str) -> None:
-    """The first address leads to the language that the reader's browser asks for."""
+def test_the_root_redirects_to_the_accepted_language(
+    server: Server, accept: str | None, slug: str
+) -> None:
+    """The address / redirects to the language of Accept-Language."""
     headers = [("Accept-Language", accept)] if accept is not None else []
     answer = get(server, "/", *headers)
     assert (answer.status, answer.header("Location")) == (302, f"/{slug}/")
@@ -139,10 +141,10 @@ def test_choice_of_language(server: Server, accept: str | None, slug: str) -> No
         ("/en/errors/", "zh", "en", None),
     ],
 )
-def test_no_such_page(
+def test_an_unknown_path_gets_the_404_page_of_its_language(
     server: Server, release: Release, target: str, accept: str, slug: str, vary: str | None
 ) -> None:
-    """A wrong address gives the page that says so, in the language of the path or the reader."""
+    """An unknown path gets the 404 page in the language of the path or of Accept-Language."""
     answer = get(server, target, ("Accept-Language", accept))
     assert answer.status == 404
     assert answer.body == release.files[f"{slug}/errors/404.html"].body
@@ -174,8 +176,10 @@ BAD_HOSTS = [
 
 @pytest.mark.parametrize("host", BAD_HOSTS)
 @pytest.mark.parametrize("listener", LISTENERS)
-def test_foreign_host(server: Server, release: Release, listener: str, host: str) -> None:
-    """A request for a name that is not ours gets one page, and nothing of the name."""
+def test_a_foreign_host_gets_a_421(
+    server: Server, release: Release, listener: str, host: str
+) -> None:
+    """A foreign Host gets the 421 page, which does not repeat the name."""
     where = server.clearnet if listener == "clearnet" else server.onion
     for target in ("/en/", "/"):
         answer = ask(where, target, host)
@@ -184,15 +188,15 @@ def test_foreign_host(server: Server, release: Release, listener: str, host: str
         assert len(host) < 5 or host not in str(answer.headers)
 
 
-def test_none_or_two_hosts(server: Server) -> None:
-    """None or two Host headers are no request, whichever comes first (RFC 9112, section 3.2)."""
+def test_no_host_or_two_hosts_get_a_400(server: Server) -> None:
+    """A request without a Host or with two is malformed (RFC 9112, section 3.2)."""
     assert ask(server.clearnet, "/en/").status == 400
     for first, second in ((DOMAIN, "evil.example"), ("evil.example", DOMAIN), (DOMAIN, DOMAIN)):
         assert ask(server.clearnet, "/en/", first, ("Host", second)).status == 400
 
 
-def test_host_goes_before_everything(server: Server, release: Release) -> None:
-    """A foreign name is told before a wrong method, a wrong path or a choice of language."""
+def test_the_host_is_checked_first(server: Server, release: Release) -> None:
+    """A foreign Host gets 421 even with a wrong method or path."""
     for method in ("POST", "GET"):
         answer = ask(server.clearnet, "/zh-hans/none", "evil.example", ("X", "y"), method=method)
         assert answer.status == 421
@@ -200,27 +204,27 @@ def test_host_goes_before_everything(server: Server, release: Release) -> None:
 
 
 @pytest.mark.parametrize("host", [DOMAIN, DOMAIN.upper(), f"{DOMAIN}:8443", "localhost:1"])
-def test_own_hosts_of_the_clearnet(server: Server, host: str) -> None:
-    """The domain in any case and with any port is ours, and on loopback this machine's name."""
+def test_the_clearnet_answers_to_its_domain_and_loopback(server: Server, host: str) -> None:
+    """The domain in any case and with any port is accepted, and loopback names as well."""
     assert ask(server.clearnet, "/en/", host).status == 200
 
 
 @pytest.mark.parametrize("host", [ONION, ONION.upper(), f"www.{ONION}", f"{ONION}:80"])
-def test_own_hosts_of_the_onion(server: Server, host: str) -> None:
-    """The onion's address is ours, also with www. before it, as tor brings it."""
+def test_the_onion_answers_to_its_address_with_and_without_www(server: Server, host: str) -> None:
+    """The onion's address is accepted with and without www."""
     assert ask(server.onion, "/en/", host).status == 200
 
 
-def test_names_of_the_other_listener(server: Server) -> None:
-    """Neither listener answers to the other's name: the socket decides, not the header."""
+def test_a_listener_rejects_the_names_of_the_other(server: Server) -> None:
+    """Neither listener answers to the other's names."""
     assert ask(server.onion, "/en/", DOMAIN).status == 421
     assert ask(server.onion, "/en/", "127.0.0.1").status == 421
     assert ask(server.clearnet, "/en/", ONION).status == 421
 
 
 @pytest.mark.parametrize("host", [f"{ONION}.example", f"www.{ONION}.to:443", ONION])
-def test_web_proxies_are_refused(server: Server, release: Release, host: str) -> None:
-    """Who comes through tor2web, by its name or by its header, is told why not."""
+def test_tor2web_requests_get_a_403(server: Server, release: Release, host: str) -> None:
+    """A request through tor2web, detected by its Host or its header, gets the 403 page."""
     headers = [("X-Tor2web", "encrypted")] if host == ONION else []
     answer = ask(server.onion, "/zh-hans/verify.html", host, *headers)
     assert answer.status == 403
@@ -228,8 +232,8 @@ def test_web_proxies_are_refused(server: Server, release: Release, host: str) ->
     assert "example" not in str(answer.headers)
 
 
-def test_no_web_proxy_on_the_clearnet(server: Server) -> None:
-    """On the clearnet that header means nothing, and such a name is foreign."""
+def test_the_clearnet_ignores_tor2web_headers(server: Server) -> None:
+    """On the clearnet the tor2web header is ignored, and a tor2web name is foreign."""
     assert get(server, "/en/", ("X-Tor2web", "1")).status == 200
     assert ask(server.clearnet, "/en/", f"{ONION}.example").status == 421
 
@@ -240,9 +244,11 @@ def etag(release: Release) -> str:
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"a", {}', '{},"b"', "*"])
-def test_not_modified(road: tuple[Where, str], release: Release, form: str) -> None:
-    """Who has the bytes already gets no body, and the headers all the same (RFC 9110, 15.4.5)."""
-    where, host = road
+def test_a_matching_etag_gets_a_304(
+    endpoint: tuple[Where, str], release: Release, form: str
+) -> None:
+    """A matching If-None-Match gets 304 with the headers and no body (RFC 9110, 15.4.5)."""
+    where, host = endpoint
     answer = ask(where, "/en/", host, ("If-None-Match", form.format(etag(release))))
     assert (answer.status, answer.body) == (304, b"")
     whole = dict(ask(where, "/en/", host).headers)
@@ -252,26 +258,28 @@ def test_not_modified(road: tuple[Where, str], release: Release, form: str) -> N
 
 
 @pytest.mark.parametrize("value", ['"a"', "", "x", '"', 'W/"a"', "{bare}"])
-def test_modified(server: Server, release: Release, value: str) -> None:
-    """Who has other bytes, or says what cannot be read, gets the page."""
+def test_another_or_malformed_etag_gets_the_page(
+    server: Server, release: Release, value: str
+) -> None:
+    """An If-None-Match with another tag or a malformed one gets the page."""
     value = value.replace("{bare}", etag(release).strip('"')[:-1])
     assert get(server, "/en/", ("If-None-Match", value)).status == 200
 
 
-def test_etag_is_strong_and_of_the_bytes(server: Server) -> None:
-    """An ETag is the SHA-256 that stands in the list, so that it can be compared by hand."""
+def test_the_etag_is_the_listed_sha256(server: Server) -> None:
+    """The ETag is the SHA-256 in SHA256SUMS, so that a person can compare them."""
     answer = get(server, "/SHA256SUMS")
     assert answer.header("ETag") == f'"{hashlib.sha256(answer.body).hexdigest()}"'
 
 
-def test_no_ranges(server: Server, release: Release) -> None:
-    """A part of a file is never given: the whole is small, and its hash is of the whole."""
+def test_a_small_file_ignores_ranges(server: Server, release: Release) -> None:
+    """A range request for a small file gets the whole file."""
     answer = get(server, "/en/", ("Range", "bytes=0-9"))
     assert (answer.status, answer.body) == (200, release.files["en/index.html"].body)
 
 
-def test_list_is_never_stale(server: Server) -> None:
-    """A page may be some minutes old, the list that checks it never."""
+def test_the_list_is_always_revalidated(server: Server) -> None:
+    """A page may be some minutes old, SHA256SUMS never."""
     assert get(server, "/SHA256SUMS").header("Cache-Control") == "no-cache"
     assert get(server, "/RELEASE.json").header("Cache-Control") == "no-cache"
     assert get(server, "/en/").header("Cache-Control") == "public, max-age=300"
@@ -290,16 +298,16 @@ def test_list_is_never_stale(server: Server) -> None:
         (f"http://{DOMAIN}/en/", "/en/"),
     ],
 )
-def test_onion_location(server: Server, target: str, tail: str) -> None:
-    """A page points to itself on the onion, with path and query, and nothing else of them."""
+def test_onion_location_repeats_path_and_query(server: Server, target: str, tail: str) -> None:
+    """Onion-Location is the page's own address on the onion, with path and query."""
     answer = get(server, target)
     assert answer.status == 200
     assert answer.header("Onion-Location") == f"http://{ONION}{tail}"
     assert "X-Evil" not in dict(answer.headers)
 
 
-def test_query_bytes_in_onion_location(release: Release) -> None:
-    """Bytes of a query that are no ASCII stay the same bytes, escaped."""
+def test_onion_location_escapes_bytes_of_the_query(release: Release) -> None:
+    """Bytes of the query that are not ASCII are escaped in Onion-Location."""
     app = create_app(
         release, clearnet_policy(release.metadata, (ONION,)), Hosts(frozenset({DOMAIN}))
     )
@@ -309,14 +317,14 @@ def test_query_bytes_in_onion_location(release: Release) -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "/en", "/SHA256SUMS", "/RELEASE.json", "/none", "/en/x"])
-def test_onion_location_on_pages_only(server: Server, target: str) -> None:
-    """Tor Browser wants Onion-Location on HTML, and an error's address may not exist there."""
+def test_only_pages_have_an_onion_location(server: Server, target: str) -> None:
+    """Only pages that exist have an Onion-Location."""
     assert get(server, target).header("Onion-Location") is None
 
 
-def test_headers_of_proxies_mean_nothing(road: tuple[Where, str]) -> None:
-    """No header that a reader can send changes what comes, nor what is said of it."""
-    where, host = road
+def test_proxy_headers_change_nothing(endpoint: tuple[Where, str]) -> None:
+    """Headers of proxies change neither the response nor the logs."""
+    where, host = endpoint
     plain = ask(where, "/en/", host)
     forged = ask(
         where,
@@ -338,9 +346,9 @@ def test_headers_of_proxies_mean_nothing(road: tuple[Where, str]) -> None:
     assert without_date(forged) == without_date(plain)
 
 
-def test_unknown_kind_of_file(release: Release) -> None:
-    """A release with a file that has no media type here is refused at the start."""
+def test_a_file_of_unknown_type_is_rejected(release: Release) -> None:
+    """A release with a file of an unknown media type is rejected at the start."""
     files = {path: file.body for path, file in release.files.items() if path[0].islower()}
     foreign = make_release({**files, "en/program.exe": b""}, release.metadata)
-    with pytest.raises(CccrError, match=r"^en/program\.exe has an ending"):
+    with pytest.raises(CccrError, match=r"^en/program\.exe: the server knows no media type"):
         create_app(foreign, onion_policy(release.metadata), Hosts(frozenset()))

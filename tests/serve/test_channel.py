@@ -1,4 +1,4 @@
-"""Slow clients: time limits for the whole of a request and an answer (``serve/channel.py``)."""
+"""Slow clients: time limits of complete requests and responses (``serve/channel.py``)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CROWD = 1000
 
 @pytest.fixture
 def fresh(release_folder: Path) -> Iterator[Server]:
-    """A server that no other test speaks to."""
+    """A server for this test alone."""
     with short_folder() as folder, Server(folder, release_folder) as server:
         yield server
 
 
 @contextlib.contextmanager
 def connections(server: Server, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
-    """Hold so many connections that have sent the same."""
+    """Open this number of connections that have all sent the same bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 8192), hard), hard))
     links: list[socket.socket] = []
@@ -51,7 +51,7 @@ def connections(server: Server, number: int, sent: bytes) -> Iterator[list[socke
 
 
 def ended(link: socket.socket) -> bool:
-    """Whether the other side has hung up; what it has sent is read and thrown away."""
+    """Whether the server has closed the connection; received bytes are dropped."""
     link.setblocking(False)
     try:
         while link.recv(65536):
@@ -64,7 +64,7 @@ def ended(link: socket.socket) -> bool:
 
 
 def seconds_until_cut(link: socket.socket, drip: bytes, limit: float) -> float:
-    """Send a byte four times a second until the other side hangs up; return after how long."""
+    """Send a byte four times a second until the server closes; return the seconds."""
     began = time.monotonic()
     for number in range(int(limit * 4)):
         try:
@@ -77,16 +77,16 @@ def seconds_until_cut(link: socket.socket, drip: bytes, limit: float) -> float:
     return time.monotonic() - began
 
 
-def test_dripping_head_is_cut(fresh: Server) -> None:
-    """A head must be whole in time, counted from its beginning: dripping bytes is no way out."""
+def test_a_head_that_drips_past_its_deadline_is_closed(fresh: Server) -> None:
+    """The time limit of a head counts from its first byte, however slowly it arrives."""
     with socket.create_connection(fresh.clearnet) as link:
         link.sendall(PARTIAL + b"st: x\r\nX: ")
         seconds = seconds_until_cut(link, b"a", 2 * channel.HEAD_SECONDS)
     assert channel.HEAD_SECONDS - 1 < seconds < channel.HEAD_SECONDS + 3
 
 
-def test_dripping_second_head_is_cut(fresh: Server) -> None:
-    """So must be a later head on the same connection."""
+def test_a_later_head_has_the_same_deadline(fresh: Server) -> None:
+    """A later head on the same connection has the same time limit."""
     with socket.create_connection(fresh.clearnet) as link:
         link.sendall(f"GET /RELEASE.json HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
         link.settimeout(5)
@@ -96,7 +96,7 @@ def test_dripping_second_head_is_cut(fresh: Server) -> None:
 
 
 def percentile(server: Server, number: int) -> float:
-    """Return the 99th percentile, in seconds, of so many whole requests, all answered."""
+    """Return the 99th percentile of the seconds of this number of answered requests."""
     seconds = []
     for _ in range(number):
         began = time.perf_counter()
@@ -106,7 +106,7 @@ def percentile(server: Server, number: int) -> float:
 
 
 class Drip(threading.Thread):
-    """Sends a byte on each connection again and again."""
+    """Sends a byte a second on each connection."""
 
     def __init__(self, links: list[socket.socket]) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Drip(threading.Thread):
                     link.send(b"a")
 
 
-def test_crowd_of_slow_connections(fresh: Server, note: Note) -> None:
+def test_a_thousand_slow_connections_do_not_delay_readers(fresh: Server, note: Note) -> None:
     """While 1,000 connections drip their heads, every reader is answered within 250 ms."""
     with connections(fresh, CROWD, PARTIAL + b"st: x\r\nX: ") as links:
         drip = Drip(links)
@@ -136,8 +136,8 @@ def test_crowd_of_slow_connections(fresh: Server, note: Note) -> None:
     assert slow < 0.25
 
 
-def test_more_connections_than_there_is_room(fresh: Server) -> None:
-    """When all places are taken, those who have waited longest go, and readers come in."""
+def test_the_oldest_connections_are_closed_at_the_limit(fresh: Server) -> None:
+    """At the connection limit the longest waiting are closed, and readers are answered."""
     with connections(fresh, 2300, PARTIAL) as links:
         assert percentile(fresh, 100) < 0.25
         gone = [ended(link) for link in links]
@@ -147,8 +147,8 @@ def test_more_connections_than_there_is_room(fresh: Server) -> None:
         assert not any(gone[-1000:])
 
 
-def test_held_answers_go_before_who_has_just_come(release_folder: Path) -> None:
-    """Where all places are held by readers who do not read, a newcomer has time to ask."""
+def test_stalled_responses_are_closed_before_new_connections(release_folder: Path) -> None:
+    """If clients that do not read hold all connections, a new one has time for a request."""
     with short_folder() as folder, contextlib.ExitStack() as stack:
         server = Server(folder, release_folder)
         server.command[:0] = ["prlimit", "--nofile=128:128"]
@@ -169,8 +169,8 @@ def test_held_answers_go_before_who_has_just_come(release_folder: Path) -> None:
         assert newcomer.recv(100).startswith(b"HTTP/1.1 302 ")
 
 
-def test_slow_readers_take_no_memory(fresh: Server) -> None:
-    """A thousand readers of the largest file who do not read cost no copy of it each."""
+def test_stalled_responses_do_not_copy_the_body(fresh: Server) -> None:
+    """A thousand clients that do not read the largest file cost no copy of it each."""
     target = b"GET /cccr-web.zip HTTP/1.1\r\nHost: " + DOMAIN.encode() + b"\r\n\r\n"
     before = fresh.resident_megabytes()
     with connections(fresh, 0, b"") as links:
@@ -184,8 +184,8 @@ def test_slow_readers_take_no_memory(fresh: Server) -> None:
         assert fresh.resident_megabytes() - before < 25
 
 
-def test_slow_reader_gets_it_whole(fresh: Server) -> None:
-    """Who reads slowly, but reads, gets each of several answers whole and in order."""
+def test_a_slow_client_gets_complete_responses(fresh: Server) -> None:
+    """A client that reads slowly gets several complete responses in order."""
     with socket.socket() as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.connect(fresh.clearnet)
@@ -205,8 +205,8 @@ def test_slow_reader_gets_it_whole(fresh: Server) -> None:
     assert [read_answer(b"HTTP/1.1 200 OK\r\n" + each).body for each in answers] == [body] * 3
 
 
-def test_own_error_tells_nothing_of_the_reader(caplog: pytest.LogCaptureFixture) -> None:
-    """An error of our own closes the connection, and the log holds no address."""
+def test_an_internal_error_does_not_log_the_client(caplog: pytest.LogCaptureFixture) -> None:
+    """An internal error closes the connection, and the log holds no address."""
     closed = []
     connection = channel.Channel.__new__(channel.Channel)
     connection.handle_close = lambda: closed.append(True)
@@ -218,10 +218,10 @@ def test_own_error_tells_nothing_of_the_reader(caplog: pytest.LogCaptureFixture)
     assert caplog.messages == ["A connection failed: ValueError"]
 
 
-def test_listener_outlives_an_error(
+def test_a_listener_survives_an_error_in_accept(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error while a connection is taken costs that connection, not the listener."""
+    """An error while a connection is accepted costs that connection, not the listener."""
     taken = iter([MemoryError, None])
 
     def handle_accept(_: object) -> None:
@@ -229,17 +229,17 @@ def test_listener_outlives_an_error(
         if error is not None:
             raise error
 
-    monkeypatch.setattr(server_module._Tcp, "handle_accept", handle_accept)
-    listener = server_module._Tcp.__new__(server_module._Tcp)
+    monkeypatch.setattr(server_module._TcpServer, "handle_accept", handle_accept)
+    listener = server_module._TcpServer.__new__(server_module._TcpServer)
     listener.accepting = True
     wasyncore.read(listener)
     wasyncore.read(listener)
-    assert caplog.messages == ["A connection was not taken: MemoryError"]
+    assert caplog.messages == ["A connection was not accepted: MemoryError"]
     assert next(taken, "asked twice") == "asked twice"
 
 
-def test_half_closed_connection_is_answered(fresh: Server) -> None:
-    """Who says that he sends no more still gets the answer."""
+def test_a_half_closed_connection_gets_its_response(fresh: Server) -> None:
+    """A client that has closed its sending side still gets the response."""
     with socket.create_connection(fresh.clearnet, timeout=5) as link:
         link.sendall(f"GET /cccr-web.zip HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
         link.shutdown(socket.SHUT_WR)
@@ -249,8 +249,8 @@ def test_half_closed_connection_is_answered(fresh: Server) -> None:
     assert read_answer(got).status == 200
 
 
-def test_few_open_files(release_folder: Path) -> None:
-    """With few descriptors it holds fewer connections, and still takes every reader."""
+def test_few_descriptors_lower_the_connection_limit(release_folder: Path) -> None:
+    """With few descriptors the server holds fewer connections, and still answers readers."""
     with short_folder() as folder:
         server = Server(folder, release_folder)
         server.command[:0] = ["prlimit", "--nofile=128:128"]

@@ -1,11 +1,11 @@
-"""Which names are ours (``serve/hosts.py``)."""
+"""The host names of a listener (``serve/hosts.py``)."""
 
 from __future__ import annotations
 
 import pytest
 from support.serving import ONION
 
-from cccr_web.serve.hosts import Hosts, Verdict, clearnet_hosts, onion_hosts
+from cccr_web.serve.hosts import HostMatch, Hosts, clearnet_hosts, onion_hosts
 
 
 @pytest.mark.parametrize(
@@ -17,26 +17,26 @@ from cccr_web.serve.hosts import Hosts, Verdict, clearnet_hosts, onion_hosts
         (onion_hosts([ONION]), {ONION, f"www.{ONION}"}),
     ],
 )
-def test_names(hosts: Hosts, names: set[str]) -> None:
-    """A listener answers to what it was told, and on loopback to this machine's names."""
+def test_a_listener_has_its_configured_names(hosts: Hosts, names: set[str]) -> None:
+    """A listener has its configured names, and on loopback this machine's names."""
     assert hosts.names == names
 
 
 @pytest.mark.parametrize(
-    ("host", "verdict"),
+    ("host", "match"),
     [
-        (ONION, Verdict.OURS),
-        (f"WWW.{ONION.upper()}:80", Verdict.OURS),
-        (f"{ONION}.example", Verdict.PROXY),
-        (f"www.{ONION}.a.example:443", Verdict.PROXY),
-        (f"x{ONION}", Verdict.FOREIGN),
-        (f"a.{ONION}", Verdict.FOREIGN),
-        (f"{ONION}.", Verdict.FOREIGN),
-        (f"{ONION}x", Verdict.FOREIGN),
-        (f"{ONION}\n", Verdict.FOREIGN),
-        (None, Verdict.FOREIGN),
+        (ONION, HostMatch.OURS),
+        (f"WWW.{ONION.upper()}:80", HostMatch.OURS),
+        (f"{ONION}.example", HostMatch.PROXY),
+        (f"www.{ONION}.a.example:443", HostMatch.PROXY),
+        (f"x{ONION}", HostMatch.FOREIGN),
+        (f"a.{ONION}", HostMatch.FOREIGN),
+        (f"{ONION}.", HostMatch.FOREIGN),
+        (f"{ONION}x", HostMatch.FOREIGN),
+        (f"{ONION}\n", HostMatch.FOREIGN),
+        (None, HostMatch.FOREIGN),
     ],
 )
-def test_verdicts_on_the_onion(host: str | None, verdict: Verdict) -> None:
-    """An onion's name is ours, below another name it is a proxy's, else it is foreign."""
-    assert onion_hosts([ONION]).judge(host) is verdict
+def test_an_onion_name_is_ours_foreign_or_a_proxys(host: str | None, match: HostMatch) -> None:
+    """An onion's name is ours, below another domain it is a proxy's, otherwise it is foreign."""
+    assert onion_hosts([ONION]).match(host) is match

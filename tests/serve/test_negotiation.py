@@ -1,4 +1,4 @@
-"""Codings, tags and ranges: what RFC 9110 says of each (``serve/encoding.py`` and others)."""
+"""Codings, entity tags and ranges (``serve/encoding.py``, ``serve/conditional.py``)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cccr_web.serve.conditions import Outcome, evaluate
+from cccr_web.serve.conditional import Precondition, content_range, evaluate, read_range
 from cccr_web.serve.encoding import choose
-from cccr_web.serve.ranges import content_range, read_range
 
 BOTH = ("br", "gzip")
 
@@ -44,14 +43,14 @@ BOTH = ("br", "gzip")
         ("gzip," + "x," * 500, "gzip"),
     ],
 )
-def test_choice_of_coding(accepted: str | None, coding: str) -> None:
-    """The best that both know is chosen, by the reader's qualities (RFC 9110, 12.5.3)."""
+def test_the_best_accepted_coding_is_chosen(accepted: str | None, coding: str) -> None:
+    """The best coding that both sides support is chosen (RFC 9110, 12.5.3)."""
     assert choose(accepted, BOTH) == coding
 
 
 @given(st.text(max_size=200))
-def test_any_accept_encoding(accepted: str) -> None:
-    """Whatever stands there, one of the codings that there are is chosen."""
+def test_any_accept_encoding_yields_a_known_coding(accepted: str) -> None:
+    """Any Accept-Encoding yields one of the known codings."""
     assert choose(accepted, BOTH) in {*BOTH, "identity"}
     assert choose(accepted, ()) == "identity"
 
@@ -59,24 +58,26 @@ def test_any_accept_encoding(accepted: str) -> None:
 @pytest.mark.parametrize(
     ("if_match", "if_none_match", "outcome"),
     [
-        (None, None, Outcome.GO_ON),
-        (None, '"a"', Outcome.NOT_MODIFIED),
-        (None, 'W/"a"', Outcome.NOT_MODIFIED),
-        (None, '"b", "a"', Outcome.NOT_MODIFIED),
-        (None, " * ", Outcome.NOT_MODIFIED),
-        (None, '"b"', Outcome.GO_ON),
-        (None, '"a-gzip"', Outcome.GO_ON),
-        (None, "a", Outcome.GO_ON),
-        (None, '"*"', Outcome.GO_ON),
-        ('"a"', None, Outcome.GO_ON),
-        ("*", None, Outcome.GO_ON),
-        ('W/"a"', None, Outcome.FAILED),
-        ('"b"', None, Outcome.FAILED),
-        ('"b"', '"a"', Outcome.FAILED),
-        ('"a"', '"a"', Outcome.NOT_MODIFIED),
+        (None, None, Precondition.PASSED),
+        (None, '"a"', Precondition.NOT_MODIFIED),
+        (None, 'W/"a"', Precondition.NOT_MODIFIED),
+        (None, '"b", "a"', Precondition.NOT_MODIFIED),
+        (None, " * ", Precondition.NOT_MODIFIED),
+        (None, '"b"', Precondition.PASSED),
+        (None, '"a-gzip"', Precondition.PASSED),
+        (None, "a", Precondition.PASSED),
+        (None, '"*"', Precondition.PASSED),
+        ('"a"', None, Precondition.PASSED),
+        ("*", None, Precondition.PASSED),
+        ('W/"a"', None, Precondition.FAILED),
+        ('"b"', None, Precondition.FAILED),
+        ('"b"', '"a"', Precondition.FAILED),
+        ('"a"', '"a"', Precondition.NOT_MODIFIED),
     ],
 )
-def test_conditions(if_match: str | None, if_none_match: str | None, outcome: Outcome) -> None:
+def test_preconditions_are_evaluated_in_order(
+    if_match: str | None, if_none_match: str | None, outcome: Precondition
+) -> None:
     """If-Match goes first and compares strongly, If-None-Match weakly (RFC 9110, 13.2.2)."""
     assert evaluate(if_match, if_none_match, '"a"') is outcome
 
@@ -104,15 +105,15 @@ def test_conditions(if_match: str | None, if_none_match: str | None, outcome: Ou
         (None, None),
     ],
 )
-def test_ranges(header: str | None, part: range | None) -> None:
-    """One range of bytes is understood; anything else gets the whole (RFC 9110, 14.2)."""
+def test_a_single_byte_range_is_parsed(header: str | None, part: range | None) -> None:
+    """A single byte range is supported; anything else gets the whole file (RFC 9110, 14.2)."""
     found = read_range(header, None, '"a"', 100)
     assert (found is None) == (part is None)
     assert list(found or ()) == list(part or ())
 
 
-def test_if_range() -> None:
-    """A part is given of the very bytes only: no weak tag and no date will do (13.1.5)."""
+def test_if_range_compares_strongly() -> None:
+    """If-Range with a weak tag or a date never matches (RFC 9110, 13.1.5)."""
     for tag, given_ in (
         ('"a"', True),
         ('W/"a"', False),
@@ -123,8 +124,8 @@ def test_if_range() -> None:
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 200))
-def test_parts_lie_inside(first: int, last: int, length: int) -> None:
-    """No part reaches beyond the file, and its Content-Range names it."""
+def test_a_range_lies_inside_the_file(first: int, last: int, length: int) -> None:
+    """No range reaches beyond the file, and Content-Range states it."""
     part = read_range(f"bytes={first}-{last}", None, '"a"', length)
     if part:
         assert 0 <= part.start < part.stop <= length

@@ -12,24 +12,24 @@ from cccr_web.serve import clearnet_policy, onion_policy
 from cccr_web.serve.policy import cache_control, is_html, media_type
 
 
-def test_what_the_listeners_differ_in(release: Release) -> None:
-    """The onion has the clearnet's policy less what only HTTPS or the clearnet can use."""
+def test_the_policies_differ_only_in_https_and_the_onion(release: Release) -> None:
+    """The onion's policy is the clearnet's without what only HTTPS or the clearnet can use."""
     assert onion_policy(release.metadata) == replace(
         clearnet_policy(release.metadata, (ONION,)),
         url_scheme="http",
         hsts_seconds=None,
         onion_location=None,
-        proxies_refused=True,
+        rejects_proxies=True,
     )
 
 
-def test_two_years_of_https(release: Release) -> None:
-    """HSTS lasts two years, as lists of preloaded sites ask for."""
+def test_hsts_lasts_two_years(release: Release) -> None:
+    """HSTS lasts two years, as the preload lists require."""
     assert clearnet_policy(release.metadata, ()).hsts_seconds == 2 * 365 * 24 * 60 * 60
 
 
-def test_no_onion_to_point_to(release: Release) -> None:
-    """Without an onion no page points to one; of several the first is shown."""
+def test_the_first_onion_is_announced(release: Release) -> None:
+    """Pages announce the first onion, or none."""
     assert clearnet_policy(release.metadata, ()).onion_location is None
     two = clearnet_policy(release.metadata, (ONION, "other"))
     assert two.onion_location == f"http://{ONION}"
@@ -53,14 +53,14 @@ def test_no_onion_to_point_to(release: Release) -> None:
         ("en/x.", "text/plain; charset=utf-8"),
     ],
 )
-def test_media_types(path: str, kind: str | None) -> None:
-    """A file is what its ending says, and an ending that runs or styles has no place here."""
+def test_the_media_type_follows_from_the_extension(path: str, kind: str | None) -> None:
+    """The media type follows from the extension; scripts and style sheets have none."""
     assert media_type(path) == kind
     assert is_html(path) == (kind is not None and kind.startswith("text/html"))
 
 
-def test_caches() -> None:
-    """Pages and images are kept for minutes, all else is asked for again.
+def test_pages_and_images_are_cached_for_minutes() -> None:
+    """Pages and images are cached for minutes, all other files are revalidated.
 
     A rule goes by a file's ending alone, so that any mirror's host can follow it.
     """

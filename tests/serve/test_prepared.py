@@ -1,4 +1,4 @@
-"""What is ready is what Flask answers, to the byte and the header (``serve/prepared.py``)."""
+"""Prepared responses equal Flask's, byte for byte (``serve/prepared.py``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from cccr_web.release import Release
-    from cccr_web.serve import Prepared
+    from cccr_web.serve import ResponseCache
 
 LISTENERS = ("clearnet", "onion")
 CODINGS = (None, "", "gzip", "br", "gzip, br, zstd", "identity", "*", "gzip;q=0", "identity;q=0")
@@ -28,7 +28,7 @@ RANGES = ("bytes=0-9", "bytes=-7", "bytes=14000-", "bytes=999999-", "bytes=0-1,4
 
 
 @pytest.fixture(scope="module")
-def listeners(release: Release) -> dict[str, Prepared]:
+def listeners(release: Release) -> dict[str, ResponseCache]:
     """The two apps of the real release."""
     clearnet = clearnet_policy(release.metadata, (ONION,)), clearnet_hosts([DOMAIN], loopback=True)
     onion = onion_policy(release.metadata), onion_hosts([ONION])
@@ -36,7 +36,7 @@ def listeners(release: Release) -> dict[str, Prepared]:
 
 
 def request_(name: str, path: str, method: str = "GET", **changes: str) -> WSGIEnvironment:
-    """Return a request as a WSGI server brings it (PEP 3333)."""
+    """Return a request as a WSGI server passes it (PEP 3333)."""
     return {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
@@ -57,8 +57,8 @@ def request_(name: str, path: str, method: str = "GET", **changes: str) -> WSGIE
     }
 
 
-def both(app: Prepared, environ: WSGIEnvironment) -> tuple[object, object]:
-    """Return what the app answers, and what Flask alone does."""
+def both(app: ResponseCache, environ: WSGIEnvironment) -> tuple[object, object]:
+    """Return the responses of the app and of Flask alone."""
     fast, slow = (
         (status, list(headers), b"".join(body))
         for body, status, headers in (
@@ -69,15 +69,17 @@ def both(app: Prepared, environ: WSGIEnvironment) -> tuple[object, object]:
 
 
 def paths(release: Release) -> list[str]:
-    """Return every address: files, folders, folders without their slash, and no such."""
+    """Return every address: files, folders, folders without the slash, and unknown paths."""
     folders = {path.removesuffix("index.html") for path in release.files if "index.html" in path}
     bare = {folder.rstrip("/") for folder in folders}
     return sorted(f"/{path}" for path in {"", "none", "en/none", *release.files, *folders, *bare})
 
 
 @pytest.mark.parametrize("name", LISTENERS)
-def test_same_as_flask(listeners: dict[str, Prepared], release: Release, name: str) -> None:
-    """Every address, method, coding and condition is answered alike both ways."""
+def test_prepared_responses_equal_flasks(
+    listeners: dict[str, ResponseCache], release: Release, name: str
+) -> None:
+    """A prepared response equals Flask's for every address, method, coding and condition."""
     app = listeners[name]
     conditions: list[dict[str, str]] = [{}, {"HTTP_IF_NONE_MATCH": '"x"'}]
     conditions += [{key: "*"} for key in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")]
@@ -85,7 +87,7 @@ def test_same_as_flask(listeners: dict[str, Prepared], release: Release, name: s
     asked = 0
     for path, method, coding in itertools.product(paths(release), ("GET", "HEAD", "POST"), CODINGS):
         accept = {} if coding is None else {"HTTP_ACCEPT_ENCODING": coding}
-        ready = app.ready(request_(name, path, method, **accept))
+        ready = app.lookup(request_(name, path, method, **accept))
         tag = dict(ready.headers)["ETag"] if ready else '"none"'
         own = [{key: tag} for key in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")]
         parts = [{"HTTP_RANGE": "bytes=3-", "HTTP_IF_RANGE": value} for value in (tag, '"x"')]
@@ -113,28 +115,30 @@ def test_same_as_flask(listeners: dict[str, Prepared], release: Release, name: s
         {"PATH_INFO": "//en/"},
     ],
 )
-def test_same_whoever_asks(
-    listeners: dict[str, Prepared], name: str, change: dict[str, str]
+def test_hosts_proxies_and_queries_get_flasks_response(
+    listeners: dict[str, ResponseCache], name: str, change: dict[str, str]
 ) -> None:
-    """So is a request of a foreign name, through a proxy or with a query."""
+    """Requests with a foreign Host, through a proxy or with a query get Flask's response."""
     for path in ("/en/", "/SHA256SUMS", "/", "/none"):
         fast, slow = both(listeners[name], request_(name, path) | change)
         assert fast == slow
 
 
-def test_files_are_ready(listeners: dict[str, Prepared], release: Release) -> None:
-    """No file of the release needs Flask while it is served."""
+def test_every_file_has_a_prepared_response(
+    listeners: dict[str, ResponseCache], release: Release
+) -> None:
+    """Every file has a prepared response, so that Flask is not needed for it."""
     for name, app in listeners.items():
         for path, file in release.files.items():
-            ready = app.ready(request_(name, f"/{path}"))
+            ready = app.lookup(request_(name, f"/{path}"))
             assert ready is not None
             assert ready.body is file.body, "one copy in memory"
 
 
-def test_one_copy_of_what_is_packed(listeners: dict[str, Prepared]) -> None:
-    """Both listeners hand out the same packed bytes."""
+def test_listeners_share_compressed_bodies(listeners: dict[str, ResponseCache]) -> None:
+    """Both listeners share one copy of each compressed body."""
     first, second = (
-        app.ready(request_(name, "/en/index.html", HTTP_ACCEPT_ENCODING="gzip"))
+        app.lookup(request_(name, "/en/index.html", HTTP_ACCEPT_ENCODING="gzip"))
         for name, app in listeners.items()
     )
     assert first is not None
@@ -142,8 +146,8 @@ def test_one_copy_of_what_is_packed(listeners: dict[str, Prepared]) -> None:
     assert first.body is second.body
 
 
-def test_packed_bytes_unpack(server: Server, release: Release) -> None:
-    """What comes packed is the file, under a tag of its own; brotli on the clearnet only."""
+def test_compressed_bodies_decompress_to_the_file(server: Server, release: Release) -> None:
+    """A compressed body decompresses to the file; brotli is used on the clearnet only."""
     where: dict[str, tuple[Where, str]]
     where = {"clearnet": (server.clearnet, DOMAIN), "onion": (server.onion, ONION)}
     for name, (there, host) in where.items():
@@ -168,8 +172,8 @@ def test_packed_bytes_unpack(server: Server, release: Release) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_same_bytes_on_the_wire(server: Server, method: str) -> None:
-    """HTTP/1.0 is written by waitress, HTTP/1.1 by us: but for the version all is the same."""
+def test_our_head_equals_waitresss(server: Server, method: str) -> None:
+    """Our HTTP/1.1 head equals waitress's HTTP/1.0 head except for the version."""
     for target in ("/en/", "/cccr-web.zip", "/SHA256SUMS"):
         for coding in ("", "gzip"):
             head = f"Host: {DOMAIN}\r\nConnection: close\r\nAccept-Encoding: {coding}\r\n\r\n"
@@ -190,8 +194,8 @@ def test_same_bytes_on_the_wire(server: Server, method: str) -> None:
             assert old.replace(b"HTTP/1.0", b"HTTP/1.1", 1) == new
 
 
-def test_broken_download_goes_on(server: Server, release: Release) -> None:
-    """A large copy comes in parts, which together are the file (RFC 9110, section 14)."""
+def test_an_interrupted_download_resumes_with_ranges(server: Server, release: Release) -> None:
+    """Ranges of a large file add up to the file; one past the end gets 416."""
     body = release.files["cccr-web.zip"].body
     tag = f'"{hashlib.sha256(body).hexdigest()}"'
     got = b""

@@ -1,4 +1,4 @@
-"""waitress as a process: malformed and slow requests, logs, memory (``serve/server.py``)."""
+"""The server process: malformed and slow requests, logs, memory (``serve/server.py``)."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ MALFORMED: dict[str, tuple[str, int]] = {
 
 @pytest.mark.parametrize("listener", LISTENERS)
 @pytest.mark.parametrize(("sent", "status"), MALFORMED.values(), ids=MALFORMED)
-def test_malformed_request(
+def test_a_malformed_request_gets_an_empty_error_with_the_policy(
     server: Server, release: Release, listener: str, sent: str, status: int
 ) -> None:
-    """What is no request of a reader is refused with the whole policy and nothing of itself."""
+    """A malformed request is rejected with the whole policy, and nothing of it is repeated."""
     where = server.clearnet if listener == "clearnet" else server.onion
     answer = read_answer(talk(where, sent.encode("latin-1")))
     assert answer.status == status
@@ -113,10 +113,10 @@ def test_malformed_request(
     ],
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_odd_targets(
+def test_the_name_in_an_absolute_target_replaces_the_host(
     server: Server, release: Release, version: str, target: str, host: str, page: str
 ) -> None:
-    """Of a whole address as target the name counts, not the Host (RFC 9112, section 3.2.2)."""
+    """The authority of an absolute target replaces the Host (RFC 9112, section 3.2.2)."""
     head = f"GET {target} HTTP/{version}\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     answer = read_answer(talk(server.clearnet, head.encode("ascii"), timeout=3))
     assert answer.body == release.files[page].body
@@ -124,15 +124,15 @@ def test_odd_targets(
     assert "evil" not in str(answer.headers).lower()
 
 
-def test_whole_address_without_a_path(server: Server) -> None:
-    """A whole address without a path is that of “/” (RFC 9110, section 4.2.3)."""
+def test_an_absolute_target_without_a_path_is_the_root(server: Server) -> None:
+    """An absolute target without a path is “/” (RFC 9110, section 4.2.3)."""
     for target in (f"http://{DOMAIN}", f"http://{DOMAIN}?a=b"):
         answer = ask(server.clearnet, target, DOMAIN)
         assert (answer.status, answer.header("Location")) == (302, "/en/")
 
 
-def test_expectation(server: Server, release: Release) -> None:
-    """Who waits for leave to send a body is answered at once (RFC 9110, section 10.1.1)."""
+def test_expect_100_continue_is_answered_at_once(server: Server, release: Release) -> None:
+    """A request that expects 100-continue is answered at once (RFC 9110, section 10.1.1)."""
     expect = "Expect: 100-continue\r\n"
     plain = f"GET /SHA256SUMS HTTP/1.1\r\n{HEAD}{expect}\r\n".encode("ascii")
     assert read_answer(talk(server.clearnet, plain)).body == release.files["SHA256SUMS"].body
@@ -140,8 +140,8 @@ def test_expectation(server: Server, release: Release) -> None:
     assert read_answer(talk(server.clearnet, post)).status == 413
 
 
-def test_pipelined_requests(server: Server, release: Release) -> None:
-    """Requests sent together on one connection are answered in their order."""
+def test_pipelined_requests_are_answered_in_order(server: Server, release: Release) -> None:
+    """Pipelined requests are answered in order."""
     first = f"GET /SHA256SUMS HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n"
     second = f"GET /RELEASE.json HTTP/1.1\r\n{HEAD}\r\n"
     received = talk(server.clearnet, (first + second).encode("ascii"))
@@ -151,7 +151,7 @@ def test_pipelined_requests(server: Server, release: Release) -> None:
     assert received.endswith(bodies[1])
 
 
-def test_slow_readers_shut_nobody_out(server: Server) -> None:
+def test_idle_connections_do_not_block_readers(server: Server) -> None:
     """While 300 connections send nothing more, a reader is answered at once."""
     idle = [socket.create_connection(server.clearnet) for _ in range(300)]
     try:
@@ -164,8 +164,8 @@ def test_slow_readers_shut_nobody_out(server: Server) -> None:
             connection.close()
 
 
-def test_many_readers_at_once(server: Server, release: Release) -> None:
-    """Readers of both listeners at the same time each get their own whole page."""
+def test_concurrent_readers_get_their_own_pages(server: Server, release: Release) -> None:
+    """Concurrent readers of both listeners each get their own complete page."""
     paths = [path for path in release.files if path.endswith(".html")] * 5
 
     def right(number: int) -> bool:
@@ -177,8 +177,8 @@ def test_many_readers_at_once(server: Server, release: Release) -> None:
         assert all(pool.map(right, range(len(paths))))
 
 
-def test_never_a_cookie_nor_a_name_of_the_program(server: Server, release: Release) -> None:
-    """No answer of any kind names the program or sets a cookie."""
+def test_no_response_has_a_cookie_or_server_name(server: Server, release: Release) -> None:
+    """No response names the program or sets a cookie."""
     answers = [
         ask(where, target, host, method=method)
         for where, host in ((server.clearnet, DOMAIN), (server.onion, ONION))
@@ -190,8 +190,8 @@ def test_never_a_cookie_nor_a_name_of_the_program(server: Server, release: Relea
     assert "waitress" not in str(answers).lower()
 
 
-def test_logs_hold_nothing_of_a_reader(release_folder: Path) -> None:
-    """After requests of every kind the log has no line: no address, no path, no header."""
+def test_logs_hold_no_data_of_readers(release_folder: Path) -> None:
+    """After requests of every kind the log holds no address, path or header."""
     with short_folder() as folder:
         with Server(folder, release_folder) as server:
             for sent, _ in MALFORMED.values():
@@ -213,8 +213,8 @@ def test_logs_hold_nothing_of_a_reader(release_folder: Path) -> None:
         assert "No --public-key" in line
 
 
-def test_memory(release_folder: Path, note: Note) -> None:
-    """A server process that has answered 2,000 requests holds less than 55 MB.
+def test_a_server_uses_less_than_55_mb(release_folder: Path, note: Note) -> None:
+    """A server process that has answered 2,000 requests uses less than 55 MB.
 
     Most of it is Flask and cryptography: 44 MB with Python 3.11, 49 MB with 3.13.
     """
@@ -226,8 +226,8 @@ def test_memory(release_folder: Path, note: Note) -> None:
     assert size < 55
 
 
-def test_end(release_folder: Path) -> None:
-    """Asked to end, even with readers connected, it ends soon and takes its socket away."""
+def test_sigterm_ends_the_server_and_removes_its_socket(release_folder: Path) -> None:
+    """After SIGTERM the server ends soon, even with open connections, and removes its socket."""
     with short_folder() as folder:
         with Server(folder, release_folder) as server:
             assert server.onion.stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""The server as a service of systemd: its sockets, its words, its restarts (``systemd.py``)."""
+"""The server as a systemd service: sockets, notifications and restarts (``systemd.py``)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def room(folder: Path) -> Room:
 
 
 def words(room: Room, *options: str) -> list[str]:
-    """Return the command line of a server on both of systemd's sockets."""
+    """Return the arguments of a server on both passed sockets."""
     return [
         *("serve", "--release", str(room.current), "--domain", DOMAIN),
         *("--public-key", str(organisation_key().public), "--state", str(room.folder / "state")),
@@ -47,7 +47,7 @@ def words(room: Room, *options: str) -> list[str]:
 
 @pytest.fixture
 def sockets(folder: Path) -> Iterator[dict[str, socket.socket]]:
-    """The two sockets that systemd holds."""
+    """The two sockets that systemd passes."""
     made = {name: held(folder / f"{name}.sock") for name in ("onion", "clearnet")}
     yield made
     for each in made.values():
@@ -55,7 +55,7 @@ def sockets(folder: Path) -> Iterator[dict[str, socket.socket]]:
 
 
 def connected(path: Path) -> http.client.HTTPConnection:
-    """Return a connection that is kept, to a unix socket."""
+    """Return a persistent connection to a unix socket."""
     connection = http.client.HTTPConnection(DOMAIN)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.settimeout(20)
@@ -64,9 +64,10 @@ def connected(path: Path) -> http.client.HTTPConnection:
     return connection
 
 
-def test_sockets_and_words(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """It serves on each socket by its name, whatever their order, and says so; then it says that
-    it ends, and the sockets stay."""
+def test_a_service_serves_on_passed_sockets_and_reports_its_state(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """Each passed socket is served by name; start and stop are reported, and sockets stay."""
     with Manager(room.folder, sockets, words(room)) as manager:
         assert manager.hear() == (
             f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}."
@@ -76,13 +77,13 @@ def test_sockets_and_words(room: Room, sockets: dict[str, socket.socket]) -> Non
         assert answers["onion"].status == 421
         assert ask(room.folder / "onion.sock", "/en/", ONION).body == PAGE
         assert manager.stop() == 0
-        assert manager.hear() == "STOPPING=1\nSTATUS=Ending."
+        assert manager.hear() == "STOPPING=1\nSTATUS=Stopping."
         assert all((room.folder / f"{name}.sock").is_socket() for name in sockets)
         assert manager.errors.read_text() == ""
 
 
-def test_reload(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """At SIGHUP it says that it takes a release, and then which, or why it was refused."""
+def test_a_reload_is_reported(room: Room, sockets: dict[str, socket.socket]) -> None:
+    """On SIGHUP the server reports the reload, and then the release or why it was rejected."""
     with Manager(room.folder, sockets, words(room)) as manager:
         manager.wait_for("READY=1")
         room.point(room.folder / "release-2")
@@ -97,18 +98,22 @@ def test_reload(room: Room, sockets: dict[str, socket.socket]) -> None:
         manager.wait_for("RELOADING=1")
         refused = manager.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
-        assert "Refused: Release 1 is older than release 2, which was served before." in refused
+        assert "Rejected: Release 1 is older than release 2, which was served before." in refused
 
 
-def test_signs_of_life(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """It gives a sign of life at half of the watchdog's time, also while it is asked nothing."""
+def test_an_idle_server_sends_watchdog_messages(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """An idle server sends a watchdog message at half of the interval."""
     with Manager(room.folder, sockets, words(room), watchdog=1.0) as manager:
         manager.wait_for("READY=1")
         assert 3 <= manager.beats(2.4) <= 6
 
 
-def test_hung_loop(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """A process that stands still gives none, and gives them again when it goes on."""
+def test_a_stopped_process_sends_no_watchdog_messages(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """A stopped process sends no watchdog messages, and sends them again when it continues."""
     with Manager(room.folder, sockets, words(room), watchdog=1.0) as manager:
         manager.wait_for("READY=1")
         manager.wait_for("WATCHDOG=1")
@@ -119,14 +124,16 @@ def test_hung_loop(room: Room, sockets: dict[str, socket.socket]) -> None:
         manager.wait_for("WATCHDOG=1")
 
 
-def test_hung_caretaker(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """A server that answers but cannot take a release any more gives no sign of life."""
+def test_a_hung_reload_ends_the_watchdog_messages(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """A server whose reload hangs answers requests but sends no watchdog messages."""
     # The disk does not answer any more after the start.
     patch = room.folder / "patch"
     patch.mkdir()
     (patch / "sitecustomize.py").write_text(
-        "import cccr_web.serve.caretaker as c, cccr_web.serve.source as s, time\n"
-        "c.HUNG_AFTER = 0.5\n"
+        "import cccr_web.serve.reloader as r, cccr_web.serve.source as s, time\n"
+        "r.HUNG_SECONDS = 0.5\n"
         "first = s.Source.load\n"
         "def load(self, seen=[]):\n"
         "    seen.append(self)\n"
@@ -143,8 +150,10 @@ def test_hung_caretaker(room: Room, sockets: dict[str, socket.socket]) -> None:
         assert ask(room.folder / "clearnet.sock", "/en/", DOMAIN).status == 200
 
 
-def test_answers_under_way_are_ended(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """A reader in the middle of a request, or of a large answer, gets the whole of it."""
+def test_pending_requests_are_answered_after_sigterm(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """A client in the middle of a request or a large response gets the complete response."""
     release = signed_release(1)
     path = max(release.files, key=lambda each: len(release.files[each].body))
     with Manager(room.folder, sockets, words(room)) as manager:
@@ -176,14 +185,17 @@ def test_answers_under_way_are_ended(room: Room, sockets: dict[str, socket.socke
 def test_requests_sent_together_are_all_answered(
     room: Room, sockets: dict[str, socket.socket]
 ) -> None:
-    """Of several requests that had come, only the last answer says that it is the last."""
+    """Of several requests that came before SIGTERM, only the last response closes."""
     with Manager(room.folder, sockets, words(room)) as manager:
         manager.wait_for("READY=1")
         link = connected(room.folder / "clearnet.sock").sock
         assert link is not None
         with link:
-            manager.process.send_signal(signal.SIGSTOP)
-            link.sendall(f"{HEAD}\r\n".encode() * 3)
+            # A connection that the server has already accepted.
+            link.sendall(HEAD.encode()[:5])
+            time.sleep(0.1)
+            manager.suspend()
+            link.sendall(f"{HEAD}\r\n".encode()[5:] + f"{HEAD}\r\n".encode() * 2)
             manager.process.terminate()
             manager.process.send_signal(signal.SIGCONT)
             received = b""
@@ -194,8 +206,10 @@ def test_requests_sent_together_are_all_answered(
         assert manager.process.wait(10) == 0
 
 
-def test_who_does_not_read_holds_nothing_up(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """A half request, and a second signal: it ends within its time, and at once."""
+def test_a_partial_request_delays_shutdown_within_a_limit(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """A partial request delays the shutdown within its limit; a second signal ends it at once."""
     with Manager(room.folder, sockets, words(room)) as manager:
         manager.wait_for("READY=1")
         with contextlib.closing(connected(room.folder / "clearnet.sock")) as slow:
@@ -219,7 +233,7 @@ def test_who_does_not_read_holds_nothing_up(room: Room, sockets: dict[str, socke
 
 
 class _Client(threading.Thread):
-    """A client under steady load; ``failed`` says what went wrong, ``again`` what was retried."""
+    """Sends requests until stopped; counts failed and retried ones."""
 
     def __init__(self, path: Path, *, keep: bool) -> None:
         super().__init__()
@@ -260,8 +274,10 @@ class _Client(threading.Thread):
             connection.close()
 
 
-def test_ten_restarts_under_load(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """Over ten restarts no reader fails, neither on fresh connections nor on kept ones."""
+def test_ten_restarts_under_load_fail_no_request(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """Over ten restarts no request fails, neither on new connections nor on kept ones."""
     path = room.folder / "clearnet.sock"
     with Manager(room.folder, sockets, words(room)) as manager:
         manager.wait_for("READY=1")
@@ -284,8 +300,10 @@ def test_ten_restarts_under_load(room: Room, sockets: dict[str, socket.socket]) 
         assert min(client.answers for client in clients) > 100
 
 
-def test_headers_while_it_ends(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """The last answer carries the same headers as any that closes its connection."""
+def test_the_last_response_has_the_usual_headers(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """The last response has the same headers as any response that closes its connection."""
     with Manager(room.folder, sockets, words(room)) as manager:
         manager.wait_for("READY=1")
         path = room.folder / "clearnet.sock"
@@ -307,48 +325,50 @@ def test_headers_while_it_ends(room: Room, sockets: dict[str, socket.socket]) ->
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ("onion:other", "systemd hands over no socket named “clearnet”."),
-        ("clearnet:clearnet", "systemd hands over 2 sockets named “clearnet”."),
+        ("onion:other", "systemd passed no socket named “clearnet”."),
+        ("clearnet:clearnet", "systemd passed 2 sockets named “clearnet”."),
     ],
 )
-def test_names_that_do_not_fit(
+def test_a_missing_or_doubled_socket_name_is_reported(
     room: Room, sockets: dict[str, socket.socket], names: str, said: str
 ) -> None:
-    """A socket that is not there, or twice, is told with the way out."""
+    """A socket name that is missing or doubled is reported with a remedy."""
     with Manager(room.folder, sockets, words(room), LISTEN_FDNAMES=names) as manager:
         assert manager.process.wait(10) == 1
-        way_out = "Start this by a socket unit with one ListenStream= and"
-        expected = f"{said} {way_out} FileDescriptorName=clearnet.\n"
+        remedy = "Start the service from a socket unit with one ListenStream= and"
+        expected = f"{said} {remedy} FileDescriptorName=clearnet.\n"
         assert manager.errors.read_text().endswith(expected)
 
 
-def test_onion_on_a_port(room: Room, folder: Path) -> None:
-    """The onion takes nothing but a unix socket."""
+def test_the_onion_rejects_a_tcp_socket(room: Room, folder: Path) -> None:
+    """The onion listener rejects a TCP socket from systemd."""
     with socket.create_server(("127.0.0.1", 0)) as port, held(folder / "a.sock") as other:
         both = {"onion": port, "clearnet": other}
         with Manager(room.folder, both, words(room)) as manager:
             assert manager.process.wait(10) == 1
-            assert "“onion” is no unix socket" in manager.errors.read_text()
+            assert "“onion” from systemd is not a unix socket" in manager.errors.read_text()
 
 
-def test_socket_that_does_not_listen(room: Room, sockets: dict[str, socket.socket]) -> None:
-    """A socket that takes no connections is told."""
+def test_a_socket_that_does_not_listen_is_reported(
+    room: Room, sockets: dict[str, socket.socket]
+) -> None:
+    """A passed socket that does not listen is reported."""
     with socket.socket(socket.AF_UNIX) as deaf:
         both = {"onion": sockets["onion"], "clearnet": deaf}
         with Manager(room.folder, both, words(room)) as manager:
             assert manager.process.wait(10) == 1
-            assert "is no socket that listens" in manager.errors.read_text()
+            assert "is not a listening socket" in manager.errors.read_text()
 
 
-def test_sockets_of_another_process() -> None:
-    """What was handed over to another process, such as our parent, is not ours."""
+def test_sockets_of_another_process_are_ignored() -> None:
+    """Sockets that were passed to another process, such as our parent, are ignored."""
     environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getppid()), "LISTEN_FDNAMES": "a"}
     with pytest.raises(CccrError, match="no socket named “a”"):
         take("a", environ)
 
 
-def test_nobody_asked() -> None:
-    """Without systemd nothing is told, and the watchdog of another process is not ours."""
+def test_without_systemd_nothing_is_sent() -> None:
+    """Without systemd nothing is sent, and the watchdog of another process is ignored."""
     silent = Notifier({})
     silent.ready("x")
     silent.alive()
@@ -358,8 +378,8 @@ def test_nobody_asked() -> None:
     assert Notifier(other | {"WATCHDOG_PID": str(os.getpid())}).half_time == 0.5
 
 
-def test_abstract_socket() -> None:
-    """A notify socket without a path (unix(7)) is told as well; a status is one line."""
+def test_notifications_reach_an_abstract_socket() -> None:
+    """Notifications reach an abstract socket (unix(7)), and a status is one line."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(f"\0cccr-{os.getpid()}")
         heard.settimeout(5)
@@ -367,8 +387,8 @@ def test_abstract_socket() -> None:
         assert heard.recv(99) == b"STATUS=two READY=1"
 
 
-def test_systemd_that_does_not_listen(caplog: pytest.LogCaptureFixture) -> None:
-    """A notify socket that is gone is told once in the log, and ends nothing."""
+def test_a_missing_notify_socket_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A missing notify socket is logged, and the server continues."""
     with short_folder() as folder:
         Notifier({"NOTIFY_SOCKET": str(folder / "none")}).ready("x")
-    assert "systemd could not be told READY=1: No such file or directory" in caplog.text
+    assert "systemd could not be notified of READY=1: No such file or directory" in caplog.text

@@ -58,10 +58,10 @@ def seen(server: Server, release: Release, listener: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("listener", LISTENERS)
-def test_every_address(
+def test_every_address_has_the_stored_status_and_headers(
     server: Server, release: Release, listener: str, pytestconfig: pytest.Config
 ) -> None:
-    """Each address answers with the status and exactly the headers of the stored list."""
+    """Each address has exactly the status and headers of the stored list."""
     now = seen(server, release, listener)
     if pytestconfig.getoption("--rewrite-urls"):
         whole = json.dumps(stored() | {listener: now}, indent=2, ensure_ascii=False)

@@ -17,9 +17,9 @@ import pytest
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
-from cccr_web.render import press
+from cccr_web.render import build_release
 from support.front import Authority, Front
 from support.hosting import Watched, short_folder
 from support.running import Running
@@ -38,7 +38,7 @@ def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for the domain and this onion, sign them and write them."""
     tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(f"https://{DOMAIN}", (onion,))
-    unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
+    unsigned = build_release(tree, find_tree("templates"), addresses=addresses, environ={})
     release = Signer(organisation_key()).sign(unsigned)
     put_release(release, folder / "release")
     return release
@@ -103,7 +103,7 @@ def place(tor_network: TorNetwork) -> Iterator[Place]:
         key = new_key(folder / "onion.key")
         release = real_release(folder, key.address)
         torrc = tor_network.write_torrc(folder / "torrc")
-        tor = OwnTor(folder / "tor", extra=torrc)
+        tor = ManagedTor(folder / "tor", extra=torrc)
         room = Room(folder)
         room.point(folder / "release")
         with (
@@ -111,7 +111,7 @@ def place(tor_network: TorNetwork) -> Iterator[Place]:
             Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server,
         ):
             authority = Authority(folder)
-            place = Place(folder, release, key.address, link.where.text, torrc, authority, server)
+            place = Place(folder, release, key.address, link.address.text, torrc, authority, server)
             front = place.front()
             with contextlib.ExitStack() as stack:
                 with front.running():

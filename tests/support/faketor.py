@@ -1,4 +1,4 @@
-"""A control port that speaks for a tor that cannot be had: an old one, or a wicked one."""
+"""A control port with scripted answers, for a tor that cannot be installed: old or malicious."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def fake_tor(answers: dict[str, str]) -> Iterator[tuple[ControlAddress, list[str]]]:
-    """Speak for a tor that cannot be had: the first pattern that a command matches answers it."""
-    heard: list[str] = []
+    """Answer each command by the first pattern that matches; yield address and commands."""
+    received: list[str] = []
 
     def serve() -> None:
         request, _ = listener.accept()
         with request, request.makefile("rw", newline="\r\n") as stream:
             for line in stream:
-                heard.append(line.strip())
-                found = (text for pattern, text in answers.items() if re.match(pattern, line))
-                stream.write(next(found, "250 OK\n"))
+                received.append(line.strip())
+                matching = (text for pattern, text in answers.items() if re.match(pattern, line))
+                stream.write(next(matching, "250 OK\n"))
                 stream.flush()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
-            yield ControlAddress(port=listener.getsockname()[1]), heard
+            yield ControlAddress(port=listener.getsockname()[1]), received
         finally:
             thread.join(5)

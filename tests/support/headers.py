@@ -1,7 +1,7 @@
 """The stored list of addresses and header sets, ``serve/urls.json``, and how to compare with it.
 
-The list names sets of headers, and for each request the set with which it is
-answered. What follows from the request or from the bytes stands as a placeholder.
+The list names sets of headers and, for each request, the set of its response. Values that
+depend on the request or the body are placeholders.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def stored() -> dict[str, Any]:
 
 
 def name_of(answer: Answer) -> str:
-    """Return what a set of headers is called: its status, the kind of bytes, how long kept."""
+    """Return the name of a set of headers: status, media type, caching."""
     kind = (answer.header("Content-Type") or "nothing").split(";")[0]
     words = [str(answer.status), kind, answer.header("Cache-Control") or ""]
     kept_by = {"Accept-Language": ["by language"], "Accept-Encoding": ["packed or not"]}
@@ -42,7 +42,7 @@ def name_of(answer: Answer) -> str:
 def template(
     answer: Answer, release: Release, path: str = "", onion: str = ONION
 ) -> dict[str, str]:
-    """Return the headers with placeholders for what follows from the request or the bytes."""
+    """Return the headers with placeholders for what depends on the request or the body."""
     headers = dict(answer.headers)
     assert len(headers) == len(answer.headers), "a header came twice"
     if "Date" in headers:

@@ -1,6 +1,6 @@
-"""What tests of an onion need: a web server on a unix socket, tors, a watched keeper.
+"""Fixtures for tests of an onion: a web server on a unix socket, tors, a watched supervisor.
 
-Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
+``conftest.py`` loads this module as a plugin.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ import pytest
 from cccr_web.errors import ControlForeignError, ControlMissingError
 from cccr_web.onion import (
     ControlAddress,
-    Keeper,
-    KeeperEvent,
-    Link,
+    ControlConnection,
+    ManagedTor,
     OnionKey,
-    OwnTor,
     Service,
+    Supervisor,
+    SupervisorEvent,
     Tor,
     connect,
     new_key,
 )
+from cccr_web.onion.supervisor import CHECK_INTERVAL, STALLED_AFTER
 from support.tornet import end, start_tor
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ Event = TypeVar("Event")
 
 @contextlib.contextmanager
 def short_folder() -> Iterator[Path]:
-    """Make a folder whose path is short enough for unix sockets, and remove it at the end."""
+    """Create a folder with a path short enough for unix sockets, and remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="cccr-"))
     try:
         yield folder
@@ -55,7 +56,7 @@ def short_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def as_nobody() -> Iterator[None]:
-    """Lose root's power over files for a moment; nothing changes if we have none."""
+    """Drop root's access to files inside the block; does nothing for a normal user."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(NOBODY)
@@ -66,22 +67,22 @@ def as_nobody() -> Iterator[None]:
             os.seteuid(0)
 
 
-def wait_until(true: Callable[[], bool], limit: float) -> None:
-    """Wait until ``true`` says so, ``limit`` seconds at most."""
-    end_at = time.monotonic() + limit
-    while not true():
-        assert time.monotonic() < end_at, f"not so after {limit} s"
+def wait_until(condition: Callable[[], bool], limit: float) -> None:
+    """Wait until ``condition`` is true; fail after ``limit`` seconds."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, f"the condition is still false after {limit} s"
         time.sleep(0.02)
 
 
 def gone(pid: int) -> bool:
-    """Tell whether no process has this id any more."""
+    """Return whether no process has this id."""
     return not Path(f"/proc/{pid}").exists()
 
 
 @contextlib.contextmanager
 def web_server(path: Path, body: bytes) -> Iterator[Path]:
-    """Serve ``body`` over HTTP on the unix socket ``path``, one request after the other."""
+    """Serve ``body`` over HTTP on the unix socket ``path``, one request at a time."""
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
 
     def serve() -> None:
@@ -109,15 +110,15 @@ def web_server(path: Path, body: bytes) -> Iterator[Path]:
 
 
 class RunningTor:
-    """A tor that is not ours: started, killed and restarted by the test, with these lines."""
+    """An external tor with these torrc lines: the test starts, kills and restarts it."""
 
     def __init__(self, data: Path, lines: str, *, control: str = "") -> None:
         data.mkdir(mode=0o700)
         self.address = ControlAddress(path=data / "control")
         self._torrc = data / "torrc"
         control = control or f"ControlSocket {data}/control\nCookieAuthentication 1\n"
-        ours = f"DataDirectory {data}\nSocksPort 0\nLog notice file {data}/log\n"
-        self._torrc.write_text(lines + ours + control)
+        common = f"DataDirectory {data}\nSocksPort 0\nLog notice file {data}/log\n"
+        self._torrc.write_text(lines + common + control)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -129,16 +130,16 @@ class RunningTor:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The process that runs now."""
+        """The running process."""
         assert self._process is not None
         return self._process
 
     def start(self) -> None:
-        """Start it and return at once."""
+        """Start tor and return at once."""
         self._process = start_tor(self._torrc)
 
     def await_control(self) -> None:
-        """Wait until it answers at its control socket."""
+        """Wait until tor answers at its control socket."""
 
         def answers() -> bool:
             with contextlib.suppress(ControlMissingError, ControlForeignError):
@@ -149,21 +150,35 @@ class RunningTor:
         wait_until(answers, 20)
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """Kill tor with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
 
 class Watched:
-    """A keeper that runs in a thread, and the events it told so far."""
+    """A supervisor that runs in a thread, and its events so far with their times."""
 
-    def __init__(self, service: Service, tor: Tor, *, stalled_after: float = 30.0) -> None:
-        self.events: list[KeeperEvent] = []
+    def __init__(
+        self,
+        service: Service,
+        tor: Tor,
+        *,
+        stalled_after: float = STALLED_AFTER,
+        check_interval: float = CHECK_INTERVAL,
+    ) -> None:
+        self.events: list[SupervisorEvent] = []
+        self.times: list[float] = []
         self.stop = threading.Event()
         self._news = threading.Condition()
         self._read = 0
-        keeper = Keeper(service, tor, self._observe, stalled_after=stalled_after)
-        self.thread = threading.Thread(target=keeper.run, args=[self.stop])
+        supervisor = Supervisor(
+            service,
+            tor,
+            self._observe,
+            stalled_after=stalled_after,
+            check_interval=check_interval,
+        )
+        self.thread = threading.Thread(target=supervisor.run, args=[self.stop])
 
     def __enter__(self) -> Self:
         self.thread.start()
@@ -173,20 +188,21 @@ class Watched:
         self.end()
 
     def end(self) -> float:
-        """Stop the keeper; return how many seconds it took to end."""
+        """Stop the supervisor; return how many seconds it took to end."""
         begin = time.monotonic()
         self.stop.set()
         self.thread.join()
         return time.monotonic() - begin
 
-    def _observe(self, event: KeeperEvent) -> None:
+    def _observe(self, event: SupervisorEvent) -> None:
         with self._news:
             self.events.append(event)
+            self.times.append(time.monotonic())
             self._news.notify_all()
 
     def wait_for(self, kind: type[Event], limit: float = 60.0) -> Event:
-        """Return the next event of this kind that was not waited past yet."""
-        end_at = time.monotonic() + limit
+        """Return the next event of this kind, and skip those before it."""
+        deadline = time.monotonic() + limit
         with self._news:
             while True:
                 while self._read < len(self.events):
@@ -194,7 +210,7 @@ class Watched:
                     self._read += 1
                     if isinstance(event, kind):
                         return event
-                left = end_at - time.monotonic()
+                left = deadline - time.monotonic()
                 assert left > 0, f"no {kind.__name__} within {limit} s; saw {self.events}"
                 self._news.wait(left)
 
@@ -208,7 +224,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def web(folder: Path) -> Iterator[Path]:
-    """The unix socket of a web server that answers ``PAGE`` to everything."""
+    """The unix socket of a web server that answers every request with ``PAGE``."""
     with web_server(folder / "web.sock", PAGE) as path:
         yield path
 
@@ -221,26 +237,26 @@ def key(folder: Path) -> OnionKey:
 
 @pytest.fixture
 def no_network(folder: Path) -> Path:
-    """Extra torrc lines for a tor that never opens a connection."""
+    """A file of torrc lines for a tor that never opens a connection."""
     path = folder / "offline.torrc"
     path.write_text(OFFLINE)
     return path
 
 
 @pytest.fixture(scope="module")
-def offline_tor() -> Iterator[OwnTor]:
-    """A tor of our own without a network, shared by the tests of a module."""
+def offline_tor() -> Iterator[ManagedTor]:
+    """A managed tor without a network, shared by the tests of a module."""
     with short_folder() as folder:
         extra = folder / "torrc"
         extra.write_text(OFFLINE)
-        tor = OwnTor(folder / "tor", extra=extra)
+        tor = ManagedTor(folder / "tor", extra=extra)
         tor.open().close()
         yield tor
         tor.close()
 
 
 @pytest.fixture
-def link(offline_tor: OwnTor) -> Iterator[Link]:
+def connection(offline_tor: ManagedTor) -> Iterator[ControlConnection]:
     """A control connection to the tor without a network."""
-    with offline_tor.open() as link:
-        yield link
+    with offline_tor.open() as opened:
+        yield opened

@@ -1,4 +1,4 @@
-"""A plain nginx on loopback that serves a mirror as its admin would."""
+"""nginx on loopback: a static host for a mirror, or a reverse proxy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# One process, so that it needs no user of its own to read the test's folder.
+# One process, so that no worker drops root and loses access to the test's folder.
 CONF = """\
+{modules}
 daemon off;
 master_process off;
 pid {folder}/pid;
@@ -30,23 +31,35 @@ http {{
     fastcgi_temp_path {folder}/3;
     uwsgi_temp_path {folder}/4;
     scgi_temp_path {folder}/5;
+    {http}
     server {{
         listen 127.0.0.1:{port};
-        root {mirror}/site;
-        {rules}
+        {server}
     }}
 }}
 """
 
 
-@contextlib.contextmanager
-def nginx(folder: Path, mirror: Path, *, rules: bool = True) -> Iterator[str]:
+HEADERS_MORE = "load_module /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so;"
+
+
+def nginx(
+    folder: Path, mirror: Path, *, rules: bool = True
+) -> contextlib.AbstractContextManager[str]:
     """Serve ``mirror`` with its header rules, or without; yield the address."""
-    (port,) = free_ports(1)
     include = f"include {mirror}/headers/nginx.conf;" if rules else ""
+    return running_nginx(folder, server=f"root {mirror}/site; {include}")
+
+
+@contextlib.contextmanager
+def running_nginx(folder: Path, *, server: str, http: str = "", modules: str = "") -> Iterator[str]:
+    """Run nginx with these lines in its server, http and main blocks; yield the address."""
+    (port,) = free_ports(1)
     conf = folder / "nginx.conf"
-    conf.write_text(CONF.format(folder=folder, port=port, mirror=mirror, rules=include))
-    # Only root has the folder in its PATH.
+    conf.write_text(
+        CONF.format(folder=folder, port=port, server=server, http=http, modules=modules)
+    )
+    # Only root has /usr/sbin in its PATH.
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program is not None
     command = ["setpriv", "--pdeathsig", "KILL", program, "-p", str(folder), "-c", str(conf)]

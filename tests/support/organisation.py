@@ -1,4 +1,4 @@
-"""Whom the organisation's own texts name, written from those texts and not from ours."""
+"""The people named in the organisation's own texts, copied from those texts."""
 
 ENGLISH_NAMES = [
     "Cui Yonglu",

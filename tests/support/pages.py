@@ -16,7 +16,7 @@ VOID = {"meta", "link", "br", "hr", "img"}
 
 @dataclass
 class Element:
-    """An element: its name, its attributes, what is in it."""
+    """An element: its name, its attributes, its children."""
 
     name: str
     attributes: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Element:
                 yield from child.walk()
 
     def all(self, tag: str, /, **attributes: str) -> list[Element]:
-        """Return every element below of this name and with these attributes."""
+        """Return every element with this name and these attributes, itself included."""
         wanted = {key.replace("_", "-").rstrip("-"): value for key, value in attributes.items()}
         return [
             element
@@ -39,20 +39,20 @@ class Element:
         ]
 
     def one(self, tag: str, /, **attributes: str) -> Element:
-        """Return the only element of this name and with these attributes."""
+        """Return the only element with this name and these attributes."""
         found = self.all(tag, **attributes)
         assert len(found) == 1, f"{len(found)} of {tag} {attributes}"
         return found[0]
 
     @property
     def text(self) -> str:
-        """All words in it, as a reader sees them."""
+        """Its text, with white space as a reader sees it."""
         parts = [child if isinstance(child, str) else child.text for child in self.children]
         return " ".join("".join(parts).split())
 
 
 class _Parser(html.parser.HTMLParser):
-    """Every element that opens must close, in its order; no comment, no unknown thing."""
+    """Rejects unclosed or badly nested elements, comments and unknown declarations."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -62,7 +62,7 @@ class _Parser(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), f"an attribute of <{tag}> stands twice"
+        assert len(names) == len(set(names)), f"<{tag}> has an attribute twice"
         element = Element(tag, {name: value or "" for name, value in attrs})
         self._open[-1].children.append(element)
         if tag not in VOID:
@@ -82,7 +82,7 @@ class _Parser(html.parser.HTMLParser):
         self.doctypes.append(decl)
 
     def handle_comment(self, data: str) -> None:
-        raise AssertionError(f"a comment goes out to every reader: {data}")
+        raise AssertionError(f"a comment is published: {data}")
 
     def unknown_decl(self, data: str) -> None:
         raise AssertionError(data)

@@ -1,4 +1,4 @@
-"""Photos made by the tests, with all that must never reach a reader."""
+"""Photos made by the tests, with metadata that must never be published."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ alt.zh_Hans = "红色天空下的广场"
 
 
 def picture(width: int, height: int) -> Image.Image:
-    """Return a picture that is red above and blue below, with a gradient across."""
+    """Return a picture with a red upper and a blue lower half."""
     upper = Image.new("RGB", (width, height // 2), (200, 20, 20))
     whole = Image.new("RGB", (width, height), (20, 20, 200))
     whole.paste(upper, (0, 0))
@@ -27,7 +27,7 @@ def picture(width: int, height: int) -> Image.Image:
 
 
 def photo(width: int = 1200, height: int = 800, *, orientation: int = 1) -> bytes:
-    """Return a JPEG as a camera writes it: place, time, maker, XMP, profile, comment, preview."""
+    """Return a JPEG as a camera writes it: place, time, maker, XMP, profile and comment."""
     image = picture(width, height)
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = SECRET
@@ -50,7 +50,7 @@ def photo(width: int = 1200, height: int = 800, *, orientation: int = 1) -> byte
 
 
 def put_photo(tree: Path, name: str, body: bytes, record: str = RECORD) -> None:
-    """Put a photo into a tree, with its record, and show it on a page of each language."""
+    """Add a photo with its record to a tree, and show it on a page of each language."""
     (tree / "photos").mkdir(exist_ok=True)
     (tree / "photos" / name).write_bytes(body)
     with (tree / "photos.toml").open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""``cccr-web serve`` as a process of its own, as an admin runs it."""
+"""``cccr-web serve`` as a subprocess, with the options that an admin uses."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from support.hosting import wait_until
 from support.signed import Room, organisation_key
 
 ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 60.0  # seconds: tests run next to each other, so a server may be slow
 
 
 class Running:
@@ -47,7 +48,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -75,4 +76,4 @@ class Running:
 
     def wait_for(self, words: str, times: int = 1) -> None:
         """Wait until the log holds ``words`` so many times."""
-        wait_until(lambda: self.log.count(words) >= times, 10)
+        wait_until(lambda: self.log.count(words) >= times, PATIENCE)

@@ -1,6 +1,6 @@
-"""A release that is served by a process of its own, and a client that sends exact bytes.
+"""A release served by a subprocess, and a client that sends exact bytes.
 
-Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
+``conftest.py`` loads this module as a plugin, so all tests can use its fixtures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pytest
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.release import Release, write
-from cccr_web.render import press
+from cccr_web.render import build_release
 from support.hosting import short_folder
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Where = tuple[str, int] | Path
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response as it came: its status, its headers in their order, its body."""
+    """A response: its status, its headers in order, its body."""
 
     status: int
     headers: Headers
@@ -57,7 +57,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
-    """Send exact bytes, and return all that comes until the other side hangs up."""
+    """Send exact bytes, and return everything received until the server closes."""
     family = socket.AF_UNIX if isinstance(where, Path) else socket.AF_INET
     with socket.socket(family) as link:
         link.settimeout(timeout)
@@ -68,13 +68,13 @@ def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
             while more := link.recv(65536):
                 received += more
         except (ConnectionResetError, BrokenPipeError):
-            # It hung up before it read all of a request that it refused.
+            # It closed before it had read all of a request that it rejected.
             pass
         return received
 
 
 def read_answer(received: bytes, *, bodiless: bool = False) -> Answer:
-    """Read one whole response and make sure that nothing follows it (RFC 9112)."""
+    """Parse one complete response and check that nothing follows it (RFC 9112)."""
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, _ = first.split(" ", 2)
@@ -136,18 +136,18 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
+        self.end(60)
 
-    def end(self) -> int:
-        """End it as systemd does; return its exit status."""
+    def end(self, within: float = 10.0) -> int:
+        """End it as systemd does, ``within`` seconds; return its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
+        status = self.process.wait(within)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status
 
     def resident_megabytes(self) -> float:
-        """Return the most memory that it held so far (``VmHWM`` of proc(5))."""
+        """Return the peak memory use (``VmHWM`` of proc(5))."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
         return int(peak) / 1024
@@ -157,7 +157,7 @@ class Server:
 def release() -> Release:
     """The real texts, built with a clearnet and an onion address of the tests."""
     trees = find_tree("translations"), find_tree("templates")
-    return press(*trees, addresses=ADDRESSES, environ={})
+    return build_release(*trees, addresses=ADDRESSES, environ={})
 
 
 @pytest.fixture(scope="session")

@@ -31,11 +31,11 @@ from cccr_web.release.keys import LockedKey
 from cccr_web.release.signed_manifest import trusted_comment
 from cccr_web.release.sshsig import sign as sign_for_ssh
 from cccr_web.serve import (
-    Bell,
-    Caretaker,
-    Prepared,
+    AppSwitch,
+    Reloader,
+    ReloadQueue,
+    ResponseCache,
     Source,
-    Switch,
     clearnet_hosts,
     clearnet_policy,
     prepare,
@@ -150,7 +150,7 @@ def sign_unchecked(
         (folder / "SHA256SUMS.asc").write_bytes(armour)
 
 
-def make_apps(release: Release) -> list[Prepared]:
+def make_apps(release: Release) -> list[ResponseCache]:
     """Return the app of one clearnet listener on loopback."""
     policy = clearnet_policy(release.metadata, release.metadata.onions)
     return prepare(release, [(policy, clearnet_hosts((), loopback=True))])
@@ -173,9 +173,9 @@ class Room:
         partial.symlink_to(target)
         partial.replace(self.current)
 
-    def caretaker(self) -> Caretaker:
-        """Return the caretaker of a server that has just started; its thread does not run."""
+    def reloader(self) -> Reloader:
+        """Return the reloader of a server that has just started; its thread does not run."""
         release, apps = self.source.open(make_apps)
         self.source.accept(release)
         self.source.keep(release)
-        return Caretaker(self.source, release, make_apps, Switch(apps), Bell())
+        return Reloader(self.source, release, make_apps, AppSwitch(apps), ReloadQueue())

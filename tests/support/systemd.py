@@ -1,8 +1,9 @@
-"""What systemd is to a service: it holds sockets, starts a process with them, and listens."""
+"""A small systemd for one service: it holds sockets, starts a process, and reads sd_notify."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -16,15 +17,15 @@ from support.serving import ROOT, environment
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# The process's own number is known only once it runs; exec keeps it. The sockets get the
-# numbers from 3 on by way of higher ones, so that none is overwritten.
+# A process knows its id only once it runs; exec keeps the id. Sockets are first moved to high
+# descriptors, so that moving them to 3 and up overwrites none.
 _START = 'export LISTEN_PID=$$; exec "$@" '
 
 
 class Manager:
     """``with Manager(folder, {name: socket}, words) as manager``: starts ``cccr-web words``.
 
-    ``said`` holds every message that it was sent, ``errors`` the service's stderr.
+    ``said`` holds every message received, ``errors`` the service's stderr.
     """
 
     def __init__(
@@ -80,17 +81,22 @@ class Manager:
             )
 
     def stop(self) -> int:
-        """End the service as systemd does; return its status."""
+        """Stop the service as systemd does; return its exit status."""
         self.process.terminate()
         return self.process.wait(10)
 
+    def suspend(self) -> None:
+        """Stop the process with SIGSTOP, and return once it has stopped."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
     def restart(self) -> None:
-        """Do what ``systemctl restart`` does: start anew once the old one has ended."""
+        """Do what ``systemctl restart`` does: start again once the old process has ended."""
         assert self.stop() == 0, self.errors.read_text()
         self.start()
 
     def hear(self, seconds: float = 10.0) -> str | None:
-        """Return the next message, or nothing if none comes in this time."""
+        """Return the next message, or ``None`` after ``seconds``."""
         self._notify.settimeout(seconds)
         try:
             message = self._notify.recv(4096).decode()
@@ -100,7 +106,7 @@ class Manager:
         return message
 
     def wait_for(self, words: str, seconds: float = 10.0) -> str:
-        """Return the next message that holds these words."""
+        """Return the next message that contains ``words``."""
         end_at = time.monotonic() + seconds
         while time.monotonic() < end_at:
             message = self.hear(max(0.01, end_at - time.monotonic()))
@@ -109,7 +115,7 @@ class Manager:
         raise AssertionError(f"{words!r} not in {self.said}; {self.errors.read_text()}")
 
     def beats(self, seconds: float) -> int:
-        """Return how many signs of life come in this time."""
+        """Return how many heartbeats come within ``seconds``."""
         end_at = time.monotonic() + seconds
         count = 0
         while (left := end_at - time.monotonic()) > 0:
@@ -118,7 +124,7 @@ class Manager:
 
 
 def held(path: Path) -> socket.socket:
-    """Return a listening unix socket as systemd holds it."""
+    """Return a listening unix socket, as systemd owns it."""
     listener = socket.socket(socket.AF_UNIX)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()

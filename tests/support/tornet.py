@@ -1,10 +1,10 @@
 """A private Tor network of real tor processes, all on 127.0.0.1.
 
-Five directory authorities (which are also the relays) and one client with a SOCKS
-port. An onion service joins it with the torrc lines of ``write_torrc``, the same file
-that a user gives as ``--torrc FILE``. Nothing here ever talks to the real Tor network.
+It has five directory authorities, which are also the relays, and one client with a SOCKS
+port. An onion service joins it with the torrc lines of ``write_torrc``, in a file that
+``--torrc FILE`` accepts. Nothing here ever connects to the real Tor network.
 
-As a script it keeps a network up for a developer, until Ctrl-C:
+As a script it runs a network for a developer, until Ctrl-C:
     python tests/support/tornet.py --torrc-out /tmp/private.torrc
 """
 
@@ -32,9 +32,9 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-AUTHORITIES = 5  # with fewer than four relays no circuit is ever built
-PORTS = range(10_000, 32_000)  # below ip_local_port_range: no outgoing connection takes one
-UP_WITHIN = 60.0  # seconds; it is usually five to fifteen
+AUTHORITIES = 5  # with fewer than four relays tor builds no circuit
+PORTS = range(10_000, 32_000)  # below ip_local_port_range, so no outgoing connection uses one
+START_TIMEOUT = 60.0  # seconds; usually five to fifteen
 NEEDED_FLAGS = {"Running", "Valid", "HSDir", "Guard"}
 
 EVERY_NODE = """\
@@ -81,12 +81,12 @@ SocksPort 127.0.0.1:{socks}
 
 
 class NetworkDownError(Exception):
-    """The private network did not come up, or the client could not reach an onion."""
+    """The private network did not start, or the client could not reach an onion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a fetch brought: status, headers in their order, body."""
+    """The response to a fetch: status, headers in their order, body."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -94,31 +94,39 @@ class Reply:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ``count`` ports of 127.0.0.1 that nobody listens on now, drawn by lot."""
+    """Return ``count`` random free ports of 127.0.0.1, reserved until this process ends.
+
+    No other process gets them from here: each is reserved by a socket in Linux's abstract
+    namespace, which the kernel releases with the process. So test runs can work in parallel.
+    """
     found: list[int] = []
-    with contextlib.ExitStack() as held:
-        for port in random.sample(PORTS, len(PORTS)):
-            probe = held.enter_context(socket.socket())
-            try:
+    for port in random.sample(PORTS, len(PORTS)):
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0cccr-test-port-{port}")
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-            if len(found) == count:
-                return found
-    raise NetworkDownError("no free ports on 127.0.0.1")
+        except OSError:
+            reservation.close()
+            continue
+        reservation.detach()  # keeps it open without an owner that would close it
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise NetworkDownError("No port of 127.0.0.1 is free.")
 
 
 def start_tor(torrc: Path) -> subprocess.Popen[bytes]:
-    """Start a tor that ends with us, even if we are killed; its log goes where torrc says."""
-    command = ["setpriv", "--pdeathsig", "TERM", "tor", "--defaults-torrc", "/dev/null"]
+    """Start a tor that exits with us, even if we are killed; its torrc says where it logs."""
+    # Not TERM: an authority that exits now and then waits for its own threads forever.
+    command = ["setpriv", "--pdeathsig", "KILL", "tor", "--defaults-torrc", "/dev/null"]
     return subprocess.Popen(
         [*command, "-f", str(torrc)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
 
 
 def end(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
-    """End one process that we started: ask, wait ``grace`` seconds, then insist."""
+    """Stop one process that we started: SIGTERM, then SIGKILL after ``grace`` seconds."""
     process.send_signal(signal.SIGCONT)
     process.terminate()
     try:
@@ -129,7 +137,7 @@ def end(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
 
 
 class _Authority:
-    """One directory authority: its keys, its ports and the line that names it to others."""
+    """One directory authority: its keys, its ports and its DirAuthority line."""
 
     def __init__(self, folder: Path, number: int, orport: int, dirport: int) -> None:
         self.name = f"auth{number}"
@@ -159,7 +167,7 @@ class _Authority:
         subprocess.run(command, input=b"test\n", check=True, capture_output=True)
 
     def _fingerprint(self) -> str:
-        # tor wants some authority in the list before it tells its own fingerprint.
+        # Tor lists its own fingerprint only if its torrc names some authority.
         other = f"DirAuthority x orport=1 no-v2 v3ident={'A' * 40} 127.0.0.1:1 {'A' * 40}\n"
         torrc = self.data / "torrc.fingerprint"
         torrc.write_text(f"TestingTorNetwork 1\n{other}{self.torrc}")
@@ -168,7 +176,7 @@ class _Authority:
         return (self.data / "fingerprint").read_text().split()[1]
 
     def consensus(self) -> str:
-        """Return the consensus that this authority serves, or nothing if it has none yet."""
+        """Return the consensus that this authority serves, or ``""`` if it has none yet."""
         connection = http.client.HTTPConnection("127.0.0.1", self.dirport, timeout=2)
         try:
             connection.request("GET", "/tor/status-vote/current/consensus-microdesc")
@@ -184,8 +192,8 @@ class _Authority:
 class TorNetwork:
     """A private network: ``with TorNetwork() as network: network.fetch("http://….onion/")``.
 
-    ``seconds`` says how long it took to come up, ``socks_port`` where its client listens,
-    ``torrc_lines`` what a tor needs in its torrc to join.
+    ``seconds`` is how long it took to start, ``socks_port`` is its client's SOCKS port, and
+    ``torrc_lines`` are the lines that join a tor to it.
     """
 
     def __init__(self) -> None:
@@ -236,7 +244,7 @@ class TorNetwork:
         self._start_client("client", self.socks_port, "")
 
     def add_client(self, name: str, lines: str = "") -> int:
-        """Start a further client with these torrc lines too; return its SOCKS port."""
+        """Start another client with these extra torrc lines; return its SOCKS port."""
         (port,) = free_ports(1)
         self._start_client(name, port, lines)
         return port
@@ -258,32 +266,32 @@ class TorNetwork:
             good = [line for line in flags if set(line.split()) >= NEEDED_FLAGS]
             return len(good) == AUTHORITIES
 
-        for _ in self._until(UP_WITHIN, "the authorities reached no consensus"):
+        for _ in self._until(START_TIMEOUT, "The authorities reached no consensus"):
             if all(complete(authority.consensus()) for authority in self._authorities):
                 return
 
     def _await_client(self, log: Path) -> None:
-        for _ in self._until(UP_WITHIN, "the client did not bootstrap"):
+        for _ in self._until(START_TIMEOUT, "The client did not bootstrap"):
             if log.exists() and "Bootstrapped 100%" in log.read_text():
                 return
 
     def _until(self, limit: float, problem: str) -> Iterator[None]:
-        end_at = time.monotonic() + limit
-        while time.monotonic() < end_at:
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
             if any(process.poll() is not None for process in self._processes):
                 break
             yield
             time.sleep(0.1)
-        raise NetworkDownError(f"{problem}; {self._last_words()}")
+        raise NetworkDownError(f"{problem}. {self._log_tails()}")
 
-    def _last_words(self) -> str:
+    def _log_tails(self) -> str:
         tails = {log.parent.name: log.read_text()[-600:] for log in self._folder.glob("*/log")}
         return "\n".join(f"{name}: {tail}" for name, tail in tails.items())
 
     def stop(self) -> None:
-        """End the processes of this network, by their ids, and remove its files."""
+        """Stop the processes of this network, and remove its files."""
         for process in self._processes:
-            process.kill()  # nothing of theirs is kept, and five in a row end slowly when asked
+            process.kill()  # nothing needs saving, and a clean exit of five takes long
         for process in self._processes:
             process.wait()
         self._processes.clear()
@@ -291,7 +299,7 @@ class TorNetwork:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def write_torrc(self, path: Path) -> Path:
-        """Write the lines with which a tor joins this network, for ``--torrc``; return ``path``."""
+        """Write the torrc lines that join a tor to this network; return ``path``."""
         path.write_text(self.torrc_lines)
         return path
 
@@ -304,10 +312,10 @@ class TorNetwork:
         timeout: float = 30.0,
         tries: int = 2,
     ) -> Reply:
-        """Fetch an ``http://….onion/…`` through the client; ``timeout`` in seconds for each try.
+        """Fetch an ``http://….onion/…`` through the client, with ``timeout`` seconds per try.
 
-        Only a connection that fails is tried again (one in 150 does). Raises
-        ``NetworkDownError`` when the last try failed too.
+        Only a failed connection is retried (one in 150 fails). Raises ``NetworkDownError``
+        if the last try fails too.
         """
         problem: Exception | None = None
         for _ in range(tries):
@@ -318,7 +326,7 @@ class TorNetwork:
         raise NetworkDownError(f"{url}: {problem}") from problem
 
     def fetch_until(self, url: str, limit: float = 60.0) -> Reply:
-        """Fetch ``url`` again and again until it answers, for ``limit`` seconds at most."""
+        """Fetch ``url`` repeatedly until it answers, for at most ``limit`` seconds."""
         for _ in self._until(limit, f"{url} did not answer"):
             with contextlib.suppress(NetworkDownError):
                 return self.fetch(url, timeout=10.0, tries=1)
@@ -328,7 +336,7 @@ class TorNetwork:
 def fetch_by_socks(
     socks_port: int, url: str, headers: Mapping[str, str], method: str, timeout: float
 ) -> Reply:
-    """Make one HTTP request through SOCKS5 with the name resolved by tor (RFC 1928)."""
+    """Send one HTTP request through SOCKS5, with the name resolved by tor (RFC 1928)."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
@@ -355,11 +363,11 @@ def _socks_connect(socks_port: int, host: str, port: int, timeout: float) -> soc
 def _greet(link: socket.socket, name: bytes, port: int) -> None:
     link.sendall(b"\x05\x01\x00")
     if _read(link, 2) != b"\x05\x00":
-        raise ConnectionError("the SOCKS port refuses clients without a password")
+        raise ConnectionError("the SOCKS port requires a password")
     link.sendall(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + port.to_bytes(2, "big"))
-    answer = _read(link, 10)  # tor answers with an IPv4 address, all zero for an onion
+    answer = _read(link, 10)  # tor replies with an IPv4 address, which is zero for an onion
     if answer[1] != 0:
-        raise ConnectionError(f"SOCKS answer {answer[1]}")
+        raise ConnectionError(f"SOCKS reply {answer[1]}")
 
 
 def _read(link: socket.socket, count: int) -> bytes:
@@ -367,13 +375,13 @@ def _read(link: socket.socket, count: int) -> bytes:
     while len(got) < count:
         more = link.recv(count - len(got))
         if not more:
-            raise ConnectionError("the SOCKS port hung up")
+            raise ConnectionError("the SOCKS port closed the connection")
         got += more
     return got
 
 
 def main() -> None:
-    """Keep a network up until Ctrl-C (or SIGTERM), for developers."""
+    """Run a network until Ctrl-C or SIGTERM, for developers."""
     parser = argparse.ArgumentParser(description="A private Tor network on 127.0.0.1.")
     parser.add_argument("--torrc-out", type=Path, required=True, metavar="FILE")
     out: Path = parser.parse_args().torrc_out
@@ -387,7 +395,7 @@ def main() -> None:
             sys.stdout.flush()
             signal.pause()
     except KeyboardInterrupt:
-        os.write(1, b"ended\n")
+        os.write(1, b"stopped\n")
 
 
 if __name__ == "__main__":

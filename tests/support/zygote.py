@@ -43,10 +43,10 @@ def sign(folder: Path, _sequence: int) -> None:
 def switch(folder: Path, sequence: int) -> None:
     """Start on the current release and take the next three, one after the other."""
     room = Room(folder)
-    caretaker = room.caretaker()
+    reloader = room.reloader()
     for number in range(sequence, sequence + 3):
         room.point(folder / f"release-{number}")
-        caretaker.reload()
+        reloader.reload()
 
 
 JOBS = {"build": build, "sign": sign, "switch": switch}

@@ -15,14 +15,13 @@ from support.signed import content, facts, organisation_key, put_release, signed
 
 from cccr_web.cli import main
 from cccr_web.errors import CccrError
-from cccr_web.mirror import host_files, write_mirror
+from cccr_web.mirror import RULE_FILES, Listener, header_rules, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.serve import clearnet_policy, file_headers, onion_policy
+from cccr_web.serve import clearnet_policy, file_headers
 from cccr_web.watch import Address, Kind, Report, Watcher
 
 PUBLIC = str(organisation_key().public)
 RELEASE = signed_release(2)
-POLICY = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
 Run = Callable[..., Result]
 
 
@@ -56,13 +55,21 @@ def room(tmp_path: Path) -> Path:
     return folder
 
 
+def rule_files(release: Release, listener: Listener = "clearnet") -> dict[str, str]:
+    """Return name → content of each file of header rules."""
+    rules = header_rules(release, listener, RULE_FILES.values())
+    return {name: rules[rule_format] for name, rule_format in RULE_FILES.items()}
+
+
 def look(url: str) -> Report:
     """Look at an address with the tests' key."""
     return Watcher(organisation_key().public).look([Address.parse(url)])
 
 
-def test_the_command(run: Run, release: Path, tmp_path: Path) -> None:
-    """The command writes the release's own bytes, the rule files beside them, and nothing else."""
+def test_the_command_writes_the_site_and_the_rule_files(
+    run: Run, release: Path, tmp_path: Path
+) -> None:
+    """The command writes the release's own bytes and the rule files, and nothing else."""
     folder = tmp_path / "mirror"
     done = run("mirror", folder, "--release", release, "--public-key", PUBLIC)
     assert done.exit_code == 0, done.output
@@ -73,8 +80,8 @@ def test_the_command(run: Run, release: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (folder / "headers").iterdir()) == names
 
 
-def test_a_bad_release_is_not_mirrored(run: Run, release: Path, tmp_path: Path) -> None:
-    """A release with one changed byte is refused, and nothing is written."""
+def test_a_changed_release_is_not_mirrored(run: Run, release: Path, tmp_path: Path) -> None:
+    """A release with one changed byte is rejected, and nothing is written."""
     page = release / "en" / "index.html"
     page.write_bytes(page.read_bytes() + b" ")
     done = run("mirror", tmp_path / "mirror", "--release", release, "--public-key", PUBLIC)
@@ -83,8 +90,8 @@ def test_a_bad_release_is_not_mirrored(run: Run, release: Path, tmp_path: Path) 
     assert not (tmp_path / "mirror").exists()
 
 
-def test_a_mirror_of_the_next_release(mirror: Path) -> None:
-    """A mirror is brought up to date in its place; a folder of something else is not touched."""
+def test_a_mirror_is_updated_in_its_folder(mirror: Path) -> None:
+    """A mirror is updated in its folder; a folder of something else is not changed."""
     write_mirror(signed_release(3), mirror)
     assert load(mirror / "site").metadata.sequence == 3
     (mirror / "site" / "SHA256SUMS").unlink()
@@ -92,16 +99,16 @@ def test_a_mirror_of_the_next_release(mirror: Path) -> None:
         write_mirror(signed_release(4), mirror)
 
 
-def test_plain_nginx_passes(mirror: Path, room: Path) -> None:
-    """A plain nginx that includes the rules sends the same bytes and all our headers."""
+def test_nginx_with_the_rules_passes_the_check(mirror: Path, room: Path) -> None:
+    """nginx with the rules sends the same bytes and all our headers."""
     with nginx(room, mirror) as url:
         report = look(url)
     assert report.seen[0].differences == ()
     assert report.same
 
 
-def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
-    """Without the rules the bytes are right, but headers are missing, and nginx says too much."""
+def test_nginx_without_the_rules_fails_the_check(mirror: Path, room: Path) -> None:
+    """Without the rules headers are missing, and nginx sends its version."""
     with nginx(room, mirror, rules=False) as url:
         seen = look(url).seen[0]
     kinds = {found.kind for found in seen.differences if found.path == "/en/index.html"}
@@ -111,17 +118,17 @@ def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
     assert any(re.fullmatch(r"Server: nginx/[0-9.]+", detail) for detail in details)
 
 
-def test_a_front_page_of_its_own(tmp_path: Path, room: Path) -> None:
-    """Where the release has an index.html, a mirror shows it at /, and the watcher agrees."""
-    assert b"\n/\n" not in host_files(RELEASE, POLICY)["_headers"]
+def test_an_index_page_of_the_release_is_served_at_the_root(tmp_path: Path, room: Path) -> None:
+    """If the release has an index.html, a mirror serves it at /, and the watcher agrees."""
+    assert "\n/\n" not in rule_files(RELEASE)["_headers"]
     files = content(2) | {"index.html": b"<!doctype html><title>both"}
     release = Signer(organisation_key()).sign(make_release(files, facts(2)))
     write_mirror(release, tmp_path / "mirror")
     with nginx(room, tmp_path / "mirror") as url:
         assert look(url).seen[0].differences == ()
-    rules = host_files(release, POLICY)
-    assert "302" not in rules["_redirects"].decode()
-    by_file = by_headers_file(rules["_headers"].decode())
+    rules = rule_files(release)
+    assert "302" not in rules["_redirects"]
+    by_file = by_headers_file(rules["_headers"])
     shown = answers(release)["/index.html"]
 
     def twist(path: str, answer: Answer) -> Answer:
@@ -159,15 +166,15 @@ def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
     return twist
 
 
-def test_headers_file(mirror: Path) -> None:
+def test_a_host_with_the_headers_file_sends_our_headers(mirror: Path) -> None:
     """A host that follows the file _headers sends all our headers."""
     twist = by_headers_file((mirror / "headers" / "_headers").read_text())
     with Hostile(RELEASE, twist) as server:
         assert look(server.url).seen[0].differences == ()
 
 
-def test_redirects_file(mirror: Path) -> None:
-    """The file _redirects leads / to a language, by the reader's where the host can tell it."""
+def test_the_redirects_file_redirects_to_a_language(mirror: Path) -> None:
+    """The file _redirects redirects / to a language, the reader's if the host supports that."""
     lines = (mirror / "headers" / "_redirects").read_text().splitlines()
     rules = [line for line in lines if not line.startswith("#")]
     assert rules == ["/ /zh-hans/ 302 Language=zh", "/ /en/ 302"]
@@ -181,10 +188,10 @@ def every_value(release: Release) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile", "_headers"])
-def test_nothing_is_left_out(name: str) -> None:
+def test_rule_files_hold_every_header(name: str) -> None:
     """Each rule file holds every value of every header that our own server sends."""
     policy = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
-    text = host_files(RELEASE, policy)[name].decode()
+    text = rule_files(RELEASE)[name]
     onion = policy.onion_location or ""
     for header, value in every_value(RELEASE):
         if header in {"Location", "Vary"}:
@@ -193,7 +200,9 @@ def test_nothing_is_left_out(name: str) -> None:
         assert (onion if header == "Onion-Location" else value) in text
 
 
-def test_rules_for_an_onion(run: Run, release: Path, tmp_path: Path) -> None:
+def test_rules_for_an_onion_have_no_hsts_or_onion_location(
+    run: Run, release: Path, tmp_path: Path
+) -> None:
     """For an onion the rules hold neither HSTS nor Onion-Location."""
     done = run("mirror", tmp_path / "mirror", "--release", release, "--onion")
     assert "not checked against a key" in done.stdout
@@ -201,6 +210,6 @@ def test_rules_for_an_onion(run: Run, release: Path, tmp_path: Path) -> None:
         text = file.read_text()
         assert "Strict-Transport-Security" not in text
         assert "http://a" not in text
-    expected = host_files(RELEASE, onion_policy(RELEASE.metadata))
-    written = {path.name: path.read_bytes() for path in (tmp_path / "mirror/headers").iterdir()}
+    expected = rule_files(RELEASE, "onion")
+    written = {path.name: path.read_text() for path in (tmp_path / "mirror/headers").iterdir()}
     assert written == expected

@@ -29,9 +29,9 @@ from support.signed import Room, organisation_key, put_release, texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import OwnTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, new_key
 from cccr_web.release import Release, Signer
-from cccr_web.render import press
+from cccr_web.render import build_release
 
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
@@ -58,7 +58,7 @@ def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for this onion, and sign them."""
     tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(None, (onion,))
-    unsigned = press(tree, find_tree("templates"), addresses=addresses, environ={})
+    unsigned = build_release(tree, find_tree("templates"), addresses=addresses, environ={})
     return Signer(organisation_key()).sign(unsigned)
 
 
@@ -70,7 +70,7 @@ def roads(tor_network: TorNetwork) -> Iterator[Roads]:
         release = real_release(folder, key.address)
         (folder / "release").mkdir()
         put_release(release, folder / "release")
-        tor = OwnTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
+        tor = ManagedTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
         web = folder / "onion.sock"
         roads = Roads(release, folder, web, key.address, tor_network.socks_port)
         with serving(roads), Watched(Service(key, web), tor) as keeper:

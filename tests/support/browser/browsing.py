@@ -1,4 +1,4 @@
-"""The browsers, and the site that they are pointed at.
+"""The browsers, and the site that they open.
 
 Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
 """
@@ -37,8 +37,8 @@ _PACKAGES = {
     "w3m": "w3m",
 }
 
-# What sticks out of the window sideways, and what is cut off. An element to the left of
-# the window is one for screen readers or for the keyboard.
+# What overflows the window sideways, and what is cut off. An element to the left of the
+# window is for screen readers or the keyboard.
 CUT_OFF = """(() => {
   const wide = document.documentElement.clientWidth;
   const found = [];
@@ -77,23 +77,25 @@ class Site:
 
 
 def listed(wrong: Mapping[str, object]) -> str:
-    """Return what is wrong with which page, whole, for the message of an assertion."""
+    """Return every problem of every page, for the message of an assertion."""
     return "".join(f"\n{page}: {problem}" for page, problem in wrong.items())
 
 
 def need(program: str) -> str:
-    """Return where a program is; the test fails with the name of its package if it is nowhere."""
+    """Return where a program is; without it the test fails and names its package."""
     found = shutil.which(program)
     if found is None:
-        pytest.fail(f"{program} is missing: apt-get install {_PACKAGES[program]}", pytrace=False)
+        pytest.fail(
+            f"{program} is missing. Run: sudo apt-get install {_PACKAGES[program]}", pytrace=False
+        )
     return found
 
 
 def node_module(path: str) -> Path:
-    """Return a file of the npm packages of ``package-lock.json``."""
+    """Return a file of the npm packages in ``package-lock.json``."""
     found = NODE_MODULES / path
     if not found.exists():
-        pytest.fail(f"{found} is missing: tests/browser/npm.sh brings it", pytrace=False)
+        pytest.fail(f"{found} is missing. Run: tests/browser/npm.sh", pytrace=False)
     return found
 
 
@@ -106,7 +108,7 @@ def site(server: Server, release: Release) -> Site:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
-    """One Chromium for the whole run; each test opens a tab that shares nothing with others."""
+    """One Chromium for the whole run; each test opens an isolated tab."""
     need("chromium")
     with (
         short_folder() as folder,

@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to in the Chrome DevTools Protocol over a pipe.
+"""A headless Chromium, controlled by the Chrome DevTools Protocol over a pipe.
 
 The pipe needs no library and no open port, and Chromium ends when it is closed.
 """
@@ -12,16 +12,19 @@ import select
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TIME_LIMIT = 30.0  # seconds for any one answer
 
-# Without most of these it looks for hosts of its maker's, and for a GPU, at every start.
-# With the rules it finds no host but this one.
+# What a page looks like must not depend on the fonts of the machine.
+FONTS = {"FONTCONFIG_FILE": str(Path(__file__).with_name("fonts.conf"))}
+
+# Most of these keep it from contacting Google's hosts and from looking for a GPU at each start.
+# The resolver rules allow no host but this one.
 QUIET = (
     "--headless=new",
     "--disable-gpu",
@@ -36,7 +39,7 @@ QUIET = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-default-browser-check",
     "--no-first-run",
-    "--no-sandbox",  # root, who runs the tests in CI, has none
+    "--no-sandbox",  # CI runs the tests as root, for whom there is none
     "--password-store=basic",
 )
 
@@ -45,12 +48,12 @@ _ON_PIPE = 'exec "$@" 3<&0 4>&1 0</dev/null 1>&2'
 
 
 class DevToolsError(Exception):
-    """Chromium refused a command, or did not answer in time."""
+    """Chromium rejected a command, or did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that Chromium told by itself."""
+    """An event that Chromium sent."""
 
     method: str
     params: dict[str, Any]
@@ -78,8 +81,8 @@ class Chromium:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 bufsize=0,
-                # its wrapper script and its libraries write where HOME leads
-                env={**os.environ, "HOME": str(self._errors.parent)},
+                # its wrapper script and its libraries write to HOME
+                env={**os.environ, **FONTS, "HOME": str(self._errors.parent)},
             )
         return self
 
@@ -107,7 +110,7 @@ class Chromium:
         try:
             self.process.stdin.write(json.dumps(message).encode() + b"\0")
         except BrokenPipeError as error:
-            raise DevToolsError(self._last_words()) from error
+            raise DevToolsError(self._stderr_tail()) from error
         end_at = time.monotonic() + TIME_LIMIT
         while number not in self._replies:
             self._read(end_at, method)
@@ -122,7 +125,7 @@ class Chromium:
         return self._events.setdefault(session, [])
 
     def pump(self, end_at: float, waiting_for: str) -> None:
-        """Take in what Chromium says next; ``DevToolsError`` at ``end_at`` (monotonic clock)."""
+        """Read what Chromium sends next; ``DevToolsError`` at ``end_at`` (monotonic clock)."""
         self._read(end_at, waiting_for)
 
     def _read(self, end_at: float, waiting_for: str) -> None:
@@ -133,7 +136,7 @@ class Chromium:
             raise DevToolsError(f"no answer within {TIME_LIMIT} s: {waiting_for}")
         more = os.read(descriptor, 1 << 20)
         if not more:
-            raise DevToolsError(self._last_words())
+            raise DevToolsError(self._stderr_tail())
         *messages, self._buffer = (self._buffer + more).split(b"\0")
         for message in map(json.loads, messages):
             if "id" in message:
@@ -142,13 +145,13 @@ class Chromium:
                 event = Event(message["method"], message["params"])
                 self.events(message.get("sessionId", "")).append(event)
 
-    def _last_words(self) -> str:
+    def _stderr_tail(self) -> str:
         tail = self._errors.read_text(encoding="utf-8", errors="replace")[-1000:]
-        return f"chromium has ended; its last words: {tail}"
+        return f"chromium ended. Its output ends with: {tail}"
 
     @contextlib.contextmanager
     def tab(self, *, shared: bool = False) -> Iterator[Tab]:
-        """Open a tab, and close it at the end; it shares nothing with others unless told to."""
+        """Open a tab, and close it at the end; it is isolated from others unless ``shared``."""
         if not shared:
             with self.tabs(1) as (tab,):
                 yield tab
@@ -161,7 +164,7 @@ class Chromium:
 
     @contextlib.contextmanager
     def tabs(self, count: int) -> Iterator[list[Tab]]:
-        """Open so many tabs that share nothing with others, and close them at the end."""
+        """Open ``count`` tabs, isolated from others, and close them at the end."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         try:
             yield [Tab(self, context) for _ in range(count)]
@@ -170,7 +173,7 @@ class Chromium:
 
 
 class Tab:
-    """One tab; ``events`` are what it told since it was opened or the list was emptied."""
+    """One tab; ``events`` holds what it sent since it opened or was last cleared."""
 
     def __init__(self, browser: Chromium, context: str | None = None) -> None:
         self._browser = browser
@@ -190,7 +193,7 @@ class Tab:
         return self._browser.call(method, self._session, **params)
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression; a promise is waited for."""
+        """Return the value of a JavaScript expression; it waits for a promise."""
         answer = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -199,7 +202,7 @@ class Tab:
         return answer["result"].get("value")
 
     def size(self, width: int, height: int, *, phone: bool = False) -> None:
-        """Set the size of the window's inside in CSS pixels; a phone shows two dots for each."""
+        """Set the viewport in CSS pixels; a phone has two device pixels for each."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -214,11 +217,11 @@ class Tab:
         self.call("Emulation.setEmulatedMedia", media=medium, features=features)
 
     def visit(self, url: str, until: str = "load") -> None:
-        """Go to ``url`` and wait for a moment of its life: ``load``, or later ``networkIdle``."""
+        """Go to ``url`` and wait for a lifecycle event: ``load``, or later ``networkIdle``."""
         self.wait(self.go(url), until)
 
     def go(self, url: str) -> str:
-        """Start to go to ``url``, all events forgotten; return what to wait for."""
+        """Clear the events and start to go to ``url``; return the loader to wait for."""
         self.events.clear()
         answer = self.call("Page.navigate", url=url)
         if "errorText" in answer:
@@ -227,7 +230,7 @@ class Tab:
         return loader
 
     def wait(self, loader: str, until: str) -> None:
-        """Wait for a moment in the life of the page that ``go`` went to."""
+        """Wait for a lifecycle event of the page that ``go`` went to."""
         end_at = time.monotonic() + TIME_LIMIT
         while not any(
             event.method == "Page.lifecycleEvent"

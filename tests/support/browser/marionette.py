@@ -1,7 +1,7 @@
-"""A headless Firefox, spoken to in its own Marionette protocol (Firefox source docs, Marionette).
+"""A headless Firefox, controlled by its Marionette protocol (Firefox source docs, Marionette).
 
-Commands go to the browser itself as well (``CHROME`` scripts), so that a test sees each
-request and each line of the console although the page may run no JavaScript.
+Scripts run in the browser itself too (``chrome``), so that a test sees each request and each
+line of the console although the page may run no JavaScript.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from support.browser.devtools import FONTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -23,8 +25,8 @@ TIME_LIMIT = 60.0  # seconds for any one answer
 
 Pref = bool | int | str
 
-# What Firefox would otherwise do by itself, beside what Marionette turns off. What still
-# asks for its maker's hosts ends at a proxy that nobody listens on: all but loopback does.
+# What Firefox would otherwise do on its own, in addition to what Marionette turns off. Requests
+# to any host but loopback end at a proxy port on which nothing listens.
 QUIET: dict[str, Pref] = {
     "app.update.disabledForTesting": True,
     "browser.cache.disk.enable": False,
@@ -49,7 +51,7 @@ QUIET: dict[str, Pref] = {
     "toolkit.telemetry.reportingpolicy.firstRun": False,
 }
 
-# Watches what pages ask for and what they make Firefox print; ``_TAKE_SEEN`` reads it.
+# Records requests of pages and console messages; ``_TAKE_SEEN`` reads them.
 _WATCH = """
 const seen = {requests: [], console: []};
 const host = Services.wm.getMostRecentWindow("navigator:browser");
@@ -86,19 +88,19 @@ return {requests: requests.splice(0), console: console.splice(0)};
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A moment of a request: ``modify-request`` (it begins), ``stop-request`` and others.
+    """A stage of a request: ``modify-request`` (it begins), ``stop-request`` and others.
 
-    ``status`` is HTTP's or 0; ``error`` is Firefox's number of what went wrong, or 0.
+    ``status`` is the HTTP status or 0; ``error`` is Firefox's error number or 0.
     """
 
-    moment: str
+    stage: str
     url: str
     status: int
     error: int
 
 
 class MarionetteError(Exception):
-    """Firefox refused a command, or did not answer in time."""
+    """Firefox rejected a command, or did not answer in time."""
 
 
 class Firefox:
@@ -126,7 +128,12 @@ class Firefox:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                env={**os.environ, "HOME": str(self._profile.parent), "LANG": "C.UTF-8"},
+                env={
+                    **os.environ,
+                    **FONTS,
+                    "HOME": str(self._profile.parent),
+                    "LC_ALL": "C.UTF-8",
+                },
             )
         try:
             self._connect()
@@ -148,12 +155,12 @@ class Firefox:
         while not (port.exists() and port.read_text()):
             if self.process.poll() is not None or time.monotonic() > end_at:
                 tail = self._errors.read_text(encoding="utf-8", errors="replace")[-1000:]
-                raise MarionetteError(f"firefox-esr did not come up; its last words: {tail}")
+                raise MarionetteError(f"firefox-esr did not start. Its output ends with: {tail}")
             time.sleep(0.05)
         self._link = socket.create_connection(("127.0.0.1", int(port.read_text())), TIME_LIMIT)
         self._stream = self._link.makefile("rb")
         self._receive()
-        # “Loaded” may be said of the page before, where both have one address.
+        # The load event may be that of the page before, where both have one address.
         self.call("WebDriver:NewSession", capabilities={"timeouts": {"implicit": 10_000}})
         self.chrome(_WATCH)
 
@@ -168,7 +175,7 @@ class Firefox:
         length = b""
         while (digit := self._stream.read(1)) != b":":
             if not digit:
-                raise MarionetteError("firefox-esr has hung up")
+                raise MarionetteError("firefox-esr closed the connection")
             length += digit
         return json.loads(self._stream.read(int(length)))
 
@@ -184,7 +191,7 @@ class Firefox:
         return result["value"] if isinstance(result, dict) and "value" in result else result
 
     def chrome(self, script: str, *arguments: Any) -> Any:
-        """Run a script in the browser itself, beside its windows; return what it returns."""
+        """Run a script in the browser itself; return what it returns."""
         self.call("Marionette:SetContext", value="chrome")
         try:
             return self.call(
@@ -194,7 +201,7 @@ class Firefox:
             self.call("Marionette:SetContext", value="content")
 
     def page(self, script: str, *arguments: Any) -> Any:
-        """Run a script of the test's in the page; it runs although the page's own may not."""
+        """Run a script of the test in the page, even where the page's own may not run."""
         return self.call("WebDriver:ExecuteScript", script=script, args=arguments, sandbox="test")
 
     def visit(self, url: str) -> None:
@@ -202,17 +209,17 @@ class Firefox:
         self.call("WebDriver:Navigate", url=url)
 
     def take_seen(self) -> tuple[list[Request], list[str]]:
-        """Return what pages asked for, and what stood on the console, since the last time."""
+        """Return the requests of pages and the console messages since the last call."""
         seen = self.chrome(_TAKE_SEEN)
         return [Request(*request) for request in seen["requests"]], seen["console"]
 
     def prefer(self, name: str, value: Pref) -> None:
-        """Change a preference while it runs."""
+        """Change a preference at run time."""
         kind = {bool: "Bool", int: "Int", str: "String"}[type(value)]
         self.chrome(f"Services.prefs.set{kind}Pref(...arguments);", name, value)
 
     def size(self, width: int, height: int) -> None:
-        """Set the size of the window's inside, in CSS pixels without zoom."""
+        """Set the size of the viewport, in CSS pixels without zoom."""
         self.chrome(
             """
             const [width, height] = arguments;
@@ -226,7 +233,7 @@ class Firefox:
         )
 
     def zoom(self, factor: float) -> None:
-        """Zoom the page as its reader would."""
+        """Zoom the page as a reader would."""
         self.chrome(
             """
             const host = Services.wm.getMostRecentWindow("navigator:browser");

@@ -1,4 +1,4 @@
-"""The pages of a release as a reader without a style sheet has them: texts, links, twins."""
+"""The pages of a release without a style sheet: texts, links, translations."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _UNSEEN = {"style", "script", "title", "head"}
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """An element: its name, its attributes, the elements around it from the outermost."""
+    """An element: its name, its attributes, and its ancestors from the outermost."""
 
     tag: str
     attributes: dict[str, str]
     around: tuple[Element, ...]
 
     def within(self, tag: str, **attributes: str) -> bool:
-        """Whether it is such an element or stands in one."""
+        """Tell whether it or an ancestor is such an element."""
         return any(
             one.tag == tag and attributes.items() <= one.attributes.items()
             for one in (*self.around, self)
@@ -35,13 +35,13 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Elements and texts in the order of the source; a text comes with the element it is in."""
+    """Elements and texts in source order; each text with its element."""
 
     elements: list[Element] = field(default_factory=list)
     texts: list[tuple[Element, str]] = field(default_factory=list)
 
     def find(self, tag: str, **attributes: str) -> list[Element]:
-        """Return the elements of this name with these attributes."""
+        """Return the elements with this name and these attributes."""
         return [
             one
             for one in self.elements
@@ -49,7 +49,7 @@ class Outline:
         ]
 
     def links(self) -> list[str]:
-        """Return where its links lead, as written."""
+        """Return the targets of its links, as written."""
         return [one.attributes["href"] for one in self.find("a") if "href" in one.attributes]
 
 
@@ -66,7 +66,7 @@ class _Reader(HTMLParser):
             self._open.append(element)
 
     def handle_endtag(self, tag: str) -> None:
-        # Our pages close what they open, which the Nu checker sees to.
+        # Our pages close every element; the Nu checker tests it.
         assert self._open.pop().tag == tag
 
     def handle_data(self, data: str) -> None:
@@ -88,14 +88,14 @@ def page_paths(release: Release) -> list[str]:
 
 
 def is_copy(path: str) -> bool:
-    """Whether it is the whole site in one file, to take away."""
+    """Tell whether it is an offline copy: the whole site in one file."""
     return path in COPIES
 
 
 def resolve(path: str, href: str) -> str | None:
     """Return the path in the release that a link on the page ``path`` leads to.
 
-    ``None`` is a link to somewhere else.
+    ``None`` means that the link leaves the site.
     """
     target = href.partition("#")[0]
     if ":" in target.partition("/")[0]:

@@ -1,0 +1,227 @@
+"""The supervisor: keeps one onion service published, whatever happens to tor."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from cccr_web.errors import ControlLostError, OnionError
+from cccr_web.onion.control import POLL, connect
+from cccr_web.onion.service import (
+    PUBLISH_TIMEOUT,
+    Published,
+    Service,
+    list_services,
+    publish,
+    withdraw,
+)
+from cccr_web.onion.status import Bootstrap
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from cccr_web.onion.control import ControlAddress, ControlConnection
+
+FIRST_PAUSE: Final = 0.2  # seconds before the second attempt; doubled each time
+LONGEST_PAUSE: Final = 10.0  # seconds
+CHECK_INTERVAL: Final = 10.0  # seconds between two checks that tor still runs the service
+STALLED_AFTER: Final = 30.0  # seconds without bootstrap progress before it counts as a failure
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrapping:
+    """Tor is connecting to the network."""
+
+    bootstrap: Bootstrap
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """Tor is bootstrapped, and the service is being published."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The service is down, and will be published again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt failed, and the supervisor will try again."""
+
+    error: OnionError
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The service was removed from tor at the end."""
+
+    address: str
+
+
+SupervisorEvent = Bootstrapping | Publishing | Published | Lost | Failed | Withdrawn
+
+
+class Tor(Protocol):
+    """A tor to publish on: ``ManagedTor``, which we start, or ``ExternalTor``."""
+
+    def open(self) -> ControlConnection:
+        """Connect, and start tor first if it is managed; raises ``OnionError``."""
+
+    def close(self) -> None:
+        """Stop tor if it is managed."""
+
+    def exit_reason(self) -> str:
+        """Say why the connection was lost."""
+
+
+class ExternalTor:
+    """A tor that somebody else runs, such as Debian's service."""
+
+    def __init__(self, address: ControlAddress | None = None) -> None:
+        self.address = address
+
+    def open(self) -> ControlConnection:
+        """Connect to its address, or a default one; raises the errors of ``connect``."""
+        return connect(self.address)
+
+    def close(self) -> None:
+        """Leave it running."""
+
+    def exit_reason(self) -> str:
+        """Say all that can be known."""
+        return "tor exited or stopped answering"
+
+
+class Supervisor:
+    """Publishes ``service`` on ``tor``, republishes it when lost, and withdraws it at the end.
+
+    ``observe`` is called with each event, in the thread of ``run``. ``heartbeat`` is called
+    every few seconds as long as the loop runs: tor may take ``REPLY_TIMEOUT`` for each reply.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        tor: Tor,
+        observe: Callable[[SupervisorEvent], object],
+        *,
+        publish_timeout: float = PUBLISH_TIMEOUT,
+        stalled_after: float = STALLED_AFTER,
+        check_interval: float = CHECK_INTERVAL,
+        heartbeat: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.service = service
+        self.tor = tor
+        self._observe = observe
+        self._publish_timeout = publish_timeout
+        self._stalled_after = stalled_after
+        self._check_interval = check_interval
+        self._heartbeat = heartbeat
+        self._down_since = 0.0
+        self._pause = FIRST_PAUSE
+
+    def run(self, stop: threading.Event, *, retry_first: bool = True) -> None:
+        """Run until ``stop`` is set, and react to it within about a second.
+
+        Failures are reported and retried without limit, with growing pauses. Without
+        ``retry_first``, a failure before the first connection to tor is raised instead: a
+        person has to fix its cause.
+        """
+        retry = retry_first
+        self._down_since = time.monotonic()
+        try:
+            while not stop.is_set():
+                try:
+                    with self.tor.open() as connection:
+                        retry = True
+                        self._serve(connection, stop)
+                except ControlLostError:
+                    self._observe(Lost(self.tor.exit_reason()))
+                except OnionError as error:
+                    if not retry:
+                        raise
+                    self._observe(Failed(error))
+                self._wait(stop)
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        finally:
+            self.tor.close()
+
+    def _wait(self, stop: threading.Event) -> None:
+        deadline = time.monotonic() + self._pause
+        while time.monotonic() < deadline and not stop.wait(POLL):
+            self._heartbeat()
+
+    def _serve(self, connection: ControlConnection, stop: threading.Event) -> None:
+        """Publish the service, and stay until it or the connection is lost."""
+        if not self._bootstrap(connection, stop):
+            return
+        self._observe(Publishing(self.service.key.address))
+        done = publish(
+            connection,
+            self.service,
+            timeout=self._publish_timeout,
+            stop=stop,
+            heartbeat=self._heartbeat,
+        )
+        if done is None:
+            return
+        self._pause = FIRST_PAUSE
+        try:
+            # Readers count from the start, or from the loss of the service.
+            self._observe(replace(done, seconds=time.monotonic() - self._down_since))
+            reason = self._watch(connection, stop)
+        finally:
+            self._down_since = time.monotonic()
+            if not connection.lost.is_set():
+                with contextlib.suppress(OnionError):
+                    withdraw(connection, done.address)
+        self._observe(Withdrawn(done.address) if reason is None else Lost(reason))
+
+    def _bootstrap(self, connection: ControlConnection, stop: threading.Event) -> bool:
+        """Wait until tor is bootstrapped; ``False`` if ``stop`` was set."""
+        last: Bootstrap | None = None
+        progress_at = time.monotonic()
+        while not stop.is_set():
+            self._heartbeat()
+            now = Bootstrap.read(connection)
+            if now != last:
+                self._observe(Bootstrapping(now))
+            if now.percent == 100:
+                return True
+            if last is None or now.percent != last.percent:
+                progress_at = time.monotonic()
+            last = now
+            if time.monotonic() - progress_at > self._stalled_after:
+                progress_at = time.monotonic()
+                self._observe(Failed(_stalled(now, self._stalled_after)))
+            connection.lost.wait(POLL)
+        return False
+
+    def _watch(self, connection: ControlConnection, stop: threading.Event) -> str | None:
+        """Wait until the service is lost, and return why; ``None`` if ``stop`` was set."""
+        check_at = time.monotonic() + self._check_interval
+        while not stop.is_set():
+            self._heartbeat()
+            if connection.lost.wait(POLL):
+                return self.tor.exit_reason()
+            if time.monotonic() > check_at:
+                check_at = time.monotonic() + self._check_interval
+                if self.service.key.address not in list_services(connection):
+                    return "another program removed the service from tor"
+        return None
+
+
+def _stalled(bootstrap: Bootstrap, seconds: float) -> OnionError:
+    why = f": {bootstrap.warning}" if bootstrap.warning else ""
+    return OnionError(
+        f"Tor has been at {bootstrap.percent} % ({bootstrap.summary}) for {seconds:.0f} s{why}.",
+        "Check that this machine is online; where Tor is blocked, give bridges with --torrc.",
+    )

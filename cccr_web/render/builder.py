@@ -1,0 +1,201 @@
+"""Build a release from the texts and the templates."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+
+from cccr_web.content import Addresses, Content, ContentError, Problem, Site, check, read_site
+from cccr_web.content.photos import FOLDER as PHOTOS
+from cccr_web.errors import CccrError
+from cccr_web.languages import LANGUAGES
+from cccr_web.release import (
+    Metadata,
+    PublicKey,
+    Release,
+    allowed_signers,
+    make_release,
+    with_archive,
+)
+from cccr_web.render import onion_code
+from cccr_web.render.app import ROBOTS, crawler_files, create_app
+from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.layout import read_style
+from cccr_web.render.notice_files import NoticeFiles, read_notice_files
+from cccr_web.render.photos import resize_photos
+from cccr_web.render.template_renderer import feed_url
+from cccr_web.render.traditional import converter, with_derived
+from cccr_web.render.zip_index import ZIP_INDEX, require_text
+
+VERIFY: Final = "verify.py"
+_HERE = Path(__file__).resolve().parent
+# Files that every release contains unchanged: name → source.
+UNCHANGED: Final = {
+    VERIFY: _HERE.parent / "standalone" / VERIFY,
+    "favicon.ico": _HERE / "static" / "favicon.ico",
+    "icon.png": _HERE / "static" / "icon.png",
+}
+
+# Files of a release, other than its pages, to which texts may link.
+RELEASE_FILES: Final = frozenset(
+    {
+        *("RELEASE.json", "SHA256SUMS", ZIP_INDEX, ROBOTS, VERIFY, ZIP),
+        *COPIES,
+        *map(feed_url, LANGUAGES),
+    }
+)
+
+Progress = Callable[[int, int], None]
+
+
+def check_trees(
+    translations: Path, templates: Path, environ: Mapping[str, str] = os.environ
+) -> tuple[Content | None, NoticeFiles, list[Problem]]:
+    """Check every text, string and notice; return them with every problem found.
+
+    The content is ``None`` if a file could not be read.
+    """
+    site, problems = read_site(translations)
+    notices = read_notice_files(translations, _public_key(site) if site else None)
+    # The catalogues must translate the strings of the templates and of this package.
+    known_files = RELEASE_FILES | notices.files.keys()
+    content, found = check(translations, site, [templates, _HERE], known_files)
+    problems += found + notices.problems
+    if content is not None:
+        problems += notices.expired(release_time(content, notices, environ))
+    return content, notices, problems
+
+
+def build_release(
+    translations: Path,
+    templates: Path,
+    *,
+    addresses: Addresses | None = None,
+    neutral_titles: bool = False,
+    environ: Mapping[str, str] = os.environ,
+    progress: Progress = lambda _done, _total: None,
+) -> Release:
+    """Check the folders and render every page and every copy once.
+
+    ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page the
+    same title, which says nothing about its subject. ``progress`` receives how many files
+    are rendered, and of how many. Raises ``ContentError`` with every problem, or
+    ``CccrError``.
+    """
+    content, notices, problems = check_trees(translations, templates, environ)
+    if content is None or problems:
+        raise ContentError(problems)
+    content = with_derived(content, converter(content.names))
+    require_text(content)
+    if addresses is not None:
+        content = replace(content, site=replace(content.site, addresses=addresses))
+    style = read_style(templates)
+    key = _public_key(content.site)
+    issued = release_time(content, notices, environ)
+    facts = Metadata(
+        sequence=content.site.sequence,
+        time=issued,
+        expires=_expiry(issued, content.site.valid_days),
+        fingerprint=key.fingerprint if key else None,
+        languages={language.slug: language.tag for language in LANGUAGES},
+        clearnet=content.site.addresses.clearnet,
+        onions=content.site.addresses.onions,
+        style_hashes=(style.hash,),
+    )
+    files = {**notices.files, **{name: file.read_bytes() for name, file in UNCHANGED.items()}}
+    if key is not None:
+        files["minisign.pub"] = key.to_file()
+        files["allowed_signers"] = allowed_signers(key)
+    if content.site.addresses.onions:
+        files[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
+    photos = resize_photos(translations / PHOTOS, content.photos)
+    files |= {size.url: size.body for photo in photos.values() for size in photo.sizes}
+    sizes: dict[str, int] = {}
+    app = create_app(
+        content,
+        style,
+        facts,
+        templates=templates,
+        translations=translations,
+        photos=photos,
+        sizes=sizes,
+        neutral_titles=neutral_titles,
+    )
+    files |= _render_all(app, content, sizes, progress)
+    return with_archive(make_release(files, facts))
+
+
+def release_time(content: Content, notices: NoticeFiles, environ: Mapping[str, str]) -> datetime:
+    """Return ``SOURCE_DATE_EPOCH``, or the day of the newest text or notice.
+
+    The clock plays no part, so every build of the same texts has the same time
+    (reproducible-builds.org, "SOURCE_DATE_EPOCH"). Raises ``CccrError``.
+    """
+    epoch = environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        return datetime.combine(max(content.newest, notices.newest), time(), UTC)
+    # int() also accepts “1_0”, “ 1” and digits of other scripts.
+    if re.fullmatch(r"[0-9]{1,11}", epoch) is None:
+        raise CccrError(
+            f"SOURCE_DATE_EPOCH is “{epoch}”.", "It must be seconds since 1970, or unset."
+        )
+    return datetime.fromtimestamp(int(epoch), UTC)
+
+
+def _expiry(issued: datetime, days: int) -> datetime:
+    try:
+        return issued + timedelta(days=days)
+    except OverflowError as error:
+        raise CccrError(
+            f"SOURCE_DATE_EPOCH is in the year {issued.year}.", "It must be seconds since 1970."
+        ) from error
+
+
+def _public_key(site: Site) -> PublicKey | None:
+    return PublicKey.parse(site.public_key) if site.public_key else None
+
+
+def _render_all(
+    app: Flask, content: Content, sizes: dict[str, int], progress: Progress
+) -> dict[str, bytes]:
+    """Return every page and every copy, each rendered once; note their ``sizes``."""
+    urls = [text.url for text in content.all_texts if not lists_copies(text)]
+    urls += [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
+    # Last, because these pages show the sizes of the copies.
+    urls += [text.url for text in content.all_texts if lists_copies(text)]
+    files: dict[str, bytes] = {}
+    for url in urls:
+        files[url] = _render(app, url)
+        sizes[url] = len(files[url])
+        _reject_former_site(content, url, files[url])
+        progress(len(files), len(urls))
+    return files
+
+
+def _render(app: Flask, url: str) -> bytes:
+    response = app.test_client().get(f"/{url}")
+    if response.status_code != 200:
+        raise CccrError(f"{url} could not be rendered: {response.status}.", "Report this as a bug.")
+    return response.get_data()
+
+
+def _reject_former_site(content: Content, url: str, page: bytes) -> None:
+    """Raise ``CccrError`` if the address of the former site is in a page.
+
+    ``check`` reads the sources, where an escape (``\\.``, ``&period;``) can hide it.
+    """
+    host = content.site.former_host
+    if host.encode() not in page.lower():
+        return
+    source = next((text.file for text in content.all_texts if text.url == url), url)
+    raise CccrError(
+        f"{source}: the page would show the former site's address in a form that can be opened.",
+        f"Write it as {host.replace('.', '[.]')}.",
+    )

@@ -1,0 +1,63 @@
+"""Dates and sizes in each language's format; dates are no more exact than they are known."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from babel import Locale
+from babel.core import get_global
+from babel.dates import format_date, format_interval, format_skeleton
+from babel.units import format_unit
+from flask_babel import get_locale, gettext
+
+from cccr_web.content.dates import PartialDate, StatementDate
+
+
+def format_day(day: date) -> str:
+    """Return a day in full: ``7 May 2013``, ``2013年5月7日``."""
+    return format_date(day, format="long", locale=_babel_locale())
+
+
+def format_partial(when: PartialDate) -> str:
+    """Return a date as far as it is known: ``2011``, ``April 2012``, ``2012年4月``."""
+    if when.day is not None:
+        return format_day(when.first_day())
+    skeleton = "y" if when.month is None else "yMMMM"
+    return format_skeleton(skeleton, when.first_day(), locale=_babel_locale())
+
+
+def format_statement_date(when: StatementDate) -> str:
+    """Return when a statement was made: ``7 May 2013``, ``between 2011 and April 2012``."""
+    if when.end is None:
+        return format_partial(when.start)
+    start, end = format_partial(when.start), format_partial(when.end)
+    return str(gettext("date.between", start=start, end=end))
+
+
+def format_years(when: StatementDate) -> str:
+    """Return the year of a statement, or its years: ``2013``, ``2011–2012``, ``2013年``."""
+    start, end = when.start, when.end or when.start
+    if start.year == end.year:
+        return format_partial(PartialDate(start.year))
+    return format_interval(start.first_day(), end.first_day(), "y", locale=_babel_locale())
+
+
+def format_size(length: int) -> str:
+    """Return ``length`` bytes in kilobytes of 1,000 bytes, rounded up: ``49 kB``."""
+    kilobytes = -(-length // 1000)
+    return format_unit(kilobytes, "digital-kilobyte", length="short", locale=_babel_locale())
+
+
+def region() -> str:
+    """Return the language with its most likely country: ``en_GB``, ``zh_CN``."""
+    locale = Locale.parse(_babel_locale())
+    likely = get_global("likely_subtags")
+    whole = Locale.parse(likely.get(str(locale)) or likely[locale.language])
+    return f"{locale.language}_{locale.territory or whole.territory}"
+
+
+def _babel_locale() -> str:
+    """Return the name of Babel's data for the language being rendered."""
+    # The site's English dates put the day before the month.
+    name = str(get_locale())
+    return "en_GB" if name == "en" else name

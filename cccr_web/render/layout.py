@@ -1,0 +1,89 @@
+"""How pages look: where a text goes on a page or in a copy, and the style sheet."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import posixpath
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cccr_web.content import Text
+from cccr_web.errors import CccrError
+
+
+def _same_id(heading: str) -> str:
+    return heading
+
+
+@dataclass(frozen=True, slots=True)
+class PageLayout:
+    """How one text is laid out.
+
+    ``template`` is the outer template; ``level`` is the heading level of the title.
+    ``href(url, heading)`` returns the link to a file of the release, or to a heading of a
+    page in it; ``None`` if this layout cannot link there. ``heading_id`` turns the name of
+    one of the text's own headings into its ``id``. ``xhtml`` closes empty elements, as XML
+    requires. ``pictures`` shows images, which are separate files.
+    """
+
+    template: str
+    level: int
+    href: Callable[[str, str], str | None]
+    heading_id: Callable[[str], str] = _same_id
+    xhtml: bool = False
+    pictures: bool = False
+
+    def link(self, url: str) -> str:
+        """Return the link to ``url`` for a template that needs one. Raises ``CccrError``."""
+        href = self.href(url, "")
+        if href is None:
+            raise CccrError(f"{self.template} cannot link to {url}.", "Link only to pages.")
+        return href
+
+
+def page_layout(text: Text) -> PageLayout:
+    """Return the layout of ``text`` as its own page."""
+
+    def href(url: str, heading: str) -> str:
+        anchor = f"#{heading}" if heading else ""
+        return anchor if anchor and url == text.url else relative_link(url, text) + anchor
+
+    return PageLayout("base.html", 1, href, pictures=True)
+
+
+def relative_link(url: str, source: Text) -> str:
+    """Return the link from the page of ``source`` to ``url``, a path in the release.
+
+    It ends in a file name, so that it works from a disk. Error pages are shown at other
+    URLs than their own, so their links start at the root.
+    """
+    if source.is_error_page:
+        return f"/{url}"
+    return posixpath.relpath(url, posixpath.dirname(source.url))
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The text between ``<style>`` and ``</style>``, and its CSP hash source."""
+
+    text: str
+    hash: str
+
+
+def read_style(templates: Path) -> Style:
+    """Read the style sheet of the pages."""
+    text = read_sheet(templates / "style.css")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Style(text, f"sha256-{digest}")
+
+
+def read_sheet(file: Path) -> str:
+    """Read a style sheet without its comments and indentation."""
+    text = file.read_text(encoding="utf-8")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*([{};,>])\s*", r"\1", text)
+    text = re.sub(r":\s+", ":", text)
+    return re.sub(r"\s+", " ", text).strip().replace(";}", "}")

@@ -1,0 +1,79 @@
+"""``translations/files/``: notices that go into the release byte for byte.
+
+Paths below it are paths in the release: ``files/mirrors.txt``, ``files/canary.txt``,
+``files/.well-known/security.txt``. The folder is optional.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from cccr_web.content import Problem
+from cccr_web.errors import CccrError
+from cccr_web.notices import NOTICES, Notice, read_notice
+from cccr_web.release import PublicKey
+
+FOLDER: Final = "files"
+
+
+@dataclass(slots=True)
+class NoticeFiles:
+    """The notices in ``folder``: path → bytes, path → dates, and the problems found."""
+
+    folder: Path
+    files: dict[str, bytes] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def newest(self) -> date:
+        """The day of the latest notice."""
+        days = (notice.issued for notice in self.notices.values() if notice.issued)
+        return max(days, default=date.min)
+
+    def expired(self, time: datetime) -> Iterator[Problem]:
+        """Yield a problem for each notice that is no longer valid at a release's ``time``."""
+        for path, notice in self.notices.items():
+            if notice.until is not None and notice.until <= time:
+                yield Problem(
+                    self.folder / path,
+                    1,
+                    f"It was valid until {notice.until:%Y-%m-%d %H:%M} UTC, but the release is "
+                    f"dated {time:%Y-%m-%d}. Make a new one.",
+                )
+
+
+def read_notice_files(tree: Path, key: PublicKey | None) -> NoticeFiles:
+    """Read every file below ``tree/files`` and verify it with the organisation's ``key``."""
+    found = NoticeFiles(Path(tree.name, FOLDER))
+    for file in _walk(tree / FOLDER):
+        path = file.relative_to(tree / FOLDER).as_posix()
+        if path not in NOTICES:
+            known = ", ".join(sorted(NOTICES))
+            detail = f"Only these files are allowed here: {known}."
+        elif not stat.S_ISREG(file.lstat().st_mode):
+            detail = "It is not a regular file."
+        else:
+            body = file.read_bytes()
+            try:
+                found.notices[path] = read_notice(path, body, key)
+            except CccrError as error:
+                detail = str(error)
+            else:
+                found.files[path] = body
+                continue
+        found.problems.append(Problem(found.folder / path, 1, detail))
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield everything but folders. Links are yielded and not followed."""
+    for above, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(above, name).is_symlink()]
+        yield from sorted(Path(above, name) for name in (*names, *links))

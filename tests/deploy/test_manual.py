@@ -1,0 +1,39 @@
+"""The manual's commands for the server, run by ssh as an admin runs them."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from support.deploy.inspection import serves_release
+from support.deploy.machine import SERVER
+from support.documents import Document
+
+if TYPE_CHECKING:
+    from support.deploy.admin import AdminMachine
+    from support.deploy.machine import Machine, Network
+
+MANUAL = Document("deploy/README.md")
+
+
+def test_every_ssh_command_of_the_manual_works(
+    admin: AdminMachine, server: Machine, network: Network
+) -> None:
+    """Every ssh command of ``deploy/README.md`` exits 0, and deploy.sh starts what one stopped."""
+    sequence = int(server.run("readlink", "/srv/cccr-web/current").strip().rpartition("/")[2])
+    commands = [line for line in MANUAL.commands if line.startswith("ssh root@server.example ")]
+    assert commands
+    for command in commands:
+        local = command.replace("root@server.example", f"root@{SERVER}")
+        script = f'PATH="{admin.folder}/bin:$PATH" {local}'
+        done = subprocess.run(
+            ["ip", "netns", "exec", network.admin, "bash", "-c", script],
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == 0, command + done.stdout + done.stderr
+    assert server.run("systemctl", "--failed", "--no-legend") == ""
+    admin.deploy("--offline", admin.bundle)
+    assert serves_release(server, sequence)

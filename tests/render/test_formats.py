@@ -1,0 +1,58 @@
+"""Dates in the words of each language (``render/formats.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import g
+
+from cccr_web.config import find_tree
+from cccr_web.content import read_content, read_site
+from cccr_web.content.dates import parse_date
+from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
+from cccr_web.render import build_release
+from cccr_web.render.app import create_app
+from cccr_web.render.formats import format_day, format_statement_date
+from cccr_web.render.layout import read_style
+
+
+@pytest.fixture
+def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Render in the given language during the test."""
+    language: Language = request.param
+    templates, translations = find_tree("templates"), find_tree("translations")
+    content, _ = read_content(translations, read_site(translations)[0])
+    assert content is not None
+    facts = build_release(translations, templates, environ={}).metadata
+    style = read_style(templates)
+    app = create_app(content, style, facts, templates=templates, translations=translations)
+    with app.test_request_context():
+        g.language = language
+        yield
+
+
+@pytest.mark.parametrize(
+    ("in_language", "date", "words"),
+    [
+        (EN, "2013-05-07", "7 May 2013"),
+        (EN, "2013-05", "May 2013"),
+        (EN, "2013", "2013"),
+        (EN, "[2011..2012-04]", "between 2011 and April 2012"),
+        (EN, "[2013-05-07..2013-05-09]", "between 7 May 2013 and 9 May 2013"),
+        (ZH_HANS, "2013-05-07", "2013年5月7日"),
+        (ZH_HANS, "2013-05", "2013年5月"),
+        (ZH_HANS, "2013", "2013年"),
+        (ZH_HANS, "[2011..2012-04]", "2011年至2012年4月之间"),
+        (ZH_HANT, "2013-05-07", "2013年5月7日"),
+        (ZH_HANT, "[2011..2012-04]", "2011年至2012年4月之間"),
+    ],
+    indirect=["in_language"],
+)
+@pytest.mark.usefixtures("in_language")
+def test_a_date_is_no_more_exact_than_known(date: str, words: str) -> None:
+    """Dates appear in each language's format, with only the known parts."""
+    when = parse_date(date)
+    assert format_statement_date(when) == words
+    if when.end is None and when.start.day is not None:
+        assert format_day(when.start.first_day()) == words

@@ -1,0 +1,166 @@
+"""Which tests run, in which order and on which worker: a pytest plugin.
+
+Markers and groups follow from a test's folder and fixtures. The seed of the order is printed
+by pytest-randomly at the start of the run; ``-p randomly_seed=N`` repeats it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import itertools
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Folders below tests/ and fixtures that imply a marker.
+IMPLIED = {
+    "booted": {"deploy"},
+    "browser": {"browser", "chromium", "firefox"},
+    "tor": {"onion", "onion_site", "no_network", "offline_tor", "tor_network"},
+}
+
+# What --quick leaves out: markers, and how the end of the run calls them.
+SLOW = {"browser": "with a browser", "tor": "with tor", "slow": "that take long"}
+
+# Fixtures that take long to set up. The modules that use one are a group, which runs on one
+# worker; every other module is a group of its own. The groups here start first.
+SHARED = {"tor": r"\b(tor_network|place)\b", "chromium": r"\bchromium\b"}
+ALONE = r"\bmark\.alone\b"
+
+COLLECTED = pytest.StashKey[int]()
+LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--quick``."""
+    parser.addoption(
+        "--quick", action="store_true", help="Leave out tests that need a browser, tor or long."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start to count what is left out, and let lone tests run alone."""
+    config.stash[LEFT_OUT] = Counter()
+    if hasattr(config, "workerinput"):
+        # The folder that pytest-xdist gives this worker is below one that all workers share.
+        config.pluginmanager.register(Turns(Path(config.option.basetemp).parent))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out ``tests/deploy`` unless it is named: its tests enter a network namespace."""
+    deploy = config.rootpath / "tests" / "deploy"
+    named = (config.invocation_params.dir / word.split("::")[0] for word in config.args)
+    if collection_path == deploy and not any(path.is_relative_to(deploy) for path in named):
+        return True
+    return None
+
+
+_numbers = itertools.count()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test by its folder and fixtures."""
+    item.stash[COLLECTED] = next(_numbers)
+    folders = set(item.path.relative_to(item.config.rootpath).parts)
+    fixtures = set(getattr(item, "fixturenames", ()))
+    for marker, names in IMPLIED.items():
+        if (folders | fixtures) & names:
+            item.add_marker(marker)
+
+
+@functools.cache
+def _group(module: Path) -> tuple[int, str]:
+    """Return when the tests of a module run, from 0, and the name of their group."""
+    source = module.read_text(encoding="utf-8")
+    for turn, (name, pattern) in enumerate(SHARED.items()):
+        if re.search(pattern, source):
+            return turn, name
+    return len(SHARED) + bool(re.search(ALONE, source)), str(module)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    """Return the sort key of a test; equal keys keep their random order."""
+    # Each test of a booted machine continues where the one before ended.
+    return _group(item.path)[0], item.stash[COLLECTED] if item.get_closest_marker("booted") else 0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Apply ``--quick``, then put the large groups first and the lone tests last."""
+    if config.getoption("quick"):
+        kept: list[pytest.Item] = []
+        left: list[pytest.Item] = []
+        for item in items:
+            markers = [marker for marker in SLOW if item.get_closest_marker(marker)]
+            config.stash[LEFT_OUT].update(markers[:1])
+            (left if markers else kept).append(item)
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+    items.sort(key=_turn)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send a worker's counts to the process that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        counts = session.config.stash[LEFT_OUT]
+        session.config.workeroutput["left_out"] = dict(counts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Receive a worker's counts. Every worker collects all tests and counts the same."""
+    node.config.stash[LEFT_OUT].clear()
+    counts: dict[str, int] = getattr(node, "workeroutput", {}).get("left_out", {})
+    node.config.stash[LEFT_OUT].update(counts)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print what ``--quick`` left out."""
+    for marker, count in config.stash[LEFT_OUT].items():
+        terminalreporter.write_line(f"LEFT OUT: {count} tests {SLOW[marker]}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give each group to one worker, in the order of the collection."""
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Keeps a group on one worker, which ``--dist loadgroup`` does not do with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(self.config.rootpath / nodeid.partition("::")[0])[1]
+
+
+class Turns:
+    """Lets a test marked ``alone`` run while no other worker runs one.
+
+    Two lock files: a test holds ``running`` shared, a lone one exclusively. A test that waits
+    for ``running`` holds ``gate``, so that others cannot keep a lone test waiting for ever.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._gate = folder / "gate"
+        self._running = folder / "running"
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Wait for this test's turn."""
+        alone = item.get_closest_marker("alone") is not None
+        with self._gate.open("wb") as gate, self._running.open("wb") as running:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(running, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            fcntl.flock(gate, fcntl.LOCK_UN)
+            return (yield)
