@@ -33,13 +33,17 @@ class SignatureError(ReleaseError):
 
 
 class ChangedFileError(ReleaseError):
-    """The SHA-256 of the file ``path`` differs from the one in the signed list."""
+    """The SHA-256 of the file ``path`` differs from the ``listed`` one.
 
-    def __init__(self, path: str, sha256: str, listed: str) -> None:
+    ``swapped`` is the listed file whose content it has, if any.
+    """
+
+    def __init__(self, path: str, sha256: str, listed: str, swapped: str | None = None) -> None:
         self.path = path
         self.sha256 = sha256
         self.listed = listed
-        super().__init__(f"{path} is not the file that SHA256SUMS lists.")
+        problem = f"{path} is not the file that SHA256SUMS lists."
+        super().__init__(f"{problem} It is {swapped}." if swapped else problem)
 
 
 class ProxyError(CccrError):

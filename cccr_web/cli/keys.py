@@ -1,4 +1,4 @@
-"""``key``: the organisation's signing key, from its making to the hand-over to the next."""
+"""``key``: the organisation's signing key, from the first one to its rotation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 passphrase_option = click.option(
-    "--passphrase-file", type=FILE, help="Read the passphrase here; else it is asked for."
+    "--passphrase-file",
+    type=FILE,
+    help="Read the passphrase from this file, not the terminal.",
 )
 
 
 def read_passphrase(file: Path | None, question: str, *, twice: bool = False) -> str:
-    """Return the first line of ``file``, or what is answered on the terminal."""
+    """Return the first line of ``file``, or ask on the terminal."""
     if file is None:
         answer: str = click.prompt(
             question,
@@ -51,13 +53,13 @@ def unlock(file: Path, passphrase_file: Path | None) -> SigningKey:
 
 
 def describe(key: PublicKey) -> str:
-    """Return the key and its fingerprint, a line each."""
+    """Return the key and its fingerprint, one per line."""
     return f"public key {key}\nfingerprint {key.fingerprint}"
 
 
 @click.group()
 def key() -> None:
-    """Make the key that signs releases, look at it, and hand over to the next."""
+    """Make the key that signs releases, show it, and replace it by the next."""
 
 
 @key.command()
@@ -65,9 +67,9 @@ def key() -> None:
 @passphrase_option
 @example("cccr-web key new --out cccr.key")
 def new(out: Path, passphrase_file: Path | None) -> None:
-    """Make the organisation's key, encrypted, and its public half beside it (.pub).
+    """Make the organisation's key, encrypted, and its public key in a .pub file next to it.
 
-    Both are minisign's files. Nothing is ever overwritten.
+    Both files are in minisign's format. An existing file is never overwritten.
     """
     from cccr_web.release import new_key
 
@@ -86,13 +88,13 @@ def show(public_key: str) -> None:
 
 @key.command()
 @click.option("--old", required=True, type=FILE, help="The key that signs now.")
-@click.option("--new", "following", required=True, type=FILE, help="The key that will.")
-@click.option("--out", required=True, type=FILE, help="Where to write it: keys.txt.")
+@click.option("--new", "following", required=True, type=FILE, help="The key that will sign next.")
+@click.option("--out", required=True, type=FILE, help="Where to write keys.txt.")
 @click.option(
     "--date",
     "day",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The day that it bears, if not today (UTC).",
+    help="The date in the notice, if not today (UTC).",
 )
 @passphrase_option
 @click.option("--new-passphrase-file", type=FILE, help="The same for the new key.")
@@ -105,13 +107,13 @@ def rotate(
     passphrase_file: Path | None,
     new_passphrase_file: Path | None,
 ) -> None:
-    """Write the hand-over to the next key, signed inside by the old and the new one."""
-    from cccr_web.notices import hand_over
+    """Write keys.txt, which names the next key, signed by the old key and the new one."""
+    from cccr_web.notices import rotate_key
     from cccr_web.release import write_new
 
-    said_on = (day or datetime.now(UTC)).date()
+    today = (day or datetime.now(UTC)).date()
     current = unlock(old, passphrase_file)
-    whole = hand_over(current, unlock(following, new_passphrase_file), said_on)
+    whole = rotate_key(current, unlock(following, new_passphrase_file), today)
     write_new(out, whole, mode=0o644)
 
 
@@ -120,9 +122,9 @@ def rotate(
 @click.option("--public-key", required=True, help="The key that you trust: a file, or RW… itself.")
 @example("cccr-web key check keys.txt --public-key cccr.pub")
 def check(file: Path, public_key: str) -> None:
-    """Check a hand-over by the key that you trust, and print the next one."""
-    from cccr_web.notices import check_handover
+    """Verify keys.txt with the key that you trust, and print the next key."""
+    from cccr_web.notices import check_key_rotation
     from cccr_web.release import read_public_key
 
-    said = check_handover(file, read_public_key(public_key))
-    click.echo(f"On {said.date} the key was handed over to:\n{describe(said.next)}")
+    rotation = check_key_rotation(file, read_public_key(public_key))
+    click.echo(f"On {rotation.issued} the key was replaced by:\n{describe(rotation.next)}")

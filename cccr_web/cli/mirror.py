@@ -30,11 +30,11 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     release is rejected. Without --public-key the files are only checked against their list.
     """
     from cccr_web.mirror import write_mirror
-    from cccr_web.release import load, read_public_key, refuse_expired
+    from cccr_web.release import load, read_public_key, reject_expired
 
     key = read_public_key(public_key) if public_key else None
     checked = load(release, key)
-    refuse_expired(checked)
+    reject_expired(checked)
     write_mirror(checked, folder, "onion" if onion else "clearnet")
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
     click.echo(

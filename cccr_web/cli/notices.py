@@ -18,9 +18,9 @@ key_option = click.option(
     "--key", "key_file", required=True, type=FILE, help="The organisation's secret key."
 )
 date_option = click.option(
-    "--date", "day", type=DAY, help="The day that it bears, if not today (UTC)."
+    "--date", "day", type=DAY, help="The date in the notice, if not today (UTC)."
 )
-openpgp_option = click.option("--openpgp-key", help="Sign with this key of gpg's too.")
+openpgp_option = click.option("--openpgp-key", help="Also sign with this key of gpg.")
 
 
 def _out_option(place: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
@@ -38,13 +38,14 @@ def _out_option(place: str) -> Callable[[Callable[..., object]], Callable[..., o
     multiple=True,
     help="One line that is true today. May be repeated.",
 )
-@click.option("--next", "following", required=True, type=DAY, help="By when the next one comes.")
+@click.option("--next", "following", required=True, type=DAY, help="When the next canary is due.")
 @click.option(
     "--proof",
     "proofs",
     required=True,
     multiple=True,
-    help="One line that nobody knew before today: a headline, a block's hash. May be repeated.",
+    help="One line that nobody could know before today: a headline, a block's hash. "
+    "May be repeated.",
 )
 @_out_option("canary.txt")
 @date_option
@@ -61,22 +62,21 @@ def canary(
     openpgp_key: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Write canary.txt: what is true today, and by when it will be said again.
+    """Write canary.txt: what is true today, and by when the next canary comes.
 
-    Refused if the next day is past or more than 186 days after this one. A release
-    that holds a canary whose next day is past is not signed.
+    The next canary must be due within 186 days, and not before today. A release whose
+    canary is overdue cannot be signed.
     """
     from cccr_web.notices import make_canary, write_notice
 
     today = datetime.now(UTC).date()
     if following.date() < today:
         raise CccrError(
-            f"The next canary was due on {following:%Y-%m-%d}, which is past.",
+            f"The next canary was due on {following:%Y-%m-%d}, which is in the past.",
             "Choose a later day.",
         )
     key = unlock(key_file, passphrase_file)
-    said_on = day.date() if day else today
-    body = make_canary(key, said_on, following.date(), statements, proofs)
+    body = make_canary(key, day.date() if day else today, following.date(), statements, proofs)
     write_notice(out, body, openpgp=openpgp_key)
 
 
@@ -96,12 +96,12 @@ def mirrors(
     openpgp_key: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Write mirrors.txt: every address of the site, the best first, signed inside."""
+    """Write mirrors.txt: every address of the site, the best first, signed."""
     from cccr_web.notices import make_mirrors, write_notice
 
     key = unlock(key_file, passphrase_file)
-    said_on = (day or datetime.now(UTC)).date()
-    write_notice(out, make_mirrors(key, said_on, urls), openpgp=openpgp_key)
+    today = (day or datetime.now(UTC)).date()
+    write_notice(out, make_mirrors(key, today, urls), openpgp=openpgp_key)
 
 
 @click.command()
@@ -112,10 +112,10 @@ def mirrors(
     multiple=True,
     help="mailto:… or https://…; the best first.",
 )
-@click.option("--expires", required=True, type=DAY, help="The day on which it ends.")
-@click.option("--canonical", multiple=True, help="Where this file is: https://…")
-@click.option("--encryption", help="Where a key for encrypted mail is: https://…")
-@click.option("--policy", help="What you ask of those who find a hole: https://…")
+@click.option("--expires", required=True, type=DAY, help="The day on which the file expires.")
+@click.option("--canonical", multiple=True, help="The address of this file: https://…")
+@click.option("--encryption", help="The address of a key for encrypted mail: https://…")
+@click.option("--policy", help="The address of your policy for vulnerability reports: https://…")
 @click.option("--languages", default="en, zh", show_default=True, help="What you can read.")
 @_out_option(".well-known/security.txt")
 @openpgp_option
@@ -130,13 +130,13 @@ def security_txt(
     out: Path,
     openpgp_key: str | None,
 ) -> None:
-    """Write security.txt (RFC 9116): whom to tell of a hole in the site."""
+    """Write security.txt (RFC 9116): how to report a vulnerability of the site."""
     from cccr_web.notices import SECURITY_TXT_AHEAD, make_security_txt, write_notice
 
     until, now = expires.replace(tzinfo=UTC), datetime.now(UTC)
     if not now < until <= now + SECURITY_TXT_AHEAD:
         raise CccrError(
-            f"security.txt would end on {until:%Y-%m-%d}.", "Choose a day within the next year."
+            f"security.txt would expire on {until:%Y-%m-%d}.", "Choose a day within the next year."
         )
     fields = [("Contact", contact) for contact in contacts]
     fields += [("Canonical", url) for url in canonical]

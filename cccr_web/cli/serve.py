@@ -129,12 +129,12 @@ def _print_lines(lines: list[str]) -> None:
 
 
 def _source(release: Path | None, public_key: str | None, state: Path | None) -> Source | None:
-    from cccr_web.release import History, KeyApart, read_public_key
+    from cccr_web.release import RollbackGuard, read_public_key, verify_in_subprocess
     from cccr_web.serve import Source
 
     if release is None:
         return None
-    key = KeyApart.of(read_public_key(public_key)) if public_key else None
+    key = read_public_key(public_key) if public_key else None
     if key is None:
         _log.warning(
             "No --public-key: the signatures of %s are not checked. Use this for trials only.",
@@ -142,4 +142,5 @@ def _source(release: Path | None, public_key: str | None, state: Path | None) ->
         )
     elif state is None:
         _log.warning("No --state: the server accepts older releases, too.")
-    return Source(release, key, History(state) if state else None)
+    guard = RollbackGuard(state) if state else None
+    return Source(release, key, guard, verify_in_subprocess)

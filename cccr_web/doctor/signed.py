@@ -10,7 +10,7 @@ from cccr_web.doctor.case import Case
 from cccr_web.doctor.result import Result, not_applicable, ok, wrong
 from cccr_web.errors import CccrError
 from cccr_web.notices import read_notice
-from cccr_web.release import History, Release, load, refuse_future
+from cccr_web.release import Release, RollbackGuard, load, reject_future
 
 _SOON: Final = timedelta(days=14)
 _CANARY: Final = "canary.txt"
@@ -21,7 +21,7 @@ def check_release(case: Case) -> tuple[Release | None, list[Result]]:
     try:
         # Only the path itself may be a link, as for the server.
         release = load(case.release.resolve(), case.key)
-        refuse_future(release)
+        reject_future(release)
     except (CccrError, OSError) as error:
         return None, [
             wrong(
@@ -37,7 +37,7 @@ def _number(case: Case, release: Release) -> Iterator[Result]:
     facts = release.metadata
     for state in case.states:
         try:
-            History(state).admit(release)
+            RollbackGuard(state).check(release)
         except CccrError as error:
             yield wrong(
                 "release",
@@ -77,4 +77,4 @@ def _canary(case: Case, release: Release) -> Result:
         return wrong("canary", error.problem, remedy)
     if notice.until is None or notice.until <= datetime.now(UTC):
         return wrong("canary", f"The next canary was due before {notice.until:%Y-%m-%d}.", remedy)
-    return ok("canary", f"The canary is of {notice.said}, and good until {notice.until:%Y-%m-%d}.")
+    return ok("canary", f"The canary is of {notice.issued}, good until {notice.until:%Y-%m-%d}.")

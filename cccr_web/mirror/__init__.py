@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
+from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.mirror.header_rules import FORMATS, Listener, header_rules
 from cccr_web.release import Release, write
@@ -32,9 +32,7 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
     try:
         headers.mkdir(exist_ok=True)
         for name, rule_format in RULE_FILES.items():
-            partial = headers / f".{name}.{os.getpid()}.partial"
-            partial.write_text(rules[rule_format], encoding="utf-8")
-            partial.replace(headers / name)
+            files.replace(headers / name, rules[rule_format].encode())
     except OSError as error:
         raise CccrError(
             f"{headers} could not be written: {error.strerror}.",

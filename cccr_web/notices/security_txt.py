@@ -1,4 +1,4 @@
-"""``security.txt``: whom to tell of a hole in the site (RFC 9116)."""
+"""``security.txt``: how to report a vulnerability of the site (RFC 9116)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.notice import Notice
-from cccr_web.release import strip_clear_signature
+from cccr_web.notices.signed_text import decode
 
 NAME: Final = ".well-known/security.txt"
 
@@ -18,7 +17,7 @@ MAX_AHEAD: Final = timedelta(days=366)
 
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
-# RFC 9116, section 2.5, and CSAF of IANA's registry. A name that nobody knows is a typo.
+# RFC 9116, section 2.5, and CSAF from IANA's registry. Any other name is a typo.
 _FIELDS: Final = {
     "Acknowledgments": re.compile(r"https://\S+"),
     "Canonical": re.compile(r"https://\S+"),
@@ -34,19 +33,16 @@ _ONCE: Final = ("Expires", "Preferred-Languages")
 
 
 def make_security_txt(expires: datetime, fields: Iterable[tuple[str, str]]) -> bytes:
-    """Return the file. Raises ``CccrError`` if it would not be one by the RFC."""
+    """Return the file. Raises ``CccrError`` if the RFC does not allow it."""
     lines = [*fields, ("Expires", expires.astimezone(UTC).strftime(_TIME))]
     body = "".join(f"{name}: {value}\n" for name, value in lines).encode()
     read_security_txt(body)
     return body
 
 
-def read_security_txt(body: bytes) -> Notice:
-    """Check the file's form. Raises ``CccrError``."""
-    try:
-        lines = strip_clear_signature(body, name=NAME).decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise CccrError(f"{NAME} is not UTF-8.", "Make it anew.") from error
+def read_security_txt(body: bytes) -> datetime:
+    """Check the file and return the time at which it expires. Raises ``CccrError``."""
+    lines = decode(body, name=NAME).splitlines()
     found: dict[str, list[str]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
@@ -55,8 +51,8 @@ def read_security_txt(body: bytes) -> Notice:
         rule = _FIELDS.get(name)
         if rule is None or not colon or rule.fullmatch(value) is None:
             raise CccrError(
-                f"{NAME}, line {number}: “{line[:60]}” is no field of RFC 9116.",
-                "It is “Name: value”; links are https, a contact may be mailto:.",
+                f"{NAME}, line {number}: “{line[:60]}” is not a field of RFC 9116.",
+                "Write “Name: value”; a link is https, a contact may be mailto.",
             )
         found.setdefault(name, []).append(value)
     for name in ("Contact", "Expires"):
@@ -64,7 +60,7 @@ def read_security_txt(body: bytes) -> Notice:
             raise CccrError(f"{NAME} has no {name}, which RFC 9116 requires.", "Add it.")
     for name in _ONCE:
         if len(found.get(name, [])) > 1:
-            raise CccrError(f"{NAME} has more than one {name}.", "Leave one.")
+            raise CccrError(f"{NAME} has more than one {name}.", "Keep one.")
     try:
         until = datetime.fromisoformat(found["Expires"][0])
     except ValueError as error:
@@ -73,4 +69,4 @@ def read_security_txt(body: bytes) -> Notice:
         ) from error
     if until.tzinfo is None:
         raise CccrError(f"{NAME}: Expires has no time zone.", "Write 2027-06-30T00:00:00Z.")
-    return Notice(until=until)
+    return until

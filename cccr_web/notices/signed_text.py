@@ -1,21 +1,30 @@
-"""A text with its minisign signatures inside, so that one file can be checked alone.
+"""A text in a fixed form with its minisign signatures inside, so that one file can be verified.
 
-The text ends where the first ``-----BEGIN MINISIGN SIGNATURE-----`` stands; each
-such line, four lines of signature, and an END line follow one another. By hand:
-save what is above the first BEGIN as ``text``, the four lines of a signature as
-``text.minisig``, and run ``minisign -Vm text -P KEY``.
+The text ends at the first ``-----BEGIN MINISIGN SIGNATURE-----``. Each signature is such a
+line, the four lines of a minisign file, and an END line. To verify without us: save what is
+above the first BEGIN as ``text``, the four lines of a signature as ``text.minisig``, and run
+``minisign -Vm text -P KEY``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from string import Formatter
+from typing import Any, Final, Generic, TypeVar
 
-from cccr_web.errors import SignatureError
-from cccr_web.release import PublicKey, SigningKey
+from cccr_web.errors import CccrError, SignatureError
+from cccr_web.release import PublicKey, SigningKey, strip_clear_signature
+
+MAX_BYTES: Final = 64 * 1024
+ORGANISATION: Final = "the Chinese Coalition for Citizens Rights (公民自由联盟)"
 
 _BEGIN: Final = b"-----BEGIN MINISIGN SIGNATURE-----\n"
 _END: Final = b"-----END MINISIGN SIGNATURE-----\n"
+
+Value = TypeVar("Value")
 
 
 def sign_text(text: bytes, keys: Sequence[SigningKey], trusted_comment: str) -> bytes:
@@ -26,22 +35,113 @@ def sign_text(text: bytes, keys: Sequence[SigningKey], trusted_comment: str) -> 
     return text + b"".join(_BEGIN + signature + _END for signature in made)
 
 
-def split_text(whole: bytes, *, name: str) -> tuple[bytes, list[bytes]]:
-    """Return the text and its signatures, unchecked. Raises ``SignatureError``."""
-    text, *rest = whole.split(_BEGIN)
-    if not rest or not all(part.endswith(_END) for part in rest):
-        raise SignatureError(f"{name} holds no signature, or something beside its signatures.")
-    return text, [part.removesuffix(_END) for part in rest]
+def decode(body: bytes, *, name: str) -> str:
+    """Return a notice as text, without a signature by gpg around it. Raises ``CccrError``."""
+    try:
+        return strip_clear_signature(body, name=name).decode()
+    except UnicodeDecodeError as error:
+        raise CccrError(f"{name} is not UTF-8.", "Make it again.") from error
 
 
-def verify_text(whole: bytes, keys: Sequence[PublicKey], *, name: str) -> bytes:
-    """Return the text if it is signed by ``keys``, one signature each in this order.
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How the value of a field is found in a text, read, and prepared for the template."""
 
-    Raises ``SignatureError``.
+    pattern: str
+    parse: Callable[[str], Any]
+    prepare: Callable[[Any], Any] = lambda value: value
+
+
+DAY: Final = Field(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", date.fromisoformat)
+KEY: Final = Field(r"RW[A-Za-z0-9+/]{54}", PublicKey.parse)
+LINES: Final = Field(r".+(?:\n.+)*", lambda text: tuple(text.split("\n")), "\n".join)
+NUMBERED_LINES: Final = Field(
+    r"[0-9]+\. .+(?:\n[0-9]+\. .+)*",
+    lambda text: tuple(line.partition(". ")[2] for line in text.split("\n")),
+    lambda lines: "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1)),
+)
+
+
+class NoticeForm(Generic[Value]):
+    """A kind of signed notice: a template whose fields are filled in, and read back.
+
+    ``template`` is for ``str.format``: ``{field}`` or ``{field.attribute}``. ``make`` takes
+    the fields as keyword arguments, and returns a value that has them as attributes.
+    ``signers`` returns the keys that must sign a value, in this order.
     """
-    text, signatures = split_text(whole, name=name)
-    if len(signatures) != len(keys):
-        raise SignatureError(f"{name} holds {len(signatures)} signatures, not {len(keys)}.")
-    for number, (key, signature) in enumerate(zip(keys, signatures, strict=True), start=1):
-        key.verify(text, signature, name=f"Signature {number} in {name}", of="the text above it")
-    return text
+
+    def __init__(
+        self,
+        name: str,
+        template: str,
+        fields: Mapping[str, Field],
+        make: Callable[..., Value],
+        signers: Callable[[Value], Sequence[PublicKey]],
+        remedy: str,
+    ) -> None:
+        self.name = name
+        self._template = template
+        self._fields = fields
+        self._make = make
+        self._signers = signers
+        self._remedy = remedy
+        self._pattern = _compile(template, fields)
+
+    def format(self, value: Value) -> bytes:
+        """Return the only text that has this value."""
+        prepared = {
+            name: field.prepare(getattr(value, name)) for name, field in self._fields.items()
+        }
+        return self._template.format(**prepared).encode()
+
+    def read(self, whole: bytes) -> Value:
+        """Return the value of a notice that its ``signers``, and nobody else, have signed.
+
+        Raises ``CccrError`` for any other text, ``SignatureError`` for a wrong signature.
+        """
+        text, *rest = strip_clear_signature(whole, name=self.name).split(_BEGIN)
+        if not rest or not all(part.endswith(_END) for part in rest):
+            raise SignatureError(
+                f"{self.name} holds no signature, or something after its signatures."
+            )
+        value = self._parse(decode(text, name=self.name))
+        keys = self._signers(value)
+        if len(rest) != len(keys):
+            raise SignatureError(f"{self.name} holds {len(rest)} signatures, not {len(keys)}.")
+        for number, (key, part) in enumerate(zip(keys, rest, strict=True), start=1):
+            signature, name = part.removesuffix(_END), f"Signature {number} in {self.name}"
+            key.verify(text, signature, name=name, of="the text above it")
+        return value
+
+    def _parse(self, text: str) -> Value:
+        match = self._pattern.fullmatch(text)
+        values = {}
+        for name, found in match.groupdict().items() if match else ():
+            try:
+                values[name] = self._fields[name].parse(found)
+            except ValueError as error:
+                raise CccrError(
+                    f"{self.name}: {name} cannot be “{found}”.", self._remedy
+                ) from error
+        value = self._make(**values) if match else None
+        # Attributes such as {key.fingerprint} are not in the pattern.
+        if value is None or self.format(value).decode() != text:
+            raise CccrError(f"{self.name} is not in the form that cccr-web gives it.", self._remedy)
+        return value
+
+
+def _compile(template: str, fields: Mapping[str, Field]) -> re.Pattern[str]:
+    """Return the regular expression of all texts that ``template`` can become."""
+    pattern, seen = "", set()
+    for literal, name, _, _ in Formatter().parse(template):
+        pattern += re.escape(literal)
+        if name is None:
+            continue
+        if name in seen:
+            pattern += f"(?P={name})"
+        elif name in fields:
+            pattern += f"(?P<{name}>{fields[name].pattern})"
+            seen.add(name)
+        else:
+            pattern += ".*"
+    return re.compile(pattern)

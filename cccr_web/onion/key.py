@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from cccr_web import files
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
 
 TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
@@ -61,12 +62,13 @@ def new_key(path: Path) -> OnionKey:
     try:
         try:
             check = _checksum(key.blob)
-            _write(temporary, TEXT.format(address=key.address, blob=key.blob, check=check))
+            text = TEXT.format(address=key.address, blob=key.blob, check=check)
+            files.create(temporary, text.encode("ascii"), mode=0o600)
             # Unlike a rename, a link never replaces an existing file, even in a race.
             os.link(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync(path.parent)
+        files.sync_folder(path.parent)
     except FileExistsError:
         raise KeyExistsError(
             f"{path} already exists, and a key is never overwritten.",
@@ -117,23 +119,6 @@ def _from_secret(secret: bytes) -> OnionKey:
     check = hashlib.sha3_256(b".onion checksum" + public + version).digest()[:2]
     address = base64.b32encode(public + check + version).decode("ascii").lower() + ".onion"
     return OnionKey(address, f"ED25519-V3:{base64.b64encode(secret).decode('ascii')}")
-
-
-def _write(path: Path, text: str) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        os.fchmod(handle, 0o600)  # the umask may have changed the mode
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> bytes:

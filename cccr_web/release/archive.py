@@ -1,8 +1,8 @@
 """``cccr-web.zip``: a release in one file, to take away and pass on.
 
-The same files give the same bytes: sorted names, the release's own time, fixed
-mode bits, zlib's level 9 (zlib itself; other programs' deflate may pack otherwise).
-Unpacked it is a release again, with its own list and signatures.
+The same files give the same bytes: sorted names, the release's own time, fixed mode bits
+and zlib's level 9 (other implementations of deflate may give other bytes). Unpacked it is
+a release again, with its own manifest and signatures.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Final
 
 from cccr_web.errors import MissingFileError, ReleaseError
 from cccr_web.release import manifest
-from cccr_web.release.folder import shown, too_long
-from cccr_web.release.model import File, Release, list_files
+from cccr_web.release.folder import printable, too_long
+from cccr_web.release.model import File, Release, bodies, list_files
 
 NAME: Final = "cccr-web.zip"
 TOP: Final = "cccr-web/"
@@ -32,11 +32,11 @@ _CENTRAL_HEADER: Final = 46
 _END: Final = 22
 _LONGEST_PATH: Final = 256
 
-# What a ZIP can be dated (4.4.6).
+# The dates that a ZIP can hold (4.4.6).
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _LATEST: Final = (2107, 12, 31, 23, 59, 58)
 
-# What zipfile raises for a file that was tampered with.
+# What zipfile raises for a damaged file.
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -73,29 +73,28 @@ def pack_zip(files: Mapping[str, bytes], time: datetime, *, stored: Collection[s
 
 
 def with_archive(release: Release) -> Release:
-    """Return ``release`` with a ZIP of all its files and their list among those it lists."""
-    files = {path: file.body for path, file in release.files.items()}
-    packed = make_archive(files, release.metadata.time)
-    return list_files({**release.listed_files, NAME: File.of(packed)}, release.metadata)
+    """Return ``release`` with one more listed file: a ZIP of all its files."""
+    packed = make_archive(bodies(release.files), release.metadata.time)
+    return list_files({**release.listed, NAME: File.of(packed)}, release.metadata)
 
 
 class Archive:
-    """A ZIP read strictly: any other program that unpacks it must see the same files."""
+    """A ZIP parsed strictly, so that every program that unpacks it sees the same files."""
 
     def __init__(self, packed: bytes, name: str) -> None:
         self._name = name
-        self._refuse_odd_end(packed)
+        self._check_end(packed)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(packed))
         except _BROKEN as error:
-            raise ReleaseError(f"{name} is no ZIP: {error}.") from error
+            raise ReleaseError(f"{name} is not a ZIP: {error}.") from error
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in self._zip.infolist():
             path = self._path(entry)
             if path in self._entries:
-                raise ReleaseError(f"{name} holds {shown(path)} twice.")
+                raise ReleaseError(f"{name} holds {printable(path)} twice.")
             self._entries[path] = entry
-        self._refuse_gaps()
+        self._check_gaps()
 
     def read(self, path: str, limit: int) -> bytes:
         """Unpack one file, never to more than ``limit``. Raises ``ReleaseError``."""
@@ -113,38 +112,40 @@ class Archive:
             raise ReleaseError(f"{path} is not as long as {self._name} says.")
         return body
 
-    def strangers(self, listed: Collection[str]) -> Iterator[str]:
+    def unlisted(self, listed: Collection[str]) -> Iterator[str]:
         """Yield the path of each entry that is not listed."""
         return (path for path in self._entries if path not in listed)
 
     def _path(self, entry: zipfile.ZipInfo) -> str:
         path = entry.orig_filename
         if entry.flag_bits or entry.extra or entry.comment or entry.filename != path:
-            raise ReleaseError(f"{shown(path)} is packed in an odd way in {self._name}.")
-        # zipfile bounds what it unpacks of no other kind.
+            raise ReleaseError(
+                f"{printable(path)} has flags, extra fields or an ambiguous name in {self._name}."
+            )
+        # The only method whose output zipfile limits.
         if entry.compress_type != zipfile.ZIP_DEFLATED:
-            raise ReleaseError(f"{shown(path)} is not deflated in {self._name}.")
+            raise ReleaseError(f"{printable(path)} is not deflated in {self._name}.")
         if (entry.create_system, entry.external_attr) != (_UNIX, _MODE << 16):
-            raise ReleaseError(f"{shown(path)} is no regular file in {self._name}.")
+            raise ReleaseError(f"{printable(path)} is not a regular file in {self._name}.")
         if not path.startswith(TOP):
-            raise ReleaseError(f"{shown(path)} stands outside {TOP} in {self._name}.")
+            raise ReleaseError(f"{printable(path)} is outside {TOP} in {self._name}.")
         return path.removeprefix(TOP)
 
-    def _refuse_odd_end(self, packed: bytes) -> None:
-        """Before zipfile takes memory for each entry: how many can there be?"""
+    def _check_end(self, packed: bytes) -> None:
+        """Limit the number of entries before zipfile allocates memory for each."""
         end = packed[-_END:]
         if len(end) != _END or not end.startswith(b"PK\5\6"):
-            raise ReleaseError(f"{self._name} is no ZIP, or something stands behind it.")
+            raise ReleaseError(f"{self._name} is not a ZIP, or has something after its end.")
         size = int.from_bytes(end[12:16], "little")
         if size > manifest.MAX_FILES * (_CENTRAL_HEADER + _LONGEST_PATH):
             raise ReleaseError(f"{self._name} holds more than {manifest.MAX_FILES:,} files.")
 
-    def _refuse_gaps(self) -> None:
-        """Nothing may hide before, between or behind the entries."""
+    def _check_gaps(self) -> None:
+        """Reject bytes before, between or after the entries."""
         position = 0
         for entry in sorted(self._entries.values(), key=lambda entry: entry.header_offset):
             if entry.header_offset != position:
-                raise ReleaseError(f"{self._name} holds something that it does not name.")
+                raise ReleaseError(f"{self._name} holds bytes that belong to no entry.")
             position += _LOCAL_HEADER + len(entry.filename) + entry.compress_size
         if position != self._zip.start_dir:
-            raise ReleaseError(f"{self._name} holds something that it does not name.")
+            raise ReleaseError(f"{self._name} holds bytes that belong to no entry.")

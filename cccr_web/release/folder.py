@@ -1,4 +1,4 @@
-"""Read the files of a release from a folder, through no link and each only once."""
+"""Read the files of a release from a folder, following no link and reading each once."""
 
 from __future__ import annotations
 
@@ -8,50 +8,39 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from cccr_web.errors import MissingFileError, ReleaseError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-# O_NONBLOCK: a named pipe must not hold us up before we see what it is.
+# O_NONBLOCK: opening a named pipe must not block before its type is known.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class Reader(Protocol):
-    """Where the files of a release are read from."""
-
-    def read(self, path: str, limit: int) -> bytes:
-        """Return the content of a file. Raises ``ReleaseError``, also for one over ``limit``."""
-
-    def strangers(self, listed: Collection[str]) -> Iterator[str]:
-        """Yield the path of what is there beside the ``listed`` files."""
-
-
-def shown(path: str) -> str:
-    """Return a name that may come from an attacker, fit for a terminal and a log."""
+def printable(path: str) -> str:
+    """Escape a name that may come from an attacker, for terminals and logs."""
     return path if path.isascii() and path.isprintable() else ascii(path)
 
 
 def too_long(path: str, limit: int) -> ReleaseError:
-    """Return the error of a file that is over its limit."""
-    return ReleaseError(f"{shown(path)} has more than {limit:,} bytes.")
+    """Return the error of a file that exceeds its limit."""
+    return ReleaseError(f"{printable(path)} has more than {limit:,} bytes.")
 
 
-class Folder:
-    """An open folder; what it is exchanged for in the meantime is not seen."""
+class ReleaseFolder:
+    """An open folder; if another one takes its name meanwhile, that is not seen."""
 
     def __init__(self, top: int) -> None:
         self._top = top
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, path: Path) -> Iterator[Folder]:
+    def open(cls, path: Path) -> Iterator[ReleaseFolder]:
         """Hold the folder open. Raises ``ReleaseError``."""
         try:
             top = os.open(path, _FOLDER)
         except OSError as error:
             raise ReleaseError(
-                f"{path} is no release: {error.strerror}.",
+                f"{path} is not a release: {error.strerror}.",
                 "Make one with: cccr-web build --out DIR",
             ) from error
         try:
@@ -72,7 +61,7 @@ class Folder:
                 opened.callback(os.close, descriptor)
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
-                    raise ReleaseError(f"{path} is no regular file.")
+                    raise ReleaseError(f"{path} is not a regular file.")
                 if status.st_size > limit:
                     raise too_long(path, limit)
                 body = _read_all(descriptor, status.st_size, limit)
@@ -84,16 +73,16 @@ class Folder:
             raise too_long(path, limit)
         return body
 
-    def strangers(self, listed: Collection[str]) -> Iterator[str]:
-        """Yield what stands below this folder and is not listed, links and folders included."""
+    def unlisted(self, listed: Collection[str]) -> Iterator[str]:
+        """Yield what is not listed in this folder and below, links and folders included."""
         folders = {
             path[:index] for path in listed for index, char in enumerate(path) if char == "/"
         }
-        yield from _strangers(self._top, "", listed, folders)
+        yield from _unlisted(self._top, "", listed, folders)
 
 
 def _reason(error: OSError) -> str:
-    # O_NOFOLLOW has found a link where a file, or a folder on the way to it, should be.
+    # O_NOFOLLOW has found a link where a file, or a folder above it, should be.
     return "it is a link" if error.errno == errno.ELOOP else str(error.strerror)
 
 
@@ -107,17 +96,17 @@ def _read_all(descriptor: int, expected: int, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _strangers(
+def _unlisted(
     here: int, prefix: str, listed: Collection[str], folders: Collection[str]
 ) -> Iterator[str]:
     with os.scandir(here) as entries:
         for entry in entries:
             path = prefix + entry.name
             if path in folders:
-                # Only as deep as listed files stand: nobody can send us down without end.
+                # Only as deep as listed files are: the depth cannot be an attacker's choice.
                 below = os.open(entry.name, _FOLDER, dir_fd=here)
                 try:
-                    yield from _strangers(below, f"{path}/", listed, folders)
+                    yield from _unlisted(below, f"{path}/", listed, folders)
                 finally:
                     os.close(below)
             elif path not in listed:

@@ -1,25 +1,192 @@
-"""The files that keys lie in: made once, never overwritten."""
+"""The organisation's Ed25519 key in minisign's format, its files and its signatures.
+
+The only importer of ``minisign`` (PyPI: py-minisign), inside the functions that use it: a
+server verifies in a subprocess (``verify_subprocess.py``). The formats are those of
+https://jedisct1.github.io/minisign/; of its two kinds of signature only the
+prehashed one (``ED``, over BLAKE2b-512) is made and accepted.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
+import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cccr_web.errors import (
-    CccrError,
-)
-from cccr_web.release.signature import LockedKey, PublicKey, SigningKey
+from cccr_web import files
+from cccr_web.errors import CccrError, SignatureError
+
+if TYPE_CHECKING:
+    import minisign
+
+# The comment above a signature is not signed: only this one is made and accepted.
+_COMMENT: Final = "signature of the Chinese Coalition for Citizens Rights"
+_MAX_SIGNATURE: Final = 16 * 1024
 
 _PUBLIC: Final = ".pub"
-_MAX_BYTES: Final = 64 * 1024
+_MAX_KEY_FILE: Final = 64 * 1024
+
+# scrypt with 2^18 blocks of 8: about a second and 256 MiB for each guess.
+_OPSLIMIT: Final = 8 * 1024 * 1024
+_MEMLIMIT: Final = 256 * 1024 * 1024
+
+# The position of Ed25519's 32-byte seed in the bytes of a decrypted key file.
+_SEED: Final = slice(62, 94)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key: minisign's 8-byte key number and Ed25519's 32 bytes."""
+
+    number: bytes
+    raw: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> PublicKey:
+        """Read ``RW…`` (56 characters). Raises ``ValueError``."""
+        try:
+            whole = base64.b64decode(text, validate=True)
+        except (ValueError, binascii.Error):
+            whole = b""
+        if len(whole) != 42 or whole[:2] != b"Ed":
+            raise ValueError(
+                f"“{text[:60]}” is not a minisign public key: RW and 54 more characters."
+            )
+        return cls(whole[2:10], whole[10:])
+
+    def __str__(self) -> str:
+        return base64.b64encode(b"Ed" + self.number + self.raw).decode("ascii")
+
+    @property
+    def fingerprint(self) -> str:
+        """128 bits of the SHA-256 of the Ed25519 key, in groups that can be read aloud."""
+        digits = hashlib.sha256(self.raw).hexdigest()[:32].upper()
+        return " ".join(digits[start : start + 4] for start in range(0, 32, 4))
+
+    def to_file(self) -> bytes:
+        """Return minisign's public key file."""
+        number = int.from_bytes(self.number, "little")
+        return f"untrusted comment: minisign public key {number:016X}\n{self}\n".encode("ascii")
+
+    def verify(self, message: bytes, signature: bytes, *, name: str, of: str) -> str:
+        """Return the trusted comment of ``signature`` if this key made it over ``message``.
+
+        Errors call the signature ``name`` and the message ``of``. Only the exact bytes
+        that ``SigningKey`` writes are accepted, so that nothing unsigned is added.
+        Raises ``SignatureError``.
+        """
+        import minisign
+
+        if not signature.strip():
+            raise SignatureError(f"{name} is empty.")
+        if len(signature) > _MAX_SIGNATURE or signature.count(b"\n") != 4:
+            raise SignatureError(f"{name} does not hold exactly one signature.")
+        try:
+            parsed = minisign.Signature.from_bytes(signature)
+        except minisign.Error as error:
+            raise SignatureError(f"{name} is not a minisign signature.") from error
+        if not parsed.is_prehashed():
+            raise SignatureError(
+                f"{name} is a legacy minisign signature: only prehashed ones are accepted."
+            )
+        if parsed.untrusted_comment != _COMMENT or bytes(parsed) + b"\n" != signature:
+            raise SignatureError(f"{name} is not written as “cccr-web sign” writes it.")
+        try:
+            minisign.PublicKey.from_base64(str(self)).verify(message, parsed)
+        except minisign.VerifyError as error:
+            if "key identifiers" in str(error):
+                raise SignatureError(
+                    f"{name} was made with another key than {self.fingerprint}."
+                ) from error
+            raise SignatureError(f"{name} does not match {of}: one of them was changed.") from error
+        except ValueError as error:
+            raise SignatureError(
+                f"The public key {self} is not an Ed25519 key: {error}."
+            ) from error
+        return str(parsed.trusted_comment)
+
+
+class SigningKey:
+    """The secret key, decrypted. Its ``repr`` shows nothing of it."""
+
+    def __init__(self, secret: minisign.SecretKey) -> None:
+        self._secret = secret
+        self.public = PublicKey.parse(secret.get_public_key().to_base64().decode("ascii"))
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        """Make a new key from the kernel's randomness."""
+        import minisign
+
+        return cls(minisign.KeyPair.generate().secret_key)
+
+    @property
+    def seed(self) -> bytes:
+        """The 32 bytes of Ed25519's secret (RFC 8032, section 5.1.5)."""
+        return base64.b64decode(self._secret.to_base64())[_SEED]
+
+    def sign(self, message: bytes, trusted_comment: str) -> bytes:
+        """Return a signature file. The same message always gives the same bytes (RFC 8032)."""
+        made = self._secret.sign(
+            message, prehash=True, untrusted_comment=_COMMENT, trusted_comment=trusted_comment
+        )
+        return bytes(made) + b"\n"
+
+    def to_file(self, passphrase: str) -> bytes:
+        """Return minisign's secret key file, encrypted. Raises ``CccrError``."""
+        if not passphrase:
+            raise CccrError("The passphrase is empty.", "Choose one of six words or more.")
+        import minisign
+
+        copy = minisign.SecretKey.from_base64(self._secret.to_base64())
+        copy.encrypt(passphrase, opslimit=_OPSLIMIT, memlimit=_MEMLIMIT)
+        copy.untrusted_comment = "minisign encrypted secret key"
+        return bytes(copy) + b"\n"
+
+
+class LockedKey:
+    """A secret key as read from its file, encrypted or not."""
+
+    def __init__(self, text: bytes, name: str) -> None:
+        import minisign
+
+        try:
+            self._secret = minisign.SecretKey.from_bytes(text)
+        except (minisign.Error, ValueError) as error:
+            raise CccrError(
+                f"{name} holds no minisign secret key: {error}.",
+                "Restore it from a backup, or make one with: cccr-web key new",
+            ) from error
+        self._name = name
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether a passphrase is needed."""
+        return bool(self._secret.is_encrypted())
+
+    def unlock(self, passphrase: str) -> SigningKey:
+        """Return the key. Raises ``CccrError``."""
+        import minisign
+
+        try:
+            self._secret.decrypt(passphrase)
+        except minisign.Error as error:
+            raise CccrError(f"That is not the passphrase of {self._name}.", "Try again.") from error
+        except (MemoryError, ValueError) as error:
+            raise CccrError(
+                f"{self._name} cannot be unlocked here: {error}.", "It may need 1 GiB of memory."
+            ) from error
+        return SigningKey(self._secret)
 
 
 def new_key(file: Path, passphrase: str) -> PublicKey:
-    """Make a key in ``file``, and its public half beside it with the ending ``.pub``.
+    """Make a key in ``file``, and its public key in a file of the same name that ends in ``.pub``.
 
-    Raises ``CccrError`` if either is there, and ``CccrError``.
+    Raises ``CccrError``, also if one of the files exists.
     """
     public_file = file.with_suffix(_PUBLIC)
     if public_file == file:
@@ -36,12 +203,12 @@ def new_key(file: Path, passphrase: str) -> PublicKey:
 
 
 def read_locked_key(file: Path) -> LockedKey:
-    """Read a secret key that we made or ``minisign -G``."""
+    """Read a secret key that ``cccr-web key new`` or ``minisign -G`` has made."""
     return LockedKey(_read(file), str(file))
 
 
 def read_public_key(text: str) -> PublicKey:
-    """Return the key that ``text`` is (``RW…``), or that stands in the file of that name.
+    """Return the key that ``text`` is (``RW…``), or the one in the file of that name.
 
     Raises ``CccrError``.
     """
@@ -58,14 +225,9 @@ def read_public_key(text: str) -> PublicKey:
 
 
 def write_new(file: Path, body: bytes, *, mode: int) -> None:
-    """Write ``file`` where nothing is. Raises ``CccrError`` otherwise."""
+    """Write ``file``, which must not exist. Raises ``CccrError``."""
     try:
-        # Not by a name beside it and a link: a USB stick's file system has no links.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(body)
-            out.flush()
-            os.fsync(descriptor)
+        files.create(file, body, mode=mode)
     except FileExistsError as error:
         raise _exists(file) from error
     except OSError as error:
@@ -75,15 +237,13 @@ def write_new(file: Path, body: bytes, *, mode: int) -> None:
 
 
 def _exists(file: Path) -> CccrError:
-    return CccrError(
-        f"{file} is there already, and nothing overwrites a key.", "Choose another name."
-    )
+    return CccrError(f"{file} exists already, and is never overwritten.", "Choose another name.")
 
 
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as source:
-            return source.read(_MAX_BYTES)
+            return source.read(_MAX_KEY_FILE)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise CccrError(

@@ -1,9 +1,8 @@
-"""``SHA256SUMS``: the list of every file of a release, in the form of ``sha256sum``.
+"""``SHA256SUMS``: the manifest of every file of a release, in the format of ``sha256sum``.
 
-Each line is a SHA-256 in 64 lower-case hexadecimal digits, two spaces, and the
-file's path below the release, sorted by path. Whoever trusts the list can trust
-every byte, so it is read strictly: whatever ``sha256sum`` might read in another
-way is refused.
+Each line is a SHA-256 in 64 lower-case hexadecimal digits, two spaces, and the file's path
+in the release, sorted by path. Trust in every byte rests on the manifest, so it is parsed
+strictly: anything that ``sha256sum`` might read differently is rejected.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from cccr_web.errors import ReleaseError
 
 NAME = "SHA256SUMS"
 
-# What may stand beside the list without being in it: the signatures made over it.
+# The signatures of the manifest, which it cannot list.
 MINISIG = "SHA256SUMS.minisig"
 SSHSIG = "SHA256SUMS.sshsig"
 OPENPGP = "SHA256SUMS.asc"
 SIGNATURES = (MINISIG, SSHSIG, OPENPGP)
 
-# Ample for 10,000 statements; a longer list is somebody's attack.
+# Enough for 10,000 statements; a longer manifest is an attack.
 MAX_BYTES = 16 * 1024 * 1024
 MAX_FILES = 20_000
 
 _LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
 
-# Only names that are the same on every file system, in every address and in every
-# Unicode form; no component begins with a dot but the one of RFC 8615.
+# Only names that are the same on every file system, in every URL and in every Unicode
+# form; no component begins with a dot, except the one of RFC 8615.
 _COMPONENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _PATH = re.compile(rf"(?:\.well-known/)?{_COMPONENT}(?:/{_COMPONENT})*")
 
@@ -45,17 +44,18 @@ def digest(body: bytes) -> str:
 
 
 def format_manifest(hashes: Mapping[str, str]) -> bytes:
-    """Return the list of ``hashes`` (path → SHA-256).
+    """Return the list of ``hashes`` (path → SHA-256), as ``parse_manifest`` reads it.
 
-    Raises ``ReleaseError`` for a path that cannot stand in a release.
+    Raises ``ReleaseError`` for a path that no file of a release may have.
     """
     for path in hashes:
         if not is_safe_path(path):
             raise ReleaseError(
                 f"“{path}” cannot be the name of a file in a release.",
-                "Use letters of ASCII, digits, “-”, “_” and “.”.",
+                "Use ASCII letters, digits, “-”, “_” and “.”.",
             )
-    return b"".join(f"{hashes[path]}  {path}\n".encode("ascii") for path in sorted(hashes))
+    lines = (f"{hashes[path]}  {path}\n" for path in sorted(hashes))
+    return "".join(lines).encode("ascii")
 
 
 def parse_manifest(text: bytes) -> dict[str, str]:
@@ -75,7 +75,7 @@ def parse_manifest(text: bytes) -> dict[str, str]:
             raise ReleaseError(f"{NAME}, line {number}, is not “SHA-256, two spaces, path”.")
         path = match[2].decode("ascii", errors="replace")
         if not is_safe_path(path):
-            raise ReleaseError(f"{NAME}, line {number}: {path!r} is no path inside a release.")
+            raise ReleaseError(f"{NAME}, line {number}: {path!r} is not a path inside a release.")
         if path == NAME or path in SIGNATURES:
             raise ReleaseError(f"{NAME}, line {number}: {path} cannot be listed in itself.")
         if path <= last:
@@ -84,12 +84,12 @@ def parse_manifest(text: bytes) -> dict[str, str]:
             )
         entries[path] = match[1].decode("ascii")
         last = path
-    _refuse_clashes(entries)
+    _check_clashes(entries)
     return entries
 
 
-def _refuse_clashes(entries: Mapping[str, str]) -> None:
-    """No two paths may be one file where case is ignored, nor a file be a folder too."""
+def _check_clashes(entries: Mapping[str, str]) -> None:
+    """Reject paths that are one file where case is ignored, or both a file and a folder."""
     seen: dict[str, str] = {}
     folders = {
         path[:index].lower() for path in entries for index, char in enumerate(path) if char == "/"

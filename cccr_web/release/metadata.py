@@ -1,10 +1,10 @@
-"""``RELEASE.json``: what a release says of itself."""
+"""``RELEASE.json``: the facts of a release, and the policy that follows for its pages."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,7 @@ class Metadata:
     while the organisation has no key;
     ``languages`` maps slugs to BCP 47 tags; ``clearnet`` is like
     ``https://example.org``; ``style_hashes`` are CSP hash sources (CSP level 3,
-    section 2.3.1) of the style sheets that stand in the pages.
+    section 2.3.1) of the style sheets in the pages.
     """
 
     sequence: int
@@ -88,8 +88,28 @@ class Metadata:
 
 
 def format_time(time: datetime) -> str:
-    """Return ``time`` in UTC as RFC 3339 has it, to the second."""
+    """Return ``time`` in UTC in the format of RFC 3339, to the second."""
     return time.astimezone(UTC).strftime(_TIME)
+
+
+def page_policy(style_hashes: Iterable[str]) -> dict[str, str]:
+    """Return the Content Security Policy (level 3) of a page: only its style sheet and our images.
+
+    It is in each page's ``<meta>``, for copies opened from a disk, and in a header.
+    Only the header has ``frame-ancestors``, for which browsers log a warning in a ``<meta>``.
+    """
+    return {
+        "default-src": "'none'",
+        "style-src": " ".join(f"'{hash_}'" for hash_ in style_hashes),
+        "img-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def format_policy(directives: dict[str, str]) -> str:
+    """Return the directives as one header value."""
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
 def _is(pattern: re.Pattern[str], value: Any) -> bool:

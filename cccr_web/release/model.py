@@ -24,19 +24,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Everything that readers can get: path → file, the manifest and its signatures included."""
+    """All files that readers can get by path, including the manifest and its signatures."""
 
     files: Mapping[str, File]
     metadata: Metadata
 
     @property
-    def listed(self) -> dict[str, bytes]:
-        """Path → content of every file that the manifest lists."""
-        return {path: file.body for path, file in self.listed_files.items()}
-
-    @property
-    def listed_files(self) -> dict[str, File]:
-        """Path → file of every file that the manifest lists."""
+    def listed(self) -> dict[str, File]:
+        """The files that the manifest lists, by path."""
         return {
             path: file
             for path, file in self.files.items()
@@ -45,27 +40,28 @@ class Release:
 
     @property
     def manifest_sha256(self) -> str:
-        """The SHA-256 of the manifest: with the key, it names this release and no other."""
+        """The SHA-256 of the manifest, which identifies the release."""
         return self.files[manifest.NAME].sha256
 
 
+def bodies(files: Mapping[str, File]) -> dict[str, bytes]:
+    """Return path → content of some files."""
+    return {path: file.body for path, file in files.items()}
+
+
 def make_release(files: Mapping[str, bytes], facts: Metadata) -> Release:
-    """Add ``RELEASE.json`` and the manifest to ``files`` and return the whole."""
+    """Add ``RELEASE.json`` and the manifest to ``files`` and return the whole, unsigned."""
     whole = {**files, metadata.NAME: facts.to_json()}
     return list_files({path: File.of(body) for path, body in whole.items()}, facts)
 
 
 def list_files(listed: Mapping[str, File], facts: Metadata) -> Release:
     """Return the unsigned release of these files and a manifest over them."""
-    return complete(listed, {manifest.NAME: list_hashes(listed)}, facts)
-
-
-def list_hashes(listed: Mapping[str, File]) -> bytes:
-    """Return the manifest over these files."""
-    return manifest.format_manifest({path: file.sha256 for path, file in listed.items()})
+    hashes = {path: file.sha256 for path, file in listed.items()}
+    return complete(listed, {manifest.NAME: manifest.format_manifest(hashes)}, facts)
 
 
 def complete(listed: Mapping[str, File], extra: Mapping[str, bytes], facts: Metadata) -> Release:
-    """Return the release of ``listed`` files and ``extra`` ones, sorted by path."""
+    """Return the release of the ``listed`` files, its manifest and signatures (``extra``)."""
     whole = {**listed, **{path: File.of(body) for path, body in extra.items()}}
     return Release(dict(sorted(whole.items())), facts)

@@ -1,7 +1,7 @@
-"""Signatures in OpenPGP's form, made by the ``gpg`` program with a key that it keeps.
+"""OpenPGP signatures, made by the ``gpg`` program with one of its keys.
 
-Not checked by our server, which has no gpg: its SHA-256 stands in the trusted
-comment of the minisign signature instead, so that no other can take its place.
+Our server has no gpg and does not verify them. Instead, the trusted comment of the minisign
+signature holds the SHA-256 of the OpenPGP signature, so that nobody can replace it.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ import subprocess
 from cccr_web.errors import CccrError
 
 
-def sign(message: bytes, key: str) -> bytes:
+def sign(message: bytes, key: str, *, clear: bool = False) -> bytes:
     """Return an armoured detached signature by gpg's key ``key``. Raises ``CccrError``.
 
-    gpg asks for its own passphrase. It writes the moment into the signature, so
-    two of them over the same bytes differ.
+    With ``clear``, return ``message`` itself, still readable, with the signature around it
+    (RFC 9580, section 7). gpg asks for its own passphrase. It writes the time into the
+    signature, so two signatures of the same bytes differ.
     """
-    return _gpg(message, "--detach-sign", key)
-
-
-def _gpg(message: bytes, how: str, key: str) -> bytes:
+    how = "--clear-sign" if clear else "--detach-sign"
     command = ["gpg", "--armor", how, "--local-user", key, "--output", "-"]
     try:
         done = subprocess.run(command, input=message, capture_output=True, check=True)
     except FileNotFoundError as error:
         raise CccrError("The program gpg is not installed.", "Install gnupg.") from error
     except subprocess.CalledProcessError as error:
-        words = error.stderr.decode("utf-8", errors="replace").strip().splitlines() or ["no word"]
+        lines = error.stderr.decode("utf-8", errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else "it gave no reason."
         raise CccrError(
-            f"gpg did not sign with {key}: {words[-1]}", "See gpg --list-secret-keys."
+            f"gpg did not sign with {key}: {reason}", "See gpg --list-secret-keys."
         ) from error
     return done.stdout
 
@@ -43,22 +42,14 @@ _CLEAR_SIGNED = re.compile(
 )
 
 
-def sign_clear(text: bytes, key: str) -> bytes:
-    """Return ``text``, still readable, with a signature by gpg's key ``key`` inside.
-
-    The form is RFC 9580's cleartext signature framework (section 7). Raises ``CccrError``.
-    """
-    return _gpg(text, "--clear-sign", key)
-
-
 def strip_clear_signature(whole: bytes, *, name: str) -> bytes:
-    """Return what ``sign_clear`` was given, or ``whole`` if it was not signed so.
+    """Return the message that was signed with ``clear``, or ``whole`` without such a signature.
 
-    The signature is not checked. Raises ``CccrError`` if something stands beside it.
+    The signature is not verified. Raises ``CccrError`` for anything outside the signature.
     """
     if b"-----BEGIN PGP" not in whole:
         return whole
     match = _CLEAR_SIGNED.fullmatch(whole)
     if match is None or b"\n-----BEGIN PGP" in match[1]:
-        raise CccrError(f"{name} holds something beside what gpg signed.", "Make it anew.")
+        raise CccrError(f"{name} holds something that gpg did not sign.", "Make it again.")
     return b"".join(line.removeprefix(b"- ") for line in match[1].splitlines(keepends=True))

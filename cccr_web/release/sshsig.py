@@ -1,9 +1,8 @@
-"""The same key's signatures in OpenSSH's form, for readers who have ``ssh-keygen``.
+"""Signatures by the same key in OpenSSH's format, for readers who have ``ssh-keygen``.
 
-The form is OpenSSH's PROTOCOL.sshsig, its Ed25519 that of RFC 8709. A reader checks with
+The format is OpenSSH's PROTOCOL.sshsig, with Ed25519 as in RFC 8709. A reader verifies with
 ``ssh-keygen -Y verify -f allowed_signers -I cccr -n file -s SHA256SUMS.sshsig < SHA256SUMS``.
-The only importer of ``cryptography`` in this room, and only where it is used, as with
-``minisign``.
+The only importer of ``cryptography``, inside the functions that use it, like ``minisign``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import textwrap
 from typing import Final
 
 from cccr_web.errors import SignatureError
-from cccr_web.release.signature import PublicKey, SigningKey
+from cccr_web.release.keys import PublicKey, SigningKey
 
 PRINCIPAL: Final = "cccr"
 NAMESPACE: Final = "file"
@@ -28,7 +27,7 @@ _END: Final = "-----END SSH SIGNATURE-----\n"
 
 
 def allowed_signers(key: PublicKey) -> bytes:
-    """Return the file that tells ``ssh-keygen`` whom to trust (ssh-keygen(1))."""
+    """Return the ``allowed_signers`` file for ``ssh-keygen`` (ssh-keygen(1))."""
     blob = base64.b64encode(_blob(key)).decode("ascii")
     return f'{PRINCIPAL} namespaces="{NAMESPACE}" {_TYPE.decode()} {blob}\n'.encode("ascii")
 
@@ -44,7 +43,7 @@ def sign(message: bytes, key: SigningKey) -> bytes:
 def verify(message: bytes, signature: bytes, key: PublicKey, *, name: str, of: str) -> None:
     """Raise ``SignatureError`` unless ``key`` made ``signature`` over ``message``.
 
-    As with minisign only one spelling is accepted: what our own ``sign`` writes.
+    As with minisign, only the exact bytes that our own ``sign`` writes are accepted.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -54,14 +53,14 @@ def verify(message: bytes, signature: bytes, key: PublicKey, *, name: str, of: s
         blob = base64.b64decode(text.removeprefix(_BEGIN).removesuffix(_END))
     except (ValueError, binascii.Error):
         blob = b""
-    # The last field is Ed25519's signature; all before it is known.
+    # The last field is Ed25519's signature; the bytes before it are known.
     made = blob[-64:]
     if _armour(key, made) != signature:
-        raise SignatureError(f"{name} is no SSH signature by {key.fingerprint}.")
+        raise SignatureError(f"{name} is not an SSH signature by {key.fingerprint}.")
     try:
         Ed25519PublicKey.from_public_bytes(key.raw).verify(made, _signed(message))
     except (InvalidSignature, ValueError) as error:
-        raise SignatureError(f"{name} does not fit {of}: one of the two was changed.") from error
+        raise SignatureError(f"{name} does not match {of}: one of them was changed.") from error
 
 
 def _string(value: bytes) -> bytes:

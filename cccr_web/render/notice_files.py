@@ -34,7 +34,7 @@ class NoticeFiles:
     @property
     def newest(self) -> date:
         """The day of the latest notice."""
-        days = (notice.said for notice in self.notices.values() if notice.said)
+        days = (notice.issued for notice in self.notices.values() if notice.issued)
         return max(days, default=date.min)
 
     def expired(self, time: datetime) -> Iterator[Problem]:

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.release import History, PublicKey, Release, differences, load, refuse_future
+from cccr_web.release import (
+    PublicKey,
+    Release,
+    RollbackGuard,
+    Verify,
+    differences,
+    load,
+    reject_future,
+    verify_signatures,
+)
 
 Made = TypeVar("Made")
 
@@ -23,19 +32,21 @@ class Source:
     """The path of a release: a folder, or a symbolic link that an admin changes.
 
     ``key`` is the organisation's, stored outside every release; without it the files are
-    only checked against their list. ``history`` records the served releases, with a key only.
+    only checked against their list. ``guard`` records the served releases, with a key only.
+    ``verify`` verifies the signatures.
     """
 
     path: Path
     key: PublicKey | None = None
-    history: History | None = None
+    guard: RollbackGuard | None = None
+    verify: Verify = verify_signatures
 
     def load(self) -> Release:
         """Load and check the release that is at the path now. Raises ``CccrError``."""
-        release = load(self._folder(), self.key)
-        refuse_future(release)
-        if self.key and self.history:
-            self.history.admit(release)
+        release = load(self._folder(), self.key, verify=self.verify)
+        reject_future(release)
+        if self.key and self.guard:
+            self.guard.check(release)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
@@ -59,14 +70,14 @@ class Source:
 
     def accept(self, release: Release) -> None:
         """Record that older releases must be rejected from now on. Raises ``CccrError``."""
-        if self.key and self.history:
-            self.history.record(release)
+        if self.key and self.guard:
+            self.guard.record(release)
 
     def keep(self, release: Release) -> None:
         """Store a copy, for a start at which the path holds no valid release."""
-        if self.key and self.history:
+        if self.key and self.guard:
             try:
-                self.history.keep(release, self.key)
+                self.guard.save_last_good(release, self.key, verify=self.verify)
             except CccrError as error:
                 _log.error("The copy of the last good release could not be stored: %s", error)
 
@@ -79,10 +90,10 @@ class Source:
             yield f"Release {release.metadata.sequence} has expired on {expires:%Y-%m-%d}."
 
     def _last_good(self) -> Release | None:
-        if not (self.key and self.history):
+        if not (self.key and self.guard):
             return None
         try:
-            return self.history.last_good(self.key)
+            return self.guard.load_last_good(self.key, verify=self.verify)
         except ReleaseError:
             return None
 

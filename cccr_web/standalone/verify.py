@@ -2,17 +2,17 @@
 
     python3 verify.py FOLDER FINGERPRINT
     python3 verify.py cccr-web.zip FINGERPRINT
-    python3 verify.py FINGERPRINT         (the folder in which this file stands)
+    python3 verify.py FINGERPRINT         (the folder that holds this file)
 
 It needs Python 3.8 or newer and nothing else, opens no connection, and changes no
-file. Exit 0: the copy is whole and signed with that key. 1: it is not. 2: wrong use.
+file. Exit 0: the copy is complete and signed with that key. 1: it is not. 2: wrong usage.
 
-What it does, in this order: the copy brings a public key (minisign.pub), which must
-have the fingerprint that you typed; the key must have signed the list (SHA256SUMS);
-every file must have the checksum that the list gives; there must be no other file.
+It checks, in this order: the public key in the copy (minisign.pub) must have the
+fingerprint that you typed; the key must have signed the list (SHA256SUMS); every file
+must have the checksum in the list; there must be no other file.
 
-Whoever forges a copy can forge the verify.py in it as well, and the fingerprint on its
-pages. So take both from elsewhere, and read this file: it is short for that reason.
+A forger of a copy can also forge the verify.py in it, and the fingerprint on its pages.
+So get both from elsewhere, and read this file: it is short for that reason.
 
 用法：python3 verify.py 文件夹或ZIP 指纹。需要Python 3.8或更新的版本，不联网，不改动任何文件。
 指纹和本程序都请从别处取得，不要用待核对的副本里的：伪造副本的人也能伪造它们。
@@ -37,7 +37,7 @@ LIST = "SHA256SUMS"
 SIGNATURE = LIST + ".minisig"
 KEY = "minisign.pub"
 TOP = "cccr-web/"  # the one folder in the ZIP
-# What stands beside the list and cannot be in it, as it is made after it.
+# The list and its signatures, which the list cannot contain.
 UNLISTED = {LIST, SIGNATURE, LIST + ".sshsig", LIST + ".asc"}
 
 MAX_FILES = 20_000
@@ -51,11 +51,11 @@ LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
 
 
 class RefusedError(Exception):
-    """The copy is not what the organisation signed; says why in English and in Chinese."""
+    """The copy is not what the organisation signed; the reason in English and Chinese."""
 
 
 class WrongUseError(Exception):
-    """The command cannot be carried out as it was typed."""
+    """The arguments are wrong."""
 
 
 # --- Ed25519 (RFC 8032, section 5.1), only verification, in plain arithmetic ---
@@ -68,7 +68,7 @@ Point = Tuple[int, int, int, int]  # (X, Y, Z, T): x = X/Z, y = Y/Z, x·y = T/Z 
 
 
 def decode_point(data: bytes) -> Point | None:
-    """Return the point (x, y, 1, x·y) that 32 bytes stand for, or None (5.1.3)."""
+    """Return the point (x, y, 1, x·y) that 32 bytes encode, or None (5.1.3)."""
     number = int.from_bytes(data, "little")
     sign, y = number >> 255, number & (2**255 - 1)
     if y >= P:
@@ -101,7 +101,7 @@ def add_points(one: Point, other: Point) -> Point:
 
 
 def multiply_point(times: int, point: Point) -> Point:
-    """Add a point to itself so many times. Nothing here is secret, so time may tell."""
+    """Multiply a point by a number. Nothing here is secret, so timing does not matter."""
     result: Point = (0, 1, 1, 0)
     while times:
         if times & 1:
@@ -130,7 +130,7 @@ def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def decode_base64(text: bytes, length: int) -> bytes | None:
-    """Return the bytes, if they are so many and written in the one canonical way."""
+    """Decode base64 that has exactly this length and is canonical."""
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError:
@@ -143,7 +143,7 @@ def read_key(text: bytes) -> tuple[bytes, bytes]:
     lines = text.replace(b"\r\n", b"\n").split(b"\n")
     data = decode_base64(lines[1], 42) if len(lines) > 1 else None
     if not lines[0].startswith(b"untrusted comment: ") or data is None or data[:2] != b"Ed":
-        raise RefusedError(f"{KEY} is no minisign key.", f"{KEY}不是minisign公钥。")
+        raise RefusedError(f"{KEY} is not a minisign key.", f"{KEY}不是minisign公钥。")
     return data[2:10], data[10:]
 
 
@@ -184,7 +184,7 @@ def check_signature(text: bytes, message: bytes, key_number: bytes, key: bytes) 
         )
     comment = lines[2][len(trusted) :]
     if not is_signed(key, hashlib.blake2b(message).digest(), signature):
-        raise RefusedError(f"The signature does not fit {LIST}.", f"签名与{LIST}不符。")
+        raise RefusedError(f"The signature does not match {LIST}.", f"签名与{LIST}不符。")
     if not is_signed(key, signature + comment, seal):
         raise RefusedError(
             f"The comment in {SIGNATURE} was changed.", f"{SIGNATURE}里的说明被人改动过。"
@@ -193,7 +193,7 @@ def check_signature(text: bytes, message: bytes, key_number: bytes, key: bytes) 
 
 
 def read_list(text: bytes) -> dict[str, str]:
-    """Return file → SHA-256. Strict: what another program might read otherwise is refused."""
+    """Return file → SHA-256. Anything that another program might read differently is rejected."""
     entries: dict[str, str] = {}
     last = ""
     for number, line in enumerate(text.split(b"\n")[:-1], start=1):
@@ -213,7 +213,7 @@ def read_list(text: bytes) -> dict[str, str]:
 
 
 class Folder:
-    """A folder. Nothing is read through a link: it may lead out of the folder."""
+    """A folder. Links are not followed, because they may lead out of the folder."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
@@ -232,7 +232,7 @@ class Folder:
                         self.names.add(name)
                     else:
                         raise RefusedError(
-                            f"{name!r} is a link or no file.", f"{name!r}是链接，或者不是文件。"
+                            f"{name!r} is a link or not a file.", f"{name!r}是链接，或者不是文件。"
                         )
 
     def open(self, name: str) -> IO[bytes]:
@@ -241,7 +241,7 @@ class Folder:
 
 
 class Zip:
-    """A ZIP, read without unpacking it, if it can be read in one way only."""
+    """A ZIP, read without unpacking it, if it is unambiguous."""
 
     def __init__(self, path: Path) -> None:
         self.archive = zipfile.ZipFile(path)
@@ -259,7 +259,7 @@ class Zip:
                 )
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise RefusedError(
-                    f"{name!r} is a link or no file.", f"{name!r}是链接，或者不是文件。"
+                    f"{name!r} is a link or not a file.", f"{name!r}是链接，或者不是文件。"
                 )
             self.entries[name] = info
         with path.open("rb") as file:
@@ -287,7 +287,7 @@ class Zip:
             raise zipfile.BadZipFile("PK")
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a file to read its bytes: never more than the ZIP said before."""
+        """Open a file to read its bytes: never more than the ZIP has declared."""
         return self.archive.open(self.entries[TOP + name])
 
 
@@ -335,7 +335,7 @@ def check(copy: Copy, fingerprint: str) -> tuple[int, str]:
     key_number, key = read_key(read_small(copy, KEY, 4096))
     if fingerprint_of(key) != fingerprint:
         raise RefusedError(
-            f"The copy was made with another key, {fingerprint_of(key)}.",
+            f"The copy was signed with another key, {fingerprint_of(key)}.",
             f"这份副本用的是另一把密钥：{fingerprint_of(key)}。",
         )
     comment = check_signature(signature, text, key_number, key)
@@ -355,7 +355,7 @@ def check(copy: Copy, fingerprint: str) -> tuple[int, str]:
 
 
 def read_arguments(arguments: list[str]) -> tuple[Path, str]:
-    """Return the path and the fingerprint, which may be typed with or without its gaps."""
+    """Return the path and the fingerprint, which may be typed with or without spaces."""
     here = Path(__file__).resolve().parent
     for path, rest in ((here, arguments), (Path(*arguments[:1]), arguments[1:])):
         digits = re.sub(r"[\s:-]", "", "".join(rest)).upper()
@@ -368,7 +368,7 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Check, say the outcome in both languages, and return the exit code."""
+    """Check, print the result in both languages, and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         # A console that can't show Chinese must not stop the check.
         if isinstance(stream, io.TextIOWrapper):

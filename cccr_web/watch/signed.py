@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
-from cccr_web.release import PublicKey, Release, read_claim
+from cccr_web.release import PublicKey, Release, read_signed_manifest
 from cccr_web.watch.difference import Difference, Kind
 from cccr_web.watch.files import changed, file_differences
 from cccr_web.watch.link import Reply
@@ -36,7 +36,7 @@ def read_signed(fetch: Fetch, key: PublicKey, tell: Tell) -> Release | None:
         return reply.body
 
     try:
-        return read_claim(read, key)
+        return read_signed_manifest(read, key)
     except _ToldError:
         pass
     except ChangedFileError as error:

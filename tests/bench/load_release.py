@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "release"
         put_release(release, folder)
-        total = sum(len(body) for body in release.listed.values())
+        total = sum(len(file.body) for file in release.listed.values())
         sums = ["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"]
         print(f"{len(release.listed):,} listed files, {total / 1e6:.1f} MB")
         print("load and verify:", measure(lambda: load(folder, key), rounds))

@@ -51,8 +51,8 @@ def commands(group: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...
 COMMANDS = dict(commands(main))
 
 
-def test_commands() -> None:
-    """These are the commands, and no others."""
+def test_the_list_of_commands_is_complete() -> None:
+    """These commands exist, and no others."""
     assert {" ".join(words) for words in COMMANDS} == {
         "demo",
         "check",
@@ -96,8 +96,8 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("onion",), ("onion", "key")])
-def test_help_of_groups(words: tuple[str, ...]) -> None:
-    """A group's help, also as -h, names its commands with a sentence each."""
+def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
+    """A group's help, also with -h, names its commands with a sentence each."""
     done = run(*words, "-h")
     assert done.exit_code == 0
     group: click.Group = main
@@ -110,15 +110,15 @@ def test_help_of_groups(words: tuple[str, ...]) -> None:
         assert command.help
 
 
-def test_mistyped_command() -> None:
-    """A command that there is not is refused, and the one that may be meant is named."""
+def test_a_mistyped_command_gets_a_suggestion() -> None:
+    """An unknown command is an error that names the most similar one."""
     done = run("srve")
     assert done.exit_code == 2
     assert "No such command 'srve'. Did you mean 'serve'?" in done.stderr
 
 
-def test_version() -> None:
-    """The command tells its version."""
+def test_version_is_printed() -> None:
+    """``--version`` prints the version."""
     done = run("--version")
     assert (done.exit_code, done.stdout) == (0, f"cccr-web, version {__version__}\n")
 
@@ -156,8 +156,8 @@ WRONG_USE = {
 
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG_USE.values(), ids=WRONG_USE)
-def test_wrong_use(arguments: list[str], words: str) -> None:
-    """Wrong use exits 2 and says on stderr what is wrong, with the way to the help."""
+def test_wrong_usage_exits_2_and_points_to_the_help(arguments: list[str], words: str) -> None:
+    """Stderr says what is wrong and how to get help."""
     done = run(*arguments)
     assert done.exit_code == 2
     assert done.stdout == ""
@@ -180,15 +180,15 @@ def failure(*arguments: str | Path, **settings: str) -> str:
     return done.stderr
 
 
-def test_check() -> None:
-    """The real texts are in order, and it is said how many there are."""
+def test_check_counts_the_texts() -> None:
+    """The real texts have no problem, and ``check`` prints how many there are."""
     done = run("check")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == "All texts are in order: 13 in en, 13 in zh-Hans.\n"
 
 
-def test_check_tells_file_and_line(tmp_path: Path) -> None:
-    """Problems come as a list, each line with the file and the line in front."""
+def test_check_names_file_and_line(tmp_path: Path) -> None:
+    """Each problem is one line that begins with the file and the line number."""
     tree = tmp_path / "translations"
     shutil.copytree(find_tree("translations"), tree)
     with (tree / "en/pages/verify.md").open("a") as page:
@@ -199,8 +199,8 @@ def test_check_tells_file_and_line(tmp_path: Path) -> None:
     ] == ["translations/en/pages/verify.md:1", "translations/en/pages/verify.md:79"]
 
 
-def test_build(tmp_path: Path) -> None:
-    """A build says what it made, and writes it with the addresses given."""
+def test_build_writes_a_release_with_the_given_addresses(tmp_path: Path) -> None:
+    """``build`` prints what it has written."""
     out = tmp_path / "release"
     done = run(
         "build", "--out", out, "--clearnet-url", f"https://{DOMAIN}", "--onion-address", ONION
@@ -212,34 +212,38 @@ def test_build(tmp_path: Path) -> None:
     assert release.metadata.onions == (ONION,)
 
 
-def test_build_of_broken_texts(tmp_path: Path) -> None:
+def test_texts_with_a_problem_are_not_built(tmp_path: Path) -> None:
     """Texts with a problem are not built."""
     tree = tmp_path / "translations"
     shutil.copytree(find_tree("translations"), tree)
     (tree / "site.toml").unlink()
-    told = failure("build", "--translations", tree, "--out", tmp_path / "release")
-    assert told == "translations/site.toml:1: The file is missing.\n"
+    error = failure("build", "--translations", tree, "--out", tmp_path / "release")
+    assert error == "translations/site.toml:1: The file is missing.\n"
     assert not (tmp_path / "release").exists()
 
 
-def test_build_in_a_folder_of_something_else(tmp_path: Path) -> None:
-    """A folder that holds no release is not replaced."""
+def test_build_does_not_replace_a_folder_that_is_not_a_release(tmp_path: Path) -> None:
+    """A folder with other files is not replaced."""
     (tmp_path / "mine").touch()
     assert failure("build", "--out", tmp_path) == (
-        f"{tmp_path} holds something else than a release. Choose another or an empty folder.\n"
+        f"{tmp_path} holds something other than a release. Choose another or an empty folder.\n"
     )
 
 
-def test_build_where_nothing_can_be_written() -> None:
-    """A place that cannot be made is told in one sentence."""
-    told = failure("build", "--out", "/dev/null/release")
-    assert re.fullmatch(r"/dev/null/release could not be written: [A-Z][a-z ]+\.\n", told)
+def test_build_names_a_place_that_cannot_be_written() -> None:
+    """One error says where and why."""
+    error = failure("build", "--out", "/dev/null/release")
+    assert re.fullmatch(
+        r"/dev/null/release could not be written: [A-Z][a-z ]+\. "
+        r"Check the disk and the permissions\.\n",
+        error,
+    )
 
 
-def test_build_with_a_bad_epoch(tmp_path: Path) -> None:
-    """A SOURCE_DATE_EPOCH that is no number is told."""
-    told = failure("build", "--out", tmp_path / "release", SOURCE_DATE_EPOCH="today")
-    assert told == "SOURCE_DATE_EPOCH is “today”. It must be seconds since 1970, or unset.\n"
+def test_build_rejects_a_wrong_source_date_epoch(tmp_path: Path) -> None:
+    """SOURCE_DATE_EPOCH must be a number."""
+    error = failure("build", "--out", tmp_path / "release", SOURCE_DATE_EPOCH="today")
+    assert error == "SOURCE_DATE_EPOCH is “today”. It must be seconds since 1970, or unset.\n"
 
 
 def unsigned(folder: Path) -> str:
@@ -250,43 +254,43 @@ def unsigned(folder: Path) -> str:
     )
 
 
-def test_serve_without_a_release(tmp_path: Path) -> None:
-    """A folder without a release says how to make one."""
-    told = failure("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
-    assert told == unsigned(tmp_path / "none") + (
-        f"{tmp_path}/none is no release: No such file or directory. "
+def test_serve_of_a_missing_release_says_how_to_build_one(tmp_path: Path) -> None:
+    """The error names the folder and the command."""
+    error = failure("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
+    assert error == unsigned(tmp_path / "none") + (
+        f"{tmp_path}/none is not a release: No such file or directory. "
         "Make one with: cccr-web build --out DIR\n"
     )
 
 
-def test_serve_on_a_taken_port(release_folder: Path) -> None:
-    """A port that another program holds is told with the way out."""
+def test_serve_on_a_port_in_use_is_an_error(release_folder: Path) -> None:
+    """The error says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        told = failure("serve", "--release", release_folder, "--clearnet", where)
-    assert told == unsigned(release_folder) + (
+        error = failure("serve", "--release", release_folder, "--clearnet", where)
+    assert error == unsigned(release_folder) + (
         f"Cannot listen on {where}: Address already in use. "
         "Another program listens there: stop it, or choose another address.\n"
     )
 
 
-def test_serve_on_a_socket_in_no_folder(release_folder: Path) -> None:
-    """A unix socket whose folder is missing is told."""
-    told = failure("serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock")
-    assert told == unsigned(release_folder) + (
+def test_serve_on_a_socket_in_a_missing_folder_is_an_error(release_folder: Path) -> None:
+    """The error names the socket."""
+    error = failure("serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock")
+    assert error == unsigned(release_folder) + (
         "Cannot listen on /none/a.sock: No such file or directory. Choose another address.\n"
     )
 
 
-def test_serve_a_socket_with_too_long_a_path() -> None:
-    """A path that the kernel takes for no socket is wrong use."""
+def test_serve_rejects_a_socket_path_that_is_too_long() -> None:
+    """A path that the kernel does not accept is wrong usage."""
     done = run("serve", "--onion-socket", f"unix:/{'a' * 107}")
     assert done.exit_code == 2
     assert "the path of a unix socket may be at most 107 bytes long" in re.sub(r"\s+", " ", done.stderr)
 
 
-def test_serve_a_release_without_addresses(tmp_path: Path) -> None:
-    """A server that could know none of its names says so, and does not answer 421 to all."""
+def test_serve_needs_an_address_of_the_site(tmp_path: Path) -> None:
+    """A server that knows none of its names says so, rather than answering 421 to everything."""
     run("build", "--out", tmp_path / "release")
     with short_folder() as folder:
         place = f"unix:{folder}/web.sock"
@@ -303,10 +307,10 @@ def test_serve_a_release_without_addresses(tmp_path: Path) -> None:
         assert list(folder.iterdir()) == []
 
 
-def test_settings_all_told_together() -> None:
-    """Every setting that is unknown or wrong is told at once, and the known ones are named."""
-    told = failure("serve", CCCR_PORT="80", CCCR_CLEARNET="80", CCCR_ONIONS=f"{ONION} x")
-    assert told == (
+def test_all_wrong_settings_are_reported_at_once() -> None:
+    """Unknown and wrong settings are reported together, with the names of the known ones."""
+    error = failure("serve", CCCR_PORT="80", CCCR_CLEARNET="80", CCCR_ONIONS=f"{ONION} x")
+    assert error == (
         "CCCR_CLEARNET: “80” is not HOST:PORT, unix:/PATH or systemd:NAME.\n"
         "CCCR_ONIONS: “x” is not an onion address: 56 characters a-z and 2-7, then .onion.\n"
         "CCCR_PORT: no such setting; the settings are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
@@ -314,8 +318,8 @@ def test_settings_all_told_together() -> None:
     )
 
 
-def test_serve_by_settings(release_folder: Path, release: Release) -> None:
-    """The settings of the environment stand for the options that are not given."""
+def test_serve_uses_settings_from_the_environment(release_folder: Path, release: Release) -> None:
+    """A setting is used where its option is missing."""
     with short_folder() as folder:
         command = [sys.executable, "-m", "cccr_web", "serve"]
         settings = {
@@ -332,14 +336,14 @@ def test_serve_by_settings(release_folder: Path, release: Release) -> None:
             for host in (DOMAIN, "one.example", "two.example"):
                 answer = ask(folder / "web.sock", "/SHA256SUMS", host)
                 assert answer.body == release.files["SHA256SUMS"].body
-            # Behind a unix socket stands nginx, not this machine's own reader.
+            # The client of a unix socket is nginx, not a reader on this machine.
             assert ask(folder / "web.sock", "/en/", "localhost").status == 421
             for host in (ONION, "b" * 56 + ".onion"):
                 assert ask(folder / "onion.sock", "/en/", host).status == 200
 
 
-def test_options_go_before_settings(release_folder: Path) -> None:
-    """An option on the command line replaces the setting of the same meaning."""
+def test_an_option_overrides_its_setting(release_folder: Path) -> None:
+    """An option on the command line replaces the setting for the same thing."""
     command = [sys.executable, "-m", "cccr_web", "serve", "--clearnet", "127.0.0.1:0"]
     settings = {"CCCR_RELEASE": str(release_folder), "CCCR_CLEARNET": "unix:/none/web.sock"}
     with started(command, **settings) as process:
@@ -348,7 +352,7 @@ def test_options_go_before_settings(release_folder: Path) -> None:
 
 
 def test_serve_without_a_release_builds_one() -> None:
-    """Without a release the texts are built in memory first, and nothing is written."""
+    """Without --release the texts are built in memory, and nothing is written."""
     command = [sys.executable, "-m", "cccr_web", "serve", "--clearnet", "127.0.0.1:0"]
     with started(command) as process:
         assert process.stdout is not None
@@ -373,8 +377,8 @@ def started(command: list[str], **settings: str) -> Iterator[subprocess.Popen[st
         assert process.wait(10) == 0
 
 
-def test_demo(tmp_path: Path) -> None:
-    """The demo builds, serves on loopback, and at its end leaves nothing but its state."""
+def test_demo_builds_serves_and_cleans_up(tmp_path: Path) -> None:
+    """The demo serves on loopback, and leaves nothing but its state."""
     command = [sys.executable, "-m", "cccr_web", "demo", "--no-onion", "--port", "0"]
     with short_folder() as folder:
         with started([*command, "--state", str(folder / "state")]) as process:
@@ -389,8 +393,8 @@ def test_demo(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_demo_on_a_taken_port(tmp_path: Path, server: Server) -> None:
-    """The demo passes on what its server says of a taken port, and ends."""
+def test_demo_on_a_port_in_use_is_an_error(tmp_path: Path, server: Server) -> None:
+    """The demo prints its server's error and ends."""
     port = str(server.clearnet[1])
     command = [sys.executable, "-m", "cccr_web", "demo", "--no-onion", "--port", port]
     done = subprocess.run(
@@ -408,19 +412,19 @@ def test_demo_on_a_taken_port(tmp_path: Path, server: Server) -> None:
     )
 
 
-def test_keys_on_the_command_line(tmp_path: Path) -> None:
-    """A new key's address is printed, shown again, and never overwritten."""
+def test_an_onion_key_is_made_and_shown(tmp_path: Path) -> None:
+    """The address of a new key is printed, can be shown again, and is never overwritten."""
     made = run("onion", "key", "new", tmp_path / "onion.key")
     shown = run("onion", "key", "show", tmp_path / "onion.key")
     assert re.fullmatch(r"[a-z2-7]{56}\.onion\n", made.stdout)
     assert shown.stdout == made.stdout
-    told = failure("onion", "key", "new", tmp_path / "onion.key")
-    assert str(tmp_path / "onion.key") in told
-    assert len(told.splitlines()) == 1
+    error = failure("onion", "key", "new", tmp_path / "onion.key")
+    assert str(tmp_path / "onion.key") in error
+    assert len(error.splitlines()) == 1
 
 
-def test_light_import() -> None:
-    """What only some commands need is not imported by the command line itself."""
+def test_the_command_line_imports_little() -> None:
+    """Modules that only some commands need are not imported at first."""
     heavy = ["babel", "cryptography", "flask", "flask_babel", "flask_talisman", "jinja2"]
     heavy += ["markdown_it", "stem", "waitress", "werkzeug"]
     script = f"import cccr_web.cli, sys; print([n for n in {heavy} if n in sys.modules])"
@@ -434,8 +438,8 @@ def test_light_import() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_light_server(tmp_path: Path) -> None:
-    """A server of a signed release holds nothing that renders, verifies, or talks to tor."""
+def test_a_server_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """A server of a signed release loads no module that renders, verifies, or controls tor."""
     put_release(signed_release(1), tmp_path / "release")
     words = ["--release", str(tmp_path / "release"), "--clearnet", "127.0.0.1:0"]
     words += ["--public-key", str(organisation_key().public), "--state", str(tmp_path / "state")]
@@ -445,7 +449,7 @@ def test_light_server(tmp_path: Path) -> None:
         "s.wasyncore.loop = lambda **_: os.kill(os.getpid(), signal.SIGTERM)\n"
         f"main({['serve', *words]!r}, standalone_mode=False)\n"
         "print([n for n in ('babel', 'flask_babel', 'markdown_it', 'stem', 'cccr_web.content', "
-        "'cccr_web.render', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.sign') "
+        "'cccr_web.render', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.release') "
         "if n in sys.modules])"
     )
     done = subprocess.run(

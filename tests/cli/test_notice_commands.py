@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The organisation's key file, with its passphrase beside it."""
+    """The organisation's key file; its passphrase is in a file next to it."""
     folder = tmp_path_factory.mktemp("key")
     (folder / "words").write_text("some words\n")
     (folder / "cccr.key").write_bytes(organisation_key().to_file("some words"))
@@ -48,7 +48,7 @@ def in_days(count: int) -> date:
     return TODAY + timedelta(days=count)
 
 
-def by_hand(file: Path, name: str) -> subprocess.CompletedProcess[str]:
+def verify_with_minisign(file: Path, name: str) -> subprocess.CompletedProcess[str]:
     """Check a notice as its own last lines say, with Debian's minisign."""
     text, dashes, rest = file.read_text(encoding="utf-8").partition("-----BEGIN ")
     assert dashes
@@ -66,8 +66,8 @@ def by_hand(file: Path, name: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_canary(run: Run, tmp_path: Path) -> None:
-    """A canary says what it was given, and minisign checks it as it says itself."""
+def test_canary_is_written_and_verified_by_minisign(run: Run, tmp_path: Path) -> None:
+    """The canary says what it was given, and its own command verifies it."""
     file = tmp_path / "canary.txt"
     done = run(
         "canary",
@@ -79,18 +79,20 @@ def test_canary(run: Run, tmp_path: Path) -> None:
     assert "\n1. We gave no key away.\n2. 无人索要密钥。\n" in text
     assert f"\nDate: {TODAY}\nNext canary by: {in_days(90)}\n" in text
     assert "\nBlock 900000: 0000abcd\n" in text
-    assert read_notice("canary.txt", file.read_bytes(), PUBLIC).said == TODAY
-    checked = by_hand(file, "canary")
+    assert read_notice("canary.txt", file.read_bytes(), PUBLIC).issued == TODAY
+    checked = verify_with_minisign(file, "canary")
     assert checked.returncode == 0, checked.stderr
     file.write_text(text.replace("no key", "a key"), encoding="utf-8")
-    assert by_hand(file, "canary").returncode == 1
+    assert verify_with_minisign(file, "canary").returncode == 1
 
 
 @pytest.mark.parametrize(
-    ("following", "problem"), [(-1, "which is past"), (0, "is due on"), (187, "186 days")]
+    ("following", "problem"), [(-1, "which is in the past"), (0, "is due on"), (187, "186 days")]
 )
-def test_canary_out_of_bounds(run: Run, tmp_path: Path, following: int, problem: str) -> None:
-    """A canary whose next day is past, today, or more than half a year away is not made."""
+def test_canary_rejects_a_next_day_out_of_bounds(
+    run: Run, tmp_path: Path, following: int, problem: str
+) -> None:
+    """The next day must not be past, today, or more than half a year away."""
     file = tmp_path / "canary.txt"
     more = ("--statement", "x", "--proof", "y", "--next", in_days(following), "--out", file)
     done = run("canary", *more)
@@ -99,21 +101,21 @@ def test_canary_out_of_bounds(run: Run, tmp_path: Path, following: int, problem:
     assert not file.exists()
 
 
-def test_mirrors(run: Run, tmp_path: Path) -> None:
-    """A list of mirrors holds the addresses in their order, and minisign checks it."""
+def test_mirrors_is_written_and_verified_by_minisign(run: Run, tmp_path: Path) -> None:
+    """The addresses keep their order, and the command in the file verifies it."""
     file = tmp_path / "mirrors.txt"
     onion = "http://" + "a" * 56 + ".onion"
     done = run("mirrors", "--out", file, onion, "https://cccr.example")
     assert done.exit_code == 0, done.output
     assert f"\n{onion}\nhttps://cccr.example\n" in file.read_text(encoding="utf-8")
-    assert by_hand(file, "mirrors").returncode == 0
+    assert verify_with_minisign(file, "mirrors").returncode == 0
     done = run("mirrors", "--out", file, "http://cccr.example")
     assert done.exit_code == 1
-    assert "is no address of a mirror" in done.stderr
+    assert "is not the address of a mirror" in done.stderr
 
 
-def test_security_txt(tmp_path: Path) -> None:
-    """A security.txt has the RFC's fields, and ends within a year."""
+def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path) -> None:
+    """It must expire within a year."""
     file = tmp_path / ".well-known" / "security.txt"
     fixed = ["security-txt", "--contact", "mailto:a@cccr.example", "--out", str(file)]
     done = CliRunner().invoke(main, [*fixed, "--expires", str(in_days(300))])
@@ -134,8 +136,8 @@ def release_with(canary: bytes) -> Release:
     return make_release({"canary.txt": canary}, facts())
 
 
-def test_an_old_canary_is_not_signed(run: Run, tmp_path: Path) -> None:
-    """A release with a canary that is due is not signed; with one that is not, it is."""
+def test_a_release_with_an_overdue_canary_is_not_signed(run: Run, tmp_path: Path) -> None:
+    """A release is signed until the last day of its canary is over."""
     old = make_canary(organisation_key(), in_days(-60), in_days(-1), ("x",), ("y",))
     write(release_with(old), tmp_path / "old")
     done = run("sign", tmp_path / "old")
@@ -161,8 +163,8 @@ def gpg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         subprocess.run(end, check=True, env={**os.environ, "GNUPGHOME": str(home)})
 
 
-def test_with_openpgp(run: Run, gpg: Path, tmp_path: Path) -> None:
-    """With gpg's key a notice is signed in both forms: gpg checks one, we the one inside."""
+def test_a_notice_can_also_be_signed_by_gpg(run: Run, gpg: Path, tmp_path: Path) -> None:
+    """gpg verifies the outer signature, minisign the inner one."""
     assert gpg.is_dir()
     file = tmp_path / "mirrors.txt"
     done = run("mirrors", "--openpgp-key", "cccr", "--out", file, "https://cccr.example")
@@ -171,16 +173,16 @@ def test_with_openpgp(run: Run, gpg: Path, tmp_path: Path) -> None:
     assert b"Good signature" in shown.stderr
     whole = file.read_bytes()
     assert whole.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\n")
-    assert read_notice("mirrors.txt", whole, PUBLIC).said == TODAY
+    assert read_notice("mirrors.txt", whole, PUBLIC).issued == TODAY
     # What gpg hands out is the notice with our signature, ready for minisign.
     (tmp_path / "plain.txt").write_bytes(shown.stdout)
-    assert by_hand(tmp_path / "plain.txt", "mirrors").returncode == 0
+    assert verify_with_minisign(tmp_path / "plain.txt", "mirrors").returncode == 0
     export = ["gpg", "--armor", "--export", "cccr"]
     exported = subprocess.run(export, capture_output=True, check=True)
-    assert read_notice("pgp.txt", exported.stdout, PUBLIC).said is None
+    assert read_notice("pgp.txt", exported.stdout, PUBLIC).issued is None
 
 
-def test_debian_has_the_programs() -> None:
-    """Readers' own programs are here, so that these tests mean something."""
+def test_minisign_and_gpg_are_installed() -> None:
+    """The tests above need the readers' own programs."""
     assert shutil.which("minisign")
     assert shutil.which("gpg")

@@ -129,7 +129,7 @@ def test_backup_and_uninstall_and_restore(
         assert b"release 2" in reply.body
         assert serves(other, 2)
         refused = desk.deploy("release", desk.release(1), status=1)
-        assert "older than 2 before" in refused.words
+        assert "older than release 2, which was served before" in refused.words
         assert b"release 2" in Clearnet(authority.root()).get(PAGE).body
 
         # Without a domain there is the onion only.

@@ -39,7 +39,7 @@ from cccr_web.doctor.versions import check_versions
 from cccr_web.errors import ControlLostError
 from cccr_web.notices import make_canary
 from cccr_web.onion import connect
-from cccr_web.release import History, Release, make_release, with_archive
+from cccr_web.release import Release, RollbackGuard, make_release, with_archive
 
 PUBLIC = organisation_key().public
 DAY = timedelta(days=1)
@@ -101,10 +101,10 @@ def test_expiry(tmp_path: Path, expires: int, verdict: str, words: str) -> None:
 def test_older_than_before(tmp_path: Path) -> None:
     """A release that is older than what a server has served is wrong."""
     state = tmp_path / "state"
-    History(state).record(signed_release(2))
+    RollbackGuard(state).record(signed_release(2))
     result = examined(tmp_path, signed_release(1), states=(state,))["release"]
     assert result.verdict is Verdict.WRONG
-    assert "release 1, older than 2 before. So says" in result.sentence
+    assert "Release 1 is older than release 2, which was served before. So says" in result.sentence
 
 
 @pytest.mark.parametrize(

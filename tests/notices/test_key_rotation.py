@@ -1,4 +1,4 @@
-"""keys.txt: the hand-over from one key to the next can be checked from itself."""
+"""keys.txt: the rotation from one key to the next can be verified with this file alone."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import pytest
 from support.signed import known_key
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.notices import Handover, hand_over, read_handover, sign_text
+from cccr_web.notices import KeyRotation, read_key_rotation, rotate_key, sign_text
+from cccr_web.notices.key_rotation import FORM
 
 OLD, NEW, OTHER = known_key(b"old"), known_key(b"new"), known_key(b"other")
 DAY = date(2026, 11, 22)
 
 
-def test_hand_over_names_both_keys() -> None:
-    """Whoever trusts the old key learns the new one."""
-    whole = hand_over(OLD, NEW, DAY)
-    assert read_handover(whole, OLD.public) == Handover(DAY, OLD.public, NEW.public)
-    assert whole == hand_over(OLD, NEW, DAY)
+def test_keys_txt_names_both_keys() -> None:
+    """A reader who trusts the old key learns the new one."""
+    whole = rotate_key(OLD, NEW, DAY)
+    assert read_key_rotation(whole, OLD.public) == KeyRotation(DAY, OLD.public, NEW.public)
+    assert whole == rotate_key(OLD, NEW, DAY)
 
 
-def test_key_is_not_handed_over_to_itself() -> None:
-    """A hand-over needs two keys."""
+def test_a_key_is_not_replaced_by_itself() -> None:
+    """A rotation needs two keys."""
     with pytest.raises(CccrError, match="are the same"):
-        hand_over(OLD, OLD, DAY)
+        rotate_key(OLD, OLD, DAY)
 
 
-def test_minisign_checks_each_signature(tmp_path: Path) -> None:
-    """The way that the file itself describes works with the minisign command."""
-    text, first, second = hand_over(OLD, NEW, DAY).split(b"-----BEGIN MINISIGN SIGNATURE-----\n")
+def test_minisign_verifies_each_signature(tmp_path: Path) -> None:
+    """The commands that the file describes work."""
+    text, first, second = rotate_key(OLD, NEW, DAY).split(b"-----BEGIN MINISIGN SIGNATURE-----\n")
     (tmp_path / "keys-text").write_bytes(text)
     for key, block in ((OLD, first), (NEW, second)):
         lines = block.splitlines(keepends=True)[:4]
@@ -53,51 +54,71 @@ def without(block: int) -> Callable[[bytes], bytes]:
     return change
 
 
-BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError]]] = {
-    "date changed": (lambda whole: whole.replace(b"2026-11-22", b"2026-11-23", 1), SignatureError),
+CHANGED = "Signature 1 in keys.txt does not match the text above it"
+UNSIGNED = "keys.txt holds no signature, or something after its signatures"
+OTHER_FORM = "keys.txt is not in the form that cccr-web gives it"
+BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError], str]] = {
+    "date changed": (
+        lambda whole: whole.replace(b"2026-11-22", b"2026-11-23", 1),
+        SignatureError,
+        CHANGED,
+    ),
     "next key changed": (
         lambda whole: whole.replace(str(NEW.public).encode(), str(OTHER.public).encode()).replace(
             NEW.public.fingerprint.encode(), OTHER.public.fingerprint.encode()
         ),
         SignatureError,
+        CHANGED,
     ),
     "only the key changed": (
         lambda whole: whole.replace(str(NEW.public).encode(), str(OTHER.public).encode()),
         CccrError,
+        OTHER_FORM,
     ),
-    "no signature by the old key": (without(1), SignatureError),
-    "no signature by the new key": (without(2), SignatureError),
-    "no signature": (lambda whole: whole.partition(b"-----BEGIN")[0], SignatureError),
-    "words behind": (lambda whole: whole + b"visit evil.example\n", SignatureError),
+    "no signature by the old key": (without(1), SignatureError, "holds 1 signatures, not 2"),
+    "no signature by the new key": (without(2), SignatureError, "holds 1 signatures, not 2"),
+    "no signature": (lambda whole: whole.partition(b"-----BEGIN")[0], SignatureError, UNSIGNED),
+    "text added at the end": (
+        lambda whole: whole + b"visit evil.example\n",
+        SignatureError,
+        UNSIGNED,
+    ),
     "a third signature": (
         lambda whole: whole + whole[whole.rindex(b"-----BEGIN") :],
         SignatureError,
+        "holds 3 signatures, not 2",
     ),
     "another text, signed by the old key": (
         lambda _: sign_text(b"Date: 2026-11-22\n", [OLD, NEW], "x"),
         CccrError,
+        OTHER_FORM,
     ),
-    "more words, signed": (
+    "more text, signed": (
         lambda _: sign_text(
-            Handover(DAY, OLD.public, NEW.public).text() + b"more\n", [OLD, NEW], "x"
+            FORM.format(KeyRotation(DAY, OLD.public, NEW.public)) + b"more\n", [OLD, NEW], "x"
         ),
         CccrError,
+        OTHER_FORM,
     ),
-    "announced by a stranger": (lambda _: hand_over(OTHER, NEW, DAY), CccrError),
-    "empty": (lambda _: b"", SignatureError),
+    "announced by another key": (
+        lambda _: rotate_key(OTHER, NEW, DAY),
+        CccrError,
+        "not the key you trust",
+    ),
+    "empty": (lambda _: b"", SignatureError, UNSIGNED),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_hand_over_is_refused(name: str) -> None:
-    """A hand-over that was changed, or that the trusted key did not sign, is refused."""
-    change, error = BROKEN[name]
-    with pytest.raises(error):
-        read_handover(change(hand_over(OLD, NEW, DAY)), OLD.public)
+def test_a_broken_rotation_is_rejected(name: str) -> None:
+    """A rotation that was changed, or that the trusted key did not sign, is rejected."""
+    change, error, problem = BROKEN[name]
+    with pytest.raises(error, match=problem):
+        read_key_rotation(change(rotate_key(OLD, NEW, DAY)), OLD.public)
 
 
 def test_text_with_a_mark_inside_cannot_be_signed() -> None:
-    """A text that looks signed already, or does not end its line, is never signed."""
+    """A text that looks signed already, or has no final line feed, is never signed."""
     for text in (b"no end", b"-----BEGIN MINISIGN SIGNATURE-----\n"):
         with pytest.raises(ValueError, match="the text must end"):
             sign_text(text, [OLD], "x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,12 +14,12 @@ from cccr_web.errors import CccrError
 from cccr_web.notices import (
     NOTICES,
     Notice,
-    hand_over,
     make_canary,
     make_mirrors,
     make_security_txt,
     read_notice,
-    refuse_old_canary,
+    reject_overdue_canary,
+    rotate_key,
     sign_text,
     write_notice,
 )
@@ -27,7 +28,7 @@ from cccr_web.serve import clearnet_policy, file_headers
 
 KEY = organisation_key()
 NEXT_KEY = known_key(b"the next key")
-STRANGER = known_key(b"a stranger")
+OTHER_KEY = known_key(b"another key")
 DAY = date(2026, 11, 22)
 ONION = "http://" + "a" * 56 + ".onion"
 SECURITY = ".well-known/security.txt"
@@ -35,7 +36,7 @@ CANARY = make_canary(
     KEY, DAY, DAY + timedelta(days=90), ("No key was given away.", "无人索要。"), ("A headline",)
 )
 MIRRORS = make_mirrors(KEY, DAY, ("https://cccr.example", ONION))
-KEYS = hand_over(KEY, NEXT_KEY, DAY)
+KEYS = rotate_key(KEY, NEXT_KEY, DAY)
 EXPIRES = datetime(2027, 6, 30, tzinfo=UTC)
 CONTACT = make_security_txt(EXPIRES, [("Contact", "mailto:a@cccr.example")])
 PGP = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -44,6 +45,11 @@ mDMEZ2lT4BYJKwYBBAHaRw8BAQdA
 =AbCd
 -----END PGP PUBLIC KEY BLOCK-----
 """
+BYTES = {
+    "canary.txt": "888c297c4cc2efbed87f5781113d3892a8367083bd1fc8340830e84df87b2970",
+    "mirrors.txt": "d702392f0aee4d0a92fee280d1987421628ed3bbc444b6f706ba2087ce8b4acf",
+    "keys.txt": "6ba2a844c4e10f72f1df2f21fbb386bf890fbffd2f951b70b1ca87a01a436acb",
+}
 GOOD = {
     "canary.txt": CANARY,
     "mirrors.txt": MIRRORS,
@@ -53,8 +59,8 @@ GOOD = {
 }
 
 
-def test_good_notices() -> None:
-    """Each notice that our commands make is read again, with its day and its end."""
+def test_every_notice_that_we_make_is_accepted() -> None:
+    """Each notice is read back with its day and its end."""
     said = {path: read_notice(path, body, KEY.public) for path, body in GOOD.items()}
     assert said == {
         "canary.txt": Notice(DAY, datetime(2027, 2, 21, tzinfo=UTC)),
@@ -66,40 +72,46 @@ def test_good_notices() -> None:
     assert said.keys() == NOTICES
 
 
-def test_keys_after_the_handover() -> None:
-    """The hand-over stays good when the site has gone over to the next key."""
+def test_the_bytes_of_a_notice_never_change() -> None:
+    """Published notices must verify with every later version, so each form is fixed."""
+    made = {path: hashlib.sha256(GOOD[path]).hexdigest() for path in BYTES}
+    assert made == BYTES
+
+
+def test_keys_txt_stays_valid_after_the_rotation() -> None:
+    """The file is still accepted when the site uses the next key."""
     assert read_notice("keys.txt", KEYS, NEXT_KEY.public) == Notice(DAY)
 
 
-def test_mirrors_are_read_by_programs() -> None:
-    """By the Onion Mirror Guidelines each line with http is a mirror, and no other line is text."""
+def test_mirrors_follow_the_onion_mirror_guidelines() -> None:
+    """Each line that begins with http is a mirror, and all other text is behind #."""
     lines = MIRRORS.decode().partition("-----BEGIN")[0].splitlines()
     assert [line for line in lines if line.startswith("http")] == ["https://cccr.example", ONION]
     assert {line[:1] for line in lines if not line.startswith("http")} == {"#", ""}
 
 
 def resigned(whole: bytes, old: bytes, new: bytes) -> bytes:
-    """Change the text and sign that anew, with the right key."""
+    """Change the text and sign it again with the right key."""
     text = whole.partition(b"-----BEGIN")[0]
     assert old in text
     return sign_text(text.replace(old, new), (KEY,), "a test")
 
 
 BAD: dict[str, tuple[str, bytes, str]] = {
-    "unknown name": ("notes.txt", b"x", "notes.txt is no notice"),
+    "unknown name": ("notes.txt", b"x", "notes.txt is not a notice"),
     "too big": ("pgp.txt", PGP * 1000, "more than 65,536 bytes"),
     "canary unsigned": ("canary.txt", CANARY.partition(b"-----")[0], "holds no signature"),
     "canary of another": (
         "canary.txt",
-        make_canary(STRANGER, DAY, DAY + timedelta(days=1), ("x",), ("y",)),
-        "is not in the form",
+        make_canary(OTHER_KEY, DAY, DAY + timedelta(days=1), ("x",), ("y",)),
+        f"canary.txt names the key {OTHER_KEY.public.fingerprint}; the organisation's key is",
     ),
     "canary signed by another": (
         "canary.txt",
-        sign_text(CANARY.partition(b"-----")[0], (STRANGER,), "x"),
+        sign_text(CANARY.partition(b"-----")[0], (OTHER_KEY,), "x"),
         "another key",
     ),
-    "canary changed": ("canary.txt", CANARY.replace(b"No key", b"A key"), "does not fit"),
+    "canary changed": ("canary.txt", CANARY.replace(b"No key", b"A key"), "does not match"),
     "canary signed twice": (
         "canary.txt",
         sign_text(CANARY.partition(b"-----")[0], (KEY, KEY), "x"),
@@ -113,12 +125,12 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "canary without a day": (
         "canary.txt",
         resigned(CANARY, b"Date: 2026-11-22", b"Date: 2026-11-31"),
-        "does not bear its days",
+        "canary.txt: issued cannot be “2026-11-31”",
     ),
     "canary without statements": (
         "canary.txt",
         resigned(CANARY, b"Whoever", b"Who"),
-        "states nothing",
+        "is not in the form",
     ),
     "canary for too long": (
         "canary.txt",
@@ -130,16 +142,20 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         sign_text(b"\xff\n", (KEY,), "x"),
         "is not UTF-8",
     ),
-    "canary with a foreign line behind": ("canary.txt", CANARY + b"x\n", "beside its signatures"),
+    "canary with a line after its signature": (
+        "canary.txt",
+        CANARY + b"x\n",
+        "after its signatures",
+    ),
     "mirrors with a path": (
         "mirrors.txt",
         resigned(MIRRORS, b"cccr.example\n", b"cccr.example/en\n"),
-        "is no address of a mirror",
+        "is not the address of a mirror",
     ),
     "mirrors over http": (
         "mirrors.txt",
         resigned(MIRRORS, b"https://cccr", b"http://cccr"),
-        "is no address of a mirror",
+        "is not the address of a mirror",
     ),
     "mirrors twice": (
         "mirrors.txt",
@@ -153,18 +169,18 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     ),
     "mirrors signed by another": (
         "mirrors.txt",
-        sign_text(MIRRORS.partition(b"-----")[0], (STRANGER,), "x"),
+        sign_text(MIRRORS.partition(b"-----")[0], (OTHER_KEY,), "x"),
         "another key",
     ),
     "keys of others": (
         "keys.txt",
-        hand_over(STRANGER, NEXT_KEY, DAY),
+        rotate_key(OTHER_KEY, NEXT_KEY, DAY),
         "the organisation's key is",
     ),
-    "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not fit"),
+    "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not match"),
     "keys half signed": ("keys.txt", KEYS[: KEYS.rindex(b"-----BEGIN")], "holds 1 signatures"),
-    "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "else than public keys"),
-    "words beside a key": ("pgp.txt", b"Our key:\n" + PGP, "else than public keys"),
+    "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "other than public keys"),
+    "text before a key": ("pgp.txt", b"Our key:\n" + PGP, "other than public keys"),
     "no contact": (SECURITY, b"Expires: 2027-06-30T00:00:00Z\n", "has no Contact"),
     "no end": (SECURITY, b"Contact: mailto:a@cccr.example\n", "has no Expires"),
     "two ends": (SECURITY, CONTACT + b"Expires: 2027-06-30T00:00:00Z\n", "more than one Expires"),
@@ -180,22 +196,22 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "half an OpenPGP signature": (
         SECURITY,
         b"-----BEGIN PGP SIGNED MESSAGE-----\n\n" + CONTACT,
-        "beside what gpg signed",
+        "that gpg did not sign",
     ),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_notices(case: str) -> None:
-    """A notice of an unknown name, another form, another key or out of bounds is refused."""
+def test_a_bad_notice_is_rejected(case: str) -> None:
+    """The error names what is wrong with its name, form, key or date."""
     path, body, problem = BAD[case]
     with pytest.raises(CccrError) as refused:
         read_notice(path, body, KEY.public)
     assert problem in str(refused.value)
 
 
-def test_no_key() -> None:
-    """While the organisation has no key nothing can be under it."""
+def test_a_notice_cannot_be_checked_without_a_key() -> None:
+    """While the organisation has no key, it has no notices either."""
     with pytest.raises(CccrError, match="key is not known"):
         read_notice("mirrors.txt", MIRRORS, None)
 
@@ -205,45 +221,50 @@ def test_no_key() -> None:
     [
         (lambda: make_canary(KEY, DAY, DAY, ("x",), ("y",)), "due on 2026-11-22"),
         (lambda: make_canary(KEY, DAY, DAY + timedelta(days=187), ("x",), ("y",)), "186 days"),
-        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), (), ("y",)), "states nothing"),
-        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), ()), "no proof"),
+        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), (), ("y",)), "has no statement"),
+        (lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), ()), "or no proof"),
         (
             lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x\n2. y",), ("z",)),
-            "is no line of text",
+            "is not a line of text",
         ),
         (
             lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x",), (" ",)),
-            "is no line of text",
+            "is not a line of text",
         ),
         (
             lambda: make_canary(KEY, DAY, DAY + timedelta(days=1), ("x -----BEGIN",), ("y",)),
             "looks like a signature",
         ),
-        (lambda: make_mirrors(KEY, DAY, ()), "names no address"),
-        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example/",)), "is no address of a mirror"),
-        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example:8443",)), "is no address"),
-        (lambda: make_security_txt(EXPIRES, [("Contact", "a@b")]), "no field of RFC 9116"),
+        (lambda: make_mirrors(KEY, DAY, ()), "has no address"),
+        (
+            lambda: make_mirrors(KEY, DAY, ("https://cccr.example/",)),
+            "is not the address of a mirror",
+        ),
+        (lambda: make_mirrors(KEY, DAY, ("https://cccr.example:8443",)), "is not the address"),
+        (lambda: make_security_txt(EXPIRES, [("Contact", "a@b")]), "not a field of RFC 9116"),
     ],
 )
-def test_what_cannot_be_made(make: Callable[[], bytes], problem: str) -> None:
-    """What could not be read again is not made, and the way out is told."""
+def test_a_notice_that_could_not_be_read_is_not_made(
+    make: Callable[[], bytes], problem: str
+) -> None:
+    """The error says what to do."""
     with pytest.raises(CccrError, match=problem) as refused:
         make()
     assert refused.value.remedy
 
 
-def test_old_canary() -> None:
-    """A release whose canary is due is not to be signed; on the canary's last day it still is."""
+def test_an_overdue_canary_is_rejected() -> None:
+    """It is accepted until its last day is over."""
     release = make_release({"canary.txt": CANARY}, facts())
     last_day = datetime(2027, 2, 20, 23, 59, tzinfo=UTC)
-    refuse_old_canary(release, KEY.public, last_day)
+    reject_overdue_canary(release, KEY.public, last_day)
     with pytest.raises(CccrError, match="the next one was due before 2027-02-21"):
-        refuse_old_canary(release, KEY.public, last_day + timedelta(minutes=1))
-    refuse_old_canary(make_release(content(1), facts()), KEY.public)
+        reject_overdue_canary(release, KEY.public, last_day + timedelta(minutes=1))
+    reject_overdue_canary(make_release(content(1), facts()), KEY.public)
 
 
-def test_only_its_like_is_replaced(tmp_path: Path) -> None:
-    """A canary replaces a canary, and nothing else: above all not a key."""
+def test_a_notice_replaces_only_its_own_kind(tmp_path: Path) -> None:
+    """A canary replaces a canary, but no other file, and never a key."""
     file = tmp_path / "files" / "canary.txt"
     write_notice(file, CANARY)
     write_notice(file, CANARY)
@@ -258,7 +279,7 @@ def test_only_its_like_is_replaced(tmp_path: Path) -> None:
 
 
 def test_notices_are_served_as_text() -> None:
-    """The server hands each out as plain text that is asked for again each time."""
+    """The server sends plain text that caches must revalidate."""
     release = make_release(GOOD, facts())
     headers = file_headers(release, clearnet_policy(release.metadata, ()))
     for path in GOOD:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import zipfile
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support.signed import content, facts, organisation_key, put_release, signed_release
 
-from cccr_web.release import load, make_archive, make_release, with_archive
+from cccr_web.release import Signer, load, make_release, manifest, with_archive
+from cccr_web.release.archive import make_archive
 
 NAME = "cccr-web.zip"
 
 
 def test_same_files_give_the_same_bytes() -> None:
-    """The order in which files come does not matter, nor does anything of this machine."""
+    """Neither the order of the files nor the machine changes the ZIP."""
     files = content(1)
     turned = dict(reversed(files.items()))
     assert make_archive(files, facts().time) == make_archive(turned, facts().time)
 
 
 def test_entries_are_plain() -> None:
-    """Each entry stands below one folder, sorted, with fixed mode bits and the release's time."""
+    """All entries are in one folder, sorted, with fixed mode bits and the release's time."""
     time = datetime(2026, 11, 22, 1, 2, 4, tzinfo=UTC)
     with zipfile.ZipFile(io.BytesIO(make_archive(content(1), time))) as packed:
         entries = packed.infolist()
@@ -36,40 +39,54 @@ def test_entries_are_plain() -> None:
 
 
 @pytest.mark.parametrize("year", [1970, 2150])
-def test_years_that_no_zip_can_hold(year: int) -> None:
-    """A release of any year can be packed: the date is the nearest that a ZIP can hold."""
+def test_a_year_that_no_zip_can_hold_is_replaced_by_the_nearest(year: int) -> None:
+    """A release of any year can be packed."""
     packed = make_archive({"a": b""}, datetime(year, 1, 1, tzinfo=UTC))
     with zipfile.ZipFile(io.BytesIO(packed)) as opened:
         assert opened.infolist()[0].date_time[0] in (1980, 2107)
 
 
 def test_zip_holds_every_other_file() -> None:
-    """Whoever has the ZIP has the release, but for the ZIP itself."""
+    """The ZIP holds every file of the release except itself."""
     release = signed_release(1)
     with zipfile.ZipFile(io.BytesIO(release.files[NAME].body)) as packed:
         inside = {name.removeprefix("cccr-web/"): packed.read(name) for name in packed.namelist()}
-    beside = {"SHA256SUMS", "SHA256SUMS.minisig", "SHA256SUMS.sshsig"}
+    extra = {"SHA256SUMS", "SHA256SUMS.minisig", "SHA256SUMS.sshsig"}
     assert inside.keys() == release.files.keys() - {NAME}
-    for path in inside.keys() - beside:
+    for path in inside.keys() - extra:
         assert inside[path] == release.files[path].body
 
 
-def test_unpacked_by_unzip_it_is_a_release(tmp_path: Path) -> None:
-    """What Debian's unzip makes of it verifies by the organisation's key, as the ZIP does."""
+def test_no_file_is_hashed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is hashed once until the release is signed and has its ZIP."""
+    hashed: Counter[bytes] = Counter()
+
+    def digest(body: bytes) -> str:
+        hashed[body] += 1
+        return hashlib.sha256(body).hexdigest()
+
+    monkeypatch.setattr(manifest, "digest", digest)
+    release = Signer(organisation_key()).sign(with_archive(make_release(content(1), facts())))
+    assert hashed.keys() >= {file.body for file in release.files.values()}
+    assert set(hashed.values()) == {1}
+
+
+def test_a_zip_unpacked_by_unzip_is_a_release(tmp_path: Path) -> None:
+    """The folder that Debian's unzip writes verifies like the ZIP."""
     (tmp_path / NAME).write_bytes(signed_release(1).files[NAME].body)
     subprocess.run(["unzip", "-q", NAME], cwd=tmp_path, check=True)
     key = organisation_key().public
     assert load(tmp_path / "cccr-web", key) == load(tmp_path / NAME, key)
 
 
-def test_unsigned_zip_holds_a_list(tmp_path: Path) -> None:
-    """Before it is signed the ZIP is a release already, that fits its list."""
+def test_an_unsigned_zip_holds_a_manifest(tmp_path: Path) -> None:
+    """The ZIP is a release even before it is signed."""
     release = with_archive(make_release(content(1), facts()))
     (tmp_path / NAME).write_bytes(release.files[NAME].body)
     assert load(tmp_path / NAME).listed == make_release(content(1), facts()).listed
 
 
-def test_whole_release_comes_back_from_a_folder(tmp_path: Path) -> None:
-    """A signed release with its ZIP is the same after a way over the disk."""
+def test_a_signed_release_is_loaded_as_it_was_written(tmp_path: Path) -> None:
+    """Written to a folder and loaded again, a signed release is the same."""
     put_release(signed_release(1), tmp_path / "release")
     assert load(tmp_path / "release", organisation_key().public) == signed_release(1)

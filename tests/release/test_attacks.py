@@ -1,4 +1,4 @@
-"""What an attacker can do to a release on its way is refused, and by which sentence."""
+"""Every attack on a release in transit is rejected, each with its own error."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from support.attacks import facts as facts_attacks
 from support.attacks import files, lists, signatures, zips
-from support.attacks.ground import (
+from support.attacks.target import (
     ATTACKS,
     PAGE,
     Attack,
-    Ground,
+    Target,
 )
 from support.attacks.zips import pack, packed
 from support.signed import (
@@ -29,7 +29,7 @@ from werkzeug.test import Client
 
 from cccr_web.errors import ReleaseError
 from cccr_web.release import load, make_release, store
-from cccr_web.release.folder import Folder
+from cccr_web.release.folder import ReleaseFolder
 from cccr_web.serve import Reloader
 
 TABLES = (
@@ -65,10 +65,10 @@ def test_there_are_at_least_sixty_attacks() -> None:
 
 
 @pytest.mark.parametrize("each", ATTACKS, ids=lambda each: each.name)
-def test_attack_is_refused(each: Attack, room: Room, caplog: pytest.LogCaptureFixture) -> None:
-    """An attack is refused in its sentence; the last good release is served, also at a start."""
+def test_an_attack_is_rejected(each: Attack, room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """The error is the expected one, and the last good release is served, also at a start."""
     reloader = room.reloader()
-    target = Ground(room.folder / "next")
+    target = Target(room.folder / "next")
     room.point(each.do(target) or target.folder)
     caplog.clear()
     reloader.reload()
@@ -79,29 +79,29 @@ def test_attack_is_refused(each: Attack, room: Room, caplog: pytest.LogCaptureFi
     assert again.files == signed_release(1).files
 
 
-def test_release_in_order_is_taken(room: Room) -> None:
+def test_a_good_release_is_accepted(room: Room) -> None:
     """Without an attack the next release is served, and every byte of it."""
     reloader = room.reloader()
-    room.point(Ground(room.folder / "next").folder)
+    room.point(Target(room.folder / "next").folder)
     reloader.reload()
     assert is_served(reloader, 2)
 
 
-def test_zip_in_order_is_taken(room: Room) -> None:
-    """The tests' own way of packing, with nothing altered, is accepted."""
+def test_a_good_zip_is_accepted(room: Room) -> None:
+    """A ZIP that the tests pack without an attack is accepted."""
     room.folder.joinpath("next.zip").write_bytes(pack(packed()))
     assert load(room.folder / "next.zip", organisation_key().public).metadata.sequence == 2
 
 
-def test_nothing_starts_on_a_broken_release_alone(room: Room) -> None:
-    """With no last good release a broken one is refused at the start."""
+def test_a_server_does_not_start_on_a_broken_release(room: Room) -> None:
+    """Without a last good release, a broken release is an error at the start."""
     (room.folder / "first" / PAGE).write_bytes(b"<script>")
     with pytest.raises(ReleaseError, match=f"^{PAGE} is not the file that SHA256SUMS lists.$"):
         room.source.open(make_apps)
 
 
 def test_damaged_copy_of_the_last_good_release_is_not_served(room: Room) -> None:
-    """The copy that is kept aside is checked like any release."""
+    """The last good copy is verified like any release."""
     room.reloader()
     (room.folder / "state/last-good" / PAGE).write_bytes(b"<script>")
     (room.folder / "first" / PAGE).write_bytes(b"<script>")
@@ -109,17 +109,17 @@ def test_damaged_copy_of_the_last_good_release_is_not_served(room: Room) -> None
         room.source.open(make_apps)
 
 
-def test_device_is_no_file() -> None:
-    """A device file is refused before a byte of it is read."""
+def test_a_device_file_is_not_read() -> None:
+    """A device file is rejected before a byte of it is read."""
     with (
-        Folder.open(Path("/dev")) as devices,
-        pytest.raises(ReleaseError, match=r"^zero is no reg"),
+        ReleaseFolder.open(Path("/dev")) as devices,
+        pytest.raises(ReleaseError, match=r"^zero is not a reg"),
     ):
         devices.read("zero", 10)
 
 
 def test_all_files_together_have_a_limit(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A release of files that are long only together is refused too."""
+    """A release whose files are too long together is rejected."""
     monkeypatch.setattr(store, "MAX_TOTAL", 2000)
     with pytest.raises(ReleaseError, match=r"has more than [0-9,]+ bytes\.$"):
         load(room.current.resolve())
@@ -128,7 +128,7 @@ def test_all_files_together_have_a_limit(room: Room, monkeypatch: pytest.MonkeyP
 def test_change_on_disk_after_loading_changes_nothing(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is served stays; the difference on the disk is told once, and so is the next one."""
+    """The loaded bytes are served, and each difference on the disk is logged once."""
     reloader = room.reloader()
     caplog.clear()
     (room.folder / "first" / PAGE).write_bytes(b"<script>")
@@ -153,18 +153,18 @@ def test_change_on_disk_after_loading_changes_nothing(
 def test_change_between_check_and_read_is_impossible(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is exchanged as soon as it was read is served as it was when read."""
+    """A file that is replaced right after it was read is served as it was read."""
     file = room.folder / "first" / PAGE
     good = file.read_bytes()
-    original = Folder.read
+    original = ReleaseFolder.read
 
-    def read(self: Folder, path: str, limit: int) -> bytes:
+    def read(self: ReleaseFolder, path: str, limit: int) -> bytes:
         body = original(self, path, limit)
         if path == PAGE:
             file.write_bytes(b"<script>")
         return body
 
-    monkeypatch.setattr(Folder, "read", read)
+    monkeypatch.setattr(ReleaseFolder, "read", read)
     assert load(file.parent.parent, organisation_key().public).files[PAGE].body == good
     assert file.read_bytes() == b"<script>"
 
@@ -181,8 +181,8 @@ while True:
 """
 
 
-def test_files_exchanged_without_end_are_never_mixed(room: Room) -> None:
-    """While another writer exchanges a page all the time, a load gives the true one or none."""
+def test_files_that_change_all_the_time_are_never_mixed(room: Room) -> None:
+    """While a page is replaced again and again, ``load`` returns the true one or fails."""
     folder = room.folder / "first"
     good = (folder / PAGE).read_bytes()
     seen = set()
@@ -206,8 +206,8 @@ def test_files_exchanged_without_end_are_never_mixed(room: Room) -> None:
     assert seen == {good, b""}
 
 
-def test_unsigned_release_is_loaded_without_a_key_only(tmp_path: Path) -> None:
-    """A release that fits its list is loaded without a key, and fails with one."""
+def test_an_unsigned_release_is_loaded_only_without_a_key(tmp_path: Path) -> None:
+    """With a key, an unsigned release is rejected."""
     put_release(make_release(content(1), facts(1)), tmp_path / "unsigned")
     assert load(tmp_path / "unsigned").metadata == facts(1)
     with pytest.raises(ReleaseError, match="the release is not signed"):

@@ -10,16 +10,14 @@ import pytest
 from support.hosting import as_nobody
 from support.signed import organisation_key
 
-from cccr_web.errors import (
-    CccrError,
-)
+from cccr_web.errors import CccrError
 from cccr_web.release import new_key, read_locked_key, read_public_key, write_new
 
 WORDS = "six words that nobody else knows"
 
 
 def test_new_key_is_two_files(tmp_path: Path) -> None:
-    """A secret file for the owner alone, and a public one beside it with the ending .pub."""
+    """The secret key is readable by its owner only; the public key is in a .pub file."""
     public = new_key(tmp_path / "cccr.key", WORDS)
     assert stat.S_IMODE((tmp_path / "cccr.key").stat().st_mode) == 0o600
     assert (tmp_path / "cccr.pub").read_bytes() == public.to_file()
@@ -44,38 +42,38 @@ def test_minisign_signs_with_our_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("there", ["cccr.key", "cccr.pub"])
 def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
-    """If either file is there, both stay as they are."""
+    """If either file exists, nothing is written."""
     (tmp_path / there).write_text("mine")
-    with pytest.raises(CccrError, match=f"{there} is there already"):
+    with pytest.raises(CccrError, match=f"{there} exists already"):
         new_key(tmp_path / "cccr.key", WORDS)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
 
 
-def test_link_to_nothing_is_not_followed(tmp_path: Path) -> None:
-    """A dangling link in the key's place is refused: the key would go somewhere else."""
+def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
+    """A key is not written to the target of a link."""
     (tmp_path / "cccr.key").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(CccrError):
+    with pytest.raises(CccrError, match=r"cccr\.key exists already"):
         new_key(tmp_path / "cccr.key", WORDS)
-    with pytest.raises(CccrError):
+    with pytest.raises(CccrError, match=r"cccr\.key exists already"):
         write_new(tmp_path / "cccr.key", b"x", mode=0o600)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_secret_key_is_not_named_like_a_public_one(tmp_path: Path) -> None:
-    """The ending .pub is for the public half."""
+    """The suffix .pub is for public keys."""
     with pytest.raises(CccrError, match=r"ends in \.pub"):
         new_key(tmp_path / "cccr.pub", WORDS)
 
 
-def test_empty_passphrase_is_refused(tmp_path: Path) -> None:
-    """A key without a passphrase is not made, and no file is left."""
+def test_an_empty_passphrase_is_rejected(tmp_path: Path) -> None:
+    """No key is made without a passphrase, and no file is left."""
     with pytest.raises(CccrError, match="is empty"):
         new_key(tmp_path / "cccr.key", "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_passphrase_is_refused(tmp_path: Path) -> None:
-    """The wrong words unlock nothing."""
+def test_a_wrong_passphrase_is_rejected(tmp_path: Path) -> None:
+    """A wrong passphrase does not unlock the key."""
     (tmp_path / "key").write_bytes(organisation_key().to_file(WORDS))
     locked = read_locked_key(tmp_path / "key")
     with pytest.raises(CccrError, match="That is not the passphrase"):
@@ -83,8 +81,8 @@ def test_wrong_passphrase_is_refused(tmp_path: Path) -> None:
     assert locked.unlock(WORDS).public == organisation_key().public
 
 
-def test_unwritable_folder_is_told(tmp_path: Path) -> None:
-    """A place that cannot be written is named."""
+def test_an_unwritable_place_is_an_error(tmp_path: Path) -> None:
+    """The error names the file."""
     with as_nobody(), pytest.raises(CccrError, match="cannot be written"):
         write_new(Path("/proc/cccr.key"), b"x", mode=0o600)
     with pytest.raises(CccrError, match="cannot be written"):
@@ -92,8 +90,8 @@ def test_unwritable_folder_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"untrusted comment: x\n", b"words\nRWQ\n", b"\xff\xfe"])
-def test_damaged_files_are_told(tmp_path: Path, text: bytes) -> None:
-    """A file that holds no key is named, as secret and as public key."""
+def test_a_damaged_key_file_is_an_error(tmp_path: Path, text: bytes) -> None:
+    """The error names a file that holds no secret key, or no public key."""
     (tmp_path / "key").write_bytes(text)
     with pytest.raises(CccrError, match="holds no minisign secret key"):
         read_locked_key(tmp_path / "key")
@@ -101,8 +99,8 @@ def test_damaged_files_are_told(tmp_path: Path, text: bytes) -> None:
         read_public_key(str(tmp_path / "key"))
 
 
-def test_missing_files_are_told(tmp_path: Path) -> None:
-    """A file that is not there is named."""
+def test_a_missing_key_file_is_an_error(tmp_path: Path) -> None:
+    """The error names the file."""
     with pytest.raises(CccrError, match="gone cannot be read: No such file"):
         read_locked_key(tmp_path / "gone")
     with pytest.raises(CccrError, match="gone cannot be read: No such file"):
@@ -110,5 +108,5 @@ def test_missing_files_are_told(tmp_path: Path) -> None:
 
 
 def test_public_key_may_be_given_as_text() -> None:
-    """Where a public key is asked for, RW… itself will do."""
+    """A public key can be given as a file or as RW… itself."""
     assert read_public_key(str(organisation_key().public)) == organisation_key().public

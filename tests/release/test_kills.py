@@ -1,4 +1,4 @@
-"""Killed at any moment, a builder, signer or server leaves one whole release behind."""
+"""A builder, signer or server that is killed at any time leaves a complete release."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ SIGKILLED = -9
 
 
 class Zygote:
-    """Starts victims and kills them at random moments of their work."""
+    """Starts victims and kills them at random times."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._random = random.Random(8964)  # noqa: S311  # moments, not secrets
+        self._random = random.Random(8964)  # noqa: S311  # times, not secrets
         self._longest: dict[str, float] = {}
 
     def _order(self, **order: Any) -> tuple[float, int]:
@@ -57,7 +57,7 @@ class Zygote:
         assert status == 0
 
     def kill(self, job: str, folder: Path, sequence: int) -> None:
-        """Kill a victim at a random moment of its work."""
+        """Kill a victim at a random time."""
         seconds = self._random.uniform(0, self._longest[job])
         _, status = self._order(job=job, folder=str(folder), sequence=sequence, seconds=seconds)
         assert status == SIGKILLED
@@ -77,8 +77,8 @@ def unsigned(sequence: int) -> Release:
     return with_archive(make_release(content(sequence), facts(sequence)))
 
 
-def test_builder_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:
-    """After each kill the folder holds one of the two releases that are built, whole."""
+def test_a_killed_build_leaves_a_whole_release(zygote: Zygote, tmp_path: Path) -> None:
+    """After each kill the folder holds one of the two releases, complete."""
     folder = tmp_path / "release"
     put_release(unsigned(1), folder)
     zygote.measure("build", folder, 1)
@@ -88,8 +88,8 @@ def test_builder_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:
         assert load(folder) in whole
 
 
-def test_signer_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:
-    """After each kill the folder holds the release unsigned, or signed with both signatures."""
+def test_a_killed_signer_leaves_a_whole_release(zygote: Zygote, tmp_path: Path) -> None:
+    """After each kill the release is unsigned, or has both signatures."""
     folder = tmp_path / "release"
     put_release(unsigned(1), folder)
     zygote.measure("sign", folder, 1)
@@ -103,8 +103,8 @@ def test_signer_killed_at_any_moment(zygote: Zygote, tmp_path: Path) -> None:
             assert load(folder, organisation_key().public) == found
 
 
-def test_server_killed_at_any_moment_of_a_switch(zygote: Zygote, tmp_path: Path) -> None:
-    """The next start serves one whole release, no older than before, even if the link is broken."""
+def test_a_killed_server_starts_on_a_whole_release(zygote: Zygote, tmp_path: Path) -> None:
+    """The next start serves a complete release, no older than before, even if the link broke."""
     folder = tmp_path / "room"
     for number in range(1, 8):
         put_release(signed_release(number), folder / f"release-{number}")

@@ -12,8 +12,8 @@ A = digest(b"a")
 B = digest(b"b")
 
 
-def test_there_and_back() -> None:
-    """What is written is sorted by path and read back as it was."""
+def test_a_manifest_is_parsed_as_it_was_formatted() -> None:
+    """A manifest is sorted by path."""
     hashes = {"en/b.html": B, "a.html": A, ".well-known/security.txt": A}
     text = format_manifest(hashes)
     assert text.decode() == f"{A}  .well-known/security.txt\n{A}  a.html\n{B}  en/b.html\n"
@@ -37,22 +37,22 @@ BROKEN: dict[str, tuple[str, str]] = {
     "BOM": (f"\ufeff{A}  a\n", "line 1, is not"),
     "no path": (f"{A}  \n", "line 1, is not"),
     "long path": (f"{A}  {'a' * 201}\n", "line 1, is not"),
-    "three spaces": (f"{A}   a\n", "' a' is no path inside a release"),
-    "absolute": (f"{A}  /etc/passwd\n", "'/etc/passwd' is no path inside a release"),
-    "above": (f"{A}  ../a\n", "'../a' is no path inside a release"),
-    "above in the middle": (f"{A}  en/../../a\n", "is no path inside a release"),
-    "here": (f"{A}  ./a\n", "is no path inside a release"),
-    "two slashes": (f"{A}  en//a\n", "is no path inside a release"),
-    "final slash": (f"{A}  en/\n", "is no path inside a release"),
-    "hidden": (f"{A}  .htaccess\n", "is no path inside a release"),
-    "hidden below": (f"{A}  en/.git\n", "is no path inside a release"),
-    "only .well-known": (f"{A}  .well-known\n", "is no path inside a release"),
-    "hidden in .well-known": (f"{A}  .well-known/.a\n", "is no path inside a release"),
-    "backslash": (f"{A}  en\\a\n", "is no path inside a release"),
-    "drive": (f"{A}  C:a\n", "is no path inside a release"),
-    "NUL": (f"{A}  a\0b\n", "is no path inside a release"),
-    "not ASCII": (f"{A}  公.html\n", "is no path inside a release"),
-    "option": (f"{A}  -rf\n", "is no path inside a release"),
+    "three spaces": (f"{A}   a\n", "' a' is not a path inside a release"),
+    "absolute": (f"{A}  /etc/passwd\n", "'/etc/passwd' is not a path inside a release"),
+    "above": (f"{A}  ../a\n", "'../a' is not a path inside a release"),
+    "above in the middle": (f"{A}  en/../../a\n", "is not a path inside a release"),
+    "here": (f"{A}  ./a\n", "is not a path inside a release"),
+    "two slashes": (f"{A}  en//a\n", "is not a path inside a release"),
+    "final slash": (f"{A}  en/\n", "is not a path inside a release"),
+    "hidden": (f"{A}  .htaccess\n", "is not a path inside a release"),
+    "hidden below": (f"{A}  en/.git\n", "is not a path inside a release"),
+    "only .well-known": (f"{A}  .well-known\n", "is not a path inside a release"),
+    "hidden in .well-known": (f"{A}  .well-known/.a\n", "is not a path inside a release"),
+    "backslash": (f"{A}  en\\a\n", "is not a path inside a release"),
+    "drive": (f"{A}  C:a\n", "is not a path inside a release"),
+    "NUL": (f"{A}  a\0b\n", "is not a path inside a release"),
+    "not ASCII": (f"{A}  公.html\n", "is not a path inside a release"),
+    "option": (f"{A}  -rf\n", "is not a path inside a release"),
     "named twice": (f"{A}  a\n{A}  a\n", "line 2: 'a' is named twice or out of order after 'a'"),
     "named twice with two sums": (f"{A}  a\n{B}  a\n", "line 2: 'a' is named twice"),
     "unsorted": (f"{A}  b\n{B}  a\n", "line 2: 'a' is named twice or out of order after 'b'"),
@@ -63,23 +63,23 @@ BROKEN: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "message"), BROKEN.values(), ids=BROKEN)
-def test_broken_list(text: str, message: str) -> None:
-    """A list that somebody could read in another way is refused, with the line."""
+def test_an_ambiguous_manifest_is_rejected(text: str, message: str) -> None:
+    """A manifest that a program could read differently is rejected, with the line number."""
     with pytest.raises(ReleaseError) as caught:
         parse_manifest(text.encode())
     assert str(caught.value).startswith("SHA256SUMS")
     assert message in str(caught.value)
 
 
-def test_too_large() -> None:
-    """A list longer than any site is refused before it is read."""
+def test_a_manifest_that_is_too_long_is_rejected() -> None:
+    """A manifest longer than that of any site is rejected before it is parsed."""
     with pytest.raises(ReleaseError, match=r"has 16,777,217 bytes, more than 16,777,216"):
         parse_manifest(b"\n" * (manifest.MAX_BYTES + 1))
 
 
 @pytest.mark.parametrize("path", ["../a", "/a", "公.html", "a b", "a\n", ""])
-def test_unsafe_path_is_never_written(path: str) -> None:
-    """A file whose name is not the same everywhere cannot come into a release."""
+def test_an_unsafe_path_is_never_listed(path: str) -> None:
+    """A path that is not the same on every system is rejected."""
     assert not is_safe_path(path)
     with pytest.raises(ReleaseError, match="cannot be the name of a file in a release"):
         format_manifest({path: A})

@@ -31,8 +31,8 @@ def values() -> dict[str, Any]:
     return whole
 
 
-def test_there_and_back() -> None:
-    """What is written is sorted, ends in a line feed, and is read back as it was."""
+def test_metadata_is_read_as_it_was_written() -> None:
+    """The file is sorted and ends in a line feed."""
     assert values() == {
         "addresses": {"clearnet": "https://example.org", "onions": [ONION]},
         "expires": "2027-11-22T01:02:03Z",
@@ -48,8 +48,8 @@ def test_there_and_back() -> None:
     assert Metadata.from_json(FACTS.to_json()) == FACTS
 
 
-def test_time_is_utc() -> None:
-    """A time in another zone is written as the same moment in UTC."""
+def test_times_are_written_in_utc() -> None:
+    """A time in another zone is converted."""
     beijing = timezone(timedelta(hours=8))
     shifted = replace(FACTS, time=FACTS.time.astimezone(beijing))
     assert json.loads(shifted.to_json())["time"] == "2026-11-22T01:02:03Z"
@@ -73,8 +73,8 @@ WRONG: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize(("key", "value"), WRONG.values(), ids=WRONG)
-def test_wrong_value(key: str, value: Any) -> None:
-    """A value that the server could not use, or that would weaken its headers, is refused."""
+def test_a_wrong_value_is_rejected(key: str, value: Any) -> None:
+    """A value that the server could not use, or that would weaken its headers, is an error."""
     text = json.dumps(values() | {key: value}).encode()
     with pytest.raises(ReleaseError, match=rf"^RELEASE\.json: “{key}” is missing or wrong\.$"):
         Metadata.from_json(text)
@@ -97,22 +97,22 @@ def test_wrong_value(key: str, value: Any) -> None:
         (None, "addresses"),
     ],
 )
-def test_wrong_address(addresses: Any, key: str) -> None:
-    """An address that could not stand in a header is refused."""
+def test_a_wrong_address_is_rejected(addresses: Any, key: str) -> None:
+    """An address that would not be valid in a header is an error."""
     text = json.dumps(values() | {"addresses": addresses}).encode()
     with pytest.raises(ReleaseError, match=f"“{key}” is"):
         Metadata.from_json(text)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"format": 2}'])
-def test_other_file(text: bytes) -> None:
-    """What is no RELEASE.json, or one of another format, is refused."""
+def test_a_file_of_another_format_is_rejected(text: bytes) -> None:
+    """Other JSON files, and other formats of RELEASE.json, are errors."""
     with pytest.raises(ReleaseError, match=r"^RELEASE\.json is not (JSON|of format 1)"):
         Metadata.from_json(text)
 
 
-def test_real_release(release: Release) -> None:
-    """The built release says its number, its day, its languages, addresses and style."""
+def test_a_built_release_has_its_facts(release: Release) -> None:
+    """RELEASE.json holds the sequence, the day, the languages, the addresses and the style."""
     facts = json.loads(release.files["RELEASE.json"].body)
     (style,) = facts.pop("style_hashes")
     assert style.startswith("sha256-")

@@ -11,7 +11,7 @@ from support.signed import known_key, organisation_key
 
 from cccr_web.errors import SignatureError
 from cccr_web.release import PublicKey, SigningKey
-from cccr_web.release.signature import LockedKey
+from cccr_web.release.keys import LockedKey
 
 MESSAGE = b"what the organisation wrote\n"
 
@@ -39,50 +39,50 @@ def test_fingerprint_is_of_the_ed25519_key() -> None:
 
 @pytest.mark.parametrize("text", ["", "RW", "RUQ" + "A" * 53, "RWQ" + "A" * 57, "RWQ!" + "A" * 52])
 def test_public_key_is_read_strictly(text: str) -> None:
-    """Anything but 42 bytes of minisign's kind is no public key."""
-    with pytest.raises(ValueError, match="no minisign public key"):
+    """Only 42 bytes of minisign's kind are a public key."""
+    with pytest.raises(ValueError, match="is not a minisign public key"):
         PublicKey.parse(text)
 
 
-def test_public_key_text_comes_back() -> None:
-    """A key read from its text gives that text again."""
+def test_a_parsed_public_key_has_the_same_text() -> None:
+    """A key is formatted as it was parsed."""
     text = str(SigningKey.generate().public)
     assert str(PublicKey.parse(text)) == text
 
 
 def test_signing_twice_gives_the_same_bytes() -> None:
-    """Ed25519 is deterministic, so a signature can be reproduced by whoever holds the key."""
+    """Ed25519 is deterministic, so the owner of a key can reproduce a signature."""
     key = SigningKey.generate()
     assert key.sign(MESSAGE, "a") == key.sign(MESSAGE, "a") != key.sign(MESSAGE, "b")
 
 
 def test_two_new_keys_differ() -> None:
-    """Each new key is new."""
+    """Every new key is different."""
     assert SigningKey.generate().public != SigningKey.generate().public
 
 
 def test_repr_shows_nothing_of_the_secret() -> None:
-    """A signing key in a traceback or a log tells nothing."""
+    """A signing key in a traceback or a log does not reveal its secret."""
     assert organisation_key().seed.hex() not in repr(vars(organisation_key()))
     assert "object at" in repr(organisation_key())
 
 
-def test_signature_gives_its_trusted_comment() -> None:
-    """What was signed beside the message is returned only after it was checked."""
+def test_verifying_returns_the_trusted_comment() -> None:
+    """The trusted comment is returned once it is verified."""
     key = SigningKey.generate()
     assert verify(key.public, key.sign(MESSAGE, "sequence:1")) == "sequence:1"
 
 
-def test_key_that_is_no_point_is_refused() -> None:
-    """A pinned key whose bytes are no Ed25519 key verifies nothing."""
+def test_a_key_that_is_not_on_the_curve_is_rejected() -> None:
+    """A public key whose bytes are not an Ed25519 key verifies nothing."""
     key = organisation_key()
     broken = PublicKey(key.public.number, b"\xff" * 32)
-    with pytest.raises(SignatureError):
+    with pytest.raises(SignatureError, match=r"m\.minisig does not match m"):
         verify(broken, key.sign(MESSAGE, "a"))
 
 
 def test_minisign_verifies_our_signature(tmp_path: Path) -> None:
-    """The minisign command agrees with our signature, and refuses a changed message."""
+    """The minisign command accepts our signature, and rejects a changed message."""
     key = SigningKey.generate()
     (tmp_path / "m").write_bytes(MESSAGE)
     (tmp_path / "m.minisig").write_bytes(key.sign(MESSAGE, "sequence:1"))
@@ -95,7 +95,7 @@ def test_minisign_verifies_our_signature(tmp_path: Path) -> None:
 
 
 def test_minisign_reads_our_public_key_file(tmp_path: Path) -> None:
-    """The public key file that a release carries is minisign's own form, number and all."""
+    """The public key file in a release has minisign's format, including the key number."""
     (tmp_path / "key.pub").write_bytes(organisation_key().public.to_file())
     secret = tmp_path / "key"
     key = known_key(b"the tests' organisation")
@@ -105,8 +105,8 @@ def test_minisign_reads_our_public_key_file(tmp_path: Path) -> None:
     assert (tmp_path / "x.pub").read_bytes() == (tmp_path / "key.pub").read_bytes()
 
 
-def test_only_our_spelling_of_a_true_signature_counts(tmp_path: Path) -> None:
-    """What minisign itself signs with our key is true, but its unsigned comment is not ours."""
+def test_only_the_bytes_that_we_write_are_accepted(tmp_path: Path) -> None:
+    """A signature by the minisign command is valid, but its unsigned comment is not ours."""
     key = organisation_key()
     (tmp_path / "key").write_bytes(key.to_file("pass words"))
     (tmp_path / "m").write_bytes(MESSAGE)
@@ -115,14 +115,14 @@ def test_only_our_spelling_of_a_true_signature_counts(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     theirs = (tmp_path / "m.minisig").read_bytes()
-    with pytest.raises(SignatureError, match="not spelled"):
+    with pytest.raises(SignatureError, match="is not written as"):
         verify(key.public, theirs)
     ours = b"\n".join([key.sign(MESSAGE, "x").split(b"\n")[0], *theirs.split(b"\n")[1:]])
     assert ours == key.sign(MESSAGE, "x")
 
 
 def test_key_made_by_minisign_signs_for_us(tmp_path: Path) -> None:
-    """A key of “minisign -G”, with its passphrase, is unlocked and signs like ours."""
+    """A key made by “minisign -G” is unlocked with its passphrase and signs like ours."""
     secret, public = tmp_path / "key", tmp_path / "key.pub"
     made = minisign("-G", "-s", str(secret), "-p", str(public), input_="pass words\n" * 2)
     assert made.returncode == 0, made.stderr

@@ -25,20 +25,20 @@ def asked(tmp_path: Path) -> list[str]:
 
 
 def test_ssh_keygen_verifies_our_signature(asked: list[str]) -> None:
-    """Debian's ssh-keygen finds the signature good, for the principal cccr."""
+    """Debian's ssh-keygen accepts the signature for the principal cccr."""
     done = subprocess.run(asked, input=MESSAGE, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert b'Good "file" signature for cccr with ED25519 key' in done.stdout
 
 
-def test_ssh_keygen_refuses_a_changed_message(asked: list[str]) -> None:
-    """One byte more, and ssh-keygen says no."""
+def test_ssh_keygen_rejects_a_changed_message(asked: list[str]) -> None:
+    """With one more byte, ssh-keygen fails."""
     done = subprocess.run(asked, input=MESSAGE + b"!", capture_output=True, check=False)
     assert done.returncode != 0
 
 
-def test_our_spelling_is_that_of_ssh_keygen(tmp_path: Path) -> None:
-    """What ssh-keygen signs with a key we verify too: the armour is the same to the byte."""
+def test_our_armour_is_that_of_ssh_keygen(tmp_path: Path) -> None:
+    """We verify what ssh-keygen signs with a key, because the armour is identical."""
     file = tmp_path / "key"
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(file)], check=True
@@ -59,22 +59,22 @@ def test_our_spelling_is_that_of_ssh_keygen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 30, 100, -1])
-def test_damaged_armour_is_refused(cut: int) -> None:
-    """A signature that is cut off anywhere is none."""
+def test_damaged_armour_is_rejected(cut: int) -> None:
+    """A signature that is cut off anywhere is rejected."""
     made = sign(MESSAGE, organisation_key())[:cut]
-    with pytest.raises(SignatureError, match="is no SSH signature"):
+    with pytest.raises(SignatureError, match="is not an SSH signature"):
         verify(MESSAGE, made, organisation_key().public, name="m.sshsig", of="m")
 
 
-def test_signature_over_something_else_is_refused() -> None:
-    """A signature of the right key over another message does not fit."""
+def test_a_signature_of_another_message_is_rejected() -> None:
+    """The right key does not help a signature of another message."""
     made = sign(b"other", organisation_key())
-    with pytest.raises(SignatureError, match="does not fit m:"):
+    with pytest.raises(SignatureError, match="does not match m:"):
         verify(MESSAGE, made, organisation_key().public, name="m.sshsig", of="m")
 
 
-def test_foreign_signature_is_refused() -> None:
-    """A signature names its key; another key's is refused."""
+def test_a_signature_by_another_key_is_rejected() -> None:
+    """A signature names its key, and another key's is rejected."""
     made = sign(MESSAGE, SigningKey.generate())
-    with pytest.raises(SignatureError, match="is no SSH signature by"):
+    with pytest.raises(SignatureError, match="is not an SSH signature by"):
         verify(MESSAGE, made, organisation_key().public, name="m.sshsig", of="m")

@@ -21,16 +21,16 @@ def folder(release: Release, tmp_path: Path) -> Path:
     return tmp_path / "release"
 
 
-def test_there_and_back(release: Release, folder: Path) -> None:
-    """What is written is loaded as it was."""
+def test_a_release_is_loaded_as_it_was_written(release: Release, folder: Path) -> None:
+    """A release that is written and loaded is the same."""
     assert load(folder) == release
     assert sorted(release.files) == sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
     )
 
 
-def test_list_agrees_with_coreutils(folder: Path) -> None:
-    """A reader's own sha256sum checks every file but the list itself."""
+def test_sha256sum_accepts_the_manifest(folder: Path) -> None:
+    """A reader's own sha256sum checks every file except the manifest itself."""
     done = subprocess.run(
         ["sha256sum", "--strict", "--check", "SHA256SUMS"],
         cwd=folder,
@@ -44,18 +44,18 @@ def test_list_agrees_with_coreutils(folder: Path) -> None:
     assert checked == files - {"SHA256SUMS"}
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    """A place without a release says how to make one."""
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    """The error says how to make a release."""
     way_out = "Make one with: cccr-web build --out DIR"
     (tmp_path / "link").symlink_to(tmp_path)
     for name, why in (("none", "No such file or directory"), ("link", "Not a directory")):
         with pytest.raises(ReleaseError) as caught:
             load(tmp_path / name)
-        assert str(caught.value) == f"{tmp_path / name} is no release: {why}. {way_out}"
+        assert str(caught.value) == f"{tmp_path / name} is not a release: {why}. {way_out}"
 
 
 def test_later_release_replaces_an_earlier_one(release: Release, folder: Path) -> None:
-    """A release is exchanged whole: nothing of the earlier one stays."""
+    """A release is replaced completely: nothing of the earlier one is left."""
     pages = {path: file.body for path, file in release.files.items() if path == PAGE}
     later = make_release(pages, release.metadata)
     write(later, folder)
@@ -64,7 +64,7 @@ def test_later_release_replaces_an_earlier_one(release: Release, folder: Path) -
 
 
 def test_empty_folder_becomes_a_release(release: Release, tmp_path: Path) -> None:
-    """An empty folder, and a folder whose parents are not there yet, are written."""
+    """A release can be written to an empty folder, and parent folders are made."""
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "empty", tmp_path / "a" / "b"):
         write(release, folder)
@@ -75,36 +75,36 @@ def test_empty_folder_becomes_a_release(release: Release, tmp_path: Path) -> Non
 def test_nothing_but_a_release_is_replaced(
     release: Release, tmp_path: Path, names: list[str]
 ) -> None:
-    """A folder of something else, even with a list of sums of its own, is left as it is."""
+    """A folder with other files, even with its own SHA256SUMS, is not touched."""
     for name in names:
         (tmp_path / name).write_text("mine")
     with pytest.raises(CccrError) as caught:
         write(release, tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} holds something else than a release. Choose another or an empty folder."
+        f"{tmp_path} holds something other than a release. Choose another or an empty folder."
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
 def test_no_link_or_file_is_replaced(release: Release, tmp_path: Path) -> None:
-    """A link, to whatever it leads, and a file are left as they are."""
+    """A link, whatever its target, and a file are not touched."""
     (tmp_path / "file").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "none")
     for name in ("file", "link"):
-        with pytest.raises(CccrError, match=f"{name} is no folder"):
+        with pytest.raises(CccrError, match=f"{name} is not a folder"):
             write(release, tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_place_that_cannot_be_made(release: Release, tmp_path: Path) -> None:
-    """A place below a file is told in one sentence."""
+def test_a_folder_that_cannot_be_made_is_an_error(release: Release, tmp_path: Path) -> None:
+    """A place below a file is rejected in one sentence."""
     (tmp_path / "file").touch()
     with pytest.raises(CccrError, match=r"release could not be written: (File exists|Not a dir)"):
         write(release, tmp_path / "file" / "release")
 
 
-def test_left_overs(release: Release, tmp_path: Path) -> None:
-    """What killed builds left is removed; what others made or still write is not."""
+def test_leftovers_of_killed_builds_are_removed(release: Release, tmp_path: Path) -> None:
+    """Files of other programs and of running builds are not removed."""
     folder = tmp_path / "re[l]ease"
     dead = tmp_path / ".re[l]ease.4194304.partial"
     kept = [
@@ -119,14 +119,16 @@ def test_left_overs(release: Release, tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([folder, *kept])
 
 
-def test_names_that_a_page_may_have(release: Release) -> None:
-    """A name that is not the same on every file system cannot come into a release."""
+def test_an_unsafe_name_cannot_be_in_a_release(release: Release) -> None:
+    """A name that is not the same on every file system is rejected."""
     with pytest.raises(ReleaseError, match="cannot be the name of a file in a release"):
         make_release({"en/公.html": b""}, release.metadata)
 
 
-def test_one_step(release: Release, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the exchange fails, the earlier release stays and nothing is left beside it."""
+def test_a_failed_exchange_leaves_the_earlier_release(
+    release: Release, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is left next to it."""
 
     def fail(one: Path, other: Path) -> None:
         raise OSError(5, "Input/output error", str(one), None, str(other))

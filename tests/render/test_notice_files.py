@@ -12,7 +12,7 @@ from support.signed import known_key, organisation_key, texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.content import ContentError
-from cccr_web.notices import hand_over, make_canary, make_mirrors, make_security_txt
+from cccr_web.notices import make_canary, make_mirrors, make_security_txt, rotate_key
 from cccr_web.release import Release
 from cccr_web.render import build_release
 
@@ -55,11 +55,11 @@ def test_notices_are_published_byte_for_byte(tree: Tree) -> None:
     files = {
         "mirrors.txt": MIRRORS,
         "canary.txt": CANARY,
-        "keys.txt": hand_over(KEY, known_key(b"next"), DAY),
+        "keys.txt": rotate_key(KEY, known_key(b"next"), DAY),
         ".well-known/security.txt": SECURITY,
     }
     release = built(tree(files))
-    assert {path: release.listed[path] for path in files} == files
+    assert {path: release.files[path].body for path in files} == files
 
 
 def test_a_notice_dates_the_release(tree: Tree) -> None:
@@ -86,7 +86,7 @@ def test_all_problems_are_reported_at_once(tree: Tree) -> None:
         "translations/files/more:1",
         "translations/files/notes.txt:1",
     ]
-    assert "is no field of RFC 9116" in found[0]
+    assert "is not a field of RFC 9116" in found[0]
     assert "holds no signature" in found[1]
     assert "is not a regular file" in found[2]
     assert "Only these files are allowed here" in found[3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_an_older_release_is_rejected_after_a_reload(
         room.point(room.folder / f"release-{number}")
         reloader.reload()
     assert reloader.release == signed_release(3)
-    assert "RELEASE.json says release 2, older than 3 before." in caplog.text
+    assert "Release 2 is older than release 3, which was served before." in caplog.text
 
 
 def test_serving_the_last_good_copy_still_rejects_older_releases(room: Room) -> None:
@@ -116,7 +117,7 @@ def test_a_release_that_cannot_be_recorded_is_rejected(
 ) -> None:
     """If the state cannot be written, a new release is rejected and the old one served."""
     reloader = room.reloader()
-    (room.folder / "state/.highest-sequence.partial").mkdir()
+    (room.folder / f"state/.highest-sequence.{os.getpid()}.partial").mkdir()
     room.point(room.folder / "release-2")
     reloader.reload()
     assert reloader.release == signed_release(1)

@@ -126,7 +126,7 @@ def test_a_start_rejects_an_older_release(room: Room) -> None:
     room.point(room.folder / "release-2")
     with Running(room) as server:
         assert server.get(f"/{PAGE}") == signed_release(3).files[PAGE].body
-        assert "RELEASE.json says release 2, older than 3 before." in server.log
+        assert "Release 2 is older than release 3, which was served before." in server.log
 
 
 def test_a_change_on_disk_is_logged_and_not_served(room: Room) -> None:

@@ -98,7 +98,7 @@ def test_a_reload_is_reported(room: Room, sockets: dict[str, socket.socket]) -> 
         manager.wait_for("RELOADING=1")
         refused = manager.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
-        assert "Rejected: RELEASE.json says release 1, older than 2 before." in refused
+        assert "Rejected: Release 1 is older than release 2, which was served before." in refused
 
 
 def test_an_idle_server_sends_watchdog_messages(

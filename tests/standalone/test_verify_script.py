@@ -56,7 +56,7 @@ class Signer:
         return " ".join(digits[i : i + 4] for i in range(0, 32, 4))
 
     def sign(self, data: bytes, *options: str) -> bytes:
-        """Return what minisign writes beside a file that holds ``data``."""
+        """Return the signature file that minisign writes for ``data``."""
         file = self.folder / "data"
         file.write_bytes(data)
         command = ["minisign", "-S", "-s", "secret.key", "-m", "data", "-x", "data.minisig"]
@@ -91,9 +91,9 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 
 @pytest.fixture(scope="session")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+def other_signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     """Somebody else's key."""
-    return make_signer(tmp_path_factory.mktemp("stranger"))
+    return make_signer(tmp_path_factory.mktemp("other"))
 
 
 def sums(files: dict[str, bytes]) -> bytes:
@@ -145,8 +145,8 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Completed
     )
 
 
-def assert_refused(done: subprocess.CompletedProcess[str], english: str, chinese: str) -> None:
-    """The copy was refused, in both languages, for the reason given."""
+def assert_rejected(done: subprocess.CompletedProcess[str], english: str, chinese: str) -> None:
+    """The copy was rejected for this reason, in both languages."""
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stderr == ""
     first, second = done.stdout.splitlines()
@@ -157,7 +157,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], english: str, chinese
 
 
 def test_a_good_folder_passes(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
-    """A whole signed folder is called good in both languages, with what was signed."""
+    """A complete signed folder passes in both languages, with its trusted comment."""
     done = run(write(good, tmp_path), signer.fingerprint)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [
@@ -168,7 +168,7 @@ def test_a_good_folder_passes(tmp_path: Path, good: dict[str, bytes], signer: Si
 
 
 def test_a_good_zip_passes(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
-    """The ZIP of a copy is checked without being unpacked."""
+    """The ZIP of a copy is verified without being unpacked."""
     file = tmp_path / "cccr-web.zip"
     file.write_bytes(pack(good))
     done = run(file, signer.fingerprint)
@@ -179,7 +179,7 @@ def test_a_good_zip_passes(tmp_path: Path, good: dict[str, bytes], signer: Signe
 def test_without_a_folder_it_checks_its_own(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """With the fingerprint alone, the script checks the folder that it stands in."""
+    """With only the fingerprint, the script checks its own folder."""
     write(good, tmp_path)
     done = subprocess.run(
         [PYTHON, "-I", "-S", tmp_path / "verify.py", *signer.fingerprint.split()],
@@ -188,7 +188,7 @@ def test_without_a_folder_it_checks_its_own(
         timeout=60,
     )
     assert done.returncode == 0, done.stdout
-    # It left nothing behind, or the next check would refuse the copy.
+    # A file left behind would make the next check reject the copy.
     assert run(tmp_path, signer.fingerprint).returncode == 0
 
 
@@ -207,14 +207,14 @@ def test_a_fingerprint_may_be_typed_with_or_without_gaps(
     signer: Signer,
     typed: Callable[[str], list[str]],
 ) -> None:
-    """However a reader copies the fingerprint, it is understood."""
+    """The fingerprint is accepted in every usual spelling."""
     assert run(write(good, tmp_path), *typed(signer.fingerprint)).returncode == 0
 
 
-def test_other_signatures_may_stand_beside_the_list(
+def test_other_signatures_may_be_next_to_the_manifest(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """The signatures in SSH's and OpenPGP's form are no strangers."""
+    """The SSH and OpenPGP signatures are not unlisted files."""
     more = {"SHA256SUMS.sshsig": b"x", "SHA256SUMS.asc": b"x"}
     assert run(write({**good, **more}, tmp_path), signer.fingerprint).returncode == 0
 
@@ -223,7 +223,7 @@ def test_other_signatures_may_stand_beside_the_list(
 def test_a_changed_bit_is_found_in_every_file(
     tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
 ) -> None:
-    """One bit changed in any file, and the copy is refused."""
+    """With one bit changed in any file, the copy is rejected."""
     body = bytearray(good[name])
     body[len(body) // 2] ^= 1
     done = run(write({**good, name: bytes(body)}, tmp_path), signer.fingerprint)
@@ -232,127 +232,127 @@ def test_a_changed_bit_is_found_in_every_file(
 
 
 def test_a_changed_page_is_named(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
-    """The reader is told which page was changed."""
+    """The error names the changed page."""
     copy = write({**good, "en/index.html": b"<p>Forged.</p>"}, tmp_path)
     done = run(copy, signer.fingerprint)
-    assert_refused(done, "en/index.html was changed.", "en/index.html被改动过。")
+    assert_rejected(done, "en/index.html was changed.", "en/index.html被改动过。")
 
 
-def test_an_added_file_is_refused(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
-    """A file that the list does not name is not ours."""
+def test_an_added_file_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+    """A file that the manifest does not list is an error."""
     done = run(write({**good, "en/extra.html": b""}, tmp_path), signer.fingerprint)
-    assert_refused(done, "'en/extra.html' is not in the list", "清单里没有'en/extra.html'")
+    assert_rejected(done, "'en/extra.html' is not in the list", "清单里没有'en/extra.html'")
 
 
-def test_a_missing_file_is_refused(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
-    """A listed file that is not there is named."""
+def test_a_missing_file_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+    """The error names the listed file that is missing."""
     copy = write(good, tmp_path)
     (copy / "zh-hans/index.html").unlink()
     done = run(copy, signer.fingerprint)
-    assert_refused(done, "zh-hans/index.html is missing.", "缺少zh-hans/index.html。")
+    assert_rejected(done, "zh-hans/index.html is missing.", "缺少zh-hans/index.html。")
 
 
 @pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.minisig", "minisign.pub"])
-def test_an_unsigned_copy_is_refused(
+def test_an_unsigned_copy_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
 ) -> None:
-    """Without the list, its signature or the key there is nothing to trust."""
+    """The manifest, its signature and the key are all required."""
     copy = write(good, tmp_path)
     (copy / name).unlink()
     done = run(copy, signer.fingerprint)
-    assert_refused(done, f"{name} is missing", f"缺少{name}")
+    assert_rejected(done, f"{name} is missing", f"缺少{name}")
 
 
-def test_a_link_to_a_file_is_refused(
+def test_a_link_to_a_file_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A link is refused even where it leads to the right bytes."""
+    """A link is rejected even if its target has the right bytes."""
     copy = write(good, tmp_path / "copy")
     (copy / "en/index.html").rename(tmp_path / "elsewhere")
     (copy / "en/index.html").symlink_to(tmp_path / "elsewhere")
     done = run(copy, signer.fingerprint)
-    assert_refused(done, "'en/index.html' is a link", "'en/index.html'是链接")
+    assert_rejected(done, "'en/index.html' is a link", "'en/index.html'是链接")
 
 
-def test_a_link_to_a_folder_is_refused(
+def test_a_link_to_a_folder_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A folder that is a link is refused too, and so is a loop of them."""
+    """A folder that is a link is rejected, and so is a loop of links."""
     copy = write(good, tmp_path / "copy")
     (copy / "loop").symlink_to(copy, target_is_directory=True)
-    assert_refused(run(copy, signer.fingerprint), "'loop' is a link", "'loop'是链接")
+    assert_rejected(run(copy, signer.fingerprint), "'loop' is a link", "'loop'是链接")
 
 
-def test_a_pipe_is_refused(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
-    """A named pipe in place of a page does not hold the check up."""
+def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+    """A named pipe in place of a page does not block the script."""
     copy = write(good, tmp_path)
     (copy / "en/index.html").unlink()
     os.mkfifo(copy / "en/index.html")
     done = run(copy, signer.fingerprint)
-    assert_refused(done, "'en/index.html' is a link or no file", "'en/index.html'是链接")
+    assert_rejected(done, "'en/index.html' is a link or not a file", "'en/index.html'是链接")
 
 
-def test_another_fingerprint_is_refused(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, stranger: Signer
+def test_another_fingerprint_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: Signer, other_signer: Signer
 ) -> None:
-    """A copy that somebody else signed, whole in itself, is refused by its key."""
-    done = run(write(good, tmp_path), stranger.fingerprint)
-    assert_refused(done, f"another key, {signer.fingerprint}", "另一把密钥")
+    """A complete copy that is signed by another key is rejected."""
+    done = run(write(good, tmp_path), other_signer.fingerprint)
+    assert_rejected(done, f"another key, {signer.fingerprint}", "另一把密钥")
 
 
-def test_a_strangers_signature_is_refused(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, stranger: Signer
+def test_a_signature_by_another_key_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: Signer, other_signer: Signer
 ) -> None:
-    """The right public key does not help a list that another key signed."""
-    forged = {**good, "SHA256SUMS.minisig": stranger.sign(good["SHA256SUMS"])}
+    """The right public key does not help a manifest that another key signed."""
+    forged = {**good, "SHA256SUMS.minisig": other_signer.sign(good["SHA256SUMS"])}
     done = run(write(forged, tmp_path), signer.fingerprint)
-    assert_refused(done, "made with another key", "另一把密钥签的")
+    assert_rejected(done, "made with another key", "另一把密钥签的")
 
 
-def test_a_strangers_signature_under_our_number_is_refused(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, stranger: Signer
+def test_a_signature_by_another_key_with_our_number_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: Signer, other_signer: Signer
 ) -> None:
-    """The key's number in a signature proves nothing: only the arithmetic does."""
+    """The key number in a signature proves nothing."""
     ours = good["SHA256SUMS.minisig"].split(b"\n")
-    theirs = stranger.sign(good["SHA256SUMS"]).split(b"\n")
+    theirs = other_signer.sign(good["SHA256SUMS"]).split(b"\n")
     head = base64.b64decode(ours[1])[:10] + base64.b64decode(theirs[1])[10:]
     theirs[1] = base64.b64encode(head)
     done = run(
         write({**good, "SHA256SUMS.minisig": b"\n".join(theirs)}, tmp_path), signer.fingerprint
     )
-    assert_refused(done, "does not fit SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
 
 
-def test_a_signature_over_another_list_is_refused(
+def test_a_signature_of_another_manifest_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A true signature over an older list does not fit this one."""
+    """A true signature of an older manifest does not match this one."""
     old = signed(signer, {**FILES, "en/index.html": b"older"})
     done = run(
         write({**good, "SHA256SUMS.minisig": old["SHA256SUMS.minisig"]}, tmp_path),
         signer.fingerprint,
     )
-    assert_refused(done, "does not fit SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
 
 
-def test_a_legacy_signature_is_refused(tmp_path: Path, signer: Signer) -> None:
-    """A true signature of the older kind, which is not prehashed, is refused."""
+def test_a_legacy_signature_is_rejected(tmp_path: Path, signer: Signer) -> None:
+    """A valid signature of the older kind, which is not prehashed, is rejected."""
     done = run(write(signed(signer, FILES, "-l"), tmp_path), signer.fingerprint)
-    assert_refused(done, "a kind that the organisation does not use", "不是本组织使用的签名种类")
+    assert_rejected(done, "a kind that the organisation does not use", "不是本组织使用的签名种类")
 
 
-def test_a_changed_comment_is_refused(
+def test_a_changed_comment_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """The signed comment cannot be changed, such as to call an old release new."""
+    """The trusted comment cannot be changed, for example to call an old release new."""
     forged = good["SHA256SUMS.minisig"].replace(b"release 7", b"release 9")
     assert forged != good["SHA256SUMS.minisig"]
     done = run(write({**good, "SHA256SUMS.minisig": forged}, tmp_path), signer.fingerprint)
-    assert_refused(done, "comment in SHA256SUMS.minisig was changed", "说明被人改动过")
+    assert_rejected(done, "comment in SHA256SUMS.minisig was changed", "说明被人改动过")
 
 
 def _other_base64(text: bytes) -> bytes:
-    """Write the same signature in another way: a bit that stands for nothing is changed."""
+    """Write the same signature differently, by changing a bit that has no meaning."""
     before, after = text.split(b"=", 1)
     letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     changed = before[:-1] + letters[letters.index(before[-1]) ^ 1 :][:1] + b"=" + after
@@ -376,13 +376,13 @@ def _other_base64(text: bytes) -> bytes:
         _other_base64,
     ],
 )
-def test_a_malformed_signature_is_refused(
+def test_a_malformed_signature_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer, change: Callable[[bytes], bytes]
 ) -> None:
-    """A signature file that is not exactly minisign's is refused."""
+    """A signature file that is not exactly in minisign's format is rejected."""
     broken = change(good["SHA256SUMS.minisig"])
     done = run(write({**good, "SHA256SUMS.minisig": broken}, tmp_path), signer.fingerprint)
-    assert_refused(done, "SHA256SUMS.minisig is damaged.", "SHA256SUMS.minisig已损坏。")
+    assert_rejected(done, "SHA256SUMS.minisig is damaged.", "SHA256SUMS.minisig已损坏。")
 
 
 @pytest.mark.parametrize(
@@ -402,10 +402,10 @@ def test_a_malformed_signature_is_refused(
         lambda text: text + b"\n",
     ],
 )
-def test_a_malformed_list_is_refused_even_if_signed(
+def test_a_malformed_manifest_is_rejected_even_if_signed(
     tmp_path: Path, good: dict[str, bytes], signer: Signer, change: Callable[[bytes], bytes]
 ) -> None:
-    """A list that two programs could read in two ways is refused, whoever signed it."""
+    """A manifest that two programs could read differently is rejected."""
     text = change(good["SHA256SUMS"])
     assert text != good["SHA256SUMS"]
     copy = {**good, "SHA256SUMS": text, "SHA256SUMS.minisig": signer.sign(text)}
@@ -415,22 +415,24 @@ def test_a_malformed_list_is_refused_even_if_signed(
     assert "已损坏" in done.stdout or "不完整" in done.stdout or "缺少" in done.stdout
 
 
-def test_a_list_that_names_a_signature_is_refused(
+def test_a_manifest_that_lists_a_signature_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """What is made after the list cannot be in it, so a list that says so is not ours."""
+    """A signature is made after the manifest, so the manifest cannot list it."""
     files = {path: good[path] for path in (*FILES, "minisign.pub")}
     copy = signed(signer, {**files, "SHA256SUMS.asc": b"x"})
     done = run(write(copy, tmp_path), signer.fingerprint)
-    assert_refused(done, "SHA256SUMS, line 3, is damaged.", "SHA256SUMS第3行已损坏。")
+    assert_rejected(done, "SHA256SUMS, line 3, is damaged.", "SHA256SUMS第3行已损坏。")
 
 
-def test_a_huge_list_is_not_read(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
-    """A list longer than any of ours is refused before it is worked on."""
+def test_a_huge_manifest_is_not_parsed(
+    tmp_path: Path, good: dict[str, bytes], signer: Signer
+) -> None:
+    """A manifest longer than any of ours is rejected before it is parsed."""
     copy = write(good, tmp_path)
     with (copy / "SHA256SUMS").open("r+b") as file:
         file.truncate(verify.MAX_LIST + 1)
-    assert_refused(run(copy, signer.fingerprint), "SHA256SUMS is too long", "SHA256SUMS太长")
+    assert_rejected(run(copy, signer.fingerprint), "SHA256SUMS is too long", "SHA256SUMS太长")
 
 
 def zip_of(tmp_path: Path, body: bytes) -> Path:
@@ -448,30 +450,30 @@ def rewrite(files: dict[str, bytes], add: Callable[[zipfile.ZipFile], None]) -> 
     return packed.getvalue()
 
 
-def test_a_zip_with_a_changed_page_is_refused(
+def test_a_zip_with_a_changed_page_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """What holds for a folder holds for a ZIP."""
+    """A ZIP is verified like a folder."""
     file = zip_of(tmp_path, pack({**good, "en/index.html": b"forged"}))
-    assert_refused(run(file, signer.fingerprint), "en/index.html was changed", "被改动过")
+    assert_rejected(run(file, signer.fingerprint), "en/index.html was changed", "被改动过")
 
 
-def test_a_zip_with_an_added_file_is_refused(
+def test_a_zip_with_an_added_file_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A ZIP may hold nothing that the list does not name."""
+    """An entry that the manifest does not list is an error."""
     file = zip_of(tmp_path, pack({**good, "setup.exe": b"MZ"}))
-    assert_refused(run(file, signer.fingerprint), "'setup.exe' is not in the list", "清单里没有")
+    assert_rejected(run(file, signer.fingerprint), "'setup.exe' is not in the list", "清单里没有")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_zip_with_a_doubled_name_is_refused(
+def test_a_zip_with_a_duplicate_name_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """Of two files with one name, one program shows the first and another the second."""
+    """Of two files with one name, programs may unpack either."""
     body = rewrite(good, lambda archive: archive.writestr("cccr-web/en/index.html", b"forged"))
     done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_refused(done, "holds 'cccr-web/en/index.html' twice", "有两个'cccr-web/en/index.html'")
+    assert_rejected(done, "holds 'cccr-web/en/index.html' twice", "有两个'cccr-web/en/index.html'")
 
 
 @pytest.mark.parametrize(
@@ -489,39 +491,39 @@ def test_a_zip_with_a_doubled_name_is_refused(
         "CCCR-WEB/en/index.html",
     ],
 )
-def test_a_zip_with_a_bad_name_is_refused(
+def test_a_zip_with_a_bad_name_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
 ) -> None:
-    """A name that leads out of the folder, or is not of our kind, is refused."""
+    """A name that leads out of the folder, or that we would not use, is rejected."""
     body = rewrite(good, lambda archive: archive.writestr(name, b""))
     done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_refused(done, "The ZIP holds the bad name", "ZIP里有不该有的文件名")
+    assert_rejected(done, "The ZIP holds the bad name", "ZIP里有不该有的文件名")
 
 
-def test_a_zip_with_a_name_cut_by_nul_is_refused(
+def test_a_zip_with_a_nul_in_a_name_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A NUL in a name, behind which one program looks and another does not, is refused."""
+    """Programs disagree about what follows a NUL in a name."""
     body = pack({**good, "en/zzzzzzzz": b""}).replace(b"en/zzzzzzzz", b"en/zz\0zzzzz")
     done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_refused(done, "The ZIP holds the bad name", "ZIP里有不该有的文件名")
+    assert_rejected(done, "The ZIP holds the bad name", "ZIP里有不该有的文件名")
 
 
-def test_a_zip_with_a_link_is_refused(
+def test_a_zip_with_a_link_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A link in a ZIP would be laid on the reader's disk: it is refused."""
+    """Unpacking would create the link on the reader's disk."""
     info = zipfile.ZipInfo("cccr-web/en/zz.html")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     body = rewrite(good, lambda archive: archive.writestr(info, b"/etc/passwd"))
     done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_refused(done, "'cccr-web/en/zz.html' is a link", "是链接")
+    assert_rejected(done, "'cccr-web/en/zz.html' is a link", "是链接")
 
 
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(
+def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A small ZIP that says it unpacks to gigabytes is refused at once."""
+    """A small ZIP that declares gigabytes is rejected at once."""
     zeros = bytes(verify.MAX_BYTES // 16)
 
     def add(archive: zipfile.ZipFile) -> None:
@@ -529,27 +531,27 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(
             archive.writestr(f"cccr-web/zz{number:02}", zeros, compresslevel=1)
 
     done = run(zip_of(tmp_path, rewrite(good, add)), signer.fingerprint)
-    assert_refused(done, "The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
+    assert_rejected(done, "The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
 
 
-def test_a_zip_bomb_that_lies_about_its_size_is_refused(
+def test_a_zip_bomb_that_lies_about_its_size_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """No more is unpacked than the ZIP has said that there is."""
+    """No more is unpacked than the ZIP has declared."""
     body = pack({**good, "en/index.html": bytes(100_000_000)})
     size, lie = (100_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little")
     assert body.count(size) == 2
     done = run(zip_of(tmp_path, body.replace(size, lie)), signer.fingerprint)
-    assert_refused(done, "It is damaged", "它已损坏")
+    assert_rejected(done, "It is damaged", "它已损坏")
 
 
-def test_a_zip_of_too_many_files_is_refused(
+def test_a_zip_of_too_many_files_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """More files than the site can have are refused before any is read."""
+    """More files than the site can have are rejected before any is read."""
     body = pack({**good, **{f"z/{number}": b"" for number in range(verify.MAX_FILES)}})
     done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_refused(done, "far more than our site", "远多于本站")
+    assert_rejected(done, "far more than our site", "远多于本站")
 
 
 def _patched(body: bytes, method: int) -> bytes:
@@ -576,21 +578,21 @@ def _patched(body: bytes, method: int) -> bytes:
         lambda body: _patched(body, 99),
     ],
 )
-def test_a_damaged_zip_is_refused(
+def test_a_damaged_zip_is_rejected(
     tmp_path: Path,
     good: dict[str, bytes],
     signer: Signer,
     change: Callable[[bytes], bytes],
 ) -> None:
-    """A ZIP that is damaged, or has something before, behind or between its files, is refused."""
+    """Damage, or bytes before, after or between the files, is an error."""
     done = run(zip_of(tmp_path, change(pack(good))), signer.fingerprint)
-    assert_refused(done, "It is damaged", "它已损坏或无法读取。")
+    assert_rejected(done, "It is damaged", "它已损坏或无法读取。")
 
 
-def test_a_file_hidden_between_the_zips_files_is_refused(
+def test_a_file_hidden_between_entries_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A file that only a program reading from the front would unpack is refused."""
+    """A file that only a program reading from the front would unpack is an error."""
     packed = io.BytesIO(pack(good))
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr("cccr-web/setup.exe", b"MZ")
@@ -599,11 +601,11 @@ def test_a_file_hidden_between_the_zips_files_is_refused(
         archive.filelist.remove(hidden)
     assert b"setup.exe" in packed.getvalue()
     done = run(zip_of(tmp_path, packed.getvalue()), signer.fingerprint)
-    assert_refused(done, "It is damaged", "它已损坏")
+    assert_rejected(done, "It is damaged", "它已损坏")
 
 
-def test_a_file_read_from_inside_another_is_refused(tmp_path: Path, signer: Signer) -> None:
-    """A directory that points into another file's bytes, past a decoy, is refused."""
+def test_an_entry_inside_another_file_is_rejected(tmp_path: Path, signer: Signer) -> None:
+    """A directory that points into another file's bytes, past a decoy, is an error."""
 
     def stored(files: dict[str, bytes]) -> bytes:
         packed = io.BytesIO()
@@ -628,13 +630,13 @@ def test_a_file_read_from_inside_another_is_refused(tmp_path: Path, signer: Sign
         assert archive.read("cccr-web/b.html") == page
     done = run(zip_of(tmp_path, bytes(forged)), signer.fingerprint)
     # Not every Python would notice by itself, as Debian's does.
-    assert_refused(done, "(cccr-web/b.html)", "它已损坏")
+    assert_rejected(done, "(cccr-web/b.html)", "它已损坏")
 
 
-def test_a_second_name_for_a_file_is_refused(
+def test_a_second_name_for_a_file_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """An extra field, which can give a file another name (APPNOTE.TXT, 4.6.9), is refused."""
+    """An extra field can give a file another name (APPNOTE.TXT, 4.6.9)."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, body in good.items():
@@ -644,25 +646,25 @@ def test_a_second_name_for_a_file_is_refused(
                 info.extra = b"up" + len(other).to_bytes(2, "little") + other
             archive.writestr(info, body)
     done = run(zip_of(tmp_path, packed.getvalue()), signer.fingerprint)
-    assert_refused(done, "It is damaged", "它已损坏")
+    assert_rejected(done, "It is damaged", "它已损坏")
 
 
-def test_an_unusual_compression_is_refused(
+def test_an_unusual_compression_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A ZIP that not every program can unpack is none of ours."""
+    """Not every program could unpack such a ZIP."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as archive:
         for name, body in good.items():
             archive.writestr("cccr-web/" + name, body)
     done = run(zip_of(tmp_path, packed.getvalue()), signer.fingerprint)
-    assert_refused(done, "It is damaged", "它已损坏")
+    assert_rejected(done, "It is damaged", "它已损坏")
 
 
 def test_no_change_to_a_zip_passes_unless_its_files_are_the_same(
     tmp_path: Path, signer: Signer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every byte of a ZIP changed in turn: refused with a sentence, or unpacks to the same."""
+    """With each byte changed in turn, a ZIP is rejected, or unpacks to the same files."""
     files = {"RELEASE.json": b"{}\n", "en/index.html": b"<p>text</p>" * 9}
     original = pack(signed(signer, files))
     contents = _contents(original)
@@ -698,8 +700,8 @@ def _contents(body: bytes) -> dict[str, bytes]:
         [".", "0" * 33],
     ],
 )
-def test_wrong_use_is_told(tmp_path: Path, arguments: list[str]) -> None:
-    """A command that cannot be carried out exits 2 and says in both languages what to type."""
+def test_wrong_usage_exits_2_in_both_languages(tmp_path: Path, arguments: list[str]) -> None:
+    """The message says what to type."""
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -711,7 +713,7 @@ def test_wrong_use_is_told(tmp_path: Path, arguments: list[str]) -> None:
 def test_a_console_without_chinese_still_gets_its_answer(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """Where the console cannot show Chinese, the check goes on."""
+    """The check continues where the console cannot show Chinese."""
     done = subprocess.run(
         [PYTHON, "-S", SCRIPT, write(good, tmp_path), signer.fingerprint],
         check=False,
@@ -726,9 +728,9 @@ def test_a_console_without_chinese_still_gets_its_answer(
 def test_hostile_names_cannot_write_to_the_terminal(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
-    """A control character in a name or in the comment does not reach the reader's terminal."""
+    """Control characters in a name or a comment do not reach the reader's terminal."""
     done = run(write({**good, "\x1b[2Jgood": b""}, tmp_path / "1"), signer.fingerprint)
-    assert_refused(done, r"'\x1b[2Jgood' is not in the list", "清单里没有")
+    assert_rejected(done, r"'\x1b[2Jgood' is not in the list", "清单里没有")
     done = run(
         write(signed(signer, FILES, "-t", "release \x1b[2J"), tmp_path / "2"), signer.fingerprint
     )
@@ -737,7 +739,7 @@ def test_hostile_names_cannot_write_to_the_terminal(
 
 
 def test_it_runs_on_python_3_8_and_imports_only_the_standard_library() -> None:
-    """The script is written for Python 3.8 and needs nothing of ours or of others."""
+    """The script is written for Python 3.8 and needs no other package."""
     tree = ast.parse(SCRIPT.read_bytes(), feature_version=(3, 8))
     imported = {
         name.split(".")[0]
@@ -757,8 +759,8 @@ def test_it_runs_on_python_3_8_and_imports_only_the_standard_library() -> None:
     }
 
 
-def test_it_reads_lists_by_the_same_rule_as_the_server() -> None:
-    """The script, which may import nothing, has the server's own pattern for names."""
+def test_it_parses_manifests_by_the_same_rules_as_the_server() -> None:
+    """The script, which imports nothing of ours, has the server's patterns and limits."""
     assert verify.NAME.pattern == manifest._PATH.pattern
     assert verify.LINE.pattern == manifest._LINE.pattern
     assert verify.MAX_LIST == manifest.MAX_BYTES
@@ -795,7 +797,7 @@ VECTORS = [
 
 @pytest.mark.parametrize(("key", "message", "signature"), VECTORS)
 def test_the_vectors_of_rfc_8032_hold(key: str, message: str, signature: str) -> None:
-    """The arithmetic agrees with the RFC's own examples, and with no neighbour of them."""
+    """The arithmetic gives the results of the RFC's examples, and rejects changed ones."""
     key_, message_, signature_ = map(bytes.fromhex, (key, message, signature))
     assert verify.is_signed(key_, message_, signature_)
     assert not verify.is_signed(key_, message_ + b"x", signature_)
@@ -804,8 +806,8 @@ def test_the_vectors_of_rfc_8032_hold(key: str, message: str, signature: str) ->
     assert not verify.is_signed(key_, message_, signature_[:32] + s.to_bytes(32, "little"))
 
 
-def test_the_arithmetic_agrees_with_a_kept_library() -> None:
-    """Signatures of many keys, whole and with one bit changed, are judged as by OpenSSL."""
+def test_the_arithmetic_agrees_with_openssl() -> None:
+    """Valid and changed signatures of many keys get the same result as from OpenSSL."""
     for number in range(60):
         private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(bytes([number])).digest())
         public = private.public_key()

@@ -18,17 +18,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cccr_web.config import find_tree
 from cccr_web.release import (
-    History,
     Metadata,
     Release,
+    RollbackGuard,
     Signer,
     SigningKey,
     allowed_signers,
     make_release,
     with_archive,
 )
-from cccr_web.release.signature import LockedKey
-from cccr_web.release.signing import trusted_comment
+from cccr_web.release.keys import LockedKey
+from cccr_web.release.signed_manifest import trusted_comment
 from cccr_web.release.sshsig import sign as sign_for_ssh
 from cccr_web.serve import (
     AppSwitch,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-# One moment for the whole run, also in the processes that tests start.
+# One time for the whole run, also in the processes that tests start.
 TODAY = datetime.fromtimestamp(int(os.environ.setdefault("TESTS_BEGAN", f"{time.time():.0f}")), UTC)
 ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nnot checked here\n-----END PGP SIGNATURE-----\n"
 
@@ -134,14 +134,14 @@ def texts_with_key(folder: Path, public_key: object) -> Path:
     return tree
 
 
-def sign_by_hand(
+def sign_unchecked(
     folder: Path,
     known: Metadata,
     *,
     key: SigningKey | None = None,
     armour: bytes | None = None,
 ) -> None:
-    """Sign the list in ``folder`` as it stands, without asking whether it is in order."""
+    """Sign the manifest in ``folder`` without checking the release."""
     key = key or organisation_key()
     sums = (folder / "SHA256SUMS").read_bytes()
     (folder / "SHA256SUMS.minisig").write_bytes(key.sign(sums, trusted_comment(known, armour)))
@@ -157,12 +157,14 @@ def make_apps(release: Release) -> list[ResponseCache]:
 
 
 class Room:
-    """A folder with a link ``current`` to a release, and a server's state beside it."""
+    """A folder with a link ``current`` to a release, and the state of a server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.current = folder / "current"
-        self.source = Source(self.current, organisation_key().public, History(folder / "state"))
+        self.source = Source(
+            self.current, organisation_key().public, RollbackGuard(folder / "state")
+        )
 
     def point(self, target: Path) -> None:
         """Let ``current`` lead to ``target``, in one step."""

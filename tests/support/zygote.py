@@ -1,4 +1,4 @@
-"""A process that starts others and kills them at the moment it is told.
+"""A process that starts others and kills them after a given time.
 
 It has imported everything, so a victim begins its work at once. Each line of its
 input is a job in JSON: ``job`` (a function below), ``folder``, ``sequence`` and

@@ -121,7 +121,7 @@ def test_nothing_signed(run: Run, site: Hostile) -> None:
         ([], 2, "Missing argument"),
         ([f"http://{'a' * 56}.onion"], 1, "An onion is reached through tor only."),
         (["https://cccr.example", "--socks", "unix:/run/tor"], 2, "give HOST:PORT"),
-        (["https://cccr.example", "--release", "gone"], 1, "gone is no release"),
+        (["https://cccr.example", "--release", "gone"], 1, "gone is not a release"),
     ],
 )
 def test_wrong_use(run: Run, arguments: list[str], status: int, problem: str) -> None:

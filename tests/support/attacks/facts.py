@@ -6,9 +6,9 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from support.attacks.ground import (
+from support.attacks.target import (
     MINISIG,
-    Ground,
+    Target,
     attack,
     simple,
 )
@@ -22,52 +22,52 @@ from support.signed import (
 
 # What the release says of itself.
 
-OTHERWISE = "and RELEASE.json says otherwise."
+OTHERWISE = "but RELEASE.json says otherwise."
 
 
 @attack(
     f"{MINISIG} was made for “sequence:3 issued:{TODAY:%Y-%m-%dT%H:%M:%SZ} "
     f"expires:{TODAY + timedelta(days=365):%Y-%m-%dT%H:%M:%SZ}”, {OTHERWISE}"
 )
-def a_signed_comment_that_says_otherwise(ground: Ground) -> None:
+def a_signed_comment_that_says_otherwise(target: Target) -> None:
     """A signed comment that says otherwise."""
-    ground.facts = facts(3)
-    ground.sign()
+    target.facts = facts(3)
+    target.sign()
 
 
-@attack("RELEASE.json says release 1, older than 2 before.")
-def an_older_release(ground: Ground) -> Path:
+@attack("Release 1 is older than release 2, which was served before.")
+def an_older_release(target: Target) -> Path:
     """An older release."""
-    older = Ground(ground.folder.parent / "older")
+    older = Target(target.folder.parent / "older")
     older.say(sequence=1)
-    _served_before(ground)
+    _served_before(target)
     return older.folder
 
 
 @attack(
-    "SHA256SUMS is another than release 2 had before. "
+    "SHA256SUMS differs from that of release 2 served before. "
     "Raise the sequence in translations/site.toml for each release."
 )
-def another_release_of_the_same_number(ground: Ground) -> None:
+def another_release_of_the_same_number(target: Target) -> None:
     """Another release of the same number."""
-    _served_before(ground)
-    ground.say(expires=TODAY + timedelta(days=1))
+    _served_before(target)
+    target.say(expires=TODAY + timedelta(days=1))
 
 
-def _served_before(ground: Ground) -> None:
+def _served_before(target: Target) -> None:
     """Remember release 2 as the newest, as its server would, without its being served now."""
-    Room(ground.folder.parent).source.accept(signed_release(2))
+    Room(target.folder.parent).source.accept(signed_release(2))
 
 
 simple(
     "a date to come",
-    f"RELEASE.json is dated {TODAY + timedelta(days=2):%Y-%m-%d}, which is still to come.",
-    lambda ground: ground.say(time=TODAY + timedelta(days=2)),
+    f"RELEASE.json is dated {TODAY + timedelta(days=2):%Y-%m-%d}, which is in the future.",
+    lambda target: target.say(time=TODAY + timedelta(days=2)),
 )
 simple(
     "a key that did not sign",
     f"RELEASE.json names the key None, but {organisation_key().public.fingerprint} signed.",
-    lambda ground: ground.say(fingerprint=None),
+    lambda target: target.say(fingerprint=None),
 )
 for _key, _value in {
     "sequence": 0,
@@ -80,43 +80,43 @@ for _key, _value in {
     simple(
         f"{_key} {_value!r}",
         f"RELEASE.json: “{_key}” is missing or wrong.",
-        partial(Ground.says, key=_key, value=_value),
+        partial(Target.says, key=_key, value=_value),
     )
 simple(
     "another format",
     "RELEASE.json is not of format 1. Install the matching version of cccr-web.",
-    lambda ground: ground.says("format", 2),
+    lambda target: target.says("format", 2),
 )
 simple(
     "no JSON",
     "RELEASE.json is not JSON: Expecting value: line 1 column 1 (char 0).",
-    lambda ground: ground.release_json(b"<script>"),
+    lambda target: target.release_json(b"<script>"),
 )
 
 
 # Where the path leads.
 
 
-@attack("{folder}/loop is no release: Not a directory. Make one with: cccr-web build --out DIR")
-def a_link_to_itself(ground: Ground) -> Path:
+@attack("{folder}/loop is not a release: Not a directory. Make one with: cccr-web build --out DIR")
+def a_link_to_itself(target: Target) -> Path:
     """A link to itself."""
-    loop = ground.folder.parent / "loop"
+    loop = target.folder.parent / "loop"
     loop.symlink_to(loop)
     return loop
 
 
 @attack(
-    "{folder}/gone is no release: No such file or directory. "
+    "{folder}/gone is not a release: No such file or directory. "
     "Make one with: cccr-web build --out DIR"
 )
-def a_link_to_nothing(ground: Ground) -> Path:
+def a_link_to_nothing(target: Target) -> Path:
     """A link to nothing."""
-    return ground.folder.parent / "gone"
+    return target.folder.parent / "gone"
 
 
 @attack("SHA256SUMS cannot be read: No such file or directory.")
-def an_empty_folder(ground: Ground) -> Path:
+def an_empty_folder(target: Target) -> Path:
     """An empty folder."""
-    empty = ground.folder.parent / "empty"
+    empty = target.folder.parent / "empty"
     empty.mkdir()
     return empty

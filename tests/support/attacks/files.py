@@ -7,12 +7,12 @@ import socket
 from functools import partial
 from pathlib import Path
 
-from support.attacks.ground import (
+from support.attacks.target import (
+    CHANGES,
     KINDS,
     PAGE,
-    WAYS,
     ZIP_LIMIT,
-    Ground,
+    Target,
     attack,
     simple,
 )
@@ -24,31 +24,31 @@ from support.signed import (
 # A listed file is not the one that was listed: each way for each kind of file.
 
 for _kind in KINDS:
-    for _way, _change in WAYS.items():
+    for _way, _change in CHANGES.items():
         simple(
             f"{_kind} {_way}",
             f"{_kind} is not the file that SHA256SUMS lists.",
-            partial(Ground.change, path=_kind, change=_change),
+            partial(Target.change, path=_kind, change=_change),
         )
     simple(
         f"{_kind} swapped",
         f"{_kind} is not the file that SHA256SUMS lists. It is en/who-we-are.html.",
-        partial(Ground.change, path=_kind, change=lambda _: content(2)["en/who-we-are.html"]),
+        partial(Target.change, path=_kind, change=lambda _: content(2)["en/who-we-are.html"]),
     )
     simple(
         f"{_kind} missing",
         f"{_kind} cannot be read: No such file or directory.",
-        partial(Ground.remove, path=_kind),
+        partial(Target.remove, path=_kind),
     )
 simple(
     "a page of the last release put back",
     f"{PAGE} is not the file that SHA256SUMS lists.",
-    lambda ground: (ground / PAGE).write_bytes(content(1)[PAGE]),
+    lambda target: (target / PAGE).write_bytes(content(1)[PAGE]),
 )
 simple(
     "a file too long",
     f"{PAGE} has more than 268,435,456 bytes.",
-    lambda ground: os.truncate(ground / PAGE, ZIP_LIMIT + 1),
+    lambda target: os.truncate(target / PAGE, ZIP_LIMIT + 1),
 )
 
 
@@ -60,7 +60,7 @@ def add(name: str, as_shown: str | None = None) -> None:
     simple(
         f"{as_shown or name} added",
         f"{as_shown or name} is not listed in SHA256SUMS.",
-        lambda ground: (ground / name).write_bytes(b"<script>"),
+        lambda target: (target / name).write_bytes(b"<script>"),
     )
 
 
@@ -78,69 +78,69 @@ add("SHA256SUMS.sig")
 simple(
     "an empty folder added",
     "fr is not listed in SHA256SUMS.",
-    lambda ground: (ground / "fr").mkdir(),
+    lambda target: (target / "fr").mkdir(),
 )
 simple(
     "a hidden folder added",
     ".git is not listed in SHA256SUMS.",
-    lambda ground: put({".git/config": b"[core]"}, ground.folder),
+    lambda target: put({".git/config": b"[core]"}, target.folder),
 )
 simple(
     "a link added",
     "en/link.html is not listed in SHA256SUMS.",
-    lambda ground: (ground / "en/link.html").symlink_to("index.html"),
+    lambda target: (target / "en/link.html").symlink_to("index.html"),
 )
 simple(
     "a named pipe added",
     "en/pipe is not listed in SHA256SUMS.",
-    lambda ground: os.mkfifo(ground / "en/pipe"),
+    lambda target: os.mkfifo(target / "en/pipe"),
 )
 
 
-# Something else stands where a file or folder should.
+# A file or folder is replaced by something else.
 
 
 @attack(f"{PAGE} cannot be read: it is a link.")
-def a_link_to_the_same_bytes(ground: Ground) -> None:
+def a_link_to_the_same_bytes(target: Target) -> None:
     """A link to the same bytes."""
-    (ground / PAGE).rename(ground.folder.parent / "index.html")
-    (ground / PAGE).symlink_to(ground.folder.parent / "index.html")
+    (target / PAGE).rename(target.folder.parent / "index.html")
+    (target / PAGE).symlink_to(target.folder.parent / "index.html")
 
 
 @attack("en/cccr-en.epub cannot be read: Not a directory.")
-def a_folder_that_is_a_link(ground: Ground) -> None:
+def a_folder_that_is_a_link(target: Target) -> None:
     """A folder that is a link."""
-    (ground / "en").rename(ground.folder.parent / "en")
-    (ground / "en").symlink_to(ground.folder.parent / "en")
+    (target / "en").rename(target.folder.parent / "en")
+    (target / "en").symlink_to(target.folder.parent / "en")
 
 
 @attack("en/cccr-en.epub cannot be read: Not a directory.")
-def a_file_for_a_folder(ground: Ground) -> None:
+def a_file_for_a_folder(target: Target) -> None:
     """A file for a folder."""
-    (ground / "en").rename(ground.folder.parent / "en")
-    (ground / "en").write_bytes(b"")
+    (target / "en").rename(target.folder.parent / "en")
+    (target / "en").write_bytes(b"")
 
 
-@attack(f"{PAGE} is no regular file.")
-def a_folder_for_a_file(ground: Ground) -> None:
+@attack(f"{PAGE} is not a regular file.")
+def a_folder_for_a_file(target: Target) -> None:
     """A folder for a file."""
-    (ground / PAGE).unlink()
-    (ground / PAGE).mkdir()
+    (target / PAGE).unlink()
+    (target / PAGE).mkdir()
 
 
-@attack(f"{PAGE} is no regular file.")
-def a_named_pipe_for_a_file(ground: Ground) -> None:
+@attack(f"{PAGE} is not a regular file.")
+def a_named_pipe_for_a_file(target: Target) -> None:
     """A named pipe for a file."""
-    (ground / PAGE).unlink()
-    os.mkfifo(ground / PAGE)
+    (target / PAGE).unlink()
+    os.mkfifo(target / PAGE)
 
 
 @attack(f"{PAGE} cannot be read: No such device or address.")
-def a_socket_for_a_file(ground: Ground) -> None:
+def a_socket_for_a_file(target: Target) -> None:
     """A socket for a file."""
-    (ground / PAGE).unlink()
+    (target / PAGE).unlink()
     here = Path.cwd()
-    os.chdir(ground / "en")  # the whole path is too long for a socket's
+    os.chdir(target / "en")  # the whole path is too long for a socket's
     try:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("index.html")
@@ -149,14 +149,14 @@ def a_socket_for_a_file(ground: Ground) -> None:
 
 
 @attack("SHA256SUMS cannot be read: it is a link.")
-def the_list_a_link(ground: Ground) -> None:
+def the_list_a_link(target: Target) -> None:
     """The list a link."""
-    ground.sums.rename(ground.folder.parent / "sums")
-    ground.sums.symlink_to(ground.folder.parent / "sums")
+    target.sums.rename(target.folder.parent / "sums")
+    target.sums.symlink_to(target.folder.parent / "sums")
 
 
 @attack("SHA256SUMS.minisig cannot be read: it is a link.")
-def the_signature_a_link(ground: Ground) -> None:
+def the_signature_a_link(target: Target) -> None:
     """The signature a link."""
-    (ground / "SHA256SUMS.minisig").rename(ground.folder.parent / "minisig")
-    (ground / "SHA256SUMS.minisig").symlink_to(ground.folder.parent / "minisig")
+    (target / "SHA256SUMS.minisig").rename(target.folder.parent / "minisig")
+    (target / "SHA256SUMS.minisig").symlink_to(target.folder.parent / "minisig")

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from support.attacks.ground import (
+from support.attacks.target import (
+    CHANGES,
     LINE,
-    WAYS,
-    Ground,
+    Target,
     simple,
 )
 from support.signed import (
@@ -19,25 +19,25 @@ from support.signed import (
 # The list, changed by somebody without the key.
 
 for _way, _change in {
-    **{way: change for way, change in WAYS.items() if way != "emptied"},
+    **{way: change for way, change in CHANGES.items() if way != "emptied"},
     "with a line more": lambda body: body + LINE.encode() + b"zzz.html\n",
     "with CRLF": lambda body: body.replace(b"\n", b"\r\n"),
     "of the last release": lambda _body: signed_release(1).files["SHA256SUMS"].body,
 }.items():
     simple(
         f"the list {_way}",
-        "SHA256SUMS.minisig does not fit SHA256SUMS: one of the two was changed.",
-        partial(Ground.change, path="SHA256SUMS", change=_change),
+        "SHA256SUMS.minisig does not match SHA256SUMS: one of them was changed.",
+        partial(Target.change, path="SHA256SUMS", change=_change),
     )
 simple(
     "no list",
     "SHA256SUMS cannot be read: No such file or directory.",
-    partial(Ground.remove, path="SHA256SUMS"),
+    partial(Target.remove, path="SHA256SUMS"),
 )
 simple(
     "a huge list",
     "SHA256SUMS has more than 16,777,216 bytes.",
-    lambda ground: os.truncate(ground.sums, 16 * 1024 * 1024 + 1),
+    lambda target: os.truncate(target.sums, 16 * 1024 * 1024 + 1),
 )
 
 
@@ -49,7 +49,7 @@ def mangled(name: str, change: Callable[[bytes], bytes], sentence: str) -> None:
     simple(
         f"signed: {name}",
         sentence,
-        lambda ground: ground.list_as(change(ground.sums.read_bytes())),
+        lambda target: target.list_as(change(target.sums.read_bytes())),
     )
 
 
@@ -98,7 +98,7 @@ mangled(
 mangled(
     "RELEASE.json left out",
     lines(lambda all_: [line for line in all_ if b"RELEASE.json" not in line]),
-    "RELEASE.json is not listed in SHA256SUMS.",
+    "SHA256SUMS does not list RELEASE.json.",
 )
 
 
@@ -122,14 +122,14 @@ for _path in (
     mangled(
         f"path {_path!r}",
         partial(only, path=_path),
-        f"SHA256SUMS, line 1: {_path!r} is no path inside a release.",
+        f"SHA256SUMS, line 1: {_path!r} is not a path inside a release.",
     )
 for _path in ("en/caf\u00e9.html", "en/cafe\u0301.html"):
     mangled(
         f"path {_path!a}",
         partial(only, path=_path),
         "SHA256SUMS, line 1: "
-        f"{_path.encode().decode('ascii', errors='replace')!r} is no path inside a release.",
+        f"{_path.encode().decode('ascii', errors='replace')!r} is not a path inside a release.",
     )
 for _path in ("SHA256SUMS", "SHA256SUMS.minisig"):
     mangled(

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from cccr_web.release import SigningKey
 from cccr_web.release.sshsig import sign as sign_for_ssh
-from support.attacks.ground import (
+from support.attacks.target import (
     MINISIG,
     SSHSIG,
-    Ground,
+    Target,
     attack,
     simple,
 )
@@ -22,9 +22,9 @@ from support.signed import (
 
 # The signatures.
 
-MISFIT = f"{MINISIG} does not fit SHA256SUMS: one of the two was changed."
-SPELLING = f"{MINISIG} is not spelled as “cccr-web sign” spells it."
-LEGACY = f"{MINISIG} is of minisign's legacy kind: only prehashed ones count."
+MISFIT = f"{MINISIG} does not match SHA256SUMS: one of them was changed."
+SPELLING = f"{MINISIG} is not written as “cccr-web sign” writes it."
+LEGACY = f"{MINISIG} is a legacy minisign signature: only prehashed ones are accepted."
 COUNT = f"{MINISIG} does not hold exactly one signature."
 
 
@@ -33,12 +33,12 @@ def signature(name: str, change: Callable[[bytes], bytes], sentence: str, *, of:
     simple(
         f"{of} {name}",
         sentence,
-        lambda ground: (ground / of).write_bytes(change((ground / of).read_bytes())),
+        lambda target: (target / of).write_bytes(change((target / of).read_bytes())),
     )
 
 
 def base64_of(line: int, change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """Change the bytes that stand as base64 in a line of a minisign signature."""
+    """Change the bytes that a line of a minisign signature holds in base64."""
 
     def run(body: bytes) -> bytes:
         rows = body.split(b"\n")
@@ -57,7 +57,7 @@ signature("damaged", base64_of(1, lambda raw: raw[:-1] + bytes([raw[-1] ^ 1])), 
 signature(
     "of another kind",
     base64_of(1, lambda raw: b"EE" + raw[2:]),
-    f"{MINISIG} is no minisign signature.",
+    f"{MINISIG} is not a minisign signature.",
     of=MINISIG,
 )
 signature("relabelled as legacy", base64_of(1, lambda raw: b"Ed" + raw[2:]), LEGACY, of=MINISIG)
@@ -89,7 +89,7 @@ signature(
 signature(
     "in words",
     lambda _: b"trust\nme\nplease\nnow\n",
-    f"{MINISIG} is no minisign signature.",
+    f"{MINISIG} is not a minisign signature.",
     of=MINISIG,
 )
 signature(
@@ -101,75 +101,75 @@ signature(
 
 
 @attack(f"{MINISIG} is missing: the release is not signed.")
-def no_signature(ground: Ground) -> None:
+def no_signature(target: Target) -> None:
     """The minisign signature missing."""
-    (ground / MINISIG).unlink()
+    (target / MINISIG).unlink()
 
 
 @attack(LEGACY)
-def a_true_legacy_signature(ground: Ground) -> None:
+def a_true_legacy_signature(target: Target) -> None:
     """A true legacy signature."""
-    made = organisation_key()._secret.sign(ground.sums.read_bytes(), prehash=False)
-    (ground / MINISIG).write_bytes(bytes(made) + b"\n")
+    made = organisation_key()._secret.sign(target.sums.read_bytes(), prehash=False)
+    (target / MINISIG).write_bytes(bytes(made) + b"\n")
 
 
 @attack(f"{MINISIG} was made with another key than {organisation_key().public.fingerprint}.")
-def a_foreign_signature(ground: Ground) -> None:
+def a_foreign_signature(target: Target) -> None:
     """A foreign signature."""
-    ground.sign(SigningKey.generate())
+    target.sign(SigningKey.generate())
 
 
 @attack(MISFIT)
-def a_foreign_key_under_our_number(ground: Ground) -> None:
+def a_foreign_key_under_our_number(target: Target) -> None:
     """A foreign key under our number."""
-    ground.sign(SigningKey.generate())
+    target.sign(SigningKey.generate())
     change = base64_of(1, lambda raw: raw[:2] + organisation_key().public.number + raw[10:])
-    (ground / MINISIG).write_bytes(change((ground / MINISIG).read_bytes()))
+    (target / MINISIG).write_bytes(change((target / MINISIG).read_bytes()))
 
 
 @attack(f"{SSHSIG} is missing: the release is not signed.")
-def no_ssh_signature(ground: Ground) -> None:
+def no_ssh_signature(target: Target) -> None:
     """The SSH signature missing."""
-    (ground / SSHSIG).unlink()
+    (target / SSHSIG).unlink()
 
 
-NO_SSH = f"{SSHSIG} is no SSH signature by {organisation_key().public.fingerprint}."
+NO_SSH = f"{SSHSIG} is not an SSH signature by {organisation_key().public.fingerprint}."
 signature("empty", lambda _: b"", NO_SSH, of=SSHSIG)
 signature("doubled", lambda body: body + body, NO_SSH, of=SSHSIG)
 signature("with words below", lambda body: body + b"visit evil.example\n", NO_SSH, of=SSHSIG)
 signature(
     "of the last release",
     lambda _: signed_release(1).files[SSHSIG].body,
-    f"{SSHSIG} does not fit SHA256SUMS: one of the two was changed.",
+    f"{SSHSIG} does not match SHA256SUMS: one of them was changed.",
     of=SSHSIG,
 )
 
 
 @attack(NO_SSH)
-def a_foreign_ssh_signature(ground: Ground) -> None:
+def a_foreign_ssh_signature(target: Target) -> None:
     """An SSH signature by a foreign key."""
-    made = sign_for_ssh(ground.sums.read_bytes(), SigningKey.generate())
-    (ground / SSHSIG).write_bytes(made)
+    made = sign_for_ssh(target.sums.read_bytes(), SigningKey.generate())
+    (target / SSHSIG).write_bytes(made)
 
 
 NOT_NAMED = f"SHA256SUMS.asc is missing, or not the one that {MINISIG} names."
 
 
 @attack(NOT_NAMED)
-def an_openpgp_signature_added(ground: Ground) -> None:
+def an_openpgp_signature_added(target: Target) -> None:
     """An OpenPGP signature added."""
-    (ground / "SHA256SUMS.asc").write_bytes(ARMOUR)
+    (target / "SHA256SUMS.asc").write_bytes(ARMOUR)
 
 
 @attack(NOT_NAMED)
-def the_openpgp_signature_changed(ground: Ground) -> None:
+def the_openpgp_signature_changed(target: Target) -> None:
     """The OpenPGP signature changed."""
-    ground.sign(armour=ARMOUR)
-    (ground / "SHA256SUMS.asc").write_bytes(ARMOUR + b"\n")
+    target.sign(armour=ARMOUR)
+    (target / "SHA256SUMS.asc").write_bytes(ARMOUR + b"\n")
 
 
 @attack(NOT_NAMED)
-def the_openpgp_signature_removed(ground: Ground) -> None:
+def the_openpgp_signature_removed(target: Target) -> None:
     """The OpenPGP signature removed."""
-    ground.sign(armour=ARMOUR)
-    (ground / "SHA256SUMS.asc").unlink()
+    target.sign(armour=ARMOUR)
+    (target / "SHA256SUMS.asc").unlink()

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from support.attacks.ground import (
+from support.attacks.target import (
     ATTACKS,
     MINISIG,
     PAGE,
     ZIP_LIMIT,
     Attack,
-    Ground,
+    Target,
 )
 from support.signed import (
     signed_release,
@@ -26,7 +26,7 @@ from support.signed import (
 # The ZIP.
 
 TOP = "cccr-web/"
-HIDDEN = "next.zip holds something that it does not name."
+HIDDEN = "next.zip holds bytes that belong to no entry."
 
 
 def packed(
@@ -58,9 +58,9 @@ def pack(
 def zip_attack(name: str, sentence: str, make: Callable[[], bytes]) -> None:
     """``current`` leads to this ZIP."""
 
-    def run(ground: Ground) -> Path:
-        ground.zip.write_bytes(make())
-        return ground.zip
+    def run(target: Target) -> Path:
+        target.zip.write_bytes(make())
+        return target.zip
 
     ATTACKS.append(Attack(f"ZIP: {name}", run, sentence))
 
@@ -146,27 +146,27 @@ zip_attack(
 for _path in ("/etc/passwd", "../evil.html", "CCCR-WEB/en/index.html", "en\\index.html"):
     zip_attack(
         f"path {_path}",
-        f"{_path} stands outside cccr-web/ in next.zip.",
+        f"{_path} is outside cccr-web/ in next.zip.",
         with_entry(_path),
     )
 zip_attack(
     "another Unicode form",
-    r"'cccr-web/en/caf\xe9.html' is packed in an odd way in next.zip.",
+    r"'cccr-web/en/caf\xe9.html' has flags, extra fields or an ambiguous name in next.zip.",
     with_entry(TOP + "en/caf\u00e9.html"),
 )
 zip_attack(
     "a name with NUL",
-    r"'cccr-web/en/index.h\x00ml' is packed in an odd way in next.zip.",
+    r"'cccr-web/en/index.h\x00ml' has flags, extra fields or an ambiguous name in next.zip.",
     lambda: pack(packed()).replace(b"en/index.html", b"en/index.h\0ml"),
 )
 zip_attack(
     "a link",
-    f"{TOP}{PAGE} is no regular file in next.zip.",
+    f"{TOP}{PAGE} is not a regular file in next.zip.",
     altered(PAGE, lambda entry: setattr(entry, "external_attr", (stat.S_IFLNK | 0o777) << 16)),
 )
 zip_attack(
     "a folder",
-    f"{TOP}fr/ is no regular file in next.zip.",
+    f"{TOP}fr/ is not a regular file in next.zip.",
     lambda: pack(
         [*packed(), (TOP + "fr/", b"")],
         lambda entry: setattr(
@@ -183,12 +183,12 @@ zip_attack(
 )
 zip_attack(
     "an extra field",
-    f"{TOP}{PAGE} is packed in an odd way in next.zip.",
+    f"{TOP}{PAGE} has flags, extra fields or an ambiguous name in next.zip.",
     altered(PAGE, lambda entry: setattr(entry, "extra", b"\xfe\xca\4\0evil")),
 )
 zip_attack(
     "a comment on a file",
-    f"{TOP}{PAGE} is packed in an odd way in next.zip.",
+    f"{TOP}{PAGE} has flags, extra fields or an ambiguous name in next.zip.",
     altered(PAGE, lambda entry: setattr(entry, "comment", b"visit evil.example")),
 )
 zip_attack(
@@ -199,17 +199,17 @@ zip_attack(
 zip_attack("bytes before", HIDDEN, lambda: b"#!/bin/sh\n" + pack(packed()))
 zip_attack(
     "bytes behind",
-    "next.zip is no ZIP, or something stands behind it.",
+    "next.zip is not a ZIP, or has something after its end.",
     lambda: pack(packed()) + b"evil",
 )
 zip_attack(
     "cut off",
-    "next.zip is no ZIP, or something stands behind it.",
+    "next.zip is not a ZIP, or has something after its end.",
     lambda: pack(packed())[:-1],
 )
 zip_attack(
     "no ZIP",
-    "next.zip is no ZIP, or something stands behind it.",
+    "next.zip is not a ZIP, or has something after its end.",
     lambda: b"<script>",
 )
 zip_attack(

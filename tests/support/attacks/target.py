@@ -1,4 +1,4 @@
-"""The ground on which a release is attacked, and the table of attacks."""
+"""The release that is attacked, and the table of attacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.signed import (
     facts,
     put,
     put_release,
-    sign_by_hand,
+    sign_unchecked,
     signed_release,
 )
 
@@ -38,7 +38,7 @@ MINISIG = "SHA256SUMS.minisig"
 SSHSIG = "SHA256SUMS.sshsig"
 
 
-class Ground:
+class Target:
     """Release 2, in order and signed, in a folder that the attacker may change."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,8 +64,8 @@ class Ground:
         return self.folder / "SHA256SUMS"
 
     def sign(self, key: SigningKey | None = None, armour: bytes | None = None) -> None:
-        """Sign the list as it stands."""
-        sign_by_hand(self.folder, self.facts, key=key, armour=armour)
+        """Sign the current manifest."""
+        sign_unchecked(self.folder, self.facts, key=key, armour=armour)
 
     def list_as(self, lines: bytes) -> None:
         """Write another list and sign it: as if the signer had been fooled."""
@@ -74,7 +74,8 @@ class Ground:
 
     def release_json(self, text: bytes, known: Metadata | None = None) -> None:
         """Put another ``RELEASE.json`` in, list it and sign."""
-        files = {**signed_release(2).listed, "RELEASE.json": text}
+        listed = signed_release(2).listed
+        files = {path: file.body for path, file in listed.items()} | {"RELEASE.json": text}
         files.pop("cccr-web.zip")
         (self / "cccr-web.zip").unlink()
         put(files, self.folder)
@@ -98,27 +99,27 @@ class Attack:
     """A name, what is done, and the sentence. ``do`` returns a path if ``current`` leads there."""
 
     name: str
-    do: Callable[[Ground], Path | None]
+    do: Callable[[Target], Path | None]
     sentence: str
 
 
 ATTACKS: list[Attack] = []
 
 
-def attack(sentence: str) -> Callable[[Callable[[Ground], Path | None]], None]:
+def attack(sentence: str) -> Callable[[Callable[[Target], Path | None]], None]:
     """Put a function into the table, under its docstring."""
 
-    def add(do: Callable[[Ground], Path | None]) -> None:
+    def add(do: Callable[[Target], Path | None]) -> None:
         ATTACKS.append(Attack(str(do.__doc__), do, sentence))
 
     return add
 
 
-def simple(name: str, sentence: str, do: Callable[[Ground], object]) -> None:
+def simple(name: str, sentence: str, do: Callable[[Target], object]) -> None:
     """Put a line into the table."""
 
-    def run(ground: Ground) -> None:
-        do(ground)
+    def run(target: Target) -> None:
+        do(target)
 
     ATTACKS.append(Attack(name, run, sentence))
 
@@ -129,7 +130,7 @@ def flip(body: bytes) -> bytes:
     return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
 
 
-WAYS: dict[str, Callable[[bytes], bytes]] = {
+CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "one bit changed": flip,
     "cut off": lambda body: body[:-1],
     "extended": lambda body: body + b"\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import json
 import os
 import pty
@@ -34,7 +35,7 @@ def run() -> Run:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The organisation's key file; its passphrase and public half lie beside it."""
+    """The organisation's key file; its passphrase and public key are next to it."""
     folder = tmp_path_factory.mktemp("key")
     (folder / "words").write_text(WORDS)
     (folder / "cccr.key").write_bytes(organisation_key().to_file(WORDS.strip()))
@@ -67,7 +68,7 @@ def signed(built: Path, key: Path, run: Run, tmp_path: Path) -> Path:
 
 
 def test_debian_tools_verify_a_signed_release(signed: Path) -> None:
-    """sha256sum, minisign and ssh-keygen verify the real site with what the release carries."""
+    """sha256sum, minisign and ssh-keygen verify the real site with files from the release."""
     key = str(organisation_key().public)
     for command in (
         ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"],
@@ -92,8 +93,8 @@ def test_debian_tools_verify_a_signed_release(signed: Path) -> None:
         assert done.returncode == 0, (command, done.stderr)
 
 
-def test_verify_says_ok_of_folder_and_zip(signed: Path, key: Path, run: Run) -> None:
-    """One sentence, for a folder with a key file and for a ZIP with the key's text."""
+def test_verify_accepts_a_folder_and_a_zip(signed: Path, key: Path, run: Run) -> None:
+    """It prints one sentence, for a key file and for the text of a key."""
     for place, given in (
         (signed, key.with_suffix(".pub")),
         (signed / "cccr-web.zip", organisation_key().public),
@@ -105,8 +106,8 @@ def test_verify_says_ok_of_folder_and_zip(signed: Path, key: Path, run: Run) -> 
         assert result.output.count("\n") == 1
 
 
-def test_verify_names_the_file_and_the_trouble(signed: Path, run: Run) -> None:
-    """One sentence on stderr, and exit 1."""
+def test_verify_names_the_changed_file(signed: Path, run: Run) -> None:
+    """One sentence is printed on stderr, and the exit status is 1."""
     (signed / "en/index.html").write_text("changed")
     result = run("verify", signed, "--public-key", organisation_key().public)
     assert (result.exit_code, result.stdout, result.stderr) == (
@@ -114,6 +115,40 @@ def test_verify_names_the_file_and_the_trouble(signed: Path, run: Run) -> None:
         "",
         "en/index.html is not the file that SHA256SUMS lists.\n",
     )
+
+
+def test_verify_json_prints_the_facts_of_the_release(signed: Path, run: Run) -> None:
+    """``--json`` prints one object with what a program needs to know of a good release."""
+    result = run("verify", "--json", signed, "--public-key", organisation_key().public)
+    said = json.loads((signed / "RELEASE.json").read_text())
+    assert (result.exit_code, json.loads(result.stdout)) == (
+        0,
+        {
+            **{key: said[key] for key in ("sequence", "time", "expires", "fingerprint")},
+            "signed": ["SHA256SUMS.minisig", "SHA256SUMS.sshsig"],
+            "sha256": hashlib.sha256((signed / "SHA256SUMS").read_bytes()).hexdigest(),
+            "files": sum(path.is_file() for path in signed.rglob("*")),
+        },
+    )
+    assert said["fingerprint"] == organisation_key().public.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("public_key", "expected"),
+    [
+        (organisation_key().public, "en/index.html is not the file that SHA256SUMS lists."),
+        ("none.pub", "The key file none.pub cannot be read: No such file or directory."),
+    ],
+)
+def test_verify_json_prints_why_a_release_is_rejected(
+    signed: Path, run: Run, public_key: object, expected: str
+) -> None:
+    """A failure is an object with only ``error``; stderr holds the sentence too."""
+    (signed / "en/index.html").write_text("changed")
+    result = run("verify", "--json", signed, "--public-key", public_key)
+    (error,) = json.loads(result.stdout).items()
+    assert (result.exit_code, error) == (1, ("error", result.stderr.rstrip("\n")))
+    assert result.stderr.startswith(expected)
 
 
 def test_signing_again_changes_nothing(signed: Path, key: Path, run: Run, tmp_path: Path) -> None:
@@ -125,8 +160,10 @@ def test_signing_again_changes_nothing(signed: Path, key: Path, run: Run, tmp_pa
     assert (len(same[0]), same[1:]) == (len(names), ([], []))
 
 
-def test_foreign_key_does_not_sign(built: Path, run: Run, tmp_path: Path) -> None:
-    """A key other than that of site.toml is refused, and the release stays unsigned."""
+def test_sign_rejects_a_key_that_the_release_does_not_name(
+    built: Path, run: Run, tmp_path: Path
+) -> None:
+    """With a key other than that of site.toml, the release stays unsigned."""
     (tmp_path / "words").write_text(WORDS)
     made = run("key", "new", "--out", tmp_path / "x.key", "--passphrase-file", tmp_path / "words")
     assert made.exit_code == 0
@@ -141,7 +178,7 @@ def test_foreign_key_does_not_sign(built: Path, run: Run, tmp_path: Path) -> Non
 
 
 def test_release_without_a_key_is_not_signed(key: Path, run: Run, tmp_path: Path) -> None:
-    """While site.toml names no key, sign says what to write there."""
+    """While site.toml names no key, the error says what to write there."""
     assert run("build", "--out", tmp_path / "release").exit_code == 0
     words = key.parent / "words"
     result = run("sign", tmp_path / "release", "--key", key, "--passphrase-file", words)
@@ -150,7 +187,7 @@ def test_release_without_a_key_is_not_signed(key: Path, run: Run, tmp_path: Path
 
 
 def test_changed_release_is_not_signed(built: Path, key: Path, run: Run, tmp_path: Path) -> None:
-    """Nothing is signed that is not what was built."""
+    """A release that differs from its manifest is not signed."""
     shutil.copytree(built, tmp_path / "release")
     (tmp_path / "release/en/index.html").write_text("changed")
     words = key.parent / "words"
@@ -162,7 +199,7 @@ def test_changed_release_is_not_signed(built: Path, key: Path, run: Run, tmp_pat
 
 
 def test_pages_and_facts_name_the_key(signed: Path) -> None:
-    """Each page ends with the release's number and the fingerprint; RELEASE.json says them too."""
+    """Each page ends with the release's sequence and the fingerprint; RELEASE.json has them too."""
     fingerprint = organisation_key().public.fingerprint
     # The first page of a copy sends its reader elsewhere for the fingerprint.
     pages = set(signed.rglob("*.html")) - {signed / "index.html"}
@@ -188,8 +225,8 @@ def test_build_is_reproducible(
     assert load(tmp_path / "release") == load(built)
 
 
-def test_wrong_public_key_in_site_toml_is_told(tmp_path: Path, run: Run) -> None:
-    """check names the file and what the key must be."""
+def test_check_rejects_a_wrong_public_key_in_site_toml(tmp_path: Path, run: Run) -> None:
+    """The error names the file and the form of a key."""
     result = run("check", "--translations", texts_with_key(tmp_path, "RWQ"))
     assert result.exit_code == 1
     assert "site.toml:1: “public_key” must be the line" in result.stderr
@@ -198,7 +235,7 @@ def test_wrong_public_key_in_site_toml_is_told(tmp_path: Path, run: Run) -> None
 def test_openpgp_signature_is_made_by_gpg_and_bound(
     built: Path, key: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With --openpgp-key gpg signs too, gpg verifies it, and no other can take its place."""
+    """With --openpgp-key gpg signs too, and no other OpenPGP signature is accepted."""
     folder = tmp_path / "release"
     shutil.copytree(built, folder)
     with short_folder() as home:
@@ -226,8 +263,8 @@ def test_openpgp_signature_is_made_by_gpg_and_bound(
             (folder / "SHA256SUMS.asc").unlink()
             other = ["gpg", "-a", "-b", "-u", "other@example.org", "SHA256SUMS"]
             subprocess.run(other, cwd=folder, check=True, capture_output=True)
-            refused = run("verify", folder, "--public-key", organisation_key().public)
-            assert "SHA256SUMS.asc is missing, or not the one" in refused.stderr
+            rejected = run("verify", folder, "--public-key", organisation_key().public)
+            assert "SHA256SUMS.asc is missing, or not the one" in rejected.stderr
             unknown = run(
                 "sign", folder, "--key", key, "--passphrase-file", words, "--openpgp-key", "nobody"
             )
@@ -237,10 +274,10 @@ def test_openpgp_signature_is_made_by_gpg_and_bound(
             subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=True)
 
 
-def test_missing_gpg_is_told(
+def test_sign_without_gpg_leaves_the_release_unsigned(
     built: Path, key: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where gpg is not installed, sign says so and leaves the release as it is."""
+    """The error says that gpg is not installed."""
     shutil.copytree(built, tmp_path / "release")
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run(
@@ -254,7 +291,7 @@ def test_missing_gpg_is_told(
     assert load(tmp_path / "release") == load(built)
 
 
-def test_keys_are_made_shown_and_handed_over(key: Path, run: Run, tmp_path: Path) -> None:
+def test_keys_are_made_shown_and_rotated(key: Path, run: Run, tmp_path: Path) -> None:
     """key new, show, rotate and check work together, and rotate overwrites nothing."""
     words = key.parent / "words"
     made = run("key", "new", "--out", tmp_path / "next.key", "--passphrase-file", words)
@@ -268,10 +305,10 @@ def test_keys_are_made_shown_and_handed_over(key: Path, run: Run, tmp_path: Path
     )  # fmt: skip
     assert run(*rotate).exit_code == 0
     checked = run("key", "check", tmp_path / "keys.txt", "--public-key", key.with_suffix(".pub"))
-    assert checked.stdout == f"On 2026-11-22 the key was handed over to:\n{made.stdout}"
+    assert checked.stdout == f"On 2026-11-22 the key was replaced by:\n{made.stdout}"
     again = run(*rotate)
     assert again.exit_code == 1
-    assert again.stderr.startswith(f"{tmp_path}/keys.txt is there already")
+    assert again.stderr.startswith(f"{tmp_path}/keys.txt exists already")
 
 
 def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
@@ -295,8 +332,8 @@ def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
     assert read_public_key(str(tmp_path / "cccr.pub")).fingerprint.encode() in shown
 
 
-def test_unreadable_passphrase_file_is_told(run: Run, tmp_path: Path) -> None:
-    """A passphrase file that is not there is named."""
+def test_a_missing_passphrase_file_is_an_error(run: Run, tmp_path: Path) -> None:
+    """The error names the file."""
     gone = tmp_path / "gone"
     result = run("key", "new", "--out", tmp_path / "cccr.key", "--passphrase-file", gone)
     assert result.exit_code == 1
@@ -304,17 +341,20 @@ def test_unreadable_passphrase_file_is_told(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_expired_release_is_not_deployed(run: Run, tmp_path: Path) -> None:
-    """It is told by verify, refused where a deploy asks, and refused for a mirror."""
+def test_an_expired_release_is_verified_but_not_deployed(run: Run, tmp_path: Path) -> None:
+    """``verify`` says that it has expired; ``verify --deployable`` and ``mirror`` reject it."""
     past = TODAY - timedelta(days=2)
     old = make_release(content(1), facts(1, time=past, expires=past))
     put_release(Signer(organisation_key()).sign(old), tmp_path / "release")
     place = (tmp_path / "release", "--public-key", organisation_key().public)
     assert f"expired on {past:%Y-%m-%d}" in run("verify", *place).output
-    told = f"Release 1 has expired on {past:%Y-%m-%d}. Build and sign it again"
-    refused = run("verify", *place, "--deployable")
-    assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(told)
-    refused = run("mirror", tmp_path / "mirror", "--release", *place)
-    assert refused.stderr.startswith(told)
+    assert json.loads(run("verify", "--json", *place).stdout)["sequence"] == 1
+    expected = f"Release 1 has expired on {past:%Y-%m-%d}. Build and sign it again"
+    rejected = run("verify", *place, "--deployable")
+    assert (rejected.exit_code, rejected.stdout) == (1, "")
+    assert rejected.stderr.startswith(expected)
+    rejected = run("verify", *place, "--deployable", "--json")
+    assert json.loads(rejected.stdout)["error"].startswith(expected)
+    rejected = run("mirror", tmp_path / "mirror", "--release", *place)
+    assert rejected.stderr.startswith(expected)
     assert not (tmp_path / "mirror").exists()

@@ -1,0 +1,135 @@
+"""Protect a server against rollback: no older release may be served again.
+
+The state folder is outside every release. It holds ``highest-sequence``, which is the
+sequence and the manifest's SHA-256 of the newest release that was served, and
+``last-good``, a copy of that release in case the release itself is broken at a start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cccr_web import files
+from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.release.keys import PublicKey
+from cccr_web.release.model import Release
+from cccr_web.release.signed_manifest import Verify, verify_signatures
+from cccr_web.release.store import load, write
+
+_HIGHEST: Final = "highest-sequence"
+_LAST_GOOD: Final = "last-good"
+_LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
+
+# Clocks differ, and a release may be dated by the day in another time zone.
+_AHEAD = timedelta(days=1)
+
+
+def reject_future(release: Release, now: datetime | None = None) -> None:
+    """Raise ``ReleaseError`` for a release dated more than a day ahead."""
+    time = release.metadata.time
+    if time > (now or datetime.now(UTC)) + _AHEAD:
+        raise ReleaseError(f"RELEASE.json is dated {time:%Y-%m-%d}, which is in the future.")
+
+
+def reject_expired(release: Release, now: datetime | None = None) -> None:
+    """Raise ``ReleaseError`` for an expired release.
+
+    A server keeps serving a release that expires, but nobody should deploy one.
+    """
+    expires = release.metadata.expires
+    if expires < (now or datetime.now(UTC)):
+        raise ReleaseError(
+            f"Release {release.metadata.sequence} has expired on {expires:%Y-%m-%d}.",
+            "Build and sign it again, with a text changed or SOURCE_DATE_EPOCH set to today.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackGuard:
+    """The state folder of a server."""
+
+    folder: Path
+
+    def check(self, release: Release) -> None:
+        """Raise ``ReleaseError`` for a release older than the newest recorded one."""
+        sequence, sha256 = self._highest()
+        ours = release.metadata.sequence
+        if ours < sequence:
+            raise ReleaseError(
+                f"Release {ours} is older than release {sequence}, which was served before."
+            )
+        if ours == sequence and release.manifest_sha256 != sha256:
+            raise ReleaseError(
+                f"SHA256SUMS differs from that of release {ours} served before.",
+                "Raise the sequence in translations/site.toml for each release.",
+            )
+
+    def record(self, release: Release) -> None:
+        """Record that this release is served. Raises ``CccrError`` if that cannot be written.
+
+        The recorded sequence never falls, even if an older, last good release is served.
+        """
+        if release.metadata.sequence < self._highest()[0]:
+            return
+        self._write(release)
+
+    def allow_rollback(self, release: Release) -> int:
+        """Record this release even if it is older; return the sequence recorded before.
+
+        For an admin who rolls back on purpose. Raises ``CccrError`` if nothing was
+        recorded before, or if this cannot be written.
+        """
+        before = self._highest()[0]
+        if not before:
+            raise CccrError(
+                f"{self.folder} holds no record of a release.",
+                "Give the server's own state folder.",
+            )
+        self._write(release)
+        return before
+
+    def _write(self, release: Release) -> None:
+        line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # root writes for the server's own user.
+            owner = self.folder.stat() if os.geteuid() == 0 else None
+            files.replace(self.folder / _HIGHEST, line.encode("ascii"), owner=owner)
+        except OSError as error:
+            raise CccrError(
+                f"{self.folder / _HIGHEST} cannot be written: {error.strerror}.",
+                "Give another folder by --state, or make this one writable.",
+            ) from error
+
+    def save_last_good(
+        self, release: Release, key: PublicKey, *, verify: Verify = verify_signatures
+    ) -> None:
+        """Copy the release from memory unless it is copied already. Raises ``CccrError``."""
+        try:
+            if self.load_last_good(key, verify=verify).manifest_sha256 == release.manifest_sha256:
+                return
+        except ReleaseError:
+            pass  # There is no copy, or it is damaged.
+        write(release, self.folder / _LAST_GOOD)
+
+    def load_last_good(self, key: PublicKey, *, verify: Verify = verify_signatures) -> Release:
+        """Return the copy. Raises ``ReleaseError`` if there is none, or if it is not intact."""
+        return load(self.folder / _LAST_GOOD, key, verify=verify)
+
+    def _highest(self) -> tuple[int, str]:
+        file = self.folder / _HIGHEST
+        try:
+            text = file.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return 0, ""
+        except (OSError, ValueError) as error:
+            raise CccrError(f"{file} cannot be read: {error}.", "Fix its permissions.") from error
+        match = _LINE.fullmatch(text)
+        if match is None:
+            raise CccrError(f"{file} is damaged.", "Remove it only if you know what damaged it.")
+        return int(match[1]), match[2]
