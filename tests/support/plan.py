@@ -1,13 +1,14 @@
 """Which tests run, in which order and on which worker: a pytest plugin.
 
-Markers and groups follow from a test's folder and fixtures. The seed of the order is printed
-by pytest-randomly at the start of the run; ``-p randomly_seed=N`` repeats it.
+Markers follow from a test's folder, its fixtures and the helpers that it calls. pytest-randomly
+prints the seed of the order at the start of the run; ``--randomly-seed=N`` repeats it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import functools
+import inspect
 import itertools
 import re
 from collections import Counter
@@ -20,11 +21,15 @@ from xdist.scheduler import LoadScopeScheduling
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Folders below tests/ and fixtures that imply a marker.
-IMPLIED = {
-    "booted": {"deploy"},
-    "browser": {"browser", "chromium", "firefox"},
-    "tor": {"onion", "onion_site", "no_network", "offline_tor", "tor_network"},
+# Folders below tests/ that imply a marker, and fixtures or helpers that do.
+FOLDERS = {"deploy": "booted", "browser": "browser", "onion": "tor", "onion_site": "tor"}
+USED = {
+    "chromium": "browser",
+    "firefox": "browser",
+    "no_network": "tor",
+    "offline_tor": "tor",
+    "percentile": "alone",
+    "tor_network": "tor",
 }
 
 # What --quick leaves out: markers, and how the end of the run calls them.
@@ -33,7 +38,7 @@ SLOW = {"browser": "with a browser", "tor": "with tor", "slow": "that take long"
 # Fixtures that take long to set up. The modules that use one are a group, which runs on one
 # worker; every other module is a group of its own. The groups here start first.
 SHARED = {"tor": r"\b(tor_network|place)\b", "chromium": r"\bchromium\b"}
-ALONE = r"\bmark\.alone\b"
+ALONE = r"\bmark\.alone\b|\bpercentile\("
 
 COLLECTED = pytest.StashKey[int]()
 LEFT_OUT = pytest.StashKey[Counter[str]]()
@@ -67,13 +72,14 @@ _numbers = itertools.count()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test by its folder and fixtures."""
+    """Mark a test by its folder, fixtures and helpers."""
+    assert isinstance(item, pytest.Function)
     item.stash[COLLECTED] = next(_numbers)
-    folders = set(item.path.relative_to(item.config.rootpath).parts)
-    fixtures = set(getattr(item, "fixturenames", ()))
-    for marker, names in IMPLIED.items():
-        if (folders | fixtures) & names:
-            item.add_marker(marker)
+    folders = item.path.parent.relative_to(item.config.rootpath).parts
+    used = {*item.fixturenames, *inspect.unwrap(item.function).__code__.co_names}
+    markers = {FOLDERS[name] for name in folders if name in FOLDERS}
+    for marker in sorted(markers | {USED[name] for name in used if name in USED}):
+        item.add_marker(marker)
 
 
 @functools.cache
