@@ -54,7 +54,8 @@ def test_wheel_builds_the_same_release_in_an_empty_environment(
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
     # Dependencies come from the tests' environment, our package only from the wheel.
     (packages,) = home.glob("lib/python*/site-packages")
-    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    line = f"import sys; sys.path.append({sysconfig.get_path('purelib')!a})\n"
+    (packages / "dependencies.pth").write_text(line)  # ASCII: it is read in any locale
     settings = environment()
     del settings["PYTHONPATH"]
 

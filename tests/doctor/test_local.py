@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import pwd
 import socket
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -243,7 +244,7 @@ def permission(*private: Private) -> Result:
         (0o644, "", "wrong"),
         (0o640, "", "wrong"),
         (0o640, "=0640", "ok"),
-        (0o640, "=root:0640", "ok" if os.geteuid() == 0 else "wrong"),
+        (0o640, f"={pwd.getpwuid(os.geteuid()).pw_name}:0640", "ok"),
         (0o640, "=nobody:0640", "wrong"),
         (0o660, "=0640", "wrong"),
     ],

@@ -206,6 +206,7 @@ def test_requests_sent_together_are_all_answered(
         assert manager.process.wait(10) == 0
 
 
+@pytest.mark.alone
 def test_a_partial_request_delays_shutdown_within_a_limit(
     room: Room, sockets: dict[str, socket.socket]
 ) -> None:

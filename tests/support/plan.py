@@ -1,13 +1,14 @@
 """Which tests run, in which order and on which worker: a pytest plugin.
 
-Markers and groups follow from a test's folder and fixtures. The seed of the order is printed
-by pytest-randomly at the start of the run; ``-p randomly_seed=N`` repeats it.
+Markers follow from a test's folder, its fixtures and the helpers that it calls. pytest-randomly
+prints the seed of the order at the start of the run; ``--randomly-seed=N`` repeats it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import functools
+import inspect
 import itertools
 import re
 from collections import Counter
@@ -20,20 +21,36 @@ from xdist.scheduler import LoadScopeScheduling
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Folders below tests/ and fixtures that imply a marker.
-IMPLIED = {
-    "booted": {"deploy"},
-    "browser": {"browser", "chromium", "firefox"},
-    "tor": {"onion", "onion_site", "no_network", "offline_tor", "tor_network"},
+# Folders and files below tests/ that imply a marker, and fixtures or helpers that do.
+PLACES = {
+    "browser": "browser",
+    "deploy": "booted",
+    "onion": "tor",
+    "onion_site": "tor",
+    "test_channel.py": "long",
+    "test_differences.py": "long",
+    "test_kills.py": "long",
+    "test_prepared.py": "long",
+    "test_switch.py": "long",
+    "test_systemd.py": "long",
+}
+USED = {
+    "chromium": "browser",
+    "epubcheck": "long",
+    "firefox": "browser",
+    "no_network": "tor",
+    "offline_tor": "tor",
+    "percentile": "alone",
+    "tor_network": "tor",
 }
 
 # What --quick leaves out: markers, and how the end of the run calls them.
-SLOW = {"browser": "with a browser", "tor": "with tor", "slow": "that take long"}
+NOT_QUICK = {"browser": "with a browser", "tor": "with tor", "long": "that take seconds each"}
 
 # Fixtures that take long to set up. The modules that use one are a group, which runs on one
 # worker; every other module is a group of its own. The groups here start first.
 SHARED = {"tor": r"\b(tor_network|place)\b", "chromium": r"\bchromium\b"}
-ALONE = r"\bmark\.alone\b"
+ALONE = r"\bmark\.alone\b|\bpercentile\("
 
 COLLECTED = pytest.StashKey[int]()
 LEFT_OUT = pytest.StashKey[Counter[str]]()
@@ -42,7 +59,9 @@ LEFT_OUT = pytest.StashKey[Counter[str]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--quick``."""
     parser.addoption(
-        "--quick", action="store_true", help="Leave out tests that need a browser, tor or long."
+        "--quick",
+        action="store_true",
+        help="Leave out tests that need a browser, tor or several seconds.",
     )
 
 
@@ -67,13 +86,14 @@ _numbers = itertools.count()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test by its folder and fixtures."""
+    """Mark a test by its folder, fixtures and helpers."""
+    assert isinstance(item, pytest.Function)
     item.stash[COLLECTED] = next(_numbers)
-    folders = set(item.path.relative_to(item.config.rootpath).parts)
-    fixtures = set(getattr(item, "fixturenames", ()))
-    for marker, names in IMPLIED.items():
-        if (folders | fixtures) & names:
-            item.add_marker(marker)
+    parts = item.path.relative_to(item.config.rootpath).parts
+    used = {*item.fixturenames, *inspect.unwrap(item.function).__code__.co_names}
+    markers = {PLACES[name] for name in parts if name in PLACES}
+    for marker in sorted(markers | {USED[name] for name in used if name in USED}):
+        item.add_marker(marker)
 
 
 @functools.cache
@@ -98,7 +118,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept: list[pytest.Item] = []
         left: list[pytest.Item] = []
         for item in items:
-            markers = [marker for marker in SLOW if item.get_closest_marker(marker)]
+            markers = [marker for marker in NOT_QUICK if item.get_closest_marker(marker)]
             config.stash[LEFT_OUT].update(markers[:1])
             (left if markers else kept).append(item)
         config.hook.pytest_deselected(items=left)
@@ -127,7 +147,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Print what ``--quick`` left out."""
     for marker, count in config.stash[LEFT_OUT].items():
-        terminalreporter.write_line(f"LEFT OUT: {count} tests {SLOW[marker]}")
+        terminalreporter.write_line(f"LEFT OUT: {count} tests {NOT_QUICK[marker]}")
 
 
 @pytest.hookimpl(optionalhook=True)

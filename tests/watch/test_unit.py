@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ def units(tmp_path: Path) -> Path:
     """The units, with a program that is on this machine in the place of ours."""
     for unit in UNITS.iterdir():
         text = unit.read_text(encoding="utf-8")
-        (tmp_path / unit.name).write_text(text.replace(COMMAND, sys.executable), encoding="utf-8")
+        (tmp_path / unit.name).write_text(text.replace(COMMAND, "/bin/true"), encoding="utf-8")
     return tmp_path
 
 
