@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cccr_web.cli.keys import FILE, passphrase_option, unlock
 from cccr_web.cli.site import FOLDER
 from cccr_web.cli.terminal import example
+from cccr_web.errors import CccrError
+
+if TYPE_CHECKING:
+    from cccr_web.release import Release
 
 
 @click.command()
@@ -40,20 +46,56 @@ def sign(
 @click.command()
 @click.argument("release", type=click.Path(path_type=Path))
 @click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
-@click.option("--deployable", is_flag=True, help="Refuse an expired one, as a deploy must.")
-@example("cccr-web verify cccr-web.zip --public-key cccr.pub")
-def verify(release: Path, public_key: str, *, deployable: bool) -> None:
-    """Check every byte of a release, a folder or a ZIP, by the organisation's key."""
+@click.option("--deployable", is_flag=True, help="Reject an expired release, as a deploy must.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@example("cccr-web verify --json cccr-web.zip --public-key cccr.pub")
+def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -> None:
+    """Check every byte of a release, a folder or a ZIP, against the organisation's key.
+
+    With --json the object has the keys sequence, time, expires, fingerprint, signed
+    (the signature files in the release), sha256 (of SHA256SUMS) and files (how many).
+    If the check fails, it has only the key error, and the exit status is 1.
+    """
+    try:
+        checked = _verified(release, public_key, deployable=deployable)
+    except CccrError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}))
+        raise
+    click.echo(_to_json(checked) if as_json else _to_sentence(checked))
+
+
+def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
     from cccr_web.release import load, read_public_key, refuse_expired, refuse_future
 
-    key = read_public_key(public_key)
-    checked = load(release, key)
-    refuse_future(checked)
+    release = load(path, read_public_key(public_key))
+    refuse_future(release)
     if deployable:
-        refuse_expired(checked)
-    facts = checked.metadata
+        refuse_expired(release)
+    return release
+
+
+def _to_json(release: Release) -> str:
+    from cccr_web.release import SIGNATURES, format_time
+
+    facts = release.metadata
+    return json.dumps(
+        {
+            "sequence": facts.sequence,
+            "time": format_time(facts.time),
+            "expires": format_time(facts.expires),
+            "fingerprint": facts.fingerprint,
+            "signed": [name for name in SIGNATURES if name in release.files],
+            "sha256": release.manifest_sha256,
+            "files": len(release.files),
+        }
+    )
+
+
+def _to_sentence(release: Release) -> str:
+    facts = release.metadata
     validity = "expired on" if facts.expires < datetime.now(UTC) else "valid until"
-    click.echo(
-        f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {len(checked.files)} files, "
-        f"{validity} {facts.expires:%Y-%m-%d}, signed by {key.fingerprint}."
+    return (
+        f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {len(release.files)} files, "
+        f"{validity} {facts.expires:%Y-%m-%d}, signed by {facts.fingerprint}."
     )

@@ -7,7 +7,8 @@ from cccr_web.release.claim import read_claim
 from cccr_web.release.csp import format_policy, page_policy
 from cccr_web.release.history import History, refuse_expired, refuse_future
 from cccr_web.release.keys import new_key, read_locked_key, read_public_key, write_new
-from cccr_web.release.metadata import Metadata
+from cccr_web.release.manifest import SIGNATURES
+from cccr_web.release.metadata import Metadata, format_time
 from cccr_web.release.model import File, Release, make_release
 from cccr_web.release.openpgp import sign_clear, strip_clear_signature
 from cccr_web.release.signature import PublicKey, SigningKey
@@ -19,6 +20,7 @@ __all__ = [
     "ARCHIVE",
     "MAX_FILE",
     "MAX_TOTAL",
+    "SIGNATURES",
     "File",
     "History",
     "KeyApart",
@@ -30,6 +32,7 @@ __all__ = [
     "allowed_signers",
     "differences",
     "format_policy",
+    "format_time",
     "load",
     "make_archive",
     "make_release",

@@ -233,7 +233,11 @@ def test_build_in_a_folder_of_something_else(tmp_path: Path) -> None:
 def test_build_where_nothing_can_be_written() -> None:
     """A place that cannot be made is told in one sentence."""
     told = failure("build", "--out", "/dev/null/release")
-    assert re.fullmatch(r"/dev/null/release could not be written: [A-Z][a-z ]+\.\n", told)
+    assert re.fullmatch(
+        r"/dev/null/release could not be written: [A-Z][a-z ]+\. "
+        r"Check the disk and the permissions\.\n",
+        told,
+    )
 
 
 def test_build_with_a_bad_epoch(tmp_path: Path) -> None:

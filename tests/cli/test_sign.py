@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import json
 import os
 import pty
@@ -114,6 +115,40 @@ def test_verify_names_the_file_and_the_trouble(signed: Path, run: Run) -> None:
         "",
         "en/index.html is not the file that SHA256SUMS lists.\n",
     )
+
+
+def test_verify_json_prints_the_facts_of_the_release(signed: Path, run: Run) -> None:
+    """``--json`` prints one object with what a program needs to know of a good release."""
+    result = run("verify", "--json", signed, "--public-key", organisation_key().public)
+    said = json.loads((signed / "RELEASE.json").read_text())
+    assert (result.exit_code, json.loads(result.stdout)) == (
+        0,
+        {
+            **{key: said[key] for key in ("sequence", "time", "expires", "fingerprint")},
+            "signed": ["SHA256SUMS.minisig", "SHA256SUMS.sshsig"],
+            "sha256": hashlib.sha256((signed / "SHA256SUMS").read_bytes()).hexdigest(),
+            "files": sum(path.is_file() for path in signed.rglob("*")),
+        },
+    )
+    assert said["fingerprint"] == organisation_key().public.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("public_key", "expected"),
+    [
+        (organisation_key().public, "en/index.html is not the file that SHA256SUMS lists."),
+        ("none.pub", "The key file none.pub cannot be read: No such file or directory."),
+    ],
+)
+def test_verify_json_prints_why_a_release_is_rejected(
+    signed: Path, run: Run, public_key: object, expected: str
+) -> None:
+    """A failure is an object with only ``error``; stderr holds the sentence too."""
+    (signed / "en/index.html").write_text("changed")
+    result = run("verify", "--json", signed, "--public-key", public_key)
+    (error,) = json.loads(result.stdout).items()
+    assert (result.exit_code, error) == (1, ("error", result.stderr.rstrip("\n")))
+    assert result.stderr.startswith(expected)
 
 
 def test_signing_again_changes_nothing(signed: Path, key: Path, run: Run, tmp_path: Path) -> None:
@@ -311,10 +346,13 @@ def test_expired_release_is_not_deployed(run: Run, tmp_path: Path) -> None:
     put_release(Signer(organisation_key()).sign(old), tmp_path / "release")
     place = (tmp_path / "release", "--public-key", organisation_key().public)
     assert f"expired on {past:%Y-%m-%d}" in run("verify", *place).output
+    assert json.loads(run("verify", "--json", *place).stdout)["sequence"] == 1
     told = f"Release 1 has expired on {past:%Y-%m-%d}. Build and sign it again"
     refused = run("verify", *place, "--deployable")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith(told)
+    refused = run("verify", *place, "--deployable", "--json")
+    assert json.loads(refused.stdout)["error"].startswith(told)
     refused = run("mirror", tmp_path / "mirror", "--release", *place)
     assert refused.stderr.startswith(told)
     assert not (tmp_path / "mirror").exists()
