@@ -1,4 +1,4 @@
-"""Looks at a deployed machine and at what it answers."""
+"""What tests read from a deployed server and from its responses."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 
 
 class Note(Protocol):
-    """Notes a measurement."""
+    """Records a measurement."""
 
     def __call__(self, what: str, amount: float, unit: str = "s") -> None:
-        """Keep it for the end of the run."""
+        """Print it at the end of the run."""
 
 
-def disk(machine: Machine) -> str:
-    """Return name, kind, owner and time of all on the disk but what changes by itself."""
-    leave = "/proc /sys /dev /run /tmp /var/tmp /var/log /srv/apt"
-    leave += " /var/lib/systemd /var/lib/tor-instances"
-    prune = " -o ".join(f"-path {path}" for path in leave.split())
+def disk_state(machine: Machine) -> str:
+    """Return path, mode, owner and time of every file, except those that change constantly."""
+    skipped = "/proc /sys /dev /run /tmp /var/tmp /var/log /srv/apt"
+    skipped += " /var/lib/systemd /var/lib/tor-instances"
+    prune = " -o ".join(f"-path {path}" for path in skipped.split())
     find = rf"find / \( {prune} \) -prune -o -type d -printf '%p %M %U\n'"
     find += r" -o -printf '%p %M %U %T@ %l\n'"
     return machine.run("sh", "-c", f"{find} | sort")
 
 
-def onion_of(machine: Machine) -> str:
-    """Return the machine's onion address."""
+def onion_address(machine: Machine) -> str:
+    """Return the server's onion address."""
     found = re.search(
         r"^address (.*)$", (machine.root / "etc/cccr-web/onion.key").read_text(), re.MULTILINE
     )
@@ -35,29 +35,29 @@ def onion_of(machine: Machine) -> str:
     return found[1]
 
 
-def policy(machine: Machine, road: str) -> dict[str, str]:
-    """Return what the server's own command says of its headers."""
+def header_policy(machine: Machine, route: str) -> dict[str, str]:
+    """Return the headers that the server's own ``cccr-web headers`` prints."""
     release = machine.run("readlink", "/srv/cccr-web/current").strip()
-    words = ["--release", release, "--public-key", "/etc/cccr-web/public.key", road]
-    said = machine.run("/opt/cccr-web/current/bin/cccr-web", "headers", *words)
-    return dict(line.split(": ", 1) for line in said.splitlines())
+    options = ["--release", release, "--public-key", "/etc/cccr-web/public.key", route]
+    printed = machine.run("/opt/cccr-web/current/bin/cccr-web", "headers", *options)
+    return dict(line.split(": ", 1) for line in printed.splitlines())
 
 
 def lower(headers: list[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by their names in small letters, each there once."""
+    """Return headers by their lower-case names, each of which must occur once."""
     found = {name.lower(): value for name, value in headers}
     assert len(found) == len(headers), headers
     return found
 
 
-def by_connection(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers without those that follow from the connection."""
+def without_connection_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers without those that depend on the connection."""
     out = {"connection", "date", "content-length", "transfer-encoding", "keep-alive"}
     return {name: value for name, value in headers.items() if name not in out}
 
 
-def serves(machine: Machine, number: int) -> bool:
-    """Tell whether both servers say in systemd's status that they serve this release."""
+def serves_release(machine: Machine, number: int) -> bool:
+    """Tell whether both servers report in their systemd status that they serve this release."""
     units = ["cccr-web-clearnet", "cccr-web-onion"]
-    said = machine.run("systemctl", "show", "--property=StatusText", *units)
-    return said.count(f"elease {number}") == len(units)
+    status = machine.run("systemctl", "show", "--property=StatusText", *units)
+    return status.count(f"(release={number} ") == len(units)
