@@ -22,11 +22,11 @@ code_install() {
     fi
     make_folder "$CODE"
     UNDO+=("rm -rf '$venv'")
-    # Create it at its final path: a virtual environment cannot be moved.
-    python3 -m venv "$venv" || fail "python3 could not create a virtual environment in $venv." "Check that the disk has free space."
+    # Create it at its final path: a virtual environment cannot be moved. It needs no pip of its own.
+    python3 -m venv --without-pip "$venv" || fail "python3 could not create a virtual environment in $venv." "Check that the disk has free space."
     # Only what the lock lists, verified by hash; nothing is compiled here.
     [ ! -e "$BUNDLE/offline" ] || offline=(--no-index)
-    if ! "$venv/bin/python" -m pip --disable-pip-version-check --quiet install "${offline[@]}" --no-deps \
+    if ! PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) "$venv/bin/python" -m pip --disable-pip-version-check --quiet install "${offline[@]}" --no-deps \
       --require-hashes --only-binary :all: --find-links "$BUNDLE/wheels" --requirement "$BUNDLE/requirements.txt" >"$WORK/pip.log" 2>&1; then
       tail -n 20 "$WORK/pip.log" >&2
       fail "pip could not install our dependencies. See its output above." \

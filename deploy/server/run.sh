@@ -118,7 +118,7 @@ after_switch() {
 summarize() {
   local warning
   if [ "$DRY_RUN" = yes ]; then
-    say "Dry run: $CHANGES changes would be made. Nothing was changed."
+    say "Changes that would be made: $CHANGES. Nothing was changed."
   elif [ "$CHANGES" = 0 ]; then
     say "Nothing needed to be changed."
   else

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import time
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,7 +46,7 @@ def test_status_shows_the_services_and_the_doctors_result(
 def test_upgrade_from_a_checkout_on_the_server_drops_no_request(
     admin: AdminMachine, server: Machine, clearnet: ClearnetClient, tmp_path: Path
 ) -> None:
-    """--local builds our code from a checkout on the server, and undoes an upgrade that fails."""
+    """--local builds our code from a checkout on the server and switches to it."""
     source = server.root / "src"
     names = [
         "deploy",
@@ -73,19 +75,41 @@ def test_upgrade_from_a_checkout_on_the_server_drops_no_request(
         done = server.try_run("env", *settings, "/src/deploy/deploy.sh", "--local", "upgrade")
     assert done.returncode == 0, done.stderr
     assert load.failures == []
-    good = server.run("readlink", "/opt/cccr-web/current")
-    assert good != before
+    assert server.run("readlink", "/opt/cccr-web/current") != before
 
-    # Code that does not start is undone, and no request is dropped.
-    command = source / "cccr_web/cli/serve.py"
-    command.write_text(command.read_text() + "\nserve.callback = None\n")
+
+def test_an_upgrade_to_code_that_does_not_start_is_undone(
+    admin: AdminMachine, server: Machine, clearnet: ClearnetClient, tmp_path: Path
+) -> None:
+    """If the new code does not start, the old code is restored and no request is dropped."""
+    good = server.run("readlink", "/opt/cccr-web/current")
+    bundle = broken_bundle(admin.bundle, tmp_path)
     with Load(lambda: clearnet.get(PAGE + "?x").status == 200) as load:
-        done = server.try_run("env", *settings, "/src/deploy/deploy.sh", "--local", "upgrade")
-    assert done.returncode == 1
+        done = admin.deploy("--offline", bundle, "upgrade", status=1)
     assert "The site is unchanged." in done.stderr
     assert load.failures == []
     assert server.run("readlink", "/opt/cccr-web/current") == good
     assert clearnet.get(PAGE + "?x").status == 200
+
+
+def broken_bundle(bundle: Path, folder: Path) -> Path:
+    """Return a copy of a bundle in which ``cccr-web serve`` does nothing."""
+    call("tar", "--extract", "--file", bundle, "--directory", folder)
+    (wheel,) = (folder / "wheels").glob("cccr_web-*.whl")
+    before = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with zipfile.ZipFile(wheel) as packed:
+        files = {name: packed.read(name) for name in packed.namelist()}
+    files["cccr_web/cli/serve.py"] += b"\nserve.callback = None\n"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for name, body in files.items():
+            packed.writestr(name, body)
+    requirements = folder / "requirements.txt"
+    text = requirements.read_text()
+    assert text.count(before) == 1
+    requirements.write_text(text.replace(before, hashlib.sha256(wheel.read_bytes()).hexdigest()))
+    broken = folder / "broken.tar"
+    call("tar", "--create", "--file", broken, "--directory", folder, "requirements.txt", "wheels")
+    return broken
 
 
 def test_a_backup_restores_the_site_on_another_server(

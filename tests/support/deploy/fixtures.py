@@ -91,7 +91,7 @@ def _tools(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def network(downloads: Downloads) -> Iterator[Network]:
     """The server's network namespace. From here on the test process is inside it."""
-    assert downloads.debian
+    assert downloads.debian is not downloads.bundle
     with Network() as made, made.entered():
         yield made
 

@@ -105,7 +105,8 @@ class Machine:
         for layer in (*layers, self.root):
             layer.mkdir(mode=0o755)
         lower = self.fresh / "root"
-        options = f"lowerdir={lower},upperdir={layers[0]},workdir={layers[1]}"
+        # Nothing is kept, so nothing has to reach the disk.
+        options = f"lowerdir={lower},upperdir={layers[0]},workdir={layers[1]},volatile"
         call("mount", "-t", "overlay", "overlay", "-o", options, self.root)
         (self.root / "etc/hostname").write_text("server\n")
         (self.root / "etc/hosts").write_text("127.0.0.1 localhost server\n")
