@@ -115,7 +115,7 @@ def test_the_command_runs_in_a_path_with_spaces_and_chinese(
 ) -> None:
     """``deploy/cccr-web`` works in any path and locale."""
     settings = without_locale() | {"LC_ALL": locale, "CCCR_STATE_DIR": str(state)}
-    command = [checkout / "deploy/cccr-web", "check"]
+    command = [str(checkout / "deploy/cccr-web"), "check"]
     done = subprocess.run(command, check=False, text=True, capture_output=True, env=settings)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("All texts are in order")
