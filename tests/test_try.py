@@ -20,10 +20,10 @@ from support.tornet import TorNetwork
 from cccr_web.release import load
 
 TOP = Path(__file__).parent.parent
-# The demo, with an onion manager that reports trouble after one second instead of thirty.
+# The demo, with an onion supervisor that reports trouble after one second instead of thirty.
 IMPATIENT_DEMO = """
 import functools, cccr_web.onion
-cccr_web.onion.Keeper = functools.partial(cccr_web.onion.Keeper, stalled_after=1.0)
+cccr_web.onion.Supervisor = functools.partial(cccr_web.onion.Supervisor, stalled_after=1.0)
 from cccr_web.cli import main
 main(prog_name="cccr-web")
 """
