@@ -170,7 +170,7 @@ def test_a_failed_install_leaves_the_site_unchanged(
         torrc.write_text(good)
     assert "NoSuchOption" in done.stderr
     assert "The site is unchanged." in done.stderr or "Nothing was changed." in done.stderr
-    assert [line for line in disk_state(server).splitlines() if line not in before] == []
+    assert set(disk_state(server).splitlines()) <= set(before.splitlines())
     assert b"release 2" in clearnet.get(PAGE).body
 
 
