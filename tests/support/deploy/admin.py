@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -45,9 +46,8 @@ class AdminMachine:
         self._network = network
         shutil.copytree(TOP / "deploy", folder / "deploy")
         command = folder / "deploy/cccr-web"
-        command.write_text(
-            f'#!/bin/sh\nexport PYTHONPATH={TOP}\nexec {sys.executable} -m cccr_web "$@"\n'
-        )
+        top, python = shlex.quote(str(TOP)), shlex.quote(sys.executable)
+        command.write_text(f'#!/bin/sh\nexport PYTHONPATH={top}\nexec {python} -m cccr_web "$@"\n')
         (folder / "organisation.pub").write_bytes(organisation_key().public.to_file())
         # Without these lines the server's tor would use the real network.
         (folder / "private.torrc").write_text(torrc)
@@ -56,9 +56,10 @@ class AdminMachine:
         call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "id")
         (folder / "bin").mkdir()
         wrapper = folder / "bin/ssh"
+        # ssh splits the value of UserKnownHostsFile at spaces.
         wrapper.write_text(
-            f"#!/bin/sh\nexec /usr/bin/ssh -i {folder}/id -o BatchMode=yes "
-            f'-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={folder}/known "$@"\n'
+            f"#!/bin/sh\ncd {shlex.quote(str(folder))} && exec /usr/bin/ssh -i id -o BatchMode=yes "
+            '-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=known "$@"\n'
         )
         wrapper.chmod(0o755)
 
