@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Install Debian packages as root without starting their services.
+# Install Debian packages without starting their services (as root).
 #
 #   deploy/apt.sh PACKAGE…
 set -euo pipefail
 
 export DEBIAN_FRONTEND=noninteractive
-policy=/usr/sbin/policy-rc.d # Debian's way to say which services a package may start
+policy=/usr/sbin/policy-rc.d # Debian asks it whether a package may start its service
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT
   printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -14,7 +14,7 @@ fi
 log=$(mktemp)
 if ! { apt-get update && apt-get install --yes --no-install-recommends "$@"; } >"$log" 2>&1; then
   tail -n 20 "$log" >&2
-  echo "apt-get could not install: $*. Its last words stand above." >&2
+  echo "apt-get could not install $*. See its output above." >&2
   exit 1
 fi
 rm -f "$log"

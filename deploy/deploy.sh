@@ -1,27 +1,26 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 or 13 to the live site and its onion, and all that comes after.
+# Deploy the site and its onion to a Debian 12 or 13 server, and maintain it.
 #
 #   deploy/deploy.sh [OPTIONS] [root@SERVER|--local] [COMMAND]
 #
-#   install            set everything up, or mend it; changes nothing that is as it should be
-#                      (what it does without a COMMAND)
-#   release DIR        switch to the signed release in DIR, without a dropped request
-#   rollback           go back to the release before the one that is served
-#   status             how it stands, in short, and what the doctor says
-#   backup FILE        the onion’s identity, settings and release into FILE, encrypted
-#   restore FILE       set up a server with what FILE holds: the same onion address
-#   upgrade            Debian’s packages and our code anew, then as install
-#   uninstall          take everything away, but keep the key and the release in /root;
-#                      with --purge nothing of it
-#   bundle FILE        write all that --offline needs into FILE
+#   install            set up or repair the server; change only what differs (the default)
+#   release DIR        switch to the signed release in DIR without dropping a request
+#   rollback           go back to the release before the current one
+#   status             show the services, the release and the result of “cccr-web doctor”
+#   backup FILE        write the onion key, settings and release to FILE, encrypted
+#   restore FILE       set up a server from a backup, with the same onion address
+#   upgrade            upgrade Debian’s packages and our code, then install
+#   uninstall          remove everything except the key and the release, which move to /root;
+#                      with --purge, remove those too
+#   bundle FILE        write everything that --offline needs to FILE
 #
-#   --dry-run               show every change as a difference, and change nothing
-#   --settings FILE         the settings (otherwise deploy/site.env, if there is one)
-#   --offline FILE          take our code from what “bundle” wrote: no package index is asked
-#   --passphrase-file FILE  for backup and restore, instead of asking
+#   --dry-run               show every change as a diff, and change nothing
+#   --settings FILE         the settings (default: deploy/site.env, if it exists)
+#   --offline FILE          install our code from a bundle, without a package index
+#   --passphrase-file FILE  for backup and restore; without it, gpg asks
 #
-# Without root@SERVER or --local, the server is the one that SERVER names in the settings.
-# Everything is plain bash: what runs on the server is in deploy/server/.
+# Without root@SERVER or --local, SERVER in the settings names the server.
+# Everything is plain bash. The code that runs on the server is in deploy/server/.
 set -euo pipefail
 
 TOP=$(cd "$(dirname "$0")/.." && pwd)
@@ -32,49 +31,49 @@ for file in common settings wheels; do
 done
 
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }
-wrong() {
+usage_error() {
   say "$1"
-  say "deploy/deploy.sh --help tells how it is used."
+  say "See deploy/deploy.sh --help."
   exit 2
 }
 
-WHERE='' COMMAND=install ARGUMENT='' OPTIONS=() SETTINGS_FILE='' OFFLINE='' PURGE=()
-# gpg asks in this terminal by itself; no other program is needed for it.
+TARGET='' COMMAND=install ARGUMENT='' OPTIONS=() SETTINGS_FILE='' OFFLINE='' PURGE=()
+# gpg asks in this terminal, so no pinentry program is needed.
 PASSPHRASE=(--pinentry-mode loopback)
 read_command_line() {
-  local words=() word
+  local positional=() argument
   while [ $# -gt 0 ]; do
-    word=$1
+    argument=$1
     shift
-    case $word in
+    case $argument in
       -h | --help) usage && exit 0 ;;
-      --local) WHERE=--local ;;
+      --local) TARGET=--local ;;
       --dry-run) DRY_RUN=yes OPTIONS=(--dry-run) ;;
       --purge) PURGE=(--purge) ;;
       --settings | --offline | --passphrase-file)
-        [ $# -gt 0 ] || wrong "$word needs a file."
-        [ -r "$1" ] || wrong "$word: $1 cannot be read."
-        case $word in
+        [ $# -gt 0 ] || usage_error "$argument needs a file."
+        [ -r "$1" ] || usage_error "$argument: cannot read $1."
+        case $argument in
           --settings) SETTINGS_FILE=$1 ;;
           --offline) OFFLINE=$1 ;;
           *) PASSPHRASE=(--batch --pinentry-mode loopback --passphrase-file "$1") ;;
         esac
         shift
         ;;
-      -*) wrong "There is no option $word." ;;
-      *@*) WHERE=$word ;;
-      *) words+=("$word") ;;
+      -*) usage_error "There is no option $argument." ;;
+      *@*) TARGET=$argument ;;
+      *) positional+=("$argument") ;;
     esac
   done
-  [ ${#words[@]} = 0 ] || COMMAND=${words[0]}
-  ARGUMENT=${words[1]:-}
+  [ ${#positional[@]} = 0 ] || COMMAND=${positional[0]}
+  ARGUMENT=${positional[1]:-}
   case $COMMAND in
-    install | rollback | status | upgrade | uninstall) [ ${#words[@]} -le 1 ] || wrong "$COMMAND takes no “$ARGUMENT”." ;;
-    release | backup | restore | bundle) [ ${#words[@]} = 2 ] || wrong "$COMMAND needs one file or folder." ;;
-    *) wrong "There is no command “$COMMAND”." ;;
+    install | rollback | status | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “$ARGUMENT”." ;;
+    release | backup | restore | bundle) [ ${#positional[@]} = 2 ] || usage_error "$COMMAND needs exactly one file or folder." ;;
+    *) usage_error "There is no command “$COMMAND”." ;;
   esac
-  [ "$COMMAND" != release ] || [ -d "$ARGUMENT" ] || wrong "There is no folder $ARGUMENT."
-  [ "$COMMAND" != restore ] || [ -r "$ARGUMENT" ] || wrong "There is no file $ARGUMENT."
+  [ "$COMMAND" != release ] || [ -d "$ARGUMENT" ] || usage_error "There is no folder $ARGUMENT."
+  [ "$COMMAND" != restore ] || [ -r "$ARGUMENT" ] || usage_error "There is no file $ARGUMENT."
 }
 
 read_settings() {
@@ -84,20 +83,20 @@ read_settings() {
   if [ -n "$file" ]; then
     settings_read "$file"
     SETTINGS_FILE=$file
-    # Paths count from where the settings are.
+    # Paths are relative to the folder of the settings.
     local name folder
     folder=$(cd "$(dirname "$file")" && pwd)
     for name in RELEASE PUBLIC_KEY ONION_KEY TORRC; do
       case ${!name} in '' | /* | RW*) ;; *) printf -v "$name" %s "$folder/${!name}" ;; esac
-      [ -z "${!name}" ] || [[ ${!name} == RW* ]] || [ -r "${!name}" ] || fail "$name: ${!name} cannot be read." "Correct it in $file."
+      [ -z "${!name}" ] || [[ ${!name} == RW* ]] || [ -r "${!name}" ] || fail "$name: cannot read ${!name}." "Correct it in $file."
     done
   fi
-  [ -n "$WHERE" ] || WHERE=$SERVER
-  [ -n "$WHERE" ] || [ "$COMMAND" = bundle ] ||
-    wrong "On which server? Give root@SERVER or --local, or write SERVER=root@… into the settings."
+  [ -n "$TARGET" ] || TARGET=$SERVER
+  [ -n "$TARGET" ] || [ "$COMMAND" = bundle ] ||
+    usage_error "No server is named. Give root@SERVER or --local, or set SERVER=root@… in the settings."
 }
 
-# What the server gets.
+# These functions fill the folder that is sent to the server.
 bundle_scripts() {
   mkdir -p "$BUNDLE/settings"
   cp --recursive "$TOP/deploy/server" "$BUNDLE/server"
@@ -116,63 +115,64 @@ bundle_settings() {
 
 bundle_release() { # FOLDER
   [ -n "$1" ] || return 0
-  verify_here "$1"
+  verify_release "$1"
   cp --recursive "$1" "$BUNDLE/release"
 }
 
 bundle_code() {
   if [ -n "$OFFLINE" ]; then
-    tar --extract --file "$OFFLINE" --directory "$BUNDLE" || fail "$OFFLINE is not what “bundle” wrote."
+    tar --extract --file "$OFFLINE" --directory "$BUNDLE" || fail "$OFFLINE was not written by “bundle”."
     touch "$BUNDLE/offline"
-  elif [ "$WHERE" = --local ]; then
-    ln -s "$TOP" "$BUNDLE/source" # built after the packages that this needs are there
+  elif [ "$TARGET" = --local ]; then
+    ln -s "$TOP" "$BUNDLE/source" # built later, once the packages that the build needs are installed
   else
     wheels_build "$TOP" "$BUNDLE"
   fi
 }
 
-# Nothing leaves this machine that is not in order; the server checks it once more.
-verify_here() { # FOLDER
+# Verify a release before it leaves this machine. The server verifies it again.
+verify_release() { # FOLDER
   local command=$TOP/deploy/cccr-web
-  [ "$WHERE" != --local ] || command=/opt/cccr-web/current/bin/cccr-web
-  [ -x "$command" ] || return 0 # a first --local: the same machine checks it in a moment
+  [ "$TARGET" != --local ] || command=/opt/cccr-web/current/bin/cccr-web
+  [ -x "$command" ] || return 0 # the first --local run: our code is not installed yet
   local key=$PUBLIC_KEY
-  [ -n "$key" ] || [ "$WHERE" != --local ] || key=/etc/cccr-web/public.key
-  [ -n "$key" ] || fail "There is no public key to check the release by." "Name its file as PUBLIC_KEY in the settings."
+  [ -n "$key" ] || [ "$TARGET" != --local ] || key=/etc/cccr-web/public.key
+  [ -n "$key" ] || fail "There is no public key to verify the release with." "Set PUBLIC_KEY in the settings to its file."
   "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
 }
 
-# Run the same script there or here.
+# Run server/run.sh on the target.
 on_server() { # ARGUMENT…
-  if [ "$WHERE" = --local ]; then
+  if [ "$TARGET" = --local ]; then
     bash "$BUNDLE/server/run.sh" "${OPTIONS[@]}" "$@"
     return
   fi
-  # Everything in one connection, by a folder that only root can read and that goes at the end.
+  # One connection carries everything. The folder on the server is readable by root only and is
+  # removed at the end.
   # shellcheck disable=SC2016 # the server’s shell expands it
-  tar --create --gzip --directory "$BUNDLE" . | ssh "$WHERE" \
+  tar --create --gzip --directory "$BUNDLE" . | ssh "$TARGET" \
     'set -eu; umask 077; d=$(mktemp -d); trap '\''rm -rf "$d"'\'' EXIT; tar --extract --gzip --directory "$d"; bash "$d/server/run.sh" '"${OPTIONS[*]} $*"
 }
 
 backup() { # FILE
   local file=$1
-  command -v gpg >/dev/null || fail "gpg is missing on this machine." "As root: apt-get install gpg gpg-agent"
-  [ ! -e "$file" ] || fail "There is already a $file; a backup is never overwritten." "Give it another name."
+  command -v gpg >/dev/null || fail "gpg is not installed on this machine." "As root: apt-get install gpg gpg-agent"
+  [ ! -e "$file" ] || fail "$file already exists, and a backup is never overwritten." "Choose another name."
   (umask 077 && on_server backup >"$WORK/backup.tar")
   gpg --quiet "${PASSPHRASE[@]}" --symmetric --cipher-algo AES256 --s2k-digest-algo SHA512 --s2k-count 65011712 \
-    --no-symkey-cache --output "$file.partial" "$WORK/backup.tar" || fail "gpg did not encrypt the backup." "Nothing was written."
+    --no-symkey-cache --output "$file.partial" "$WORK/backup.tar" || fail "gpg could not encrypt the backup." "Nothing was written."
   mv "$file.partial" "$file"
-  say "Written: $file. Keep it, and its passphrase, apart from the server."
+  say "Wrote $file. Keep it and its passphrase in different places, and neither on the server."
 }
 
 restore() { # FILE
   mkdir "$WORK/restored"
   (umask 077 && gpg --quiet "${PASSPHRASE[@]}" --decrypt --no-symkey-cache "$1" >"$WORK/backup.tar") ||
-    fail "$1 cannot be decrypted." "See that it is a backup and the passphrase is right."
+    fail "$1 cannot be decrypted." "Check that it is a backup and that the passphrase is correct."
   tar --extract --file "$WORK/backup.tar" --directory "$WORK/restored"
-  [ -f "$WORK/restored/settings/onion.key" ] || fail "$1 holds no onion key: it is no backup of this kind."
+  [ -f "$WORK/restored/settings/onion.key" ] || fail "$1 contains no onion key, so “backup” did not write it."
   cp --recursive "$WORK/restored/." "$BUNDLE"
-  # A file of settings given here goes before the one in the backup: another contact, say.
+  # Settings given now override those in the backup.
   [ -z "$SETTINGS_FILE" ] || cp "$SETTINGS_FILE" "$BUNDLE/settings/site.env"
   bundle_code
   on_server install
@@ -184,7 +184,7 @@ bundle() { # FILE
   wheels_fetch "$out"
   tar --create --file "$1.partial" --directory "$out" .
   mv "$1.partial" "$1"
-  say "Written: $1, for deploy/deploy.sh --offline $1"
+  say "Wrote $1. Use it with: deploy/deploy.sh --offline $1"
 }
 
 read_command_line "$@"

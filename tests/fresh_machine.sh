@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Run both commands of the README on an empty Debian, as a newcomer would.
 #
-#   tests/fresh_machine.sh [try|tests|all] [SUITE…]      (as root; all of bookworm and trixie)
+#   tests/fresh_machine.sh [try|tests|all] [SUITE…]
 #
-# Makes a Debian root with python3 and nothing else of ours, copies the committed tree into
-# it, and runs there: deploy/try.sh with its onion on a private Tor network, fetched through
-# it; deploy/try.sh once more, timed; tests/run.sh.
+# Run it as root. The default is all, on bookworm and trixie. It makes a Debian root with python3 only,
+# copies the committed tree into it, and runs deploy/try.sh there, with its onion on a private Tor
+# network. It fetches a page through the onion, times a second deploy/try.sh, and runs tests/run.sh.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,11 +14,22 @@ shift || true
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(bookworm trixie)
 
+if [ "$(id -u)" != 0 ] || ! unshare --mount --pid --fork true 2>/dev/null; then
+  echo "This needs root and the right to create namespaces. Run it as root, outside a container or in a privileged one." >&2
+  exit 1
+fi
+for program in mmdebstrap bc tor; do
+  if ! PATH=$PATH:/usr/sbin command -v "$program" >/dev/null; then
+    echo "$program is not installed. As root: apt-get install mmdebstrap bc tor" >&2
+    exit 1
+  fi
+done
+
 work=$(mktemp -d)
 network=
 running=
 finish() {
-  # The command inside ends with the namespace’s first process (--kill-child).
+  # The command in the namespace ends with its first process (--kill-child).
   for pid in $running $network; do kill "$pid" 2>/dev/null && wait "$pid"; done
   rm -rf --one-file-system "$work"
 }
@@ -40,12 +51,12 @@ wait_for() { # SECONDS PATTERN FILE
     [ -z "$running" ] || kill -0 "$running" 2>/dev/null || break
     sleep 0.2
   done
-  fail "no line $2 in $(basename "$3") within $1 s"
+  fail "$(basename "$3") has no line $2 after $1 s"
 }
 
 make_root() { # SUITE ROOT
   mmdebstrap --quiet --variant=minbase --include=python3,ca-certificates "$1" "$2"
-  # This machine's own way to the package registries: certificates and pip's settings.
+  # This machine's access to the package registries: certificates and pip's settings.
   for file in /etc/ssl/certs/ca-certificates.crt /etc/pip.conf /etc/resolv.conf /etc/hosts; do
     [ -e "$file" ] && install -D -m 644 "$file" "$2$file"
   done
@@ -53,13 +64,13 @@ make_root() { # SUITE ROOT
   git -C "$top" archive HEAD | tar -x -C "$2/src"
 }
 
-inside() { # ROOT COMMAND… — in namespaces of its own, which end with it; does not return
+inside() { # ROOT COMMAND…, in its own namespaces, which end with it; does not return
   local root=$1
   shift
   local settings
   mapfile -t settings < <(env | grep -E '^(PIP_|https?_proxy=|no_proxy=)' || true)
   settings+=(NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt)
-  wait # so that what follows has the command as its only child
+  wait # the command must be this shell’s only child
   # shellcheck disable=SC2016 # the inner shell expands them
   exec unshare --mount --pid --fork --kill-child bash -c '
     mount -t proc proc "$1/proc"
@@ -92,12 +103,12 @@ try() { # ROOT
   python3 - "$top/tests" "$(sed -n 's/^socks 127.0.0.1://p' "$work/network.out")" "${page}en/" <<'EOF' ||
 import sys
 sys.path.insert(0, sys.argv[1])
-from tornet import fetch_by_socks
+from support.tornet import fetch_by_socks
 reply = fetch_by_socks(int(sys.argv[2]), sys.argv[3], {}, "GET", 60)
 sys.exit(reply.status != 200 or b"Citizens Rights" not in reply.body)
 EOF
     fail "the onion does not answer"
-  say "the page came through the onion"
+  say "the onion serves the page"
   end "$running"
 
   began=$(now)
@@ -109,7 +120,7 @@ EOF
   end "$running"
 }
 
-end() { # PID of what “inside” started — Ctrl-C to the command that runs there
+end() { # PID of what “inside” started. Sends Ctrl-C to its command
   kill -INT "$(pgrep -P "$1")"
   for _ in $(seq 100); do
     kill -0 "$1" 2>/dev/null || { running= && return; }
@@ -120,12 +131,12 @@ end() { # PID of what “inside” started — Ctrl-C to the command that runs t
 
 for suite in "${suites[@]}"; do
   root=$work/$suite
-  say "an empty Debian: $suite"
+  say "fresh Debian: $suite"
   make_root "$suite" "$root"
   if [ "$what" != tests ]; then try "$root"; fi
   if [ "$what" != try ]; then
     began=$(now)
-    # Not “exec”: as the namespace’s first process the shell takes in orphans, as init does.
+    # Without “exec” the shell remains the namespace’s first process and reaps orphans, like init.
     (inside "$root" bash -c 'cd /src && ./tests/run.sh -q; exit $?') >"$work/tests.out" 2>&1 || fail "tests/run.sh"
     tail -n 1 "$work/tests.out"
     say "tests/run.sh passed in $(since "$began")"

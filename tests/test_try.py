@@ -1,8 +1,9 @@
-"""The README's first command, ``deploy/try.sh``, with its onion on the private Tor network."""
+"""``deploy/try.sh``, the README's first command, with its onion on the private Tor network."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,23 +12,75 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from conftest import Note
+from support.hosting import short_folder
 from support.tornet import TorNetwork
 
 from cccr_web.release import load
 
 TOP = Path(__file__).parent.parent
+# The demo, with an onion supervisor that reports trouble after one second instead of thirty.
+IMPATIENT_DEMO = """
+import functools, cccr_web.onion
+cccr_web.onion.Supervisor = functools.partial(cccr_web.onion.Supervisor, stalled_after=1.0)
+from cccr_web.cli import main
+main(prog_name="cccr-web")
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this tree in a path with spaces and Chinese characters."""
+    folder = tmp_path_factory.mktemp("try") / "空 格" / "cccr web"
+    for name in ("cccr_web", "deploy", "templates", "translations"):
+        ignored = shutil.ignore_patterns("__pycache__", "site.env")
+        shutil.copytree(TOP / name, folder / name, ignore=ignored)
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(TOP / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def state(checkout: Path, tor_network: TorNetwork) -> Iterator[Path]:
+    """A state folder with a virtual environment, created once in a locale without Chinese.
+
+    Its path is short and without spaces, as tor requires of sockets. It depends on the Tor network
+    so that all tests that use it run on one worker.
+    """
+    assert tor_network.socks_port
+    with short_folder() as folder:
+        state = folder / "state"
+        state.mkdir(mode=0o700)
+        subprocess.run(
+            [checkout / "deploy/venv.sh", state / "venv"],
+            check=True,
+            env=without_locale() | {"LC_ALL": "C"},
+        )
+        yield state
+
+
+def without_locale() -> dict[str, str]:
+    """Return the environment without its locale and Python settings, and with tor in the path."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LC_", "LANG", "PYTHON"))
+    }
+    return kept | {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
 
 
 @contextmanager
-def trying(state: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Run it as in a terminal, and end it with Ctrl-C."""
-    command = [str(TOP / "deploy" / "try.sh"), "--state", str(state), "--port", "0", *options]
+def running_try(
+    checkout: Path, state: Path, *options: str, locale: str = "C.UTF-8"
+) -> Iterator[subprocess.Popen[str]]:
+    """Run ``try.sh`` as in a terminal, and end it with Ctrl-C."""
+    command = [str(checkout / "deploy/try.sh"), "--state", str(state), "--port", "0", *options]
     with subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", *command],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"},
+        env=without_locale() | {"LC_ALL": locale},
         start_new_session=True,
     ) as process:
         yield process
@@ -35,59 +88,81 @@ def trying(state: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         assert process.wait(20) == 0
 
 
-def line_of(process: subprocess.Popen[str], word: str) -> str:
-    """Return the address that the next line of its output gives."""
+def address_in_next_line(process: subprocess.Popen[str], name: str) -> str:
+    """Read a line ``NAME ADDRESS`` of its output and return the address."""
     assert process.stdout is not None
-    name, _, address = process.stdout.readline().rstrip("\n").partition(" ")
-    assert name == word
+    found, _, address = process.stdout.readline().rstrip("\n").partition(" ")
+    assert found == name
     return address
 
 
-def processes_below(state: Path) -> list[str]:
-    """Return the command lines of all that still runs with something of ``state``."""
+def processes_with(state: Path) -> list[str]:
+    """Return the command lines of all processes that name a path in ``state``."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:  # it ended meanwhile
+        except OSError:  # the process has ended
             continue
         if str(state) in command:
             found.append(command)
     return found
 
 
-def test_try_with_an_onion(folder: Path, tor_network: TorNetwork, note: Note) -> None:
-    """Both addresses answer with the release; again, the address is the same; nothing stays."""
-    state, torrc = folder / "state", folder / "torrc"
-    tor_network.write_torrc(torrc)
-    with trying(state, "--torrc", str(torrc)) as process:
-        clearnet = line_of(process, "clearnet")
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX"])
+def test_the_command_runs_in_a_path_with_spaces_and_chinese(
+    checkout: Path, state: Path, locale: str
+) -> None:
+    """``deploy/cccr-web`` works in any path and locale."""
+    settings = without_locale() | {"LC_ALL": locale, "CCCR_STATE_DIR": str(state)}
+    command = [str(checkout / "deploy/cccr-web"), "check"]
+    done = subprocess.run(command, check=False, text=True, capture_output=True, env=settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("All texts are in order")
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_try_serves_in_a_path_with_spaces_and_chinese(
+    checkout: Path, state: Path, locale: str
+) -> None:
+    """``try.sh`` builds and serves the site in any path and locale."""
+    with running_try(checkout, state, "--no-onion", locale=locale) as process:
+        assert address_in_next_line(process, "clearnet").startswith("http://127.0.0.1:")
+
+
+def test_try_publishes_an_onion_and_keeps_its_address(
+    checkout: Path, state: Path, tor_network: TorNetwork, note: Note, tmp_path: Path
+) -> None:
+    """The onion serves the release; a second run has the same address; no process remains."""
+    torrc = tor_network.write_torrc(tmp_path / "torrc")
+    with running_try(checkout, state, "--torrc", str(torrc)) as process:
+        clearnet = address_in_next_line(process, "clearnet")
         assert clearnet.startswith("http://127.0.0.1:")
-        onion = line_of(process, "onion")
+        onion = address_in_next_line(process, "onion")
         release = load(state / "release")
         assert release.metadata.onions == (onion.removeprefix("http://").rstrip("/"),)
         page = tor_network.fetch_until(f"{onion}en/index.html")
         assert page.body == release.files["en/index.html"].body
-    assert processes_below(state) == []
+    assert processes_with(state) == []
 
     begin = time.monotonic()
-    with trying(state, "--torrc", str(torrc)) as process:
-        line_of(process, "clearnet")
+    with running_try(checkout, state, "--torrc", str(torrc)) as process:
+        address_in_next_line(process, "clearnet")
         note("second run of deploy/try.sh until the clearnet answers", time.monotonic() - begin)
-        assert line_of(process, "onion") == onion
+        assert address_in_next_line(process, "onion") == onion
     assert sorted(path.name for path in state.iterdir()) == ["onion.key", "release", "tor", "venv"]
 
 
-def test_try_without_a_network(folder: Path, no_network: Path) -> None:
-    """Without a way to the Tor network the clearnet is served, and it is said what is wrong."""
-    command = [sys.executable, "-m", "cccr_web", "demo", "--port", "0"]
+def test_try_serves_the_clearnet_without_a_tor_network(folder: Path, no_network: Path) -> None:
+    """Without a connection to Tor the clearnet is served, and stderr reports the problem."""
+    command = [sys.executable, "-c", IMPATIENT_DEMO, "demo", "--port", "0"]
     with subprocess.Popen(
         [*command, "--state", str(folder / "state"), "--torrc", str(no_network)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        line_of(process, "clearnet")
+        address_in_next_line(process, "clearnet")
         assert process.stderr is not None
         assert any("Trying again." in line for line in process.stderr)
         process.send_signal(signal.SIGINT)

@@ -59,6 +59,7 @@ class Reloader:
         self._recheck = recheck
         self._notifier = notifier or Notifier({})
         self._logged: set[str] = set()
+        self._reloads = 0
         self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="reloader", daemon=True)
 
@@ -80,14 +81,20 @@ class Reloader:
 
     @property
     def status(self) -> str:
-        """A sentence that says which release is served."""
-        return f"Serving release {self._sequence} of {self.release.metadata.time:%Y-%m-%d}."
+        """Which release is served: a sentence, then fields for deploy/server/release.sh."""
+        return self._status("")
+
+    def _status(self, rejection: str) -> str:
+        sentence = f"Serving release {self._sequence} of {self.release.metadata.time:%Y-%m-%d}."
+        fields = f"(release={self._sequence} reloads={self._reloads})"
+        return " ".join(filter(None, (sentence, rejection, fields)))
 
     def reload(self) -> None:
         """Load the release from the source's path, and serve it if it passes all checks."""
         self._notifier.reloading()
         rejection = self._load()
-        self._notifier.ready(f"{self.status} {rejection}")
+        self._reloads += 1
+        self._notifier.ready(self._status(rejection))
 
     def _load(self) -> str:
         """Return why the release was rejected, or an empty string if it is served now."""

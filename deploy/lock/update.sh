@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Write the lock files anew from pyproject.toml: the newest versions, with their hashes.
-# Run it with the oldest Python that we support, so that no dependency is left out.
+# Update the lock files from pyproject.toml: the newest versions, with their hashes.
+# Run it with the oldest supported Python, so that no dependency is left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,7 +18,7 @@ compile() { # OUT ARGUMENT…
     --output-file "$out" "$@"
 }
 
-group() { # NAME → one requirement a line
+group() { # NAME → one requirement per line
   python3 -c 'import sys, tomllib
 with open("pyproject.toml", "rb") as file:
     print(*tomllib.load(file)["dependency-groups"][sys.argv[1]], sep="\n")' "$1"

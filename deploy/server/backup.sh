@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What cannot be made again: the onion’s key, the settings, the release, what servers remember.
+# Back up and restore what cannot be recreated: the onion key, settings, release and rollback state.
 
-# A tar archive on stdout; the admin’s side encrypts it.
+# Write a tar archive to stdout. The admin’s machine encrypts it.
 backup_export() {
   local folder=$WORK/backup server
   step "backup"
-  [ -f "$ONION_KEY_FILE" ] || fail "There is no site on this machine to back up."
+  [ -f "$ONION_KEY_FILE" ] || fail "The site is not installed on this machine, so there is nothing to back up."
   mkdir -p "$folder/settings" "$folder/history"
   cp "$ETC/site.env" "$folder/settings/site.env"
   cp "$ETC/public.key" "$ONION_KEY_FILE" "$folder/settings"
@@ -16,18 +16,18 @@ backup_export() {
       cp "/var/lib/cccr-web-$server/highest-sequence" "$folder/history/$server"
   done
   tar --create --directory "$folder" .
-  note "the onion’s key, settings, release $(release_number) and what the servers remember"
+  note "the onion key, settings, release $(release_number) and rollback state"
 }
 
-# What servers remembered where the backup was made: nothing older may be served here either.
+# Restore the highest sequence that each server has served, so that it rejects older releases.
 history_restore() {
   local server state
   [ -d "$BUNDLE/history" ] || return 0
   for server in "${SERVERS[@]}"; do
     state=/var/lib/cccr-web-$server/highest-sequence
     if [ ! -f "$BUNDLE/history/$server" ] || [ -e "$state" ]; then continue; fi
-    change "let the $server server remember which release was the newest" || continue
-    # A folder of root’s: systemd gives it to the unit’s own user when it starts.
+    change "restore the highest sequence that the $server server has served" || continue
+    # The folder belongs to root until the unit starts; systemd then changes its owner.
     mkdir -p "/var/lib/private/cccr-web-$server"
     chmod 700 /var/lib/private "/var/lib/private/cccr-web-$server"
     ln -sfn "private/cccr-web-$server" "/var/lib/cccr-web-$server"

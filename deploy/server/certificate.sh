@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The certificate, by Debian’s certbot: it answers the challenge through nginx.
+# The TLS certificate, from Debian’s certbot. nginx serves the challenge files.
 
 HOOK=/etc/letsencrypt/renewal-hooks/deploy/cccr-web
 
@@ -8,27 +8,27 @@ certificate_install() {
   step "the certificate"
   put "$HOOK" 755 <<'HOOK'
 #!/bin/sh
-# Written by deploy.sh: nginx takes the renewed certificate.
+# Written by deploy.sh: load the renewed certificate into nginx.
 exec systemctl reload nginx.service
 HOOK
   enable certbot.timer
   start certbot.timer
-  ! certificate_is_good || return 0
-  change "ask for a certificate for $DOMAIN" || return 0
-  local options=(--non-interactive --agree-tos --cert-name cccr-web --webroot --webroot-path /var/lib/cccr-web/acme --renew-with-new-domains) name said
+  ! certificate_is_valid || return 0
+  change "request a certificate for $DOMAIN" || return 0
+  local options=(--non-interactive --agree-tos --cert-name cccr-web --webroot --webroot-path /var/lib/cccr-web/acme --renew-with-new-domains) name output
   for name in $DOMAIN; do options+=(--domain "$name"); done
   if [ -n "$CONTACT" ]; then options+=(--email "$CONTACT"); else options+=(--register-unsafely-without-email); fi
   [ -z "$ACME_SERVER" ] || options+=(--server "$ACME_SERVER")
-  if ! said=$(certbot certonly "${options[@]}" 2>&1); then
-    say "$said"
-    LATER+=("There is no certificate yet for $DOMAIN, so the site answers by the onion only. See that the name leads to this machine and port 80 is open to it, then run the same again.")
+  if ! output=$(certbot certonly "${options[@]}" 2>&1); then
+    say "$output"
+    WARNINGS+=("There is no certificate for $DOMAIN yet, so only the onion answers. Check that the name resolves to this machine and that port 80 is open, then run the same command again.")
     return 0
   fi
   nginx_install
   nginx_start
 }
 
-certificate_is_good() {
+certificate_is_valid() {
   local file=$CERTIFICATE/fullchain.pem name
   openssl x509 -in "$file" -noout -checkend 0 >/dev/null 2>&1 || return 1
   for name in $DOMAIN; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Our own code: a virtual environment for each version, and a link to the one that runs.
+# Our code: one virtual environment per version, and a symlink to the current one.
 
 PYTHON_LINK=$CODE/current
 COMMAND=$PYTHON_LINK/bin/cccr-web
@@ -16,31 +16,31 @@ code_install() {
   version=$({ python3 -VV 2>/dev/null || true; cat "$BUNDLE/requirements.txt"; } | sha256sum | cut -c 1-16)
   venv=$CODE/$version
   if [ ! -d "$venv" ]; then
-    if ! change "install our code and what it needs into $venv"; then
+    if ! change "install our code and its dependencies into $venv"; then
       mark_changed "$PYTHON_LINK"
       return 0
     fi
     make_folder "$CODE"
     UNDO+=("rm -rf '$venv'")
-    # A path made now and never moved: a virtual environment knows its own place.
-    python3 -m venv "$venv" || fail "python3 cannot make a virtual environment in $venv." "See that the disk has room."
-    # Only what the lock names, each with its hash; nothing is compiled here.
+    # Create it at its final path: a virtual environment cannot be moved. It needs no pip of its own.
+    python3 -m venv --without-pip "$venv" || fail "python3 could not create a virtual environment in $venv." "Check that the disk has free space."
+    # Only what the lock lists, verified by hash; nothing is compiled here.
     [ ! -e "$BUNDLE/offline" ] || offline=(--no-index)
-    if ! "$venv/bin/python" -m pip --disable-pip-version-check --quiet install "${offline[@]}" --no-deps \
+    if ! PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) "$venv/bin/python" -m pip --disable-pip-version-check --quiet install "${offline[@]}" --no-deps \
       --require-hashes --only-binary :all: --find-links "$BUNDLE/wheels" --requirement "$BUNDLE/requirements.txt" >"$WORK/pip.log" 2>&1; then
       tail -n 20 "$WORK/pip.log" >&2
-      fail "pip could not install what our code needs; its last words stand above." \
-        "Without a way to the package index, use --offline with what “deploy.sh bundle FILE” made."
+      fail "pip could not install our dependencies. See its output above." \
+        "If this server cannot reach the package index, use --offline with a file from “deploy.sh bundle FILE”."
     fi
   fi
   link "$venv" "$PYTHON_LINK"
 }
 
-# The version before this one stays, for the way back; older ones go.
-code_tidy() {
+# Keep the previous version for going back; remove older ones.
+code_prune() {
   local venv
   while IFS= read -r venv; do
-    change "remove $venv, of an older version" || continue
+    change "remove the old version $venv" || continue
     rm -rf --one-file-system "$venv"
   done < <(find "$CODE" -mindepth 1 -maxdepth 1 -type d ! -path "$(readlink "$PYTHON_LINK" || true)" -printf '%T@ %p\n' 2>/dev/null |
     sort --reverse --numeric-sort | tail -n +2 | cut -d ' ' -f 2-)

@@ -1,24 +1,24 @@
 # shellcheck shell=bash
-# How everything here says, compares, changes and undoes.
+# Functions that report, compare, change and undo.
 #
-# Nothing is changed but by “put”, “link”, “enable” and what stands behind “change … || return”:
-# so a dry run shows all of it, a second run does none of it, and a failure takes it back.
+# Every change goes through “put”, “link”, “enable” or a call to “change … || return”. So a dry run
+# shows all changes, a second run makes none, and a failure undoes them.
 
 DRY_RUN=${DRY_RUN:-no}
-CHANGES=0           # how many there were, or would be
+CHANGES=0           # how many were made, or would be made
 declare -A CHANGED  # path → yes
-UNDO=()             # commands that take back what was done, run last first
-RESTARTED=()        # units to start anew once the old files are back
+UNDO=()             # commands that undo the changes, run in reverse order
+RESTARTED=()        # units to restart once the old files are restored
 STEP=starting
 
 say() { printf '%s\n' "$*" >&2; }
 
-step() { # WORDS
+step() { # DESCRIPTION
   STEP=$1
   say "$STEP"
 }
 
-fail() { # WHAT WAY-OUT
+fail() { # PROBLEM [REMEDY]
   say "$1"
   [ $# -lt 2 ] || say "$2"
   exit 1
@@ -26,8 +26,8 @@ fail() { # WHAT WAY-OUT
 
 note() { say "  $*"; }
 
-# Tell a change; false in a dry run, where it must not be done.
-change() { # WORDS
+# Report a change. Returns false in a dry run, where the change must not be made.
+change() { # DESCRIPTION
   CHANGES=$((CHANGES + 1))
   if [ "$DRY_RUN" = yes ]; then
     say "  would $1"
@@ -36,7 +36,7 @@ change() { # WORDS
   say "  $1"
 }
 
-# Make FILE hold what comes on stdin: compare, write beside, rename.
+# Write stdin to FILE if it differs: to a temporary file first, then rename.
 put() { # FILE [MODE] [OWNER:GROUP] [secret]
   local file=$1 mode=${2:-644} owner=${3:-root:root} secret=${4:-} new=$WORK/new
   cat >"$new"
@@ -49,7 +49,7 @@ put() { # FILE [MODE] [OWNER:GROUP] [secret]
     return 0
   fi
   mkdir -p "$(dirname "$file")"
-  remember "$file"
+  save_for_undo "$file"
   install --mode "$mode" --owner "${owner%:*}" --group "${owner#*:}" "$new" "$file.cccr-new"
   mv --no-target-directory "$file.cccr-new" "$file"
 }
@@ -57,15 +57,15 @@ put() { # FILE [MODE] [OWNER:GROUP] [secret]
 show_difference() { # OLD NEW secret?
   local old=$1
   if [ -n "$3" ]; then
-    note "  (a secret: not shown)"
+    note "  (secret, not shown)"
     return 0
   fi
   [ -f "$old" ] || old=/dev/null
   diff --unified --label "$1" --label "$1, new" "$old" "$2" | sed 's/^/    /' >&2 || true
 }
 
-# Keep what is at PATH now, so that a failure, or “uninstall”, can put it back.
-remember() { # PATH
+# Save what is at PATH, so that a failure can restore it.
+save_for_undo() { # PATH
   local path=$1 copy
   copy=$WORK/old/${#UNDO[@]}
   if [ -e "$path" ] || [ -L "$path" ]; then
@@ -80,7 +80,7 @@ remember() { # PATH
 make_folder() { # PATH [MODE] [OWNER:GROUP]
   local path=$1 mode=${2:-} owner=${3:-root:root}
   if [ ! -d "$path" ]; then
-    change "make the folder $path" || return 0
+    change "create the folder $path" || return 0
     mkdir -p "$path"
     chmod "${mode:-755}" "$path"
     chown "$owner" "$path"
@@ -91,26 +91,26 @@ make_folder() { # PATH [MODE] [OWNER:GROUP]
   fi
 }
 
-# Remove what an earlier run has put there and nothing needs any more.
-drop() { # PATH
+# Remove what an earlier run created and nothing needs any more.
+remove() { # PATH
   [ -e "$1" ] || return 0
   mark_changed "$1"
   change "remove $1" || return 0
-  remember "$1"
+  save_for_undo "$1"
   rm -rf --one-file-system "$1"
 }
 
-# Let LINK lead to TARGET, in one step.
+# Point LINK to TARGET atomically.
 link() { # TARGET LINK
   [ "$(readlink "$2" 2>/dev/null)" != "$1" ] || return 0
   CHANGED[$2]=yes
-  change "let $2 lead to $1" || return 0
-  remember "$2"
+  change "point $2 to $1" || return 0
+  save_for_undo "$2"
   ln --symbolic --no-target-directory "$1" "$2.cccr-new"
   mv --no-target-directory "$2.cccr-new" "$2"
 }
 
-# Count PATH as changed, though a dry run did not come to it.
+# Mark PATH as changed where a dry run does not reach the change.
 mark_changed() { CHANGED[$1]=yes; } # PATH
 
 changed() { # PATH…
@@ -121,10 +121,10 @@ changed() { # PATH…
   return 1
 }
 
-# A template with @NAME@ replaced by the shell’s variable NAME.
+# Print a template with each @NAME@ replaced by the shell variable NAME.
 render() { # TEMPLATE NAME…
   local text name
-  text=$(cat "$HERE/$1" && printf x) # the x keeps the last line’s end
+  text=$(cat "$HERE/$1" && printf x) # the x preserves trailing newlines
   shift
   for name in "$@"; do
     text=${text//"@$name@"/"${!name}"}
@@ -155,37 +155,37 @@ mask() { # UNIT…
 restart() { # VERB UNIT
   change "$1 $2" || return 0
   RESTARTED+=("$2")
-  systemctl "$1" "$2" || fail "$2 does not $1: see journalctl --unit=$2 --lines=20"
+  systemctl "$1" "$2" || fail "$2 failed to $1." "See: journalctl --unit=$2 --lines=20"
 }
 
-start() { # UNIT… — those that do not run
+start() { # UNIT…, those that are not running
   local unit
   for unit in "$@"; do
     systemctl --quiet is-active "$unit" || restart start "$unit"
   done
 }
 
-# Called at every exit.
+# Runs at every exit.
 finish() {
   local status=$? index
   trap - EXIT
-  trap '' PIPE # the line to the admin may be cut; what was changed is taken back all the same
+  trap '' PIPE # undo the changes even if the connection to the admin was lost
   if [ "$status" != 0 ] && [ "$DRY_RUN" = no ] && [ ${#UNDO[@]} -gt 0 ]; then
-    say "It failed at the step: $STEP. Taking back what it changed."
+    say "Failed at step: $STEP. Undoing the changes."
     for ((index = ${#UNDO[@]} - 1; index >= 0; index--)); do
-      eval "${UNDO[index]}" || say "  could not: ${UNDO[index]}"
+      eval "${UNDO[index]}" || say "  failed: ${UNDO[index]}"
     done
     systemctl daemon-reload || true
     for index in "${RESTARTED[@]}"; do
       if systemctl cat "$index" >/dev/null 2>&1; then
-        systemctl restart "$index" || say "  $index does not run: see journalctl --unit=$index"
+        systemctl restart "$index" || say "  $index is not running. See: journalctl --unit=$index"
       else
-        systemctl --quiet stop "$index" 2>/dev/null || true # it was new
+        systemctl --quiet stop "$index" 2>/dev/null || true # it is a new unit
       fi
     done
-    say "The site is as it was before. Mend what stands above and run the same command again."
-  elif [ "$status" != 0 ] && [ "$STEP" != looking ]; then
-    say "It failed at the step: $STEP. Nothing was changed."
+    say "The site is unchanged. Fix the problem above and run the same command again."
+  elif [ "$status" != 0 ] && [ "$STEP" != status ]; then
+    say "Failed at step: $STEP. Nothing was changed."
   fi
   rm -rf --one-file-system "$WORK"
   exit "$status"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# nftables: a table of our own beside what Debian or the admin has.
+# The firewall: our own nftables table, in addition to Debian’s or the admin’s.
 
 FIREWALL=$ETC/nftables.conf
 
@@ -9,14 +9,14 @@ firewall_install() {
   ports=$(firewall_ssh_ports)
   [ -z "$DOMAIN" ] || PORTS="80, 443"
   SSH_PORTS=${ports//$'\n'/, }
-  if [ -z "$SSH_PORTS" ]; then note "no sshd listens here: no port is opened for it"; fi
+  if [ -z "$SSH_PORTS" ]; then note "no sshd is listening, so no port is opened for it"; fi
   [ -z "$SSH_PORTS" ] || PORTS=$SSH_PORTS${PORTS:+, $PORTS}
   [ -n "$PORTS" ] || PORTS=0
   render nftables.conf PORTS >"$WORK/nftables.conf"
   if command -v nft >/dev/null; then
-    local said
-    said=$(nft --check --file "$WORK/nftables.conf" 2>&1) || {
-      note "nftables cannot be used here, so there is no firewall: ${said%%$'\n'*}"
+    local output
+    output=$(nft --check --file "$WORK/nftables.conf" 2>&1) || {
+      note "nftables does not work here, so there is no firewall: ${output%%$'\n'*}"
       return 0
     }
   fi
@@ -34,7 +34,7 @@ firewall_start() {
   fi
 }
 
-# Where sshd really listens, and the port of this very connection.
+# The ports on which sshd listens, and the port of the current connection.
 firewall_ssh_ports() {
   {
     { sshd -T 2>/dev/null || /usr/sbin/sshd -T 2>/dev/null || true; } | awk '$1 == "port" { print $2 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# nginx, before both roads.
+# nginx, the reverse proxy for the clearnet and the onion.
 
 NGINX=$ETC/nginx
 CERTIFICATE=/etc/letsencrypt/live/cccr-web
@@ -7,7 +7,7 @@ CERTIFICATE=/etc/letsencrypt/live/cccr-web
 nginx_install() {
   step "nginx"
   local staged=$WORK/nginx file
-  # tor connects there, and the manager looks whether it is there.
+  # tor connects to a socket in this folder, and the manager checks that it exists.
   make_folder /run/cccr-front 750 "root:$(getent group _tor-cccr | cut -d : -f 1)"
   make_folder /var/cache/nginx
   make_folder /var/lib/cccr-web
@@ -18,14 +18,14 @@ nginx_install() {
     put "$NGINX/${file##*/}" <"$file"
   done
   for file in "$NGINX"/*; do
-    [ -e "$staged/${file##*/}" ] || drop "$file"
+    [ -e "$staged/${file##*/}" ] || remove "$file"
   done
   put /etc/systemd/system/nginx.service.d/cccr-web.conf <"$HERE/units/nginx.conf"
   put /etc/tmpfiles.d/cccr-web.conf <"$HERE/units/tmpfiles.conf"
   enable nginx.service
 }
 
-# Every file of nginx's configuration, into FOLDER.
+# Write all of nginx’s configuration to FOLDER.
 nginx_write() { # FOLDER
   local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' GROUPS_OF_KEYS=X25519:prime256v1:secp384r1
   onion=$(onion_address)
@@ -41,9 +41,9 @@ nginx_write() { # FOLDER
     grep -v Strict-Transport-Security "$folder/headers-clearnet.conf" >"$folder/headers-plain.conf"
     render nginx/clearnet.conf DOMAIN >"$folder/clearnet.conf"
     if [ -e "$CERTIFICATE/fullchain.pem" ]; then
-      # Since 1.25.1 it is a word of its own.
+      # Since nginx 1.25.1 http2 is a separate directive.
       if is_at_least 1.25.1 "$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')"; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
-      # What is recorded today cannot be read by tomorrow's machines, where OpenSSL knows how.
+      # A post-quantum key exchange protects recorded traffic, if OpenSSL supports it.
       if is_at_least 3.5 "$(openssl version | cut -d ' ' -f 2)"; then GROUPS_OF_KEYS=X25519MLKEM768:$GROUPS_OF_KEYS; fi
       render nginx/tls.conf DOMAIN HTTP2_LISTEN HTTP2_ON GROUPS_OF_KEYS >"$folder/tls.conf"
       CLEARNET+=$'\n  include tls.conf;'
@@ -82,11 +82,11 @@ is_at_least() { # VERSION HAVE
 
 nginx_test() { # FOLDER
   if ! command -v nginx >/dev/null || [ ! -d /run/cccr-front ]; then return 0; fi # a dry run on a fresh server
-  local said
-  said=$(nginx -t -q -c "$1/nginx.conf" 2>&1) || fail "nginx refuses its configuration: $said"
+  local output
+  output=$(nginx -t -q -c "$1/nginx.conf" 2>&1) || fail "nginx rejects its configuration: $output"
 }
 
-NGINX_IS_NEW=no # whether its cache has to be filled
+NGINX_IS_NEW=no # whether the cache must be filled
 
 nginx_start() {
   local dropin=$UNITS/nginx.service.d/cccr-web.conf path
@@ -100,30 +100,30 @@ nginx_start() {
     nginx_reload
     NGINX_IS_NEW=yes
   fi
-  # It has them now: what is written later in this run counts by itself.
+  # nginx has loaded these files. Only later changes in this run count.
   for path in "$dropin" "$NGINX"/*; do unset "CHANGED[$path]"; done
 }
 
-# Return when the new settings hold: nginx itself answers at once, and works on.
+# Reload nginx and wait until the new configuration is active: “reload” returns before that.
 nginx_reload() {
   local before now='' master try worker
   master=$(cat /run/nginx.pid 2>/dev/null || true)
   before=$(nginx_workers "$master")
   restart reload nginx.service
   [ "$DRY_RUN" = no ] || return 0
-  for try in $(seq 100); do
-    sleep 0.1
-    # Those who only end the answers that they began say so in their title.
+  for try in $(seq 200); do
+    sleep 0.05
+    # Workers that only finish their current responses have a different title.
     now=" $(nginx_workers "$master") "
     for worker in $before; do
       case $now in *" $worker "*) continue 2 ;; esac
     done
     return 0
   done
-  note "nginx still works with its old settings after $((try / 10)) s; it goes on by itself"
+  note "nginx still uses its old settings after $((try / 20)) s; the reload continues in the background"
 }
 
-# The workers that take requests.
+# Print the workers that accept requests.
 nginx_workers() { # MASTER
   local worker
   for worker in $(cat "/proc/$1/task/$1/children" 2>/dev/null || true); do
@@ -141,15 +141,15 @@ nginx_changed() {
   return 1
 }
 
-# Fill the cache, so that it can answer for a server that is down.
+# Fill the cache, so that nginx can answer while a server is down.
 nginx_warm() {
   if [ "$DRY_RUN" = yes ] || [ "$NGINX_IS_NEW" = no ]; then return 0; fi
   local python=$PYTHON_LINK/bin/python name
   "$python" -I "$HERE/warm.py" "$CURRENT" unix:/run/cccr-front/onion.sock "$(onion_address)" '' gzip ||
-    note "the onion’s cache is not full; it fills as readers come"
+    note "the onion’s cache was not filled completely; readers’ requests will fill it"
   [ -e "$NGINX/tls.conf" ] || return 0
   for name in $DOMAIN; do
     "$python" -I "$HERE/warm.py" "$CURRENT" https "$name" '' gzip br ||
-      note "the cache of $name is not full; it fills as readers come"
+      note "the cache of $name was not filled completely; readers’ requests will fill it"
   done
 }

@@ -1,24 +1,24 @@
 # shellcheck shell=bash
-# What the server needs from Debian, and why.
+# The Debian packages that the server needs, and why.
 
 PACKAGES=(
   ca-certificates
   gpg                 # encrypts backups
-  gpg-agent           # asks for their passphrase
-  libnginx-mod-http-headers-more-filter # nginx can drop no header by itself
+  gpg-agent           # reads their passphrase
+  libnginx-mod-http-headers-more-filter # lets nginx remove headers
   nftables
   nginx
   python3-venv
-  systemd-timesyncd   # certificates, and tor, need the right time
+  systemd-timesyncd   # certificates and tor need the correct time
   tor
-  unattended-upgrades # security updates each day
+  unattended-upgrades # daily security updates
 )
 PACKAGES_FOR_A_DOMAIN=(
   certbot
 )
 
-# Install what is missing. A service that a package brings must not start with Debian’s
-# configuration: nginx would answer with its own page, tor would open a SOCKS port.
+# Install what is missing. The services must not start with Debian’s configuration: nginx would
+# serve its default page, and tor would open a SOCKS port.
 packages_install() {
   local wanted=("${PACKAGES[@]}") missing=() package
   [ -z "$DOMAIN" ] || wanted+=("${PACKAGES_FOR_A_DOMAIN[@]}")
@@ -36,14 +36,14 @@ package_is_installed() { # PACKAGE
 
 apt_get() { # install PACKAGE… | upgrade
   local log=$WORK/apt.log
-  DEBIAN_FRONTEND=noninteractive apt-get update >"$log" 2>&1 || true # a mirror may be down; the install tells
+  DEBIAN_FRONTEND=noninteractive apt-get update >"$log" 2>&1 || true # a mirror may be down; then the install fails and reports it
   if ! DEBIAN_FRONTEND=noninteractive apt-get --yes --option Dpkg::Options::=--force-confold "$@" >>"$log" 2>&1; then
     tail -n 20 "$log" >&2
-    fail "apt-get $1 failed; its last words stand above." "See whether this machine reaches Debian’s packages, then run the same again."
+    fail "apt-get $1 failed. See its output above." "Check that this machine can reach Debian’s package servers, then run the same command again."
   fi
 }
 
-# Debian’s own way to say which services may start (policy-rc.d).
+# Debian asks policy-rc.d whether a package may start its service.
 without_starting_services() { # COMMAND…
   local policy=/usr/sbin/policy-rc.d
   if [ -e "$policy" ]; then

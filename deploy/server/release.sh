@@ -1,108 +1,120 @@
 # shellcheck shell=bash
-# Releases: each in a folder of its own number, and a link to the one that is served.
+# Releases: one folder per sequence number, and a symlink to the current one.
 
 RELEASES=$DATA/releases
 CURRENT=$DATA/current
-SERVERS=(onion) # and clearnet, where there is a domain: see run.sh
+SERVERS=(onion) # run.sh adds clearnet if there is a domain
 
-release_verify() { # FOLDER → its number on stdout, or fail
-  local said
-  said=$("$COMMAND" verify "$1" --public-key "$ETC/public.key" --deployable 2>&1) || fail "$said" "Nothing was switched."
-  [[ $said =~ ^OK:\ release\ ([0-9]+) ]] || fail "The release was checked, but its number is not in: $said"
-  echo "${BASH_REMATCH[1]}"
+# Print a release’s sequence number, or fail if it may not be deployed.
+release_verify() { # FOLDER
+  local facts
+  facts=$("$COMMAND" verify "$1" --public-key "$ETC/public.key" --deployable --json) ||
+    fail "The release was rejected. See the reason above." "The server still serves its current release."
+  json_field sequence <<<"$facts"
 }
 
-release_number() { # → the number of the one that is served, if there is one
+json_field() { # NAME, of the JSON object on stdin
+  python3 -I -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+}
+
+# Print the current release’s number, if there is one.
+release_number() {
   local target
   target=$(readlink "$CURRENT" 2>/dev/null) || return 0
   basename "$target"
 }
 
-# Put what came with the bundle under its number. It is checked before it gets its name.
-release_take() {
+# Store the bundle’s release under its number. It is verified first.
+release_store() {
   local partial=$RELEASES/.partial number
   [ -d "$BUNDLE/release" ] || return 0
-  step "the release"
+  step "release"
   if [ ! -x "$COMMAND" ]; then
-    change "check the release and put it under $RELEASES" || true # a dry run on a fresh server
-    NEW_RELEASE=$(sed -n 's/^ *"sequence": *\([0-9]*\),\{0,1\}$/\1/p' "$BUNDLE/release/RELEASE.json")
+    change "verify the release, store it in $RELEASES and serve it" || true # a dry run on a fresh server
     return 0
   fi
   make_folder "$RELEASES"
   number=$(release_verify "$BUNDLE/release") || exit 1
   if [ ! -d "$RELEASES/$number" ]; then
-    change "put release $number under $RELEASES" || { NEW_RELEASE=$number && return 0; }
+    change "store release $number in $RELEASES" || { NEW_RELEASE=$number && return 0; }
     rm -rf --one-file-system "$partial"
     cp --recursive --no-preserve=mode,ownership "$BUNDLE/release" "$partial"
     chmod -R u=rwX,go=rX "$partial"
     release_verify "$partial" >/dev/null
     mv --no-target-directory "$partial" "$RELEASES/$number"
   elif ! cmp --quiet "$BUNDLE/release/SHA256SUMS" "$RELEASES/$number/SHA256SUMS"; then
-    fail "There is another release $number on the server already." "Raise the sequence in translations/site.toml, build and sign again."
+    fail "The server already has a different release $number." "Raise the sequence in translations/site.toml, then build and sign again."
   fi
   NEW_RELEASE=$number
 }
 
-# For “install”, whose settings may still name the release of the first day.
+# Tell whether “install” should switch to this release: the settings may name an old one.
 release_is_wanted() { # NUMBER
   local left=0
   [ ! -f "$DATA/left" ] || left=$(cat "$DATA/left")
   if [ "$1" -lt "$(release_number || echo 0)" ] 2>/dev/null; then
-    note "the settings name release $1; release $(release_number) is newer and stays"
+    note "the settings name release $1, but release $(release_number) is newer and stays"
   elif [ "$1" != "$(release_number)" ] && [ "$1" -le "$left" ]; then
-    note "the settings name release $1, which “rollback” has left: only “release” brings it back"
+    note "the settings name release $1, which was rolled back: use “release” to serve it again"
   else
     return 0
   fi
   return 1
 }
 
-# Let the servers take release NUMBER; without a dropped request, or not at all.
+# Switch the servers to release NUMBER without dropping a request, or leave them unchanged.
 release_switch() { # NUMBER
-  local number=$1 before server said
+  local number=$1 before server reloads
   before=$(release_number)
   if [ "$before" = "$number" ]; then
-    note "release $number is the one that is served"
+    note "release $number is already served"
     return 0
   fi
   link "$RELEASES/$number" "$CURRENT"
   [ "$DRY_RUN" = no ] || return 0
-  # Part of the cache’s keys: what a reader makes nginx keep in the moment between the two is
-  # found under no key that is used later, not even when this release comes back.
-  remember "$DATA/switched"
+  # This time is part of nginx’s cache keys. Responses cached between the two reloads are never used
+  # again, even if this release returns later.
+  save_for_undo "$DATA/switched"
   date +%s%N >"$DATA/switched"
   for server in "${SERVERS[@]}"; do
     systemctl --quiet is-active "cccr-web-$server.service" || continue
-    said=$(release_says "$server")
-    systemctl reload "cccr-web-$server.service"
-    if ! release_await "$server" "$number" "$said"; then
+    reloads=$(server_status "$server" reloads)
+    if [ -n "$reloads" ]; then
+      systemctl reload "cccr-web-$server.service"
+    else # a server of an older version does not report its reloads
+      systemctl restart "cccr-web-$server.service"
+    fi
+    if ! release_wait "$server" "$number" "$reloads"; then
       [ -z "$before" ] || link "$RELEASES/$before" "$CURRENT"
       systemctl reload "${SERVERS[@]/#/cccr-web-}" || true
-      fail "The $server server does not take release $number; release ${before:-none} is served on." \
-        "It says why: journalctl --unit=cccr-web-$server --lines=5"
+      fail "The $server server rejected release $number and still serves release ${before:-none}." \
+        "See: journalctl --unit=cccr-web-$server --lines=5"
     fi
   done
 }
 
-# What a server says to systemd of itself.
-release_says() { systemctl show --property=StatusText --value "cccr-web-$1.service"; } # SERVER
+# Print one field of a server’s systemd status, which ends with (release=7 reloads=2).
+server_status() { # SERVER FIELD
+  local text
+  text=$(systemctl show --property=StatusText --value "cccr-web-$1.service")
+  [[ $text =~ [\(\ ]$2=([a-z0-9]+)[^\(]*\)$ ]] || return 0
+  echo "${BASH_REMATCH[1]}"
+}
 
-release_await() { # SERVER NUMBER WHAT-IT-SAID-BEFORE
-  local try now
-  for try in $(seq 150); do
-    now=$(release_says "$1")
-    case $now in
-      "Serving release $2 "*) return 0 ;;
-      *Rejected:*) if [ "$now" != "$3" ] || [ "$try" -gt 50 ]; then break; fi ;;
-    esac
-    sleep 0.1
+# Wait until a server has finished its reload.
+release_wait() { # SERVER NUMBER RELOADS-BEFORE
+  local try
+  for try in $(seq 300); do
+    if [ "$(server_status "$1" reloads)" != "$3" ]; then break; fi
+    sleep 0.05
   done
-  note "$now"
+  [ "$(server_status "$1" release)" = "$2" ] && return
+  note "$(systemctl show --property=StatusText --value "cccr-web-$1.service")"
   return 1
 }
 
-# An older release, by one command. Servers refuse what is older than they have seen, so that
-# nobody can slip one in; here root says that it is meant, and the journal keeps it.
+# Go back to an older release. Servers reject a lower sequence, so that nobody can replay an old
+# release. Here root allows it explicitly, and the journal records it.
 release_rollback() {
   local now before number server
   step "rollback"
@@ -111,14 +123,14 @@ release_rollback() {
   while IFS= read -r number; do
     [ "$number" -ge "${now:-0}" ] || before=$number
   done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort)
-  [ -n "$before" ] || fail "There is no release older than ${now:-none} on the server." "Build one with a higher sequence, and use “release”."
+  [ -n "$before" ] || fail "The server has no release older than ${now:-none}." "Build one with a higher sequence and deploy it with “release”."
   release_verify "$RELEASES/$before" >/dev/null
   change "go back from release $now to release $before" || return 0
   for server in "${SERVERS[@]}"; do
     history_allow "$server" "$RELEASES/$before"
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
-  # “install” must not bring back by itself what was left.
+  # “install” must not return to the release that was rolled back.
   echo "$now" >"$DATA/left"
   release_switch "$before"
 }
@@ -126,17 +138,17 @@ release_rollback() {
 history_allow() { # SERVER RELEASE
   local state=/var/lib/cccr-web-$1
   [ -d "$state" ] || return 0
-  remember "$state/highest-sequence"
-  "$COMMAND" history allow "$2" --public-key "$ETC/public.key" --state "$state" >&2 || fail "The $1 server’s memory was not changed."
+  save_for_undo "$state/highest-sequence"
+  "$COMMAND" history allow "$2" --public-key "$ETC/public.key" --state "$state" >&2 || fail "The $1 server’s rollback guard was not changed. See the reason above."
 }
 
-# Some older ones stay for “rollback”.
-release_tidy() {
+# Keep some older releases for “rollback”.
+release_prune() {
   local number now
   now=$(release_number)
   while IFS= read -r number; do
     [ "$number" != "$now" ] || continue
-    change "remove release $number, the ${KEEP_RELEASES:-5} newest stay" || continue
+    change "remove release $number and keep the newest ${KEEP_RELEASES:-5}" || continue
     rm -rf --one-file-system "${RELEASES:?}/$number"
   done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' -printf '%f\n' 2>/dev/null |
     sort --reverse --numeric-sort | tail -n "+$((${KEEP_RELEASES:-5} + 1))")

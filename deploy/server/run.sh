@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# What deploy.sh does on the server itself, as root, from the folder that it sent (the “bundle”):
+# The server’s part of deploy.sh. It runs as root from the folder that deploy.sh sent (the bundle):
 #
 #   server/         these files
-#   settings/       site.env, public.key, onion.key, torrc (each only if there is one)
+#   settings/       site.env, public.key, onion.key, torrc (each optional)
 #   release/        a signed release
-#   requirements.txt, wheels/   our code; “source” instead leads to a checkout to build it from
-#   offline         whether pip must ask nobody
-#   history/        from a backup
+#   requirements.txt, wheels/   our code, or “source”, a link to a checkout to build it from
+#   offline         exists if pip must not use the network
+#   history/        rollback state from a backup
 #
 #   server/run.sh [--dry-run] install|release|rollback|status|backup|upgrade|uninstall [--purge]
 set -euo pipefail
-# So that “… | put FILE” is remembered by this very shell.
+# Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
 umask 022
 export LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -20,8 +20,8 @@ BUNDLE=$(dirname "$HERE")
 ETC=/etc/cccr-web
 CODE=/opt/cccr-web
 DATA=/srv/cccr-web
-LATER=()        # what is not as it should be, though all was done
-NEW_RELEASE=    # the number of the one that came with the bundle
+WARNINGS=()     # problems that did not stop the run
+NEW_RELEASE=    # the number of the bundle’s release
 PURGE=no
 
 for file in common settings packages wheels code release tor nginx certificate units firewall system backup status uninstall; do
@@ -38,14 +38,14 @@ trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
 check_machine() {
-  [ "$(id -u)" = 0 ] || fail "This must run as root."
+  [ "$(id -u)" = 0 ] || fail "This command must run as root."
   # shellcheck source=/dev/null
   . /etc/os-release
   case ${ID:-}:${VERSION_ID:-} in
     debian:12 | debian:13) ;;
-    *) fail "This machine is ${PRETTY_NAME:-unknown}; the site needs Debian 12 or 13." ;;
+    *) fail "This machine runs ${PRETTY_NAME:-an unknown system}. The site needs Debian 12 or 13." ;;
   esac
-  [ -d /run/systemd/system ] || fail "This machine was not started by systemd."
+  [ -d /run/systemd/system ] || fail "This machine does not run systemd."
 }
 
 read_settings() {
@@ -56,16 +56,16 @@ read_settings() {
   elif [ "$COMMAND_NAME" = install ] || [ "$COMMAND_NAME" = upgrade ]; then
     fail "There are no settings." "Copy deploy/site.env.example to deploy/site.env and fill it in."
   else
-    fail "There is no site on this machine."
+    fail "The site is not installed on this machine."
   fi
   [ -z "$DOMAIN" ] || SERVERS=(clearnet onion)
 }
 
-# Two runs at once would undo each other.
+# Two simultaneous runs would undo each other’s changes.
 lock() {
   [ "$DRY_RUN" = no ] || return 0
   exec 9>/run/lock/cccr-web
-  flock --nonblock 9 || fail "Another run of deploy.sh works on this machine." "Wait for its end."
+  flock --nonblock 9 || fail "deploy.sh is already running on this machine." "Wait until it has finished."
 }
 
 install_all() {
@@ -75,16 +75,16 @@ install_all() {
   settings_install
   onion_key_install
   history_restore
-  release_take
-  if [ -z "$NEW_RELEASE" ] && [ -z "$(release_number)" ]; then
-    fail "There is no release to serve." "Name the folder of a signed one as RELEASE in the settings."
+  release_store
+  if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
+    fail "There is no release to serve." "Set RELEASE in the settings to the folder of a signed release."
   fi
-  # Before the units start, they need something to serve; if they run, they are told.
+  # Running servers reload here. New ones need a release before they start.
   if [ -n "$NEW_RELEASE" ] && release_is_wanted "$NEW_RELEASE"; then release_switch "$NEW_RELEASE"; fi
   tor_install
   units_install
   nginx_install
-  units_reload_manager
+  units_daemon_reload
   firewall_install
   system_install
   step "start"
@@ -93,40 +93,40 @@ install_all() {
   units_start
   nginx_start
   certificate_install
-  release_tidy
-  code_tidy
+  release_prune
+  code_prune
   nginx_warm
 }
 
 release_new() {
-  release_take
-  [ -n "$NEW_RELEASE" ] || fail "No release came with this command."
+  release_store
+  [ -n "$NEW_RELEASE" ] || fail "The bundle contains no release."
   release_switch "$NEW_RELEASE"
   [ "$DRY_RUN" = yes ] || rm -f "$DATA/left"
   after_switch
 }
 
-# New keys in nginx’s cache, and the new release’s policy for nginx’s own answers.
+# nginx needs new cache keys, and the new release’s headers for its own responses.
 after_switch() {
   [ -e "$NGINX/nginx.conf" ] || return 0
   nginx_install
   nginx_start
   nginx_warm
-  release_tidy
+  release_prune
 }
 
-the_end() {
-  local sentence
+summarize() {
+  local warning
   if [ "$DRY_RUN" = yes ]; then
     say "Changes that would be made: $CHANGES. Nothing was changed."
   elif [ "$CHANGES" = 0 ]; then
-    say "Nothing had to be changed."
+    say "Nothing needed to be changed."
   else
     say "Done. Changes made: $CHANGES."
   fi
-  for sentence in "${LATER[@]}"; do say "$sentence"; done
+  for warning in "${WARNINGS[@]}"; do say "$warning"; done
   UNDO=()
-  [ ${#LATER[@]} = 0 ]
+  [ ${#WARNINGS[@]} = 0 ]
 }
 
 addresses() {
@@ -141,23 +141,23 @@ case $COMMAND_NAME in
   install)
     install_all
     addresses
-    the_end
+    summarize
     ;;
   upgrade)
     step "Debian’s packages"
     if change "upgrade Debian’s packages"; then apt_get upgrade; fi
     install_all
     addresses
-    the_end
+    summarize
     ;;
   release)
     release_new
-    the_end
+    summarize
     ;;
   rollback)
     release_rollback
     after_switch
-    the_end
+    summarize
     ;;
   status) status_show ;;
   backup) backup_export ;;

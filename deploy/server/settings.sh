@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The settings: NAME=VALUE lines, nothing is ever executed.
+# The settings: NAME=VALUE lines, never executed.
 
 SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER ACME_SERVER REBOOT_AT KEEP_RELEASES)
-# What stays on the server; the rest are places on the admin’s machine.
+# Kept on the server. The others are paths on the admin’s machine.
 KEPT_SETTINGS=(DOMAIN CONTACT ACME_SERVER REBOOT_AT KEEP_RELEASES)
 
 settings_clear() {
@@ -10,7 +10,7 @@ settings_clear() {
   for name in "${SETTINGS[@]}"; do printf -v "$name" %s ''; done
 }
 
-# Read FILE into variables of the same names; tells everything that is wrong at once.
+# Read FILE into variables of the same names. Reports all errors at once.
 settings_read() { # FILE
   local file=$1 line name value problems=() number=0
   settings_clear
@@ -20,35 +20,35 @@ settings_read() { # FILE
     name=${line%%=*}
     value=${line#*=}
     if [ "$name" = "$line" ] || [[ " ${SETTINGS[*]} " != *" $name "* ]]; then
-      problems+=("$file:$number: “$line” is no setting; there are ${SETTINGS[*]}.")
+      problems+=("$file:$number: “$line” is not a setting. The settings are ${SETTINGS[*]}.")
       continue
     fi
     value=${value%\"} value=${value#\"}
     printf -v "$name" %s "$value"
   done <"$file"
-  settings_judge
+  settings_validate
   if [ ${#problems[@]} -gt 0 ]; then
     printf '%s\n' "${problems[@]}" >&2
     exit 1
   fi
 }
 
-# Values go into configuration files: nothing but the characters that belong there.
-settings_judge() { # appends to problems
+# Values are written into configuration files, so only harmless characters are allowed.
+settings_validate() { # appends to problems
   local name
   for name in $DOMAIN; do
     [[ $name =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$ ]] ||
-      problems+=("DOMAIN: “$name” is no domain name in small letters, such as example.org.")
+      problems+=("DOMAIN: “$name” is not a domain name in lower case, such as example.org.")
   done
-  [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “$CONTACT” is no mail address.")
-  [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “$ACME_SERVER” is no https address.")
-  [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “$REBOOT_AT” is no time, such as 04:30.")
-  [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “$KEEP_RELEASES” is no number from 1 to 99.")
+  [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “$CONTACT” is not an email address.")
+  [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “$ACME_SERVER” is not an https address.")
+  [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “$REBOOT_AT” is not a time such as 04:30.")
+  [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “$KEEP_RELEASES” is not a number from 1 to 99.")
 }
 
-settings_kept() { # → what the server remembers
+settings_kept() { # → the settings that the server keeps
   local name
-  echo "# Written by deploy.sh; change it in the settings on the admin’s machine."
+  echo "# Written by deploy.sh. Change the settings on the admin’s machine instead."
   for name in "${KEPT_SETTINGS[@]}"; do printf '%s=%s\n' "$name" "${!name}"; done
 }
 
@@ -59,6 +59,6 @@ settings_install() {
   if [ -f "$BUNDLE/settings/public.key" ]; then
     put "$ETC/public.key" <"$BUNDLE/settings/public.key"
   elif [ ! -f "$ETC/public.key" ]; then
-    fail "There is no public key to check releases by." "Name its file as PUBLIC_KEY in the settings."
+    fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file."
   fi
 }

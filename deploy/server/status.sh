@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# How it stands, in short; then what the doctor says.
+# Show the services, the release and the addresses, then run “cccr-web doctor”.
 
 status_show() {
   local unit
-  STEP=looking # whose exit status tells of the site, not of a failure here
-  [ -e "$ETC/site.env" ] || fail "There is no site on this machine." "deploy.sh --local sets it up."
+  STEP=status # the exit status is the doctor’s, so “finish” reports no failed step
+  [ -e "$ETC/site.env" ] || fail "The site is not installed on this machine." "Install it with deploy.sh --local."
   for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do
     printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
   done
-  printf '%-22s %s\n' "release" "$(release_number); on the disk: $(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort | paste --serial --delimiters=' ')"
+  printf '%-22s %s\n' "release" "$(release_number) (stored: $(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort | paste --serial --delimiters=' '))"
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
   printf '%-22s %s\n' "onion" "http://$(onion_address)/"
   status_doctor
@@ -22,7 +22,7 @@ status_of() { # UNIT
   echo "$state${since:+ since $since}${text:+: $text}"
 }
 
-# The doctor judges; its exit status is ours.
+# The doctor’s exit status is ours.
 status_doctor() {
   local server options=(--release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key"
     --onion-address "$(onion_address)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"

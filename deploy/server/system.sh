@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The machine itself: what it keeps, what it forgets, when it updates.
+# The machine itself: swap, journal, core dumps, clock and updates.
 
 system_install() {
   step "the machine"
@@ -10,12 +10,12 @@ system_install() {
   system_updates
 }
 
-# Keys and pages must not be written to the disk by the kernel.
+# Swap could write keys to the disk.
 system_swap() {
   mask swap.target
   [ -n "$(swapon --show --noheadings 2>/dev/null)" ] || return 0
   change "turn swap off" || return 0
-  swapoff --all || note "swap cannot be turned off here"
+  swapoff --all || note "swap could not be turned off here"
 }
 
 system_journal() {
@@ -27,23 +27,23 @@ system_journal() {
 system_cores() {
   local manager=/etc/systemd/system.conf.d/cccr-web.conf kernel=/etc/sysctl.d/60-cccr-web.conf
   put "$manager" <<'CONF'
-# Written by deploy.sh: no process leaves its memory on the disk.
+# Written by deploy.sh: never write core dumps to disk.
 [Manager]
 DefaultLimitCORE=0
 CONF
   put "$kernel" <"$HERE/sysctl.conf"
   if changed "$kernel" && [ "$DRY_RUN" = no ]; then
-    sysctl --quiet --load "$kernel" 2>/dev/null || note "not every kernel setting can be had here (in a container the host decides)"
+    sysctl --quiet --load "$kernel" 2>/dev/null || note "some kernel settings cannot be changed here (in a container the host controls them)"
   fi
   if changed "$manager" && [ "$DRY_RUN" = no ]; then systemctl daemon-reexec; fi
 }
 
 system_time() {
   if systemd-detect-virt --quiet --container; then
-    note "in a container the host keeps the time"
+    note "in a container the host sets the clock"
     return 0
   fi
-  # Another program that does it already is as good.
+  # Another program may keep the clock synchronised already.
   [ "$(timedatectl show --property=NTPSynchronized --value 2>/dev/null)" != yes ] || return 0
   enable systemd-timesyncd.service
   start systemd-timesyncd.service

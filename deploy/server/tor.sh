@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Debian’s tor, as an instance of our own: no SOCKS port, a control socket for the manager.
+# tor, as a separate instance of Debian’s service: no SOCKS port, a control socket for the manager.
 
 INSTANCE=cccr
 TORRC_FILE=/etc/tor/instances/$INSTANCE/torrc
@@ -8,10 +8,10 @@ ONION_KEY_FILE=$ETC/onion.key
 tor_install() {
   step "tor"
   if ! getent passwd "_tor-$INSTANCE" >/dev/null; then
-    change "make tor’s instance $INSTANCE" || true
+    change "create the tor instance $INSTANCE" || true
     [ "$DRY_RUN" = yes ] || tor-instance-create "$INSTANCE"
   fi
-  # Lines for bridges and the like, from the admin.
+  # The admin’s additional lines, such as bridges.
   if [ -f "$BUNDLE/settings/torrc" ]; then put "$ETC/torrc" <"$BUNDLE/settings/torrc"; fi
   local more=$ETC/torrc
   [ "$DRY_RUN" = no ] || [ ! -f "$BUNDLE/settings/torrc" ] || more=$BUNDLE/settings/torrc
@@ -21,7 +21,7 @@ tor_install() {
   } >"$WORK/torrc"
   tor_verify "$WORK/torrc"
   put "$TORRC_FILE" <"$WORK/torrc"
-  # The one that Debian starts beside ours would open a SOCKS port.
+  # Debian’s default instance would open a SOCKS port.
   mask tor@default.service
   put /etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf <"$HERE/units/tor.conf"
   enable "tor@$INSTANCE.service"
@@ -30,10 +30,10 @@ tor_install() {
 tor_verify() { # TORRC
   [ "$DRY_RUN" = no ] || command -v tor >/dev/null || return 0
   getent passwd "_tor-$INSTANCE" >/dev/null || return 0 # a dry run
-  local said
+  local output
   sed "s/@@NAME@@/$INSTANCE/g" /usr/share/tor/tor-service-defaults-torrc-instances >"$WORK/tor.defaults"
-  said=$(tor --defaults-torrc "$WORK/tor.defaults" -f "$1" --verify-config --hush 2>&1) ||
-    fail "tor refuses its configuration: $said" "See the file that TORRC names in the settings."
+  output=$(tor --defaults-torrc "$WORK/tor.defaults" -f "$1" --verify-config --hush 2>&1) ||
+    fail "tor rejects its configuration: $output" "Check the file that TORRC names in the settings."
 }
 
 tor_start() {
@@ -41,21 +41,21 @@ tor_start() {
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
   elif changed "$TORRC_FILE" "/etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf"; then
-    # Its sandbox allows no new configuration while it runs.
+    # tor’s sandbox does not allow loading a new configuration.
     restart restart "$unit"
   fi
 }
 
 onion_key_install() {
-  step "the onion’s key"
+  step "onion key"
   if [ -f "$BUNDLE/settings/onion.key" ]; then
     if [ -f "$ONION_KEY_FILE" ] && ! cmp --quiet "$BUNDLE/settings/onion.key" "$ONION_KEY_FILE"; then
-      fail "The server has another onion key than the settings name: $(onion_address)." \
-        "Leave ONION_KEY empty to keep it; or take it away first, after a backup: the address is lost with it."
+      fail "The server’s onion key differs from ONION_KEY in the settings. The server’s address is $(onion_address)." \
+        "To keep that address, leave ONION_KEY empty. To replace it, make a backup and remove $ONION_KEY_FILE: without its key the address is lost."
     fi
     put "$ONION_KEY_FILE" 400 root:root secret <"$BUNDLE/settings/onion.key"
   elif [ ! -f "$ONION_KEY_FILE" ]; then
-    change "make a key for a new onion address in $ONION_KEY_FILE" || return 0
+    change "create a new onion key in $ONION_KEY_FILE" || return 0
     UNDO+=("rm -f '$ONION_KEY_FILE'")
     "$COMMAND" onion key new "$ONION_KEY_FILE" >/dev/null
     chmod 400 "$ONION_KEY_FILE"

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Take away all that was set up.
+# Remove everything that deploy.sh installed.
 
 uninstall() { # yes|no (purge)
   local purge=$1 unit file kept
-  [ -d "$ETC" ] || [ -d "$CODE" ] || fail "There is no site on this machine."
+  [ -d "$ETC" ] || [ -d "$CODE" ] || fail "The site is not installed on this machine."
   step "uninstall"
   for unit in cccr-web-manager.service cccr-web-{clearnet,onion}.{service,socket} "tor@$INSTANCE.service" nginx.service; do
     if ! systemctl --quiet is-active "$unit" && ! systemctl --quiet is-enabled "$unit" 2>/dev/null; then continue; fi
@@ -12,12 +12,12 @@ uninstall() { # yes|no (purge)
   done
   if [ "$purge" = no ] && [ -f "$ONION_KEY_FILE" ]; then
     kept=/root/cccr-web-kept-$(date +%Y%m%dT%H%M%S).tar
-    if change "keep the onion’s key, settings and release in $kept"; then
+    if change "save the onion key, settings and release to $kept"; then
       (umask 077 && backup_export >"$kept.partial")
       mv "$kept.partial" "$kept"
     fi
   fi
-  if nft list table inet cccr_web >/dev/null 2>&1 && change "take the firewall’s table away"; then
+  if nft list table inet cccr_web >/dev/null 2>&1 && change "remove the firewall table"; then
     nft delete table inet cccr_web
   fi
   for unit in tor@default.service swap.target; do
@@ -40,6 +40,6 @@ uninstall() { # yes|no (purge)
   fi
   [ "$DRY_RUN" = yes ] || systemctl daemon-reload
   UNDO=()
-  say "What stays: Debian’s packages (${PACKAGES[*]} ${PACKAGES_FOR_A_DOMAIN[*]}) and the certificate in /etc/letsencrypt."
-  [ -z "${kept:-}" ] || say "The onion’s key, settings and release are in $kept: whoever has it can be the site."
+  say "Not removed: Debian’s packages (${PACKAGES[*]} ${PACKAGES_FOR_A_DOMAIN[*]}) and the certificate in /etc/letsencrypt."
+  [ -z "${kept:-}" ] || say "The onion key, settings and release are in $kept. Anyone who has this file can impersonate the site."
 }

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Our units: two servers, the onion’s manager, and the sockets that systemd holds for them.
+# Our systemd units: two servers with their sockets, and the onion manager.
 
 UNITS=/etc/systemd/system
-HARDENING=$UNITS/cccr-web-.service.d/hardening.conf # for every unit of this beginning
+HARDENING=$UNITS/cccr-web-.service.d/hardening.conf # for every unit with this prefix
 
 units_install() {
-  step "our units"
+  step "systemd units"
   local unit
   units_write "$WORK/units"
   units_verify "$WORK/units"
@@ -14,14 +14,14 @@ units_install() {
     put "$UNITS/${unit##*/}" <"$unit"
   done
   [ -n "$DOMAIN" ] || units_without_clearnet
-  units_reload_manager
+  units_daemon_reload
   for unit in "${SERVERS[@]}"; do
     enable "cccr-web-$unit.socket" "cccr-web-$unit.service"
   done
   enable cccr-web-manager.service
 }
 
-# The domain was taken out of the settings.
+# The domain was removed from the settings.
 units_without_clearnet() {
   local unit
   for unit in cccr-web-clearnet.socket cccr-web-clearnet.service; do
@@ -30,17 +30,18 @@ units_without_clearnet() {
       UNDO+=("systemctl --quiet enable --now '$unit'")
       systemctl --quiet disable --now "$unit" 2>/dev/null
     fi
-    drop "$UNITS/$unit"
+    remove "$UNITS/$unit"
   done
 }
 
 units_write() { # FOLDER
-  # shellcheck disable=SC2034 # “render” takes them by their names
-  local folder=$1 server ONION BACKOFF=''
+  # shellcheck disable=SC2034 # “render” reads them by name
+  local folder=$1 server version ONION BACKOFF=''
   ONION=$(onion_address)
   mkdir -p "$folder"
-  if [ "$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')" -ge 254 ]; then
-    BACKOFF=$'# Slower and slower, if it dies again and again.\nRestartSteps=8\nRestartMaxDelaySec=10s'
+  version=$(systemctl show --property=Version --value) # such as 252.39-1~deb12u1
+  if [ "${version%%[!0-9]*}" -ge 254 ]; then
+    BACKOFF=$'# Wait longer after each failed start.\nRestartSteps=8\nRestartMaxDelaySec=10s'
   fi
   render units/hardening.conf BACKOFF >"$folder/hardening.conf"
   for server in "${SERVERS[@]}"; do
@@ -51,16 +52,16 @@ units_write() { # FOLDER
 }
 
 units_verify() { # FOLDER
-  [ -x "$COMMAND" ] || return 0 # a dry run: the programs that the units name are not there yet
-  local said
+  [ -x "$COMMAND" ] || return 0 # a dry run: the units’ programs are not installed yet
+  local output
   mkdir -p "$1/cccr-web-.service.d"
   cp "$1/hardening.conf" "$1/cccr-web-.service.d"
-  said=$(SYSTEMD_UNIT_PATH="$1:" systemd-analyze verify --recursive-errors=no "$1"/cccr-web-*.socket "$1"/cccr-web-*.service 2>&1) ||
-    fail "systemd refuses our units: $said"
+  output=$(SYSTEMD_UNIT_PATH="$1:" systemd-analyze verify --recursive-errors=no "$1"/cccr-web-*.socket "$1"/cccr-web-*.service 2>&1) ||
+    fail "systemd rejects our units: $output"
   rm -r "$1/cccr-web-.service.d"
 }
 
-units_reload_manager() {
+units_daemon_reload() {
   local path
   for path in "${!CHANGED[@]}"; do
     case $path in
@@ -80,7 +81,7 @@ units_start() {
     if ! systemctl --quiet is-active "$unit"; then
       start "$unit"
     elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$ETC/public.key"; then
-      restart restart "$unit" # requests wait in the socket meanwhile
+      restart restart "$unit" # meanwhile requests wait in the socket
     fi
   done
   unit=cccr-web-manager.service

@@ -1,7 +1,7 @@
-"""Ask nginx for every address of a release, in each coding, so that its cache holds them.
+"""Fill nginx’s cache: request every URL of a release in each content coding.
 
-warm.py RELEASE unix:SOCKET HOST CODING…      the onion’s road
-warm.py RELEASE https HOST CODING…            the clearnet’s
+warm.py RELEASE unix:SOCKET HOST CODING…      through the onion’s socket
+warm.py RELEASE https HOST CODING…            over https, as on the clearnet
 """
 
 import http.client
@@ -10,18 +10,18 @@ import socket
 import ssl
 import sys
 
-release, road, host, *codings = sys.argv[1:]
+release, route, host, *codings = sys.argv[1:]
 
 
 def connect() -> http.client.HTTPConnection:
     """Connect to nginx on this machine."""
-    if road.startswith("unix:"):
+    if route.startswith("unix:"):
         plain = http.client.HTTPConnection(host, timeout=10)
         plain.sock = socket.socket(socket.AF_UNIX)
         plain.sock.settimeout(10)
-        plain.sock.connect(road.removeprefix("unix:"))
+        plain.sock.connect(route.removeprefix("unix:"))
         return plain
-    # Only our own cache is asked, on this machine: whose certificate it is does not matter.
+    # The connection stays on this machine, so the certificate does not matter.
     context = ssl._create_unverified_context()  # noqa: S323, SLF001
     secure = http.client.HTTPSConnection(host, timeout=10, context=context)
     secure.sock = context.wrap_socket(
@@ -30,29 +30,27 @@ def connect() -> http.client.HTTPConnection:
     return secure
 
 
-addresses = set()
+paths = set()
 for line in pathlib.Path(release, "SHA256SUMS").read_text("utf-8").splitlines():
-    path = line.split("  ", 1)[1]
-    addresses.add("/" + path)
+    path = "/" + line.split("  ", 1)[1]
+    paths.add(path)
     if path.endswith("/index.html"):
-        addresses.add("/" + path.removesuffix("index.html"))
-addresses |= {
-    f"/{file.name}" for file in pathlib.Path(release).glob("SHA256SUMS*") if file.is_file()
-}
+        paths.add(path.removesuffix("index.html"))
+paths |= {f"/{file.name}" for file in pathlib.Path(release).glob("SHA256SUMS*") if file.is_file()}
 
-asked = failed = 0
+requests = failed = 0
 connection = connect()
-for address in sorted(addresses):
+for path in sorted(paths):
     for coding in codings:
-        asked += 1
+        requests += 1
         try:
-            connection.request("GET", address, headers={"Host": host, "Accept-Encoding": coding})
-            reply = connection.getresponse()
-            reply.read()
-            failed += reply.status not in (200, 301)
+            connection.request("GET", path, headers={"Host": host, "Accept-Encoding": coding})
+            response = connection.getresponse()
+            response.read()
+            failed += response.status not in (200, 301)
             if not connection.sock:
                 connection = connect()
         except (OSError, http.client.HTTPException):
             failed += 1
             connection = connect()
-sys.exit(f"{failed} of {asked} addresses did not answer" if failed else 0)
+sys.exit(f"{failed} of {requests} requests failed" if failed else 0)

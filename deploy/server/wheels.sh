@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The wheels: ours and stem’s are built, the rest come as their authors built them.
+# The wheels: build ours and stem’s, download the others.
 
 BUNDLED_PYTHONS=(3.11 3.13) # Debian 12 and 13
 BUNDLED_MACHINES=(x86_64 aarch64)
 
-# Build into OUT/wheels, and write OUT/requirements.txt with the SHA-256 of each; what was
-# built of the same source before is taken again.
+# Build into OUT/wheels, and write OUT/requirements.txt with the SHA-256 of each. Wheels built
+# earlier from the same source are reused.
 wheels_build() { # SOURCE OUT
   local source=$1 out=$2 cache state
   state=$(cd "$source" && { python3 -VV && find cccr_web templates translations pyproject.toml deploy/lock README.md LICENSE -type f \
@@ -13,7 +13,7 @@ wheels_build() { # SOURCE OUT
   cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cccr-web
   mkdir -p "$out"
   if [ ! -d "$cache/$state" ]; then
-    change "build our wheel and stem’s" || true # into a cache of this user’s; a dry run needs it too
+    change "build our wheel and stem’s" || true # in this user’s cache, so a dry run may do it too
     wheels_make "$source" "$WORK/build"
     mkdir -p "$cache"
     find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
@@ -25,21 +25,21 @@ wheels_build() { # SOURCE OUT
 wheels_make() { # SOURCE OUT
   local source=$1 out=$2 tools=$WORK/tools
   mkdir -p "$out/wheels"
-  python3 -m venv "$tools" 2>/dev/null || fail "python3-venv is missing on this machine." "As root: apt-get install python3-venv"
-  # The same source gives the same bytes, so that a second run has nothing to change.
+  python3 -m venv "$tools" 2>/dev/null || fail "python3-venv is not installed on this machine." "As root: apt-get install python3-venv"
+  # The same source must give the same bytes, so that a second run changes nothing.
   export SOURCE_DATE_EPOCH=315532800
   {
     wheels_pip install --only-binary :all: --requirement "$source/deploy/lock/build.txt" &&
-      # stem is published as source only.
+      # stem is published only as source.
       wheels_of "$source/deploy/lock/server.txt" stem >"$WORK/stem.txt" &&
       wheels_pip wheel --no-deps --no-build-isolation --use-pep517 --wheel-dir "$out/wheels" --requirement "$WORK/stem.txt" &&
-      mkdir "$WORK/source" && # pip leaves traces where it builds
+      mkdir "$WORK/source" && # pip writes into the folder that it builds in
       (cd "$source" && cp --recursive cccr_web templates translations pyproject.toml README.md LICENSE "$WORK/source") &&
       "$tools/bin/python" -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation \
         --wheel-dir "$out/wheels" "$WORK/source"
   } >"$WORK/pip.log" 2>&1 || {
     tail -n 20 "$WORK/pip.log" >&2
-    fail "pip could not build the wheels; its last words stand above." "See whether this machine reaches the package index."
+    fail "pip could not build the wheels. See its output above." "Check that this machine can reach the package index."
   }
   {
     wheels_without "$source/deploy/lock/server.txt" stem
@@ -53,14 +53,14 @@ wheels_make() { # SOURCE OUT
 
 wheels_pip() { "$WORK/tools/bin/python" -m pip --disable-pip-version-check --quiet "$1" --require-hashes "${@:2}"; }
 
-# The lines of a lock that belong to PACKAGE, or all others.
+# A lock’s lines for one package, or all other lines.
 wheels_of() { awk -v name="$2" '/^[a-z]/ { on = index($0, name "==") == 1 } on' "$1"; }
 wheels_without() { awk -v name="$2" '/^[a-z]/ { on = index($0, name "==") != 1 } on' "$1"; }
 
-# Fetch everything else too, for servers that reach no package index.
+# Download the other wheels too, for servers that cannot reach a package index.
 wheels_fetch() { # OUT
   local out=$1 python machine
-  python3 -m venv "$WORK/tools" 2>/dev/null || fail "python3-venv is missing on this machine." "As root: apt-get install python3-venv"
+  python3 -m venv "$WORK/tools" 2>/dev/null || fail "python3-venv is not installed on this machine." "As root: apt-get install python3-venv"
   for python in "${BUNDLED_PYTHONS[@]}"; do
     for machine in "${BUNDLED_MACHINES[@]}"; do
       "$WORK/tools/bin/python" -m pip --disable-pip-version-check --quiet download --require-hashes --no-deps --only-binary :all: \
@@ -68,7 +68,7 @@ wheels_fetch() { # OUT
         --platform "manylinux2014_$machine" --find-links "$out/wheels" --dest "$out/wheels" \
         --requirement "$out/requirements.txt" >"$WORK/pip.log" 2>&1 || {
         tail -n 20 "$WORK/pip.log" >&2
-        fail "pip could not fetch every wheel for Python $python on $machine." "Its last words stand above."
+        fail "pip could not download every wheel for Python $python on $machine." "See its output above."
       }
     done
   done

@@ -1,27 +1,27 @@
-"""The stage, for the tests of this folder alone."""
+"""Make the fixtures of the deployment tests available to this folder only."""
 
-from support.deploy.stage import (
+from support.deploy.fixtures import (
+    admin,
     authority,
-    bundle,
     clearnet,
-    desk,
-    fresh,
+    debian,
+    downloads,
+    drips,
     hidden,
     network,
     private_tor,
     server,
-    tools,
 )
 
 __all__ = [
+    "admin",
     "authority",
-    "bundle",
     "clearnet",
-    "desk",
-    "fresh",
+    "debian",
+    "downloads",
+    "drips",
     "hidden",
     "network",
     "private_tor",
     "server",
-    "tools",
 ]

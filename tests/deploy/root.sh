@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Make a fresh Debian to boot, and a folder of packages for its apt, or leave them if they are there.
+# Make a fresh Debian to boot, and a package repository for it, unless they exist. Print their folder.
 #
-#   tests/deploy/root.sh SUITE CACHE      (as root) prints the folder
+#   tests/deploy/root.sh SUITE CACHE
 #
-# The folder holds root/, as a rented server comes: minimal, with systemd and sshd, and apt/,
-# a repository of all that the server will ask Debian for, so that it needs no network.
+# Run it as root. The folder holds root/, a minimal Debian with systemd and sshd, as a rented server
+# comes, and apt/, a repository of every package that the server will need, so it needs no network.
 set -euo pipefail
 
 suite=$1
@@ -16,14 +16,18 @@ here=$(cd "$(dirname "$0")" && pwd)
 recipe=$(cat "$here/root.sh" "$here/../../deploy/server/packages.sh" | sha256sum | cut -c 1-12)
 made=$cache/deploy-$suite-$recipe
 if [ ! -d "$made" ]; then
-  echo "making a fresh Debian $suite" >&2
-  rm -rf --one-file-system "$cache/deploy-$suite"-* # of an older recipe
+  if ! unshare --mount --pid --fork true 2>/dev/null; then
+    echo "This machine does not allow root to create namespaces, which mmdebstrap needs. Run this outside a container, or in a privileged one (docker run --privileged)." >&2
+    exit 1
+  fi
+  echo "creating a fresh Debian $suite" >&2
+  rm -rf --one-file-system "$cache/deploy-$suite"-* # made by an older version of this script
   mkdir -p "$made.partial/apt"
   trap 'rm -rf --one-file-system "$made.partial"' EXIT
   root=$made.partial/root
   mmdebstrap --quiet --variant=minbase \
     --include=systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates "$suite" "$root"
-  # Downloaded by the machine’s own apt into a copy of it: the fresh one stays as it is.
+  # Use the new root’s apt settings, but keep the downloads outside it.
   mkdir "$made.partial/lists"
   apt=(apt-get --quiet --quiet --option "Dir=$root" --option "Dir::State::status=$root/var/lib/dpkg/status"
     --option "Dir::Cache::archives=$made.partial/apt" --option Debug::NoLocking=1

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Deploy to a real Debian, booted with systemd as a container, and live through its days.
+# Deploy to a real Debian, booted with systemd in a container, and test everything that follows.
 #
-#   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]      (as root; all of both)
+#   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]
 #
-# Each boots in network namespaces of its own, with a private Tor network and a certificate
-# authority beside it; nothing reaches any other network. tests/run.sh runs it on bookworm.
+# Run it as root; the default is all. Each Debian boots in network namespaces of its own, with a
+# private Tor network and a certificate authority. Nothing reaches another network. tests/run.sh runs
+# it on bookworm.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -14,14 +15,18 @@ shift || true
 case $what in
   all) suites=(bookworm trixie) ;;
   bookworm | trixie) suites=("$what") ;;
-  *) echo "There is no Debian “$what” here: bookworm, trixie or all." >&2 && exit 2 ;;
+  *) echo "There is no suite “$what”. Choose bookworm, trixie or all." >&2 && exit 2 ;;
 esac
 if [ "$(id -u)" != 0 ]; then
-  echo "Only root can boot a machine in a container: run this as root." >&2
+  echo "Only root can boot a container. Run this as root." >&2
+  exit 1
+fi
+if ! unshare --net --mount --pid --fork true 2>/dev/null; then
+  echo "This machine does not allow root to create namespaces. Run this outside a container, or in a privileged one (docker run --privileged)." >&2
   exit 1
 fi
 
-# program → Debian package that brings it
+# program → Debian package that contains it
 declare -A needed=(
   [apt-ftparchive]=apt-utils
   [gpg]=gnupg

@@ -1,4 +1,4 @@
-"""What a scanner that others use says of the site."""
+"""What an independent scanner reports about the site."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.desk import DOMAIN
+from support.deploy.admin import DOMAIN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from support.deploy.acme import Authority
     from support.deploy.machine import Machine
 
-# Of the tests' authority, whose certificates last five years and name no list of the revoked.
+# Caused by the test authority, whose certificates are valid for five years and name no CRL.
 NOT_OURS = {"cert_validityPeriod", "cert_revocation"}
 
 
 @pytest.mark.slow
-def test_tls(server: Machine, authority: Authority, tmp_path: Path) -> None:
-    """testssl.sh finds nothing above “low”."""
+def test_testssl_finds_no_problem(server: Machine, authority: Authority, tmp_path: Path) -> None:
+    """testssl.sh reports nothing more severe than “low”."""
     assert server.pid
     root, found = tmp_path / "root.pem", tmp_path / "found.json"
     root.write_text(authority.root())
@@ -29,7 +29,7 @@ def test_tls(server: Machine, authority: Authority, tmp_path: Path) -> None:
     command += ["--add-ca", str(root), "--jsonfile", str(found), "-p", "-s", "-f", "-P", "-S", "-U"]
     subprocess.run(
         [*command, DOMAIN],
-        check=False,  # it counts its findings there
+        check=False,  # the status is its number of findings
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=400,

@@ -1,17 +1,19 @@
-"""Looking after a server, and leaving it: status, backup, upgrade, uninstall, another server."""
+"""Maintaining and moving a server: status, upgrade, backup, uninstall, restore."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import time
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.desk import DOMAIN, Desk
-from support.deploy.looks import Note, onion_of, serves
+from support.deploy.admin import DOMAIN, AdminMachine
+from support.deploy.clients import ClearnetClient, Load
+from support.deploy.inspection import Note, onion_address, serves_release
 from support.deploy.machine import TOP, Machine, Network, call
-from support.deploy.readers import Clearnet, Crowd
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,27 +24,29 @@ if TYPE_CHECKING:
 PAGE = "/en/index.html"
 
 
-def test_status(desk: Desk, server: Machine) -> None:
-    """It says in short how everything stands, and the doctor finds nothing wrong."""
-    done = desk.deploy("status")
-    said = done.output
-    assert f"https://{DOMAIN}/" in said
-    assert f"http://{onion_of(server)}/" in said
-    assert said.count("active since") == 5
-    assert "Serving release 2 of " in said
-    assert "WRONG" not in said
+def test_status_shows_the_services_and_the_doctors_result(
+    admin: AdminMachine, server: Machine
+) -> None:
+    """Status lists the services and addresses, and exits 1 if the doctor finds a problem."""
+    done = admin.deploy("status")
+    output = done.stdout
+    assert f"https://{DOMAIN}/" in output
+    assert f"http://{onion_address(server)}/" in output
+    assert output.count("active since") == 5
+    assert "Serving release 2 of " in output
+    assert "WRONG" not in output
     server.run("chmod", "444", "/etc/cccr-web/onion.key")
     wrong = [
-        line for line in desk.deploy("status", status=1).output.splitlines() if "WRONG" in line
+        line for line in admin.deploy("status", status=1).stdout.splitlines() if "WRONG" in line
     ]
     assert [line.split()[1] for line in wrong] == ["permissions"], wrong
     server.run("chmod", "400", "/etc/cccr-web/onion.key")
 
 
-def test_upgrade_on_the_server_itself(
-    desk: Desk, server: Machine, clearnet: Clearnet, tmp_path: Path
+def test_upgrade_from_a_checkout_on_the_server_drops_no_request(
+    admin: AdminMachine, server: Machine, clearnet: ClearnetClient, tmp_path: Path
 ) -> None:
-    """A checkout on the server builds our code itself, with what pip finds; nobody is dropped."""
+    """--local builds our code from a checkout on the server and switches to it."""
     source = server.root / "src"
     names = [
         "deploy",
@@ -55,56 +59,80 @@ def test_upgrade_on_the_server_itself(
     ]
     source.mkdir()
     call("cp", "-r", *[TOP / name for name in names], source)
-    # The settings are those that the server keeps; the index is a folder of wheels.
+    # The server has its settings already. The package index is a folder of wheels.
     wheels = source / "wheels"
     wheels.mkdir()
-    call("tar", "--extract", "--file", desk.bundle, "--directory", tmp_path)
+    call("tar", "--extract", "--file", admin.bundle, "--directory", tmp_path)
     for wheel in (tmp_path / "wheels").glob("*.whl"):
         if not wheel.name.startswith(("cccr_web", "stem")):
             shutil.copy(wheel, wheels)
-    shutil.copytree(desk.tools, wheels, dirs_exist_ok=True)
+    shutil.copytree(admin.tools, wheels, dirs_exist_ok=True)
     before = server.run("readlink", "/opt/cccr-web/current")
     init = source / "cccr_web/__init__.py"
     init.write_text(init.read_text() + "\n# a change\n")
     settings = ["PIP_NO_INDEX=1", "PIP_FIND_LINKS=/src/wheels"]
-    with Crowd(lambda: clearnet.get(PAGE + "?x").status == 200) as readers:
-        done = server.ask("env", *settings, "/src/deploy/deploy.sh", "--local", "upgrade")
+    with Load(lambda: clearnet.get(PAGE + "?x").status == 200, pause=0.03) as load:
+        done = server.try_run("env", *settings, "/src/deploy/deploy.sh", "--local", "upgrade")
     assert done.returncode == 0, done.stderr
-    assert readers.failures == []
-    good = server.run("readlink", "/opt/cccr-web/current")
-    assert good != before
+    assert load.failures == []
+    assert server.run("readlink", "/opt/cccr-web/current") != before
 
-    # Code that does not start is taken back, and nobody notices.
-    command = source / "cccr_web/cli/serve.py"
-    command.write_text(command.read_text() + "\nserve.callback = None\n")
-    with Crowd(lambda: clearnet.get(PAGE + "?x").status == 200) as readers:
-        done = server.ask("env", *settings, "/src/deploy/deploy.sh", "--local", "upgrade")
-    assert done.returncode == 1
-    assert "The site is as it was before." in done.stderr
-    assert readers.failures == []
+
+def test_an_upgrade_to_code_that_does_not_start_is_undone(
+    admin: AdminMachine, server: Machine, clearnet: ClearnetClient, tmp_path: Path
+) -> None:
+    """If the new code does not start, the old code is restored and no request is dropped."""
+    good = server.run("readlink", "/opt/cccr-web/current")
+    bundle = broken_bundle(admin.bundle, tmp_path)
+    with Load(lambda: clearnet.get(PAGE + "?x").status == 200, pause=0.03) as load:
+        done = admin.deploy("--offline", bundle, "upgrade", status=1)
+    assert "The site is unchanged." in done.stderr
+    assert load.failures == []
     assert server.run("readlink", "/opt/cccr-web/current") == good
     assert clearnet.get(PAGE + "?x").status == 200
 
 
-def test_backup_and_uninstall_and_restore(
-    desk: Desk,
+def broken_bundle(bundle: Path, folder: Path) -> Path:
+    """Return a copy of a bundle in which ``cccr-web serve`` does nothing."""
+    call("tar", "--extract", "--file", bundle, "--directory", folder)
+    (wheel,) = (folder / "wheels").glob("cccr_web-*.whl")
+    before = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with zipfile.ZipFile(wheel) as packed:
+        files = {name: packed.read(name) for name in packed.namelist()}
+    files["cccr_web/cli/serve.py"] += b"\nserve.callback = None\n"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for name, body in files.items():
+            packed.writestr(name, body)
+    requirements = folder / "requirements.txt"
+    text = requirements.read_text()
+    assert text.count(before) == 1
+    requirements.write_text(text.replace(before, hashlib.sha256(wheel.read_bytes()).hexdigest()))
+    broken = folder / "broken.tar"
+    call("tar", "--create", "--file", broken, "--directory", folder, "requirements.txt", "wheels")
+    return broken
+
+
+def test_a_backup_restores_the_site_on_another_server(
+    admin: AdminMachine,
     server: Machine,
-    fresh: Path,
+    debian: Path,
     network: Network,
     authority: Authority,
     private_tor: TorNetwork,
     note: Note,
 ) -> None:
-    """A backup brings the same onion to another fresh server, with release and memory."""
-    onion = onion_of(server)
-    file = desk.folder / "site.backup"
-    passphrase = ("--passphrase-file", desk.folder / "passphrase")
-    desk.deploy("backup", file, *passphrase)
+    """A backup restores the onion address, the release and the rollback guard on a fresh server."""
+    onion = onion_address(server)
+    file = admin.folder / "site.backup"
+    passphrase = ("--passphrase-file", admin.folder / "passphrase")
+    admin.deploy("backup", file, *passphrase)
     assert onion.encode() not in file.read_bytes()
-    assert file.read_bytes()[0] == 0x8C  # a packet of OpenPGP: a session key by a passphrase
+    assert (
+        file.read_bytes()[0] == 0x8C
+    )  # an OpenPGP packet: a session key encrypted with a passphrase
 
-    done = desk.deploy("uninstall")
-    assert "What stays: " in done.words
+    done = admin.deploy("uninstall")
+    assert "Not removed: " in done.stderr
     left = server.run(
         "sh", "-c", "find /etc /opt /srv /var/lib /run -name '*cccr*' ! -path '/srv/apt*'"
     )
@@ -112,36 +140,37 @@ def test_backup_and_uninstall_and_restore(
     kept = list((server.root / "root").glob("cccr-web-kept-*.tar"))
     assert len(kept) == 1
     assert kept[0].stat().st_mode & 0o777 == 0o600
-    assert server.ask("nft", "list", "table", "inet", "cccr_web").returncode != 0
+    assert server.try_run("nft", "list", "table", "inet", "cccr_web").returncode != 0
     server.power_off()
 
-    desk.write_settings(RELEASE="", TORRC="")
-    with Machine(fresh, network) as other:
-        desk.let_in(other)
-        authority.be_trusted_by(other)
+    admin.write_settings(RELEASE="", TORRC="")
+    with Machine(debian, network) as other:
+        admin.authorize(other)
+        authority.install_root_on(other)
         began = time.monotonic()
-        wrong = desk.deploy("restore", file, "--passphrase-file", desk.folder / "id", status=1)
-        assert "cannot be decrypted" in wrong.words
-        desk.deploy("restore", file, *passphrase, "--offline", desk.bundle)
-        assert onion_of(other) == onion
+        wrong = admin.deploy("restore", file, "--passphrase-file", admin.folder / "id", status=1)
+        assert "cannot be decrypted" in wrong.stderr
+        admin.deploy("restore", file, *passphrase, "--offline", admin.bundle)
+        assert onion_address(other) == onion
         reply = private_tor.fetch_until(f"http://{onion}{PAGE}", 60)
         note("another fresh server restored, until its onion answers", time.monotonic() - began)
         assert b"release 2" in reply.body
-        assert serves(other, 2)
-        refused = desk.deploy("release", desk.release(1), status=1)
-        assert "older than release 2, which was served before" in refused.words
-        assert b"release 2" in Clearnet(authority.root()).get(PAGE).body
+        assert serves_release(other, 2)
+        rejected = admin.deploy("release", admin.release(1), status=1)
+        assert "older than release 2, which was served before" in rejected.stderr
+        assert b"release 2" in ClearnetClient(authority.root()).get(PAGE).body
 
-        # Without a domain there is the onion only.
-        desk.write_settings(RELEASE="", TORRC="", DOMAIN="")
-        done = desk.deploy("--offline", desk.bundle)
-        assert done.output == f"onion http://{onion}/\n"
+        # Without a domain only the onion remains.
+        admin.write_settings(RELEASE="", TORRC="", DOMAIN="")
+        done = admin.deploy("--offline", admin.bundle)
+        assert done.stdout == f"onion http://{onion}/\n"
         assert (
-            other.ask("systemctl", "is-active", "cccr-web-clearnet.socket").stdout == "inactive\n"
+            other.try_run("systemctl", "is-active", "cccr-web-clearnet.socket").stdout
+            == "inactive\n"
         )
         for port in (80, 443):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port))
         assert b"release 2" in private_tor.fetch(f"http://{onion}{PAGE}").body
-        again = desk.deploy("--offline", desk.bundle).words
-        assert again.endswith("Nothing had to be changed.\n"), again
+        again = admin.deploy("--offline", admin.bundle).stderr
+        assert again.endswith("Nothing needed to be changed.\n"), again

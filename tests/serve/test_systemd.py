@@ -70,7 +70,8 @@ def test_a_service_serves_on_passed_sockets_and_reports_its_state(
     """Each passed socket is served by name; start and stop are reported, and sockets stay."""
     with Manager(room.folder, sockets, words(room)) as manager:
         assert manager.hear() == (
-            f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}."
+            f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}. "
+            "(release=1 reloads=0)"
         )
         answers = {name: ask(room.folder / f"{name}.sock", "/en/", DOMAIN) for name in sockets}
         assert answers["clearnet"].body == PAGE
@@ -92,13 +93,16 @@ def test_a_reload_is_reported(room: Room, sockets: dict[str, socket.socket]) -> 
         reloading = manager.wait_for("RELOADING=1")
         began = int(reloading.partition("MONOTONIC_USEC=")[2])
         assert before <= began <= time.monotonic_ns() // 1000
-        assert "Serving release 2 of" in manager.wait_for("READY=1")
+        accepted = manager.wait_for("READY=1")
+        assert "Serving release 2 of" in accepted
+        assert accepted.endswith("(release=2 reloads=1)")
         room.point(room.folder / "release-1")
         manager.process.send_signal(signal.SIGHUP)
         manager.wait_for("RELOADING=1")
         refused = manager.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
         assert "Rejected: Release 1 is older than release 2, which was served before." in refused
+        assert refused.endswith("(release=2 reloads=2)")
 
 
 def test_an_idle_server_sends_watchdog_messages(

@@ -1,4 +1,4 @@
-"""A certificate authority for tests: Debian's pebble, and the name server that it asks."""
+"""A certificate authority for tests: Debian's pebble and its name server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _OPENSSL = ("openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "rsa:2
 
 
 class Authority:
-    """Gives certificates for any name; each leads to 127.0.0.1. ``trust`` signs its own."""
+    """Issues certificates for any name; all names resolve to 127.0.0.1.
+
+    ``trust`` is the certificate of its own https port.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.trust = folder / "pebble.crt"
@@ -59,7 +62,7 @@ class Authority:
             end(process)
 
     def _start(self, command: list[str]) -> None:
-        quick = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+        environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
         with (self._folder / command[0]).open("wb") as log:
             self._processes.append(
                 subprocess.Popen(
@@ -67,31 +70,31 @@ class Authority:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=quick,
+                    env=environment,
                 )
             )
 
     def _await(self) -> None:
-        for _ in range(100):
+        for _ in range(200):
             with contextlib.suppress(OSError):
                 self.fetch(DIRECTORY)
                 return
-            time.sleep(0.1)
+            time.sleep(0.05)
         raise AssertionError((self._folder / "pebble").read_text())
 
     def fetch(self, url: str) -> bytes:
-        """Fetch from the authority itself."""
+        """Fetch a URL of the authority."""
         context = ssl.create_default_context(cafile=str(self.trust))
         with urllib.request.urlopen(url, timeout=5, context=context) as reply:
             body: bytes = reply.read()
         return body
 
     def root(self) -> str:
-        """Return the certificate that readers must trust, in PEM."""
+        """Return the root certificate that clients must trust, in PEM."""
         return self.fetch("https://localhost:15000/roots/0").decode("ascii")
 
-    def be_trusted_by(self, machine: Machine) -> None:
-        """Let the machine trust this authority, as every Debian trusts Let's Encrypt."""
+    def install_root_on(self, machine: Machine) -> None:
+        """Let a server trust this authority, as every Debian trusts Let's Encrypt."""
         folder = machine.root / "usr/local/share/ca-certificates"
         (folder / "pebble.crt").write_bytes(self.trust.read_bytes())
         (folder / "pebble-root.crt").write_text(self.root())

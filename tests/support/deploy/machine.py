@@ -1,8 +1,8 @@
-"""A real Debian, booted with systemd as a container, in a network of its own.
+"""A real Debian, booted with systemd in a container, in its own network.
 
-The network is two namespaces joined by a cable: the machine's, and that of the admin who
-reaches it by ssh. Neither has a way to anywhere else. Tests enter the machine's, so that they
-reach its ports, and the private Tor network, on 127.0.0.1.
+The network consists of two namespaces joined by a virtual cable: the server's, and that of the
+admin who connects by ssh. Neither can reach any other network. Tests enter the server's, so
+that its ports and the private Tor network are on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 TOP = Path(__file__).parent.parent.parent.parent
 CLONE_NEWNET = 0x40000000
-# For documentation (RFC 5737): nothing of anybody's has these addresses.
+# Reserved for documentation (RFC 5737).
 ADMIN, SERVER = "192.0.2.1", "192.0.2.2"
-BOOTS_WITHIN = 40.0  # seconds; it is usually two
+BOOTS_WITHIN = 40.0  # seconds; usually two
 
-# Where the host's cgroups are hybrid, systemd inside needs a tree of the second version.
+# Where the host's cgroups are hybrid, systemd in the container needs a cgroup2 mount.
 BOOT = """\
 umount --lazy /sys/fs/cgroup 2>/dev/null
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -47,7 +47,7 @@ def call(*command: str | Path, **options: object) -> subprocess.CompletedProcess
 
 
 class Network:
-    """The namespaces of a machine and of its admin."""
+    """The network namespaces of a server and of its admin."""
 
     def __init__(self) -> None:
         self.machine = f"cccr-m{os.getpid()}"
@@ -70,7 +70,7 @@ class Network:
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Let this thread, and what it starts, be in the machine's network."""
+        """Move this thread, and whatever it starts, into the server's network."""
         with Path("/proc/self/ns/net").open("rb") as before:
             _enter(Path("/run/netns", self.machine))
             try:
@@ -91,7 +91,7 @@ def _set_namespace(number: int) -> None:
 
 
 class Machine:
-    """A machine: its disk is an overlay on a fresh Debian, and is gone with it."""
+    """A server. Its disk is an overlay on a fresh Debian, deleted at the end."""
 
     def __init__(self, fresh: Path, network: Network) -> None:
         self.fresh = fresh
@@ -105,7 +105,8 @@ class Machine:
         for layer in (*layers, self.root):
             layer.mkdir(mode=0o755)
         lower = self.fresh / "root"
-        options = f"lowerdir={lower},upperdir={layers[0]},workdir={layers[1]}"
+        # Nothing is kept, so nothing has to reach the disk.
+        options = f"lowerdir={lower},upperdir={layers[0]},workdir={layers[1]},volatile"
         call("mount", "-t", "overlay", "overlay", "-o", options, self.root)
         (self.root / "etc/hostname").write_text("server\n")
         (self.root / "etc/hosts").write_text("127.0.0.1 localhost server\n")
@@ -124,7 +125,7 @@ class Machine:
             shutil.rmtree(self.folder)
 
     def boot(self) -> None:
-        """Start it, and wait until systemd has started all it has to start."""
+        """Boot, and wait until systemd has started all units."""
         nspawn = [
             "--quiet",
             "--boot",
@@ -157,7 +158,7 @@ class Machine:
             self.pid = self._first_process()
             if self.pid and self.state() in {"running", "degraded"}:
                 return
-            time.sleep(0.1)
+            time.sleep(0.05)
         raise AssertionError((self.folder / "console").read_text()[-3000:])
 
     def _first_process(self) -> int:
@@ -166,11 +167,11 @@ class Machine:
         return int(found[0]) if found else 0
 
     def state(self) -> str:
-        """Return what ``systemctl is-system-running`` says."""
-        return self.ask("systemctl", "is-system-running").stdout.strip()
+        """Return the output of ``systemctl is-system-running``."""
+        return self.try_run("systemctl", "is-system-running").stdout.strip()
 
     def power_off(self) -> None:
-        """Shut it down as ``poweroff`` does; if it does not end, cut the power."""
+        """Shut down as ``poweroff`` does. If that fails, kill it."""
         if self._nspawn.poll() is None and self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGRTMIN + 4)
@@ -181,12 +182,12 @@ class Machine:
             self._nspawn.wait()
 
     def reboot(self) -> None:
-        """Start it anew."""
+        """Shut down and boot again."""
         self.power_off()
         self.boot()
 
-    def ask(self, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
-        """Run a command inside, whatever it answers."""
+    def try_run(self, *command: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """Run a command on the server and return its result."""
         inside = [
             "nsenter",
             "--target",
@@ -212,19 +213,19 @@ class Machine:
         return done
 
     def run(self, *command: str, **options: object) -> str:
-        """Run a command inside that must succeed; return what it prints."""
-        done = self.ask(*command, **options)
+        """Run a command on the server that must succeed, and return its output."""
+        done = self.try_run(*command, **options)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def main_process(self, unit: str) -> int:
-        """Return the number, outside, of a unit's main process."""
+        """Return the process id, on the host, of a unit's main process."""
         number = self.main_process_or_none(unit)
         assert number is not None, f"{unit} has no process"
         return number
 
     def main_process_or_none(self, unit: str) -> int | None:
-        """Return the number of a unit's main process, if it has one now."""
+        """Return the process id, on the host, of a unit's main process, if there is one."""
         inside = self.run("systemctl", "show", "--property=MainPID", "--value", unit).strip()
         for status in Path("/proc").glob("[0-9]*/status"):
             with contextlib.suppress(OSError):

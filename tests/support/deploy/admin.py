@@ -1,8 +1,9 @@
-"""The admin's desk: deploy.sh, settings, keys and releases, in a namespace of its own."""
+"""The admin's machine: deploy.sh, settings, keys and releases, in its own network namespace."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,17 +25,17 @@ PASSPHRASE = "a passphrase for the tests"
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What a command of ``deploy.sh`` did: its exit status, its words and its seconds."""
+class Result:
+    """The result of a ``deploy.sh`` command. ``seconds`` is how long it ran."""
 
     status: int
-    words: str
-    output: str
+    stderr: str
+    stdout: str
     seconds: float
 
 
-class Desk:
-    """A folder with a copy of ``deploy/``, whose ``cccr-web`` is that of the tests."""
+class AdminMachine:
+    """A folder with a copy of ``deploy/`` in which ``cccr-web`` runs the code under test."""
 
     def __init__(
         self, folder: Path, network: Network, bundle: Path, tools: Path, torrc: str
@@ -45,20 +46,20 @@ class Desk:
         self._network = network
         shutil.copytree(TOP / "deploy", folder / "deploy")
         command = folder / "deploy/cccr-web"
-        command.write_text(
-            f'#!/bin/sh\nexport PYTHONPATH={TOP}\nexec {sys.executable} -m cccr_web "$@"\n'
-        )
+        top, python = shlex.quote(str(TOP)), shlex.quote(sys.executable)
+        command.write_text(f'#!/bin/sh\nexport PYTHONPATH={top}\nexec {python} -m cccr_web "$@"\n')
         (folder / "organisation.pub").write_bytes(organisation_key().public.to_file())
-        # An empty torrc line file would be the real network; this is the private one.
+        # Without these lines the server's tor would use the real network.
         (folder / "private.torrc").write_text(torrc)
         (folder / "passphrase").write_text(PASSPHRASE + "\n")
         self.write_settings()
         call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "id")
         (folder / "bin").mkdir()
         wrapper = folder / "bin/ssh"
+        # ssh splits the value of UserKnownHostsFile at spaces.
         wrapper.write_text(
-            f"#!/bin/sh\nexec /usr/bin/ssh -i {folder}/id -o BatchMode=yes "
-            f'-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={folder}/known "$@"\n'
+            f"#!/bin/sh\ncd {shlex.quote(str(folder))} && exec /usr/bin/ssh -i id -o BatchMode=yes "
+            '-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=known "$@"\n'
         )
         wrapper.chmod(0o755)
 
@@ -79,7 +80,7 @@ class Desk:
         (self.folder / "deploy/site.env").write_text(lines)
 
     def release(self, number: int) -> Path:
-        """Return the folder of a signed release of this number."""
+        """Return the folder of a signed release with this sequence number."""
         folder = self.folder / f"release-{number}"
         if not folder.exists():
             known = facts(number, clearnet=f"https://{DOMAIN}", onions=())
@@ -87,19 +88,19 @@ class Desk:
             put_release(Signer(organisation_key()).sign(unsigned), folder)
         return folder
 
-    def let_in(self, machine: Machine) -> None:
-        """Do what a hosting company does: put the admin's key on the fresh server."""
+    def authorize(self, machine: Machine) -> None:
+        """Put the admin's ssh key on a fresh server, as a hosting company does."""
         folder = machine.root / "root/.ssh"
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "authorized_keys").write_text((self.folder / "id.pub").read_text())
         (self.folder / "known").unlink(missing_ok=True)
 
-    def deploy(self, *words: str | Path, status: int | None = 0) -> Done:
-        """Run ``deploy.sh`` as the admin does, and look at its exit status if one is given."""
+    def deploy(self, *arguments: str | Path, status: int | None = 0) -> Result:
+        """Run ``deploy.sh`` as the admin does, and check the exit status unless it is ``None``."""
         began = time.monotonic()
         path = f"{self.folder}/bin:{os.environ['PATH']}:/usr/sbin"
         done = subprocess.run(
-            ["ip", "netns", "exec", self._network.admin, "deploy/deploy.sh", *map(str, words)],
+            ["ip", "netns", "exec", self._network.admin, "deploy/deploy.sh", *map(str, arguments)],
             cwd=self.folder,
             env={**os.environ, "PATH": path},
             text=True,
@@ -109,4 +110,4 @@ class Desk:
         )
         seconds = time.monotonic() - began
         assert status in (None, done.returncode), done.stdout + done.stderr
-        return Done(done.returncode, done.stderr, done.stdout, seconds)
+        return Result(done.returncode, done.stderr, done.stdout, seconds)

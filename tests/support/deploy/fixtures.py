@@ -1,0 +1,167 @@
+"""Fixtures of the deployment tests: networks, a certificate authority, an admin and a server.
+
+``DEPLOY_SUITE`` names the Debian release; the default is bookworm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.deploy.acme import Authority
+from support.deploy.admin import AdminMachine
+from support.deploy.clients import ClearnetClient, Drips, onion_client
+from support.deploy.inspection import onion_address
+from support.deploy.machine import TOP, Machine, Network, call
+from support.tornet import Reply, TorNetwork
+
+CACHE = TOP / ".cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """What the tests download, prepared in the background while the networks start."""
+
+    debian: Future[Path]
+    bundle: Future[Path]
+    tools: Future[Path]
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Downloads]:
+    """Start all downloads. Their threads must start before the tests enter their own network."""
+    with ThreadPoolExecutor(3) as pool:
+        yield Downloads(
+            pool.submit(_debian),
+            pool.submit(_bundle),
+            pool.submit(_tools, tmp_path_factory.mktemp("tools")),
+        )
+
+
+def _debian() -> Path:
+    """Return the folder with a fresh Debian's root and its packages."""
+    suite = os.environ.get("DEPLOY_SUITE", "bookworm")
+    made = subprocess.run(
+        [TOP / "tests/deploy/root.sh", suite, CACHE], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return Path(made.stdout.strip())
+
+
+def _bundle() -> Path:
+    """Return what ``--offline`` needs, built again only if the source changed."""
+    state = hashlib.sha256(f"{sys.version_info}".encode())
+    for name in ("cccr_web", "deploy", "templates", "translations", "pyproject.toml", "README.md"):
+        path = TOP / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and file.suffix != ".pyc":
+                state.update(f"{file.relative_to(TOP)}\n".encode() + file.read_bytes())
+    bundle = CACHE / f"deploy-bundle-{state.hexdigest()[:12]}.tar"
+    if not bundle.exists():
+        for old in CACHE.glob("deploy-bundle-*"):
+            old.unlink()
+        call(
+            TOP / "deploy/deploy.sh",
+            "bundle",
+            bundle,
+            env={**os.environ, "XDG_CACHE_HOME": str(CACHE)},
+        )
+    return bundle
+
+
+def _tools(folder: Path) -> Path:
+    """Download what builds our wheel and stem's into a folder that pip can use as an index."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+    pip += ["--no-deps", "--require-hashes", "--dest", str(folder)]
+    call(*pip, "--only-binary", ":all:", "-r", TOP / "deploy/lock/build.txt")
+    stem = folder / "stem.txt"
+    lines = (TOP / "deploy/lock/server.txt").read_text().split("\nstem==")[1].split("\n    #")[0]
+    stem.write_text(f"stem=={lines}\n")
+    call(*pip, "--no-build-isolation", "-r", stem)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def network(downloads: Downloads) -> Iterator[Network]:
+    """The server's network namespace. From here on the test process is inside it."""
+    assert downloads.debian is not downloads.bundle
+    with Network() as made, made.entered():
+        yield made
+
+
+@pytest.fixture(scope="session")
+def private_tor(network: Network) -> Iterator[TorNetwork]:
+    """A private Tor network that the server can reach."""
+    assert network.machine
+    with TorNetwork() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def authority(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    """A certificate authority."""
+    assert network.machine
+    with Authority(tmp_path_factory.mktemp("authority")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def admin(
+    tmp_path_factory: pytest.TempPathFactory,
+    network: Network,
+    private_tor: TorNetwork,
+    downloads: Downloads,
+) -> AdminMachine:
+    """The admin's machine."""
+    # The server's tor has no country list to read, and needs none.
+    lines = [line for line in private_tor.torrc_lines.splitlines() if "GeoIP" not in line]
+    return AdminMachine(
+        tmp_path_factory.mktemp("admin"),
+        network,
+        downloads.bundle.result(),
+        downloads.tools.result(),
+        "\n".join(lines) + "\n",
+    )
+
+
+@pytest.fixture(scope="session")
+def debian(downloads: Downloads) -> Path:
+    """The folder with a fresh Debian's root and its packages."""
+    return downloads.debian.result()
+
+
+@pytest.fixture(scope="session")
+def server(
+    network: Network, authority: Authority, admin: AdminMachine, debian: Path
+) -> Iterator[Machine]:
+    """A freshly rented server: Debian, sshd and the admin's key."""
+    with Machine(debian, network) as machine:
+        admin.authorize(machine)
+        authority.install_root_on(machine)
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def clearnet(authority: Authority, server: Machine) -> ClearnetClient:
+    """A client on the clearnet that trusts the authority."""
+    assert server.pid
+    return ClearnetClient(authority.root())
+
+
+@pytest.fixture(scope="session")
+def drips(clearnet: ClearnetClient) -> Drips:
+    """Clients that send their requests byte by byte, in the background of other tests."""
+    return Drips(clearnet)
+
+
+@pytest.fixture(scope="session")
+def hidden(private_tor: TorNetwork, server: Machine) -> Callable[[str], Reply]:
+    """A client of the onion."""
+    return onion_client(private_tor.socks_port, onion_address(server))
