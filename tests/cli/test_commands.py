@@ -132,7 +132,7 @@ WRONG_USE = {
         ["build", "--out", "x", "--clearnet-url", "https://a.example/"],
         "path",
     ),
-    "no onion": (["build", "--out", "x", "--onion-address", "a.onion"], "“a.onion” is not an onion"),
+    "no onion": (["build", "--out", "x", "--onion-address", "a.onion"], "is not an onion"),
     "no such folder": (["check", "--translations", "/none"], "does not exist"),
     "no place": (
         ["serve", "--clearnet", "8080"],
@@ -286,7 +286,8 @@ def test_serve_rejects_a_socket_path_that_is_too_long() -> None:
     """A path that the kernel does not accept is wrong usage."""
     done = run("serve", "--onion-socket", f"unix:/{'a' * 107}")
     assert done.exit_code == 2
-    assert "the path of a unix socket may be at most 107 bytes long" in re.sub(r"\s+", " ", done.stderr)
+    error = re.sub(r"\s+", " ", done.stderr)
+    assert "the path of a unix socket may be at most 107 bytes long" in error
 
 
 def test_serve_needs_an_address_of_the_site(tmp_path: Path) -> None:
