@@ -42,10 +42,6 @@ class ChangedFileError(ReleaseError):
         super().__init__(f"{path} is not the file that SHA256SUMS lists.")
 
 
-class ProxyError(CccrError):
-    """The SOCKS proxy does not answer or cannot reach the host."""
-
-
 class OnionError(CccrError):
     """The onion service's key, tor or its control connection failed."""
 

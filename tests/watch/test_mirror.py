@@ -18,7 +18,7 @@ from cccr_web.errors import CccrError
 from cccr_web.mirror import host_files, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
 from cccr_web.serve import clearnet_policy, file_headers, onion_policy
-from cccr_web.watch import Address, Kind, Report, Watcher
+from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_sites
 
 PUBLIC = str(organisation_key().public)
 RELEASE = signed_release(2)
@@ -58,7 +58,7 @@ def room(tmp_path: Path) -> Path:
 
 def look(url: str) -> Report:
     """Look at an address with the tests' key."""
-    return Watcher(organisation_key().public).look([Address.parse(url)])
+    return check_sites([Address.parse(url)], Settings(organisation_key().public))
 
 
 def test_the_command(run: Run, release: Path, tmp_path: Path) -> None:
@@ -96,16 +96,20 @@ def test_plain_nginx_passes(mirror: Path, room: Path) -> None:
     """A plain nginx that includes the rules sends the same bytes and all our headers."""
     with nginx(room, mirror) as url:
         report = look(url)
-    assert report.seen[0].differences == ()
+    assert report.sites[0].differences == ()
     assert report.same
 
 
 def test_nginx_without_the_rules_is_seen(mirror: Path, room: Path) -> None:
     """Without the rules the bytes are right, but headers are missing, and nginx says too much."""
     with nginx(room, mirror, rules=False) as url:
-        seen = look(url).seen[0]
+        seen = look(url).sites[0]
     kinds = {found.kind for found in seen.differences if found.path == "/en/index.html"}
-    assert kinds == {Kind.MISSING_HEADER, Kind.CHANGED_HEADER, Kind.EXTRA_HEADER}
+    assert kinds == {
+        DifferenceKind.MISSING_HEADER,
+        DifferenceKind.CHANGED_HEADER,
+        DifferenceKind.EXTRA_HEADER,
+    }
     details = {found.detail for found in seen.differences}
     assert "Content-Security-Policy" in details
     assert any(re.fullmatch(r"Server: nginx/[0-9.]+", detail) for detail in details)
@@ -118,7 +122,7 @@ def test_a_front_page_of_its_own(tmp_path: Path, room: Path) -> None:
     release = Signer(organisation_key()).sign(make_release(files, facts(2)))
     write_mirror(release, tmp_path / "mirror")
     with nginx(room, tmp_path / "mirror") as url:
-        assert look(url).seen[0].differences == ()
+        assert look(url).sites[0].differences == ()
     rules = host_files(release, POLICY)
     assert "302" not in rules["_redirects"].decode()
     by_file = by_headers_file(rules["_headers"].decode())
@@ -128,10 +132,10 @@ def test_a_front_page_of_its_own(tmp_path: Path, room: Path) -> None:
         return by_file(path, shown if path == "/" else answer)
 
     with Hostile(release, twist) as server:
-        assert look(server.url).seen[0].differences == ()
+        assert look(server.url).sites[0].differences == ()
     with Hostile(release, lambda path, answer: shown if path == "/" else answer) as server:
-        (found,) = look(server.url).seen[0].differences
-    assert (found.path, found.kind) == ("/", Kind.CHANGED_HEADER)
+        (found,) = look(server.url).sites[0].differences
+    assert (found.path, found.kind) == ("/", DifferenceKind.CHANGED_HEADER)
 
 
 def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
@@ -163,7 +167,7 @@ def test_headers_file(mirror: Path) -> None:
     """A host that follows the file _headers sends all our headers."""
     twist = by_headers_file((mirror / "headers" / "_headers").read_text())
     with Hostile(RELEASE, twist) as server:
-        assert look(server.url).seen[0].differences == ()
+        assert look(server.url).sites[0].differences == ()
 
 
 def test_redirects_file(mirror: Path) -> None:
