@@ -85,7 +85,7 @@ class Difference:
 def file_difference(
     target: str, response: Response, sha256: str | None = None
 ) -> Difference | None:
-    """Compare ``response`` with the file of that hash; without one, check only that it is a file."""
+    """Compare ``response`` with the file of that hash, or without one with any file."""
     kind, detail = DifferenceKind.CHANGED, f"responded with {response.status}"
     if response.status in range(400, 500):
         kind = DifferenceKind.MISSING
