@@ -42,11 +42,9 @@ def _read_private(text: str) -> Any:
 @click.option(
     "--domain",
     type=Reader("NAME", read_domain),
-    help="The clearnet name, if not the one in the release.",
+    help="The clearnet name, if not the release's.",
 )
-@click.option(
-    "--onion-address", "onion", type=ONION, help="The onion, if not the one in the release."
-)
+@click.option("--onion-address", "onion", type=ONION, help="The onion, if not the release's.")
 @click.option("--onion-key", type=_FILE, help="The onion's key. Its permissions are checked too.")
 @control_option
 @click.option(
