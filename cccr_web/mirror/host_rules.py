@@ -6,6 +6,7 @@ returns the text of one file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -31,7 +32,7 @@ class _Rules:
 
     common: Headers
     addresses: Mapping[str, Headers]
-    endings: Mapping[str, Headers]
+    suffixes: Mapping[str, Headers]
     onion: str | None
     has_index: bool
 
@@ -51,7 +52,7 @@ def host_files(release: Release, policy: Policy) -> dict[str, bytes]:
             address: {name: headers[name] for name in sorted(special & headers.keys())}
             for address, headers in everywhere.items()
         },
-        endings={_ending(paths[address]): headers for address, headers in everywhere.items()},
+        suffixes=_by_suffix(paths, everywhere),
         onion=policy.onion_location,
         has_index=_INDEX in release.files,
     )
@@ -70,9 +71,24 @@ def _is_common(name: str, everywhere: Mapping[str, Headers]) -> bool:
     return name not in {_CACHE, _TYPE, _ONION} and all(name in of for of in everywhere.values())
 
 
-def _ending(path: str) -> str:
+def _by_suffix(
+    paths: Mapping[str, str], everywhere: Mapping[str, Headers]
+) -> Mapping[str, Headers]:
+    """Return suffix of a path → headers: an extension, or a name if its extension has two types."""
+    found: dict[str, Headers] = {}
+    types: dict[str, set[str]] = {}
+    for address, headers in everywhere.items():
+        types.setdefault(_extension(paths[address]), set()).add(headers[_TYPE])
+    for address, headers in everywhere.items():
+        extension = _extension(paths[address])
+        name = paths[address].rpartition("/")[2]
+        found[extension if len(types[extension]) == 1 else f"/{name}"] = headers
+    return found
+
+
+def _extension(path: str) -> str:
     name = path.rpartition("/")[2]
-    return name.rpartition(".")[2] if "." in name else ""
+    return f".{name.rpartition('.')[2]}" if "." in name else ""
 
 
 def _nginx(rules: _Rules) -> Iterable[str]:
@@ -93,8 +109,8 @@ def _nginx(rules: _Rules) -> Iterable[str]:
     yield f"add_header {_CACHE} $cccr_cache always;"
     yield f"add_header {_ONION} $cccr_onion always;"
     yield "types {}"
-    for ending, headers in sorted(rules.endings.items()):
-        place = rf"~ \.{ending}$" if ending else "/"
+    for suffix, headers in sorted(rules.suffixes.items()):
+        place = f"~ {re.escape(suffix)}$" if suffix else "/"
         onion = f' set $cccr_onion "{rules.onion}$request_uri";' if _ONION in headers else ""
         yield (
             f'location {place} {{ default_type "{headers[_TYPE]}"; '
@@ -116,10 +132,10 @@ def _caddy(rules: _Rules) -> Iterable[str]:
     # Only where none is set below: Caddy puts this block last.
     yield f'    ?{_CACHE} "{NO_CACHE}"'
     yield "}"
-    for ending, headers in sorted(rules.endings.items()):
-        name = f"cccr_{ending or 'plain'}"
-        pattern = rf"\.{ending}$" if ending else r"/[^./]+$"
-        folder = ("|/$" if rules.has_index else "|./$") if ending == "html" else ""
+    for suffix, headers in sorted(rules.suffixes.items()):
+        name = f"cccr_{suffix.strip('./').replace('.', '_') or 'plain'}"
+        pattern = f"{re.escape(suffix)}$" if suffix else r"/[^./]+$"
+        folder = ("|/$" if rules.has_index else "|./$") if suffix == ".html" else ""
         yield f"@{name} path_regexp {pattern}{folder}"
         yield f"header @{name} {{"
         yield f'    {_TYPE} "{headers[_TYPE]}"'
