@@ -33,7 +33,7 @@ def clear() -> Iterator[Place]:
         room.point(folder / "release")
         with Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server:
             nowhere = folder / "none"
-            yield Place(folder, release, ONION, "", nowhere, Authority(folder), server)
+            yield Place(folder, release, ONION, "", "", nowhere, Authority(folder), server)
 
 
 def probe_of(place: Place, front: Front, *, trusted: bool = True) -> Probe:
@@ -227,7 +227,7 @@ def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clear: Place) 
             found = [
                 list(
                     check_served_files(
-                        case, clear.release, probe, onions, lambda _done, _total: None
+                        target, clear.release, probe, onions, lambda _done, _total: None
                     )
                 )[1]
                 for onions in ((other,), ())

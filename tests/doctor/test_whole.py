@@ -21,11 +21,13 @@ from cccr_web.cli import main
 from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
-from cccr_web.onion import ControlAddress, ControlConnection, connect, list_services
+from cccr_web.onion import ControlAddress, ControlConnection, connect
 
 if TYPE_CHECKING:
     from conftest import Note
     from support.tornet import TorNetwork
+
+pytestmark = pytest.mark.xdist_group("tor")
 
 NAMES = [
     *("release", "expiry", "canary", "images", "permissions", "permissions", "disk"),
@@ -117,17 +119,12 @@ def by_name(results: Iterator[CheckResult]) -> dict[str, CheckResult]:
     return {result.name: result for result in results}
 
 
-def test_an_onion_without_proof_of_work_is_wrong(hosting: ControlConnection, client: TorClient) -> None:
+def test_an_onion_without_proof_of_work_is_wrong(
+    place: Place, hosting: ControlConnection, client: TorClient
+) -> None:
     """An onion published without proof of work has a descriptor, but is wrong."""
-    before = list_services(hosting)
-    reply = hosting.send("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,Detach Port=80,127.0.0.1:9")
-    assert reply.is_ok()
-    (onion,) = list_services(hosting) - before
-    try:
-        wait_until(lambda: is_up(hosting, onion), 30)
-        found = by_name(check_descriptor(client, onion, 60.0))
-    finally:
-        hosting.send(f"DEL_ONION {onion.removesuffix('.onion')}")
+    wait_until(lambda: is_up(hosting, place.weak_onion), 30)
+    found = by_name(check_descriptor(client, place.weak_onion, 60.0))
     assert found["descriptor"].verdict is CheckVerdict.OK, found
     assert found["proof of work"].verdict is CheckVerdict.WRONG
     assert "has no proof of work" in found["proof of work"].sentence
