@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,8 @@ from cccr_web.listen import Tcp
 from cccr_web.watch.address import Address
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, so that it can keep the TLS context: the system's certificates take 0.1 s to load.
+@dataclass(frozen=True)
 class Route:
     """How to connect.
 
@@ -44,10 +46,11 @@ class Route:
         with ExitStack() as undo:
             undo.callback(plain.close)
             plain.settimeout(timeout())
-            secure = self._tls().wrap_socket(plain, server_hostname=address.host)
+            secure = self._tls.wrap_socket(plain, server_hostname=address.host)
             undo.pop_all()
         return secure
 
+    @cached_property
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if self.authorities is not None:
