@@ -91,7 +91,9 @@ class _NetworkChecks:
             else:
                 yield from check_versions(hosting or (client.link if client else None))
 
-    def _check_hosting(self, stack: contextlib.ExitStack, onion: str) -> _Results[ControlConnection]:
+    def _check_hosting(
+        self, stack: contextlib.ExitStack, onion: str
+    ) -> _Results[ControlConnection]:
         self._progress("the hosting tor")
         try:
             link: ControlConnection = stack.enter_context(connect(self._target.control))

@@ -13,7 +13,14 @@ from typing import Final
 from cccr_web.doctor.model import CheckResult, ok, wrong
 from cccr_web.errors import OnionError
 from cccr_web.listen import Tcp, parse_listen
-from cccr_web.onion import Bootstrap, Descriptor, ControlConnection, ManagedTor, Status, fetch_descriptor
+from cccr_web.onion import (
+    Bootstrap,
+    ControlConnection,
+    Descriptor,
+    ManagedTor,
+    Status,
+    fetch_descriptor,
+)
 
 _TOR: Final = "tor"
 _DESCRIPTOR: Final = "descriptor"

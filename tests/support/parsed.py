@@ -1,4 +1,4 @@
-"""A parsed page for tests: its text, headings, links, ids and language."""
+"""A page as the tests of the texts read it: text, headings, links, ids and language."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 _VOID = {"br", "hr", "img", "link", "meta"}
-# Readers see a gap between these.
+# A reader sees a gap between these.
 _BLOCKS = {"dd", "dt", "li", "p", "td", "th"}
 
 
@@ -30,7 +30,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """The text, with white space as a reader sees it."""
+        """Its text, with white space as a reader sees it."""
         return " ".join("".join(self._text).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -53,13 +53,13 @@ class Page(HTMLParser):
             self.headings.append((int(tag[1]), ""))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Record an element that XHTML closes at once."""
+        """Record an element that XHTML closes in its start tag."""
         self.handle_starttag(tag, attrs)
         if tag not in _VOID:
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """Close the element opened last."""
+        """Close the innermost element."""
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
@@ -77,7 +77,7 @@ def _is_heading(tag: str) -> bool:
 
 
 def dead_links(pages: dict[str, Page], files: set[str]) -> set[tuple[str, str]]:
-    """Return (page, link) for each link within the site that leads nowhere."""
+    """Return (page, link) for each link within the site that is broken."""
     dead = set()
     for url, page in pages.items():
         for link in page.links:
