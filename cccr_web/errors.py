@@ -46,10 +46,6 @@ class ChangedFileError(ReleaseError):
         super().__init__(f"{problem} It is {swapped}." if swapped else problem)
 
 
-class ProxyError(CccrError):
-    """The SOCKS proxy does not answer or cannot reach the host."""
-
-
 class OnionError(CccrError):
     """The onion service's key, tor or its control connection failed."""
 

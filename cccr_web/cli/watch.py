@@ -1,4 +1,4 @@
-"""``watch``: compare what every address hands out with what was signed."""
+"""``watch``: compare what every address serves with the signed release."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cccr_web.cli.terminal import Progress, example
 from cccr_web.listen import Tcp, parse_listen
 
 if TYPE_CHECKING:
-    from cccr_web.watch import Difference, Report, Seen
+    from cccr_web.watch import Difference, Report, SiteResult
 
 
 def _read_address(text: str) -> Any:
@@ -23,11 +23,14 @@ def _read_address(text: str) -> Any:
     return Address.parse(text)
 
 
-def _read_proxy(text: str) -> Tcp:
+def _read_port(text: str) -> Tcp:
     where = parse_listen(text)
     if isinstance(where, Tcp):
         return where
-    raise ValueError(f"“{text}”: give HOST:PORT, such as 127.0.0.1:9050.")
+    raise ValueError(f"“{text}” is not HOST:PORT, such as 127.0.0.1:9050.")
+
+
+HOST_PORT = ParsedParam("HOST:PORT", _read_port)
 
 
 @click.command()
@@ -35,8 +38,8 @@ def _read_proxy(text: str) -> Tcp:
 @click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
 @click.option(
     "--socks",
-    type=ParsedParam("HOST:PORT", _read_proxy),
-    help="Tor's SocksPort, for onions: 127.0.0.1:9050. It resolves their names.",
+    type=HOST_PORT,
+    help="Tor's SocksPort, for onions, such as 127.0.0.1:9050. Tor resolves their names.",
 )
 @click.option(
     "--release",
@@ -68,31 +71,33 @@ def watch(
     *,
     as_json: bool,
 ) -> None:
-    """Fetch every signed file from each URL and compare it, byte for byte. Exit 1 if any differs.
+    """Compare every file at each URL with the signed release. Exit 1 if any differs.
 
-    From any machine, with nothing but the public key. The newest release with a
-    good signature at any URL is what all must hand out, with the headers of our own
-    server; redirects are not followed. URLs are https, with the certificate checked;
-    http only for .onion and this machine.
+    Runs on any machine and needs only the public key. Every URL must serve the newest
+    release with a good signature at any of them, with the headers of our own server.
+    Redirects are not followed. URLs use https, and the certificate is checked; http is
+    only for .onion and this machine.
     """
     from cccr_web.errors import CccrError
     from cccr_web.release import load, read_public_key
-    from cccr_web.watch import Limits, Road, Watcher
+    from cccr_web.watch import RequestLimits, Route, Settings, check_sites
 
     if socks is None and any(address.is_onion for address in addresses):
-        raise CccrError("An onion is reached through tor only.", "Give --socks 127.0.0.1:9050.")
+        raise CccrError("An onion can be reached only through Tor.", "Give --socks 127.0.0.1:9050.")
     key = read_public_key(public_key)
-    watcher = Watcher(
+    settings = Settings(
         key,
-        Road(socks),
-        load(release, key) if release else None,
+        Route(socks),
+        RequestLimits(timeout=time_limit),
         frozenset(name.lower() for name in allowed),
-        Limits(whole=time_limit),
     )
+    reference = load(release, key) if release else None
     with Progress() as progress:
         progress.show("fetching the signed list of each address", terminal_only=True)
-        report = watcher.look(
+        report = check_sites(
             addresses,
+            settings,
+            reference,
             lambda done, total: progress.show(f"file {done} of {total}", terminal_only=True),
         )
     click.echo(report.to_json() if as_json else "\n".join(_table(report)))
@@ -101,31 +106,31 @@ def watch(
 
 
 def _table(report: Report) -> Iterator[str]:
-    """Yield the lines for people: a line each address, then each kind of difference once."""
+    """Yield a line for each address, then each distinct difference once."""
     if report.reference is None:
         yield "No release with a good signature was found."
     else:
         facts = report.reference.metadata
         over = ", which has EXPIRED" if report.has_expired(datetime.now(UTC)) else ""
         yield f"Compared with release {facts.sequence} of {facts.time:%Y-%m-%d}{over}."
-    width = max(len(seen.address) for seen in report.seen)
+    width = max(len(site.address) for site in report.sites)
     yield f"{'address':{width}}  release  files  differences  seconds"
-    for seen in report.seen:
-        release = "-" if seen.sequence is None else str(seen.sequence)
+    for site in report.sites:
+        release = "-" if site.sequence is None else str(site.sequence)
         yield (
-            f"{seen.address:{width}}  {release:>7}  {seen.files:>5}  "
-            f"{len(seen.differences):>11}  {seen.seconds:>7.1f}"
+            f"{site.address:{width}}  {release:>7}  {site.files:>5}  "
+            f"{len(site.differences):>11}  {site.seconds:>7.1f}"
         )
-    for seen in report.seen:
-        yield from _differences(seen)
-    yield "All the same." if report.same else "NOT all the same."
+    for site in report.sites:
+        yield from _differences(site)
+    yield "No differences." if report.same else "There are DIFFERENCES."
 
 
-def _differences(seen: Seen) -> Iterator[str]:
+def _differences(site: SiteResult) -> Iterator[str]:
     groups: dict[tuple[str, str], list[Difference]] = {}
-    for found in seen.differences:
+    for found in site.differences:
         groups.setdefault((found.kind, found.detail), []).append(found)
     for (kind, detail), alike in groups.items():
         others = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
         path = alike[0].path
-        yield f"{kind}: {seen.address}{path}{others}: {detail}"
+        yield f"{kind}: {site.address}{path}{others}: {detail}"

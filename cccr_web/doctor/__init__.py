@@ -1,12 +1,10 @@
-"""Look at a site from inside its own server: is every part of it as it should be?
+"""Check a site from its own server.
 
-Each check is a module that yields ``Result``s; ``examine`` does them all. Nothing is
-changed, and a check that cannot be carried out is wrong, with its reason.
+Each module yields ``CheckResult``s; ``run_checks`` runs them all. Nothing is changed. A
+check that cannot run is wrong, and its result says why.
 """
 
-from cccr_web.doctor.case import Case
-from cccr_web.doctor.examination import examine
-from cccr_web.doctor.private import Private
-from cccr_web.doctor.result import Result, Verdict, to_json
+from cccr_web.doctor.model import CheckResult, CheckVerdict, PrivatePath, Target, to_json
+from cccr_web.doctor.runner import run_checks
 
-__all__ = ["Case", "Private", "Result", "Verdict", "examine", "to_json"]
+__all__ = ["CheckResult", "CheckVerdict", "PrivatePath", "Target", "run_checks", "to_json"]

@@ -6,6 +6,7 @@ All rules are made from the headers that our own server sends; there is no secon
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Final, Literal
@@ -74,10 +75,17 @@ class _Rules:
         }
 
     @cached_property
-    def extensions(self) -> Mapping[str, _Headers]:
-        """File name extension → headers."""
+    def suffixes(self) -> Mapping[str, _Headers]:
+        """Suffix → headers: an extension, or a file name if its extension has two types."""
         paths = {"/": _INDEX, **file_addresses(self._release)}
-        return {_extension(paths[address]): of for address, of in self.addresses.items()}
+        types: dict[str, set[str]] = {}
+        for address, headers in self.addresses.items():
+            types.setdefault(_extension(paths[address]), set()).add(headers[_TYPE])
+        found = {}
+        for address, headers in self.addresses.items():
+            extension, name = _extension(paths[address]), paths[address].rpartition("/")[2]
+            found[extension if len(types[extension]) == 1 else f"/{name}"] = headers
+        return found
 
 
 def header_rules(release: Release, listener: Listener, formats: Iterable[str]) -> dict[str, str]:
@@ -88,7 +96,7 @@ def header_rules(release: Release, listener: Listener, formats: Iterable[str]) -
 
 def _extension(path: str) -> str:
     name = path.rpartition("/")[2]
-    return name.rpartition(".")[2] if "." in name else ""
+    return f".{name.rpartition('.')[2]}" if "." in name else ""
 
 
 def _nginx(rules: _Rules) -> Iterable[str]:
@@ -109,8 +117,8 @@ def _nginx(rules: _Rules) -> Iterable[str]:
     yield f"add_header {_CACHE} $cccr_cache always;"
     yield f"add_header {_ONION} $cccr_onion always;"
     yield "types {}"
-    for extension, headers in sorted(rules.extensions.items()):
-        location = rf"~ \.{extension}$" if extension else "/"
+    for suffix, headers in sorted(rules.suffixes.items()):
+        location = f"~ {re.escape(suffix)}$" if suffix else "/"
         onion = f' set $cccr_onion "{rules.onion}$request_uri";' if _ONION in headers else ""
         yield (
             f'location {location} {{ default_type "{headers[_TYPE]}"; '
@@ -132,10 +140,10 @@ def _caddy(rules: _Rules) -> Iterable[str]:
     # A default for responses without rules below: Caddy applies this block last.
     yield f'    ?{_CACHE} "{NO_CACHE}"'
     yield "}"
-    for extension, headers in sorted(rules.extensions.items()):
-        name = f"cccr_{extension or 'plain'}"
-        pattern = rf"\.{extension}$" if extension else r"/[^./]+$"
-        folder = ("|/$" if rules.has_index else "|./$") if extension == "html" else ""
+    for suffix, headers in sorted(rules.suffixes.items()):
+        name = f"cccr_{suffix.strip('./').replace('.', '_') or 'plain'}"
+        pattern = f"{re.escape(suffix)}$" if suffix else r"/[^./]+$"
+        folder = ("|/$" if rules.has_index else "|./$") if suffix == ".html" else ""
         yield f"@{name} path_regexp {pattern}{folder}"
         yield f"header @{name} {{"
         yield f'    {_TYPE} "{headers[_TYPE]}"'

@@ -1,30 +1,35 @@
-"""Look at a site from outside: is every byte, at every address, what was signed?
+"""Check a site from outside: compare every byte and header at every address with the release.
 
-Trusts nothing but the public key. May import ``release`` and of ``serve`` the headers.
+Trusts only the public key. May import ``release``, and the headers from ``serve``.
 """
 
 from cccr_web.watch.address import Address
-from cccr_web.watch.budget import Budget, Limits
-from cccr_web.watch.difference import Difference, Kind
-from cccr_web.watch.headers import header_differences
-from cccr_web.watch.link import Link, Reply, UnreachableError, ask
-from cccr_web.watch.report import Report, Seen
-from cccr_web.watch.road import Road
-from cccr_web.watch.watcher import Watcher
+from cccr_web.watch.client import (
+    HttpConnection,
+    RequestBudget,
+    RequestLimits,
+    Response,
+    UnreachableError,
+)
+from cccr_web.watch.differences import Difference, DifferenceKind, header_differences
+from cccr_web.watch.report import Report, SiteResult
+from cccr_web.watch.route import Route
+from cccr_web.watch.site_check import Settings
+from cccr_web.watch.watcher import check_sites
 
 __all__ = [
     "Address",
-    "Budget",
     "Difference",
-    "Kind",
-    "Limits",
-    "Link",
-    "Reply",
+    "DifferenceKind",
+    "HttpConnection",
     "Report",
-    "Road",
-    "Seen",
+    "RequestBudget",
+    "RequestLimits",
+    "Response",
+    "Route",
+    "Settings",
+    "SiteResult",
     "UnreachableError",
-    "Watcher",
-    "ask",
+    "check_sites",
     "header_differences",
 ]

@@ -1,4 +1,4 @@
-"""Where a copy of the site answers."""
+"""The address of a copy of the site."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address of the site: ``https://NAME``, or ``http`` for an onion and this machine.
+    """An address of the site: ``https://NAME``, or ``http`` for an onion or this machine.
 
-    Nothing else is looked at over plain HTTP: whoever stands in between could show
-    the watcher the right bytes and readers others.
+    Other addresses are not checked over plain HTTP: an attacker on the network could
+    send the right bytes to the watcher and different ones to readers.
     """
 
     scheme: str
@@ -29,19 +29,19 @@ class Address:
             parts = urlsplit(text)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise ValueError(f"“{text}” is no address: {error}.") from error
+            raise ValueError(f"“{text}” is not an address: {error}.") from error
         if parts.scheme not in _PORTS or not host or "@" in parts.netloc or not host.isascii():
-            raise ValueError(f"“{text}” is no address, such as https://example.org.")
+            raise ValueError(f"“{text}” is not an address such as https://example.org.")
         if parts.path not in {"", "/"} or parts.query or parts.fragment:
-            raise ValueError(f"“{text}”: give the site's address without a path.")
+            raise ValueError(f"“{text}” has a path. Give the site's address without one.")
         address = cls(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
         if address.scheme == "http" and not (address.is_onion or address.is_loopback):
-            raise ValueError(f"“{text}”: http is for onions and this machine only; give https.")
+            raise ValueError(f"“{text}”: http is only for onions and this machine. Use https.")
         return address
 
     @property
     def is_onion(self) -> bool:
-        """Whether only tor leads there."""
+        """Whether it can be reached only through Tor."""
         return self.host.endswith(".onion")
 
     @property
@@ -54,7 +54,7 @@ class Address:
 
     @property
     def netloc(self) -> str:
-        """The name and, if it is not the usual one, the port: what stands in ``Host``."""
+        """The value of ``Host``: the name, and the port unless it is the default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 

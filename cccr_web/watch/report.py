@@ -1,4 +1,4 @@
-"""What was seen, fit for a program that reads it."""
+"""The result of checking sites, and its JSON form."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from cccr_web.release import Release
-from cccr_web.watch.difference import Difference
+from cccr_web.watch.differences import Difference
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One address: which release its own signed list is of, how many files were compared."""
+class SiteResult:
+    """One address: the sequence of its signed release, and how many files were compared."""
 
     address: str
     sequence: int | None
@@ -26,27 +26,27 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All addresses, and the release that they were compared with, if any was trusted."""
+    """All addresses, and the signed release that they were compared with, if there was one."""
 
     reference: Release | None
-    seen: tuple[Seen, ...]
+    sites: tuple[SiteResult, ...]
 
     @property
     def same(self) -> bool:
-        """Whether every address hands out exactly the release."""
-        return self.reference is not None and not any(seen.differences for seen in self.seen)
+        """Whether every address serves exactly the release."""
+        return self.reference is not None and not any(site.differences for site in self.sites)
 
     def has_expired(self, now: datetime) -> bool:
-        """Whether the release's time is over; every address may still agree on it."""
+        """Whether the release has expired, even if every address agrees on it."""
         return self.reference is not None and self.reference.metadata.expires < now
 
     def to_json(self) -> str:
-        """Return the report as JSON, with its keys in one order."""
+        """Return the report as JSON, with its keys in a fixed order."""
         values = {
             "format": FORMAT,
             "same": self.same,
             "release": _release(self.reference) if self.reference else None,
-            "addresses": [_seen(seen) for seen in self.seen],
+            "addresses": [_site(site) for site in self.sites],
         }
         return json.dumps(values, indent=2, ensure_ascii=False)
 
@@ -61,14 +61,14 @@ def _release(release: Release) -> dict[str, Any]:
     }
 
 
-def _seen(seen: Seen) -> dict[str, Any]:
+def _site(site: SiteResult) -> dict[str, Any]:
     return {
-        "address": seen.address,
-        "release": seen.sequence,
-        "files": seen.files,
-        "seconds": round(seen.seconds, 2),
+        "address": site.address,
+        "release": site.sequence,
+        "files": site.files,
+        "seconds": round(site.seconds, 2),
         "differences": [
             {"path": found.path, "kind": found.kind.value, "detail": found.detail}
-            for found in seen.differences
+            for found in site.differences
         ],
     }

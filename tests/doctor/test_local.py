@@ -27,16 +27,13 @@ from support.signed import (
     signed_release,
 )
 
-from cccr_web.doctor import Case, Private, Result, Verdict
-from cccr_web.doctor import disk as disk_module
-from cccr_web.doctor.client import Client
-from cccr_web.doctor.clock import check_clock
-from cccr_web.doctor.disk import check_disk
-from cccr_web.doctor.images import check_images
-from cccr_web.doctor.machine import check_machine, own_addresses, own_names
-from cccr_web.doctor.private import check_private
-from cccr_web.doctor.signed import check_release
-from cccr_web.doctor.versions import check_versions
+from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, Target
+from cccr_web.doctor import host as host_module
+from cccr_web.doctor.host import check_clock, check_disk, check_versions
+from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
+from cccr_web.doctor.permissions import check_permissions
+from cccr_web.doctor.release import check_release
+from cccr_web.doctor.tor import TorClient
 from cccr_web.errors import ControlLostError
 from cccr_web.notices import make_canary
 from cccr_web.onion import connect
@@ -46,79 +43,86 @@ PUBLIC = organisation_key().public
 DAY = timedelta(days=1)
 
 
-def examined(folder: Path, release: Release, **changes: Any) -> dict[str, Result]:
-    """Write a release, and return what the doctor says of it."""
+def check(folder: Path, release: Release, **changes: Any) -> dict[str, CheckResult]:
+    """Write a release, and return the results of its checks by name."""
     put_release(release, folder / "release")
-    _, results = check_release(Case(folder / "release", PUBLIC, **changes))
+    _, results = check_release(Target(folder / "release", PUBLIC, **changes))
     return {result.name: result for result in results}
 
 
-def verdicts(results: dict[str, Result]) -> dict[str, str]:
+def verdicts(results: dict[str, CheckResult]) -> dict[str, str]:
     """Return each check's verdict."""
     return {name: result.verdict.value for name, result in results.items()}
 
 
-def test_release_in_order(tmp_path: Path) -> None:
-    """A signed release that is good for a year is well; a site without a canary has none."""
-    found = examined(tmp_path, signed())
+def test_a_signed_valid_release_is_ok(tmp_path: Path) -> None:
+    """A signed release that is valid for a year is ok; a canary is optional."""
+    found = check(tmp_path, signed())
     assert verdicts(found) == {"release": "ok", "expiry": "ok", "canary": "not applicable"}
     assert found["release"].sentence.startswith(f"Release 1 of {TODAY:%Y-%m-%d}: ")
 
 
-def test_one_byte_on_the_disk(tmp_path: Path) -> None:
-    """A release with one byte changed is wrong, and the file is named."""
+def test_a_changed_file_in_the_release_is_named(tmp_path: Path) -> None:
+    """A release with a changed file is wrong, and the file is named."""
     put_release(signed(), tmp_path / "release")
     (tmp_path / "release" / "en" / "index.html").write_text("other")
-    release, (result,) = check_release(Case(tmp_path / "release", PUBLIC))
+    release, (result,) = check_release(Target(tmp_path / "release", PUBLIC))
     assert release is None
-    assert result.verdict is Verdict.WRONG
+    assert result.verdict is CheckVerdict.WRONG
     assert "en/index.html" in result.sentence
 
 
-def test_foreign_signature(tmp_path: Path) -> None:
-    """A release that another key has signed is wrong."""
+def test_a_release_signed_with_another_key_is_wrong(tmp_path: Path) -> None:
+    """A release that another key signed is wrong."""
     put_release(signed(), tmp_path / "release")
     stranger = known_key(b"a stranger").public
-    release, (result,) = check_release(Case(tmp_path / "release", stranger))
+    release, (result,) = check_release(Target(tmp_path / "release", stranger))
     assert release is None
-    assert (result.name, result.verdict) == ("release", Verdict.WRONG)
+    assert (result.name, result.verdict) == ("release", CheckVerdict.WRONG)
 
 
 @pytest.mark.parametrize(
     ("expires", "verdict", "words"),
     [
-        (-1, "wrong", "has expired on"),
+        (-1, "wrong", "expired on"),
         (13, "wrong", "in 12 days"),
-        (15, "ok", "14 days from now"),
+        (15, "ok", "in 14 days"),
     ],
 )
-def test_expiry(tmp_path: Path, expires: int, verdict: str, words: str) -> None:
-    """A release that has expired, or will within a fortnight, is wrong."""
+def test_a_release_within_two_weeks_of_expiry_is_wrong(
+    tmp_path: Path, expires: int, verdict: str, words: str
+) -> None:
+    """A release that has expired, or will within two weeks, is wrong."""
     release = signed(time=TODAY - 300 * DAY, expires=datetime.now(UTC) + expires * DAY)
-    result = examined(tmp_path, release)["expiry"]
+    result = check(tmp_path, release)["expiry"]
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
 
 
-def test_older_than_before(tmp_path: Path) -> None:
-    """A release that is older than what a server has served is wrong."""
+def test_an_older_release_than_the_last_served_is_wrong(tmp_path: Path) -> None:
+    """A release older than the last one that a server served is wrong."""
     state = tmp_path / "state"
     RollbackGuard(state).record(signed_release(2))
-    result = examined(tmp_path, signed_release(1), states=(state,))["release"]
-    assert result.verdict is Verdict.WRONG
-    assert "Release 1 is older than release 2, which was served before. So says" in result.sentence
+    result = check(tmp_path, signed_release(1), states=(state,))["release"]
+    assert result.verdict is CheckVerdict.WRONG
+    assert (
+        "Release 1 is older than release 2, which was served before. This is recorded in"
+        in result.sentence
+    )
 
 
 @pytest.mark.parametrize(
     ("said", "following", "verdict"), [(-9, 30, "ok"), (-99, -2, "wrong"), (0, None, "wrong")]
 )
-def test_canary(tmp_path: Path, said: int, following: int | None, verdict: str) -> None:
-    """A canary whose next one is due, or that is damaged, is wrong."""
+def test_an_overdue_or_damaged_canary_is_wrong(
+    tmp_path: Path, said: int, following: int | None, verdict: str
+) -> None:
+    """A canary is wrong if the next one is overdue or its signature does not match."""
     day = TODAY.date() + said * DAY
     next_day = TODAY.date() + (following or 30) * DAY
     made = make_canary(organisation_key(), day, next_day, ("All is well.",), ("A headline",))
     if following is None:
         made = made.replace(b"All is well", b"All is lost")
-    result = examined(tmp_path, signed({"canary.txt": made}))["canary"]
+    result = check(tmp_path, signed({"canary.txt": made}))["canary"]
     assert result.verdict.value == verdict, result
 
 
@@ -150,28 +154,28 @@ def packed(name: str, body: bytes) -> bytes:
     ("path", "body", "found"),
     [
         ("a.png", png(text=False), None),
-        ("a.png", png(text=True), "a.png holds a chunk tEXt"),
+        ("a.png", png(text=True), "a.png contains a tEXt chunk"),
         ("a.jpg", jpeg(), None),
-        ("a.jpg", photo(), "a.jpg holds Exif or XMP"),
-        ("en/cccr-en.epub", packed("x.jpg", photo()), "en/cccr-en.epub:x.jpg holds Exif or XMP"),
+        ("a.jpg", photo(), "a.jpg contains Exif or XMP"),
+        ("en/cccr-en.epub", packed("x.jpg", photo()), "en/cccr-en.epub:x.jpg contains Exif or XMP"),
         ("en/cccr-en.epub", packed("x.png", png(text=False)), None),
     ],
 )
-def test_images(path: str, body: bytes, found: str | None) -> None:
-    """Text in a PNG, Exif in a JPEG, and both inside a book, are found; a bare picture is well."""
+def test_metadata_in_pictures_is_found(path: str, body: bytes, found: str | None) -> None:
+    """Metadata in a PNG or JPEG is found, also inside an EPUB; a picture without any is ok."""
     (result,) = check_images(make_release({**content(1), path: body}, facts()))
     if found is None:
-        assert result.verdict is Verdict.OK
+        assert result.verdict is CheckVerdict.OK
     else:
-        assert result.verdict is Verdict.WRONG
+        assert result.verdict is CheckVerdict.WRONG
         assert found in result.sentence
 
 
-def test_no_images() -> None:
-    """A release without a picture has nothing to look into."""
+def test_a_release_without_pictures_has_nothing_to_check() -> None:
+    """The check of pictures does not apply to a release without any."""
     files = {path: body for path, body in content(1).items() if not path.endswith("png")}
     (result,) = check_images(make_release(files, facts()))
-    assert result.verdict is Verdict.NOT_APPLICABLE
+    assert result.verdict is CheckVerdict.NOT_APPLICABLE
 
 
 @pytest.mark.parametrize(
@@ -185,36 +189,36 @@ def test_no_images() -> None:
         ("at 192.0.2.77, 1192.0.2.7 and vps-170", None),
     ],
 )
-def test_machine_in_a_page(words: str, found: str | None) -> None:
-    """A page that holds a name or an address of the machine is found, a longer one is not."""
+def test_an_identifier_of_the_machine_in_a_page_is_found(words: str, found: str | None) -> None:
+    """A name or address of the machine in a page is found, but not as part of a longer one."""
     traces = {"vps-17", "vps-17.example", "192.0.2.7", "2001:db8::7"}
     release = make_release({**content(1), "en/x.html": words.encode()}, facts())
-    (result,) = check_machine(with_archive(release), [], [], traces)
+    (result,) = check_leaks(with_archive(release), [], [], traces)
     if found is None:
-        assert result.verdict is Verdict.OK
+        assert result.verdict is CheckVerdict.OK
     else:
-        assert result.verdict is Verdict.WRONG
-        assert f"en/x.html holds {found}" in result.sentence
+        assert result.verdict is CheckVerdict.WRONG
+        assert f"en/x.html contains {found}" in result.sentence
         # It is inside the ZIP as well.
         assert "cccr-web.zip:" in result.sentence
 
 
-def test_public_name_is_no_trace() -> None:
-    """A machine may be called as the site is."""
+def test_a_public_name_is_not_a_leak() -> None:
+    """The machine may have the same name as the site."""
     release = make_release({**content(1), "en/x.html": b"vps-17.example"}, facts())
-    (result,) = check_machine(release, [], ["vps-17.example"], {"vps-17.example"})
-    assert result.verdict is Verdict.OK
+    (result,) = check_leaks(release, [], ["vps-17.example"], {"vps-17.example"})
+    assert result.verdict is CheckVerdict.OK
 
 
-def test_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that could be any word is not looked for; one with a digit, hyphen or dot is."""
+def test_only_distinctive_host_names_are_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is searched for only if it has a digit, hyphen or dot."""
     monkeypatch.setattr(socket, "gethostname", lambda: "freedom")
     monkeypatch.setattr(socket, "getfqdn", lambda: "Freedom.Example")
     assert own_names() == {"freedom.example"}
 
 
-def test_own_addresses(tmp_path: Path) -> None:
-    """The kernel's tables are read: each interface's address, and not loopback's."""
+def test_addresses_of_all_interfaces_except_loopback_are_read(tmp_path: Path) -> None:
+    """The kernel's tables give the address of each interface except loopback."""
     (tmp_path / "fib_trie").write_text(
         "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n"
         "     |-- 127.0.0.1\n        /32 host LOCAL\n"
@@ -230,9 +234,9 @@ def test_own_addresses(tmp_path: Path) -> None:
     assert "127.0.0.1" not in own_addresses()
 
 
-def permission(*private: Private) -> Result:
-    """Return what is said of one path."""
-    (result,) = check_private(private)
+def permission(*private: PrivatePath) -> CheckResult:
+    """Return the result for one path."""
+    (result,) = check_permissions(private)
     return result
 
 
@@ -249,102 +253,108 @@ def permission(*private: Private) -> Result:
         (0o660, "=0640", "wrong"),
     ],
 )
-def test_permissions(folder: Path, mode: int, meant: str, verdict: str) -> None:
-    """A key that others may read is wrong, unless that was said to be meant."""
+def test_a_key_that_others_may_read_is_wrong_unless_allowed(
+    folder: Path, mode: int, meant: str, verdict: str
+) -> None:
+    """A key that other users may read is wrong, unless its given mode allows that."""
     path = folder / "a.key"
     path.touch()
     path.chmod(mode)
-    result = permission(Private.parse(f"{path}{meant}"))
+    result = permission(PrivatePath.parse(f"{path}{meant}"))
     assert result.verdict.value == verdict, result
     if verdict == "wrong" and "nobody" not in meant:
         assert f"chmod {mode & (0o640 if meant else 0o600):04o} {path}" in result.remedy
 
 
 @pytest.mark.parametrize(("mode", "verdict"), [(0o660, "ok"), (0o755, "ok"), (0o666, "wrong")])
-def test_sockets(folder: Path, mode: int, verdict: str) -> None:
-    """A socket that everybody may connect to is wrong; to read it means nothing."""
+def test_a_socket_open_to_everyone_is_wrong(folder: Path, mode: int, verdict: str) -> None:
+    """A socket that every user may connect to is wrong; read permission does not matter."""
     path = folder / "web.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         path.chmod(mode)
-        assert permission(Private(path)).verdict.value == verdict
+        assert permission(PrivatePath(path)).verdict.value == verdict
 
 
-def test_owner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key of an ordinary user is wrong."""
+def test_a_key_owned_by_an_ordinary_user_is_wrong(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that belongs to an ordinary user is wrong."""
     path = folder / "a.key"
     path.touch(mode=0o600)
     found = list(path.stat())
     found[4] = 54321
     # Only root can give a file away.
     monkeypatch.setattr(Path, "stat", lambda _path: os.stat_result(found))
-    result = permission(Private(path))
-    assert result.verdict is Verdict.WRONG
-    assert result.sentence == f"{path} is of 54321, and should be of root or of a service."
+    result = permission(PrivatePath(path))
+    assert result.verdict is CheckVerdict.WRONG
+    assert result.sentence == f"{path} belongs to 54321, not to root or a service's user."
 
 
-def test_folder_that_all_may_write(folder: Path) -> None:
-    """A key in a folder that everybody may write into can be replaced by anybody."""
+def test_a_key_in_a_folder_writable_by_all_is_wrong(folder: Path) -> None:
+    """A key in a folder writable by all is wrong, because every user can replace it."""
     (folder / "all").mkdir()
     path = folder / "all" / "a.key"
     path.touch(mode=0o600)
     (folder / "all").chmod(0o777)
-    result = permission(Private(path))
-    assert result.verdict is Verdict.WRONG
-    assert "can be replaced by anybody" in result.sentence
+    result = permission(PrivatePath(path))
+    assert result.verdict is CheckVerdict.WRONG
+    assert "Every user can replace" in result.sentence
     (folder / "all").chmod(0o1777)
-    assert permission(Private(path)).verdict is Verdict.OK
+    assert permission(PrivatePath(path)).verdict is CheckVerdict.OK
 
 
-def test_nothing_there(folder: Path) -> None:
-    """What is not there cannot be judged, and that is wrong."""
-    result = permission(Private(folder / "none"))
-    assert result.verdict is Verdict.WRONG
-    assert "cannot be looked at: No such file or directory" in result.sentence
+def test_a_missing_path_is_wrong(folder: Path) -> None:
+    """A missing path cannot be checked and is wrong."""
+    result = permission(PrivatePath(folder / "none"))
+    assert result.verdict is CheckVerdict.WRONG
+    assert "cannot be checked: No such file or directory" in result.sentence
 
 
 @pytest.mark.parametrize("text", ["/a=", "/a=x", "/a=1777", "=0600", "/a=root:"])
-def test_private_that_cannot_be_read(text: str) -> None:
-    """What is meant is said in one form."""
+def test_a_malformed_private_path_is_rejected(text: str) -> None:
+    """A path with a malformed mode or owner is rejected."""
     with pytest.raises(ValueError, match="is not PATH, PATH=0640"):
-        Private.parse(text)
+        PrivatePath.parse(text)
 
 
-def test_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each disk is judged once, by its space and its number of files."""
-    case = Case(folder, PUBLIC, states=(folder,))
-    (result,) = check_disk(case)
-    assert result.verdict is Verdict.OK
+def test_each_disk_is_checked_once_for_space_and_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each disk is checked once, for free space and free inodes."""
+    target = Target(folder, PUBLIC, states=(folder,))
+    (result,) = check_disk(target)
+    assert result.verdict is CheckVerdict.OK
     with monkeypatch.context() as patch:
-        patch.setattr(disk_module, "SPACE", 2**62)
-        (result,) = check_disk(case)
+        patch.setattr(host_module, "MIN_SPACE", 2**62)
+        (result,) = check_disk(target)
         assert "MiB left" in result.sentence
-        assert result.verdict is Verdict.WRONG
+        assert result.verdict is CheckVerdict.WRONG
     if os.statvfs(folder).f_files:
-        monkeypatch.setattr(disk_module, "FILES", 2**62)
-        (result,) = check_disk(case)
-        assert result.verdict is Verdict.WRONG
-    gone = dataclasses.replace(case, release=folder / "none")
-    assert next(check_disk(gone)).verdict is Verdict.WRONG
+        monkeypatch.setattr(host_module, "MIN_FILES", 2**62)
+        (result,) = check_disk(target)
+        assert result.verdict is CheckVerdict.WRONG
+    gone = dataclasses.replace(target, release=folder / "none")
+    assert next(check_disk(gone)).verdict is CheckVerdict.WRONG
 
 
 class Consensus:
-    """The client tor of a network whose time is some hours from ours."""
+    """A client tor in a network whose time differs from ours by some hours."""
 
     def __init__(self, hours: float) -> None:
         self._hours = hours
 
-    def moment(self, name: str) -> datetime:
+    def time_of(self, name: str) -> datetime:
         """Return the beginning or the end of the newest consensus."""
         span = -0.5 if name.endswith("after") else 2.5
         return datetime.now(UTC) + timedelta(hours=self._hours + span)
 
 
 class Silent:
-    """A client tor that has gone away."""
+    """A client tor that has stopped."""
 
-    def moment(self, name: str) -> datetime:
-        """Tell nothing."""
+    def time_of(self, name: str) -> datetime:
+        """Fail."""
         raise ControlLostError(f"Tor does not tell {name}.")
 
 
@@ -361,7 +371,7 @@ class Silent:
         (None, False, None, "wrong"),
     ],
 )
-def test_clock(
+def test_the_clock_is_checked_by_systemd_or_else_by_tor(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     told: str | None,
@@ -369,7 +379,7 @@ def test_clock(
     hours: float | None,
     verdict: str,
 ) -> None:
-    """systemd's word counts; where it keeps no time, in a container say, that of tor's network."""
+    """systemd decides; without its time service, as in a container, the consensus does."""
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     program = folder / "timedatectl"
     program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{told}'\n" if told else "#!/bin/sh\nexit 1\n")
@@ -377,16 +387,18 @@ def test_clock(
     marker = folder / "container"
     if container:
         marker.touch()
-    reader = None if hours is None else cast("Client", Consensus(hours))
+    reader = None if hours is None else cast("TorClient", Consensus(hours))
     (result,) = check_clock(reader, marker)
     assert result.verdict.value == verdict, result
 
 
-def test_clock_of_a_tor_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tor that does not tell its time is told with its own words."""
+def test_the_clock_without_a_reference_is_wrong(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is wrong, with tor's error, if tor does not report its time."""
     monkeypatch.setenv("PATH", str(folder))
-    (result,) = check_clock(cast("Client", Silent()), folder)
-    assert result.verdict is Verdict.WRONG
+    (result,) = check_clock(cast("TorClient", Silent()), folder)
+    assert result.verdict is CheckVerdict.WRONG
     assert "Tor does not tell consensus/valid-after" in result.sentence
 
 
@@ -397,8 +409,8 @@ def test_clock_of_a_tor_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPat
         *(("obsolete", "wrong"), ("unrecommended", "wrong")),
     ],
 )
-def test_versions(judged: str, verdict: str) -> None:
-    """Tor's version is judged by what the network's directories say of it."""
+def test_the_tor_version_is_rated_by_the_directories(judged: str, verdict: str) -> None:
+    """The verdict on tor's version is that of the network's directories."""
     answers = {
         "PROTOCOLINFO": "250-PROTOCOLINFO 1\n250-AUTH METHODS=NULL\n"
         '250-VERSION Tor="0.4.8.1"\n250 OK\n',
@@ -409,10 +421,10 @@ def test_versions(judged: str, verdict: str) -> None:
         ours, tors = check_versions(link)
     assert ours.sentence.startswith("cccr-web ")
     assert tors.verdict.value == verdict
-    assert tors.sentence.startswith("tor 0.4.8.1")
+    assert tors.sentence == f"The directories rate tor 0.4.8.1 as {judged}."
 
 
-def test_no_tor_to_ask() -> None:
-    """Without a tor its version cannot be told, and that is wrong."""
+def test_an_unknown_tor_version_is_wrong() -> None:
+    """Without a tor its version is unknown, and that is wrong."""
     _, tors = check_versions(None)
-    assert tors.verdict is Verdict.WRONG
+    assert tors.verdict is CheckVerdict.WRONG

@@ -1,4 +1,4 @@
-"""The doctor looks at a whole site: our server, nginx, an onion on the private Tor network."""
+"""The doctor checks a whole site: our server, nginx, an onion on the private Tor network."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from support.serving import DOMAIN
 from support.signed import organisation_key, put_release
 
 from cccr_web.cli import main
-from cccr_web.doctor import Case, Result, Verdict, examine
-from cccr_web.doctor.client import Client, client
-from cccr_web.doctor.hosting import check_descriptor, check_hosting
+from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
+from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
-from cccr_web.onion import ControlAddress, ControlConnection, connect, list_services
+from cccr_web.onion import ControlAddress, ControlConnection, connect
 
 if TYPE_CHECKING:
     from conftest import Note
     from support.tornet import TorNetwork
 
+pytestmark = pytest.mark.xdist_group("tor")
+
 NAMES = [
     *("release", "expiry", "canary", "images", "permissions", "permissions", "disk"),
-    *("tor", "way through tor", "descriptor", "proof of work"),
-    *("onion bytes", "onion headers", "onion answers", "onion status pages", "onion banners"),
+    *("tor", "tor client", "descriptor", "proof of work"),
+    *("onion bytes", "onion headers", "onion responses", "onion status pages", "onion banners"),
     *("certificate", "redirect"),
-    *("clearnet bytes", "clearnet headers", "clearnet answers"),
+    *("clearnet bytes", "clearnet headers", "clearnet responses"),
     *("clearnet status pages", "clearnet banners"),
-    *("traces", "clock", "versions", "versions"),
+    *("leaks", "clock", "versions", "versions"),
 ]
 
 
@@ -44,8 +45,8 @@ def wrong_ones(results: list[dict[str, str]]) -> dict[str, str]:
     return {each["name"]: each["sentence"] for each in results if each["verdict"] == "wrong"}
 
 
-def test_all_is_well(place: Place, note: Note) -> None:
-    """A site in order is found in order, on both roads, by every check there is."""
+def test_a_correct_site_passes_every_check(place: Place, note: Note) -> None:
+    """A correct site passes every check, on the clearnet and the onion."""
     with place.front().running() as front:
         begin = time.monotonic()
         status, results, errors = doctor(*place.options(front))
@@ -56,8 +57,8 @@ def test_all_is_well(place: Place, note: Note) -> None:
     assert all(set(each) == {"name", "verdict", "sentence", "remedy"} for each in results)
 
 
-def test_one_byte_behind_the_onion(place: Place) -> None:
-    """One byte changed on the onion alone is found there, and named; the clearnet stays well."""
+def test_one_changed_byte_on_the_onion_is_reported(place: Place) -> None:
+    """One changed byte on the onion is reported there with its file, and not on the clearnet."""
     page = "/zh-hans/who-we-are.html"
 
     def twist(path: str, answer: Answer) -> Answer:
@@ -70,14 +71,16 @@ def test_one_byte_behind_the_onion(place: Place) -> None:
             status, results, _ = doctor(*place.options(front))
     found = wrong_ones(results)
     assert status == 1
-    assert f"Not what was signed: {page}: changed (SHA-256 " in found["onion bytes"]
-    # The foreign server knows only plain pages, and has a name.
-    assert found.keys() == {"onion bytes", "onion answers", "onion banners"}
+    assert f"Different from the signed release: {page}: changed (SHA-256 " in found["onion bytes"]
+    # The hostile server serves only plain pages, and sends a banner.
+    assert found.keys() == {"onion bytes", "onion responses", "onion banners"}
     assert "Server: BaseHTTP/" in found["onion banners"]
 
 
-def test_everything_gone(place: Place, tmp_path: Path) -> None:
-    """Without nginx, hosting tor or a network, every check is made or says why it could not be."""
+def test_without_nginx_tor_or_network_every_check_still_has_a_result(
+    place: Place, tmp_path: Path
+) -> None:
+    """Without nginx, hosting tor and network, every check runs or says why it cannot."""
     offline = tmp_path / "torrc"
     offline.write_text("DisableNetwork 1\n")
     options = place.options(place.front())
@@ -87,12 +90,12 @@ def test_everything_gone(place: Place, tmp_path: Path) -> None:
     assert status == 1
     found = wrong_ones(results)
     assert found["tor"].startswith("No tor listens for control connections at")
-    assert found["way through tor"].startswith("A client tor came to 0 % (Starting) in 3 s")
-    assert found["onion bytes"] == "It cannot be seen: no way through tor."
+    assert found["tor client"].startswith("A client tor reached only 0 % (Starting) in 3 s")
+    assert found["onion bytes"] == "It cannot be checked: there is no Tor client."
     assert "Connection refused" in found["clearnet bytes"]
-    assert found["permissions"].endswith("none cannot be looked at: No such file or directory.")
+    assert found["permissions"].endswith("none cannot be checked: No such file or directory.")
     assert {*NAMES} - {*found} <= {
-        *("release", "expiry", "canary", "images", "disk", "traces", "clock", "versions"),
+        *("release", "expiry", "canary", "images", "disk", "leaks", "clock", "versions"),
     }
     assert all(each["remedy"] for each in results if each["verdict"] == "wrong")
 
@@ -105,52 +108,47 @@ def hosting(place: Place) -> Iterator[ControlConnection]:
 
 
 @pytest.fixture(scope="module")
-def reader(place: Place) -> Iterator[Client]:
-    """A reader's tor."""
-    with client(place.torrc, 60.0) as made:
+def client(place: Place) -> Iterator[TorClient]:
+    """A client tor, as a reader has."""
+    with tor_client(place.torrc, 60.0) as made:
         yield made
 
 
-def by_name(results: Iterator[Result]) -> dict[str, Result]:
+def by_name(results: Iterator[CheckResult]) -> dict[str, CheckResult]:
     """Return results by their checks' names."""
     return {result.name: result for result in results}
 
 
-def test_no_proof_of_work(hosting: ControlConnection, reader: Client) -> None:
-    """An onion that was published without proof of work is up, and still not well."""
-    before = list_services(hosting)
-    reply = hosting.send("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,Detach Port=80,127.0.0.1:9")
-    assert reply.is_ok()
-    (onion,) = list_services(hosting) - before
-    try:
-        wait_until(lambda: check_is_up(hosting, onion), 30)
-        found = by_name(check_descriptor(reader, onion, 60.0))
-    finally:
-        hosting.send(f"DEL_ONION {onion.removesuffix('.onion')}")
-    assert found["descriptor"].verdict is Verdict.OK, found
-    assert found["proof of work"].verdict is Verdict.WRONG
-    assert "carries no proof of work" in found["proof of work"].sentence
+def test_an_onion_without_proof_of_work_is_wrong(
+    place: Place, hosting: ControlConnection, client: TorClient
+) -> None:
+    """An onion published without proof of work has a descriptor, but is wrong."""
+    wait_until(lambda: is_up(hosting, place.weak_onion), 30)
+    found = by_name(check_descriptor(client, place.weak_onion, 60.0))
+    assert found["descriptor"].verdict is CheckVerdict.OK, found
+    assert found["proof of work"].verdict is CheckVerdict.WRONG
+    assert "has no proof of work" in found["proof of work"].sentence
 
 
-def check_is_up(hosting: ControlConnection, onion: str) -> bool:
-    """Whether the hosting tor says that all is well."""
-    return all(each.verdict is Verdict.OK for each in check_hosting(hosting, onion))
+def is_up(hosting: ControlConnection, onion: str) -> bool:
+    """Return whether the hosting tor reports no fault."""
+    return all(each.verdict is CheckVerdict.OK for each in check_hosting(hosting, onion))
 
 
-def test_onion_that_nobody_runs(hosting: ControlConnection, reader: Client) -> None:
-    """An onion that is not published is missed by its tor and by the directories."""
+def test_an_unpublished_onion_is_wrong(hosting: ControlConnection, client: TorClient) -> None:
+    """An unpublished onion is wrong for its tor and for the directories."""
     onion = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion"
     (found,) = check_hosting(hosting, onion)
-    assert found.verdict is Verdict.WRONG
+    assert found.verdict is CheckVerdict.WRONG
     assert found.sentence == f"The hosting tor does not run {onion}."
-    seen = by_name(check_descriptor(reader, onion, 5.0))
-    assert {each.verdict for each in seen.values()} == {Verdict.WRONG}
+    seen = by_name(check_descriptor(client, onion, 5.0))
+    assert {each.verdict for each in seen.values()} == {CheckVerdict.WRONG}
     assert "No HSDir returned the descriptor" in seen["descriptor"].sentence
 
 
-def test_reader_leaves_nothing(tor_network: TorNetwork, tmp_path: Path) -> None:
-    """The reader's tor has a SOCKS port of its own, and is gone with its folder at the end."""
-    with client(tor_network.write_torrc(tmp_path / "torrc"), 60.0) as made:
+def test_the_client_tor_leaves_nothing_behind(tor_network: TorNetwork, tmp_path: Path) -> None:
+    """The client tor has its own SOCKS port; at the end it is stopped and its folder removed."""
+    with tor_client(tor_network.write_torrc(tmp_path / "torrc"), 60.0) as made:
         assert made.proxy.is_loopback
         folder = made.link.address.path
         pid = int(made.link.info("process/pid"))
@@ -160,17 +158,20 @@ def test_reader_leaves_nothing(tor_network: TorNetwork, tmp_path: Path) -> None:
     assert not folder.parent.parent.exists()
 
 
-def test_reader_without_tor(tmp_path: Path) -> None:
-    """Extra lines that tor refuses are told in tor's own words."""
+def test_invalid_torrc_lines_are_reported(tmp_path: Path) -> None:
+    """Extra torrc lines that tor rejects are reported with tor's message."""
     torrc = tmp_path / "torrc"
     torrc.write_text("Nonsense 1\n")
-    with pytest.raises(OnionError, match="Tor rejects the extra torrc lines"), client(torrc, 5.0):
+    with (
+        pytest.raises(OnionError, match="Tor rejects the extra torrc lines"),
+        tor_client(torrc, 5.0),
+    ):
         pass
 
 
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A release for no address, on a machine whose clock systemd keeps."""
+    """Return a release without addresses, on a machine with a synchronised clock."""
     put_release(signed(onions=()), tmp_path / "release")
     program = tmp_path / "timedatectl"
     program.write_text("#!/bin/sh\nprintf 'NTP=yes\\nNTPSynchronized=yes\\n'\n")
@@ -179,8 +180,8 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "release"
 
 
-def test_words_for_people(bare: Path) -> None:
-    """A line each check in columns, and the sum; a road that the site has not is no fault."""
+def test_text_output_has_a_line_for_each_check_and_a_summary(bare: Path) -> None:
+    """Each check has a line, and the last line counts them; a missing onion is not wrong."""
     words = ["doctor", "--release", str(bare), "--public-key", PUBLIC]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
@@ -189,7 +190,7 @@ def test_words_for_people(bare: Path) -> None:
     assert "-      onion bytes            The site has no onion." in lines
     assert "-      certificate            The site has no domain." in lines
     well, none = (sum(each[0] == sign for each in lines) for sign in "o-")
-    assert last == f"All is well: {well} ok, {none} not applicable."
+    assert last == f"No problems: {well} ok, {none} not applicable."
     (bare / "RELEASE.json").write_text("{}")
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 1
@@ -197,12 +198,12 @@ def test_words_for_people(bare: Path) -> None:
     assert "\n1 wrong: " in done.stdout
 
 
-def test_settings_of_the_server(bare: Path) -> None:
-    """The server's own settings stand for the options."""
+def test_the_servers_settings_replace_missing_options(bare: Path) -> None:
+    """The server's own settings replace options that are not given."""
     settings = {"CCCR_RELEASE": str(bare), "CCCR_PUBLIC_KEY": PUBLIC, "CCCR_STATE": "/none"}
     done = CliRunner().invoke(main, ["doctor"], env=settings)
     assert done.exit_code == 1
-    assert "WRONG  disk                   The disk of /none cannot be looked at" in done.stdout
+    assert "WRONG  disk                   The disk of /none cannot be checked" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -214,13 +215,13 @@ def test_settings_of_the_server(bare: Path) -> None:
         ("--release", "/none", "--public-key", PUBLIC, "--web", "unix:/a"),
     ],
 )
-def test_wrong_use(words: tuple[str, ...]) -> None:
-    """What cannot be understood exits 2."""
+def test_wrong_arguments_exit_with_2(words: tuple[str, ...]) -> None:
+    """Wrong arguments exit with status 2."""
     assert CliRunner().invoke(main, ["doctor", *words]).exit_code == 2
 
 
-def test_domain_of_the_options(bare: Path) -> None:
-    """A domain that is given is looked at though the release names none."""
-    case = Case(bare, organisation_key().public, domain=DOMAIN, seconds=2.0)
-    found = by_name(examine(case))
-    assert found["certificate"].verdict is Verdict.WRONG
+def test_a_given_domain_is_checked_although_the_release_has_none(bare: Path) -> None:
+    """A domain given as an option is checked even if the release has none."""
+    target = Target(bare, organisation_key().public, domain=DOMAIN, seconds=2.0)
+    found = by_name(run_checks(target))
+    assert found["certificate"].verdict is CheckVerdict.WRONG

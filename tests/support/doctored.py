@@ -1,6 +1,6 @@
-"""A whole site on this machine, as the doctor meets it: release, server, nginx, tor.
+"""A whole site on this machine: release, server, nginx and an onion on the private network.
 
-Its fixture is for all tests; ``conftest.py`` names this module as a plugin.
+Its fixture is available to all tests: ``conftest.py`` loads this module as a plugin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import ManagedTor, Published, Service, new_key
+from cccr_web.onion import ManagedTor, Published, Service, list_services, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
 from support.front import Authority, Front
@@ -45,30 +45,31 @@ def real_release(folder: Path, onion: str) -> Release:
 
 
 def signed(files: Mapping[str, bytes] | None = None, **changes: Any) -> Release:
-    """Return a small release in order but for these files and facts."""
+    """Return a small, correct release with these files and facts changed."""
     whole = content(1) | dict(files or {})
     return Signer(organisation_key()).sign(with_archive(make_release(whole, facts(1, **changes))))
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where everything of the site is."""
+    """Where the parts of the site are; ``weak_onion`` has no proof of work and no server."""
 
     folder: Path
     release: Release
     onion: str
+    weak_onion: str
     control: str
     torrc: Path
     authority: Authority
     server: Running
 
     def front(self, days: int = 90, **changes: Any) -> Front:
-        """Return the nginx before it; not running yet."""
+        """Return the nginx in front of it, not running yet."""
         certificate = self.authority.certify(DOMAIN, days)
         return Front(self.folder, self.release, DOMAIN, self.server.port, certificate, **changes)
 
     def options(self, front: Front) -> list[str]:
-        """Return the command line that looks at it."""
+        """Return the options of ``doctor`` that check it."""
         https, http = front.ports
         return [
             *("--release", str(self.folder / "release"), "--public-key", PUBLIC),
@@ -98,7 +99,7 @@ def doctor(*options: str) -> tuple[int, list[dict[str, str]], str]:
 
 @pytest.fixture(scope="session")
 def place(tor_network: TorNetwork) -> Iterator[Place]:
-    """The site, served and published; its nginx is started by each test."""
+    """Serve and publish the site; each test starts its nginx."""
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
         release = real_release(folder, key.address)
@@ -110,8 +111,20 @@ def place(tor_network: TorNetwork) -> Iterator[Place]:
             tor.open() as link,
             Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server,
         ):
-            authority = Authority(folder)
-            place = Place(folder, release, key.address, link.address.text, torrc, authority, server)
+            # Published first, so that its descriptor is ready when a test needs it.
+            reply = link.send("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,Detach Port=80,127.0.0.1:9")
+            assert reply.is_ok()
+            (weak_onion,) = list_services(link)
+            place = Place(
+                folder,
+                release,
+                key.address,
+                weak_onion,
+                link.address.text,
+                torrc,
+                Authority(folder),
+                server,
+            )
             front = place.front()
             with contextlib.ExitStack() as stack:
                 with front.running():

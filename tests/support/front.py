@@ -1,4 +1,4 @@
-"""nginx before both roads, as on a server: TLS, port 80, the onion's socket, the whole policy."""
+"""nginx in front of clearnet and onion, as on a server: TLS, port 80, socket, header policy."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ http {{
         ssl_certificate {certificate};
         ssl_certificate_key {certificate};
         {clearnet}
-        {clear}
+        {more}
         location / {{ proxy_pass http://127.0.0.1:{port}; {extra} }}
     }}
     server {{
         listen 127.0.0.1:{http} default_server;
         server_name _;
         {plain}
-        location / {{ {strangers} }}
+        location / {{ {other_hosts} }}
     }}
     server {{
         listen 127.0.0.1:{http};
         server_name {domain};
         {plain}
-        location / {{ return 301 {leads_to}$request_uri; }}
+        location / {{ return 301 {redirects_to}$request_uri; }}
     }}
     server {{
         listen unix:{folder}/front.sock;
@@ -82,11 +82,11 @@ more_clear_headers Server;
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """Where nginx listens, and what it is told to do differently.
+    """Where nginx listens, and changes to its configuration.
 
-    ``own``: whether it sends the policy with what it answers by itself; ``extra`` are
-    further lines for what it passes on, ``clear`` for the whole of the clearnet;
-    ``leads_to`` is where port 80 leads, ``strangers`` what it does with other names.
+    ``with_policy``: whether its own responses have the policy. ``extra`` are further lines
+    for proxied requests, ``clearnet`` for the whole clearnet server. ``redirects_to`` is
+    the target of port 80, ``other_hosts`` what it does with unknown hosts.
     """
 
     folder: Path
@@ -94,16 +94,16 @@ class Front:
     domain: str
     port: int
     certificate: Path
-    own: bool = True
+    with_policy: bool = True
     extra: str = ""
-    clear: str = ""
-    leads_to: str = "https://$host"
-    strangers: str = "return 421;"
+    clearnet: str = ""
+    redirects_to: str = "https://$host"
+    other_hosts: str = "return 421;"
     ports: tuple[int, ...] = field(default_factory=lambda: tuple(free_ports(2)))
 
     @property
     def socket(self) -> Path:
-        """Where tor connects."""
+        """The socket that tor connects to."""
         return self.folder / "front.sock"
 
     def conf(self) -> str:
@@ -120,16 +120,16 @@ class Front:
             domain=self.domain,
             certificate=self.certificate,
             extra=self.extra,
-            leads_to=self.leads_to,
-            strangers=self.strangers,
-            clear=self.clear,
-            clearnet=self._own(secure),
-            plain=self._own(plain),
-            onion=self._own(plain),
+            redirects_to=self.redirects_to,
+            other_hosts=self.other_hosts,
+            more=self.clearnet,
+            clearnet=self._rules(secure),
+            plain=self._rules(plain),
+            onion=self._rules(plain),
         )
 
-    def _own(self, policy: list[tuple[str, str]]) -> str:
-        if not self.own:
+    def _rules(self, policy: list[tuple[str, str]]) -> str:
+        if not self.with_policy:
             return ""
         lines = [f'more_set_headers "{name}: {_quoted(value)}";' for name, value in policy]
         return OWN.format(headers=" ".join(lines))
@@ -167,7 +167,7 @@ def _quoted(value: str) -> str:
 
 
 class Authority:
-    """A certificate authority of the tests; ``file`` is what one must trust."""
+    """A certificate authority for tests; ``file`` is its certificate."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -215,7 +215,7 @@ class Authority:
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
-        # Python 3.13 wants both identifiers (RFC 5280, sections 4.2.1.1 and 4.2.1.2).
+        # Python 3.13 requires both identifiers (RFC 5280, sections 4.2.1.1 and 4.2.1.2).
         own = x509.SubjectKeyIdentifier.from_public_key(key)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (

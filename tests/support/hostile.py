@@ -1,6 +1,6 @@
-"""A web server that hands out a signed release as our own does, and then twists it.
+"""A web server that serves a signed release as ours does, but lets a test change responses.
 
-``twist`` gets each path and the honest answer, and returns the answer that is sent.
+``twist`` gets each path and the correct response, and returns the one that is sent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent: ``pieces`` of a body one after the other, then the connection is kept."""
+    """A response: the ``pieces`` of its body are sent in turn; then the connection stays open."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -36,12 +36,12 @@ class Answer:
 
 
 def honest(_path: str, answer: Answer) -> Answer:
-    """Twist nothing."""
+    """Change nothing."""
     return answer
 
 
 def answers(release: Release, *, onion: bool = False) -> Mapping[str, Answer]:
-    """Return every address of ``release`` with what our own server answers there."""
+    """Return the response of our own server for every address of ``release``."""
     facts = release.metadata
     policy = onion_policy(facts) if onion else clearnet_policy(facts, facts.onions)
     headers = file_headers(release, policy)
@@ -74,7 +74,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = self.close_connection or answer.hang_up
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -90,7 +90,7 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         return request, ("", 0)
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: watchers hang up when they have had enough."""
+        """Log nothing: watchers close the connection at their limits."""
 
 
 class _UnixServer(_Server):
@@ -98,9 +98,9 @@ class _UnixServer(_Server):
 
 
 class Hostile:
-    """``with Hostile(release) as server``: ``url`` says where; ``asked`` which paths were.
+    """``with Hostile(release) as server``: ``url`` is its address, ``asked`` the paths requested.
 
-    ``ended`` is set at the end, for a twist that waits.
+    ``ended`` is set when it stops, for a twist that waits.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Hostile:
 
     @property
     def port(self) -> int:
-        """Where it listens on 127.0.0.1."""
+        """Its port on 127.0.0.1."""
         return int(self._server.server_address[1])
 
     @property

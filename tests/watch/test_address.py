@@ -1,4 +1,4 @@
-"""Which addresses are looked at, and how they are written."""
+"""Which addresses can be checked, and how they are written."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ ONION = "a" * 56 + ".onion"
         ("http://[::1]:8080", "http://[::1]:8080", 8080),
     ],
 )
-def test_addresses(text: str, shown: str, port: int) -> None:
-    """HTTPS anywhere, and HTTP to an onion or this machine, are looked at."""
+def test_https_anywhere_and_http_to_an_onion_or_this_machine_are_accepted(
+    text: str, shown: str, port: int
+) -> None:
+    """HTTPS is accepted for any host, HTTP only for an onion or this machine."""
     address = Address.parse(text)
     assert (str(address), address.port) == (shown, port)
 
@@ -31,23 +33,23 @@ def test_addresses(text: str, shown: str, port: int) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("http://cccr.example", "http is for onions and this machine only"),
-        ("http://127.0.0.1.example", "http is for onions and this machine only"),
-        ("http://onion", "http is for onions and this machine only"),
-        ("http://10.0.0.1", "http is for onions and this machine only"),
-        ("ftp://cccr.example", "is no address"),
-        ("cccr.example", "is no address"),
-        ("https://", "is no address"),
-        ("https://user@cccr.example", "is no address"),
-        ("https://例.example", "is no address"),
-        ("https://cccr.example:99999", "is no address"),
-        ("https://[::1", "is no address"),
-        ("https://cccr.example/en/", "without a path"),
-        ("https://cccr.example/?x", "without a path"),
-        ("https://cccr.example/#x", "without a path"),
+        ("http://cccr.example", "http is only for onions and this machine"),
+        ("http://127.0.0.1.example", "http is only for onions and this machine"),
+        ("http://onion", "http is only for onions and this machine"),
+        ("http://10.0.0.1", "http is only for onions and this machine"),
+        ("ftp://cccr.example", "is not an address"),
+        ("cccr.example", "is not an address"),
+        ("https://", "is not an address"),
+        ("https://user@cccr.example", "is not an address"),
+        ("https://例.example", "is not an address"),
+        ("https://cccr.example:99999", "is not an address"),
+        ("https://[::1", "is not an address"),
+        ("https://cccr.example/en/", "has a path"),
+        ("https://cccr.example/?x", "has a path"),
+        ("https://cccr.example/#x", "has a path"),
     ],
 )
-def test_refused_addresses(text: str, problem: str) -> None:
-    """Anything else is refused, with its reason: above all plain HTTP over the network."""
+def test_any_other_address_is_rejected(text: str, problem: str) -> None:
+    """Any other address is rejected with a reason, plain HTTP over the network included."""
     with pytest.raises(ValueError, match=problem):
         Address.parse(text)

@@ -1,4 +1,4 @@
-"""``cccr-web watch`` as cron and people see it."""
+"""The output and exit status of ``cccr-web watch``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run() -> Run:
-    """Run the command with the tests' key and these arguments."""
+    """Return a function that runs the command with the tests' key and its arguments."""
     fixed = ["watch", "--public-key", PUBLIC]
     return lambda *more: CliRunner().invoke(main, fixed + [str(one) for one in more])
 
@@ -33,8 +33,8 @@ def site() -> Iterator[Hostile]:
         yield server
 
 
-def test_json(run: Run, site: Hostile) -> None:
-    """The JSON has one form, which programs may rely on."""
+def test_json_has_a_fixed_format(run: Run, site: Hostile) -> None:
+    """The JSON output has a fixed format that programs can rely on."""
     with Hostile(signed_release(1)) as old:
         done = run("--json", site.url, old.url)
     assert done.exit_code == 1
@@ -65,15 +65,17 @@ def test_json(run: Run, site: Hostile) -> None:
     assert list(said) == ["format", "same", "release", "addresses"]
 
 
-def test_table(run: Run, site: Hostile) -> None:
-    """People get a line each address, and each difference once, however many files have it."""
+def test_the_table_has_a_line_for_each_address_and_distinct_difference(
+    run: Run, site: Hostile
+) -> None:
+    """The table lists each address, and each difference once, however many files have it."""
     done = run(site.url)
     assert done.exit_code == 0
     first, head, line, last = done.stdout.splitlines()
     assert first == f"Compared with release 2 of {TODAY:%Y-%m-%d}."
     assert head.split() == ["address", "release", "files", "differences", "seconds"]
     assert line.split()[:-1] == [site.url, "2", "20", "0"]
-    assert last == "All the same."
+    assert last == "No differences."
     site.twist = lambda _path, answer: replace(
         answer, headers=(*answer.headers, ("Set-Cookie", "id=1"))
     )
@@ -82,21 +84,23 @@ def test_table(run: Run, site: Hostile) -> None:
     asked = len(site.answers)
     assert done.stdout.splitlines()[-2:] == [
         f"extra header: {site.url}/ and {asked - 1} more: Set-Cookie: id=1",
-        "NOT all the same.",
+        "There are DIFFERENCES.",
     ]
     assert run(site.url, "--allow-header", "set-cookie").exit_code == 0
 
 
-def test_against_a_release(run: Run, site: Hostile, tmp_path: Path) -> None:
-    """With --release everything is compared with that, also where all addresses are behind it."""
+def test_with_a_release_given_all_addresses_are_compared_with_it(
+    run: Run, site: Hostile, tmp_path: Path
+) -> None:
+    """With --release, every address is compared with it, even if all of them are older."""
     put_release(signed_release(3), tmp_path / "release")
     done = run(site.url, "--release", tmp_path / "release")
     assert done.exit_code == 1
     assert f"older release: {site.url}: release 2, not 3" in done.stdout
 
 
-def test_expired(run: Run) -> None:
-    """An expired release that is everywhere the same is said to have expired."""
+def test_an_expired_release_is_reported_even_if_all_addresses_agree(run: Run) -> None:
+    """The table says so when the release that every address serves has expired."""
     old = facts(2, time=TODAY.replace(year=2020), expires=TODAY.replace(year=2021))
     release = Signer(organisation_key()).sign(make_release({"en/index.html": b"x"}, old))
     with Hostile(release) as site:
@@ -105,27 +109,29 @@ def test_expired(run: Run) -> None:
     assert ", which has EXPIRED.\n" in done.stdout
 
 
-def test_nothing_signed(run: Run, site: Hostile) -> None:
-    """Where nothing is signed, that is what is said first."""
+def test_a_missing_signature_is_reported_first(run: Run, site: Hostile) -> None:
+    """The output begins by saying that no signed release was found."""
     site.twist = lambda _path, answer: replace(answer, status=404)
     done = run(site.url)
     assert done.exit_code == 1
     assert done.stdout.startswith("No release with a good signature was found.\n")
-    assert f"missing: {site.url}/SHA256SUMS: answered with 404" in done.stdout
+    assert f"missing: {site.url}/SHA256SUMS: responded with 404" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "problem"),
     [
-        (["http://cccr.example"], 2, "http is for onions and this machine only"),
+        (["http://cccr.example"], 2, "http is only for onions and this machine"),
         ([], 2, "Missing argument"),
-        ([f"http://{'a' * 56}.onion"], 1, "An onion is reached through tor only."),
-        (["https://cccr.example", "--socks", "unix:/run/tor"], 2, "give HOST:PORT"),
+        ([f"http://{'a' * 56}.onion"], 1, "An onion can be reached only through Tor."),
+        (["https://cccr.example", "--socks", "unix:/run/tor"], 2, "is not HOST:PORT"),
         (["https://cccr.example", "--release", "gone"], 1, "gone is not a release"),
     ],
 )
-def test_wrong_use(run: Run, arguments: list[str], status: int, problem: str) -> None:
-    """Wrong use is told before anything is fetched."""
+def test_wrong_arguments_are_rejected(
+    run: Run, arguments: list[str], status: int, problem: str
+) -> None:
+    """Wrong arguments fail with a message before anything is fetched."""
     done = run(*arguments)
     assert done.exit_code == status
     assert problem in done.stderr

@@ -18,7 +18,7 @@ from cccr_web.errors import CccrError
 from cccr_web.mirror import RULE_FILES, Listener, header_rules, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
 from cccr_web.serve import clearnet_policy, file_headers
-from cccr_web.watch import Address, Kind, Report, Watcher
+from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_sites
 
 PUBLIC = str(organisation_key().public)
 RELEASE = signed_release(2)
@@ -63,7 +63,7 @@ def rule_files(release: Release, listener: Listener = "clearnet") -> dict[str, s
 
 def look(url: str) -> Report:
     """Look at an address with the tests' key."""
-    return Watcher(organisation_key().public).look([Address.parse(url)])
+    return check_sites([Address.parse(url)], Settings(organisation_key().public))
 
 
 def test_the_command_writes_the_site_and_the_rule_files(
@@ -103,16 +103,20 @@ def test_nginx_with_the_rules_passes_the_check(mirror: Path, room: Path) -> None
     """nginx with the rules sends the same bytes and all our headers."""
     with nginx(room, mirror) as url:
         report = look(url)
-    assert report.seen[0].differences == ()
+    assert report.sites[0].differences == ()
     assert report.same
 
 
 def test_nginx_without_the_rules_fails_the_check(mirror: Path, room: Path) -> None:
     """Without the rules headers are missing, and nginx sends its version."""
     with nginx(room, mirror, rules=False) as url:
-        seen = look(url).seen[0]
+        seen = look(url).sites[0]
     kinds = {found.kind for found in seen.differences if found.path == "/en/index.html"}
-    assert kinds == {Kind.MISSING_HEADER, Kind.CHANGED_HEADER, Kind.EXTRA_HEADER}
+    assert kinds == {
+        DifferenceKind.MISSING_HEADER,
+        DifferenceKind.CHANGED_HEADER,
+        DifferenceKind.EXTRA_HEADER,
+    }
     details = {found.detail for found in seen.differences}
     assert "Content-Security-Policy" in details
     assert any(re.fullmatch(r"Server: nginx/[0-9.]+", detail) for detail in details)
@@ -125,7 +129,7 @@ def test_an_index_page_of_the_release_is_served_at_the_root(tmp_path: Path, room
     release = Signer(organisation_key()).sign(make_release(files, facts(2)))
     write_mirror(release, tmp_path / "mirror")
     with nginx(room, tmp_path / "mirror") as url:
-        assert look(url).seen[0].differences == ()
+        assert look(url).sites[0].differences == ()
     rules = rule_files(release)
     assert "302" not in rules["_redirects"]
     by_file = by_headers_file(rules["_headers"])
@@ -135,10 +139,10 @@ def test_an_index_page_of_the_release_is_served_at_the_root(tmp_path: Path, room
         return by_file(path, shown if path == "/" else answer)
 
     with Hostile(release, twist) as server:
-        assert look(server.url).seen[0].differences == ()
+        assert look(server.url).sites[0].differences == ()
     with Hostile(release, lambda path, answer: shown if path == "/" else answer) as server:
-        (found,) = look(server.url).seen[0].differences
-    assert (found.path, found.kind) == ("/", Kind.CHANGED_HEADER)
+        (found,) = look(server.url).sites[0].differences
+    assert (found.path, found.kind) == ("/", DifferenceKind.CHANGED_HEADER)
 
 
 def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
@@ -170,7 +174,7 @@ def test_a_host_with_the_headers_file_sends_our_headers(mirror: Path) -> None:
     """A host that follows the file _headers sends all our headers."""
     twist = by_headers_file((mirror / "headers" / "_headers").read_text())
     with Hostile(RELEASE, twist) as server:
-        assert look(server.url).seen[0].differences == ()
+        assert look(server.url).sites[0].differences == ()
 
 
 def test_the_redirects_file_redirects_to_a_language(mirror: Path) -> None:

@@ -13,15 +13,15 @@ COMMAND = "/usr/local/bin/cccr-web"
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
-    """The units, with a program that is on this machine in the place of ours."""
+    """Return the folder of units, changed to run a program that this machine has."""
     for unit in UNITS.iterdir():
         text = unit.read_text(encoding="utf-8")
         (tmp_path / unit.name).write_text(text.replace(COMMAND, "/bin/true"), encoding="utf-8")
     return tmp_path
 
 
-def test_systemd_takes_the_units(units: Path) -> None:
-    """systemd finds nothing to complain of in the unit and its timer."""
+def test_systemd_accepts_the_units(units: Path) -> None:
+    """systemd finds no fault in the unit and its timer."""
     names = [str(unit) for unit in sorted(units.iterdir())]
     assert [Path(name).suffix for name in names] == [".service", ".timer"]
     done = subprocess.run(
@@ -34,8 +34,8 @@ def test_systemd_takes_the_units(units: Path) -> None:
     assert (done.returncode, ours) == (0, [])
 
 
-def test_the_unit_is_confined(units: Path) -> None:
-    """The watcher, which reads what strangers send, can do little else on its machine."""
+def test_the_unit_is_sandboxed(units: Path) -> None:
+    """systemd rates the sandbox of the watcher, which reads untrusted data, as strict."""
     unit = units / "cccr-watch.service"
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)],
@@ -46,7 +46,7 @@ def test_the_unit_is_confined(units: Path) -> None:
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
 
 
-def test_the_unit_calls_our_command() -> None:
-    """The unit calls the command by the name under which it is installed."""
+def test_the_unit_runs_the_installed_command() -> None:
+    """The unit runs the command under the name it is installed with."""
     text = (UNITS / "cccr-watch.service").read_text(encoding="utf-8")
     assert f"ExecStart={COMMAND} watch $WATCH\n" in text

@@ -1,4 +1,4 @@
-"""How the watcher reaches an address: TLS with certificates, SOCKS with remote names."""
+"""Connections to an address: TLS with checked certificates, SOCKS with remote names."""
 
 from __future__ import annotations
 
@@ -20,17 +20,30 @@ from support.hostile import Answer, Hostile
 from support.hosting import wait_until
 from support.signed import organisation_key, signed_release
 
-from cccr_web.errors import ProxyError
 from cccr_web.listen import Tcp
-from cccr_web.watch import Address, Difference, Kind, Limits, Seen, Watcher
-from cccr_web.watch.socks import connect
+from cccr_web.watch import (
+    Address,
+    Difference,
+    DifferenceKind,
+    Report,
+    RequestLimits,
+    Settings,
+    SiteResult,
+    check_sites,
+)
+from cccr_web.watch.route import connect_by_socks
 
 ONION = "a" * 56 + ".onion"
-LIMITS = Limits(silence=2.0, whole=10.0)
+LIMITS = RequestLimits(idle_timeout=2.0, timeout=10.0)
+
+
+def check(url: str, limits: RequestLimits = LIMITS) -> Report:
+    """Check one address with the tests' key."""
+    return check_sites([Address.parse(url)], Settings(organisation_key().public, limits=limits))
 
 
 def certificate(folder: Path, name: str, days: int = 30) -> Path:
-    """Write a key and a certificate for ``name`` that vouches for itself; return its file."""
+    """Write a key and a self-signed certificate for ``name``; return the file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     begin = datetime.now(UTC) - timedelta(days=60)
@@ -62,24 +75,25 @@ def certificate(folder: Path, name: str, days: int = 30) -> Path:
 
 @pytest.fixture
 def trusting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Let this machine trust a certificate, as an admin would."""
+    """Return a function that makes this machine trust a certificate."""
     return lambda file: monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
 
-def look_over_tls(file: Path) -> Seen:
-    """Look at a server that shows this certificate."""
+def check_over_tls(file: Path) -> SiteResult:
+    """Check a server that presents this certificate."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(file)
     with Hostile(signed_release(2), tls=tls) as server:
-        watcher = Watcher(organisation_key().public, limits=LIMITS)
-        return watcher.look([Address.parse(server.url)]).seen[0]
+        return check(server.url).sites[0]
 
 
-def test_https(tmp_path: Path, trusting: Callable[[Path], None]) -> None:
-    """A site over HTTPS, with a certificate that this machine trusts, is all the same."""
+def test_a_site_with_a_trusted_certificate_passes(
+    tmp_path: Path, trusting: Callable[[Path], None]
+) -> None:
+    """A site over HTTPS with a certificate that this machine trusts has no differences."""
     file = certificate(tmp_path, "localhost")
     trusting(file)
-    seen = look_over_tls(file)
+    seen = check_over_tls(file)
     assert seen.differences == ()
     assert seen.files == len(signed_release(2).files)
 
@@ -92,7 +106,7 @@ def test_https(tmp_path: Path, trusting: Callable[[Path], None]) -> None:
         ("localhost", -1, True, "certificate has expired"),
     ],
 )
-def test_bad_certificates(
+def test_a_bad_certificate_makes_the_site_unreachable(
     tmp_path: Path,
     trusting: Callable[[Path], None],
     name: str,
@@ -101,18 +115,18 @@ def test_bad_certificates(
     *,
     trusted: bool,
 ) -> None:
-    """Without a certificate that is trusted, in time and of that name nothing is fetched."""
+    """Nothing is fetched with an untrusted or expired certificate or one for another name."""
     file = certificate(tmp_path, name, days)
     if trusted:
         trusting(file)
-    (found,) = look_over_tls(file).differences
-    assert (found.path, found.kind) == ("", Kind.UNREACHABLE)
+    (found,) = check_over_tls(file).differences
+    assert (found.path, found.kind) == ("", DifferenceKind.UNREACHABLE)
     assert found.detail.startswith("its certificate: ")
     assert reason in found.detail
 
 
 class Proxy:
-    """A SOCKS5 proxy that answers one client with these bytes, and keeps what it was asked."""
+    """A SOCKS5 proxy that sends these replies to one client and records its requests."""
 
     def __init__(self, *answers: bytes, to: int | None = None) -> None:
         self._answers = answers
@@ -149,11 +163,11 @@ DONE = b"\5\0\0\1" + bytes(6)
 @pytest.mark.parametrize(
     "answer", [DONE, b"\5\0\0\4" + bytes(18), b"\5\0\0\3\3abc\0\0"], ids=["IPv4", "IPv6", "name"]
 )
-def test_the_proxy_resolves(answer: bytes) -> None:
-    """The name goes to the proxy as it is; whatever kind of address it answers with is read."""
+def test_the_proxy_resolves_the_name(answer: bytes) -> None:
+    """The proxy gets the unresolved name and may reply with any kind of address."""
     with (
         Proxy(GREETING, answer + b"hello") as proxy,
-        connect(proxy.where, ONION, 80, 2.0) as link,
+        connect_by_socks(proxy.where, ONION, 80, 2.0) as link,
     ):
         assert link.recv(10) == b"hello"
     assert proxy.asked == [b"\5\1\0", b"\5\1\0\3" + bytes([62]) + ONION.encode() + b"\0\x50"]
@@ -162,42 +176,41 @@ def test_the_proxy_resolves(answer: bytes) -> None:
 @pytest.mark.parametrize(
     ("answers", "problem"),
     [
-        ((b"\5\xff",), "is no SOCKS5 proxy without a password"),
-        ((b"HT",), "is no SOCKS5 proxy without a password"),
-        ((b"",), "hung up"),
-        ((GREETING, b"\5\1\0\1" + bytes(6)), "cannot reach it: it failed"),
+        ((b"\5\xff",), "is not a SOCKS5 proxy without a password"),
+        ((b"HT",), "is not a SOCKS5 proxy without a password"),
+        ((b"",), "closed the connection"),
+        ((GREETING, b"\5\1\0\1" + bytes(6)), "cannot reach it: general failure"),
         ((GREETING, b"\5\4\0\1" + bytes(6)), "cannot reach it: no such host"),
-        ((GREETING, b"\5\x63\0\1" + bytes(6)), "cannot reach it: answer 99"),
+        ((GREETING, b"\5\x63\0\1" + bytes(6)), "cannot reach it: reply code 99"),
         ((GREETING, b"\5\0\0\7" + bytes(6)), "does not speak SOCKS5"),
         ((GREETING, b"\4\0\0\1" + bytes(6)), "does not speak SOCKS5"),
-        ((GREETING, b"\5\0\0\1\0"), "hung up"),
+        ((GREETING, b"\5\0\0\1\0"), "closed the connection"),
     ],
 )
-def test_bad_proxies(answers: tuple[bytes, ...], problem: str) -> None:
-    """A proxy that refuses, or is none, is told apart, and no connection is left open."""
-    with Proxy(*answers) as proxy, pytest.raises(ProxyError, match=problem):
-        connect(proxy.where, ONION, 80, 2.0)
+def test_a_failing_proxy_is_reported(answers: tuple[bytes, ...], problem: str) -> None:
+    """A proxy that rejects the request or speaks another protocol fails with its reason."""
+    with Proxy(*answers) as proxy, pytest.raises(ConnectionError, match=problem):
+        connect_by_socks(proxy.where, ONION, 80, 2.0)
 
 
-def test_no_proxy() -> None:
-    """Where no proxy listens, that is said."""
+def test_a_missing_proxy_is_reported() -> None:
+    """A proxy that does not listen is reported with its address."""
     with Proxy() as proxy:
         pass
-    with pytest.raises(ProxyError, match="No SOCKS proxy answers at 127"):
-        connect(proxy.where, ONION, 80, 2.0)
+    with pytest.raises(ConnectionError, match="No SOCKS proxy answers at 127"):
+        connect_by_socks(proxy.where, ONION, 80, 2.0)
 
 
-def test_an_onion_never_without_tor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a proxy an onion is unreachable, and its name is not asked of the resolver."""
+def test_an_onion_is_never_resolved_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a proxy an onion is unreachable, and the resolver never sees its name."""
 
     def resolve(*_: object, **__: object) -> None:
         raise AssertionError("the name was looked up")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    watcher = Watcher(organisation_key().public, limits=LIMITS)
-    (seen,) = watcher.look([Address.parse(f"http://{ONION}")]).seen
+    (seen,) = check(f"http://{ONION}").sites
     assert seen.differences == (
-        Difference("", Kind.UNREACHABLE, "an onion needs --socks HOST:PORT"),
+        Difference("", DifferenceKind.UNREACHABLE, "an onion needs --socks HOST:PORT"),
     )
 
 
@@ -208,15 +221,14 @@ def site() -> Iterator[Hostile]:
         yield server
 
 
-def test_few_connections(site: Hostile) -> None:
-    """Connections are kept: one for the list, and then no more than the limit for the files."""
-    watcher = Watcher(organisation_key().public, limits=Limits(connections=2))
-    assert watcher.look([Address.parse(site.url)]).same
+def test_connections_are_reused(site: Hostile) -> None:
+    """The manifest takes one connection, the files no more than the limit."""
+    assert check(site.url, RequestLimits(connections=2)).same
     assert 2 <= len(site.open) <= 3
 
 
-def test_a_lost_connection_is_made_anew(site: Hostile) -> None:
-    """A connection that is closed after each answer, or cut once, is no difference."""
+def test_a_lost_connection_is_retried(site: Hostile) -> None:
+    """A connection that closes after each response, or breaks once, is not a difference."""
     cut: list[str] = []
 
     def twist(path: str, answer: Answer) -> Answer:
@@ -226,16 +238,16 @@ def test_a_lost_connection_is_made_anew(site: Hostile) -> None:
         return replace(answer, hang_up=True)
 
     site.twist = twist
-    watcher = Watcher(organisation_key().public, limits=LIMITS)
-    assert watcher.look([Address.parse(site.url)]).same
+    assert check(site.url).same
     assert len(cut) == len(site.answers)
 
 
-def test_progress(site: Hostile) -> None:
-    """Progress counts every answer once, up to all of them."""
+def test_progress_counts_every_response_once(site: Hostile) -> None:
+    """Progress counts every response once, up to the total."""
     told: list[tuple[int, int]] = []
-    watcher = Watcher(organisation_key().public, limits=LIMITS)
-    watcher.look([Address.parse(site.url)], lambda done, total: told.append((done, total)))
+    settings = Settings(organisation_key().public, limits=LIMITS)
+    addresses = [Address.parse(site.url)]
+    check_sites(addresses, settings, None, lambda done, total: told.append((done, total)))
     total = len(site.answers)
     assert told == [(done, total) for done in range(1, total + 1)]
     wait_until(lambda: len(site.asked) == total, 1)

@@ -1,0 +1,82 @@
+"""What only the clearnet has: a certificate, and the redirect from HTTP to HTTPS."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from cccr_web.doctor.model import CheckResult, ok, summarise, wrong
+from cccr_web.doctor.probe import Probe
+from cccr_web.doctor.responses import UNKNOWN_HOST, policy_differences
+from cccr_web.release import Release
+from cccr_web.serve import onion_policy
+from cccr_web.watch import UnreachableError
+
+MIN_DAYS: Final = 21
+_RENEW: Final = (
+    "Renew it: certbot renew. Find out why its timer did not: systemctl status certbot.timer"
+)
+_TARGET: Final = "/a/page.html?a=b"
+# Browsers ignore it over HTTP (RFC 6797, section 8.1).
+_HSTS: Final = frozenset({"strict-transport-security"})
+
+
+def check_certificate(probe: Probe) -> Iterator[CheckResult]:
+    """Connect as a browser does, and check the certificate and when it expires."""
+    host = probe.address.host
+    try:
+        timeout = probe.budget().timeout
+        with contextlib.closing(probe.route.connect(probe.address, timeout)) as connection:
+            found = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    except ssl.SSLCertVerificationError as error:
+        yield wrong("certificate", f"The certificate of {host}: {error.verify_message}.", _RENEW)
+        return
+    except OSError as error:
+        yield wrong(
+            "certificate",
+            f"No TLS connection to {host}: {error.strerror or error}.",
+            "Check whether nginx runs: systemctl status nginx",
+        )
+        return
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str((found or {})["notAfter"])), UTC)
+    days = (ends - datetime.now(UTC)).days
+    sentence = f"The certificate of {host} expires on {ends:%Y-%m-%d}, in {days} days."
+    if days < MIN_DAYS:
+        yield wrong("certificate", sentence, _RENEW)
+    else:
+        yield ok("certificate", sentence)
+
+
+def check_redirect(release: Release, probe: Probe) -> Iterator[CheckResult]:
+    """Check that port 80, which ``probe`` requests, redirects to HTTPS and to no other name."""
+    expected = f"https://{probe.address.host}{_TARGET}"
+    try:
+        response = probe.request(_TARGET)
+    except UnreachableError as error:
+        yield wrong("redirect", f"Port 80 does not answer: {error}.", "systemctl status nginx")
+        return
+    problems = []
+    if response.status not in {301, 308}:
+        problems.append(f"it responds with {response.status}, not 301")
+    elif response.header("location") != expected:
+        problems.append(f"it redirects to {response.header('location')}, not {expected}")
+    # Without HSTS the clearnet's policy is the onion's.
+    found = policy_differences(response, onion_policy(release.metadata), _HSTS)
+    if found:
+        problems.append(summarise(found, 1))
+    with contextlib.suppress(UnreachableError):
+        location = probe.request("/", host=UNKNOWN_HOST).header("location") or ""
+        if UNKNOWN_HOST in location:
+            problems.append(f"it redirects requests for {UNKNOWN_HOST} to that host")
+    if problems:
+        yield wrong(
+            "redirect",
+            f"Port 80: {summarise(problems)}.",
+            "Check nginx's server block for port 80.",
+        )
+    else:
+        host = probe.address.host
+        yield ok("redirect", f"Port 80 redirects to https://{host} and keeps path and query.")

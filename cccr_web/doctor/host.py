@@ -1,0 +1,150 @@
+"""The machine: free disk space, clock and software versions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cccr_web import __version__
+from cccr_web.doctor.model import CheckResult, Target, not_applicable, ok, wrong
+from cccr_web.doctor.tor import TorClient
+from cccr_web.errors import OnionError
+from cccr_web.onion import ControlConnection
+
+# Bytes and files: enough for a release, a copy of it and a system update.
+MIN_SPACE: Final = 512 * 1024 * 1024
+MIN_FILES: Final = 10_000
+_MIB: Final = 1024 * 1024
+
+_TIMEDATECTL_TIMEOUT: Final = 10.0  # seconds
+_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+# In a container, systemd writes its kind to this file (systemd-detect-virt(1)).
+_CONTAINER: Final = Path("/run/systemd/container")
+_CLOCK_REMEDY: Final = (
+    "Use a time service: apt install systemd-timesyncd, then timedatectl set-ntp true."
+)
+
+# control-spec, 3.9, ``status/version/current``.
+_GOOD: Final = frozenset({"recommended", "new", "new in series"})
+# A private network, or a version that this tor's network does not know yet.
+_UNRATED: Final = frozenset({"unknown", "none recommended"})
+
+
+def check_disk(target: Target) -> Iterator[CheckResult]:
+    """Check once each file system that holds releases or the servers' states."""
+    seen: set[int] = set()
+    for path in (target.release.resolve(), *target.states):
+        try:
+            device, left = path.stat().st_dev, os.statvfs(path)
+        except OSError as error:
+            yield wrong(
+                "disk",
+                f"The disk of {path} cannot be checked: {error.strerror}.",
+                "Give the path of an existing folder, and run this as root.",
+            )
+            continue
+        if device not in seen:
+            seen.add(device)
+            yield _disk(path, left)
+
+
+def _disk(path: Path, left: os.statvfs_result) -> CheckResult:
+    space = left.f_bavail * left.f_frsize
+    if space < MIN_SPACE:
+        return wrong(
+            "disk",
+            f"The disk of {path} has only {space // _MIB:,} MiB left.",
+            "Remove old releases and packages: “apt clean”, “journalctl --vacuum-size=50M”.",
+        )
+    # File systems without a limit on files report zero.
+    if left.f_files and left.f_favail < MIN_FILES:
+        return wrong(
+            "disk",
+            f"The disk of {path} has room for only {left.f_favail:,} files.",
+            "Find the folder with many small files: “du --inodes -x / | sort -n | tail”.",
+        )
+    return ok("disk", f"The disk of {path} has {space // _MIB:,} MiB left.")
+
+
+def check_clock(client: TorClient | None, container: Path = _CONTAINER) -> Iterator[CheckResult]:
+    """Ask systemd about the clock; without a time service, compare it with tor's consensus."""
+    settings = _timedatectl()
+    if settings.get("NTP") == "yes":
+        if settings.get("NTPSynchronized") == "yes":
+            yield ok("clock", "A time service keeps the clock, and it is synchronised.")
+        else:
+            yield wrong(
+                "clock",
+                "A time service runs, but the clock is not synchronised.",
+                "Check whether it reaches its servers: timedatectl timesync-status.",
+            )
+    elif settings and not container.exists():
+        yield wrong("clock", "No time service keeps the clock.", _CLOCK_REMEDY)
+    elif client is None:
+        yield wrong("clock", "The clock cannot be checked: there is no reference.", _CLOCK_REMEDY)
+    else:
+        yield _compare_clock(client)
+
+
+def _timedatectl() -> dict[str, str]:
+    """Return the properties that ``timedatectl`` shows, or none without systemd."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            ["timedatectl", "show"],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEDATECTL_TIMEOUT,
+            check=False,
+        )
+        if done.returncode == 0:
+            return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return {}
+
+
+def _compare_clock(client: TorClient) -> CheckResult:
+    """Compare with the consensus, which is valid for three of its intervals (dir-spec, 3.4.1)."""
+    try:
+        begin = client.time_of("consensus/valid-after")
+        end = client.time_of("consensus/valid-until")
+    except OnionError as error:
+        return wrong("clock", f"The clock cannot be checked: {error}", _CLOCK_REMEDY)
+    now = datetime.now(UTC)
+    if begin - timedelta(minutes=1) <= now <= end:
+        return ok(
+            "clock",
+            f"The clock agrees with the Tor network, {begin:%H:%M} to {end:%H:%M} UTC. "
+            "No time service of this machine keeps it.",
+        )
+    return wrong(
+        "clock",
+        f"This machine's clock says {now:{_TIME_FORMAT}} UTC; the Tor network's consensus is "
+        f"valid from {begin:{_TIME_FORMAT}} to {end:%H:%M:%S}.",
+        _CLOCK_REMEDY,
+    )
+
+
+def check_versions(link: ControlConnection | None) -> Iterator[CheckResult]:
+    """Report our version and Python's, and check whether the network recommends its tor."""
+    yield ok("versions", f"cccr-web {__version__} on Python {platform.python_version()}.")
+    if link is None:
+        yield wrong("versions", "No tor reports its version.", "Fix “tor” and “tor client” first.")
+        return
+    try:
+        version = link.info("version").partition(" ")[0]
+        rating = link.info("status/version/current").strip()
+    except OnionError as error:
+        yield wrong("versions", error.problem, error.remedy)
+        return
+    sentence = f"The directories rate tor {version} as {rating}."
+    if rating in _GOOD:
+        yield ok("versions", sentence)
+    elif rating in _UNRATED:
+        yield not_applicable("versions", sentence)
+    else:
+        yield wrong("versions", sentence, "Update it: apt update && apt install tor")

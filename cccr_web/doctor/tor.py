@@ -1,0 +1,143 @@
+"""The onion as its own tor, the directories and a Tor client see it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from cccr_web.doctor.model import CheckResult, ok, wrong
+from cccr_web.errors import OnionError
+from cccr_web.listen import Tcp, parse_listen
+from cccr_web.onion import (
+    Bootstrap,
+    ControlConnection,
+    Descriptor,
+    ManagedTor,
+    Status,
+    fetch_descriptor,
+)
+
+_TOR: Final = "tor"
+_DESCRIPTOR: Final = "descriptor"
+_POW: Final = "proof of work"
+_POLL: Final = 0.2  # seconds
+# A tor started without bridges needs a minute, two on a busy machine.
+_BOOTSTRAP_WITHIN: Final = 120.0
+
+
+class TorClient:
+    """A tor that the checks start, so that they reach the onion as readers do."""
+
+    def __init__(self, link: ControlConnection) -> None:
+        self.link = link
+
+    @property
+    def proxy(self) -> Tcp:
+        """Its SOCKS port. Raises ``OnionError``."""
+        where = parse_listen(self.link.info("net/listeners/socks").split()[0].strip('"'))
+        if not isinstance(where, Tcp):
+            raise OnionError(
+                "The client tor has no SOCKS port on loopback.", "Check the lines of --torrc."
+            )
+        return where
+
+    def time_of(self, name: str) -> datetime:
+        """Return a time that tor reports, by its GETINFO key. Raises ``OnionError``."""
+        return datetime.fromisoformat(self.link.info(name).strip()).replace(tzinfo=UTC)
+
+    def descriptor(self, address: str, seconds: float) -> Descriptor:
+        """Fetch an onion's descriptor from the directories. Raises ``OnionError``."""
+        return fetch_descriptor(self.link, address, seconds)
+
+
+@contextlib.contextmanager
+def tor_client(torrc: Path | None, seconds: float) -> Iterator[TorClient]:
+    """Run a tor in a temporary folder, and wait until it has joined the network.
+
+    At the end it is stopped and its folder removed. Raises ``OnionError``.
+    """
+    with tempfile.TemporaryDirectory(prefix="cccr-") as folder:
+        tor = ManagedTor(Path(folder) / "tor", extra=torrc, is_client=True)
+        try:
+            with tor.open() as link:
+                _bootstrap(link, min(seconds, _BOOTSTRAP_WITHIN))
+                yield TorClient(link)
+        finally:
+            tor.close()
+
+
+def _bootstrap(link: ControlConnection, seconds: float) -> None:
+    end_at = time.monotonic() + seconds
+    while (network := Bootstrap.read(link)).percent < 100:
+        if time.monotonic() > end_at:
+            why = f": {network.warning}" if network.warning else ""
+            raise OnionError(
+                f"A client tor reached only {network.percent} % ({network.summary}) "
+                f"in {seconds:.0f} s{why}.",
+                "Check this machine's network connection. Where Tor is blocked, "
+                "configure bridges with --torrc.",
+            )
+        time.sleep(_POLL)
+
+
+def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
+    """Check what the tor that hosts the onion reports."""
+    try:
+        status = Status.read(link, onion)
+    except OnionError as error:
+        yield wrong(_TOR, error.problem, error.remedy)
+        return
+    network = status.bootstrap
+    if network.percent < 100:
+        yield wrong(
+            _TOR,
+            f"The hosting tor is at {network.percent} % ({network.summary}).",
+            "Check its log and this machine's network connection.",
+        )
+    elif not status.published:
+        yield wrong(
+            _TOR,
+            f"The hosting tor does not run {onion}.",
+            "Start the onion manager and check its log: journalctl -u cccr-web-manager",
+        )
+    elif status.descriptor is None:
+        yield wrong(
+            _TOR,
+            f"The hosting tor runs {onion}, but has not made its descriptor yet.",
+            "Wait a minute. If it stays so, check the log of tor.",
+        )
+    else:
+        points = status.descriptor.introduction_points
+        yield ok(_TOR, f"The hosting tor runs {onion} with {points} introduction points.")
+
+
+def check_descriptor(client: TorClient, onion: str, seconds: float) -> Iterator[CheckResult]:
+    """Check the descriptor that the directories give to a client."""
+    try:
+        found = client.descriptor(onion, seconds)
+    except OnionError as error:
+        yield wrong(_DESCRIPTOR, error.problem, error.remedy)
+        yield wrong(_POW, "There is no descriptor to check.", error.remedy)
+        return
+    points = found.introduction_points
+    if points == 0:
+        yield wrong(
+            _DESCRIPTOR,
+            f"The descriptor of {onion} has no introduction points, so nobody can connect.",
+            "Restart the onion manager.",
+        )
+    else:
+        yield ok(_DESCRIPTOR, f"The directories have it, with {points} introduction points.")
+    if found.proof_of_work:
+        yield ok(_POW, "The descriptor has the parameters of tor's proof of work.")
+    else:
+        yield wrong(
+            _POW,
+            "The descriptor has no proof of work against floods.",
+            "Update tor to 0.4.9.2 or later, and restart the onion manager.",
+        )

@@ -1,0 +1,219 @@
+"""An HTTP/1.1 client that trusts no server: its time and bytes are limited.
+
+Every byte that arrives counts, header bytes too, so a server can neither stall the client
+nor flood it. Redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import io
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cccr_web.release import MAX_FILE, MAX_TOTAL
+from cccr_web.watch.address import Address
+from cccr_web.watch.route import Route
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_CHUNK: Final = 64 * 1024
+
+# A failed connection is retried once: tor loses one in 150. A reused one gets a further
+# try, because a server may close it just as the next request is sent.
+_TRIES: Final = 2
+
+
+class UnreachableError(Exception):
+    """No complete response arrived; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one address may use.
+
+    ``file`` and ``total`` are bytes, by default what a release may have. ``idle_timeout`` is
+    how many seconds may pass without a byte, ``timeout`` how many in all. ``connections``
+    is how many may be open at once.
+    """
+
+    file: int = MAX_FILE
+    total: int = MAX_TOTAL
+    idle_timeout: float = 30.0
+    timeout: float = 600.0
+    connections: int = 4
+
+
+class RequestBudget:
+    """What is left of the limits for one address. Safe to use from several threads."""
+
+    def __init__(self, limits: RequestLimits) -> None:
+        self.limits = limits
+        self._ends = time.monotonic() + limits.timeout
+        self._bytes_left = limits.total
+        self._lock = threading.Lock()
+
+    def timeout(self) -> float:
+        """Return how many seconds the next byte may take. Raises ``UnreachableError``."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise UnreachableError(f"not finished after {self.limits.timeout:g} s")
+        return min(left, self.limits.idle_timeout)
+
+    def spend(self, count: int) -> None:
+        """Count ``count`` received bytes. Raises ``UnreachableError``."""
+        with self._lock:
+            self._bytes_left -= count
+            if self._bytes_left < 0:
+                raise UnreachableError(f"it sent more than {self.limits.total:,} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete response. ``body`` is empty unless the caller asked to keep it.
+
+    ``too_long``: the body exceeds its limit and was not read further.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    sha256: str
+    body: bytes
+    too_long: bool
+
+    def header(self, name: str) -> str | None:
+        """Return the first header with this lower-case name."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+class HttpConnection:
+    """A connection that is reused for the next request. For one thread at a time."""
+
+    def __init__(self, address: Address, budget: RequestBudget, route: Route) -> None:
+        self._address = address
+        self._budget = budget
+        self._route = route
+        self._socket: _LimitedSocket | None = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def get(self, target: str, limit: int, *, keep_body: bool = False) -> Response:
+        """Fetch the path ``target``, at most ``limit`` bytes. Raises ``UnreachableError``."""
+        lines = f"GET {target} HTTP/1.1", f"Host: {self._address.netloc}"
+        request = "\r\n".join([*lines, "Accept-Encoding: identity", "", ""])
+        return self.send(request.encode("ascii"), limit, keep_body=keep_body)
+
+    def send(
+        self, request: bytes, limit: int, *, method: str = "GET", keep_body: bool = True
+    ) -> Response:
+        """Send exactly these bytes and return the response. Raises ``UnreachableError``.
+
+        ``method`` is the request's; the response to HEAD has no body.
+        """
+        for tries_left in reversed(range(_TRIES + (self._socket is not None))):
+            try:
+                return self._send(request, limit, method, keep_body=keep_body)
+            except TimeoutError as error:
+                self._budget.timeout()
+                idle = self._budget.limits.idle_timeout
+                raise UnreachableError(f"no byte arrived for {idle:g} s") from error
+            except ssl.SSLCertVerificationError as error:
+                raise UnreachableError(f"its certificate: {error.verify_message}") from error
+            except (OSError, http.client.HTTPException) as error:
+                if not tries_left:
+                    raise UnreachableError(_reason(error)) from error
+        raise AssertionError
+
+    def _send(self, request: bytes, limit: int, method: str, *, keep_body: bool) -> Response:
+        connection, self._socket = self._socket, None
+        if connection is None:
+            plain = self._route.connect(self._address, self._budget.timeout)
+            connection = _LimitedSocket(plain, self._budget)
+        with contextlib.ExitStack() as undo:
+            undo.callback(connection.close)
+            connection.sendall(request)
+            # It accepts any object with ``makefile``.
+            raw = http.client.HTTPResponse(connection, method=method)  # type: ignore[arg-type]
+            with raw:
+                raw.begin()
+                response = _read(raw, limit, keep_body=keep_body)
+            if not response.too_long and not raw.will_close:
+                undo.pop_all()
+                self._socket = connection
+            return response
+
+
+def _read(raw: http.client.HTTPResponse, limit: int, *, keep_body: bool) -> Response:
+    digest, size, chunks = hashlib.sha256(), 0, []
+    while size <= limit and (chunk := raw.read(_CHUNK)):
+        digest.update(chunk)
+        size += len(chunk)
+        if keep_body:
+            chunks.append(chunk)
+    if size <= limit and raw.length:
+        # http.client raises this itself only for chunked bodies.
+        raise http.client.IncompleteRead(b"", raw.length)
+    headers = tuple((name, value.strip()) for name, value in raw.getheaders())
+    return Response(raw.status, headers, digest.hexdigest(), b"".join(chunks), size > limit)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, http.client.IncompleteRead):
+        return "it closed the connection before the end of the response"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it closed the connection"
+    if isinstance(error, http.client.HTTPException):
+        return f"it does not speak HTTP ({type(error).__name__})"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)
+
+
+class _LimitedSocket:
+    """A socket as ``http.client`` uses it: each read has a time limit and is counted."""
+
+    def __init__(self, plain: socket.socket, budget: RequestBudget) -> None:
+        self._socket = plain
+        self._budget = budget
+
+    def makefile(self, *_: Any) -> io.BufferedReader:
+        return io.BufferedReader(_LimitedReader(self._socket, self._budget))
+
+    def sendall(self, data: bytes) -> None:
+        self._socket.settimeout(self._budget.timeout())
+        self._socket.sendall(data)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _LimitedReader(io.RawIOBase):
+    def __init__(self, plain: socket.socket, budget: RequestBudget) -> None:
+        self._socket = plain
+        # Keeps the socket open until the response is read, as http.client expects.
+        self._raw = plain.makefile("rb", buffering=0)
+        self._budget = budget
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        self._socket.settimeout(self._budget.timeout())
+        count = self._raw.readinto(buffer) or 0
+        self._budget.spend(count)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

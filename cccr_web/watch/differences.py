@@ -1,0 +1,187 @@
+"""How a response differs from the signed file and from the header policy.
+
+These headers depend on the connection, the time or how a host stores files. They are
+accepted as a plain nginx or Caddy sends them:
+
+- ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding``, ``Content-Length``,
+  ``Accept-Ranges``, ``ETag``, ``Last-Modified``;
+- ``Server`` with only the name nginx or Caddy, no version;
+- ``Vary: Accept-Encoding``;
+- ``Alt-Svc`` that offers another protocol at the same name.
+
+Any other header that the policy does not send is an extra header, ``Set-Cookie`` above all.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urljoin
+
+from cccr_web.release import Release
+from cccr_web.serve import front_headers
+from cccr_web.watch.address import Address
+from cccr_web.watch.client import Response
+
+ROOT: Final = "/"
+
+_MAX_SHOWN: Final = 100
+_INDEX: Final = "index.html"
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+# Browsers do not show the body of a redirect, and its sender decides how long to cache it.
+_REDIRECT_HEADERS: Final = frozenset({"cache-control", "content-type", "location", "vary"})
+
+_ACCEPTED: Final = frozenset(
+    {
+        "accept-ranges",
+        "connection",
+        "content-length",
+        "date",
+        "etag",
+        "keep-alive",
+        "last-modified",
+        "transfer-encoding",
+    }
+)
+_SERVICE: Final = r'h[23](-[0-9]+)?=":[0-9]+"(; *(ma|persist)=[0-9]+)*'
+_ACCEPTED_VALUES: Final = {
+    "alt-svc": re.compile(rf"{_SERVICE}(, *{_SERVICE})*"),
+    "server": re.compile(r"nginx|Caddy"),
+    "vary": re.compile(r"accept-encoding", re.IGNORECASE),
+}
+
+
+class DifferenceKind(enum.StrEnum):
+    """The kinds of difference. Their values are part of the JSON format."""
+
+    BAD_SIGNATURE = "bad signature"
+    OLDER_RELEASE = "older release"
+    NEWER_RELEASE = "newer release"
+    CHANGED = "changed"
+    MISSING = "missing"
+    EXTRA_HEADER = "extra header"
+    MISSING_HEADER = "missing header"
+    CHANGED_HEADER = "changed header"
+    UNREACHABLE = "unreachable"
+
+    @property
+    def is_header(self) -> bool:
+        """Whether it concerns a header rather than a file."""
+        return self in {self.EXTRA_HEADER, self.MISSING_HEADER, self.CHANGED_HEADER}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Difference:
+    """One difference at ``path``, such as ``/en/``; the path is empty for a whole address."""
+
+    path: str
+    kind: DifferenceKind
+    detail: str
+
+
+def file_difference(
+    target: str, response: Response, sha256: str | None = None
+) -> Difference | None:
+    """Compare ``response`` with the file of that hash, or without one with any file."""
+    kind, detail = DifferenceKind.CHANGED, f"responded with {response.status}"
+    if response.status in range(400, 500):
+        kind = DifferenceKind.MISSING
+    elif response.status >= 500:
+        kind = DifferenceKind.UNREACHABLE
+    elif response.status in range(300, 400):
+        detail = f"it redirects to {printable(response.header('location'))}"
+    elif response.status == 200 and response.too_long:
+        detail = "it is longer than the file may be"
+    elif response.status == 200:
+        if sha256 is None or response.sha256 == sha256:
+            return None
+        return changed_file(target, response.sha256, sha256)
+    return Difference(target, kind, detail)
+
+
+def changed_file(target: str, sha256: str, expected: str) -> Difference:
+    """Return the difference of a file with the wrong hash."""
+    return Difference(target, DifferenceKind.CHANGED, f"SHA-256 {sha256}, not {expected}")
+
+
+def root_differences(
+    address: Address,
+    response: Response,
+    release: Release,
+    headers: Mapping[str, Mapping[str, str]],
+    allowed: Collection[str],
+) -> Iterator[Difference]:
+    """Compare the response to ``/``, which must lead to one of the site's languages.
+
+    Our own server redirects by the reader's language; a static host may send the
+    release's ``index.html``, if it has one. ``headers`` are the release's, by path.
+    """
+    if response.status not in _REDIRECTS:
+        index = release.files.get(_INDEX)
+        if index is None and response.status == 200:
+            yield Difference(ROOT, DifferenceKind.CHANGED, "a page that is not in the release")
+            return
+        found = file_difference(ROOT, response, index.sha256 if index else None)
+        if found:
+            yield found
+        if index and response.status == 200:
+            yield from header_differences(ROOT, response, front_headers(headers), allowed)
+        return
+    location = response.header("location")
+    landing_pages = {
+        f"{address}/{slug}/{name}" for slug in release.metadata.languages for name in ("", _INDEX)
+    }
+    if location is None or urljoin(f"{address}/", location) not in landing_pages:
+        detail = f"it redirects to {printable(location)}"
+        yield Difference(ROOT, DifferenceKind.CHANGED, detail)
+    expected = {
+        name: value
+        for name, value in headers[ROOT].items()
+        if name.lower() not in _REDIRECT_HEADERS
+    }
+    yield from header_differences(ROOT, response, expected, {*allowed, *_REDIRECT_HEADERS})
+
+
+def header_differences(
+    path: str, response: Response, expected: Mapping[str, str], allowed: Collection[str] = ()
+) -> Iterator[Difference]:
+    """Compare the headers of ``response`` with the ``expected`` ones.
+
+    ``allowed`` are further lower-case names that may be present.
+    """
+    policy = {name.lower(): (name, value) for name, value in expected.items()}
+    seen: set[str] = set()
+    for name, value in response.headers:
+        key = name.lower()
+        if key in policy and key not in seen:
+            own_name, own_value = policy[key]
+            if _normal(key, value) != _normal(key, own_value):
+                detail = f"{own_name}: {printable(value)}"
+                yield Difference(path, DifferenceKind.CHANGED_HEADER, detail)
+        elif key not in {*_ACCEPTED, *allowed} and not _is_accepted(key, value):
+            detail = f"{printable(name)}: {printable(value)}"
+            yield Difference(path, DifferenceKind.EXTRA_HEADER, detail)
+        seen.add(key)
+    for key, (name, _) in policy.items():
+        if key not in seen:
+            yield Difference(path, DifferenceKind.MISSING_HEADER, name)
+
+
+def printable(text: str | None) -> str:
+    """Return untrusted text in a form that is safe for a terminal and not too long."""
+    if text is None:
+        return "nowhere"
+    plain = text if text.isascii() and text.isprintable() else ascii(text)
+    return plain if len(plain) <= _MAX_SHOWN else plain[:_MAX_SHOWN] + "…"
+
+
+def _is_accepted(key: str, value: str) -> bool:
+    return key in _ACCEPTED_VALUES and _ACCEPTED_VALUES[key].fullmatch(value) is not None
+
+
+def _normal(key: str, value: str) -> str:
+    # A media type and its charset ignore case (RFC 9110, section 8.3.1).
+    return value.lower().replace(" ", "") if key == "content-type" else value

@@ -1,0 +1,200 @@
+"""The check of one address: first its signed manifest, then every file."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import time
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
+from cccr_web.release import PublicKey, Release, read_signed_manifest
+from cccr_web.serve import clearnet_policy, file_addresses, file_headers, onion_policy
+from cccr_web.watch.address import Address
+from cccr_web.watch.client import (
+    HttpConnection,
+    RequestBudget,
+    RequestLimits,
+    Response,
+    UnreachableError,
+)
+from cccr_web.watch.differences import (
+    ROOT,
+    Difference,
+    DifferenceKind,
+    changed_file,
+    file_difference,
+    header_differences,
+    root_differences,
+)
+from cccr_web.watch.report import SiteResult
+from cccr_web.watch.route import Route
+
+# The share of an address's time that its manifest may take, while the other addresses wait.
+_MANIFEST_SHARE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How every address is reached and judged.
+
+    ``allowed_headers`` are lower-case names that an address may add. ``onions`` are those
+    that the clearnet names before the release's own (“cccr-web serve --onion-address”).
+    """
+
+    key: PublicKey
+    route: Route = field(default_factory=Route)
+    limits: RequestLimits = field(default_factory=RequestLimits)
+    allowed_headers: Collection[str] = ()
+    onions: tuple[str, ...] = ()
+
+
+class _ReportedError(Exception):
+    """The difference has been recorded already."""
+
+
+class SiteCheck:
+    """One check of ``address``: call ``fetch_manifest``, then ``compare``."""
+
+    def __init__(self, address: Address, settings: Settings) -> None:
+        self.address = address
+        self._settings = settings
+        self._found: set[Difference] = set()
+        self._responses: dict[str, Response] = {}
+        self._idle: queue.LifoQueue[HttpConnection] = queue.LifoQueue()
+        self._seconds = 0.0
+        self.signed: Release | None = None
+
+    def fetch_manifest(self) -> None:
+        """Set ``signed`` to the release that the site's manifest describes, if it verifies."""
+        limits = self._settings.limits
+        budget = RequestBudget(replace(limits, timeout=limits.timeout * _MANIFEST_SHARE))
+        with self._timer(), contextlib.closing(self._connection(budget)) as connection:
+
+            def read(path: str, limit: int) -> bytes:
+                response = self._fetch(connection, f"/{path}", limit, keep_body=True)
+                if response is None:
+                    raise _ReportedError
+                if found := file_difference(f"/{path}", response):
+                    self._found.add(found)
+                    raise _ReportedError
+                return response.body
+
+            try:
+                self.signed = read_signed_manifest(read, self._settings.key)
+            except _ReportedError:
+                pass
+            except ChangedFileError as error:
+                self._found.add(changed_file(f"/{error.path}", error.sha256, error.listed))
+            except SignatureError as error:
+                path = _file_of(error, "SHA256SUMS.minisig")
+                self._found.add(Difference(path, DifferenceKind.BAD_SIGNATURE, str(error)))
+            except ReleaseError as error:
+                path = _file_of(error, "SHA256SUMS")
+                self._found.add(Difference(path, DifferenceKind.CHANGED, str(error)))
+
+    def response_count(self, reference: Release | None) -> int:
+        """Return how many responses ``compare`` will check."""
+        release = self._release(reference)
+        return len(file_addresses(release)) + 1 if release else 0
+
+    def compare(self, reference: Release | None, count: Callable[[], None]) -> SiteResult:
+        """Compare every file with the site's own manifest if it verified, else ``reference``.
+
+        ``count`` is called after each response, from several threads.
+        """
+        files = 0
+        with self._timer():
+            if reference and self.signed:
+                self._found.update(_release_differences(self.signed, reference))
+            if release := self._release(reference):
+                self._compare_files(release, count)
+                files = len(release.files)
+        sequence = self.signed.metadata.sequence if self.signed else None
+        differences = tuple(sorted(self._found))
+        return SiteResult(str(self.address), sequence, files, self._seconds, differences)
+
+    def _release(self, reference: Release | None) -> Release | None:
+        return (self.signed or reference) if self._responses else None
+
+    def _compare_files(self, release: Release, count: Callable[[], None]) -> None:
+        facts, allowed = release.metadata, self._settings.allowed_headers
+        onions = (*self._settings.onions, *facts.onions)
+        policy = onion_policy(facts) if self.address.is_onion else clearnet_policy(facts, onions)
+        headers = file_headers(release, policy)
+        paths = file_addresses(release)
+        budget = RequestBudget(self._settings.limits)
+
+        def check(target: str) -> list[Difference]:
+            with self._reused_connection(budget) as connection:
+                response = self._responses.get(target) or self._fetch(
+                    connection, target, budget.limits.file
+                )
+            count()
+            if response is None:
+                return []
+            if target == ROOT:
+                return list(root_differences(self.address, response, release, headers, allowed))
+            difference = file_difference(target, response, release.files[paths[target]].sha256)
+            found = [difference] if difference else []
+            if response.status == 200:
+                found += header_differences(target, response, headers[target], allowed)
+            return found
+
+        with ThreadPoolExecutor(self._settings.limits.connections) as pool:
+            for found in pool.map(check, (*paths, ROOT)):
+                self._found.update(found)
+        while not self._idle.empty():
+            self._idle.get().close()
+
+    def _fetch(
+        self, connection: HttpConnection, target: str, limit: int, *, keep_body: bool = False
+    ) -> Response | None:
+        try:
+            response = connection.get(target, limit, keep_body=keep_body)
+        except UnreachableError as error:
+            path = target if self._responses else ""
+            self._found.add(Difference(path, DifferenceKind.UNREACHABLE, str(error)))
+            return None
+        self._responses[target] = response
+        return response
+
+    def _connection(self, budget: RequestBudget) -> HttpConnection:
+        return HttpConnection(self.address, budget, self._settings.route)
+
+    @contextlib.contextmanager
+    def _reused_connection(self, budget: RequestBudget) -> Iterator[HttpConnection]:
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = self._connection(budget)
+        yield connection
+        self._idle.put(connection)
+
+    @contextlib.contextmanager
+    def _timer(self) -> Iterator[None]:
+        begin = time.monotonic()
+        yield
+        self._seconds += time.monotonic() - begin
+
+
+def _file_of(error: ReleaseError, default: str) -> str:
+    """Return the path of the file that the message begins with, if it is one of the manifest's."""
+    name = error.problem.partition(" ")[0].rstrip(",:")
+    is_known = name.startswith("SHA256SUMS") or name == "RELEASE.json"
+    return f"/{name if is_known else default}"
+
+
+def _release_differences(own: Release, reference: Release) -> Iterator[Difference]:
+    """Compare two releases that the organisation has signed."""
+    found, expected = own.metadata.sequence, reference.metadata.sequence
+    if found != expected:
+        older = found < expected
+        kind = DifferenceKind.OLDER_RELEASE if older else DifferenceKind.NEWER_RELEASE
+        yield Difference("", kind, f"release {found}, not {expected}")
+    elif own.manifest_sha256 != reference.manifest_sha256:
+        detail = f"signed, but a different list for release {found} than elsewhere"
+        yield Difference("/SHA256SUMS", DifferenceKind.CHANGED, detail)

@@ -1,0 +1,131 @@
+"""The real site through every route: clearnet, onion, a plain nginx's mirror, and the ZIP.
+
+One release is served by our own server on loopback and, through the private Tor
+network, on an onion; ``cccr-web mirror`` writes it for an nginx.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.doctored import PUBLIC, Place
+from support.hostile import Answer, Hostile
+from support.hosting import short_folder
+from support.nginx import nginx
+
+if TYPE_CHECKING:
+    from support.tornet import TorNetwork
+
+pytestmark = pytest.mark.xdist_group("tor")
+
+Note = Callable[[str, float], None]
+
+ROOT = Path(__file__).parent.parent.parent
+TOP = "cccr-web/"
+
+
+def watch(network: TorNetwork, *urls: str) -> tuple[int, Any, str]:
+    """Run the command; return its exit status, its JSON and its stderr."""
+    command = [sys.executable, "-m", "cccr_web", "watch", "--json", "--public-key", PUBLIC]
+    command += ["--socks", f"127.0.0.1:{network.socks_port}", *urls]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="module")
+def mirror(place: Place) -> Iterator[str]:
+    """Serve what ``cccr-web mirror`` wrote with a plain nginx; yield the address."""
+    with short_folder() as folder:
+        command = [sys.executable, "-m", "cccr_web", "mirror", str(folder / "mirror")]
+        command += ["--public-key", PUBLIC, "--release", str(place.folder / "release")]
+        subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+        (folder / "nginx").mkdir()
+        with nginx(folder / "nginx", folder / "mirror") as url:
+            yield url
+
+
+def test_the_real_site_has_no_differences_on_any_route(
+    place: Place, tor_network: TorNetwork, mirror: str, note: Note
+) -> None:
+    """The real site passes on the onion alone within 30 seconds, and on all routes at once."""
+    with place.front().running():
+        begin = time.monotonic()
+        status, report, errors = watch(tor_network, f"http://{place.onion}")
+        seconds = time.monotonic() - begin
+        note("watch of the real site over the private onion (bar 30)", seconds)
+        assert (status, report["same"], errors) == (0, True, ""), report
+        assert seconds < 30
+        urls = [f"http://{place.onion}", f"http://127.0.0.1:{place.server.port}", mirror]
+        status, report, errors = watch(tor_network, *urls)
+    assert (status, report["same"], errors) == (0, True, ""), report
+
+
+def test_one_changed_byte_on_the_onion_is_reported_with_its_file(
+    place: Place, tor_network: TorNetwork
+) -> None:
+    """When a hostile server changes one byte on the onion, the report names the file."""
+    page = "/zh-hans/who-we-are.html"
+
+    def twist(path: str, answer: Answer) -> Answer:
+        body = b"".join(answer.pieces)
+        return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
+
+    onion_socket = place.front().socket
+    try:
+        with Hostile(place.release, twist, path=onion_socket):
+            urls = [f"http://127.0.0.1:{place.server.port}", f"http://{place.onion}"]
+            status, report, _ = watch(tor_network, *urls)
+    finally:
+        onion_socket.unlink(missing_ok=True)
+    assert status == 1
+    honest, foreign = report["addresses"]
+    assert honest["differences"] == []
+    (found,) = foreign["differences"]
+    assert (found["path"], found["kind"]) == (page, "changed")
+    assert found["detail"].endswith(f"not {place.release.files[page[1:]].sha256}")
+
+
+def test_every_file_is_the_same_on_every_route(
+    place: Place, mirror: str, tor_network: TorNetwork
+) -> None:
+    """Each file has one SHA-256 on the clearnet, on the onion, on a mirror and in the ZIP."""
+    listed = {path: file.sha256 for path, file in place.release.files.items()}
+    packed = zipfile.ZipFile(io.BytesIO(place.server.get("/cccr-web.zip")))
+    with place.front().running(), ThreadPoolExecutor(8) as pool:
+        urls = [f"http://{place.onion}/{path}" for path in listed]
+        onion = dict(zip(listed, pool.map(tor_network.fetch, urls), strict=True))
+    differing = {}
+    for path, wanted in listed.items():
+        bodies = {
+            "clearnet": place.server.get(f"/{path}"),
+            "onion": onion[path].body,
+            "mirror": _get(f"{mirror}/{path}"),
+        }
+        # The list inside the ZIP cannot name the ZIP itself, so it is a different one.
+        if path != "cccr-web.zip" and not path.startswith("SHA256SUMS"):
+            bodies["ZIP"] = packed.read(TOP + path)
+        hashes = {route: hashlib.sha256(body).hexdigest() for route, body in bodies.items()}
+        if set(hashes.values()) != {wanted}:
+            differing[path] = hashes
+    assert differing == {}
+    assert len(listed) > 20
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url) as answer:
+        body: bytes = answer.read()
+    return body
