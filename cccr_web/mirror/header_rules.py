@@ -67,11 +67,12 @@ class _Rules:
 
     @cached_property
     def common(self) -> _Headers:
-        """The headers that all responses have in common."""
+        """The headers that all files have in common."""
+        everywhere = list(self.addresses.values())
         return {
             name: value
-            for name, value in self.errors.items()
-            if name not in _SPECIAL and all(name in of for of in self.addresses.values())
+            for name, value in everywhere[0].items()
+            if name not in _SPECIAL and all(name in headers for headers in everywhere)
         }
 
     @cached_property

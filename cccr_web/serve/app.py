@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 INDEX: Final = "index.html"
 TOR2WEB: Final = "HTTP_X_TOR2WEB"
 
-# These depend on the body and the time, not on the policy.
-_NOT_POLICY: Final = frozenset({"content-length", "date", "etag"})
+# These depend on the body, its coding and the time, not on the policy.
+_NOT_POLICY: Final = frozenset({"content-length", "date", "etag", "vary"})
 
 
 def create_app(
@@ -130,9 +130,9 @@ def bare_headers(policy: Policy) -> list[tuple[str, str]]:
 def file_headers(release: Release, policy: Policy) -> dict[str, dict[str, str]]:
     """Return address (``/en/index.html``, ``/en/`` and ``/``) → header → value.
 
-    They come from the app itself, so that mirrors and ``watch`` use the same headers. Only
-    ``Content-Length``, ``Date`` and ``ETag`` are left out. Raises ``CccrError`` for a file
-    without a known media type.
+    They come from the app itself, so that mirrors and ``watch`` use the same headers, except
+    ``Content-Length``, ``Date``, ``ETag`` and ``Vary``. Raises ``CccrError`` for a file without
+    a known media type.
     """
     host = "localhost"
     app = create_app(release, policy, Hosts(frozenset({host})))

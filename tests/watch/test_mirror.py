@@ -95,7 +95,7 @@ def test_a_mirror_is_updated_in_its_folder(mirror: Path) -> None:
     write_mirror(signed_release(3), mirror)
     assert load(mirror / "site").metadata.sequence == 3
     (mirror / "site" / "SHA256SUMS").unlink()
-    with pytest.raises(CccrError, match="something else than a release"):
+    with pytest.raises(CccrError, match="something other than a release"):
         write_mirror(signed_release(4), mirror)
 
 
