@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from conftest import Note
     from support.tornet import TorNetwork
 
-pytestmark = pytest.mark.xdist_group("tor")
-
 NAMES = [
     *("release", "expiry", "canary", "images", "permissions", "permissions", "disk"),
     *("tor", "tor client", "descriptor", "proof of work"),

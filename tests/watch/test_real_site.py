@@ -29,8 +29,6 @@ from support.nginx import nginx
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
 
-pytestmark = pytest.mark.xdist_group("tor")
-
 Note = Callable[[str, float], None]
 
 ROOT = Path(__file__).parent.parent.parent
