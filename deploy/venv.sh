@@ -32,6 +32,8 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   "$top/deploy/apt.sh" python3-venv
 fi
 
+# If the venv to be replaced is active, python3 is in it.
+python=$("$python" -c 'import sys; print(sys._base_executable)')
 echo "creating the virtual environment in $venv" >&2
 rm -rf "$venv"
 "$python" -m venv "$venv"
