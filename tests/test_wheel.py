@@ -43,6 +43,7 @@ def test_wheel_holds_code_templates_and_translations(wheel: Path) -> None:
     assert held == expected
 
 
+@pytest.mark.long
 def test_wheel_builds_the_same_release_in_an_empty_environment(
     wheel: Path, release: Release, tmp_path: Path
 ) -> None:

@@ -291,6 +291,7 @@ def test_sign_without_gpg_leaves_the_release_unsigned(
     assert load(tmp_path / "release") == load(built)
 
 
+@pytest.mark.long
 def test_keys_are_made_shown_and_rotated(key: Path, run: Run, tmp_path: Path) -> None:
     """key new, show, rotate and check work together, and rotate overwrites nothing."""
     words = key.parent / "words"

@@ -72,6 +72,7 @@ def test_an_empty_passphrase_is_rejected(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_wrong_passphrase_is_rejected(tmp_path: Path) -> None:
     """A wrong passphrase does not unlock the key."""
     (tmp_path / "key").write_bytes(organisation_key().to_file(WORDS))

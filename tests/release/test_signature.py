@@ -94,6 +94,7 @@ def test_minisign_verifies_our_signature(tmp_path: Path) -> None:
     assert minisign(*arguments).returncode != 0
 
 
+@pytest.mark.long
 def test_minisign_reads_our_public_key_file(tmp_path: Path) -> None:
     """The public key file in a release has minisign's format, including the key number."""
     (tmp_path / "key.pub").write_bytes(organisation_key().public.to_file())
@@ -121,6 +122,7 @@ def test_only_the_bytes_that_we_write_are_accepted(tmp_path: Path) -> None:
     assert ours == key.sign(MESSAGE, "x")
 
 
+@pytest.mark.long
 def test_key_made_by_minisign_signs_for_us(tmp_path: Path) -> None:
     """A key made by “minisign -G” is unlocked with its passphrase and signs like ours."""
     secret, public = tmp_path / "key", tmp_path / "key.pub"

@@ -101,6 +101,7 @@ def test_two_builds_are_identical(tmp_path: Path) -> None:
     assert all((one / url).is_file() for url in COPIES)
 
 
+@pytest.mark.long
 def test_the_clock_and_file_times_do_not_matter(tmp_path: Path) -> None:
     """A build on another day, from files with other times, gives the same bytes."""
     one = build(tmp_path / "one")
@@ -232,6 +233,7 @@ def test_a_page_that_fails_to_render_is_named(tmp_path: Path) -> None:
         build_release(TREES[0], templates, environ={})
 
 
+@pytest.mark.long
 def test_a_killed_write_leaves_a_complete_release(tmp_path: Path) -> None:
     """SIGKILL at thirty times never leaves a half-written folder, and the next build cleans up.
 

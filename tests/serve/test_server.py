@@ -226,6 +226,7 @@ def test_a_server_uses_less_than_55_mb(release_folder: Path, note: Note) -> None
     assert size < 55
 
 
+@pytest.mark.long
 def test_sigterm_ends_the_server_and_removes_its_socket(release_folder: Path) -> None:
     """After SIGTERM the server ends soon, even with open connections, and removes its socket."""
     with short_folder() as folder:
