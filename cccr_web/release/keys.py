@@ -70,7 +70,8 @@ class PublicKey:
     def to_file(self) -> bytes:
         """Return minisign's public key file."""
         number = int.from_bytes(self.number, "little")
-        return f"untrusted comment: minisign public key {number:016X}\n{self}\n".encode("ascii")
+        # minisign does not pad the number with zeros.
+        return f"untrusted comment: minisign public key {number:X}\n{self}\n".encode("ascii")
 
     def verify(self, message: bytes, signature: bytes, *, name: str, of: str) -> str:
         """Return the trusted comment of ``signature`` if this key made it over ``message``.

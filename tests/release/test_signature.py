@@ -133,3 +133,9 @@ def test_key_made_by_minisign_signs_for_us(tmp_path: Path) -> None:
     key = locked.unlock("pass words")
     assert key.public.to_file() == public.read_bytes()
     assert verify(key.public, key.sign(MESSAGE, "a")) == "a"
+
+
+def test_the_key_number_in_a_public_key_file_is_not_padded() -> None:
+    """minisign writes a key number with leading zeros without them, and so does our file."""
+    key = PublicKey(b"\x1a" + bytes(7), bytes(32))
+    assert key.to_file().splitlines()[0] == b"untrusted comment: minisign public key 1A"
