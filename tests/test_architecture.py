@@ -1,7 +1,6 @@
-"""Imports point one way, each third-party edge is in one place, no words in templates.
+"""The structure of the code: which package imports which, and what appears nowhere.
 
-The rooms and what each may import are those of the design, written here again:
-who adds an arrow adds it here, and says why.
+``cccr_web/README.md`` explains the structure. A new import between packages needs an entry here.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import pytest
 
 from cccr_web.config import PACKAGE, find_tree
 
-# room: the rooms that it may import. A room is a module or a package of cccr_web.
-ROOMS: dict[str, set[str]] = {
+# package or top-level module of cccr_web: those that it may import
+PACKAGES: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "languages": set(),
@@ -27,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "config": {"errors", "listen"},
     "content": {"errors", "languages"},
     "release": {"errors", "files"},
-    # A file for readers, which knows nothing of ours.
+    # One file for readers, without anything else of ours.
     "standalone": set(),
     "render": {"content", "errors", "languages", "notices", "release"},
     "serve": {"errors", "languages", "listen", "release", "systemd"},
@@ -38,25 +37,15 @@ ROOMS: dict[str, set[str]] = {
     "mirror": {"errors", "files", "languages", "release", "serve"},
     "doctor": {"errors", "listen", "notices", "onion", "release", "serve", "version", "watch"},
     "cli": {
-        *(
-            "render",
-            "config",
-            "content",
-            "doctor",
-            "errors",
-            "listen",
-            "mirror",
-            "notices",
-            "onion",
-        ),
-        *("release", "serve", "systemd", "version", "watch"),
+        *("config", "content", "doctor", "errors", "listen", "mirror", "notices", "onion"),
+        *("release", "render", "serve", "systemd", "version", "watch"),
     },
     "__main__": {"cli"},
     "version": set(),
 }
 
-# third-party package: the modules that alone may import it; “cli/” is any in that room.
-EDGES: dict[str, set[str]] = {
+# third-party package: the only modules that may import it; “cli/” means any module there
+IMPORTERS: dict[str, set[str]] = {
     "PIL": {"render/photos.py"},
     "babel": {"render/app.py", "render/formats.py", "content/catalogue.py"},
     "brotli": {"serve/encoding.py"},
@@ -106,7 +95,7 @@ def name_of(module: Path) -> str:
 
 
 def imports(module: Path) -> Iterator[str]:
-    """Yield the full name of everything that a module imports, wherever it does so."""
+    """Yield the full name of everything that a module imports, also inside functions."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -115,39 +104,43 @@ def imports(module: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def room_of(imported: str) -> str:
-    """Return the room of a name such as ``cccr_web.content.check``."""
+def package_of(imported: str) -> str:
+    """Return the package of a name such as ``cccr_web.content.check``."""
     first = imported.split(".")[1]
     return "version" if first == "__version__" else first
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_imports_point_one_way(module: Path) -> None:
-    """A module imports no room but those that its own may know."""
+    """A module imports only the packages that its own package may import."""
     here = name_of(module).split("/")[0].removesuffix(".py")
-    room = "version" if here == "__init__" else here
-    ours = {room_of(name) for name in imports(module) if name.split(".")[0] == "cccr_web"}
-    assert ours <= ROOMS[room] | {room}
+    package = "version" if here == "__init__" else here
+    ours = {package_of(name) for name in imports(module) if name.split(".")[0] == "cccr_web"}
+    assert ours <= PACKAGES[package] | {package}
 
 
-def test_every_room_is_known() -> None:
-    """The table names the rooms that there are."""
+def test_the_table_names_every_package() -> None:
+    """The table names every package, and no other."""
     found = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py"}
     found |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert found - {"__init__"} == ROOMS.keys() - {"version"}
+    assert found - {"__init__"} == PACKAGES.keys() - {"version"}
 
 
-def test_no_way_back() -> None:
-    """Whoever follows the table's arrows never comes back to where he was."""
+def test_no_package_imports_itself_through_others() -> None:
+    """No package imports itself through others."""
     done: list[str] = []
-    while len(done) < len(ROOMS):
-        free = [room for room, needs in ROOMS.items() if needs <= {*done} and room not in done]
-        assert free, f"a circle among {ROOMS.keys() - {*done}}"
+    while len(done) < len(PACKAGES):
+        free = [
+            package
+            for package, needs in PACKAGES.items()
+            if needs <= {*done} and package not in done
+        ]
+        assert free, f"a cycle among {PACKAGES.keys() - {*done}}"
         done += free
 
 
-def test_edges() -> None:
-    """Each third-party package is imported where the table says, and nowhere else."""
+def test_third_party_packages_are_imported_only_where_listed() -> None:
+    """Each third-party package is imported exactly where the table says."""
     found: dict[str, set[str]] = defaultdict(set)
     for module in MODULES:
         for name in imports(module):
@@ -155,11 +148,11 @@ def test_edges() -> None:
             if top not in sys.stdlib_module_names | {"cccr_web", "_typeshed"}:
                 here = name_of(module)
                 found[top].add("cli/" if here.startswith("cli/") else here)
-    assert dict(found) == EDGES
+    assert dict(found) == IMPORTERS
 
 
-def test_rooms_are_entered_by_their_door() -> None:
-    """From outside, a room of the server side is known by its ``__init__`` alone."""
+def test_packages_are_imported_through_their_init() -> None:
+    """Other packages import ``serve``, ``release`` and ``onion`` only through ``__init__``."""
     for module in MODULES:
         here = name_of(module).split("/")[0]
         for name in imports(module):
@@ -171,7 +164,7 @@ def test_rooms_are_entered_by_their_door() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_only_the_command_line_prints_or_exits(module: Path) -> None:
-    """No room but the command line writes to a terminal or ends the process."""
+    """Only the command line writes to a terminal or exits."""
     if name_of(module).startswith(("cli/", "__main__", "standalone/")):
         return
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
@@ -182,8 +175,8 @@ def test_only_the_command_line_prints_or_exits(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_no_bare_except(module: Path) -> None:
-    """No module catches everything, but to clean up and raise it again."""
+def test_no_module_catches_every_exception(module: Path) -> None:
+    """No module catches every exception, except to clean up and raise it again."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
@@ -191,17 +184,17 @@ def test_no_bare_except(module: Path) -> None:
                 assert ast.unparse(node.body[-1]) == "raise", f"{name_of(module)}:{node.lineno}"
 
 
-# The languages' own names; a program that readers run alone; what the key signs.
+# The languages' own names, a program that readers run, and texts that the key signs.
 WITH_CHINESE = {"languages.py", "standalone/verify.py"} | {
     f"notices/{name}.py" for name in ("canary", "mirrors", "signed_text")
 }
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_no_chinese_in_code(module: Path) -> None:
-    """No word for readers stands in code: a string there holds no Chinese but the own names.
+def test_code_holds_no_chinese_text(module: Path) -> None:
+    """Code holds no text for readers: no string is Chinese, except the languages' own names.
 
-    Docstrings and comments may name what they speak of.
+    Docstrings and comments may hold Chinese.
     """
     tree = ast.parse(module.read_text(encoding="utf-8"))
     docstrings = {
@@ -217,7 +210,7 @@ def test_no_chinese_in_code(module: Path) -> None:
 
 
 class _Words(HTMLParser):
-    """Collects what a reader could read in a template, once its expressions are gone."""
+    """Collects the text of a template without its expressions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -238,10 +231,21 @@ class _Words(HTMLParser):
 @pytest.mark.parametrize(
     "template", sorted(find_tree("templates").glob("*.html")), ids=lambda path: path.name
 )
-def test_no_words_in_templates(template: Path) -> None:
-    """A template holds no readable word: those are in the translations."""
+def test_templates_hold_no_words(template: Path) -> None:
+    """A template holds no readable word: all text is in the translations."""
     source = template.read_text(encoding="utf-8")
     words = _Words()
     words.feed(re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", source, flags=re.DOTALL))
     words.close()
     assert words.found == []
+
+
+def test_class_names_are_unique() -> None:
+    """No two classes of the package have the same name."""
+    names = [
+        node.name
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted(names) == sorted(set(names))

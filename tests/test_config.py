@@ -1,4 +1,4 @@
-"""Settings from the environment (``config.py``)."""
+"""Settings from the environment, and the search for templates and translations (``config.py``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.serving import ONION
 
+from cccr_web import config
 from cccr_web.config import Config
 from cccr_web.errors import CccrError
 from cccr_web.listen import SystemdSocket, Tcp, Unix
@@ -76,3 +77,22 @@ def test_an_invalid_setting_is_reported_by_name(name: str, value: str) -> None:
     """An invalid value or an unknown setting is reported with the setting's name."""
     with pytest.raises(CccrError, match=f"^{name}: "):
         Config.from_environment({name: value})
+
+
+def test_a_tree_in_the_package_wins_over_one_next_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree in the package (a wheel) is found before one next to it (a checkout)."""
+    package = tmp_path / "package"
+    package.mkdir()
+    monkeypatch.setattr(config, "PACKAGE", package)
+    with pytest.raises(CccrError) as caught:
+        config.find_tree("words")
+    assert str(caught.value) == (
+        f"The folder words/ is neither in {package} nor in {tmp_path}. "
+        "The installation is incomplete: install cccr-web again."
+    )
+    (tmp_path / "words").mkdir()
+    assert config.find_tree("words") == tmp_path / "words"
+    (package / "words").mkdir()
+    assert config.find_tree("words") == package / "words"

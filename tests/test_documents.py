@@ -26,7 +26,7 @@ import click
 import pytest
 from support.documents import DOCUMENTS, TOP, Document
 from support.hosting import short_folder
-from test_architecture import ROOMS
+from test_architecture import PACKAGES
 
 from cccr_web import __version__
 from cccr_web.cli import main
@@ -429,10 +429,10 @@ def test_architecture_document_agrees_with_its_test() -> None:
         for row in ARCHITECTURE.rows("Packages")
     }
     hidden = {"version", "__main__"}
-    assert named.keys() == ROOMS.keys() - hidden
+    assert named.keys() == PACKAGES.keys() - hidden
     for room, said in named.items():
         if said != "every package":
-            expected = ", ".join(sorted(ROOMS[room] - hidden)) or "nothing"
+            expected = ", ".join(sorted(PACKAGES[room] - hidden)) or "nothing"
             assert said == expected, room
     assert named["cli"] == "every package"
 

@@ -34,9 +34,9 @@ def settled(chromium: Chromium, site: Site, scheme: str) -> Iterator[tuple[str, 
 
 def messages(tab: Tab, favicon: str) -> list[Any]:
     """Return console messages and DevTools issues, except those about the favicon."""
-    entries = [told["entry"] for told in tab.told("Log.entryAdded")]
+    entries = [event["entry"] for event in tab.received("Log.entryAdded")]
     printed = [entry["text"] for entry in entries if entry.get("url") != favicon]
-    others = tab.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Audits.issueAdded")
+    others = tab.received("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Audits.issueAdded")
     return [*printed, *others]
 
 
@@ -49,12 +49,12 @@ def test_a_page_is_one_request_without_messages(chromium: Chromium, site: Site) 
     favicon = site.url("favicon.ico")
     for scheme in SCHEMES:
         for path, tab in settled(chromium, site, scheme):
-            sent = [told["request"]["url"] for told in tab.told("Network.requestWillBeSent")]
+            sent = [event["request"]["url"] for event in tab.received("Network.requestWillBeSent")]
             problems: list[Any] = messages(tab, favicon)
             asked = [url for url in sent if url != favicon]
             if asked != [site.url(path)]:
                 problems.append(asked)
-            problems += tab.told("Network.loadingFailed")
+            problems += tab.received("Network.loadingFailed")
             if problems:
                 wrong[f"{path} {scheme}"] = problems
     assert wrong == {}, listed(wrong)

@@ -62,9 +62,9 @@ def test_every_link_in_the_unpacked_zip_works(chromium: Chromium, folder: Path) 
         while waiting:
             url = waiting.pop()
             tab.visit(url)
-            problems = [told["entry"]["text"] for told in tab.told("Log.entryAdded")]
-            problems += map(str, tab.told("Audits.issueAdded", "Runtime.exceptionThrown"))
-            asked = [told["request"]["url"] for told in tab.told("Network.requestWillBeSent")]
+            problems = [event["entry"]["text"] for event in tab.received("Log.entryAdded")]
+            problems += map(str, tab.received("Audits.issueAdded", "Runtime.exceptionThrown"))
+            asked = [event["request"]["url"] for event in tab.received("Network.requestWillBeSent")]
             problems += [f"requested {other}" for other in asked if other != url]
             for link in tab.evaluate(LINKS) if is_html(url) else []:
                 target = urldefrag(link).url

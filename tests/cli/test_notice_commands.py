@@ -174,7 +174,7 @@ def test_a_notice_can_also_be_signed_by_gpg(run: Run, gpg: Path, tmp_path: Path)
     whole = file.read_bytes()
     assert whole.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\n")
     assert read_notice("mirrors.txt", whole, PUBLIC).issued == TODAY
-    # What gpg hands out is the notice with our signature, ready for minisign.
+    # gpg returns the notice with our signature, which minisign can verify.
     (tmp_path / "plain.txt").write_bytes(shown.stdout)
     assert verify_with_minisign(tmp_path / "plain.txt", "mirrors").returncode == 0
     export = ["gpg", "--armor", "--export", "cccr"]

@@ -159,7 +159,7 @@ def test_compressed_bodies_decompress_to_the_file(server: Server, release: Relea
                 assert (coding, answer.header("Vary")) == (None, None)
                 continue
             assert answer.header("Vary") == plain.header("Vary")
-            # Where packing would save nothing there is one form only, whoever asks.
+            # A body that compression does not make smaller has one coding for all clients.
             assert answer.header("Vary") in ({"Accept-Encoding"} if coding else {None})
             if coding is None:
                 assert answer.body == file.body

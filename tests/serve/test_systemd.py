@@ -245,7 +245,7 @@ class _Client(threading.Thread):
         self._path = path
         self._keep = keep
         self.failed: list[str] = []
-        self.answers = self.again = self.told = 0
+        self.answers = self.again = self.closes = 0
         self.ended = threading.Event()
 
     def run(self) -> None:
@@ -270,7 +270,7 @@ class _Client(threading.Thread):
             if not right:
                 self.failed.append("another answer")
             closes = answer.getheader("Connection") == "close"
-            self.told += closes
+            self.closes += closes
             if closes or not self._keep:
                 connection.close()
                 connection = None
@@ -299,9 +299,9 @@ def test_ten_restarts_under_load_fail_no_request(
         for client in clients:
             client.join()
         assert [client.failed for client in clients] == [[]] * 8
-        # Who keeps his connection was told in time, so that nothing needed to be asked again.
+        # Clients with kept connections were asked to close them in time: none had to retry.
         assert sum(client.again for client in clients) == 0
-        assert sum(client.told for client in clients) >= 10
+        assert sum(client.closes for client in clients) >= 10
         assert min(client.answers for client in clients) > 100
 
 

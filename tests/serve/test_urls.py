@@ -1,7 +1,7 @@
 """Every address of the site, with its status and its whole header set, on each listener.
 
-An address that vanishes or a header that changes turns this red;
-``pytest --rewrite-urls`` writes the list anew, and its difference is to be read.
+A URL that disappears or a header that changes fails these tests. ``pytest --rewrite-urls``
+rewrites the list; check the difference.
 """
 
 from __future__ import annotations

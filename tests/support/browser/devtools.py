@@ -239,6 +239,6 @@ class Tab:
         ):
             self._browser.pump(end_at, until)
 
-    def told(self, *methods: str) -> list[dict[str, Any]]:
+    def received(self, *methods: str) -> list[dict[str, Any]]:
         """Return the parameters of the events of these methods."""
         return [event.params for event in self.events if event.method in methods]
