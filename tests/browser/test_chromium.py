@@ -36,7 +36,9 @@ def messages(tab: Tab, favicon: str) -> list[Any]:
     """Return console messages and DevTools issues, except those about the favicon."""
     entries = [event["entry"] for event in tab.received("Log.entryAdded")]
     printed = [entry["text"] for entry in entries if entry.get("url") != favicon]
-    others = tab.received("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Audits.issueAdded")
+    others = tab.received(
+        "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Audits.issueAdded"
+    )
     return [*printed, *others]
 
 
