@@ -82,7 +82,8 @@ fi
 options=(-n "$(($(nproc) + 1))")
 left_out=()
 case $mode in
-  whole) options+=(--cov --cov-report=) ;;
+  # The floor is what was measured on 2026-11-25, rounded down: 97.46 % of lines and branches.
+  whole) options+=(--cov --cov-report= --cov-fail-under=97) ;;
   quick) options+=(--quick) ;;
   other-python)
     options+=(-m "not browser")
