@@ -30,6 +30,7 @@ PLACES = {
     "test_channel.py": "long",
     "test_differences.py": "long",
     "test_kills.py": "long",
+    "test_notice_commands.py": "long",
     "test_prepared.py": "long",
     "test_switch.py": "long",
     "test_systemd.py": "long",
