@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.hosting import short_folder
+from support.running import PATIENCE
 from support.serving import DOMAIN, ONION, ask, read_answer
 from support.signed import Room, organisation_key, put_release, signed_release
 from support.systemd import Manager, held
@@ -181,7 +182,7 @@ def test_pending_requests_are_answered_after_sigterm(
             received += more
         last = read_answer(received)
         assert (last.body, last.header("Connection")) == (PAGE, "close")
-        assert manager.process.wait(10) == 0
+        assert manager.process.wait(PATIENCE) == 0
         asking.close()
         kept.close()
 
@@ -207,7 +208,7 @@ def test_requests_sent_together_are_all_answered(
                 received += more
         assert received.count(PAGE) == 3
         assert received.count(b"Connection: close") == 1
-        assert manager.process.wait(10) == 0
+        assert manager.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.alone
@@ -339,7 +340,7 @@ def test_a_missing_or_doubled_socket_name_is_reported(
 ) -> None:
     """A socket name that is missing or doubled is reported with a remedy."""
     with Manager(room.folder, sockets, words(room), LISTEN_FDNAMES=names) as manager:
-        assert manager.process.wait(10) == 1
+        assert manager.process.wait(PATIENCE) == 1
         remedy = "Start the service from a socket unit with one ListenStream= and"
         expected = f"{said} {remedy} FileDescriptorName=clearnet.\n"
         assert manager.errors.read_text().endswith(expected)
@@ -350,7 +351,7 @@ def test_the_onion_rejects_a_tcp_socket(room: Room, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as port, held(folder / "a.sock") as other:
         both = {"onion": port, "clearnet": other}
         with Manager(room.folder, both, words(room)) as manager:
-            assert manager.process.wait(10) == 1
+            assert manager.process.wait(PATIENCE) == 1
             assert "“onion” from systemd is not a unix socket" in manager.errors.read_text()
 
 
@@ -361,7 +362,7 @@ def test_a_socket_that_does_not_listen_is_reported(
     with socket.socket(socket.AF_UNIX) as deaf:
         both = {"onion": sockets["onion"], "clearnet": deaf}
         with Manager(room.folder, both, words(room)) as manager:
-            assert manager.process.wait(10) == 1
+            assert manager.process.wait(PATIENCE) == 1
             assert "is not a listening socket" in manager.errors.read_text()
 
 
