@@ -67,8 +67,10 @@ class Manager:
     def start(self) -> None:
         """Start the service, and return at once."""
         passed = [each.fileno() for each in self._sockets.values()]
-        aside = "".join(f" {20 + index}<&{number}" for index, number in enumerate(passed))
-        ours = "".join(f" {3 + index}<&{20 + index}" for index in range(len(passed)))
+        # Copied to free numbers first: a passed socket may itself have the number 3 or 4.
+        free = max(passed, default=2) + 3
+        aside = "".join(f" {free + index}<&{number}" for index, number in enumerate(passed))
+        ours = "".join(f" {3 + index}<&{free + index}" for index in range(len(passed)))
         command = ["bash", "-c", f"{_START}{aside}{ours}", "bash", sys.executable, "-m", "cccr_web"]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
