@@ -79,7 +79,7 @@ elif [ "$mode" = other-python ]; then
 fi
 
 # Most tests wait for something, hence more workers than cores.
-options=(-n "$(($(nproc) + 1))")
+options=(-n "$(($(nproc) * 2))")
 left_out=()
 case $mode in
   quick) options+=(--quick) ;;

@@ -6,6 +6,7 @@ prints the seed of the order at the start of the run; ``--randomly-seed=N`` repe
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import functools
 import inspect
@@ -49,7 +50,8 @@ USED = {
 NOT_QUICK = {"browser": "with a browser", "tor": "with tor", "long": "that take seconds each"}
 
 # Fixtures that take long to set up. The modules that use one are a group, which runs on one
-# worker; every other module is a group of its own. The groups here start first.
+# worker; every other module is a group of its own. The groups here start first. The lone tests
+# of all other modules are the last group.
 SHARED = {"tor": r"\b(tor_network|place)\b", "chromium": r"\bchromium\b"}
 ALONE = r"\bmark\.alone\b|\bpercentile\("
 
@@ -98,19 +100,37 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @functools.cache
-def _group(module: Path) -> tuple[int, str]:
-    """Return when the tests of a module run, from 0, and the name of their group."""
+def _group_of_module(module: Path) -> tuple[int, str]:
     source = module.read_text(encoding="utf-8")
     for turn, (name, pattern) in enumerate(SHARED.items()):
         if re.search(pattern, source):
             return turn, name
-    return len(SHARED) + bool(re.search(ALONE, source)), str(module)
+    return len(SHARED), str(module)
+
+
+@functools.cache
+def _lone_tests(module: Path) -> frozenset[str]:
+    functions = (
+        node
+        for node in ast.parse(module.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    )
+    return frozenset(node.name for node in functions if re.search(ALONE, ast.unparse(node)))
+
+
+def _group(module: Path, test: str) -> tuple[int, str]:
+    """Return when a test runs, from 0, and the name of its group."""
+    turn, name = _group_of_module(module)
+    if turn == len(SHARED) and test in _lone_tests(module):
+        return turn + 1, "alone"
+    return turn, name
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
     """Return the sort key of a test; equal keys keep their random order."""
     # Each test of a booted machine continues where the one before ended.
-    return _group(item.path)[0], item.stash[COLLECTED] if item.get_closest_marker("booted") else 0
+    turn = item.stash[COLLECTED] if item.get_closest_marker("booted") else 0
+    return _group(item.path, item.name.partition("[")[0])[0], turn
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -162,7 +182,8 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no 
     """Keeps a group on one worker, which ``--dist loadgroup`` does not do with pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _group(self.config.rootpath / nodeid.partition("::")[0])[1]
+        module, _, test = nodeid.partition("::")
+        return _group(self.config.rootpath / module, test.partition("[")[0])[1]
 
 
 class Turns:
