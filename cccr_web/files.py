@@ -1,4 +1,4 @@
-"""Write files so that a crash never leaves half of one.
+"""Create and replace files on the disk.
 
 Every function raises ``OSError``; its caller says what could not be written and what to do.
 """

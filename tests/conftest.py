@@ -1,10 +1,14 @@
-"""Fixtures for all tests: the private Tor network, and notes of measurements."""
+"""Fixtures for all tests: the private Tor network, and notes of measurements.
+
+``support/plan.py`` decides which tests are collected, in which order and on which worker.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import hypothesis
 import pytest
 from support.tornet import TorNetwork
 
@@ -13,8 +17,12 @@ pytest_plugins = [
     "support.hosting",
     "support.serving",
     "support.browser.browsing",
-    "support.doctored",
+    "support.live_site",
 ]
+
+# The time of one example depends on how busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 MEASUREMENTS = pytest.StashKey[list[str]]()
 

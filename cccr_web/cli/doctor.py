@@ -48,10 +48,18 @@ def _read_private(text: str) -> Any:
 @click.option("--onion-key", type=_FILE, help="The onion's key. Its permissions are checked too.")
 @control_option
 @click.option(
-    "--web", type=HOST_PORT, default="127.0.0.1:443", show_default=True, help="The https port."
+    "--web",
+    type=HOST_PORT,
+    default="127.0.0.1:443",
+    show_default=True,
+    help="The https address.",
 )
 @click.option(
-    "--web-http", type=HOST_PORT, default="127.0.0.1:80", show_default=True, help="The http port."
+    "--web-http",
+    type=HOST_PORT,
+    default="127.0.0.1:80",
+    show_default=True,
+    help="The http address.",
 )
 @click.option(
     "--private",
@@ -93,7 +101,7 @@ def doctor(
     Checks the release and its dates; the onion, through its own tor and a Tor client; the
     clearnet, through this machine's ports; every byte and header on both; responses other
     than pages; permissions, clock, disk and versions; and whether anything reveals the
-    server. A check that cannot run is wrong, with its reason.
+    server. A check that cannot run counts as wrong, with the reason.
 
     The settings CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_DOMAINS and CCCR_ONIONS
     replace options that are not given.

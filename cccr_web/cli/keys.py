@@ -59,7 +59,7 @@ def describe(key: PublicKey) -> str:
 
 @click.group()
 def key() -> None:
-    """Make the key that signs releases, show it, and replace it by the next."""
+    """Make the key that signs releases, show it, and replace it with the next."""
 
 
 @key.command()

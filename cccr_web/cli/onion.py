@@ -108,7 +108,7 @@ def describe(event: SupervisorEvent) -> str:
     "--socket",
     required=True,
     type=click.Path(path_type=Path),
-    help="The unix socket on which “cccr-web serve --onion-socket” listens.",
+    help="The unix socket of the web server: nginx, or “cccr-web serve --onion-socket”.",
 )
 @control_option
 @example("cccr-web onion publish --key onion.key --socket /run/cccr/onion.sock")

@@ -48,9 +48,15 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--clearnet",
     type=LISTEN,
+    metavar="HOST:PORT|unix:PATH|systemd:NAME",
     help="Where to listen for clearnet readers: HOST:PORT, unix:/PATH or systemd:NAME.",
 )
-@click.option("--onion-socket", type=ONION_SOCKET, help="The socket that tor connects to.")
+@click.option(
+    "--onion-socket",
+    type=ONION_SOCKET,
+    metavar="unix:PATH|systemd:NAME",
+    help="The socket that tor connects to.",
+)
 @click.option(
     "--domain",
     "domains",

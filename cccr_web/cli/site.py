@@ -53,12 +53,12 @@ def find_translations(chosen: Path | None) -> Path:
 @example("cccr-web check")
 def check(translations: Path | None) -> None:
     """Check every text and every interface string; report problems with file and line."""
-    from cccr_web.content import ContentError
+    from cccr_web.content import content_error
     from cccr_web.render import check_trees
 
     content, _, problems = check_trees(find_translations(translations), find_tree("templates"))
     if content is None or problems:
-        raise ContentError(problems)
+        raise content_error(problems)
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())
     click.echo(f"All texts are in order: {counts}.")
 

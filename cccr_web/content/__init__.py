@@ -3,19 +3,19 @@
 from cccr_web.content.check import check
 from cccr_web.content.model import Addresses, Content, Site, Text
 from cccr_web.content.photos import Photo
-from cccr_web.content.problem import ContentError, Problem
+from cccr_web.content.problem import Problem, content_error
 from cccr_web.content.reader import read_content
 from cccr_web.content.site import read_site
 
 __all__ = [
     "Addresses",
     "Content",
-    "ContentError",
     "Photo",
     "Problem",
     "Site",
     "Text",
     "check",
+    "content_error",
     "read_content",
     "read_site",
 ]

@@ -48,8 +48,8 @@ def check(
     host = content.site.former_host
     templates = set(_templates(code))
     by_file = {text.file: text for text in content.all_texts}
-    problems += _each_has_its_twins(content)
-    problems += _twins_agree(content)
+    problems += _every_text_is_translated(content)
+    problems += _translations_agree(content)
     problems += _former_site_stays_defanged(tree, host)
     problems += _photos_are_used(content)
     for text in content.all_texts:
@@ -72,7 +72,7 @@ def _templates(code: Iterable[Path]) -> Iterator[str]:
                 yield file.stem
 
 
-def _each_has_its_twins(content: Content) -> Iterator[Problem]:
+def _every_text_is_translated(content: Content) -> Iterator[Problem]:
     for language, texts in content.texts.items():
         for other in content.texts.keys() - {language}:
             for path, text in texts.items():
@@ -93,30 +93,30 @@ def _same_day(path: PurePosixPath, others: Iterable[PurePosixPath]) -> PurePosix
     )
 
 
-def _twins_agree(content: Content) -> Iterator[Problem]:
+def _translations_agree(content: Content) -> Iterator[Problem]:
     """Compare every language with the first in what must be the same."""
     first, *others = WRITTEN
     for path, text in content.texts[first].items():
-        for other in others:
-            twin = content.texts[other].get(path)
-            if twin is not None:
-                yield from _twin_agrees(text, twin)
+        for language in others:
+            other = content.texts[language].get(path)
+            if other is not None:
+                yield from _translation_agrees(text, other)
 
 
-def _twin_agrees(text: Text, twin: Text) -> Iterator[Problem]:
+def _translation_agrees(text: Text, other: Text) -> Iterator[Problem]:
     for key in ("checked", "date", "navigation", "template", "updated"):
-        ours, theirs = getattr(text.head, key), getattr(twin.head, key)
+        ours, theirs = getattr(text.head, key), getattr(other.head, key)
         if ours != theirs:
             here, there = ("not set" if value is None else value for value in (theirs, ours))
-            line = twin.head.lines.get(key, 1)
-            yield Problem(twin.file, line, f"“{key}” is {here} here, but {there} in {text.file}.")
+            line = other.head.lines.get(key, 1)
+            yield Problem(other.file, line, f"“{key}” is {here} here, but {there} in {text.file}.")
     kinds = Heading | Note | PhotoReference
     ours = [item for item in text.body.items if isinstance(item, kinds)]
-    theirs = [item for item in twin.body.items if isinstance(item, kinds)]
+    theirs = [item for item in other.body.items if isinstance(item, kinds)]
     for our, their in zip(ours, theirs, strict=False):
         if _shape(our) != _shape(their):
             yield Problem(
-                twin.file,
+                other.file,
                 their.line,
                 f"This is {_shape(their)}, but {text.file}:{our.line} has {_shape(our)}: "
                 "all languages must have the same headings, notes and photos in the same order.",
@@ -124,9 +124,9 @@ def _twin_agrees(text: Text, twin: Text) -> Iterator[Problem]:
             return
     if len(ours) != len(theirs):
         longer, shorter, missing = (
-            (text, twin, ours[len(theirs)])
+            (text, other, ours[len(theirs)])
             if len(ours) > len(theirs)
-            else (twin, text, theirs[len(ours)])
+            else (other, text, theirs[len(ours)])
         )
         where = f"{longer.file}:{missing.line}"
         yield Problem(shorter.file, 1, f"{where} has {_shape(missing)}, which is missing here.")

@@ -118,7 +118,7 @@ class Content:
         pages = [text for text in self.texts[language].values() if text.head.navigation is not None]
         return sorted(pages, key=lambda text: (text.head.navigation, text.path))
 
-    def twins(self, text: Text) -> list[Text]:
+    def translations(self, text: Text) -> list[Text]:
         """Return the same text in every language, including its own."""
         return [texts[text.path] for texts in self.texts.values()]
 

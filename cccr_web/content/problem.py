@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,9 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
-class ContentError(CccrError):
-    """The texts cannot be published; ``problems`` says why, sorted by file and line."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(set(problems))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+def content_error(problems: Sequence[Problem]) -> CccrError:
+    """Return the error that lists ``problems``, sorted by file and line; each says what to do."""
+    return CccrError("\n".join(str(problem) for problem in sorted(set(problems))))
 
 
 def read_toml(file: Path, name: Path) -> tuple[str, dict[str, Any], list[Problem]]:

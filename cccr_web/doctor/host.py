@@ -27,7 +27,7 @@ _TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 # In a container, systemd writes its kind to this file (systemd-detect-virt(1)).
 _CONTAINER: Final = Path("/run/systemd/container")
 _CLOCK_REMEDY: Final = (
-    "Use a time service: apt install systemd-timesyncd, then timedatectl set-ntp true."
+    "Use an NTP service: apt install systemd-timesyncd, then timedatectl set-ntp true."
 )
 
 # control-spec, 3.9, ``status/version/current``.
@@ -73,19 +73,19 @@ def _disk(path: Path, left: os.statvfs_result) -> CheckResult:
 
 
 def check_clock(client: TorClient | None, container: Path = _CONTAINER) -> Iterator[CheckResult]:
-    """Ask systemd about the clock; without a time service, compare it with tor's consensus."""
+    """Ask systemd about the clock; without an NTP service, compare it with tor's consensus."""
     settings = _timedatectl()
     if settings.get("NTP") == "yes":
         if settings.get("NTPSynchronized") == "yes":
-            yield ok("clock", "A time service keeps the clock, and it is synchronised.")
+            yield ok("clock", "The clock is synchronised by NTP.")
         else:
             yield wrong(
                 "clock",
-                "A time service runs, but the clock is not synchronised.",
+                "NTP is on, but the clock is not synchronised.",
                 "Check whether it reaches its servers: timedatectl timesync-status.",
             )
     elif settings and not container.exists():
-        yield wrong("clock", "No time service keeps the clock.", _CLOCK_REMEDY)
+        yield wrong("clock", "No NTP service is running.", _CLOCK_REMEDY)
     elif client is None:
         yield wrong("clock", "The clock cannot be checked: there is no reference.", _CLOCK_REMEDY)
     else:
@@ -119,7 +119,7 @@ def _compare_clock(client: TorClient) -> CheckResult:
         return ok(
             "clock",
             f"The clock agrees with the Tor network, {begin:%H:%M} to {end:%H:%M} UTC. "
-            "No time service of this machine keeps it.",
+            "This machine runs no NTP service.",
         )
     return wrong(
         "clock",
@@ -141,7 +141,7 @@ def check_versions(link: ControlConnection | None) -> Iterator[CheckResult]:
     except OnionError as error:
         yield wrong("versions", error.problem, error.remedy)
         return
-    sentence = f"The directories rate tor {version} as {rating}."
+    sentence = f"The directory authorities rate tor {version} as {rating}."
     if rating in _GOOD:
         yield ok("versions", sentence)
     elif rating in _UNRATED:

@@ -77,11 +77,11 @@ def _canary(target: Target, release: Release) -> CheckResult:
         notice = read_notice(_CANARY, file.body, target.key)
     except CccrError as error:
         return wrong("canary", error.problem, remedy)
-    if notice.until is None or notice.until <= datetime.now(UTC):
-        return wrong("canary", f"The next canary was due by {notice.until:%Y-%m-%d}.", remedy)
-    return ok(
-        "canary", f"The canary is of {notice.issued} and valid until {notice.until:%Y-%m-%d}."
-    )
+    until = notice.until or datetime.now(UTC)
+    last = until - timedelta(days=1)
+    if until <= datetime.now(UTC):
+        return wrong("canary", f"The next canary was due on {last:%Y-%m-%d}.", remedy)
+    return ok("canary", f"The canary is dated {notice.issued}. The next is due on {last:%Y-%m-%d}.")
 
 
 def check_served_files(

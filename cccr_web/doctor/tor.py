@@ -1,4 +1,4 @@
-"""The onion as its own tor, the directories and a Tor client see it."""
+"""The onion as its own tor, the HSDirs and a Tor client see it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TorClient:
         return datetime.fromisoformat(self.link.info(name).strip()).replace(tzinfo=UTC)
 
     def descriptor(self, address: str, seconds: float) -> Descriptor:
-        """Fetch an onion's descriptor from the directories. Raises ``OnionError``."""
+        """Fetch an onion's descriptor from the HSDirs. Raises ``OnionError``."""
         return fetch_descriptor(self.link, address, seconds)
 
 
@@ -109,7 +109,7 @@ def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
         yield wrong(
             _TOR,
             f"The hosting tor runs {onion}, but has not made its descriptor yet.",
-            "Wait a minute. If it stays so, check the log of tor.",
+            "Wait a minute. If this continues, check the log of tor.",
         )
     else:
         points = status.descriptor.introduction_points
@@ -117,7 +117,7 @@ def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
 
 
 def check_descriptor(client: TorClient, onion: str, seconds: float) -> Iterator[CheckResult]:
-    """Check the descriptor that the directories give to a client."""
+    """Check the descriptor that HSDirs give to a client."""
     try:
         found = client.descriptor(onion, seconds)
     except OnionError as error:
@@ -132,7 +132,7 @@ def check_descriptor(client: TorClient, onion: str, seconds: float) -> Iterator[
             "Restart the onion manager.",
         )
     else:
-        yield ok(_DESCRIPTOR, f"The directories have it, with {points} introduction points.")
+        yield ok(_DESCRIPTOR, f"The HSDirs have it, with {points} introduction points.")
     if found.proof_of_work:
         yield ok(_POW, "The descriptor has the parameters of tor's proof of work.")
     else:

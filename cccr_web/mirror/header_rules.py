@@ -19,8 +19,8 @@ from cccr_web.serve import (
     clearnet_policy,
     file_addresses,
     file_headers,
-    front_headers,
     onion_policy,
+    root_headers,
 )
 
 _INDEX: Final = "index.html"
@@ -60,7 +60,7 @@ class _Rules:
         """Address → headers of every file, and of ``/`` if the release has a file for it."""
         found = file_headers(self._release, self._policy)
         if self.has_index:
-            found["/"] = front_headers(found)
+            found["/"] = root_headers(found)
         else:
             del found["/"]
         return found

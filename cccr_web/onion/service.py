@@ -94,7 +94,7 @@ def publish(
     Raises ``OnionError`` (after ``timeout`` seconds, too), ``TorRefusedError`` or
     ``ControlLostError``.
     """
-    _check_target(service.target)
+    _check_socket_exists(service.target)
     begin = time.monotonic()
     address = service.key.address
     with connection.descriptor_events(address) as events:
@@ -125,14 +125,15 @@ def withdraw(connection: ControlConnection, address: str) -> None:
     connection.send(f"DEL_ONION {address.removesuffix('.onion')}")
 
 
-def _check_target(path: Path) -> None:
+def _check_socket_exists(path: Path) -> None:
     try:
         found = stat.S_ISSOCK(path.stat().st_mode)
     except OSError:
         found = False
     if not found:
         raise OnionError(
-            f"There is no web server's unix socket at {path}.", "Start the onion server first."
+            f"No web server listens on the unix socket {path}.",
+            "Start it first: nginx on a deployed server, else “cccr-web serve --onion-socket”.",
         )
 
 

@@ -44,7 +44,7 @@ def reject_expired(release: Release, now: datetime | None = None) -> None:
     expires = release.metadata.expires
     if expires < (now or datetime.now(UTC)):
         raise ReleaseError(
-            f"Release {release.metadata.sequence} has expired on {expires:%Y-%m-%d}.",
+            f"Release {release.metadata.sequence} expired on {expires:%Y-%m-%d}.",
             "Build and sign it again, with a text changed or SOURCE_DATE_EPOCH set to today.",
         )
 
@@ -103,7 +103,7 @@ class RollbackGuard:
         except OSError as error:
             raise CccrError(
                 f"{self.folder / _HIGHEST} cannot be written: {error.strerror}.",
-                "Give another folder by --state, or make this one writable.",
+                "Use another folder with --state, or make this one writable.",
             ) from error
 
     def save_last_good(

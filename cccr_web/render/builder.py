@@ -12,7 +12,7 @@ from typing import Final
 
 from flask import Flask
 
-from cccr_web.content import Addresses, Content, ContentError, Problem, Site, check, read_site
+from cccr_web.content import Addresses, Content, Problem, Site, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -86,12 +86,12 @@ def build_release(
 
     ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page the
     same title, which says nothing about its subject. ``progress`` receives how many files
-    are rendered, and of how many. Raises ``ContentError`` with every problem, or
+    are rendered, and of how many. Raises ``CccrError`` with every problem, or
     ``CccrError``.
     """
     content, notices, problems = check_trees(translations, templates, environ)
     if content is None or problems:
-        raise ContentError(problems)
+        raise content_error(problems)
     content = with_derived(content, converter(content.names))
     require_text(content)
     if addresses is not None:

@@ -93,5 +93,5 @@ def render_single(renderer: TemplateRenderer, language: Language) -> str:
         layout(order[0]),
         order=order,
         sections=sections,
-        twin=href(single_url(source), "") if source else None,
+        source_href=href(single_url(source), "") if source else None,
     )

@@ -50,7 +50,7 @@ class TemplateRenderer:
     def render_part(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables."""
         content, language = self.content, text.language
-        more.setdefault("twin", self._source_href(text, layout))
+        more.setdefault("source_href", self._source_href(text, layout))
         return render_template(
             template,
             layout=layout.template,

@@ -9,7 +9,7 @@ from cccr_web.serve.app import (
     create_app,
     file_addresses,
     file_headers,
-    front_headers,
+    root_headers,
 )
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import NO_CACHE, Policy, clearnet_policy, onion_policy
@@ -36,10 +36,10 @@ __all__ = [
     "create_app",
     "file_addresses",
     "file_headers",
-    "front_headers",
     "onion_hosts",
     "onion_policy",
     "prepare",
+    "root_headers",
     "serve",
     "serve_source",
 ]

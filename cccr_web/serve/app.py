@@ -149,7 +149,7 @@ def file_headers(release: Release, policy: Policy) -> dict[str, dict[str, str]]:
         }
 
 
-def front_headers(headers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def root_headers(headers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return the headers of ``/`` on a host that serves the release's ``index.html`` there.
 
     ``headers`` comes from ``file_headers``. ``Onion-Location`` points to ``/`` as well.

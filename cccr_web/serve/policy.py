@@ -63,7 +63,7 @@ _CACHE = dict.fromkeys(("html", "ico", "jpg", "png"), _PAGE_CACHE)
 class Policy:
     """The headers of one listener.
 
-    ``content_security_policy``, ``permissions_policy`` and ``hsts_seconds`` are
+    ``content_security_policy``, ``permissions_policy`` and ``hsts_seconds``
     are applied by Talisman; ``other`` holds the headers that it does not support.
     ``onion_location`` is the address (``http://….onion``) that clearnet pages announce to
     Tor Browser. ``rejects_proxies``: requests through a tor2web proxy get 403.

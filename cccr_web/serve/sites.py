@@ -67,7 +67,7 @@ class Listeners:
             if not onions:
                 raise CccrError(
                     "The release names no onion address, so the server cannot know its own.",
-                    "Give it by --onion-address, or write it into translations/site.toml.",
+                    "Use --onion-address, or write it into translations/site.toml.",
                 )
             sites.append((onion_policy(release.metadata), onion_hosts(onions)))
         return prepare(release, sites)
@@ -79,7 +79,7 @@ class Listeners:
         if not (names or loopback):
             raise CccrError(
                 "The release names no clearnet address, so the server cannot know its own.",
-                "Give it by --domain, or write it into translations/site.toml.",
+                "Use --domain, or write it into translations/site.toml.",
             )
         return clearnet_hosts(names, loopback=loopback)
 

@@ -87,7 +87,7 @@ class Source:
             yield f"On the disk: {difference}"
         expires = release.metadata.expires
         if expires < datetime.now(UTC):
-            yield f"Release {release.metadata.sequence} has expired on {expires:%Y-%m-%d}."
+            yield f"Release {release.metadata.sequence} expired on {expires:%Y-%m-%d}."
 
     def _last_good(self) -> Release | None:
         if not (self.key and self.guard):

@@ -22,7 +22,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from cccr_web.release import Release
-from cccr_web.serve import front_headers
+from cccr_web.serve import root_headers
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
 
@@ -128,7 +128,7 @@ def root_differences(
         if found:
             yield found
         if index and response.status == 200:
-            yield from header_differences(ROOT, response, front_headers(headers), allowed)
+            yield from header_differences(ROOT, response, root_headers(headers), allowed)
         return
     location = response.header("location")
     landing_pages = {

@@ -152,7 +152,7 @@ mask() { # UNIT…
   done
 }
 
-restart() { # VERB UNIT
+unit_action() { # VERB UNIT
   change "$1 $2" || return 0
   RESTARTED+=("$2")
   systemctl "$1" "$2" || fail "$2 failed to $1." "See: journalctl --unit=$2 --lines=20"
@@ -161,19 +161,19 @@ restart() { # VERB UNIT
 start() { # UNIT…, those that are not running
   local unit
   for unit in "$@"; do
-    systemctl --quiet is-active "$unit" || restart start "$unit"
+    systemctl --quiet is-active "$unit" || unit_action start "$unit"
   done
 }
 
 # Runs at every exit.
 finish() {
-  local status=$? index
+  local status=$? index failed=no
   trap - EXIT
   trap '' PIPE # undo the changes even if the connection to the admin was lost
   if [ "$status" != 0 ] && [ "$DRY_RUN" = no ] && [ ${#UNDO[@]} -gt 0 ]; then
     say "Failed at step: $STEP. Undoing the changes."
     for ((index = ${#UNDO[@]} - 1; index >= 0; index--)); do
-      eval "${UNDO[index]}" || say "  failed: ${UNDO[index]}"
+      eval "${UNDO[index]}" || { failed=yes && say "  failed: ${UNDO[index]}"; }
     done
     systemctl daemon-reload || true
     for index in "${RESTARTED[@]}"; do
@@ -183,9 +183,13 @@ finish() {
         systemctl --quiet stop "$index" 2>/dev/null || true # it is a new unit
       fi
     done
-    say "The site is unchanged. Fix the problem above and run the same command again."
-  elif [ "$status" != 0 ] && [ "$STEP" != status ]; then
-    say "Failed at step: $STEP. Nothing was changed."
+    if [ "$failed" = yes ]; then
+      say "Not everything could be undone: see “failed” above."
+    else
+      say "The site is unchanged. Fix the problem above and run the same command again."
+    fi
+  elif [ "$status" != 0 ] && [ -n "$STEP" ]; then
+    say "Failed at step: $STEP.$([ "$CHANGES" != 0 ] || echo " Nothing was changed.")"
   fi
   rm -rf --one-file-system "$WORK"
   exit "$status"

@@ -30,7 +30,7 @@ firewall_start() {
   if ! systemctl --quiet is-active nftables.service; then
     start nftables.service
   elif changed "$FIREWALL" /etc/systemd/system/nftables.service.d/cccr-web.conf; then
-    restart restart nftables.service
+    unit_action restart nftables.service
   fi
 }
 

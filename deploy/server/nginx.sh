@@ -27,7 +27,7 @@ nginx_install() {
 
 # Write all of nginx’s configuration to FOLDER.
 nginx_write() { # FOLDER
-  local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' GROUPS_OF_KEYS=X25519:prime256v1:secp384r1
+  local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' TLS_GROUPS=X25519:prime256v1:secp384r1
   onion=$(onion_address)
   mkdir -p "$folder"
   nginx_release >"$folder/release.conf"
@@ -44,8 +44,8 @@ nginx_write() { # FOLDER
       # Since nginx 1.25.1 http2 is a separate directive.
       if is_at_least 1.25.1 "$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')"; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
       # A post-quantum key exchange protects recorded traffic, if OpenSSL supports it.
-      if is_at_least 3.5 "$(openssl version | cut -d ' ' -f 2)"; then GROUPS_OF_KEYS=X25519MLKEM768:$GROUPS_OF_KEYS; fi
-      render nginx/tls.conf DOMAIN HTTP2_LISTEN HTTP2_ON GROUPS_OF_KEYS >"$folder/tls.conf"
+      if is_at_least 3.5 "$(openssl version | cut -d ' ' -f 2)"; then TLS_GROUPS=X25519MLKEM768:$TLS_GROUPS; fi
+      render nginx/tls.conf DOMAIN HTTP2_LISTEN HTTP2_ON TLS_GROUPS >"$folder/tls.conf"
       CLEARNET+=$'\n  include tls.conf;'
     fi
   fi
@@ -94,7 +94,7 @@ nginx_start() {
     start nginx.service
     NGINX_IS_NEW=yes
   elif changed "$dropin"; then
-    restart restart nginx.service
+    unit_action restart nginx.service
     NGINX_IS_NEW=yes
   elif nginx_changed; then
     nginx_reload
@@ -109,7 +109,7 @@ nginx_reload() {
   local before now='' master try worker
   master=$(cat /run/nginx.pid 2>/dev/null || true)
   before=$(nginx_workers "$master")
-  restart reload nginx.service
+  unit_action reload nginx.service
   [ "$DRY_RUN" = no ] || return 0
   for try in $(seq 200); do
     sleep 0.05

@@ -125,7 +125,7 @@ summarize() {
     say "Done. Changes made: $CHANGES."
   fi
   for warning in "${WARNINGS[@]}"; do say "$warning"; done
-  UNDO=()
+  UNDO=() STEP=
   [ ${#WARNINGS[@]} = 0 ]
 }
 

@@ -3,7 +3,7 @@
 
 status_show() {
   local unit
-  STEP=status # the exit status is the doctor’s, so “finish” reports no failed step
+  STEP= # the exit status is the doctor’s, so “finish” reports no failed step
   [ -e "$ETC/site.env" ] || fail "The site is not installed on this machine." "Install it with deploy.sh --local."
   for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do
     printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"

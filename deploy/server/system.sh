@@ -21,7 +21,7 @@ system_swap() {
 system_journal() {
   local file=/etc/systemd/journald.conf.d/cccr-web.conf
   put "$file" <"$HERE/journald.conf"
-  ! changed "$file" || restart restart systemd-journald.service
+  ! changed "$file" || unit_action restart systemd-journald.service
 }
 
 system_cores() {

@@ -42,7 +42,7 @@ tor_start() {
     start "$unit"
   elif changed "$TORRC_FILE" "/etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf"; then
     # tor’s sandbox does not allow loading a new configuration.
-    restart restart "$unit"
+    unit_action restart "$unit"
   fi
 }
 

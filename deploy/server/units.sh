@@ -81,13 +81,13 @@ units_start() {
     if ! systemctl --quiet is-active "$unit"; then
       start "$unit"
     elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$ETC/public.key"; then
-      restart restart "$unit" # meanwhile requests wait in the socket
+      unit_action restart "$unit" # meanwhile requests wait in the socket
     fi
   done
   unit=cccr-web-manager.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
   elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$ONION_KEY_FILE"; then
-    restart restart "$unit"
+    unit_action restart "$unit"
   fi
 }

@@ -350,7 +350,7 @@ def test_an_expired_release_is_verified_but_not_deployed(run: Run, tmp_path: Pat
     place = (tmp_path / "release", "--public-key", organisation_key().public)
     assert f"expired on {past:%Y-%m-%d}" in run("verify", *place).output
     assert json.loads(run("verify", "--json", *place).stdout)["sequence"] == 1
-    expected = f"Release 1 has expired on {past:%Y-%m-%d}. Build and sign it again"
+    expected = f"Release 1 expired on {past:%Y-%m-%d}. Build and sign it again"
     rejected = run("verify", *place, "--deployable")
     assert (rejected.exit_code, rejected.stdout) == (1, "")
     assert rejected.stderr.startswith(expected)

@@ -14,7 +14,7 @@ import pytest
 
 from cccr_web import render as build_room
 from cccr_web.config import find_tree
-from cccr_web.content import ContentError
+from cccr_web.content import content_error
 from cccr_web.render import check_trees
 
 Change = Callable[[Path], object]
@@ -666,7 +666,7 @@ def tree(tmp_path: Path) -> Path:
 def problems_of(tree: Path) -> list[str]:
     """Return what the check says of a tree, one line per problem."""
     *_, problems = check_trees(tree, TEMPLATES, {})
-    found = str(ContentError(problems))
+    found = str(content_error(problems))
     return [line.removeprefix("translations/") for line in found.splitlines()]
 
 

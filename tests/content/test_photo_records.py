@@ -10,7 +10,7 @@ import pytest
 from support.photographs import RECORD, photo, put_photo
 
 from cccr_web.config import find_tree
-from cccr_web.content import ContentError
+from cccr_web.content import content_error
 from cccr_web.content.photos import read_photos
 from cccr_web.render import check_trees
 
@@ -30,7 +30,7 @@ def tree(tmp_path: Path) -> Path:
 def problems_of(tree: Path) -> list[str]:
     """Return what the check says of a tree, one line per problem."""
     *_, problems = check_trees(tree, find_tree("templates"), {})
-    found = str(ContentError(problems))
+    found = str(content_error(problems))
     return [line.removeprefix("translations/") for line in found.splitlines()]
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.doctored import Place, real_release
 from support.front import Authority, Front
 from support.hosting import short_folder
+from support.live_site import Place, real_release
 from support.running import Running
 from support.serving import DOMAIN, ONION
 from support.signed import Room, organisation_key

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import pytest
 from PIL import PngImagePlugin
-from support.doctored import signed
 from support.faketor import fake_tor
+from support.live_site import signed
 from support.photographs import photo, picture
 from support.signed import (
     TODAY,
@@ -379,7 +379,7 @@ def test_the_clock_is_checked_by_systemd_or_else_by_tor(
     hours: float | None,
     verdict: str,
 ) -> None:
-    """systemd decides; without its time service, as in a container, the consensus does."""
+    """systemd decides; without its NTP service, as in a container, the consensus does."""
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     program = folder / "timedatectl"
     program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{told}'\n" if told else "#!/bin/sh\nexit 1\n")
@@ -421,7 +421,7 @@ def test_the_tor_version_is_rated_by_the_directories(judged: str, verdict: str) 
         ours, tors = check_versions(link)
     assert ours.sentence.startswith("cccr-web ")
     assert tors.verdict.value == verdict
-    assert tors.sentence == f"The directories rate tor 0.4.8.1 as {judged}."
+    assert tors.sentence == f"The directory authorities rate tor 0.4.8.1 as {judged}."
 
 
 def test_an_unknown_tor_version_is_wrong() -> None:

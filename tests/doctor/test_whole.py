@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from support.doctored import PUBLIC, Place, doctor, signed
 from support.hostile import Answer, Hostile
 from support.hosting import gone, wait_until
+from support.live_site import PUBLIC, Place, doctor, signed
 from support.serving import DOMAIN
 from support.signed import organisation_key, put_release
 

@@ -109,7 +109,7 @@ def test_a_service_without_a_web_server_is_not_published(
 ) -> None:
     """A service is not published if its target is not a unix socket."""
     for path in (folder / "none", folder / "onion.key"):
-        with pytest.raises(OnionError, match=f"no web server's unix socket at {path}"):
+        with pytest.raises(OnionError, match=f"No web server listens on the unix socket {path}"):
             publish(connection, Service(key, path))
     assert list_services(connection) == frozenset()
 

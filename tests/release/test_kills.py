@@ -26,14 +26,14 @@ from support.signed import (
 
 from cccr_web.release import Release, load, make_release, with_archive
 
-ZYGOTE = Path(__file__).parent.parent / "support" / "zygote.py"
+KILLER = Path(__file__).parent.parent / "support" / "kill_process.py"
 # How many SIGKILLs in all; fewer for a quick look.
 KILLS = int(os.environ.get("TESTS_KILLS", "210"))
 EACH = range(KILLS // 3)
 SIGKILLED = -9
 
 
-class Zygote:
+class Killer:
     """Starts victims and kills them at random times."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -64,12 +64,12 @@ class Zygote:
 
 
 @pytest.fixture
-def zygote() -> Iterator[Zygote]:
-    """A zygote, which ends when its input does."""
+def killer() -> Iterator[Killer]:
+    """A process that kills others, which ends when its input does."""
     with subprocess.Popen(
-        [sys.executable, str(ZYGOTE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(KILLER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        yield Zygote(process)
+        yield Killer(process)
 
 
 def unsigned(sequence: int) -> Release:
@@ -77,33 +77,33 @@ def unsigned(sequence: int) -> Release:
     return with_archive(make_release(content(sequence), facts(sequence)))
 
 
-def test_a_killed_build_leaves_a_whole_release(zygote: Zygote, tmp_path: Path) -> None:
+def test_a_killed_build_leaves_a_whole_release(killer: Killer, tmp_path: Path) -> None:
     """After each kill the folder holds one of the two releases, complete."""
     folder = tmp_path / "release"
     put_release(unsigned(1), folder)
-    zygote.measure("build", folder, 1)
+    killer.measure("build", folder, 1)
     whole = [unsigned(1), unsigned(2)]
     for round_ in EACH:
-        zygote.kill("build", folder, 1 + round_ % 2)
+        killer.kill("build", folder, 1 + round_ % 2)
         assert load(folder) in whole
 
 
-def test_a_killed_signer_leaves_a_whole_release(zygote: Zygote, tmp_path: Path) -> None:
+def test_a_killed_signer_leaves_a_whole_release(killer: Killer, tmp_path: Path) -> None:
     """After each kill the release is unsigned, or has both signatures."""
     folder = tmp_path / "release"
     put_release(unsigned(1), folder)
-    zygote.measure("sign", folder, 1)
+    killer.measure("sign", folder, 1)
     for _ in EACH:
         shutil.rmtree(folder)
         put_release(unsigned(1), folder)
-        zygote.kill("sign", folder, 1)
+        killer.kill("sign", folder, 1)
         found = load(folder)
         assert found in (unsigned(1), signed_release(1))
         if found == signed_release(1):
             assert load(folder, organisation_key().public) == found
 
 
-def test_a_killed_server_starts_on_a_whole_release(zygote: Zygote, tmp_path: Path) -> None:
+def test_a_killed_server_starts_on_a_whole_release(killer: Killer, tmp_path: Path) -> None:
     """The next start serves a complete release, no older than before, even if the link broke."""
     folder = tmp_path / "room"
     for number in range(1, 8):
@@ -120,10 +120,10 @@ def test_a_killed_server_starts_on_a_whole_release(zygote: Zygote, tmp_path: Pat
         return 1
 
     newest = begin()
-    zygote.measure("switch", folder, 1)
+    killer.measure("switch", folder, 1)
     newest = begin()
     for round_ in EACH:
-        zygote.kill("switch", folder, newest)
+        killer.kill("switch", folder, newest)
         if round_ % 2:
             room.point(folder / "broken")
         release, apps = room.source.open(make_apps)

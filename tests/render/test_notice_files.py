@@ -11,7 +11,7 @@ import pytest
 from support.signed import known_key, organisation_key, texts_with_key
 
 from cccr_web.config import find_tree
-from cccr_web.content import ContentError
+from cccr_web.errors import CccrError
 from cccr_web.notices import make_canary, make_mirrors, make_security_txt, rotate_key
 from cccr_web.release import Release
 from cccr_web.render import build_release
@@ -45,7 +45,7 @@ def built(folder: Path, **environ: str) -> Release:
 
 def problems(folder: Path, **environ: str) -> list[str]:
     """Return the problems that stop a build of the tree."""
-    with pytest.raises(ContentError) as caught:
+    with pytest.raises(CccrError) as caught:
         built(folder, **environ)
     return str(caught.value).splitlines()
 

@@ -75,7 +75,7 @@ def test_an_expired_release_is_served_and_logged_once(
     reloader.reload()
     reloader.compare()
     assert reloader.release.metadata.sequence == 4
-    words = f"Release 4 has expired on {yesterday:%Y-%m-%d}. Still serving release 4."
+    words = f"Release 4 expired on {yesterday:%Y-%m-%d}. Still serving release 4."
     assert caplog.messages.count(words) == 1
 
 

@@ -1,4 +1,4 @@
-"""Which tests run, in which order and on which worker: a pytest plugin.
+"""Which tests are collected, in which order and on which worker: a pytest plugin.
 
 Markers follow from a test's folder, its fixtures and the helpers that it calls. pytest-randomly
 prints the seed of the order at the start of the run; ``--randomly-seed=N`` repeats it.

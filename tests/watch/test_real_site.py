@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.doctored import PUBLIC, Place
 from support.hostile import Answer, Hostile
 from support.hosting import short_folder
+from support.live_site import PUBLIC, Place
 from support.nginx import nginx
 
 if TYPE_CHECKING:

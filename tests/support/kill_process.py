@@ -1,4 +1,4 @@
-"""A process that starts others and kills them after a given time.
+"""Runs build, sign and switch in child processes and kills them, for tests/release/test_kills.py.
 
 It has imported everything, so a victim begins its work at once. Each line of its
 input is a job in JSON: ``job`` (a function below), ``folder``, ``sequence`` and
