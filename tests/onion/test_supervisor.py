@@ -241,7 +241,7 @@ def test_the_service_is_published_once_its_web_server_runs(
     path = folder / "late.sock"
     with contextlib.ExitStack() as late, Watched(Service(key, path), tor) as watched:
         error = watched.wait_for(Failed).error
-        assert f"no web server's unix socket at {path}" in str(error)
+        assert f"No web server listens on the unix socket {path}" in str(error)
         late.enter_context(web_server(path, PAGE))
         watched.wait_for(Published)
 
