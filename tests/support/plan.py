@@ -49,10 +49,11 @@ USED = {
 # What --quick leaves out: markers, and how the end of the run calls them.
 NOT_QUICK = {"browser": "with a browser", "tor": "with tor", "long": "that take seconds each"}
 
-# Fixtures that take long to set up. The modules that use one are a group, which runs on one
-# worker; every other module is a group of its own. The groups here start first. The lone tests
-# of all other modules are the last group.
-SHARED = {"tor": r"\b(tor_network|place)\b", "chromium": r"\bchromium\b"}
+# Fixtures that take long to set up: the modules that request one are a group, which runs on one
+# worker. Every other module is a group of its own. The groups here start first, then modules
+# that take long, and the lone tests of all other modules are the last group.
+SHARED = {"place": "tor", "tor_network": "tor", "chromium": "chromium"}
+GROUPS = ("tor", "chromium")
 ALONE = r"\bmark\.alone\b|\bpercentile\("
 
 COLLECTED = pytest.StashKey[int]()
@@ -100,29 +101,33 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @functools.cache
+def _functions(module: Path) -> tuple[ast.FunctionDef, ...]:
+    """Return a module's tests, fixtures and helpers, without importing it."""
+    body = ast.parse(module.read_text(encoding="utf-8")).body
+    return tuple(node for node in body if isinstance(node, ast.FunctionDef))
+
+
+@functools.cache
 def _group_of_module(module: Path) -> tuple[int, str]:
-    source = module.read_text(encoding="utf-8")
-    for turn, (name, pattern) in enumerate(SHARED.items()):
-        if re.search(pattern, source):
-            return turn, name
-    return len(SHARED), str(module)
+    requested = {one.arg for function in _functions(module) for one in function.args.args}
+    turns = [GROUPS.index(SHARED[name]) for name in requested if name in SHARED]
+    if turns:
+        return min(turns), GROUPS[min(turns)]
+    long = not PLACES.keys().isdisjoint(module.parts)
+    return len(GROUPS) if long else len(GROUPS) + 1, str(module)
 
 
 @functools.cache
 def _lone_tests(module: Path) -> frozenset[str]:
-    functions = (
-        node
-        for node in ast.parse(module.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.FunctionDef)
-    )
-    return frozenset(node.name for node in functions if re.search(ALONE, ast.unparse(node)))
+    found = (function for function in _functions(module) if re.search(ALONE, ast.unparse(function)))
+    return frozenset(function.name for function in found)
 
 
 def _group(module: Path, test: str) -> tuple[int, str]:
     """Return when a test runs, from 0, and the name of its group."""
     turn, name = _group_of_module(module)
-    if turn == len(SHARED) and test in _lone_tests(module):
-        return turn + 1, "alone"
+    if name not in GROUPS and test in _lone_tests(module):
+        return len(GROUPS) + 2, "alone"
     return turn, name
 
 
