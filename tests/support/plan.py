@@ -33,6 +33,7 @@ PLACES = {
     "test_kills.py": "long",
     "test_notice_commands.py": "long",
     "test_prepared.py": "long",
+    "test_release_commands.py": "long",
     "test_switch.py": "long",
     "test_systemd.py": "long",
 }
