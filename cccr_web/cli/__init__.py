@@ -27,7 +27,7 @@ _MODULES = {
     "sign": "release",
     "verify": "release",
     "serve": "serve",
-    "headers": "headers",
+    "headers": "mirror",
     "history": "release",
     "onion": "onion",
     "mirror": "mirror",
@@ -73,7 +73,12 @@ class _Group(click.Group):
             raise _Failure(str(error)) from error
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 @click.version_option(__version__, prog_name="cccr-web")
 def main() -> None:
-    """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights."""
+    """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights.
+
+    The exit status is 0 for success, 1 for a failure and 2 for wrong usage.
+    """

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from cccr_web.cli import options
 from cccr_web.cli.onion import Reporter
 from cccr_web.cli.site import build_with_progress
-from cccr_web.cli.terminal import Progress, example
-from cccr_web.config import PREFIX, find_tree
+from cccr_web.cli.terminal import Progress
+from cccr_web.config import PREFIX
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
@@ -33,31 +34,39 @@ def default_state() -> Path:
     return base / "cccr-web"
 
 
-@click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.command(epilog=options.example("demo --port 8000 --no-onion"))
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    default=8080,
+    help="The clearnet port; 0 uses a free one.",
+)
 @click.option("--no-onion", is_flag=True, help="Serve the clearnet address only.")
 @click.option(
     "--state",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     default=default_state,
+    show_default="~/.local/state/cccr-web",
     help="The folder for the onion's key, tor's files and the release.",
 )
 @click.option(
-    "--torrc",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file of extra lines for tor's configuration, such as bridges.",
+    "--torrc", type=options.FILE, help="Further lines for tor's configuration, such as bridges."
 )
-@example("cccr-web demo --port 8000 --no-onion")
 def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
-    """Build the site, serve it on loopback and publish it on an onion, until Ctrl-C.
+    """Build the site, serve it on this machine and on an onion, until Ctrl-C.
 
     Prints "clearnet http://127.0.0.1:PORT/", and "onion http://….onion/" once the
     onion's descriptor is uploaded. Progress goes to stderr.
     """
+    from cccr_web.content import Addresses
+    from cccr_web.release import write
+
     state = state.absolute()
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = None if no_onion else _key(state)
-    _build(state, key)
+    addresses = Addresses(None, (key.address,)) if key else None
+    write(build_with_progress(None, addresses), state / "release")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -75,14 +84,6 @@ def _key(state: Path) -> OnionKey:
     from cccr_web.onion import load_or_create_key
 
     return load_or_create_key(state / "onion.key")
-
-
-def _build(state: Path, key: OnionKey | None) -> None:
-    from cccr_web.content import Addresses
-    from cccr_web.release import write
-
-    addresses = Addresses(None, (key.address,)) if key else None
-    write(build_with_progress(find_tree("translations"), addresses), state / "release")
 
 
 def _publish(
@@ -111,11 +112,7 @@ class _Server:
         environment = {name: os.environ[name] for name in os.environ if not name.startswith(PREFIX)}
         # In its own session Ctrl-C does not reach it, so the onion goes down before the server.
         self._process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-            start_new_session=True,
+            command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
 
     def __enter__(self) -> Self:

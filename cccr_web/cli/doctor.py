@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cccr_web.cli.onion import control_address, control_option
-from cccr_web.cli.site import FOLDER, ONION, ParsedParam
-from cccr_web.cli.terminal import Progress, example
-from cccr_web.cli.watch import HOST_PORT
-from cccr_web.config import Config, read_domain
-from cccr_web.listen import Tcp
+from cccr_web.cli import options
+from cccr_web.cli.terminal import Progress
+from cccr_web.config import Config
 
 if TYPE_CHECKING:
     from cccr_web.doctor import CheckResult
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def _read_private(text: str) -> Any:
@@ -29,86 +24,61 @@ def _read_private(text: str) -> Any:
     return PrivatePath.parse(text)
 
 
-@click.command()
-@click.option("--release", type=FOLDER, help="The release that is served.")
-@click.option("--public-key", help="The organisation's key: a file, or RW… itself.")
+def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
+    default, text = f"127.0.0.1:{port}", f"Where this machine serves {scheme}."
+    return click.option(name, scheme, type=options.HOST_PORT, default=default, help=text)
+
+
+@click.command(epilog=options.example("doctor --release current --public-key cccr.pub"))
+@click.option("--release", type=options.FOLDER, help="The release that is served.")
+@options.public_key()
+@options.repeatable("--state", "states", type=options.FOLDER, help="A server's state folder.")
+@click.option("--domain", type=options.DOMAIN, help="The clearnet name, if not the release's.")
 @click.option(
-    "--state",
-    "states",
-    type=FOLDER,
-    multiple=True,
-    help="A server's state folder. May be repeated.",
+    "--onion-address", "onion", type=options.ONION, help="The onion, if not the release's."
 )
-@click.option(
-    "--domain",
-    type=ParsedParam("NAME", read_domain),
-    help="The clearnet name, if not the release's.",
-)
-@click.option("--onion-address", "onion", type=ONION, help="The onion, if not the release's.")
-@click.option("--onion-key", type=_FILE, help="The onion's key. Its permissions are checked too.")
-@control_option
-@click.option(
-    "--web",
-    type=HOST_PORT,
-    default="127.0.0.1:443",
-    show_default=True,
-    help="The https address.",
-)
-@click.option(
-    "--web-http",
-    type=HOST_PORT,
-    default="127.0.0.1:80",
-    show_default=True,
-    help="The http address.",
-)
-@click.option(
+@click.option("--onion-key", type=options.FILE, help="The onion's secret key, checked as well.")
+@options.control
+@_web_option("--web", "https", 443)
+@_web_option("--web-http", "http", 80)
+@options.repeatable(
     "--private",
-    type=ParsedParam("PATH[=[OWNER:]MODE]", _read_private),
-    multiple=True,
+    type=options.ParsedParam("PATH[=[OWNER:]MODE]", _read_private),
     help="A file, socket or folder with restricted access, and its most permissive mode, by "
-    "default 0600, 0660 or 0750. May be repeated.",
+    "default 0600, 0660 or 0750.",
 )
-@click.option("--torrc", type=_FILE, help="Further torrc lines for the client tor that is started.")
-@click.option("--ca", type=_FILE, help="Certificates to trust in addition to the system's.")
+@click.option("--torrc", type=options.FILE, help="Further configuration for the Tor client.")
 @click.option(
-    "--time-limit",
-    type=click.FloatRange(min=1),
-    default=300.0,
-    show_default=True,
-    help="Seconds for each of the site's addresses.",
+    "--ca",
+    "authorities",
+    type=options.FILE,
+    help="Certificates to trust in addition to the system's.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of the results.")
-@example("cccr-web doctor --release current --public-key cccr.pub --onion-key onion.key")
+@options.time_limit(300)
+@options.json_output
 def doctor(
     release: Path | None,
     public_key: str | None,
     states: tuple[Path, ...],
     domain: str | None,
     onion: str | None,
-    onion_key: Path | None,
-    control: str | None,
-    web: Tcp,
-    web_http: Tcp,
-    private: tuple[Any, ...],
-    torrc: Path | None,
-    ca: Path | None,
-    time_limit: float,
     *,
     as_json: bool,
+    **others: Any,
 ) -> None:
-    """Check the site on this server. Exit 1 if anything is wrong. Nothing is changed.
+    """Check the site on its own server. Exits with 1 if anything is wrong.
 
-    Checks the release and its dates; the onion, through its own tor and a Tor client; the
-    clearnet, through this machine's ports; every byte and header on both; responses other
-    than pages; permissions, clock, disk and versions; and whether anything reveals the
-    server. A check that cannot run counts as wrong, with the reason.
+    Nothing is changed. The checks cover the release and its dates; the onion, through
+    its own tor and a Tor client; the clearnet, through this machine's ports; every byte and
+    header on both; responses other than pages; permissions, clock, disk and versions; and
+    whether anything reveals the server. A check that cannot run counts as wrong.
 
-    The settings CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_DOMAINS and CCCR_ONIONS
-    replace options that are not given.
+    For an option that is not passed, the setting in the environment is used: CCCR_RELEASE,
+    CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_DOMAINS or CCCR_ONIONS.
 
-    With --json, each result is an object of four strings: “name” of the check, “verdict”
-    (“ok”, “wrong” or “not applicable”), “sentence” (what was found) and “remedy” (what to do
-    if it is wrong, otherwise empty). A name may occur more than once.
+    With --json, the result is a list of objects of four strings: "name" of the check,
+    "verdict" ("ok", "wrong" or "not applicable"), "sentence" (what was found) and "remedy"
+    (what to do if it is wrong, otherwise empty). A name may occur more than once.
     """
     from cccr_web.doctor import CheckVerdict, Target, run_checks, to_json
     from cccr_web.release import read_public_key
@@ -116,21 +86,14 @@ def doctor(
     settings = Config.from_environment(os.environ)
     release, public_key = release or settings.release, public_key or settings.public_key
     if release is None or public_key is None:
-        raise click.UsageError("Give --release and --public-key.")
+        raise click.UsageError("Pass both --release and --public-key.")
     target = Target(
         release=release,
         key=read_public_key(public_key),
         states=states or ((settings.state,) if settings.state else ()),
         domain=domain or next(iter(settings.domains), None),
         onion=onion or next(iter(settings.onions), None),
-        onion_key=onion_key,
-        control=control_address(control),
-        https=web,
-        http=web_http,
-        authorities=ca,
-        torrc=torrc,
-        private=private,
-        seconds=time_limit,
+        **others,
     )
     found: list[CheckResult] = []
     with Progress() as progress:

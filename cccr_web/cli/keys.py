@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cccr_web.cli.terminal import example
+from cccr_web.cli import options
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
     from cccr_web.release import PublicKey, SigningKey
-
-FILE = click.Path(path_type=Path, dir_okay=False)
-
-passphrase_option = click.option(
-    "--passphrase-file",
-    type=FILE,
-    help="Read the passphrase from this file, not the terminal.",
-)
 
 
 def read_passphrase(file: Path | None, question: str, *, twice: bool = False) -> str:
@@ -38,7 +30,7 @@ def read_passphrase(file: Path | None, question: str, *, twice: bool = False) ->
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise CccrError(f"{file} cannot be read: {error}.", "Give a text file.") from error
+        raise CccrError(f"{file} cannot be read: {error}.", "Use a text file.") from error
     return text.partition("\n")[0].removesuffix("\r")
 
 
@@ -59,70 +51,72 @@ def describe(key: PublicKey) -> str:
 
 @click.group()
 def key() -> None:
-    """Make the key that signs releases, show it, and replace it with the next."""
+    """Create, show and replace the key that signs releases."""
 
 
-@key.command()
-@click.option("--out", required=True, type=FILE, help="Where to write the secret key.")
-@passphrase_option
-@example("cccr-web key new --out cccr.key")
+@key.command(epilog=options.example("key new --out cccr.key"))
+@click.option(
+    "--out", required=True, type=options.FILE, help="The file to write the secret key to."
+)
+@options.passphrase_file
 def new(out: Path, passphrase_file: Path | None) -> None:
-    """Make the organisation's key, encrypted, and its public key in a .pub file next to it.
+    """Create the organisation's key, and its public key in a .pub file next to it.
 
-    Both files are in minisign's format. An existing file is never overwritten.
+    Both files are in minisign's format; the secret key is encrypted. An existing file is
+    never overwritten.
     """
     from cccr_web.release import new_key
 
     click.echo(describe(new_key(out, read_passphrase(passphrase_file, "Passphrase", twice=True))))
 
 
-@key.command()
-@click.argument("public_key")
-@example("cccr-web key show cccr.pub")
+@key.command(epilog=options.example("key show cccr.pub"))
+@click.argument("public_key", metavar="KEY")
 def show(public_key: str) -> None:
-    """Print the public key in a file, and its fingerprint."""
+    """Print KEY, a public key's file or the key itself (RW…), and its fingerprint."""
     from cccr_web.release import read_public_key
 
     click.echo(describe(read_public_key(public_key)))
 
 
-@key.command()
-@click.option("--old", required=True, type=FILE, help="The key that signs now.")
-@click.option("--new", "following", required=True, type=FILE, help="The key that will sign next.")
-@click.option("--out", required=True, type=FILE, help="Where to write keys.txt.")
+@key.command(epilog=options.example("key rotate --old cccr.key --new next.key --out keys.txt"))
+@click.option("--old", required=True, type=options.FILE, help="The secret key that signs now.")
 @click.option(
-    "--date",
-    "day",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="The date in the notice, if not today (UTC).",
+    "--new",
+    "following",
+    required=True,
+    type=options.FILE,
+    help="The secret key that will sign next.",
 )
-@passphrase_option
-@click.option("--new-passphrase-file", type=FILE, help="The same for the new key.")
-@example("cccr-web key rotate --old cccr.key --new next.key --out keys.txt")
+@options.notice_file
+@options.notice_date
+@options.passphrase_file
+@click.option("--new-passphrase-file", type=options.FILE, help="The same for the new key.")
 def rotate(
     old: Path,
     following: Path,
     out: Path,
-    day: datetime | None,
+    day: date,
     passphrase_file: Path | None,
     new_passphrase_file: Path | None,
 ) -> None:
-    """Write keys.txt, which names the next key, signed by the old key and the new one."""
+    """Write keys.txt, which names the next key and is signed by both keys.
+
+    An existing file is never overwritten.
+    """
     from cccr_web.notices import rotate_key
     from cccr_web.release import write_new
 
-    today = (day or datetime.now(UTC)).date()
     current = unlock(old, passphrase_file)
-    whole = rotate_key(current, unlock(following, new_passphrase_file), today)
+    whole = rotate_key(current, unlock(following, new_passphrase_file), day)
     write_new(out, whole, mode=0o644)
 
 
-@key.command()
-@click.argument("file", type=FILE)
-@click.option("--public-key", required=True, help="The key that you trust: a file, or RW… itself.")
-@example("cccr-web key check keys.txt --public-key cccr.pub")
+@key.command(epilog=options.example("key check keys.txt --public-key cccr.pub"))
+@click.argument("file", type=options.FILE)
+@options.public_key(required=True)
 def check(file: Path, public_key: str) -> None:
-    """Verify keys.txt with the key that you trust, and print the next key."""
+    """Verify FILE, a copy of keys.txt, with the key that you trust; print the next key."""
     from cccr_web.notices import check_key_rotation
     from cccr_web.release import read_public_key
 

@@ -1,33 +1,32 @@
-"""``mirror``: write a release to a folder that any static host can serve."""
+"""``mirror`` and ``headers``: what other web servers need to serve a release."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cccr_web.cli.site import FOLDER
-from cccr_web.cli.terminal import example
+from cccr_web.cli import options
+
+if TYPE_CHECKING:
+    from cccr_web.mirror import Listener
 
 
-@click.command()
-@click.argument("folder", type=FOLDER)
+@click.command(epilog=options.example("mirror mirror --release cccr-web.zip --public-key cccr.pub"))
+@click.argument("folder", type=options.FOLDER)
 @click.option(
-    "--release", required=True, type=click.Path(path_type=Path), help="A release: folder or ZIP."
+    "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
 )
-@click.option(
-    "--public-key", help="The organisation's public key: a file, or the key itself (RW…)."
-)
-@click.option(
-    "--onion", is_flag=True, help="Write the headers for an onion instead of the clearnet."
-)
-@example("cccr-web mirror /srv/cccr --release cccr-web.zip --public-key cccr.pub")
+@options.public_key()
+@click.option("--onion", is_flag=True, help="Write the headers for an onion, not the clearnet.")
 def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) -> None:
-    """Write the release to FOLDER/site, and the headers for common hosts to FOLDER/headers.
+    """Write a release to FOLDER for a static host.
 
-    The host serves FOLDER/site. FOLDER/headers holds nginx.conf and Caddyfile to include,
-    and _headers and _redirects for hosts that read these files from the site. An expired
-    release is rejected. Without --public-key the files are only checked against their list.
+    The host serves FOLDER/site, which is the release. FOLDER/headers holds nginx.conf and
+    Caddyfile to include in its configuration, and _headers and _redirects for hosts that
+    read these files from the site. An expired release is rejected. Without --public-key,
+    the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import write_mirror
     from cccr_web.release import load, read_public_key, reject_expired
@@ -41,3 +40,43 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
         f"Release {checked.metadata.sequence}, {len(checked.files)} files, {signature}, "
         f"is in {folder / 'site'}; the headers are in {folder / 'headers'}."
     )
+
+
+def _parse_format(text: str) -> str:
+    from cccr_web.mirror import FORMATS
+
+    if text not in FORMATS:
+        raise ValueError(f"“{text}” is not one of {', '.join(FORMATS)}.")
+    return text
+
+
+@click.command(epilog=options.example("headers --release current --public-key cccr.pub clearnet"))
+@click.option(
+    "--release", type=options.RELEASE, required=True, help="The served release: a folder or ZIP."
+)
+@options.public_key()
+@click.option(
+    "--format",
+    "rule_format",
+    type=options.ParsedParam("NAME", _parse_format),
+    default="text",
+    help="The format, as listed above.",
+)
+@click.argument("listener", type=click.Choice(["clearnet", "onion"]))
+def headers(release: Path, public_key: str | None, rule_format: str, listener: Listener) -> None:
+    """Print the headers that other servers must send with a release.
+
+    A reverse proxy must add the same headers to its own error responses (400, 429, 502).
+    The format "text" prints them as lines "Name: value", and "json" as an object.
+    "nginx-proxy-http" and "nginx-proxy-server" print rules for nginx as a reverse proxy,
+    for the http block and for a server block.
+
+    A static host that serves the release's files itself needs the headers of every file:
+    "nginx", "caddy", "netlify" (_headers) and "netlify-redirects" (_redirects). Without
+    --public-key, the files are checked only against SHA256SUMS.
+    """
+    from cccr_web.mirror import header_rules
+    from cccr_web.release import load, read_public_key
+
+    loaded = load(release, read_public_key(public_key) if public_key else None)
+    click.echo(header_rules(loaded, listener, [rule_format])[rule_format], nl=False)

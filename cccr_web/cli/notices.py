@@ -2,127 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import click
 
-from cccr_web.cli.keys import FILE, passphrase_option, unlock
-from cccr_web.cli.terminal import example
+from cccr_web.cli import options
+from cccr_web.cli.keys import unlock
 from cccr_web.errors import CccrError
 
-DAY = click.DateTime(["%Y-%m-%d"])
 
-key_option = click.option(
-    "--key", "key_file", required=True, type=FILE, help="The organisation's secret key."
-)
-date_option = click.option(
-    "--date", "day", type=DAY, help="The date in the notice, if not today (UTC)."
-)
-openpgp_option = click.option("--openpgp-key", help="Also sign with this key of gpg.")
-
-
-def _out_option(place: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    return click.option(
-        "--out", required=True, type=FILE, help=f"Where to write it: translations/files/{place}."
+@click.command(
+    epilog=options.example(
+        'canary --key cccr.key --statement "…" --next 2027-02-01 --proof "…" --out canary.txt'
     )
-
-
-@click.command()
-@key_option
-@click.option(
-    "--statement",
-    "statements",
-    required=True,
-    multiple=True,
-    help="One line that is true today. May be repeated.",
 )
-@click.option("--next", "following", required=True, type=DAY, help="When the next canary is due.")
+@options.secret_key
+@options.repeatable("--statement", "statements", required=True, help="A line that is true today.")
 @click.option(
+    "--next", "following", required=True, type=options.DATE, help="When the next canary is due."
+)
+@options.repeatable(
     "--proof",
     "proofs",
     required=True,
-    multiple=True,
-    help="One line that nobody could know before today: a headline, a block's hash. "
-    "May be repeated.",
+    help="A line that nobody could know before today, such as a headline or a block's hash.",
 )
-@_out_option("canary.txt")
-@date_option
-@openpgp_option
-@passphrase_option
-@example('cccr-web canary --key cccr.key --statement "…" --next 2027-02-01 --proof "…" --out …')
+@options.notice_file
+@options.notice_date
+@options.openpgp_key
+@options.passphrase_file
 def canary(
     key_file: Path,
     statements: tuple[str, ...],
-    following: datetime,
+    following: date,
     proofs: tuple[str, ...],
     out: Path,
-    day: datetime | None,
+    day: date,
     openpgp_key: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Write canary.txt: what is true today, and by when the next canary comes.
+    """Write canary.txt: what is true today, and when the next canary is due.
 
-    The next canary must be due within 186 days, and not before today. A release whose
-    canary is overdue cannot be signed.
+    The next canary must be due after today and within 186 days. A release with an overdue
+    canary cannot be signed.
     """
     from cccr_web.notices import make_canary, write_notice
 
-    today = datetime.now(UTC).date()
-    if following.date() < today:
+    if following < datetime.now(UTC).date():
         raise CccrError(
-            f"The next canary was due on {following:%Y-%m-%d}, which is in the past.",
-            "Choose a later day.",
+            f"The next canary was due on {following}, which is in the past.", "Choose a later day."
         )
     key = unlock(key_file, passphrase_file)
-    body = make_canary(key, day.date() if day else today, following.date(), statements, proofs)
-    write_notice(out, body, openpgp=openpgp_key)
+    write_notice(out, make_canary(key, day, following, statements, proofs), openpgp=openpgp_key)
 
 
-@click.command()
-@click.argument("urls", nargs=-1, required=True)
-@key_option
-@_out_option("mirrors.txt")
-@date_option
-@openpgp_option
-@passphrase_option
-@example("cccr-web mirrors --key cccr.key --out mirrors.txt https://… http://….onion")
+@click.command(
+    epilog=options.example("mirrors --key cccr.key --out mirrors.txt https://… http://….onion")
+)
+@click.argument("urls", nargs=-1, required=True, metavar="URL...")
+@options.secret_key
+@options.notice_file
+@options.notice_date
+@options.openpgp_key
+@options.passphrase_file
 def mirrors(
     urls: tuple[str, ...],
     key_file: Path,
     out: Path,
-    day: datetime | None,
+    day: date,
     openpgp_key: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Write mirrors.txt: every address of the site, the best first, signed."""
+    """Write mirrors.txt: the signed list of the site's addresses, the best first."""
     from cccr_web.notices import make_mirrors, write_notice
 
     key = unlock(key_file, passphrase_file)
-    today = (day or datetime.now(UTC)).date()
-    write_notice(out, make_mirrors(key, today, urls), openpgp=openpgp_key)
+    write_notice(out, make_mirrors(key, day, urls), openpgp=openpgp_key)
 
 
-@click.command()
-@click.option(
+@click.command(
+    epilog=options.example(
+        "security-txt --contact mailto:… --expires 2027-06-30 --out security.txt"
+    )
+)
+@options.repeatable(
     "--contact",
     "contacts",
     required=True,
-    multiple=True,
-    help="mailto:… or https://…; the best first.",
+    metavar="URL",
+    help="Where to report: mailto:… or https://…; the best first.",
 )
-@click.option("--expires", required=True, type=DAY, help="The day on which the file expires.")
-@click.option("--canonical", multiple=True, help="The address of this file: https://…")
-@click.option("--encryption", help="The address of a key for encrypted mail: https://…")
-@click.option("--policy", help="The address of your policy for vulnerability reports: https://…")
-@click.option("--languages", default="en, zh", show_default=True, help="What you can read.")
-@_out_option(".well-known/security.txt")
-@openpgp_option
-@example("cccr-web security-txt --contact mailto:… --expires 2027-06-30 --out security.txt")
+@click.option("--expires", required=True, type=options.DATE, help="When the file expires.")
+@options.repeatable("--canonical", metavar="URL", help="The address of this file: https://…")
+@click.option("--encryption", metavar="URL", help="A key for encrypted mail: https://…")
+@click.option("--policy", metavar="URL", help="Your policy for vulnerability reports: https://…")
+@click.option("--languages", default="en, zh", help="The languages that you can read.")
+@options.notice_file
+@options.openpgp_key
 def security_txt(
     contacts: tuple[str, ...],
-    expires: datetime,
+    expires: date,
     canonical: tuple[str, ...],
     encryption: str | None,
     policy: str | None,
@@ -130,13 +110,16 @@ def security_txt(
     out: Path,
     openpgp_key: str | None,
 ) -> None:
-    """Write security.txt (RFC 9116): how to report a vulnerability of the site."""
+    """Write security.txt (RFC 9116): how to report a vulnerability in the site.
+
+    Publish it as .well-known/security.txt. It must expire within a year.
+    """
     from cccr_web.notices import SECURITY_TXT_AHEAD, make_security_txt, write_notice
 
-    until, now = expires.replace(tzinfo=UTC), datetime.now(UTC)
+    until, now = datetime.combine(expires, time(), UTC), datetime.now(UTC)
     if not now < until <= now + SECURITY_TXT_AHEAD:
         raise CccrError(
-            f"security.txt would expire on {until:%Y-%m-%d}.", "Choose a day within the next year."
+            f"security.txt would expire on {expires}.", "Choose a day within the next year."
         )
     fields = [("Contact", contact) for contact in contacts]
     fields += [("Canonical", url) for url in canonical]

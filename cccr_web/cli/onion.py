@@ -9,52 +9,39 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cccr_web.cli.terminal import Progress, example
+from cccr_web.cli import options
+from cccr_web.cli.terminal import Progress
 
 if TYPE_CHECKING:
     from cccr_web.onion import ControlAddress, SupervisorEvent
 
-KEY = click.Path(path_type=Path, dir_okay=False)
-
-control_option = click.option(
-    "--control",
-    help="Tor's control socket or port: unix:/PATH, PORT or HOST:PORT. "
-    "By default the usual addresses are tried.",
-)
-
-
-def control_address(text: str | None) -> ControlAddress | None:
-    """Read the option; ``None`` means the default addresses."""
-    from cccr_web.onion import ControlAddress
-
-    return ControlAddress.parse(text) if text else None
-
 
 @click.group()
 def onion() -> None:
-    """Create the onion's key, publish the onion and check it."""
+    """Create the onion's key, publish the onion and show its status."""
 
 
 @onion.group()
 def key() -> None:
-    """Manage the secret key, which determines the onion's address."""
+    """Create or show the secret key, which determines the onion's address."""
 
 
-@key.command()
-@click.argument("file", type=KEY)
-@example("cccr-web onion key new onion.key")
+@key.command(epilog=options.example("onion key new onion.key"))
+@click.argument("file", type=options.FILE)
 def new(file: Path) -> None:
-    """Create a key in FILE (mode 0600) and print its address. Never overwrites a file."""
+    """Create a key in FILE (mode 0600) and print the onion's address.
+
+    An existing file is never overwritten.
+    """
     from cccr_web.onion import new_key
 
     click.echo(new_key(file).address)
 
 
-@key.command()
-@click.argument("file", type=KEY)
-@example("cccr-web onion key show onion.key")
+@key.command(epilog=options.example("onion key show onion.key"))
+@click.argument("file", type=options.FILE)
 def show(file: Path) -> None:
-    """Print the address of the key in FILE. Never prints the secret."""
+    """Print the onion's address from the key in FILE. The secret key is not printed."""
     from cccr_web.onion import load_key
 
     click.echo(load_key(file).address)
@@ -102,20 +89,19 @@ def describe(event: SupervisorEvent) -> str:
             return f"Withdrawn: {address}."
 
 
-@onion.command()
-@click.option("--key", "key_file", required=True, type=KEY, help="The onion's key.")
+@onion.command(epilog=options.example("onion publish --key onion.key --socket /run/onion.sock"))
+@click.option("--key", "key_file", required=True, type=options.FILE, help="The onion's secret key.")
 @click.option(
     "--socket",
     required=True,
     type=click.Path(path_type=Path),
-    help="The unix socket of the web server: nginx, or “cccr-web serve --onion-socket”.",
+    help="The unix socket of nginx or of cccr-web serve.",
 )
-@control_option
-@example("cccr-web onion publish --key onion.key --socket /run/cccr/onion.sock")
-def publish(key_file: Path, socket: Path, control: str | None) -> None:
-    """Publish the onion on a running tor, and republish it when it is lost, until stopped.
+@options.control
+def publish(key_file: Path, socket: Path, control: ControlAddress | None) -> None:
+    """Publish the onion on a running tor, and keep it published until stopped.
 
-    As a systemd service (Type=notify) it is ready at once and waits for tor without limit;
+    As a systemd service (Type=notify), it is ready at once and waits for tor without limit;
     its status line shows the state of the onion. The key may be a credential of the unit,
     such as %d/onion.key.
     """
@@ -139,22 +125,21 @@ def publish(key_file: Path, socket: Path, control: str | None) -> None:
             report(event)
             notifier.status(describe(event))
 
-        tor = ExternalTor(control_address(control))
+        tor = ExternalTor(control)
         supervisor = Supervisor(service, tor, observe, heartbeat=notifier.alive)
         notifier.ready("Looking for tor.")
         supervisor.run(stop, retry_first=notifier.asked)
 
 
-@onion.command()
-@click.argument("address")
-@control_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@example("cccr-web onion status --json $(cccr-web onion key show onion.key)")
-def status(address: str, control: str | None, *, as_json: bool) -> None:
-    """Show whether a tor on this machine publishes ADDRESS. Exits 1 if it does not."""
+@onion.command(epilog=options.example("onion status --json $(cccr-web onion key show onion.key)"))
+@click.argument("address", type=options.ONION)
+@options.control
+@options.json_output
+def status(address: str, control: ControlAddress | None, *, as_json: bool) -> None:
+    """Show whether a tor on this machine publishes the onion. Exits with 1 if it does not."""
     from cccr_web.onion import Status, connect
 
-    with connect(control_address(control)) as connection:
+    with connect(control) as connection:
         found = Status.read(connection, address)
     if as_json:
         click.echo(found.to_json())

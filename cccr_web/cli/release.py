@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cccr_web.cli.keys import FILE, passphrase_option, unlock
-from cccr_web.cli.site import FOLDER
-from cccr_web.cli.terminal import example
+from cccr_web.cli import options
+from cccr_web.cli.keys import unlock
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
     from cccr_web.release import Release
 
 
-@click.command()
-@click.argument("folder", type=FOLDER)
-@click.option("--key", "key_file", required=True, type=FILE, help="The organisation's secret key.")
-@passphrase_option
-@click.option("--openpgp-key", help="Also sign with this key of gpg.")
-@example("cccr-web sign ../release --key cccr.key")
+@click.command(epilog=options.example("sign ../release --key cccr.key"))
+@click.argument("folder", type=options.FOLDER)
+@options.secret_key
+@options.passphrase_file
+@options.openpgp_key
 def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
-    """Sign the release in FOLDER, in the formats of minisign and OpenSSH."""
+    """Sign the release in FOLDER with minisign and OpenSSH signatures."""
     from cccr_web.notices import reject_overdue_canary
     from cccr_web.release import Signer, load, write
 
@@ -43,18 +41,17 @@ def sign(
     )
 
 
-@click.command()
-@click.argument("release", type=click.Path(path_type=Path))
-@click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
-@click.option("--deployable", is_flag=True, help="Reject an expired release, as a deploy must.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-@example("cccr-web verify --json cccr-web.zip --public-key cccr.pub")
+@click.command(epilog=options.example("verify --json cccr-web.zip --public-key cccr.pub"))
+@click.argument("release", type=options.RELEASE)
+@options.public_key(required=True)
+@click.option("--deployable", is_flag=True, help="Also reject an expired release.")
+@options.json_output
 def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -> None:
-    """Check every byte of a release, a folder or a ZIP, against the organisation's key.
+    """Verify every byte of RELEASE, a folder or ZIP, with the organisation's key.
 
-    With --json the object has the keys sequence, time, expires, fingerprint, signed
-    (the signature files in the release), sha256 (of SHA256SUMS) and files (how many).
-    If the check fails, it has only the key error, and the exit status is 1.
+    Exits with 1 if any check fails. With --json, the result is an object with the keys
+    sequence, time, expires, fingerprint, signed (the signature files in the release),
+    sha256 (of SHA256SUMS) and files (how many); after a failure, it has only the key error.
     """
     try:
         checked = _verified(release, public_key, deployable=deployable)
@@ -103,19 +100,18 @@ def _to_sentence(release: Release) -> str:
 
 @click.group()
 def history() -> None:
-    """Control which older release a server may serve."""
+    """Control which older releases a server may serve."""
 
 
-@history.command()
-@click.argument("release", type=click.Path(path_type=Path))
-@click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
-@click.option("--state", required=True, type=FOLDER, help="The server's state folder.")
-@example("cccr-web history allow releases/6 --public-key cccr.pub --state state")
+@history.command(epilog=options.example("history allow older --public-key cccr.pub --state state"))
+@click.argument("release", type=options.RELEASE)
+@options.public_key(required=True)
+@click.option("--state", required=True, type=options.FOLDER, help="The server's state folder.")
 def allow(release: Path, public_key: str, state: Path) -> None:
-    """Allow the server that uses --state to go back to an older RELEASE.
+    """Allow a server to go back to an older RELEASE, a folder or ZIP.
 
-    You need write access to that folder. The release must be complete, signed and
-    not expired. The server loads it at its next SIGHUP or start.
+    You need write access to the server's state folder. The release must be complete,
+    signed and not expired. The server loads it at its next SIGHUP or start.
     """
     from cccr_web.release import RollbackGuard
 

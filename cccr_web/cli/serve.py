@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cccr_web.cli.site import FOLDER, ONION, ParsedParam, build_with_progress
-from cccr_web.cli.terminal import example
-from cccr_web.config import Config, find_tree, read_domain, read_onion_socket
+from cccr_web.cli import options
+from cccr_web.cli.site import build_with_progress
+from cccr_web.config import Config, read_onion_socket
 from cccr_web.listen import Listen, SystemdSocket, Tcp, Unix, parse_listen
 from cccr_web.systemd import Notifier
 
@@ -22,56 +22,42 @@ if TYPE_CHECKING:
 _DEFAULT_CLEARNET = Tcp("127.0.0.1", 8080)
 _RECHECK = 300  # seconds
 
-LISTEN = ParsedParam("HOST:PORT|unix:PATH|systemd:NAME", parse_listen)
-ONION_SOCKET = ParsedParam("unix:PATH|systemd:NAME", read_onion_socket)
-
 _log = logging.getLogger(__name__)
 
 
-@click.command()
-@click.option(
-    "--release", type=FOLDER, help="The release to serve; without it the texts are built first."
+@click.command(
+    epilog=options.example("serve --release current --public-key cccr.pub --state state")
 )
 @click.option(
-    "--public-key", help="The organisation's public key: a file, or the key itself (RW…)."
+    "--release", type=options.FOLDER, help="The release to serve; by default, the texts are built."
 )
+@options.public_key()
 @click.option(
-    "--state", type=FOLDER, help="Where to record the served releases; outside every release."
+    "--state", type=options.FOLDER, help="The folder for rollback protection; not in a release."
 )
 @click.option(
     "--recheck",
     type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
     default=_RECHECK,
-    show_default=True,
-    help="Seconds between two comparisons of the disk with what is served.",
+    help="The interval between comparisons of the disk with what is served.",
 )
 @click.option(
     "--clearnet",
-    type=LISTEN,
-    metavar="HOST:PORT|unix:PATH|systemd:NAME",
-    help="Where to listen for clearnet readers: HOST:PORT, unix:/PATH or systemd:NAME.",
+    type=options.ParsedParam("HOST:PORT|unix:/PATH|systemd:NAME", parse_listen),
+    help="The listener for clearnet readers; 127.0.0.1:8080 if there is no listener at all.",
 )
 @click.option(
     "--onion-socket",
-    type=ONION_SOCKET,
-    metavar="unix:PATH|systemd:NAME",
+    type=options.ParsedParam("unix:/PATH|systemd:NAME", read_onion_socket),
     help="The socket that tor connects to.",
 )
-@click.option(
-    "--domain",
-    "domains",
-    type=ParsedParam("NAME", read_domain),
-    multiple=True,
-    help="Another clearnet name to answer to. May be repeated.",
+@options.repeatable(
+    "--domain", "domains", type=options.DOMAIN, help="A further clearnet name to answer to."
 )
-@click.option(
-    "--onion-address",
-    "onions",
-    type=ONION,
-    multiple=True,
-    help="Another onion address to answer to. May be repeated.",
+@options.repeatable(
+    "--onion-address", "onions", type=options.ONION, help="A further onion address to answer to."
 )
-@example("cccr-web serve --release current --public-key cccr.pub --state state")
 def serve(
     release: Path | None,
     public_key: str | None,
@@ -86,18 +72,19 @@ def serve(
 
     The listener alone decides which headers are sent; nothing in a request can change them.
     The whole release is loaded into memory and checked; later changes on the disk do not
-    change what is served. On SIGHUP the server reloads the release from the same path, for
+    change what is served. On SIGHUP, the server reloads the release from the same path, for
     example after a link such as "current" was changed. If the new release fails a check,
-    the server rejects it and continues with the last good one; with --state also after a
-    restart. On SIGTERM it stops accepting connections, answers the requests that have
+    the server rejects it and continues with the last good one; with --state, also after a
+    restart. On SIGTERM, it stops accepting connections, answers the requests that have
     arrived and exits.
 
-    As a systemd service (Type=notify) it reports when it is ready, which release it serves
+    As a systemd service (Type=notify), it reports when it is ready, which release it serves
     and, with WatchdogSec=, that it is not hung. A listener systemd:NAME is the socket of the
-    socket unit with FileDescriptorName=NAME: a restart then drops no connection.
+    socket unit with FileDescriptorName=NAME; a restart then drops no connection.
 
-    The settings CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET,
-    CCCR_DOMAINS and CCCR_ONIONS replace options that are not given.
+    For an option that is not passed, the server uses the setting in the environment:
+    CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET,
+    CCCR_DOMAINS or CCCR_ONIONS.
     """
     from cccr_web.serve import RELOAD, AppSwitch, Listeners, ReloadQueue, serve_source
 
@@ -121,7 +108,7 @@ def serve(
     if source is not None:
         serve_source(source, listeners, requests, _print_lines, recheck=recheck, notifier=notifier)
         return
-    built = build_with_progress(find_tree("translations"), None)
+    built = build_with_progress(None, None)
     listeners.serve(
         AppSwitch(listeners.make_apps(built)),
         _print_lines,

@@ -2,84 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from cccr_web.cli.terminal import Progress, example
-from cccr_web.config import find_tree, read_onion
+from cccr_web.cli import options
+from cccr_web.cli.terminal import Progress
+from cccr_web.config import find_tree
 
 if TYPE_CHECKING:
     from cccr_web.content import Addresses
     from cccr_web.release import Release
 
 
-class ParsedParam(click.ParamType[Any]):
-    """An option or argument read by a function that raises ``ValueError``."""
+def _read_clearnet(text: str) -> str:
+    from cccr_web.content.site import is_clearnet
 
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        self.name = name
-        self._read = read
+    if not is_clearnet(text):
+        raise ValueError(f"“{text}” is not an https address without a path.")
+    return text
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the value; click reports a wrong one."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._read(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-FOLDER = click.Path(path_type=Path, file_okay=False)
-ONION = ParsedParam("ADDRESS.onion", read_onion)
 
 translations_option = click.option(
     "--translations",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The folder of all texts. The default is the one that comes with cccr-web.",
+    type=click.Path(path_type=Path, file_okay=False, exists=True, resolve_path=True),
+    metavar="FOLDER",
+    help="The folder of texts, if not the one that comes with cccr-web.",
 )
 
 
-def find_translations(chosen: Path | None) -> Path:
-    """Return the chosen folder of texts, or the one that comes with cccr-web."""
-    return chosen.resolve() if chosen else find_tree("translations")
-
-
-@click.command()
+@click.command(epilog=options.example("check"))
 @translations_option
-@example("cccr-web check")
 def check(translations: Path | None) -> None:
-    """Check every text and every interface string; report problems with file and line."""
+    """Check all texts and interface strings, and report each problem with file and line.
+
+    Exits with 1 if there is a problem.
+    """
     from cccr_web.content import content_error
     from cccr_web.render import check_trees
 
-    content, _, problems = check_trees(find_translations(translations), find_tree("templates"))
+    tree = translations or find_tree("translations")
+    content, _, problems = check_trees(tree, find_tree("templates"))
     if content is None or problems:
         raise content_error(problems)
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())
     click.echo(f"All texts are in order: {counts}.")
 
 
-@click.command()
-@click.option("--out", required=True, type=FOLDER, help="Where to write the release.")
-@click.option("--clearnet-url", help="Show this address on the pages, not that of site.toml.")
+@click.command(epilog=options.example("build --out ../release"))
 @click.option(
-    "--onion-address",
-    "onions",
-    type=ONION,
-    multiple=True,
-    help="Show this onion on the pages, not those of site.toml. Can be repeated.",
+    "--out",
+    required=True,
+    type=options.FOLDER,
+    help="The folder to write; an older release is replaced.",
+)
+@click.option(
+    "--clearnet-url",
+    type=options.ParsedParam("URL", _read_clearnet),
+    help="The clearnet address to show on the pages.",
+)
+@options.repeatable(
+    "--onion-address", "onions", type=options.ONION, help="An onion to show on the pages."
 )
 @click.option(
     "--neutral-titles",
     is_flag=True,
-    help="Give every page the same title, which says nothing to someone who sees the screen.",
+    help="Use one title for all pages, so that a title on a screen does not reveal the page.",
 )
 @translations_option
-@example("cccr-web build --out ../release")
 def build(
     out: Path,
     clearnet_url: str | None,
@@ -88,19 +79,15 @@ def build(
     *,
     neutral_titles: bool,
 ) -> None:
-    """Render every page once and write a release: the exact bytes that readers get."""
+    """Render every page once and write a release: the exact bytes that readers get.
+
+    --clearnet-url and --onion-address replace all addresses in site.toml.
+    """
     from cccr_web.content import Addresses
-    from cccr_web.content.site import is_clearnet
     from cccr_web.release import write
 
-    if clearnet_url is not None and not is_clearnet(clearnet_url):
-        raise click.BadParameter(
-            "must be an https address without a path.", param_hint="--clearnet-url"
-        )
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
-    release = build_with_progress(
-        find_translations(translations), addresses, neutral_titles=neutral_titles
-    )
+    release = build_with_progress(translations, addresses, neutral_titles=neutral_titles)
     write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "
@@ -109,14 +96,14 @@ def build(
 
 
 def build_with_progress(
-    translations: Path, addresses: Addresses | None, *, neutral_titles: bool = False
+    translations: Path | None, addresses: Addresses | None, *, neutral_titles: bool = False
 ) -> Release:
-    """Build a release and show how many pages are done."""
+    """Build a release, by default of cccr-web's own texts, and show how many pages are done."""
     from cccr_web.render import build_release
 
     with Progress() as progress:
         return build_release(
-            translations,
+            translations or find_tree("translations"),
             find_tree("templates"),
             addresses=addresses,
             neutral_titles=neutral_titles,

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import shutil
 import sys
-from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 import click
-
-
-def example(text: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """Add an example to a command's help."""
-
-    def decorate(function: Callable[..., object]) -> Callable[..., object]:
-        words = inspect.cleandoc(function.__doc__ or "")
-        function.__doc__ = f"{words}\n\n\b\nExample:\n  {text}\n"
-        return function
-
-    return decorate
 
 
 class Progress:
@@ -33,9 +19,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.clear()
 
     def show(self, text: str, *, terminal_only: bool = False) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cccr_web.cli.site import ParsedParam
-from cccr_web.cli.terminal import Progress, example
-from cccr_web.listen import Tcp, parse_listen
+from cccr_web.cli import options
+from cccr_web.cli.terminal import Progress
+from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
     from cccr_web.watch import Difference, Report, SiteResult
@@ -23,72 +23,59 @@ def _read_address(text: str) -> Any:
     return Address.parse(text)
 
 
-def _read_port(text: str) -> Tcp:
-    where = parse_listen(text)
-    if isinstance(where, Tcp):
-        return where
-    raise ValueError(f"“{text}” is not HOST:PORT, such as 127.0.0.1:9050.")
-
-
-HOST_PORT = ParsedParam("HOST:PORT", _read_port)
-
-
-@click.command()
-@click.argument("addresses", nargs=-1, required=True, type=ParsedParam("URL", _read_address))
-@click.option("--public-key", required=True, help="The organisation's key: a file, or RW… itself.")
+@click.command(epilog=options.example("watch --public-key cccr.pub https://cccr.example"))
+@click.argument(
+    "addresses",
+    nargs=-1,
+    required=True,
+    metavar="URL...",
+    type=options.ParsedParam("URL", _read_address),
+)
+@options.public_key(required=True)
 @click.option(
-    "--socks",
-    type=HOST_PORT,
-    help="Tor's SocksPort, for onions, such as 127.0.0.1:9050. Tor resolves their names.",
+    "--socks", type=options.HOST_PORT, help="Tor's SocksPort, such as 127.0.0.1:9050, for onions."
 )
 @click.option(
     "--release",
-    type=click.Path(path_type=Path),
-    help="Compare with this release, not with the newest signed one that is found.",
+    type=options.RELEASE,
+    help="The release to compare with, if not the newest signed one found.",
 )
-@click.option(
+@options.repeatable(
     "--allow-header",
     "allowed",
-    multiple=True,
-    help="A header that an address may add, such as a host's CF-RAY. May be repeated.",
+    metavar="NAME",
+    help="A header that an address may add, such as CF-RAY.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=1),
-    default=600.0,
-    show_default=True,
-    help="Seconds for one address.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@example("cccr-web watch --public-key cccr.pub --socks 127.0.0.1:9050 https://cccr.example")
+@options.time_limit(600)
+@options.json_output
 def watch(
     addresses: tuple[Any, ...],
     public_key: str,
     socks: Tcp | None,
     release: Path | None,
     allowed: tuple[str, ...],
-    time_limit: float,
+    seconds: float,
     *,
     as_json: bool,
 ) -> None:
-    """Compare every file at each URL with the signed release. Exit 1 if any differs.
+    """Compare every file at each URL with the signed release. Exits with 1 if any differs.
 
     Runs on any machine and needs only the public key. Every URL must serve the newest
-    release with a good signature at any of them, with the headers of our own server.
-    Redirects are not followed. URLs use https, and the certificate is checked; http is
-    only for .onion and this machine.
+    signed release found at any of them, with the headers of our own server. Redirects are
+    not followed. URLs must use https with a valid certificate; http is allowed only for
+    .onion and this machine.
     """
     from cccr_web.errors import CccrError
     from cccr_web.release import load, read_public_key
     from cccr_web.watch import RequestLimits, Route, Settings, check_sites
 
     if socks is None and any(address.is_onion for address in addresses):
-        raise CccrError("An onion can be reached only through Tor.", "Give --socks 127.0.0.1:9050.")
+        raise CccrError("An onion can be reached only through Tor.", "Pass --socks 127.0.0.1:9050.")
     key = read_public_key(public_key)
     settings = Settings(
         key,
         Route(socks),
-        RequestLimits(timeout=time_limit),
+        RequestLimits(timeout=seconds),
         frozenset(name.lower() for name in allowed),
     )
     reference = load(release, key) if release else None

@@ -1,0 +1,128 @@
+"""Parameter types, options and help that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cccr_web.config import read_domain, read_onion
+from cccr_web.errors import CccrError
+from cccr_web.listen import Tcp, parse_listen
+
+Decorator = Callable[[Callable[..., object]], Callable[..., object]]
+
+
+class ParsedParam(click.ParamType[Any]):
+    """A value read by a function that raises ``ValueError`` or ``CccrError``."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return the name as it is; click would write it in capitals."""
+        return self.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the value; click reports a wrong one."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except (ValueError, CccrError) as error:
+            self.fail(str(error), param, ctx)
+
+
+def _read_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"“{text}” is not a date such as 2027-02-01.") from error
+
+
+def _read_port(text: str) -> Tcp:
+    where = parse_listen(text)
+    if isinstance(where, Tcp):
+        return where
+    raise ValueError(f"“{text}” is not HOST:PORT, such as 127.0.0.1:9050.")
+
+
+def _read_control(text: str) -> Any:
+    from cccr_web.onion import ControlAddress
+
+    return ControlAddress.parse(text)
+
+
+DATE = ParsedParam("DATE", _read_date)
+DOMAIN = ParsedParam("NAME", read_domain)
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FOLDER.name = "folder"
+HOST_PORT = ParsedParam("HOST:PORT", _read_port)
+ONION = ParsedParam("ADDRESS.onion", read_onion)
+RELEASE = click.Path(path_type=Path)
+RELEASE.name = "release"
+
+
+def repeatable(*names: str, help: str, **settings: Any) -> Decorator:  # noqa: A002  # click's name
+    """Return an option that may be passed several times."""
+    return click.option(*names, multiple=True, help=f"{help} May be repeated.", **settings)
+
+
+def public_key(*, required: bool = False) -> Decorator:
+    """Return ``--public-key``, whose value ``read_public_key`` reads."""
+    text = "The organisation's public key: a file, or the key itself (RW…)."
+    return click.option("--public-key", metavar="KEY", required=required, help=text)
+
+
+def time_limit(default: int) -> Decorator:
+    """Return ``--time-limit`` with a default in seconds."""
+    return click.option(
+        "--time-limit",
+        "seconds",
+        type=click.FloatRange(min=1),
+        metavar="SECONDS",
+        default=default,
+        help="The time limit for each address.",
+    )
+
+
+control = click.option(
+    "--control",
+    type=ParsedParam("ADDRESS", _read_control),
+    help="Tor's control socket or port: unix:/PATH, PORT or HOST:PORT. "
+    "By default, the usual addresses are tried.",
+)
+notice_date = click.option(
+    "--date",
+    "day",
+    type=DATE,
+    default=lambda: datetime.now(UTC).date(),
+    show_default="today, UTC",
+    help="The date of the notice.",
+)
+json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+secret_key = click.option(
+    "--key", "key_file", required=True, type=FILE, help="The organisation's secret key."
+)
+notice_file = click.option(
+    "--out",
+    required=True,
+    type=FILE,
+    help="The file to write; build publishes translations/files/.",
+)
+openpgp_key = click.option("--openpgp-key", metavar="NAME", help="A gpg key to sign with as well.")
+passphrase_file = click.option(
+    "--passphrase-file",
+    type=FILE,
+    help="A file that holds the passphrase; by default, it is asked for.",
+)
+
+
+def example(command: str) -> str:
+    """Return the end of a command's help."""
+    return f"\b\nExample:\n  cccr-web {command}"
