@@ -54,16 +54,21 @@ def default_state() -> Path:
     "--torrc", type=options.FILE, help="Further lines for tor's configuration, such as bridges."
 )
 def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
-    """Build the site, serve it on this machine and on an onion, until Ctrl-C.
+    """Build the site and serve it on this machine and an onion.
 
     Prints "clearnet http://127.0.0.1:PORT/", and "onion http://….onion/" once the
-    onion's descriptor is uploaded. Progress goes to stderr.
+    onion's descriptor is uploaded. Progress goes to stderr. Stop it with Ctrl-C.
     """
     from cccr_web.content import Addresses
     from cccr_web.release import write
 
     state = state.absolute()
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CccrError(
+            f"{state} cannot be created: {error.strerror}.", "Pass another folder to --state."
+        ) from error
     key = None if no_onion else _key(state)
     addresses = Addresses(None, (key.address,)) if key else None
     write(build_with_progress(None, addresses), state / "release")

@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from cccr_web.doctor import CheckResult
 
 
-def _read_private(text: str) -> Any:
-    from cccr_web.doctor import PrivatePath
-
-    return PrivatePath.parse(text)
-
-
 def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     default, text = f"127.0.0.1:{port}", f"Where this machine serves {scheme}."
     return click.option(name, scheme, type=options.HOST_PORT, default=default, help=text)
@@ -37,13 +31,15 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
 @click.option(
     "--onion-address", "onion", type=options.ONION, help="The onion, if not the release's."
 )
-@click.option("--onion-key", type=options.FILE, help="The onion's secret key, checked as well.")
+@click.option(
+    "--onion-key", type=options.FILE, help="The onion's secret key; its permissions are checked."
+)
 @options.control
 @_web_option("--web", "https", 443)
 @_web_option("--web-http", "http", 80)
 @options.repeatable(
     "--private",
-    type=options.ParsedParam("PATH[=[OWNER:]MODE]", _read_private),
+    type=options.ParsedParam("PATH[=[OWNER:]MODE]", "cccr_web.doctor:PrivatePath.parse"),
     help="A file, socket or folder with restricted access, and its most permissive mode, by "
     "default 0600, 0660 or 0750.",
 )
@@ -86,14 +82,16 @@ def doctor(
     settings = Config.from_environment(os.environ)
     release, public_key = release or settings.release, public_key or settings.public_key
     if release is None or public_key is None:
-        raise click.UsageError("Pass both --release and --public-key.")
+        raise click.UsageError(
+            "Pass --release and --public-key, or set CCCR_RELEASE and CCCR_PUBLIC_KEY."
+        )
     target = Target(
         release=release,
         key=read_public_key(public_key),
         states=states or ((settings.state,) if settings.state else ()),
         domain=domain or next(iter(settings.domains), None),
         onion=onion or next(iter(settings.onions), None),
-        **others,
+        **others,  # each named after a field of Target
     )
     found: list[CheckResult] = []
     with Progress() as progress:

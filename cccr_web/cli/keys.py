@@ -30,7 +30,10 @@ def read_passphrase(file: Path | None, question: str, *, twice: bool = False) ->
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise CccrError(f"{file} cannot be read: {error}.", "Use a text file.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise CccrError(
+            f"The passphrase file {file} cannot be read: {reason}.", "Use a text file."
+        ) from error
     return text.partition("\n")[0].removesuffix("\r")
 
 
@@ -60,7 +63,7 @@ def key() -> None:
 )
 @options.passphrase_file
 def new(out: Path, passphrase_file: Path | None) -> None:
-    """Create the organisation's key, and its public key in a .pub file next to it.
+    """Create the organisation's key, and its public key in a .pub file.
 
     Both files are in minisign's format; the secret key is encrypted. An existing file is
     never overwritten.
@@ -73,7 +76,7 @@ def new(out: Path, passphrase_file: Path | None) -> None:
 @key.command(epilog=options.example("key show cccr.pub"))
 @click.argument("public_key", metavar="KEY")
 def show(public_key: str) -> None:
-    """Print KEY, a public key's file or the key itself (RW…), and its fingerprint."""
+    """Print a public key and its fingerprint. KEY is a file, or the key itself (RW…)."""
     from cccr_web.release import read_public_key
 
     click.echo(describe(read_public_key(public_key)))
@@ -100,7 +103,7 @@ def rotate(
     passphrase_file: Path | None,
     new_passphrase_file: Path | None,
 ) -> None:
-    """Write keys.txt, which names the next key and is signed by both keys.
+    """Write keys.txt, which names the next key. Both keys sign it.
 
     An existing file is never overwritten.
     """
@@ -116,7 +119,10 @@ def rotate(
 @click.argument("file", type=options.FILE)
 @options.public_key(required=True)
 def check(file: Path, public_key: str) -> None:
-    """Verify FILE, a copy of keys.txt, with the key that you trust; print the next key."""
+    """Verify FILE, a copy of keys.txt, and print the next key.
+
+    Exits with 1 if it is not signed by the key that you trust.
+    """
     from cccr_web.notices import check_key_rotation
     from cccr_web.release import read_public_key
 

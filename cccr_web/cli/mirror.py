@@ -42,29 +42,17 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     )
 
 
-def _parse_format(text: str) -> str:
-    from cccr_web.mirror import FORMATS
-
-    if text not in FORMATS:
-        raise ValueError(f"“{text}” is not one of {', '.join(FORMATS)}.")
-    return text
-
-
 @click.command(epilog=options.example("headers --release current --public-key cccr.pub clearnet"))
 @click.option(
     "--release", type=options.RELEASE, required=True, help="The served release: a folder or ZIP."
 )
 @options.public_key()
 @click.option(
-    "--format",
-    "rule_format",
-    type=options.ParsedParam("NAME", _parse_format),
-    default="text",
-    help="The format, as listed above.",
+    "--format", "rule_format", metavar="NAME", default="text", help="The format, as listed above."
 )
 @click.argument("listener", type=click.Choice(["clearnet", "onion"]))
 def headers(release: Path, public_key: str | None, rule_format: str, listener: Listener) -> None:
-    """Print the headers that other servers must send with a release.
+    """Print the headers that other servers must send.
 
     A reverse proxy must add the same headers to its own error responses (400, 429, 502).
     The format "text" prints them as lines "Name: value", and "json" as an object.
@@ -75,8 +63,10 @@ def headers(release: Path, public_key: str | None, rule_format: str, listener: L
     "nginx", "caddy", "netlify" (_headers) and "netlify-redirects" (_redirects). Without
     --public-key, the files are checked only against SHA256SUMS.
     """
-    from cccr_web.mirror import header_rules
+    from cccr_web.mirror import FORMATS, header_rules
     from cccr_web.release import load, read_public_key
 
+    if rule_format not in FORMATS:
+        raise click.UsageError(f"--format {rule_format} is not one of {', '.join(FORMATS)}.")
     loaded = load(release, read_public_key(public_key) if public_key else None)
     click.echo(header_rules(loaded, listener, [rule_format])[rule_format], nl=False)

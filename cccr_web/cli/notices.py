@@ -42,7 +42,7 @@ def canary(
     openpgp_key: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Write canary.txt: what is true today, and when the next canary is due.
+    """Write canary.txt: signed statements that are true today.
 
     The next canary must be due after today and within 186 days. A release with an overdue
     canary cannot be signed.
@@ -74,7 +74,7 @@ def mirrors(
     openpgp_key: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Write mirrors.txt: the signed list of the site's addresses, the best first."""
+    """Write mirrors.txt: the signed list of all addresses. The best URL comes first."""
     from cccr_web.notices import make_mirrors, write_notice
 
     key = unlock(key_file, passphrase_file)
@@ -82,9 +82,7 @@ def mirrors(
 
 
 @click.command(
-    epilog=options.example(
-        "security-txt --contact mailto:… --expires 2027-06-30 --out security.txt"
-    )
+    epilog=options.example("security-txt --contact … --expires 2027-06-30 --out security.txt")
 )
 @options.repeatable(
     "--contact",
@@ -110,9 +108,9 @@ def security_txt(
     out: Path,
     openpgp_key: str | None,
 ) -> None:
-    """Write security.txt (RFC 9116): how to report a vulnerability in the site.
+    """Write security.txt: how to report a vulnerability.
 
-    Publish it as .well-known/security.txt. It must expire within a year.
+    The file (RFC 9116) is published below .well-known/. It must expire within a year.
     """
     from cccr_web.notices import SECURITY_TXT_AHEAD, make_security_txt, write_notice
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def onion() -> None:
-    """Create the onion's key, publish the onion and show its status."""
+    """Create the onion's key, and publish the onion."""
 
 
 @onion.group()
 def key() -> None:
-    """Create or show the secret key, which determines the onion's address."""
+    """Create or show the secret key, which determines the address."""
 
 
 @key.command(epilog=options.example("onion key new onion.key"))
@@ -99,7 +99,7 @@ def describe(event: SupervisorEvent) -> str:
 )
 @options.control
 def publish(key_file: Path, socket: Path, control: ControlAddress | None) -> None:
-    """Publish the onion on a running tor, and keep it published until stopped.
+    """Publish the onion on a running tor, and keep it published.
 
     As a systemd service (Type=notify), it is ready at once and waits for tor without limit;
     its status line shows the state of the onion. The key may be a credential of the unit,

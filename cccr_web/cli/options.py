@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import click
@@ -17,9 +19,12 @@ Decorator = Callable[[Callable[..., object]], Callable[..., object]]
 
 
 class ParsedParam(click.ParamType[Any]):
-    """A value read by a function that raises ``ValueError`` or ``CccrError``."""
+    """A value read by a function that raises ``ValueError`` or ``CccrError``.
 
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+    ``read`` may be ``"module:function"``, so that the module is imported only when needed.
+    """
+
+    def __init__(self, name: str, read: Callable[[str], Any] | str) -> None:
         self.name = name
         self._read = read
 
@@ -32,7 +37,8 @@ class ParsedParam(click.ParamType[Any]):
         if not isinstance(value, str):
             return value
         try:
-            return self._read(value)
+            read = resolve_name(self._read) if isinstance(self._read, str) else self._read
+            return read(value)
         except (ValueError, CccrError) as error:
             self.fail(str(error), param, ctx)
 
@@ -45,16 +51,11 @@ def _read_date(text: str) -> date:
 
 
 def _read_port(text: str) -> Tcp:
-    where = parse_listen(text)
-    if isinstance(where, Tcp):
-        return where
+    with suppress(ValueError):
+        where = parse_listen(text)
+        if isinstance(where, Tcp):
+            return where
     raise ValueError(f"“{text}” is not HOST:PORT, such as 127.0.0.1:9050.")
-
-
-def _read_control(text: str) -> Any:
-    from cccr_web.onion import ControlAddress
-
-    return ControlAddress.parse(text)
 
 
 DATE = ParsedParam("DATE", _read_date)
@@ -66,6 +67,8 @@ HOST_PORT = ParsedParam("HOST:PORT", _read_port)
 ONION = ParsedParam("ADDRESS.onion", read_onion)
 RELEASE = click.Path(path_type=Path)
 RELEASE.name = "release"
+SECONDS = click.FloatRange(min=0.1)
+SECONDS.name = "number of seconds"
 
 
 def repeatable(*names: str, help: str, **settings: Any) -> Decorator:  # noqa: A002  # click's name
@@ -84,7 +87,7 @@ def time_limit(default: int) -> Decorator:
     return click.option(
         "--time-limit",
         "seconds",
-        type=click.FloatRange(min=1),
+        type=SECONDS,
         metavar="SECONDS",
         default=default,
         help="The time limit for each address.",
@@ -93,7 +96,7 @@ def time_limit(default: int) -> Decorator:
 
 control = click.option(
     "--control",
-    type=ParsedParam("ADDRESS", _read_control),
+    type=ParsedParam("ADDRESS", "cccr_web.onion:ControlAddress.parse"),
     help="Tor's control socket or port: unix:/PATH, PORT or HOST:PORT. "
     "By default, the usual addresses are tried.",
 )
@@ -113,7 +116,7 @@ notice_file = click.option(
     "--out",
     required=True,
     type=FILE,
-    help="The file to write; build publishes translations/files/.",
+    help="The file to write. A release includes the files in translations/files/.",
 )
 openpgp_key = click.option("--openpgp-key", metavar="NAME", help="A gpg key to sign with as well.")
 passphrase_file = click.option(

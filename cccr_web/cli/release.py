@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
-    """Sign the release in FOLDER with minisign and OpenSSH signatures."""
+    """Sign the release in FOLDER. Minisign and OpenSSH can verify the signatures."""
     from cccr_web.notices import reject_overdue_canary
     from cccr_web.release import Signer, load, write
 
@@ -47,11 +47,12 @@ def sign(
 @click.option("--deployable", is_flag=True, help="Also reject an expired release.")
 @options.json_output
 def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -> None:
-    """Verify every byte of RELEASE, a folder or ZIP, with the organisation's key.
+    """Verify every byte of RELEASE with the organisation's key.
 
-    Exits with 1 if any check fails. With --json, the result is an object with the keys
-    sequence, time, expires, fingerprint, signed (the signature files in the release),
-    sha256 (of SHA256SUMS) and files (how many); after a failure, it has only the key error.
+    RELEASE is a folder or ZIP. Exits with 1 if any check fails. With --json, the result is
+    an object with the keys sequence, time, expires, fingerprint, signed (the signature
+    files in the release), sha256 (of SHA256SUMS) and files (how many). After a failure, it
+    has only the key error.
     """
     try:
         checked = _verified(release, public_key, deployable=deployable)
@@ -108,10 +109,10 @@ def history() -> None:
 @options.public_key(required=True)
 @click.option("--state", required=True, type=options.FOLDER, help="The server's state folder.")
 def allow(release: Path, public_key: str, state: Path) -> None:
-    """Allow a server to go back to an older RELEASE, a folder or ZIP.
+    """Allow a server to go back to an older RELEASE.
 
-    You need write access to the server's state folder. The release must be complete,
-    signed and not expired. The server loads it at its next SIGHUP or start.
+    You need write access to the server's state folder. RELEASE is a folder or ZIP; it must
+    be complete, signed and not expired. The server loads it at its next SIGHUP or start.
     """
     from cccr_web.release import RollbackGuard
 

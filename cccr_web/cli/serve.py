@@ -33,11 +33,11 @@ _log = logging.getLogger(__name__)
 )
 @options.public_key()
 @click.option(
-    "--state", type=options.FOLDER, help="The folder for rollback protection; not in a release."
+    "--state", type=options.FOLDER, help="Where to record served releases; not in a release."
 )
 @click.option(
     "--recheck",
-    type=click.FloatRange(min=0.1),
+    type=options.SECONDS,
     metavar="SECONDS",
     default=_RECHECK,
     help="The interval between comparisons of the disk with what is served.",
@@ -68,7 +68,7 @@ def serve(
     domains: tuple[str, ...],
     onions: tuple[str, ...],
 ) -> None:
-    """Serve a release on the clearnet, on a unix socket for tor, or on both.
+    """Serve a release on the clearnet, to tor, or both.
 
     The listener alone decides which headers are sent; nothing in a request can change them.
     The whole release is loaded into memory and checked; later changes on the disk do not

@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from cccr_web.release import Release
 
 
-def _read_clearnet(text: str) -> str:
-    from cccr_web.content.site import is_clearnet
-
-    if not is_clearnet(text):
-        raise ValueError(f"“{text}” is not an https address without a path.")
-    return text
-
-
 translations_option = click.option(
     "--translations",
     type=click.Path(path_type=Path, file_okay=False, exists=True, resolve_path=True),
@@ -35,9 +27,9 @@ translations_option = click.option(
 @click.command(epilog=options.example("check"))
 @translations_option
 def check(translations: Path | None) -> None:
-    """Check all texts and interface strings, and report each problem with file and line.
+    """Check all texts and interface strings. Exits with 1 if there is a problem.
 
-    Exits with 1 if there is a problem.
+    Each problem is reported with its file and line.
     """
     from cccr_web.content import content_error
     from cccr_web.render import check_trees
@@ -57,18 +49,14 @@ def check(translations: Path | None) -> None:
     type=options.FOLDER,
     help="The folder to write; an older release is replaced.",
 )
-@click.option(
-    "--clearnet-url",
-    type=options.ParsedParam("URL", _read_clearnet),
-    help="The clearnet address to show on the pages.",
-)
+@click.option("--clearnet-url", metavar="URL", help="The clearnet address to show on the pages.")
 @options.repeatable(
     "--onion-address", "onions", type=options.ONION, help="An onion to show on the pages."
 )
 @click.option(
     "--neutral-titles",
     is_flag=True,
-    help="Use one title for all pages, so that a title on a screen does not reveal the page.",
+    help="Use one title for all pages, which hides from onlookers what is read.",
 )
 @translations_option
 def build(
@@ -79,13 +67,16 @@ def build(
     *,
     neutral_titles: bool,
 ) -> None:
-    """Render every page once and write a release: the exact bytes that readers get.
+    """Build a release: exactly the bytes that readers get.
 
     --clearnet-url and --onion-address replace all addresses in site.toml.
     """
     from cccr_web.content import Addresses
+    from cccr_web.content.site import is_clearnet
     from cccr_web.release import write
 
+    if clearnet_url is not None and not is_clearnet(clearnet_url):
+        raise click.UsageError(f"{clearnet_url} is not an https address without a path.")
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
     release = build_with_progress(translations, addresses, neutral_titles=neutral_titles)
     write(release, out)

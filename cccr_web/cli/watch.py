@@ -17,19 +17,13 @@ if TYPE_CHECKING:
     from cccr_web.watch import Difference, Report, SiteResult
 
 
-def _read_address(text: str) -> Any:
-    from cccr_web.watch import Address
-
-    return Address.parse(text)
-
-
 @click.command(epilog=options.example("watch --public-key cccr.pub https://cccr.example"))
 @click.argument(
     "addresses",
     nargs=-1,
     required=True,
     metavar="URL...",
-    type=options.ParsedParam("URL", _read_address),
+    type=options.ParsedParam("URL", "cccr_web.watch:Address.parse"),
 )
 @options.public_key(required=True)
 @click.option(

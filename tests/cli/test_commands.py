@@ -85,9 +85,11 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
     done = run(*words, "--help")
     assert done.exit_code == 0
     assert f"Usage: main {' '.join(words)}" in done.stdout
+    command = COMMANDS[words]
+    for option in command.params:
+        assert not isinstance(option, click.Option) or option.help, option.name
     (shown,) = re.findall(r"Example:\n {2,4}cccr-web (.*)", done.stdout)
     assert shown.startswith(" ".join(words))
-    command = COMMANDS[words]
     with pytest.MonkeyPatch.context() as patch:
         # What the example says is understood by the command that it is an example of.
         patch.setattr(click.Path, "convert", lambda _self, value, _param, _ctx: value)
@@ -95,7 +97,7 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
         command.make_context(words[-1], arguments)
 
 
-@pytest.mark.parametrize("words", [(), ("onion",), ("onion", "key")])
+@pytest.mark.parametrize("words", [(), ("history",), ("key",), ("onion",), ("onion", "key")])
 def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
     """A group's help, also with -h, names its commands with a sentence each."""
     done = run(*words, "-h")
@@ -106,7 +108,8 @@ def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
         assert isinstance(inner, click.Group)
         group = inner
     for name, command in below(group).items():
-        assert re.search(rf"^  {name} +\S", done.stdout, re.MULTILINE)
+        (summary,) = re.findall(rf"^  {name} +(\S.*)", done.stdout, re.MULTILINE)
+        assert not summary.endswith("..."), "click cuts a sentence that is too long for its line"
         assert command.help
 
 
@@ -148,6 +151,26 @@ WRONG_USE = {
         "a unix socket needs an absolute path",
     ),
     "no domain": (["serve", "--domain", "https://a.example"], "is not a domain name"),
+    "proxy without a port": (
+        ["watch", "https://a.example", "--public-key", "x", "--socks", "unix:/x"],
+        "“unix:/x” is not HOST:PORT, such as 127.0.0.1:9050",
+    ),
+    "no proxy": (
+        ["watch", "https://a.example", "--public-key", "x", "--socks", "tor"],
+        "“tor” is not HOST:PORT, such as 127.0.0.1:9050",
+    ),
+    "no address": (["watch", "a.example", "--public-key", "x"], "“a.example” is not an address"),
+    "no control port": (["onion", "status", ONION, "--control", "x"], "a tor control port"),
+    "status of no onion": (["onion", "status", "a.onion"], "“a.onion” is not an onion address"),
+    "wrong mode": (["doctor", "--private", "x=99"], "“x=99” is not PATH"),
+    "doctor without a key": (["doctor", "--release", "x"], "set CCCR_RELEASE and CCCR_PUBLIC_KEY"),
+    "no number": (["serve", "--recheck", "often"], "'often' is not a valid number of seconds"),
+    "no date": (
+        ["canary", "--key", "x", "--statement", "x", "--proof", "x", "--next", "2027-13-01"],
+        "“2027-13-01” is not a date such as",
+    ),
+    "folder as a key": (["sign", "x", "--key", "/"], "File '/' is a directory"),
+    "file as a folder": (["mirror", __file__, "--release", "x"], "is a file"),
     "port no number": (["demo", "--port", "http"], "is not a valid integer"),
     "port out of range": (["demo", "--port", "65536"], "is not in the range"),
     "key missing": (["onion", "publish", "--socket", "/x"], "Missing option '--key'"),
@@ -392,6 +415,14 @@ def test_demo_builds_serves_and_cleans_up(tmp_path: Path) -> None:
             socket.create_connection(("127.0.0.1", port))
         assert [path.name for path in (folder / "state").iterdir()] == ["release"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_names_a_state_folder_that_cannot_be_created() -> None:
+    """The error says where, why and what to do."""
+    error = failure("demo", "--no-onion", "--state", "/dev/null/state")
+    assert error == (
+        "/dev/null/state cannot be created: Not a directory. Pass another folder to --state.\n"
+    )
 
 
 def test_demo_on_a_port_in_use_is_an_error(tmp_path: Path, server: Server) -> None:

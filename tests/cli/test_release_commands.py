@@ -334,12 +334,24 @@ def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
 
 
 def test_a_missing_passphrase_file_is_an_error(run: Run, tmp_path: Path) -> None:
-    """The error names the file."""
+    """The error names the file, the reason and the way out."""
     gone = tmp_path / "gone"
     result = run("key", "new", "--out", tmp_path / "cccr.key", "--passphrase-file", gone)
-    assert result.exit_code == 1
-    assert f"{gone} cannot be read" in result.stderr
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"The passphrase file {gone} cannot be read: No such file or directory. Use a text file.\n",
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_passphrase_file_that_is_not_text_is_an_error(run: Run, tmp_path: Path) -> None:
+    """The error names the file and says what is wrong with it."""
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    result = run("key", "new", "--out", tmp_path / "x", "--passphrase-file", tmp_path / "bytes")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"The passphrase file {tmp_path}/bytes cannot be read: it is not text. Use a text file.\n",
+    )
 
 
 def test_an_expired_release_is_verified_but_not_deployed(run: Run, tmp_path: Path) -> None:
