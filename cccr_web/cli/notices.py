@@ -44,8 +44,8 @@ def canary(
 ) -> None:
     """Write canary.txt: signed statements that are true today.
 
-    The next canary must be due after today and within 186 days. A release with an overdue
-    canary cannot be signed.
+    The next canary must be due after today and within about half a year. A release with
+    an overdue canary cannot be signed.
     """
     from cccr_web.notices import make_canary, write_notice
 

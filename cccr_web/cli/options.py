@@ -62,7 +62,7 @@ DATE = ParsedParam("DATE", _read_date)
 DOMAIN = ParsedParam("NAME", read_domain)
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
-FOLDER.name = "folder"
+FOLDER.name = "folder"  # not click's “directory”, in help and errors
 HOST_PORT = ParsedParam("HOST:PORT", _read_port)
 ONION = ParsedParam("ADDRESS.onion", read_onion)
 RELEASE = click.Path(path_type=Path)

@@ -13,14 +13,13 @@ import click
 from cccr_web.cli import options
 from cccr_web.cli.site import build_with_progress
 from cccr_web.config import Config, read_onion_socket
-from cccr_web.listen import Listen, SystemdSocket, Tcp, Unix, parse_listen
+from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
     from cccr_web.serve import Source
 
-_DEFAULT_CLEARNET = Tcp("127.0.0.1", 8080)
-_RECHECK = 300  # seconds
+_DEFAULT_CLEARNET = "127.0.0.1:8080"
 
 _log = logging.getLogger(__name__)
 
@@ -33,24 +32,24 @@ _log = logging.getLogger(__name__)
 )
 @options.public_key()
 @click.option(
-    "--state", type=options.FOLDER, help="Where to record served releases; not in a release."
+    "--state", type=options.FOLDER, help="Where to record served releases, outside any release."
 )
 @click.option(
     "--recheck",
     type=options.SECONDS,
     metavar="SECONDS",
-    default=_RECHECK,
+    default=300,
     help="The interval between comparisons of the disk with what is served.",
 )
 @click.option(
     "--clearnet",
     type=options.ParsedParam("HOST:PORT|unix:/PATH|systemd:NAME", parse_listen),
-    help="The listener for clearnet readers; 127.0.0.1:8080 if there is no listener at all.",
+    help=f"Where to listen for clearnet readers; {_DEFAULT_CLEARNET} without any listener.",
 )
 @click.option(
     "--onion-socket",
     type=options.ParsedParam("unix:/PATH|systemd:NAME", read_onion_socket),
-    help="The socket that tor connects to.",
+    help="Where to listen for tor.",
 )
 @options.repeatable(
     "--domain", "domains", type=options.DOMAIN, help="A further clearnet name to answer to."
@@ -97,7 +96,7 @@ def serve(
     clearnet = clearnet or settings.clearnet
     onion_socket = onion_socket or settings.onion_socket
     if clearnet is None and onion_socket is None:
-        clearnet = _DEFAULT_CLEARNET
+        clearnet = parse_listen(_DEFAULT_CLEARNET)
     listeners = Listeners(
         clearnet, onion_socket, domains or settings.domains, onions or settings.onions
     )
