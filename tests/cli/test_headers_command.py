@@ -59,6 +59,12 @@ def test_a_release_with_a_bad_signature_is_rejected(tmp_path: Path) -> None:
     assert "RELEASE.json" in done.stderr
 
 
+def test_a_zip_has_the_headers_of_its_folder(release_folder: Path) -> None:
+    """The release may be a ZIP, as for the other commands that read one."""
+    zipped = release_folder / "cccr-web.zip"
+    assert printed("--release", zipped, "onion") == printed("--release", release_folder, "onion")
+
+
 def test_json_holds_the_same_headers_as_the_text(release_folder: Path) -> None:
     """The JSON object holds the same headers as the text."""
     words = ["--release", str(release_folder), "onion"]
