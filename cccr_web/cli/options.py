@@ -77,7 +77,7 @@ def repeatable(*names: str, help: str, **settings: Any) -> Decorator:  # noqa: A
 
 
 def public_key(*, required: bool = False) -> Decorator:
-    """Return ``--public-key``, whose value ``read_public_key`` reads."""
+    """Return ``--public-key``, for ``read_public_key``."""
     text = "The organisation's public key: a file, or the key itself (RW…)."
     return click.option("--public-key", metavar="KEY", required=required, help=text)
 

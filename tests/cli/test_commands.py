@@ -455,19 +455,19 @@ def test_an_onion_key_is_made_and_shown(tmp_path: Path) -> None:
     assert len(error.splitlines()) == 1
 
 
+def output_of(script: str) -> str:
+    """Return what a script prints in a Python of its own."""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def test_the_command_line_imports_little() -> None:
     """Modules that only some commands need are not imported at first."""
     heavy = ["babel", "cryptography", "flask", "flask_babel", "flask_talisman", "jinja2"]
     heavy += ["markdown_it", "stem", "waitress", "werkzeug"]
     script = f"import cccr_web.cli, sys; print([n for n in {heavy} if n in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "[]\n"
+    assert output_of(script) == "[]\n"
 
 
 def test_a_server_loads_only_what_it_needs(tmp_path: Path) -> None:
@@ -484,11 +484,4 @@ def test_a_server_loads_only_what_it_needs(tmp_path: Path) -> None:
         "'cccr_web.render', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.release') "
         "if n in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert output_of(script).splitlines()[-1] == "[]"

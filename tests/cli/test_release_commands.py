@@ -334,7 +334,7 @@ def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
 
 
 def test_a_missing_passphrase_file_is_an_error(run: Run, tmp_path: Path) -> None:
-    """The error names the file, the reason and the way out."""
+    """The error names the file, the reason and what to do."""
     gone = tmp_path / "gone"
     result = run("key", "new", "--out", tmp_path / "cccr.key", "--passphrase-file", gone)
     assert (result.exit_code, result.stderr) == (
