@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 from typing import TYPE_CHECKING
@@ -30,7 +31,11 @@ def test_nu_checker_finds_nothing(release: Release, release_folder: Path) -> Non
     jar = str(node_module("vnu-jar/build/dist/vnu.jar"))
     files = [str(release_folder / path) for path in page_paths(release)]
     command = [need("java"), "-Xshare:auto", "-jar", jar, "--format", "json", "--exit-zero-always"]
-    result = subprocess.run([*command, *files], check=True, capture_output=True, timeout=120)
+    # In the locale C, Java finds no file below a folder with a Chinese name.
+    utf8 = os.environ | {"LC_ALL": "C.UTF-8"}
+    result = subprocess.run(
+        [*command, *files], check=True, capture_output=True, timeout=120, env=utf8
+    )
     wrong: dict[str, list[str]] = {}
     for message in json.loads(result.stderr)["messages"]:
         where = message["url"].partition("/release/")[2]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.faketor import fake_tor
-from support.hosting import OFFLINE, RunningTor, as_nobody
+from support.hosting import OFFLINE, RunningTor, forbidden
 from support.tornet import free_ports
 
 from cccr_web.errors import (
@@ -111,7 +111,7 @@ def test_a_forbidden_control_socket_names_the_group_to_join(folder: Path) -> Non
     with RunningTor(folder / "tor", OFFLINE) as tor:
         tor.await_control()
         with (
-            as_nobody(),
+            forbidden(folder / "tor" / "control"),
             pytest.raises(OnionError, match=r"may not open tor's control socket .*debian-tor"),
         ):
             connect(tor.address)
@@ -140,7 +140,10 @@ def test_an_unreadable_cookie_is_named(folder: Path, port: int, password: str) -
     lines = f"ControlPort {port}\nCookieAuthentication 1\n"
     with running(folder, lines + password.format(hashed=hashed_password())):
         await_port(port)
-        with as_nobody(), pytest.raises(OnionError, match=r"control_auth_cookie.*group debian-tor"):
+        with (
+            forbidden(folder / "tor"),
+            pytest.raises(OnionError, match=r"control_auth_cookie.*group debian-tor"),
+        ):
             connect(ControlAddress(port=port))
 
 

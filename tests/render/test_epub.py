@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import posixpath
 import shutil
 import subprocess
@@ -105,6 +106,7 @@ def epubcheck(body: bytes, folder: Path) -> None:
         capture_output=True,
         text=True,
         timeout=120,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},  # in the locale C, Java finds only ASCII names
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 fatals / 0 errors / 0 warnings / 0 infos" in done.stdout

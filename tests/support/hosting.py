@@ -67,6 +67,18 @@ def as_nobody() -> Iterator[None]:
             os.seteuid(0)
 
 
+@contextlib.contextmanager
+def forbidden(path: Path) -> Iterator[None]:
+    """Keep this process from opening a file, folder or socket inside the block."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        with as_nobody():
+            yield
+    finally:
+        path.chmod(mode)
+
+
 def wait_until(condition: Callable[[], bool], limit: float) -> None:
     """Wait until ``condition`` is true; fail after ``limit`` seconds."""
     deadline = time.monotonic() + limit
