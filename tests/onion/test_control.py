@@ -42,7 +42,7 @@ def running(folder: Path, lines: str) -> RunningTor:
 
 def await_port(port: int) -> None:
     """Wait until a program listens on this port of 127.0.0.1."""
-    for _ in range(500):
+    for _ in range(3000):
         with contextlib.suppress(ConnectionRefusedError), socket.socket() as probe:
             probe.connect(("127.0.0.1", port))
             return
