@@ -51,7 +51,7 @@ MADE = {
     "translations/photos/",
 }
 
-# Programs of others whose options the documents name in a code span.
+# Third-party programs with options that a code span names.
 FOREIGN = ("sha256sum ",)
 
 
@@ -63,10 +63,10 @@ def free_port() -> int:
 
 
 @dataclass
-class Desk:
-    """An admin's folder: the checkout's command, its texts, and what was made so far."""
+class AdminFolder:
+    """An admin's folder: the command, the texts, and what earlier commands made."""
 
-    folder: Path
+    path: Path
     port: int
     control: str
     running: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -74,21 +74,21 @@ class Desk:
     def localise(self, command: str) -> str:
         """Return the command with this machine's port, socket, tor and onion address."""
         address = ""
-        if (self.folder / "onion.key").exists():
+        if (self.path / "onion.key").exists():
             address = self.run("deploy/cccr-web onion key show onion.key").strip()
         return (
             command.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
-            .replace("/run/cccr/onion.sock", str(self.folder / "onion.sock"))
+            .replace("/run/cccr/onion.sock", str(self.path / "onion.sock"))
             .replace("ADDRESS.onion", f"{address} --control {self.control}")
             .replace("onion publish", f"onion publish --control {self.control}")
             .replace(" doctor", f" doctor --control {self.control}")
         )
 
     def run(self, command: str, *, status: int = 0) -> str:
-        """Run it to its end in a terminal, and answer its questions with the passphrase."""
+        """Run it in a terminal, and enter the passphrase when it asks."""
         pid, terminal = pty.fork()
         if pid == 0:
-            os.chdir(self.folder)
+            os.chdir(self.path)
             os.execvp("sh", ["sh", "-c", command])  # noqa: S606  # in a terminal of its own
         shown, answered = b"", 0
         with os.fdopen(terminal, "r+b", buffering=0) as screen:
@@ -104,10 +104,10 @@ class Desk:
         return shown.decode()
 
     def start(self, command: str, stream: str, beginning: str) -> None:
-        """Start it, and wait until a line of ``stream`` begins as it should."""
+        """Start it, and wait for a line of ``stream`` that starts with ``beginning``."""
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "sh", "-c", f"exec {command}"],
-            cwd=self.folder,
+            cwd=self.path,
             text=True,
             **{stream: subprocess.PIPE},  # type: ignore[call-overload]  # stdout or stderr
         )
@@ -118,7 +118,7 @@ class Desk:
         limit.cancel()
 
     def end(self) -> None:
-        """End everything that was started, as Ctrl-C does."""
+        """Stop everything that was started, as Ctrl-C does."""
         for process in self.running:
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0
@@ -129,14 +129,14 @@ class Desk:
 
     def edit_site(self, old: str, new: str) -> None:
         """Change a line of ``site.toml``, as the manual tells an admin to do."""
-        file = self.folder / "translations" / "site.toml"
+        file = self.path / "translations" / "site.toml"
         text = file.read_text(encoding="utf-8")
         assert old in text
         file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.fixture
-def desk(offline_tor: ManagedTor) -> Iterator[Desk]:
+def admin_folder(offline_tor: ManagedTor) -> Iterator[AdminFolder]:
     """An admin's folder with the texts, and a command that runs this environment's code."""
     with short_folder() as folder:
         shutil.copytree(TOP / "translations", folder / "translations")
@@ -152,7 +152,7 @@ def desk(offline_tor: ManagedTor) -> Iterator[Desk]:
         command.chmod(0o755)
         (folder / "offline").write_text("DisableNetwork 1\n")
         (folder / "templates").symlink_to(TOP / "templates")
-        made = Desk(folder, free_port(), offline_tor.control.text)
+        made = AdminFolder(folder, free_port(), offline_tor.control.text)
         yield made
         made.end()
 
@@ -160,21 +160,21 @@ def desk(offline_tor: ManagedTor) -> Iterator[Desk]:
 # What the manual tells an admin to do after a command.
 
 
-def write_public_key(desk: Desk) -> None:
+def write_public_key(admin_folder: AdminFolder) -> None:
     """Write the signing key into ``site.toml``."""
-    key = (desk.folder / "organisation.pub").read_text().splitlines()[1]
-    desk.edit_site('public_key = ""', f'public_key = "{key}"')
+    key = (admin_folder.path / "organisation.pub").read_text().splitlines()[1]
+    admin_folder.edit_site('public_key = ""', f'public_key = "{key}"')
 
 
-def write_onion_address(desk: Desk) -> None:
+def write_onion_address(admin_folder: AdminFolder) -> None:
     """Write the onion's address into ``site.toml``."""
-    address = desk.run("deploy/cccr-web onion key show onion.key").strip()
-    desk.edit_site("onions = []", f'onions = ["{address}"]')
+    address = admin_folder.run("deploy/cccr-web onion key show onion.key").strip()
+    admin_folder.edit_site("onions = []", f'onions = ["{address}"]')
 
 
-def make_repository(desk: Desk) -> None:
+def make_repository(admin_folder: AdminFolder) -> None:
     """Make a git repository with a key that signs tags."""
-    desk.run("ssh-keygen -q -t ed25519 -N '' -f id && echo \"a@b $(cat id.pub)\" >allowed")
+    admin_folder.run("ssh-keygen -q -t ed25519 -N '' -f id && echo \"a@b $(cat id.pub)\" >allowed")
     settings = {
         "user.name": "A",
         "user.email": "a@b",
@@ -184,16 +184,16 @@ def make_repository(desk: Desk) -> None:
     }
     sets = [f"git config {name} {value}" for name, value in settings.items()]
     commit = "git commit --quiet --allow-empty --no-gpg-sign --message first"
-    desk.run(" && ".join(["git init --quiet", *sets, commit]))
+    admin_folder.run(" && ".join(["git init --quiet", *sets, commit]))
 
 
-THEN: dict[str, Callable[[Desk], None]] = {
+AFTERWARDS: dict[str, Callable[[AdminFolder], None]] = {
     "deploy/cccr-web key show organisation.pub": write_public_key,
     "deploy/cccr-web onion key show onion.key": write_onion_address,
 }
 
 
-# Rules: what is done with a command. The first that fits decides.
+# Rules: how a command is tested. The first that matches is used.
 
 
 def is_tested(script: str, test: str) -> None:
@@ -202,12 +202,12 @@ def is_tested(script: str, test: str) -> None:
     assert script.rpartition("/")[2] in (TOP / test).read_text(encoding="utf-8"), test
 
 
-def try_site(_desk: Desk, _command: str) -> None:
+def try_site(_admin_folder: AdminFolder, _command: str) -> None:
     """``tests/test_try.py`` runs it."""
     is_tested("deploy/try.sh", "tests/test_try.py")
 
 
-def run_tests(_desk: Desk, command: str) -> None:
+def run_tests(_admin_folder: AdminFolder, command: str) -> None:
     """CI runs it; pytest finds the tests that the arguments name."""
     is_tested("tests/run.sh", ".ci/run")
     arguments = shlex.split(command)[1:]
@@ -217,7 +217,7 @@ def run_tests(_desk: Desk, command: str) -> None:
         collect(arguments)
 
 
-def call_pytest(_desk: Desk, command: str) -> None:
+def call_pytest(_admin_folder: AdminFolder, command: str) -> None:
     """Pytest finds the tests that the command names."""
     collect(shlex.split(command)[3:])
 
@@ -235,17 +235,17 @@ def collect(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def lint(_desk: Desk, command: str) -> None:
+def lint(_admin_folder: AdminFolder, command: str) -> None:
     """``tests/run.sh`` runs each check that it names."""
     assert {*shlex.split(command)[1:]} <= {hook["entry"].split()[1] for hook in hooks()}
 
 
-def show_deploy_help(_desk: Desk, _command: str) -> None:
+def show_deploy_help(_admin_folder: AdminFolder, _command: str) -> None:
     """It exits 0."""
     subprocess.run([TOP / "deploy" / "deploy.sh", "--help"], check=True, capture_output=True)
 
 
-def deploy(_desk: Desk, command: str) -> None:
+def deploy(_admin_folder: AdminFolder, command: str) -> None:
     """The tests on a booted Debian run the same command with the same options."""
     folders = (TOP / "tests" / "deploy", TOP / "tests" / "support" / "deploy")
     sources = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
@@ -258,46 +258,46 @@ def deploy(_desk: Desk, command: str) -> None:
     assert any(all(f'"{name}"' in call for name in own) for call in calls), command
 
 
-def run_on_server(_desk: Desk, command: str) -> None:
+def run_on_server(_admin_folder: AdminFolder, command: str) -> None:
     """``tests/deploy/test_manual.py`` runs every such command of the manual on a booted Debian."""
     assert command in DEPLOY.commands
     assert "ssh root@server.example" in (TOP / "tests/deploy/test_manual.py").read_text()
 
 
-def tag(desk: Desk, command: str) -> None:
+def tag(admin_folder: AdminFolder, command: str) -> None:
     """It works in a repository with a signing key."""
-    if not (desk.folder / ".git").exists():
-        make_repository(desk)
-    desk.run(command)
+    if not (admin_folder.path / ".git").exists():
+        make_repository(admin_folder)
+    admin_folder.run(command)
 
 
-def serve(desk: Desk, command: str) -> None:
+def serve(admin_folder: AdminFolder, command: str) -> None:
     """It says where it listens."""
-    desk.start(command, "stdout", "clearnet http://127.0.0.1:")
+    admin_folder.start(command, "stdout", "clearnet http://127.0.0.1:")
 
 
-def publish(desk: Desk, command: str) -> None:
+def publish(admin_folder: AdminFolder, command: str) -> None:
     """It finds tor, which has no network."""
-    desk.start(command, "stderr", "Tor is at ")
+    admin_folder.start(command, "stderr", "Tor is at ")
 
 
-def status(desk: Desk, command: str) -> None:
+def status(admin_folder: AdminFolder, command: str) -> None:
     """It reports that the onion is not published, as tor has no network."""
-    assert json.loads(desk.run(command, status=1))["published"] is False
+    assert json.loads(admin_folder.run(command, status=1))["published"] is False
 
 
-def doctor(desk: Desk, command: str) -> None:
+def doctor(admin_folder: AdminFolder, command: str) -> None:
     """It finds the release in order, and reports an onion that was never published."""
-    shown = desk.run(f"{command} --torrc offline --time-limit 2", status=1)
+    shown = admin_folder.run(f"{command} --torrc offline --time-limit 2", status=1)
     assert re.search(r"ok +release .*WRONG +tor .* wrong: ", shown, re.DOTALL)
 
 
-def run(desk: Desk, command: str) -> None:
+def run(admin_folder: AdminFolder, command: str) -> None:
     """It exits 0."""
-    desk.run(command)
+    admin_folder.run(command)
 
 
-RULES: list[tuple[str, Callable[[Desk, str], None]]] = [
+RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"\./deploy/try\.sh", try_site),
     (r"(\./)?tests/run\.sh( .*)?", run_tests),
     (r"\.cache/venv/bin/python -m pytest .*", call_pytest),
@@ -319,17 +319,17 @@ DEPLOY_COMMANDS = re.findall(
 )
 
 
-def test_every_command_works(desk: Desk) -> None:
+def test_every_command_works(admin_folder: AdminFolder) -> None:
     """Every command of every document works, on what the commands before it made."""
     for document in DOCUMENTS:
         for command in document.commands:
             rule = next((rule for form, rule in RULES if re.fullmatch(form, command)), None)
             assert rule is not None, f"{document.name}: no rule covers “{command}”"
-            rule(desk, desk.localise(command))
-            if command in THEN:
-                THEN[command](desk)
-    desk.end()
-    assert (desk.folder / "mirror" / "site" / "SHA256SUMS.minisig").is_file()
+            rule(admin_folder, admin_folder.localise(command))
+            if command in AFTERWARDS:
+                AFTERWARDS[command](admin_folder)
+    admin_folder.end()
+    assert (admin_folder.path / "mirror" / "site" / "SHA256SUMS.minisig").is_file()
 
 
 def test_every_rule_is_used() -> None:
@@ -337,7 +337,7 @@ def test_every_rule_is_used() -> None:
     commands = [command for document in DOCUMENTS for command in document.commands]
     for form, _ in RULES:
         assert any(re.fullmatch(form, command) for command in commands), form
-    assert THEN.keys() <= {*commands}
+    assert AFTERWARDS.keys() <= {*commands}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
@@ -430,10 +430,10 @@ def test_architecture_document_agrees_with_its_test() -> None:
     }
     hidden = {"version", "__main__"}
     assert named.keys() == PACKAGES.keys() - hidden
-    for room, said in named.items():
-        if said != "every package":
-            expected = ", ".join(sorted(PACKAGES[room] - hidden)) or "nothing"
-            assert said == expected, room
+    for package, imports in named.items():
+        if imports != "every package":
+            expected = ", ".join(sorted(PACKAGES[package] - hidden)) or "nothing"
+            assert imports == expected, package
     assert named["cli"] == "every package"
 
 

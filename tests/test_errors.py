@@ -14,7 +14,7 @@ CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type)]
 
 
 def calls() -> list[tuple[str, str, int]]:
-    """Return each place that makes one of these errors: module and line, class, arguments."""
+    """Return each call that makes one of these errors: location, class, number of arguments."""
     names = {kind.__name__ for kind in CLASSES}
     return [
         (f"{module.relative_to(PACKAGE)}:{node.lineno}", node.func.id, len(node.args))
@@ -49,7 +49,7 @@ def test_every_error_says_what_to_do() -> None:
     exempt = {kind.__name__ for kind in CLASSES if issubclass(kind, ReleaseError)}
     without = [call for call in calls() if call[1] not in exempt and call[2] != 2]
     assert [
-        place
-        for place, _, _ in without
-        if not place.startswith(("config.py", "content/problem.py"))
+        location
+        for location, _, _ in without
+        if not location.startswith(("config.py", "content/problem.py"))
     ] == []

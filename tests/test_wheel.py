@@ -30,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_code_templates_and_translations(wheel: Path) -> None:
     """The wheel holds every file of the code, the templates and the translations, and no test."""
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        found = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {
         f"cccr_web/{path.relative_to(ROOT / 'cccr_web').as_posix()}"
         for path in (ROOT / "cccr_web").rglob("*")
@@ -40,7 +40,7 @@ def test_wheel_holds_code_templates_and_translations(wheel: Path) -> None:
         files = {path for path in (ROOT / tree).rglob("*") if path.is_file()}
         files -= {ROOT / tree / "README.md"}
         expected |= {f"cccr_web/{path.relative_to(ROOT).as_posix()}" for path in files}
-    assert held == expected
+    assert found == expected
 
 
 @pytest.mark.long

@@ -35,7 +35,7 @@ def circuit_id(address: str) -> int:
     return int(exported) & 0xFFFF_FFFF
 
 
-class Closer:
+class CircuitCloser:
     """Reads nginx's reports of rejected requests, and closes circuits with too many of them."""
 
     def __init__(self, path: Path, connection: ControlConnection, limit: int) -> None:

@@ -119,11 +119,11 @@ def random_kills(release: Path, whole: bytes, seconds: float) -> Counter[str]:
 def few_files(release: Path, whole: bytes, seconds: float) -> Counter[str]:
     """Limit the server to 128 open files, and hold 1,000 connections: every reader is answered."""
     server = FaultyServer(release, "prlimit", "--nofile=128:128")
-    held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
     with server.readers(whole) as counts:
         time.sleep(seconds / 10)
-    for each in held:
-        each.close()
+    for connection in connections:
+        connection.close()
     server.kill(signal.SIGTERM)
     return counts
 
@@ -131,17 +131,17 @@ def few_files(release: Path, whole: bytes, seconds: float) -> Counter[str]:
 def little_memory(release: Path, whole: bytes, seconds: float) -> Counter[str]:
     """Limit the server's address space, and request the largest file with slow readers."""
     server = FaultyServer(release, "prlimit", f"--as={400 * 1024 * 1024}")
-    held = []
+    connections = []
     for _ in range(1000):
         link = socket.socket()
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         link.connect(("127.0.0.1", server.port))
         link.sendall(b"GET /cccr-web.zip HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
-        held.append(link)
+        connections.append(link)
     with server.readers(whole) as counts:
         time.sleep(seconds / 10)
-    for each in held:
-        each.close()
+    for connection in connections:
+        connection.close()
     server.kill(signal.SIGTERM)
     return counts
 

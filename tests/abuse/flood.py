@@ -33,7 +33,7 @@ from typing import Self
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
 
-from circuits import Closer
+from circuits import CircuitCloser
 from flooder import Flood, flooding
 from support.hosting import RunningTor, short_folder, wait_until, web_server
 from support.serving import Server
@@ -243,7 +243,7 @@ class Lab:
             ):
                 inbox = folder / "inbox" if close else None
                 closer = (
-                    stack.enter_context(Closer(inbox, connection, REJECTION_LIMIT))
+                    stack.enter_context(CircuitCloser(inbox, connection, REJECTION_LIMIT))
                     if inbox
                     else None
                 )

@@ -101,7 +101,7 @@ class FoundError(Exception):
 
 
 @dataclass
-class Request:
+class FuzzRequest:
     """The bytes to send, and the SHA-256 of the expected body if it is known."""
 
     sent: bytes
@@ -109,13 +109,15 @@ class Request:
     expected: str | None = None
 
 
-def valid(chance: random.Random, known: dict[str, str]) -> Request:
+def valid(chance: random.Random, known: dict[str, str]) -> FuzzRequest:
     """Return a request such as a reader sends."""
     path = chance.choice(GOOD)
-    return Request(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode(), expected=known[path])
+    return FuzzRequest(
+        f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode(), expected=known[path]
+    )
 
 
-def malformed(chance: random.Random) -> Request:
+def malformed(chance: random.Random) -> FuzzRequest:
     """Return a request that is malformed somewhere."""
     method = "GET" if chance.random() < 0.7 else chance.choice(MALFORMED_METHODS)
     target = chance.choice(MALFORMED_TARGETS if chance.random() < 0.5 else GOOD)
@@ -130,10 +132,10 @@ def malformed(chance: random.Random) -> Request:
         data[chance.randrange(len(data))] = chance.randrange(256)
     if chance.random() < 0.1:
         data += chance.choice((b"5\r\nhello\r\n0\r\n\r\n", b"hello", b"0\r\n\r\n", b"\r\n" * 3))
-    return Request(bytes(data), "HEAD" if data.lstrip().startswith(b"HEAD ") else "GET")
+    return FuzzRequest(bytes(data), "HEAD" if data.lstrip().startswith(b"HEAD ") else "GET")
 
 
-def smuggling() -> list[tuple[str, list[Request]]]:
+def smuggling() -> list[tuple[str, list[FuzzRequest]]]:
     """Return the classic smuggling attempts: an ambiguous length, and a request in the body."""
     inside = f"GET /RELEASE.json HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
     first = f"POST /en/ HTTP/1.1\r\nHost: {HOST}\r\n"
@@ -155,10 +157,10 @@ def smuggling() -> list[tuple[str, list[Request]]]:
         "underscore": f"{first}Transfer_Encoding: chunked\r\n{length}\r\n0\r\n\r\n{inside}",
         "vertical tab": f"{first}Transfer-Encoding: \x0bchunked\r\n{length}\r\n0\r\n\r\n{inside}",
     }
-    return [(name, [Request(sent.encode("latin-1"))]) for name, sent in heads.items()]
+    return [(name, [FuzzRequest(sent.encode("latin-1"))]) for name, sent in heads.items()]
 
 
-def responses(received: bytes, requests: list[Request]) -> Iterator[tuple[int, bytes, bytes]]:
+def responses(received: bytes, requests: list[FuzzRequest]) -> Iterator[tuple[int, bytes, bytes]]:
     """Parse consecutive responses (RFC 9112) into status, head and body."""
     at = 0
     for request in requests:
@@ -198,7 +200,7 @@ def talk(port: int, sent: bytes, pieces: int) -> bytes:
         return received
 
 
-def check(status: int, head: bytes, body: bytes, request: Request) -> None:
+def check(status: int, head: bytes, body: bytes, request: FuzzRequest) -> None:
     """Raise ``FoundError`` if a response is wrong."""
     if status not in STATUSES:
         raise FoundError(f"Status {status} for {request.sent[:300]!r}")
@@ -253,7 +255,7 @@ def main() -> int:
     known = {}
     for path in GOOD:
         sent = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
-        ((_, _, body),) = responses(talk(given.port, sent, 1), [Request(sent)])
+        ((_, _, body),) = responses(talk(given.port, sent, 1), [FuzzRequest(sent)])
         known[path] = hashlib.sha256(body).hexdigest()
     try:
         print("smuggling attempts:", ", ".join(one_answer_each(given.port)))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.browser.devtools import Chromium, Tab
-    from support.browser.outlines import Element
+    from support.browser.outlines import OutlineElement
 
 AT_ONCE = 16  # tabs; networkIdle comes half a second after the last request
 
@@ -153,7 +153,7 @@ def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(
     assert wrong == {}, listed(wrong)
 
 
-def is_foot(element: Element) -> bool:
+def is_foot(element: OutlineElement) -> bool:
     """Tell whether an element is part of the printed footer."""
     return element.within("footer") and not element.within("p", **{"class": "promise"})
 

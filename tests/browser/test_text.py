@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from support.browser.browsing import listed, need
-from support.browser.outlines import Element, Outline, outline, page_paths
+from support.browser.outlines import Outline, OutlineElement, outline, page_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
-def part_of(element: Element) -> str | None:
+def part_of(element: OutlineElement) -> str | None:
     """Return the innermost part of the page that contains an element."""
     found = [name for name, what in PARTS.items() if element.within(**what)]
     return "heading" if "heading" in found else found[0] if found else None

@@ -137,7 +137,7 @@ WRONG_USE = {
     ),
     "no onion": (["build", "--out", "x", "--onion-address", "a.onion"], "is not an onion"),
     "no such folder": (["check", "--translations", "/none"], "does not exist"),
-    "no place": (
+    "no path": (
         ["serve", "--clearnet", "8080"],
         "“8080” is not HOST:PORT",
     ),
@@ -253,7 +253,7 @@ def test_build_does_not_replace_a_folder_that_is_not_a_release(tmp_path: Path) -
     )
 
 
-def test_build_names_a_place_that_cannot_be_written() -> None:
+def test_build_names_a_path_that_cannot_be_written() -> None:
     """One error says where and why."""
     error = failure("build", "--out", "/dev/null/release")
     assert re.fullmatch(
@@ -317,14 +317,14 @@ def test_serve_needs_an_address_of_the_site(tmp_path: Path) -> None:
     """A server that knows none of its names says so, rather than answering 421 to everything."""
     run("build", "--out", tmp_path / "release")
     with short_folder() as folder:
-        place = f"unix:{folder}/web.sock"
+        address = f"unix:{folder}/web.sock"
         serve = ("serve", "--release", tmp_path / "release")
         warning = unsigned(tmp_path / "release")
-        assert failure(*serve, "--onion-socket", place) == warning + (
+        assert failure(*serve, "--onion-socket", address) == warning + (
             "The release names no onion address, so the server cannot know its own. "
             "Use --onion-address, or write it into translations/site.toml.\n"
         )
-        assert failure(*serve, "--clearnet", place) == warning + (
+        assert failure(*serve, "--clearnet", address) == warning + (
             "The release names no clearnet address, so the server cannot know its own. "
             "Use --domain, or write it into translations/site.toml.\n"
         )

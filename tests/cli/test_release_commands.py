@@ -95,11 +95,11 @@ def test_debian_tools_verify_a_signed_release(signed: Path) -> None:
 
 def test_verify_accepts_a_folder_and_a_zip(signed: Path, key: Path, run: Run) -> None:
     """It prints one sentence, for a key file and for the text of a key."""
-    for place, given in (
+    for path, given in (
         (signed, key.with_suffix(".pub")),
         (signed / "cccr-web.zip", organisation_key().public),
     ):
-        result = run("verify", place, "--public-key", given)
+        result = run("verify", path, "--public-key", given)
         assert result.exit_code == 0, result.output
         assert result.output.startswith("OK: release 1 of ")
         assert result.output.endswith(f"signed by {organisation_key().public.fingerprint}.\n")
@@ -359,15 +359,15 @@ def test_an_expired_release_is_verified_but_not_deployed(run: Run, tmp_path: Pat
     past = TODAY - timedelta(days=2)
     old = make_release(content(1), facts(1, time=past, expires=past))
     put_release(Signer(organisation_key()).sign(old), tmp_path / "release")
-    place = (tmp_path / "release", "--public-key", organisation_key().public)
-    assert f"expired on {past:%Y-%m-%d}" in run("verify", *place).output
-    assert json.loads(run("verify", "--json", *place).stdout)["sequence"] == 1
+    options = (tmp_path / "release", "--public-key", organisation_key().public)
+    assert f"expired on {past:%Y-%m-%d}" in run("verify", *options).output
+    assert json.loads(run("verify", "--json", *options).stdout)["sequence"] == 1
     expected = f"Release 1 expired on {past:%Y-%m-%d}. Build and sign it again"
-    rejected = run("verify", *place, "--deployable")
+    rejected = run("verify", *options, "--deployable")
     assert (rejected.exit_code, rejected.stdout) == (1, "")
     assert rejected.stderr.startswith(expected)
-    rejected = run("verify", *place, "--deployable", "--json")
+    rejected = run("verify", *options, "--deployable", "--json")
     assert json.loads(rejected.stdout)["error"].startswith(expected)
-    rejected = run("mirror", tmp_path / "mirror", "--release", *place)
+    rejected = run("mirror", tmp_path / "mirror", "--release", *options)
     assert rejected.stderr.startswith(expected)
     assert not (tmp_path / "mirror").exists()

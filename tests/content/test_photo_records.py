@@ -67,7 +67,7 @@ def swap(file: str, old: str, new: str) -> Callable[[Path], object]:
 
 
 def at(line: int) -> str:
-    """Return the place of a line of the record, counted from 1."""
+    """Return the location of a line of the record, counted from 1."""
     return f"photos.toml:{LINES + 1 + line}"
 
 

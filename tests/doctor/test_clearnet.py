@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from support.front import Authority, Front
 from support.hosting import short_folder
-from support.live_site import Place, real_release
+from support.live_site import PublishedSite, real_release
 from support.running import Running
 from support.serving import DOMAIN, ONION
-from support.signed import Room, organisation_key
+from support.signed import ServerFolder, organisation_key
 
 from cccr_web.doctor import CheckResult, CheckVerdict, Target
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
@@ -25,50 +25,50 @@ from cccr_web.watch import Address, Route
 
 
 @pytest.fixture(scope="module")
-def clear() -> Iterator[Place]:
+def clearnet() -> Iterator[PublishedSite]:
     """The real site for the clearnet, without a tor."""
     with short_folder() as folder:
         release = real_release(folder, ONION)
-        room = Room(folder)
-        room.point(folder / "release")
-        with Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server:
+        server_folder = ServerFolder(folder)
+        server_folder.point(folder / "release")
+        with Running(server_folder, "--onion-socket", f"unix:{folder}/onion.sock") as server:
             nowhere = folder / "none"
-            yield Place(folder, release, ONION, "", "", nowhere, Authority(folder), server)
+            yield PublishedSite(folder, release, ONION, "", "", nowhere, Authority(folder), server)
 
 
-def probe_of(place: Place, front: Front, *, trusted: bool = True) -> Probe:
+def probe_of(site: PublishedSite, front: Front, *, trusted: bool = True) -> Probe:
     """Return a probe over https."""
-    road = Route(None, Tcp("127.0.0.1", front.ports[0]), place.authority.file if trusted else None)
-    return Probe("clearnet", Address("https", DOMAIN, 443), road, 30.0)
+    route = Route(None, Tcp("127.0.0.1", front.ports[0]), site.authority.file if trusted else None)
+    return Probe("clearnet", Address("https", DOMAIN, 443), route, 30.0)
 
 
-def seen(place: Place, check: str, **changes: Any) -> CheckResult:
+def check_result(site: PublishedSite, check: str, **changes: Any) -> CheckResult:
     """Change nginx's configuration, and return the result of one check."""
-    with place.front(**changes).running() as front:
-        probe = probe_of(place, front)
+    with site.front(**changes).running() as front:
+        probe = probe_of(site, front)
         plain = Route(None, Tcp("127.0.0.1", front.ports[1]))
         http = Probe("clearnet", Address("http", DOMAIN, 80), plain, 30.0)
         match check:
             case "certificate":
                 (result,) = check_certificate(probe)
             case "redirect":
-                (result,) = check_redirect(place.release, http)
+                (result,) = check_redirect(site.release, http)
             case "responses":
-                (result,) = check_responses(place.release, probe, (ONION,))
+                (result,) = check_responses(site.release, probe, (ONION,))
             case "pages":
                 (result,) = check_status_pages(probe)
             case "banners":
-                list(check_responses(place.release, probe, (ONION,)))
+                list(check_responses(site.release, probe, (ONION,)))
                 (result,) = check_banners(probe)
             case _:
                 raise AssertionError(check)
     return result
 
 
-def test_a_correct_clearnet_passes_every_check(clear: Place) -> None:
+def test_a_correct_clearnet_passes_every_check(clearnet: PublishedSite) -> None:
     """A correctly configured clearnet passes every check."""
     for check in ("certificate", "redirect", "responses", "pages", "banners"):
-        result = seen(clear, check)
+        result = check_result(clearnet, check)
         assert result.verdict is CheckVerdict.OK, result
 
 
@@ -82,42 +82,42 @@ def test_a_correct_clearnet_passes_every_check(clear: Place) -> None:
     ],
 )
 def test_a_certificate_within_three_weeks_of_expiry_is_wrong(
-    clear: Place, days: int, verdict: str, words: str
+    clearnet: PublishedSite, days: int, verdict: str, words: str
 ) -> None:
     """A certificate that expires within three weeks, or has expired, is wrong."""
-    result = seen(clear, "certificate", days=days)
+    result = check_result(clearnet, "certificate", days=days)
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
     if verdict == "wrong":
         assert result.remedy.startswith("Renew it: certbot renew")
 
 
-def test_an_untrusted_certificate_is_wrong(clear: Place) -> None:
+def test_an_untrusted_certificate_is_wrong(clearnet: PublishedSite) -> None:
     """A certificate that no trusted authority has signed is wrong."""
-    with clear.front().running() as front:
-        (result,) = check_certificate(probe_of(clear, front, trusted=False))
+    with clearnet.front().running() as front:
+        (result,) = check_certificate(probe_of(clearnet, front, trusted=False))
     assert result.verdict is CheckVerdict.WRONG
     assert "unable to get local issuer certificate" in result.sentence
 
 
-def test_a_certificate_for_another_name_is_wrong(clear: Place) -> None:
+def test_a_certificate_for_another_name_is_wrong(clearnet: PublishedSite) -> None:
     """A certificate for another name is wrong."""
-    with clear.front().running() as front:
-        probe = probe_of(clear, front)
+    with clearnet.front().running() as front:
+        probe = probe_of(clearnet, front)
         probe.address = Address("https", "www.cccr.example", 443)
         (result,) = check_certificate(probe)
     assert result.verdict is CheckVerdict.WRONG
     assert "not valid for 'www.cccr.example'" in result.sentence
 
 
-def test_an_unreachable_server_fails_every_check(clear: Place) -> None:
+def test_an_unreachable_server_fails_every_check(clearnet: PublishedSite) -> None:
     """When nothing listens, every check reports that, and none is left out."""
-    probe = probe_of(clear, clear.front())
-    target = Target(clear.folder / "release", organisation_key().public, seconds=10.0)
+    probe = probe_of(clearnet, clearnet.front())
+    target = Target(clearnet.folder / "release", organisation_key().public, seconds=10.0)
     results = [
         *check_certificate(probe),
-        *check_redirect(clear.release, probe),
-        *check_served_files(target, clear.release, probe, (), lambda _done, _total: None),
-        *check_responses(clear.release, probe, ()),
+        *check_redirect(clearnet.release, probe),
+        *check_served_files(target, clearnet.release, probe, (), lambda _done, _total: None),
+        *check_responses(clearnet.release, probe, ()),
         *check_status_pages(probe),
     ]
     assert [each.verdict.value for each in results] == ["wrong"] * 6
@@ -144,10 +144,10 @@ def test_an_unreachable_server_fails_every_check(clear: Place) -> None:
     ],
 )
 def test_a_wrong_redirect_from_port_80_is_reported(
-    clear: Place, changes: dict[str, Any], words: str
+    clearnet: PublishedSite, changes: dict[str, Any], words: str
 ) -> None:
     """Port 80 is wrong if it redirects elsewhere or does not send the policy."""
-    result = seen(clear, "redirect", **changes)
+    result = check_result(clearnet, "redirect", **changes)
     assert result.verdict is CheckVerdict.WRONG
     assert words in result.sentence
 
@@ -178,56 +178,58 @@ def test_a_wrong_redirect_from_port_80_is_reported(
     ],
 )
 def test_wrong_headers_and_foreign_hosts_are_reported(
-    clear: Place, changes: dict[str, Any], words: str
+    clearnet: PublishedSite, changes: dict[str, Any], words: str
 ) -> None:
     """A missing, changed or extra header is wrong, and so is a page for a foreign host."""
-    result = seen(clear, "responses", **changes)
+    result = check_result(clearnet, "responses", **changes)
     assert result.verdict is CheckVerdict.WRONG
     assert words in result.sentence
 
 
-def test_a_server_banner_is_reported(clear: Place) -> None:
+def test_a_server_banner_is_reported(clearnet: PublishedSite) -> None:
     """nginx's name and version in a header, or its own error page, is wrong."""
-    result = seen(clear, "banners", with_policy=False)
+    result = check_result(clearnet, "banners", with_policy=False)
     assert result.verdict is CheckVerdict.WRONG
     assert "Server: nginx/1." in result.sentence
-    hidden = seen(clear, "banners", with_policy=False, clearnet="more_clear_headers Server;")
+    hidden = check_result(
+        clearnet, "banners", with_policy=False, clearnet="more_clear_headers Server;"
+    )
     assert hidden.verdict is CheckVerdict.WRONG
     assert "nginx" in hidden.sentence
 
 
-def test_a_public_status_page_is_reported(clear: Place) -> None:
+def test_a_public_status_page_is_reported(clearnet: PublishedSite) -> None:
     """A public status page is wrong."""
     page = "location = /nginx_status { stub_status; }"
-    result = seen(clear, "pages", clearnet=page)
+    result = check_result(clearnet, "pages", clearnet=page)
     assert result.verdict is CheckVerdict.WRONG
     assert result.sentence == "Not 404: /nginx_status: 200."
 
 
-def test_an_address_of_the_machine_in_a_header_is_reported(clear: Place) -> None:
+def test_an_address_of_the_machine_in_a_header_is_reported(clearnet: PublishedSite) -> None:
     """An address of the machine in a header of any response is wrong."""
-    with clear.front(extra='more_set_headers "X-Backend: 192.0.2.7:80";').running() as front:
-        probe = probe_of(clear, front)
-        list(check_responses(clear.release, probe, ()))
-        (result,) = check_leaks(clear.release, [probe], [], {"192.0.2.7"})
+    with clearnet.front(extra='more_set_headers "X-Backend: 192.0.2.7:80";').running() as front:
+        probe = probe_of(clearnet, front)
+        list(check_responses(clearnet.release, probe, ()))
+        (result,) = check_leaks(clearnet.release, [probe], [], {"192.0.2.7"})
     assert result.verdict is CheckVerdict.WRONG
     assert "the clearnet response to GET " in result.sentence
     assert "contains 192.0.2.7" in result.sentence
 
 
-def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clear: Place) -> None:
+def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clearnet: PublishedSite) -> None:
     """An onion that only the server's options name must be given to the doctor as well."""
     other = "e" * 55 + "d.onion"
-    target = Target(clear.folder / "release", organisation_key().public, seconds=30.0)
-    room = Room(clear.folder)
-    with Running(room, "--onion-address", other) as server:
-        place = replace(clear, server=server)
-        with place.front().running() as front:
-            probe = probe_of(place, front)
+    target = Target(clearnet.folder / "release", organisation_key().public, seconds=30.0)
+    server_folder = ServerFolder(clearnet.folder)
+    with Running(server_folder, "--onion-address", other) as server:
+        site = replace(clearnet, server=server)
+        with site.front().running() as front:
+            probe = probe_of(site, front)
             found = [
                 list(
                     check_served_files(
-                        target, clear.release, probe, onions, lambda _done, _total: None
+                        target, clearnet.release, probe, onions, lambda _done, _total: None
                     )
                 )[1]
                 for onions in ((other,), ())
@@ -236,13 +238,15 @@ def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clear: Place) 
     assert f"changed header (Onion-Location: http://{other}/" in found[1].sentence
 
 
-def test_a_changed_page_is_reported_apart_from_its_headers(clear: Place) -> None:
+def test_a_changed_page_is_reported_apart_from_its_headers(clearnet: PublishedSite) -> None:
     """A changed page is reported by name; its headers are a separate result."""
-    target = Target(clear.folder / "release", organisation_key().public, seconds=30.0)
+    target = Target(clearnet.folder / "release", organisation_key().public, seconds=30.0)
     page = "location = /en/who-we-are.html { return 200 other; }"
-    with clear.front(clearnet=page).running() as front:
-        probe = probe_of(clear, front)
-        compared = check_served_files(target, clear.release, probe, (), lambda _done, _total: None)
+    with clearnet.front(clearnet=page).running() as front:
+        probe = probe_of(clearnet, front)
+        compared = check_served_files(
+            target, clearnet.release, probe, (), lambda _done, _total: None
+        )
         same, headers = compared
     assert same.verdict is CheckVerdict.WRONG
     assert "/en/who-we-are.html: changed (SHA-256 " in same.sentence

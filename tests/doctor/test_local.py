@@ -338,8 +338,8 @@ def test_each_disk_is_checked_once_for_space_and_files(
     assert next(check_disk(gone)).verdict is CheckVerdict.WRONG
 
 
-class Consensus:
-    """A client tor in a network whose time differs from ours by some hours."""
+class ShiftedTor:
+    """A client tor whose network is some hours ahead of us."""
 
     def __init__(self, hours: float) -> None:
         self._hours = hours
@@ -350,16 +350,16 @@ class Consensus:
         return datetime.now(UTC) + timedelta(hours=self._hours + span)
 
 
-class Silent:
+class StoppedTor:
     """A client tor that has stopped."""
 
     def time_of(self, name: str) -> datetime:
         """Fail."""
-        raise ControlLostError(f"Tor does not tell {name}.")
+        raise ControlLostError(f"Tor does not report {name}.")
 
 
 @pytest.mark.parametrize(
-    ("told", "container", "hours", "verdict"),
+    ("timedatectl", "container", "hours", "verdict"),
     [
         ("NTP=yes\nNTPSynchronized=yes", False, None, "ok"),
         ("NTP=yes\nNTPSynchronized=no", False, None, "wrong"),
@@ -374,7 +374,7 @@ class Silent:
 def test_the_clock_is_checked_by_systemd_or_else_by_tor(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    told: str | None,
+    timedatectl: str | None,
     container: bool,
     hours: float | None,
     verdict: str,
@@ -382,12 +382,14 @@ def test_the_clock_is_checked_by_systemd_or_else_by_tor(
     """systemd decides; without its NTP service, as in a container, the consensus does."""
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     program = folder / "timedatectl"
-    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{told}'\n" if told else "#!/bin/sh\nexit 1\n")
+    program.write_text(
+        f"#!/bin/sh\nprintf '%s\\n' '{timedatectl}'\n" if timedatectl else "#!/bin/sh\nexit 1\n"
+    )
     program.chmod(0o755)
     marker = folder / "container"
     if container:
         marker.touch()
-    reader = None if hours is None else cast("TorClient", Consensus(hours))
+    reader = None if hours is None else cast("TorClient", ShiftedTor(hours))
     (result,) = check_clock(reader, marker)
     assert result.verdict.value == verdict, result
 
@@ -397,31 +399,31 @@ def test_the_clock_without_a_reference_is_wrong(
 ) -> None:
     """The clock is wrong, with tor's error, if tor does not report its time."""
     monkeypatch.setenv("PATH", str(folder))
-    (result,) = check_clock(cast("TorClient", Silent()), folder)
+    (result,) = check_clock(cast("TorClient", StoppedTor()), folder)
     assert result.verdict is CheckVerdict.WRONG
-    assert "Tor does not tell consensus/valid-after" in result.sentence
+    assert "Tor does not report consensus/valid-after" in result.sentence
 
 
 @pytest.mark.parametrize(
-    ("judged", "verdict"),
+    ("rating", "verdict"),
     [
         *(("recommended", "ok"), ("new in series", "ok"), ("unknown", "not applicable")),
         *(("obsolete", "wrong"), ("unrecommended", "wrong")),
     ],
 )
-def test_the_tor_version_is_rated_by_the_directories(judged: str, verdict: str) -> None:
+def test_the_tor_version_is_rated_by_the_directories(rating: str, verdict: str) -> None:
     """The verdict on tor's version is that of the network's directories."""
     answers = {
         "PROTOCOLINFO": "250-PROTOCOLINFO 1\n250-AUTH METHODS=NULL\n"
         '250-VERSION Tor="0.4.8.1"\n250 OK\n',
         "GETINFO version": "250-version=0.4.8.1\n250 OK\n",
-        "GETINFO status/version/current": f"250-status/version/current={judged}\n250 OK\n",
+        "GETINFO status/version/current": f"250-status/version/current={rating}\n250 OK\n",
     }
     with fake_tor(answers) as (where, _), connect(where) as link:
         ours, tors = check_versions(link)
     assert ours.sentence.startswith("cccr-web ")
     assert tors.verdict.value == verdict
-    assert tors.sentence == f"The directory authorities rate tor 0.4.8.1 as {judged}."
+    assert tors.sentence == f"The directory authorities rate tor 0.4.8.1 as {rating}."
 
 
 def test_an_unknown_tor_version_is_wrong() -> None:

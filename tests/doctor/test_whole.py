@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from support.hostile import Answer, Hostile
+from support.hostile import Hostile, HostileResponse
 from support.hosting import gone, wait_until
-from support.live_site import PUBLIC, Place, doctor, signed
+from support.live_site import PUBLIC, PublishedSite, doctor, signed
 from support.serving import DOMAIN
 from support.signed import organisation_key, put_release
 
@@ -43,11 +43,11 @@ def wrong_ones(results: list[dict[str, str]]) -> dict[str, str]:
     return {each["name"]: each["sentence"] for each in results if each["verdict"] == "wrong"}
 
 
-def test_a_correct_site_passes_every_check(place: Place, note: Note) -> None:
+def test_a_correct_site_passes_every_check(published_site: PublishedSite, note: Note) -> None:
     """A correct site passes every check, on the clearnet and the onion."""
-    with place.front().running() as front:
+    with published_site.front().running() as front:
         begin = time.monotonic()
-        status, results, errors = doctor(*place.options(front))
+        status, results, errors = doctor(*published_site.options(front))
     note("doctor of the whole site on the private network", time.monotonic() - begin)
     assert wrong_ones(results) == {}
     assert (status, errors) == (0, "")
@@ -55,18 +55,18 @@ def test_a_correct_site_passes_every_check(place: Place, note: Note) -> None:
     assert all(set(each) == {"name", "verdict", "sentence", "remedy"} for each in results)
 
 
-def test_one_changed_byte_on_the_onion_is_reported(place: Place) -> None:
+def test_one_changed_byte_on_the_onion_is_reported(published_site: PublishedSite) -> None:
     """One changed byte on the onion is reported there with its file, and not on the clearnet."""
     page = "/zh-hans/who-we-are.html"
 
-    def twist(path: str, answer: Answer) -> Answer:
+    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
         body = b"".join(answer.pieces)
         return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
 
-    with place.front().running() as front:
+    with published_site.front().running() as front:
         front.socket.unlink()
-        with Hostile(place.release, twist, path=front.socket):
-            status, results, _ = doctor(*place.options(front))
+        with Hostile(published_site.release, tamper, path=front.socket):
+            status, results, _ = doctor(*published_site.options(front))
     found = wrong_ones(results)
     assert status == 1
     assert f"Different from the signed release: {page}: changed (SHA-256 " in found["onion bytes"]
@@ -76,12 +76,12 @@ def test_one_changed_byte_on_the_onion_is_reported(place: Place) -> None:
 
 
 def test_without_nginx_tor_or_network_every_check_still_has_a_result(
-    place: Place, tmp_path: Path
+    published_site: PublishedSite, tmp_path: Path
 ) -> None:
     """Without nginx, hosting tor and network, every check runs or says why it cannot."""
     offline = tmp_path / "torrc"
     offline.write_text("DisableNetwork 1\n")
-    options = place.options(place.front())
+    options = published_site.options(published_site.front())
     options[options.index("--control") + 1] = f"unix:{tmp_path}/none"
     options[options.index("--torrc") + 1] = str(offline)
     status, results, _ = doctor(*options, "--time-limit", "3", "--private", f"{tmp_path}/none")
@@ -99,16 +99,16 @@ def test_without_nginx_tor_or_network_every_check_still_has_a_result(
 
 
 @pytest.fixture(scope="module")
-def hosting(place: Place) -> Iterator[ControlConnection]:
+def hosting(published_site: PublishedSite) -> Iterator[ControlConnection]:
     """The tor that hosts the onion."""
-    with connect(ControlAddress.parse(place.control)) as link:
+    with connect(ControlAddress.parse(published_site.control)) as link:
         yield link
 
 
 @pytest.fixture(scope="module")
-def client(place: Place) -> Iterator[TorClient]:
+def client(published_site: PublishedSite) -> Iterator[TorClient]:
     """A client tor, as a reader has."""
-    with tor_client(place.torrc, 60.0) as made:
+    with tor_client(published_site.torrc, 60.0) as made:
         yield made
 
 
@@ -118,11 +118,11 @@ def by_name(results: Iterator[CheckResult]) -> dict[str, CheckResult]:
 
 
 def test_an_onion_without_proof_of_work_is_wrong(
-    place: Place, hosting: ControlConnection, client: TorClient
+    published_site: PublishedSite, hosting: ControlConnection, client: TorClient
 ) -> None:
     """An onion published without proof of work has a descriptor, but is wrong."""
-    wait_until(lambda: is_up(hosting, place.weak_onion), 30)
-    found = by_name(check_descriptor(client, place.weak_onion, 60.0))
+    wait_until(lambda: is_up(hosting, published_site.weak_onion), 30)
+    found = by_name(check_descriptor(client, published_site.weak_onion, 60.0))
     assert found["descriptor"].verdict is CheckVerdict.OK, found
     assert found["proof of work"].verdict is CheckVerdict.WRONG
     assert "has no proof of work" in found["proof of work"].sentence

@@ -198,11 +198,11 @@ def fake_server(answer: bytes) -> Iterator[ControlAddress]:
         with contextlib.suppress(OSError):
             while True:
                 request, _ = listener.accept()
-                held.enter_context(request)
+                stack.enter_context(request)
                 request.recv(1000)
                 request.sendall(answer)
 
-    with contextlib.ExitStack() as held, socket.create_server(("127.0.0.1", 0)) as listener:
+    with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
         yield ControlAddress(port=listener.getsockname()[1])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.headers import name_of, stored, template
 from support.hosting import Watched, short_folder
-from support.serving import DOMAIN, Answer, Server
+from support.serving import DOMAIN, Response, Server
 from support.tor_reader import greeting, request_for
 from support.tornet import TorNetwork
 
@@ -35,11 +35,11 @@ class OnionSite:
     address: str
     network: TorNetwork
 
-    def get(self, path: str, *, method: str = "GET", **headers: str) -> Answer:
+    def get(self, path: str, *, method: str = "GET", **headers: str) -> Response:
         """Fetch a path as Tor Browser does, through the client's SOCKS port."""
         url = f"http://{self.address}{path}"
         reply = self.network.fetch(url, method=method, headers=headers, tries=3)
-        return Answer(reply.status, tuple(reply.headers), reply.body)
+        return Response(reply.status, tuple(reply.headers), reply.body)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
             assert "No --public-key" in line
 
 
-def check(site: OnionSite, path: str) -> Answer:
+def check(site: OnionSite, path: str) -> Response:
     """Fetch a path; its whole header set must equal the stored one."""
     answer = site.get(path)
     sets = stored()["onion"]["headers"]
@@ -129,15 +129,15 @@ def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:
     most = ServiceLimits().max_streams
     assert most >= 9  # six of a browser, and three more for urgent requests
     with contextlib.ExitStack() as stack:
-        held = []
+        connections = []
         for _ in range(most):
-            link = hold(site, "crowd")
+            link = hold(site, "full")
             assert link is not None
-            held.append(stack.enter_context(link))
-        held[0].sendall(request_for(site.address, "/en/"))
-        assert held[0].recv(100).startswith(b"HTTP/1.1 200 OK")
-        assert hold(site, "crowd") is None
-        assert held[-1].recv(100) == b""
+            connections.append(stack.enter_context(link))
+        connections[0].sendall(request_for(site.address, "/en/"))
+        assert connections[0].recv(100).startswith(b"HTTP/1.1 200 OK")
+        assert hold(site, "full") is None
+        assert connections[-1].recv(100) == b""
     assert site.get("/en/").status == 200
 
 

@@ -17,7 +17,7 @@ from support.attacks.target import (
 )
 from support.attacks.zips import pack, packed
 from support.signed import (
-    Room,
+    ServerFolder,
     content,
     facts,
     make_apps,
@@ -42,12 +42,12 @@ TABLES = (
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Room:
-    """A server's room in which release 1 is the current one."""
-    room = Room(tmp_path)
+def server_folder(tmp_path: Path) -> ServerFolder:
+    """A server's folder, whose current release is 1."""
+    server_folder = ServerFolder(tmp_path)
     put_release(signed_release(1), tmp_path / "first")
-    room.point(tmp_path / "first")
-    return room
+    server_folder.point(tmp_path / "first")
+    return server_folder
 
 
 def is_served(reloader: Reloader, sequence: int) -> bool:
@@ -65,48 +65,50 @@ def test_there_are_at_least_sixty_attacks() -> None:
 
 
 @pytest.mark.parametrize("each", ATTACKS, ids=lambda each: each.name)
-def test_an_attack_is_rejected(each: Attack, room: Room, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_attack_is_rejected(
+    each: Attack, server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
     """The error is the expected one, and the last good release is served, also at a start."""
-    reloader = room.reloader()
-    target = Target(room.folder / "next")
-    room.point(each.do(target) or target.folder)
+    reloader = server_folder.reloader()
+    target = Target(server_folder.path / "next")
+    server_folder.point(each.do(target) or target.folder)
     caplog.clear()
     reloader.reload()
-    sentence = each.sentence.replace("{folder}", str(room.folder))
+    sentence = each.sentence.replace("{folder}", str(server_folder.path))
     assert caplog.messages == [f"{sentence} Rejected: still serving release 1."]
     assert is_served(reloader, 1)
-    again, _ = room.source.open(make_apps)
+    again, _ = server_folder.source.open(make_apps)
     assert again.files == signed_release(1).files
 
 
-def test_a_good_release_is_accepted(room: Room) -> None:
+def test_a_good_release_is_accepted(server_folder: ServerFolder) -> None:
     """Without an attack the next release is served, and every byte of it."""
-    reloader = room.reloader()
-    room.point(Target(room.folder / "next").folder)
+    reloader = server_folder.reloader()
+    server_folder.point(Target(server_folder.path / "next").folder)
     reloader.reload()
     assert is_served(reloader, 2)
 
 
-def test_a_good_zip_is_accepted(room: Room) -> None:
+def test_a_good_zip_is_accepted(server_folder: ServerFolder) -> None:
     """A ZIP that the tests pack without an attack is accepted."""
-    room.folder.joinpath("next.zip").write_bytes(pack(packed()))
-    assert load(room.folder / "next.zip", organisation_key().public).metadata.sequence == 2
+    server_folder.path.joinpath("next.zip").write_bytes(pack(packed()))
+    assert load(server_folder.path / "next.zip", organisation_key().public).metadata.sequence == 2
 
 
-def test_a_server_does_not_start_on_a_broken_release(room: Room) -> None:
+def test_a_server_does_not_start_on_a_broken_release(server_folder: ServerFolder) -> None:
     """Without a last good release, a broken release is an error at the start."""
-    (room.folder / "first" / PAGE).write_bytes(b"<script>")
+    (server_folder.path / "first" / PAGE).write_bytes(b"<script>")
     with pytest.raises(ReleaseError, match=f"^{PAGE} is not the file that SHA256SUMS lists.$"):
-        room.source.open(make_apps)
+        server_folder.source.open(make_apps)
 
 
-def test_damaged_copy_of_the_last_good_release_is_not_served(room: Room) -> None:
+def test_damaged_copy_of_the_last_good_release_is_not_served(server_folder: ServerFolder) -> None:
     """The last good copy is verified like any release."""
-    room.reloader()
-    (room.folder / "state/last-good" / PAGE).write_bytes(b"<script>")
-    (room.folder / "first" / PAGE).write_bytes(b"<script>")
+    server_folder.reloader()
+    (server_folder.path / "state/last-good" / PAGE).write_bytes(b"<script>")
+    (server_folder.path / "first" / PAGE).write_bytes(b"<script>")
     with pytest.raises(ReleaseError, match=f"^{PAGE} is not"):
-        room.source.open(make_apps)
+        server_folder.source.open(make_apps)
 
 
 def test_a_device_file_is_not_read() -> None:
@@ -118,22 +120,24 @@ def test_a_device_file_is_not_read() -> None:
         devices.read("zero", 10)
 
 
-def test_all_files_together_have_a_limit(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_files_together_have_a_limit(
+    server_folder: ServerFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A release whose files are too long together is rejected."""
     monkeypatch.setattr(store, "MAX_TOTAL", 2000)
     with pytest.raises(ReleaseError, match=r"has more than [0-9,]+ bytes\.$"):
-        load(room.current.resolve())
+        load(server_folder.current.resolve())
 
 
 def test_change_on_disk_after_loading_changes_nothing(
-    room: Room, caplog: pytest.LogCaptureFixture
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The loaded bytes are served, and each difference on the disk is logged once."""
-    reloader = room.reloader()
+    reloader = server_folder.reloader()
     caplog.clear()
-    (room.folder / "first" / PAGE).write_bytes(b"<script>")
-    (room.folder / "first/onion.png").unlink()
-    (room.folder / "first/new.html").write_bytes(b"<script>")
+    (server_folder.path / "first" / PAGE).write_bytes(b"<script>")
+    (server_folder.path / "first/onion.png").unlink()
+    (server_folder.path / "first/new.html").write_bytes(b"<script>")
     reloader.compare()
     reloader.compare()
     after = "Still serving release 1."
@@ -142,7 +146,7 @@ def test_change_on_disk_after_loading_changes_nothing(
         f"On the disk: new.html is not among the files that are served. {after}",
         f"On the disk: onion.png cannot be read: No such file or directory. {after}",
     ]
-    (room.folder / "first/en/feed.xml").write_bytes(b"")
+    (server_folder.path / "first/en/feed.xml").write_bytes(b"")
     reloader.compare()
     assert caplog.messages[3:] == [
         f"On the disk: en/feed.xml is not the file that is served. {after}"
@@ -151,10 +155,10 @@ def test_change_on_disk_after_loading_changes_nothing(
 
 
 def test_change_between_check_and_read_is_impossible(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    server_folder: ServerFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is replaced right after it was read is served as it was read."""
-    file = room.folder / "first" / PAGE
+    file = server_folder.path / "first" / PAGE
     good = file.read_bytes()
     original = ReleaseFolder.read
 
@@ -181,12 +185,12 @@ while True:
 """
 
 
-def test_files_that_change_all_the_time_are_never_mixed(room: Room) -> None:
+def test_files_that_change_all_the_time_are_never_mixed(server_folder: ServerFolder) -> None:
     """While a page is replaced again and again, ``load`` returns the true one or fails."""
-    folder = room.folder / "first"
+    folder = server_folder.path / "first"
     good = (folder / PAGE).read_bytes()
     seen = set()
-    other = room.folder / "other"
+    other = server_folder.path / "other"
     other.write_bytes(good)
     command = [sys.executable, "-c", _EXCHANGE, str(other), str(folder / PAGE)]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE)

@@ -82,7 +82,7 @@ def test_a_wrong_passphrase_is_rejected(tmp_path: Path) -> None:
     assert locked.unlock(WORDS).public == organisation_key().public
 
 
-def test_an_unwritable_place_is_an_error(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_an_error(tmp_path: Path) -> None:
     """The error names the file."""
     with as_nobody(), pytest.raises(CccrError, match="cannot be written"):
         write_new(Path("/proc/cccr.key"), b"x", mode=0o600)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.signed import (
-    Room,
+    ServerFolder,
     content,
     facts,
     make_apps,
@@ -105,18 +105,18 @@ def test_a_killed_signer_leaves_a_whole_release(killer: Killer, tmp_path: Path) 
 
 def test_a_killed_server_starts_on_a_whole_release(killer: Killer, tmp_path: Path) -> None:
     """The next start serves a complete release, no older than before, even if the link broke."""
-    folder = tmp_path / "room"
+    folder = tmp_path / "server"
     for number in range(1, 8):
         put_release(signed_release(number), folder / f"release-{number}")
     put_release(signed_release(8), folder / "broken")
     (folder / "broken/en/index.html").write_bytes(b"<script>")
-    room = Room(folder)
+    server_folder = ServerFolder(folder)
 
     def begin() -> int:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder / "state")
-        room.point(folder / "release-1")
-        room.reloader()
+        server_folder.point(folder / "release-1")
+        server_folder.reloader()
         return 1
 
     newest = begin()
@@ -125,17 +125,17 @@ def test_a_killed_server_starts_on_a_whole_release(killer: Killer, tmp_path: Pat
     for round_ in EACH:
         killer.kill("switch", folder, newest)
         if round_ % 2:
-            room.point(folder / "broken")
-        release, apps = room.source.open(make_apps)
+            server_folder.point(folder / "broken")
+        release, apps = server_folder.source.open(make_apps)
         number = release.metadata.sequence
         assert release == signed_release(number)
         assert len(apps) == 1
         # The copy aside may be one switch behind the link, but never behind a start.
         assert number >= newest
         newest = number
-        if room.current.resolve().name == "broken":
-            room.point(folder / f"release-{_highest(folder)}")
-        room.reloader()
+        if server_folder.current.resolve().name == "broken":
+            server_folder.point(folder / f"release-{_highest(folder)}")
+        server_folder.reloader()
         newest = _highest(folder)
         if newest > 4:
             newest = begin()

@@ -97,7 +97,7 @@ def test_no_link_or_file_is_replaced(release: Release, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(release: Release, tmp_path: Path) -> None:
-    """A place below a file is rejected in one sentence."""
+    """A folder below a file is rejected in one sentence."""
     (tmp_path / "file").touch()
     with pytest.raises(CccrError, match=r"release could not be written: (File exists|Not a dir)"):
         write(release, tmp_path / "file" / "release")

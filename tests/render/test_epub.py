@@ -88,7 +88,7 @@ def book_of(release: Release, language: Language) -> zipfile.ZipFile:
 
 
 def chapters_of(book: zipfile.ZipFile) -> dict[str, Page]:
-    """Return the pages of a book by their place in it."""
+    """Return the pages of a book, by path."""
     return {name: Page(book.read(name)) for name in book.namelist() if name.endswith(".xhtml")}
 
 

@@ -1,4 +1,4 @@
-"""The quick way out, and what a page gives away (``templates/parts/exit.html``)."""
+"""The quick exit, and what a page reveals about its reader (``templates/parts/exit.html``)."""
 
 from __future__ import annotations
 

@@ -173,8 +173,8 @@ def test_every_page_links_to_the_feed_of_its_language(release: Release, language
         if not path.startswith(f"{language.slug}/") or "/cccr-" in path:
             continue
         (link,) = page.one("head").all("link", type="application/atom+xml")
-        way = posixpath.join(posixpath.dirname(path), link.attributes["href"])
-        assert posixpath.normpath(way).lstrip("/") == feed_url(language)
+        target = posixpath.join(posixpath.dirname(path), link.attributes["href"])
+        assert posixpath.normpath(target).lstrip("/") == feed_url(language)
         assert link.attributes["rel"] == "alternate"
         assert link.attributes["title"]
 

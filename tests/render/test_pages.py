@@ -247,12 +247,12 @@ def test_external_links_lead_only_to_allowed_sites(page: Element) -> None:
 
 def target(path: str, href: str) -> str:
     """Return the file of the release to which a link of the page at ``path`` leads."""
-    place = urlsplit(href).path
+    target = urlsplit(href).path
     if path.split("/")[1] == "errors":
-        assert place == "" or place.startswith("/")
-        return place.removeprefix("/") or path
-    assert not place.startswith("/"), f"{href} leads nowhere from a disk"
-    return posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
+        assert target == "" or target.startswith("/")
+        return target.removeprefix("/") or path
+    assert not target.startswith("/"), f"{href} does not open from a disk"
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) if target else path
 
 
 def test_internal_links_end_in_a_file_name(

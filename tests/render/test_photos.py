@@ -71,7 +71,7 @@ def segments(body: bytes) -> list[int]:
 
 
 def test_the_test_photo_contains_metadata() -> None:
-    """The photo of the tests has place, maker, XMP, profile and comment."""
+    """The test photo has a location, camera, XMP, profile and comment."""
     body = photo()
     assert {0xE1, 0xE2, 0xFE} <= set(segments(body))
     assert body.count(SECRET.encode()) == 3

@@ -24,7 +24,7 @@ from cccr_web.render.traditional import converter
 NAMES, _ = read_names(find_tree("translations"))
 LABEL = "本頁繁體由程序從簡體自動轉換"
 
-# Every place where text and other things meet.
+# Text next to everything else that a file may contain.
 HARD = """+++
 title = "余杰与软件"
 description = "岳昕发布了声明。"
@@ -127,11 +127,11 @@ def test_no_name_is_changed_on_any_page(release: Release, site: dict[str, Elemen
     seen = set()
     for path, page in site.items():
         if path.startswith("zh-hant/"):
-            twin = path.replace("zh-hant", "zh-hans")
+            simplified = path.replace("zh-hant", "zh-hans")
             for name in NAMES:
                 count = page.text.count(name)
                 seen |= {name} if count else set()
-                assert count >= site[twin].text.count(name), f"{name} on {path}"
+                assert count >= site[simplified].text.count(name), f"{name} on {path}"
     assert {"刘晓波", "陈光诚", "崔永禄", "郑京华", "公民自由联盟"} <= seen
     book = io.BytesIO(release.files[epub_url(ZH_HANT)].body)
     with zipfile.ZipFile(book) as archive:
@@ -152,9 +152,9 @@ def test_only_traditional_pages_say_that_they_were_converted(site: dict[str, Ele
             assert label.text.startswith(LABEL)
             link = label.one("a").attributes
             assert (link["lang"], link["hreflang"]) == ("zh-Hans", "zh-Hans")
-            way = posixpath.join(posixpath.dirname(path), link["href"])
-            twin = path.replace("zh-hant", "zh-hans")
-            assert posixpath.normpath(way).lstrip("/") == twin
+            target = posixpath.join(posixpath.dirname(path), link["href"])
+            simplified = path.replace("zh-hant", "zh-hans")
+            assert posixpath.normpath(target).lstrip("/") == simplified
         else:
             assert labels == []
 

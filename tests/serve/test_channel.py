@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conftest import Note
 
 PARTIAL = b"GET /en/ HTTP/1.1\r\nHo"
-CROWD = 1000
+SLOW_CONNECTIONS = 1000
 
 
 @pytest.fixture
@@ -63,12 +63,12 @@ def ended(link: socket.socket) -> bool:
     return True
 
 
-def seconds_until_cut(link: socket.socket, drip: bytes, limit: float) -> float:
+def seconds_until_cut(link: socket.socket, sender: bytes, limit: float) -> float:
     """Send a byte four times a second until the server closes; return the seconds."""
     began = time.monotonic()
     for number in range(int(limit * 4)):
         try:
-            link.send(drip[number % len(drip) : number % len(drip) + 1])
+            link.send(sender[number % len(sender) : number % len(sender) + 1])
         except OSError:
             break
         time.sleep(0.25)
@@ -105,7 +105,7 @@ def percentile(server: Server, number: int) -> float:
     return sorted(seconds)[int(number * 0.99) - 1]
 
 
-class Drip(threading.Thread):
+class SlowSender(threading.Thread):
     """Sends a byte a second on each connection."""
 
     def __init__(self, links: list[socket.socket]) -> None:
@@ -114,7 +114,7 @@ class Drip(threading.Thread):
         self.stop = threading.Event()
 
     def run(self) -> None:
-        """Drip until stopped."""
+        """Send until stopped."""
         while not self.stop.wait(1):
             for link in self._links:
                 with contextlib.suppress(OSError):
@@ -122,17 +122,19 @@ class Drip(threading.Thread):
 
 
 def test_a_thousand_slow_connections_do_not_delay_readers(fresh: Server, note: Note) -> None:
-    """While 1,000 connections drip their heads, every reader is answered within 250 ms."""
-    with connections(fresh, CROWD, PARTIAL + b"st: x\r\nX: ") as links:
-        drip = Drip(links)
-        drip.start()
+    """While 1,000 connections send heads byte by byte, readers are answered within 250 ms."""
+    with connections(fresh, SLOW_CONNECTIONS, PARTIAL + b"st: x\r\nX: ") as links:
+        sender = SlowSender(links)
+        sender.start()
         try:
             slow = percentile(fresh, 300)
             assert sum(map(ended, links)) == 0
         finally:
-            drip.stop.set()
-            drip.join()
-    note(f"99th percentile of a page beside {CROWD:,} slow connections", slow * 1000, "ms")
+            sender.stop.set()
+            sender.join()
+    note(
+        f"99th percentile of a page among {SLOW_CONNECTIONS:,} slow connections", slow * 1000, "ms"
+    )
     assert slow < 0.25
 
 
@@ -163,10 +165,10 @@ def test_stalled_responses_are_closed_before_new_connections(release_folder: Pat
 
         hold(70)
         time.sleep(channel.GRACE_SECONDS + 0.5)
-        newcomer = stack.enter_context(socket.create_connection(server.clearnet))
+        new = stack.enter_context(socket.create_connection(server.clearnet))
         hold(20)
-        newcomer.sendall(f"HEAD / HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
-        assert newcomer.recv(100).startswith(b"HTTP/1.1 302 ")
+        new.sendall(f"HEAD / HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())
+        assert new.recv(100).startswith(b"HTTP/1.1 302 ")
 
 
 def test_stalled_responses_do_not_copy_the_body(fresh: Server) -> None:
@@ -174,7 +176,7 @@ def test_stalled_responses_do_not_copy_the_body(fresh: Server) -> None:
     target = b"GET /cccr-web.zip HTTP/1.1\r\nHost: " + DOMAIN.encode() + b"\r\n\r\n"
     before = fresh.resident_megabytes()
     with connections(fresh, 0, b"") as links:
-        for _ in range(CROWD):
+        for _ in range(SLOW_CONNECTIONS):
             link = socket.socket()
             links.append(link)
             link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)

@@ -62,7 +62,7 @@ def test_the_media_type_follows_from_the_extension(path: str, kind: str | None) 
 def test_pages_and_images_are_cached_for_minutes() -> None:
     """Pages and images are cached for minutes, all other files are revalidated.
 
-    A rule goes by a file's ending alone, so that any mirror's host can follow it.
+    A rule depends on the extension alone, so that any mirror's host can follow it.
     """
     paths = ("a/b.html", "q.png", "photos/a-480.jpg", "onion.png", "SHA256SUMS", "a.zip")
     ages = {path: cache_control(path) for path in paths}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.signed import (
     TODAY,
-    Room,
+    ServerFolder,
     content,
     facts,
     make_apps,
@@ -23,13 +23,13 @@ from cccr_web.release import Release, Signer, make_release
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Room:
-    """A room with three releases, the first of them current."""
-    room = Room(tmp_path)
+def server_folder(tmp_path: Path) -> ServerFolder:
+    """A server's folder with three releases, the first of them current."""
+    server_folder = ServerFolder(tmp_path)
     for number in (1, 2, 3):
         put_release(signed_release(number), tmp_path / f"release-{number}")
-    room.point(tmp_path / "release-1")
-    return room
+    server_folder.point(tmp_path / "release-1")
+    return server_folder
 
 
 def put_signed(release: Release, folder: Path) -> None:
@@ -38,40 +38,44 @@ def put_signed(release: Release, folder: Path) -> None:
 
 
 def test_an_older_release_is_rejected_after_a_reload(
-    room: Room, caplog: pytest.LogCaptureFixture
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After release 3 was served, release 2 is rejected."""
-    reloader = room.reloader()
+    reloader = server_folder.reloader()
     for number in (3, 2):
-        room.point(room.folder / f"release-{number}")
+        server_folder.point(server_folder.path / f"release-{number}")
         reloader.reload()
     assert reloader.release == signed_release(3)
     assert "Release 2 is older than release 3, which was served before." in caplog.text
 
 
-def test_serving_the_last_good_copy_still_rejects_older_releases(room: Room) -> None:
+def test_serving_the_last_good_copy_still_rejects_older_releases(
+    server_folder: ServerFolder,
+) -> None:
     """After a start with the last good copy, releases older than the newest are rejected."""
-    reloader = room.reloader()
-    room.source.accept(signed_release(3))
-    room.point(room.folder / "gone")
-    reloader = room.reloader()
+    reloader = server_folder.reloader()
+    server_folder.source.accept(signed_release(3))
+    server_folder.point(server_folder.path / "gone")
+    reloader = server_folder.reloader()
     assert reloader.release == signed_release(1)
-    room.point(room.folder / "release-2")
+    server_folder.point(server_folder.path / "release-2")
     reloader.reload()
     assert reloader.release == signed_release(1)
-    room.point(room.folder / "release-3")
+    server_folder.point(server_folder.path / "release-3")
     reloader.reload()
     assert reloader.release == signed_release(3)
 
 
 def test_an_expired_release_is_served_and_logged_once(
-    room: Room, caplog: pytest.LogCaptureFixture
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An expired release is served, and logged once."""
     yesterday = TODAY - timedelta(days=1)
-    put_signed(make_release(content(4), facts(4, expires=yesterday)), room.folder / "release-4")
-    reloader = room.reloader()
-    room.point(room.folder / "release-4")
+    put_signed(
+        make_release(content(4), facts(4, expires=yesterday)), server_folder.path / "release-4"
+    )
+    reloader = server_folder.reloader()
+    server_folder.point(server_folder.path / "release-4")
     reloader.reload()
     reloader.compare()
     assert reloader.release.metadata.sequence == 4
@@ -79,46 +83,46 @@ def test_an_expired_release_is_served_and_logged_once(
     assert caplog.messages.count(words) == 1
 
 
-def test_a_release_that_cannot_be_served_is_not_recorded(room: Room) -> None:
+def test_a_release_that_cannot_be_served_is_not_recorded(server_folder: ServerFolder) -> None:
     """A signed release with a file of unknown type is rejected and not recorded."""
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
-    put_signed(odd, room.folder / "release-4")
-    reloader = room.reloader()
-    room.point(room.folder / "release-4")
+    put_signed(odd, server_folder.path / "release-4")
+    reloader = server_folder.reloader()
+    server_folder.point(server_folder.path / "release-4")
     reloader.reload()
     assert reloader.release == signed_release(1)
-    room.point(room.folder / "release-2")
+    server_folder.point(server_folder.path / "release-2")
     reloader.reload()
     assert reloader.release == signed_release(2)
 
 
-def test_a_start_falls_back_if_no_app_can_be_made(room: Room) -> None:
+def test_a_start_falls_back_if_no_app_can_be_made(server_folder: ServerFolder) -> None:
     """If no app can be made of the current release, a start serves the last good one."""
-    room.reloader()
+    server_folder.reloader()
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
-    put_signed(odd, room.folder / "release-4")
-    room.point(room.folder / "release-4")
-    assert room.reloader().release == signed_release(1)
-    assert room.source.open(make_apps)[0] == signed_release(1)
+    put_signed(odd, server_folder.path / "release-4")
+    server_folder.point(server_folder.path / "release-4")
+    assert server_folder.reloader().release == signed_release(1)
+    assert server_folder.source.open(make_apps)[0] == signed_release(1)
 
 
 def test_a_start_without_a_valid_release_raises_the_cause(tmp_path: Path) -> None:
     """Without a last good copy the start raises the error of the current release."""
-    room = Room(tmp_path)
+    server_folder = ServerFolder(tmp_path)
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
     put_signed(odd, tmp_path / "release-4")
-    room.point(tmp_path / "release-4")
+    server_folder.point(tmp_path / "release-4")
     with pytest.raises(CccrError, match=r"page\.exe: the server knows no media type"):
-        room.source.open(make_apps)
+        server_folder.source.open(make_apps)
 
 
 def test_a_release_that_cannot_be_recorded_is_rejected(
-    room: Room, caplog: pytest.LogCaptureFixture
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If the state cannot be written, a new release is rejected and the old one served."""
-    reloader = room.reloader()
-    (room.folder / f"state/.highest-sequence.{os.getpid()}.partial").mkdir()
-    room.point(room.folder / "release-2")
+    reloader = server_folder.reloader()
+    (server_folder.path / f"state/.highest-sequence.{os.getpid()}.partial").mkdir()
+    server_folder.point(server_folder.path / "release-2")
     reloader.reload()
     assert reloader.release == signed_release(1)
     assert "highest-sequence cannot be written" in caplog.text

@@ -16,8 +16,8 @@ import pytest
 from support.hosting import short_folder
 from support.running import PATIENCE
 from support.serving import DOMAIN, ONION, ask, read_answer
-from support.signed import Room, organisation_key, put_release, signed_release
-from support.systemd import Manager, held
+from support.signed import ServerFolder, organisation_key, put_release, signed_release
+from support.systemd import Manager, listening_socket
 
 from cccr_web.errors import CccrError
 from cccr_web.systemd import Notifier, take
@@ -27,20 +27,25 @@ PAGE = signed_release(1).files["en/index.html"].body
 
 
 @pytest.fixture
-def room(folder: Path) -> Room:
-    """A room with two releases, the first of them current."""
-    room = Room(folder)
+def server_folder(folder: Path) -> ServerFolder:
+    """A server's folder with two releases, the first of them current."""
+    server_folder = ServerFolder(folder)
     for number in (1, 2):
         put_release(signed_release(number), folder / f"release-{number}")
-    room.point(folder / "release-1")
-    return room
+    server_folder.point(folder / "release-1")
+    return server_folder
 
 
-def words(room: Room, *options: str) -> list[str]:
+def arguments(server_folder: ServerFolder, *options: str) -> list[str]:
     """Return the arguments of a server on both passed sockets."""
     return [
-        *("serve", "--release", str(room.current), "--domain", DOMAIN),
-        *("--public-key", str(organisation_key().public), "--state", str(room.folder / "state")),
+        *("serve", "--release", str(server_folder.current), "--domain", DOMAIN),
+        *(
+            "--public-key",
+            str(organisation_key().public),
+            "--state",
+            str(server_folder.path / "state"),
+        ),
         *("--clearnet", "systemd:clearnet", "--onion-socket", "systemd:onion"),
         *("--onion-address", ONION, *options),
     ]
@@ -49,7 +54,7 @@ def words(room: Room, *options: str) -> list[str]:
 @pytest.fixture
 def sockets(folder: Path) -> Iterator[dict[str, socket.socket]]:
     """The two sockets that systemd passes."""
-    made = {name: held(folder / f"{name}.sock") for name in ("onion", "clearnet")}
+    made = {name: listening_socket(folder / f"{name}.sock") for name in ("onion", "clearnet")}
     yield made
     for each in made.values():
         each.close()
@@ -66,29 +71,33 @@ def connected(path: Path) -> http.client.HTTPConnection:
 
 
 def test_a_service_serves_on_passed_sockets_and_reports_its_state(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """Each passed socket is served by name; start and stop are reported, and sockets stay."""
-    with Manager(room.folder, sockets, words(room)) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         assert manager.hear() == (
             f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}. "
             "(release=1 reloads=0)"
         )
-        answers = {name: ask(room.folder / f"{name}.sock", "/en/", DOMAIN) for name in sockets}
+        answers = {
+            name: ask(server_folder.path / f"{name}.sock", "/en/", DOMAIN) for name in sockets
+        }
         assert answers["clearnet"].body == PAGE
         assert answers["onion"].status == 421
-        assert ask(room.folder / "onion.sock", "/en/", ONION).body == PAGE
+        assert ask(server_folder.path / "onion.sock", "/en/", ONION).body == PAGE
         assert manager.stop() == 0
         assert manager.hear() == "STOPPING=1\nSTATUS=Stopping."
-        assert all((room.folder / f"{name}.sock").is_socket() for name in sockets)
+        assert all((server_folder.path / f"{name}.sock").is_socket() for name in sockets)
         assert manager.errors.read_text() == ""
 
 
-def test_a_reload_is_reported(room: Room, sockets: dict[str, socket.socket]) -> None:
+def test_a_reload_is_reported(
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
+) -> None:
     """On SIGHUP the server reports the reload, and then the release or why it was rejected."""
-    with Manager(room.folder, sockets, words(room)) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         manager.wait_for("READY=1")
-        room.point(room.folder / "release-2")
+        server_folder.point(server_folder.path / "release-2")
         before = time.monotonic_ns() // 1000
         manager.process.send_signal(signal.SIGHUP)
         reloading = manager.wait_for("RELOADING=1")
@@ -97,7 +106,7 @@ def test_a_reload_is_reported(room: Room, sockets: dict[str, socket.socket]) -> 
         accepted = manager.wait_for("READY=1")
         assert "Serving release 2 of" in accepted
         assert accepted.endswith("(release=2 reloads=1)")
-        room.point(room.folder / "release-1")
+        server_folder.point(server_folder.path / "release-1")
         manager.process.send_signal(signal.SIGHUP)
         manager.wait_for("RELOADING=1")
         refused = manager.wait_for("READY=1")
@@ -107,19 +116,19 @@ def test_a_reload_is_reported(room: Room, sockets: dict[str, socket.socket]) -> 
 
 
 def test_an_idle_server_sends_watchdog_messages(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """An idle server sends a watchdog message at half of the interval."""
-    with Manager(room.folder, sockets, words(room), watchdog=1.0) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder), watchdog=1.0) as manager:
         manager.wait_for("READY=1")
         assert 3 <= manager.beats(2.4) <= 6
 
 
 def test_a_stopped_process_sends_no_watchdog_messages(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """A stopped process sends no watchdog messages, and sends them again when it continues."""
-    with Manager(room.folder, sockets, words(room), watchdog=1.0) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder), watchdog=1.0) as manager:
         manager.wait_for("READY=1")
         manager.wait_for("WATCHDOG=1")
         manager.process.send_signal(signal.SIGSTOP)
@@ -130,11 +139,11 @@ def test_a_stopped_process_sends_no_watchdog_messages(
 
 
 def test_a_hung_reload_ends_the_watchdog_messages(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """A server whose reload hangs answers requests but sends no watchdog messages."""
     # The disk does not answer any more after the start.
-    patch = room.folder / "patch"
+    patch = server_folder.path / "patch"
     patch.mkdir()
     (patch / "sitecustomize.py").write_text(
         "import cccr_web.serve.reloader as r, cccr_web.serve.source as s, time\n"
@@ -146,27 +155,29 @@ def test_a_hung_reload_ends_the_watchdog_messages(
         "s.Source.load = load\n"
     )
     path = f"{patch}:{Path(__file__).parents[2]}"
-    with Manager(room.folder, sockets, words(room), watchdog=1.0, PYTHONPATH=path) as manager:
+    with Manager(
+        server_folder.path, sockets, arguments(server_folder), watchdog=1.0, PYTHONPATH=path
+    ) as manager:
         manager.wait_for("WATCHDOG=1")
         manager.process.send_signal(signal.SIGHUP)
         manager.wait_for("RELOADING=1")
         manager.beats(1.2)
         assert manager.beats(1.5) == 0
-        assert ask(room.folder / "clearnet.sock", "/en/", DOMAIN).status == 200
+        assert ask(server_folder.path / "clearnet.sock", "/en/", DOMAIN).status == 200
 
 
 def test_pending_requests_are_answered_after_sigterm(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """A client in the middle of a request or a large response gets the complete response."""
     release = signed_release(1)
     path = max(release.files, key=lambda each: len(release.files[each].body))
-    with Manager(room.folder, sockets, words(room)) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         manager.wait_for("READY=1")
-        asking = connected(room.folder / "clearnet.sock")
+        asking = connected(server_folder.path / "clearnet.sock")
         assert asking.sock is not None
         asking.sock.sendall(HEAD.encode()[:20])
-        kept = connected(room.folder / "clearnet.sock")
+        kept = connected(server_folder.path / "clearnet.sock")
         kept.request("GET", f"/{path}")
         assert kept.getresponse().read() == release.files[path].body
         time.sleep(0.2)
@@ -188,12 +199,12 @@ def test_pending_requests_are_answered_after_sigterm(
 
 
 def test_requests_sent_together_are_all_answered(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """Of several requests that came before SIGTERM, only the last response closes."""
-    with Manager(room.folder, sockets, words(room)) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         manager.wait_for("READY=1")
-        link = connected(room.folder / "clearnet.sock").sock
+        link = connected(server_folder.path / "clearnet.sock").sock
         assert link is not None
         with link:
             # A connection that the server has already accepted.
@@ -213,12 +224,12 @@ def test_requests_sent_together_are_all_answered(
 
 @pytest.mark.alone
 def test_a_partial_request_delays_shutdown_within_a_limit(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """A partial request delays the shutdown within its limit; a second signal ends it at once."""
-    with Manager(room.folder, sockets, words(room)) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         manager.wait_for("READY=1")
-        with contextlib.closing(connected(room.folder / "clearnet.sock")) as slow:
+        with contextlib.closing(connected(server_folder.path / "clearnet.sock")) as slow:
             assert slow.sock is not None
             slow.sock.sendall(b"GET /en/ HTT")
             time.sleep(0.2)
@@ -227,7 +238,7 @@ def test_a_partial_request_delays_shutdown_within_a_limit(
             assert 4.5 < time.monotonic() - begin < 7
         manager.start()
         manager.wait_for("READY=1")
-        with contextlib.closing(connected(room.folder / "clearnet.sock")) as slow:
+        with contextlib.closing(connected(server_folder.path / "clearnet.sock")) as slow:
             assert slow.sock is not None
             slow.sock.sendall(b"GET /en/ HTT")
             time.sleep(0.2)
@@ -281,11 +292,11 @@ class _Client(threading.Thread):
 
 
 def test_ten_restarts_under_load_fail_no_request(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """Over ten restarts no request fails, neither on new connections nor on kept ones."""
-    path = room.folder / "clearnet.sock"
-    with Manager(room.folder, sockets, words(room)) as manager:
+    path = server_folder.path / "clearnet.sock"
+    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         manager.wait_for("READY=1")
         clients = [_Client(path, keep=keep) for keep in (False, True) for _ in range(4)]
         for client in clients:
@@ -307,12 +318,12 @@ def test_ten_restarts_under_load_fail_no_request(
 
 
 def test_the_last_response_has_the_usual_headers(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """The last response has the same headers as any response that closes its connection."""
-    with Manager(room.folder, sockets, words(room)) as manager:
+    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         manager.wait_for("READY=1")
-        path = room.folder / "clearnet.sock"
+        path = server_folder.path / "clearnet.sock"
         closed = ask(path, "/en/", DOMAIN)
         with contextlib.closing(connected(path)) as kept:
             assert kept.sock is not None
@@ -336,32 +347,37 @@ def test_the_last_response_has_the_usual_headers(
     ],
 )
 def test_a_missing_or_doubled_socket_name_is_reported(
-    room: Room, sockets: dict[str, socket.socket], names: str, said: str
+    server_folder: ServerFolder, sockets: dict[str, socket.socket], names: str, said: str
 ) -> None:
     """A socket name that is missing or doubled is reported with a remedy."""
-    with Manager(room.folder, sockets, words(room), LISTEN_FDNAMES=names) as manager:
+    with Manager(
+        server_folder.path, sockets, arguments(server_folder), LISTEN_FDNAMES=names
+    ) as manager:
         assert manager.process.wait(PATIENCE) == 1
         remedy = "Start the service from a socket unit with one ListenStream= and"
         expected = f"{said} {remedy} FileDescriptorName=clearnet.\n"
         assert manager.errors.read_text().endswith(expected)
 
 
-def test_the_onion_rejects_a_tcp_socket(room: Room, folder: Path) -> None:
+def test_the_onion_rejects_a_tcp_socket(server_folder: ServerFolder, folder: Path) -> None:
     """The onion listener rejects a TCP socket from systemd."""
-    with socket.create_server(("127.0.0.1", 0)) as port, held(folder / "a.sock") as other:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as port,
+        listening_socket(folder / "a.sock") as other,
+    ):
         both = {"onion": port, "clearnet": other}
-        with Manager(room.folder, both, words(room)) as manager:
+        with Manager(server_folder.path, both, arguments(server_folder)) as manager:
             assert manager.process.wait(PATIENCE) == 1
             assert "“onion” from systemd is not a unix socket" in manager.errors.read_text()
 
 
 def test_a_socket_that_does_not_listen_is_reported(
-    room: Room, sockets: dict[str, socket.socket]
+    server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """A passed socket that does not listen is reported."""
     with socket.socket(socket.AF_UNIX) as deaf:
         both = {"onion": sockets["onion"], "clearnet": deaf}
-        with Manager(room.folder, both, words(room)) as manager:
+        with Manager(server_folder.path, both, arguments(server_folder)) as manager:
             assert manager.process.wait(PATIENCE) == 1
             assert "is not a listening socket" in manager.errors.read_text()
 

@@ -670,16 +670,16 @@ def test_no_change_to_a_zip_passes_unless_its_files_are_the_same(
     contents = _contents(original)
     file = tmp_path / "cccr-web.zip"
     passed = 0
-    for place in range(len(original)):
+    for position in range(len(original)):
         body = bytearray(original)
-        body[place] ^= 0x55
+        body[position] ^= 0x55
         file.write_bytes(body)
         code = verify.main([str(file), signer.fingerprint])
         words = capsys.readouterr().out
-        assert words.startswith("GOOD." if code == 0 else "NOT GOOD"), place
+        assert words.startswith("GOOD." if code == 0 else "NOT GOOD"), position
         if code == 0:
             passed += 1
-            assert _contents(bytes(body)) == contents, place
+            assert _contents(bytes(body)) == contents, position
     # Of each file, what no program unpacks: when and by which version it was packed.
     assert passed <= 20 * len(contents)
 

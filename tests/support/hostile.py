@@ -1,6 +1,6 @@
 """A web server that serves a signed release as ours does, but lets a test change responses.
 
-``twist`` gets each path and the correct response, and returns the one that is sent.
+``tamper`` gets each path and the correct response, and returns the one that is sent.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from cccr_web.release import Release
 
-    Twist = Callable[[str, "Answer"], "Answer"]
+    Tamper = Callable[[str, "HostileResponse"], "HostileResponse"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HostileResponse:
     """A response: the ``pieces`` of its body are sent in turn; then the connection stays open."""
 
     status: int
@@ -35,12 +35,12 @@ class Answer:
     hang_up: bool = False
 
 
-def honest(_path: str, answer: Answer) -> Answer:
+def honest(_path: str, answer: HostileResponse) -> HostileResponse:
     """Change nothing."""
     return answer
 
 
-def answers(release: Release, *, onion: bool = False) -> Mapping[str, Answer]:
+def answers(release: Release, *, onion: bool = False) -> Mapping[str, HostileResponse]:
     """Return the response of our own server for every address of ``release``."""
     facts = release.metadata
     policy = onion_policy(facts) if onion else clearnet_policy(facts, facts.onions)
@@ -50,7 +50,7 @@ def answers(release: Release, *, onion: bool = False) -> Mapping[str, Answer]:
     for address, its_headers in headers.items():
         body = release.files[paths[address]].body if address in paths else b""
         whole = (*its_headers.items(), ("Content-Length", str(len(body))))
-        found[address] = Answer(200 if address in paths else 302, whole, (body,))
+        found[address] = HostileResponse(200 if address in paths else 302, whole, (body,))
     return found
 
 
@@ -60,8 +60,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hostile = self.server.hostile
-        plain = Answer(404, (("Content-Length", "0"),), ())
-        answer = hostile.twist(self.path, hostile.answers.get(self.path, plain))
+        plain = HostileResponse(404, (("Content-Length", "0"),), ())
+        answer = hostile.tamper(self.path, hostile.answers.get(self.path, plain))
         hostile.asked.append(self.path)
         self.send_response_only(answer.status)
         for name, value in answer.headers:
@@ -100,19 +100,19 @@ class _UnixServer(_Server):
 class Hostile:
     """``with Hostile(release) as server``: ``url`` is its address, ``asked`` the paths requested.
 
-    ``ended`` is set when it stops, for a twist that waits.
+    ``ended`` is set when it stops, for a ``tamper`` that waits.
     """
 
     def __init__(
         self,
         release: Release,
-        twist: Twist = honest,
+        tamper: Tamper = honest,
         *,
         tls: ssl.SSLContext | None = None,
         path: Path | None = None,
     ) -> None:
         self.answers = answers(release, onion=path is not None)
-        self.twist = twist
+        self.tamper = tamper
         self.asked: list[str] = []
         self.open: list[socket.socket] = []
         self.ended = threading.Event()

@@ -26,7 +26,7 @@ from cccr_web.release import (  # noqa: E402
     with_archive,
     write,
 )
-from support.signed import Room, content, facts, organisation_key  # noqa: E402
+from support.signed import ServerFolder, content, facts, organisation_key  # noqa: E402
 
 
 def build(folder: Path, sequence: int) -> None:
@@ -42,10 +42,10 @@ def sign(folder: Path, _sequence: int) -> None:
 
 def switch(folder: Path, sequence: int) -> None:
     """Start on the current release and take the next three, one after the other."""
-    room = Room(folder)
-    reloader = room.reloader()
+    server_folder = ServerFolder(folder)
+    reloader = server_folder.reloader()
     for number in range(sequence, sequence + 3):
-        room.point(folder / f"release-{number}")
+        server_folder.point(folder / f"release-{number}")
         reloader.reload()
 
 

@@ -24,7 +24,14 @@ from support.front import Authority, Front
 from support.hosting import Watched, short_folder
 from support.running import Running
 from support.serving import DOMAIN, ROOT, environment
-from support.signed import Room, content, facts, organisation_key, put_release, texts_with_key
+from support.signed import (
+    ServerFolder,
+    content,
+    facts,
+    organisation_key,
+    put_release,
+    texts_with_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +58,7 @@ def signed(files: Mapping[str, bytes] | None = None, **changes: Any) -> Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PublishedSite:
     """Where the parts of the site are; ``weak_onion`` has no proof of work and no server."""
 
     folder: Path
@@ -98,24 +105,24 @@ def doctor(*options: str) -> tuple[int, list[dict[str, str]], str]:
 
 
 @pytest.fixture(scope="session")
-def place(tor_network: TorNetwork) -> Iterator[Place]:
+def published_site(tor_network: TorNetwork) -> Iterator[PublishedSite]:
     """Serve and publish the site; each test starts its nginx."""
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
         release = real_release(folder, key.address)
         torrc = tor_network.write_torrc(folder / "torrc")
         tor = ManagedTor(folder / "tor", extra=torrc)
-        room = Room(folder)
-        room.point(folder / "release")
+        server_folder = ServerFolder(folder)
+        server_folder.point(folder / "release")
         with (
             tor.open() as link,
-            Running(room, "--onion-socket", f"unix:{folder}/onion.sock") as server,
+            Running(server_folder, "--onion-socket", f"unix:{folder}/onion.sock") as server,
         ):
             # Published first, so that its descriptor is ready when a test needs it.
             reply = link.send("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,Detach Port=80,127.0.0.1:9")
             assert reply.is_ok()
             (weak_onion,) = list_services(link)
-            place = Place(
+            published_site = PublishedSite(
                 folder,
                 release,
                 key.address,
@@ -125,10 +132,10 @@ def place(tor_network: TorNetwork) -> Iterator[Place]:
                 Authority(folder),
                 server,
             )
-            front = place.front()
+            front = published_site.front()
             with contextlib.ExitStack() as stack:
                 with front.running():
                     keeper = stack.enter_context(Watched(Service(key, front.socket), tor))
                     keeper.wait_for(Published)
                     tor_network.fetch_until(f"http://{key.address}/SHA256SUMS")
-                yield place
+                yield published_site

@@ -27,15 +27,15 @@ def picture(width: int, height: int) -> Image.Image:
 
 
 def photo(width: int = 1200, height: int = 800, *, orientation: int = 1) -> bytes:
-    """Return a JPEG as a camera writes it: place, time, maker, XMP, profile and comment."""
+    """Return a JPEG as a camera writes it: location, time, camera, XMP, profile and comment."""
     image = picture(width, height)
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = SECRET
     exif[ExifTags.Base.Orientation] = orientation
     exif[ExifTags.Base.DateTime] = "2013:05:07 12:00:00"
-    place = exif.get_ifd(ExifTags.IFD.GPSInfo)
-    place[ExifTags.GPS.GPSLatitudeRef] = "N"
-    place[ExifTags.GPS.GPSLatitude] = (40.0, 45.0, 4.7)
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    gps[ExifTags.GPS.GPSLatitudeRef] = "N"
+    gps[ExifTags.GPS.GPSLatitude] = (40.0, 45.0, 4.7)
     made = io.BytesIO()
     image.save(
         made,

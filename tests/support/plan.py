@@ -53,7 +53,7 @@ NOT_QUICK = {"browser": "with a browser", "tor": "with tor", "long": "that take 
 # Fixtures that take long to set up: the modules that request one are a group, which runs on one
 # worker. Every other module is a group of its own. The groups here start first, then modules
 # that take long, and the lone tests of all other modules are the last group.
-SHARED = {"place": "tor", "tor_network": "tor", "chromium": "chromium"}
+SHARED = {"published_site": "tor", "tor_network": "tor", "chromium": "chromium"}
 GROUPS = ("tor", "chromium")
 ALONE = r"\bmark\.alone\b|\bpercentile\("
 

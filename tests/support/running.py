@@ -11,22 +11,31 @@ from pathlib import Path
 from typing import Self
 
 from support.hosting import wait_until
-from support.signed import Room, organisation_key
+from support.signed import ServerFolder, organisation_key
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 60.0  # seconds: tests run next to each other, so a server may be slow
 
 
 class Running:
-    """A server on loopback whose release is the room's ``current``; its log is a file."""
+    """A server on loopback whose release is ``current`` of its folder; its log is a file."""
 
-    def __init__(self, room: Room, *options: str, signed: bool = True, **settings: object) -> None:
-        self._log = room.folder / "log"
-        self._command = [sys.executable, "-m", "cccr_web", "serve", "--release", str(room.current)]
+    def __init__(
+        self, server_folder: ServerFolder, *options: str, signed: bool = True, **settings: object
+    ) -> None:
+        self._log = server_folder.path / "log"
+        self._command = [
+            sys.executable,
+            "-m",
+            "cccr_web",
+            "serve",
+            "--release",
+            str(server_folder.current),
+        ]
         self._command += ["--clearnet", "127.0.0.1:0", *options]
         if signed:
             self._command += ["--public-key", str(organisation_key().public)]
-            self._command += ["--state", str(room.folder / "state")]
+            self._command += ["--state", str(server_folder.path / "state")]
         self._settings = {name: str(value) for name, value in settings.items()}
         self.port = 0
 

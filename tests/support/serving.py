@@ -36,7 +36,7 @@ Where = tuple[str, int] | Path
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response: its status, its headers in order, its body."""
 
     status: int
@@ -73,14 +73,14 @@ def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
         return received
 
 
-def read_answer(received: bytes, *, bodiless: bool = False) -> Answer:
+def read_answer(received: bytes, *, bodiless: bool = False) -> Response:
     """Parse one complete response and check that nothing follows it (RFC 9112)."""
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, _ = first.split(" ", 2)
     assert version in {"HTTP/1.0", "HTTP/1.1"}
     headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
-    answer = Answer(int(status), headers, body)
+    answer = Response(int(status), headers, body)
     length = answer.header("Content-Length")
     if bodiless or answer.status == 304:
         assert body == b""
@@ -96,7 +96,7 @@ def ask(
     host: str | None = None,
     *headers: tuple[str, str],
     method: str = "GET",
-) -> Answer:
+) -> Response:
     """Make one request with these headers and no others but ``Connection: close``."""
     lines = [f"{method} {target} HTTP/1.1"]
     lines += [f"Host: {host}"] if host is not None else []

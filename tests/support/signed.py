@@ -1,4 +1,4 @@
-"""Signed releases for tests: a small one of every kind of file, and a server's room for it."""
+"""Signed releases for tests: a small one with every kind of file, and the folder of a server."""
 
 from __future__ import annotations
 
@@ -156,20 +156,18 @@ def make_apps(release: Release) -> list[ResponseCache]:
     return prepare(release, [(policy, clearnet_hosts((), loopback=True))])
 
 
-class Room:
+class ServerFolder:
     """A folder with a link ``current`` to a release, and the state of a server."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.current = folder / "current"
-        self.source = Source(
-            self.current, organisation_key().public, RollbackGuard(folder / "state")
-        )
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.current = path / "current"
+        self.source = Source(self.current, organisation_key().public, RollbackGuard(path / "state"))
 
     def point(self, target: Path) -> None:
-        """Let ``current`` lead to ``target``, in one step."""
-        partial = self.folder / "current.partial"
-        partial.unlink(missing_ok=True)  # a killed one has left it
+        """Let ``current`` link to ``target``, in one step."""
+        partial = self.path / "current.partial"
+        partial.unlink(missing_ok=True)  # left by a killed process
         partial.symlink_to(target)
         partial.replace(self.current)
 

@@ -125,8 +125,8 @@ class Manager:
         return count
 
 
-def held(path: Path) -> socket.socket:
-    """Return a listening unix socket, as systemd owns it."""
+def listening_socket(path: Path) -> socket.socket:
+    """Return a listening unix socket, as systemd opens it."""
     listener = socket.socket(socket.AF_UNIX)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()

@@ -76,7 +76,7 @@ def test_the_table_has_a_line_for_each_address_and_distinct_difference(
     assert head.split() == ["address", "release", "files", "differences", "seconds"]
     assert line.split()[:-1] == [site.url, "2", "20", "0"]
     assert last == "No differences."
-    site.twist = lambda _path, answer: replace(
+    site.tamper = lambda _path, answer: replace(
         answer, headers=(*answer.headers, ("Set-Cookie", "id=1"))
     )
     done = run(site.url)
@@ -111,7 +111,7 @@ def test_an_expired_release_is_reported_even_if_all_addresses_agree(run: Run) ->
 
 def test_a_missing_signature_is_reported_first(run: Run, site: Hostile) -> None:
     """The output begins by saying that no signed release was found."""
-    site.twist = lambda _path, answer: replace(answer, status=404)
+    site.tamper = lambda _path, answer: replace(answer, status=404)
     done = run(site.url)
     assert done.exit_code == 1
     assert done.stdout.startswith("No release with a good signature was found.\n")

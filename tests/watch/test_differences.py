@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.hostile import Answer, Hostile
+from support.hostile import Hostile, HostileResponse
 from support.signed import facts, known_key, organisation_key, signed_release
 
 from cccr_web.release import Release, Signer, make_release
@@ -24,7 +24,7 @@ from cccr_web.watch import (
 )
 
 if TYPE_CHECKING:
-    from support.hostile import Twist
+    from support.hostile import Tamper
 
 PAGE = "/en/who-we-are.html"
 QUICK = RequestLimits(file=100_000, total=2_000_000, idle_timeout=3.0, timeout=15.0)
@@ -39,12 +39,12 @@ def check(
     return list(check_sites(addresses, settings, release).sites)
 
 
-def at(path: str, change: Callable[[Answer], Answer]) -> Twist:
-    """Return a twist of the answer at one path."""
+def at(path: str, change: Callable[[HostileResponse], HostileResponse]) -> Tamper:
+    """Return a function that changes the response at one path."""
     return lambda asked, answer: change(answer) if asked == path else answer
 
 
-def whole(answer: Answer, body: bytes, status: int = 200) -> Answer:
+def whole(answer: HostileResponse, body: bytes, status: int = 200) -> HostileResponse:
     """Return ``answer`` with another body and its right length."""
     kept = tuple(pair for pair in answer.headers if pair[0] != "Content-Length")
     return replace(
@@ -52,18 +52,18 @@ def whole(answer: Answer, body: bytes, status: int = 200) -> Answer:
     )
 
 
-def flip(answer: Answer) -> Answer:
+def flip(answer: HostileResponse) -> HostileResponse:
     """Change one bit of the body."""
     body = b"".join(answer.pieces)
     return whole(answer, bytes([body[0] ^ 1]) + body[1:])
 
 
-def with_header(name: str, value: str) -> Callable[[Answer], Answer]:
+def with_header(name: str, value: str) -> Callable[[HostileResponse], HostileResponse]:
     """Add a header."""
     return lambda answer: replace(answer, headers=(*answer.headers, (name, value)))
 
 
-def without(name: str) -> Callable[[Answer], Answer]:
+def without(name: str) -> Callable[[HostileResponse], HostileResponse]:
     """Leave a header out."""
     return lambda answer: replace(
         answer, headers=tuple(pair for pair in answer.headers if pair[0] != name)
@@ -95,7 +95,7 @@ def test_unchanged_sites_have_no_difference_and_each_path_is_fetched_once(
         assert sorted(server.asked) == sorted(server.answers)
 
 
-CASES: dict[str, tuple[str, Callable[[Answer], Answer], DifferenceKind, str]] = {
+CASES: dict[str, tuple[str, Callable[[HostileResponse], HostileResponse], DifferenceKind, str]] = {
     "one bit": (PAGE, flip, DifferenceKind.CHANGED, "SHA-256 "),
     "one bit of the ZIP": ("/cccr-web.zip", flip, DifferenceKind.CHANGED, "SHA-256 "),
     "a folder's page": ("/en/", flip, DifferenceKind.CHANGED, "SHA-256 "),
@@ -261,12 +261,12 @@ def test_one_change_is_reported_at_its_path_under_its_kind(
 ) -> None:
     """One change at one path is reported there under its own kind, and nothing else is."""
     path, change, kind, detail = CASES[case]
-    other.twist = at(path, change)
+    other.tamper = at(path, change)
     honest, seen = check(site, other)
     assert honest.differences == ()
-    told = [found for found in seen.differences if (found.path, found.kind) == (path, kind)]
-    assert len(told) == 1, seen.differences
-    assert told[0].detail.startswith(detail)
+    reported = [found for found in seen.differences if (found.path, found.kind) == (path, kind)]
+    assert len(reported) == 1, seen.differences
+    assert reported[0].detail.startswith(detail)
     # The headers of a response that is not the file do not count.
     same_path = {found.path for found in seen.differences}
     signature_too = {path, "/SHA256SUMS.minisig", "/SHA256SUMS.sshsig"}
@@ -291,7 +291,7 @@ def test_headers_of_a_plain_server_or_allowed_by_name_are_accepted(
     site: Hostile, header: tuple[str, str]
 ) -> None:
     """Headers that a plain nginx or Caddy adds are accepted, and those allowed by name."""
-    site.twist = lambda _path, answer: with_header(*header)(answer)
+    site.tamper = lambda _path, answer: with_header(*header)(answer)
     settings = Settings(organisation_key().public, limits=QUICK, allowed_headers={"x-of-the-host"})
     assert check_sites([Address.parse(site.url)], settings).same
 
@@ -299,7 +299,7 @@ def test_headers_of_a_plain_server_or_allowed_by_name_are_accepted(
 def test_media_types_ignore_case(site: Hostile) -> None:
     """A media type in capitals is not a difference."""
     upper = with_header("Content-Type", "text/html;charset=UTF-8")
-    site.twist = at(PAGE, lambda answer: upper(without("Content-Type")(answer)))
+    site.tamper = at(PAGE, lambda answer: upper(without("Content-Type")(answer)))
     assert check(site)[0].differences == ()
 
 
@@ -310,7 +310,7 @@ def test_an_older_release_is_distinguished_from_changed_files(site: Hostile) -> 
             (Difference("", DifferenceKind.OLDER_RELEASE, "release 1, not 2"),),
             (),
         ]
-        old.twist = at(PAGE, flip)
+        old.tamper = at(PAGE, flip)
         kinds = {(found.path, found.kind) for found in check(old, site)[0].differences}
         assert kinds == {("", DifferenceKind.OLDER_RELEASE), (PAGE, DifferenceKind.CHANGED)}
 

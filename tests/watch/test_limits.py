@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from support.hostile import Answer, Hostile
+from support.hostile import Hostile, HostileResponse
 from support.signed import organisation_key, signed_release
 
 from cccr_web.watch import Address, DifferenceKind, Report, RequestLimits, Settings, check_sites
@@ -37,34 +37,36 @@ def drip(server: Hostile, pause: float = 0.02) -> Iterator[bytes]:
         yield b"x"
 
 
-def without_length(answer: Answer, pieces: Iterator[bytes]) -> Answer:
+def without_length(answer: HostileResponse, pieces: Iterator[bytes]) -> HostileResponse:
     """Return ``answer`` with a body that ends when the connection does."""
     kept = tuple(pair for pair in answer.headers if pair[0] != "Content-Length")
     return replace(answer, headers=kept, pieces=pieces, hang_up=True)
 
 
-def endless(_server: Hostile, answer: Answer) -> Answer:
+def endless(_server: Hostile, answer: HostileResponse) -> HostileResponse:
     """Return a body without end."""
     return without_length(answer, itertools.repeat(bytes(1000)))
 
 
-def dripping(server: Hostile, answer: Answer) -> Answer:
+def dripping(server: Hostile, answer: HostileResponse) -> HostileResponse:
     """Return a body that arrives a byte at a time, each within the idle timeout."""
     return without_length(answer, drip(server))
 
 
-def huge(_server: Hostile, answer: Answer) -> Answer:
+def huge(_server: Hostile, answer: HostileResponse) -> HostileResponse:
     """Return a body of 10²⁰ bytes, as its Content-Length says."""
     answer = without_length(answer, itertools.repeat(bytes(1000)))
     return replace(answer, headers=(*answer.headers, ("Content-Length", "1" + "0" * 20)))
 
 
-def endless_heads(_server: Hostile, _answer: Answer) -> Answer:
+def endless_heads(_server: Hostile, _answer: HostileResponse) -> HostileResponse:
     """Return interim responses without end (RFC 9110, section 15.2)."""
-    return Answer(100, (), itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"), hang_up=True)
+    return HostileResponse(
+        100, (), itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"), hang_up=True
+    )
 
 
-def many_headers(_server: Hostile, answer: Answer) -> Answer:
+def many_headers(_server: Hostile, answer: HostileResponse) -> HostileResponse:
     """Return more headers than any server sends."""
     more = tuple((f"X-{number}", "x") for number in range(300))
     return replace(answer, headers=(*answer.headers, *more))
@@ -73,10 +75,10 @@ def many_headers(_server: Hostile, answer: Answer) -> Answer:
 @pytest.mark.parametrize("harm", [endless, dripping, huge, endless_heads, many_headers])
 @pytest.mark.parametrize("everywhere", [False, True], ids=["one page", "everywhere"])
 def test_an_endless_or_slow_response_is_cut_off(
-    site: Hostile, harm: Callable[[Hostile, Answer], Answer], *, everywhere: bool
+    site: Hostile, harm: Callable[[Hostile, HostileResponse], HostileResponse], *, everywhere: bool
 ) -> None:
     """An endless or slow body or header section is cut off and is a difference."""
-    site.twist = lambda path, answer: (
+    site.tamper = lambda path, answer: (
         harm(site, answer) if everywhere or path == "/en/index.html" else answer
     )
     report, seconds = check(site)
@@ -97,7 +99,7 @@ def test_an_endless_or_slow_response_is_cut_off(
 def test_a_stalled_response_ends_at_the_idle_timeout(site: Hostile) -> None:
     """A response that stalls ends at the idle timeout, long before the whole timeout."""
     limits = RequestLimits(idle_timeout=0.5, timeout=60.0)
-    site.twist = lambda path, answer: (
+    site.tamper = lambda path, answer: (
         replace(answer, pieces=drip(site, 60.0)) if path == "/en/index.html" else answer
     )
     begin = time.monotonic()
@@ -109,7 +111,9 @@ def test_a_stalled_response_ends_at_the_idle_timeout(site: Hostile) -> None:
 
 def test_a_slow_response_ends_at_the_whole_timeout(site: Hostile) -> None:
     """A response that arrives byte by byte ends at the whole timeout and is reported so."""
-    site.twist = lambda path, answer: dripping(site, answer) if path == "/en/index.html" else answer
+    site.tamper = lambda path, answer: (
+        dripping(site, answer) if path == "/en/index.html" else answer
+    )
     (found,) = check(site)[0].sites[0].differences
     assert found.detail == "not finished after 2 s"
 
@@ -117,7 +121,7 @@ def test_a_slow_response_ends_at_the_whole_timeout(site: Hostile) -> None:
 def test_the_sum_of_all_responses_is_limited(site: Hostile) -> None:
     """Bodies within their own limits may not exceed the limit on the total."""
     lengthen = (bytes(LIMITS.file - 1),)
-    site.twist = lambda _path, answer: replace(
+    site.tamper = lambda _path, answer: replace(
         answer,
         headers=(
             *(pair for pair in answer.headers if pair[0] != "Content-Length"),

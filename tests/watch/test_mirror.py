@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.hostile import Answer, Hostile, answers
+from support.hostile import Hostile, HostileResponse, answers
 from support.nginx import nginx
 from support.signed import content, facts, organisation_key, put_release, signed_release
 
@@ -48,7 +48,7 @@ def mirror(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Path:
+def nginx_folder(tmp_path: Path) -> Path:
     """A folder for nginx."""
     folder = tmp_path / "nginx"
     folder.mkdir()
@@ -99,17 +99,17 @@ def test_a_mirror_is_updated_in_its_folder(mirror: Path) -> None:
         write_mirror(signed_release(4), mirror)
 
 
-def test_nginx_with_the_rules_passes_the_check(mirror: Path, room: Path) -> None:
+def test_nginx_with_the_rules_passes_the_check(mirror: Path, nginx_folder: Path) -> None:
     """nginx with the rules sends the same bytes and all our headers."""
-    with nginx(room, mirror) as url:
+    with nginx(nginx_folder, mirror) as url:
         report = look(url)
     assert report.sites[0].differences == ()
     assert report.same
 
 
-def test_nginx_without_the_rules_fails_the_check(mirror: Path, room: Path) -> None:
+def test_nginx_without_the_rules_fails_the_check(mirror: Path, nginx_folder: Path) -> None:
     """Without the rules headers are missing, and nginx sends its version."""
-    with nginx(room, mirror, rules=False) as url:
+    with nginx(nginx_folder, mirror, rules=False) as url:
         seen = look(url).sites[0]
     kinds = {found.kind for found in seen.differences if found.path == "/en/index.html"}
     assert kinds == {
@@ -122,31 +122,33 @@ def test_nginx_without_the_rules_fails_the_check(mirror: Path, room: Path) -> No
     assert any(re.fullmatch(r"Server: nginx/[0-9.]+", detail) for detail in details)
 
 
-def test_an_index_page_of_the_release_is_served_at_the_root(tmp_path: Path, room: Path) -> None:
+def test_an_index_page_of_the_release_is_served_at_the_root(
+    tmp_path: Path, nginx_folder: Path
+) -> None:
     """If the release has an index.html, a mirror serves it at /, and the watcher agrees."""
     assert "\n/\n" not in rule_files(RELEASE)["_headers"]
     files = content(2) | {"index.html": b"<!doctype html><title>both"}
     release = Signer(organisation_key()).sign(make_release(files, facts(2)))
     write_mirror(release, tmp_path / "mirror")
-    with nginx(room, tmp_path / "mirror") as url:
+    with nginx(nginx_folder, tmp_path / "mirror") as url:
         assert look(url).sites[0].differences == ()
     rules = rule_files(release)
     assert "302" not in rules["_redirects"]
     by_file = by_headers_file(rules["_headers"])
     shown = answers(release)["/index.html"]
 
-    def twist(path: str, answer: Answer) -> Answer:
+    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
         return by_file(path, shown if path == "/" else answer)
 
-    with Hostile(release, twist) as server:
+    with Hostile(release, tamper) as server:
         assert look(server.url).sites[0].differences == ()
     with Hostile(release, lambda path, answer: shown if path == "/" else answer) as server:
         (found,) = look(server.url).sites[0].differences
     assert (found.path, found.kind) == ("/", DifferenceKind.CHANGED_HEADER)
 
 
-def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
-    """Return a twist that sends the headers of a ``_headers`` file, as Netlify's docs describe it.
+def by_headers_file(rules: str) -> Callable[[str, HostileResponse], HostileResponse]:
+    """Return a function that sends the headers of a ``_headers`` file, as Netlify documents it.
 
     The rules that match a path are joined, and so are values of one name.
     """
@@ -160,20 +162,20 @@ def by_headers_file(rules: str) -> Callable[[str, Answer], Answer]:
             current.append((name, value))
     assert set(blocks) > {"/*"}
 
-    def twist(path: str, answer: Answer) -> Answer:
+    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
         found: dict[str, str] = {}
         for name, value in [*blocks["/*"], *blocks.get(path, [])]:
             found[name] = f"{found[name]}, {value}" if name in found else value
         kept = [pair for pair in answer.headers if pair[0] in {"Content-Length", "Location"}]
         return replace(answer, headers=(*kept, *found.items()))
 
-    return twist
+    return tamper
 
 
 def test_a_host_with_the_headers_file_sends_our_headers(mirror: Path) -> None:
     """A host that follows the file _headers sends all our headers."""
-    twist = by_headers_file((mirror / "headers" / "_headers").read_text())
-    with Hostile(RELEASE, twist) as server:
+    tamper = by_headers_file((mirror / "headers" / "_headers").read_text())
+    with Hostile(RELEASE, tamper) as server:
         assert look(server.url).sites[0].differences == ()
 
 

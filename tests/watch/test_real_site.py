@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.hostile import Answer, Hostile
+from support.hostile import Hostile, HostileResponse
 from support.hosting import short_folder
-from support.live_site import PUBLIC, Place
+from support.live_site import PUBLIC, PublishedSite
 from support.nginx import nginx
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def watch(network: TorNetwork, *urls: str) -> tuple[int, Any, str]:
 
 
 @pytest.fixture(scope="module")
-def mirror(place: Place) -> Iterator[str]:
+def mirror(published_site: PublishedSite) -> Iterator[str]:
     """Serve what ``cccr-web mirror`` wrote with a plain nginx; yield the address."""
     with short_folder() as folder:
         command = [sys.executable, "-m", "cccr_web", "mirror", str(folder / "mirror")]
-        command += ["--public-key", PUBLIC, "--release", str(place.folder / "release")]
+        command += ["--public-key", PUBLIC, "--release", str(published_site.folder / "release")]
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
         (folder / "nginx").mkdir()
         with nginx(folder / "nginx", folder / "mirror") as url:
@@ -57,35 +57,42 @@ def mirror(place: Place) -> Iterator[str]:
 
 
 def test_the_real_site_has_no_differences_on_any_route(
-    place: Place, tor_network: TorNetwork, mirror: str, note: Note
+    published_site: PublishedSite, tor_network: TorNetwork, mirror: str, note: Note
 ) -> None:
     """The real site passes on the onion alone within 30 seconds, and on all routes at once."""
-    with place.front().running():
+    with published_site.front().running():
         begin = time.monotonic()
-        status, report, errors = watch(tor_network, f"http://{place.onion}")
+        status, report, errors = watch(tor_network, f"http://{published_site.onion}")
         seconds = time.monotonic() - begin
         note("watch of the real site over the private onion (bar 30)", seconds)
         assert (status, report["same"], errors) == (0, True, ""), report
         assert seconds < 30
-        urls = [f"http://{place.onion}", f"http://127.0.0.1:{place.server.port}", mirror]
+        urls = [
+            f"http://{published_site.onion}",
+            f"http://127.0.0.1:{published_site.server.port}",
+            mirror,
+        ]
         status, report, errors = watch(tor_network, *urls)
     assert (status, report["same"], errors) == (0, True, ""), report
 
 
 def test_one_changed_byte_on_the_onion_is_reported_with_its_file(
-    place: Place, tor_network: TorNetwork
+    published_site: PublishedSite, tor_network: TorNetwork
 ) -> None:
     """When a hostile server changes one byte on the onion, the report names the file."""
     page = "/zh-hans/who-we-are.html"
 
-    def twist(path: str, answer: Answer) -> Answer:
+    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
         body = b"".join(answer.pieces)
         return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
 
-    onion_socket = place.front().socket
+    onion_socket = published_site.front().socket
     try:
-        with Hostile(place.release, twist, path=onion_socket):
-            urls = [f"http://127.0.0.1:{place.server.port}", f"http://{place.onion}"]
+        with Hostile(published_site.release, tamper, path=onion_socket):
+            urls = [
+                f"http://127.0.0.1:{published_site.server.port}",
+                f"http://{published_site.onion}",
+            ]
             status, report, _ = watch(tor_network, *urls)
     finally:
         onion_socket.unlink(missing_ok=True)
@@ -94,22 +101,22 @@ def test_one_changed_byte_on_the_onion_is_reported_with_its_file(
     assert honest["differences"] == []
     (found,) = foreign["differences"]
     assert (found["path"], found["kind"]) == (page, "changed")
-    assert found["detail"].endswith(f"not {place.release.files[page[1:]].sha256}")
+    assert found["detail"].endswith(f"not {published_site.release.files[page[1:]].sha256}")
 
 
 def test_every_file_is_the_same_on_every_route(
-    place: Place, mirror: str, tor_network: TorNetwork
+    published_site: PublishedSite, mirror: str, tor_network: TorNetwork
 ) -> None:
     """Each file has one SHA-256 on the clearnet, on the onion, on a mirror and in the ZIP."""
-    listed = {path: file.sha256 for path, file in place.release.files.items()}
-    packed = zipfile.ZipFile(io.BytesIO(place.server.get("/cccr-web.zip")))
-    with place.front().running(), ThreadPoolExecutor(8) as pool:
-        urls = [f"http://{place.onion}/{path}" for path in listed]
+    listed = {path: file.sha256 for path, file in published_site.release.files.items()}
+    packed = zipfile.ZipFile(io.BytesIO(published_site.server.get("/cccr-web.zip")))
+    with published_site.front().running(), ThreadPoolExecutor(8) as pool:
+        urls = [f"http://{published_site.onion}/{path}" for path in listed]
         onion = dict(zip(listed, pool.map(tor_network.fetch, urls), strict=True))
     differing = {}
     for path, wanted in listed.items():
         bodies = {
-            "clearnet": place.server.get(f"/{path}"),
+            "clearnet": published_site.server.get(f"/{path}"),
             "onion": onion[path].body,
             "mirror": _get(f"{mirror}/{path}"),
         }

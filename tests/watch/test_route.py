@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from support.hostile import Answer, Hostile
+from support.hostile import Hostile, HostileResponse
 from support.hosting import wait_until
 from support.signed import organisation_key, signed_release
 
@@ -231,23 +231,23 @@ def test_a_lost_connection_is_retried(site: Hostile) -> None:
     """A connection that closes after each response, or breaks once, is not a difference."""
     cut: list[str] = []
 
-    def twist(path: str, answer: Answer) -> Answer:
+    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
         if path not in cut:
             cut.append(path)
             return replace(answer, pieces=(), hang_up=True)
         return replace(answer, hang_up=True)
 
-    site.twist = twist
+    site.tamper = tamper
     assert check(site.url).same
     assert len(cut) == len(site.answers)
 
 
 def test_progress_counts_every_response_once(site: Hostile) -> None:
     """Progress counts every response once, up to the total."""
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     settings = Settings(organisation_key().public, limits=LIMITS)
     addresses = [Address.parse(site.url)]
-    check_sites(addresses, settings, None, lambda done, total: told.append((done, total)))
+    check_sites(addresses, settings, None, lambda done, total: reported.append((done, total)))
     total = len(site.answers)
-    assert told == [(done, total) for done in range(1, total + 1)]
+    assert reported == [(done, total) for done in range(1, total + 1)]
     wait_until(lambda: len(site.asked) == total, 1)

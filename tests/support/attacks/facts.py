@@ -14,7 +14,7 @@ from support.attacks.target import (
 )
 from support.signed import (
     TODAY,
-    Room,
+    ServerFolder,
     facts,
     organisation_key,
     signed_release,
@@ -56,7 +56,7 @@ def another_release_of_the_same_number(target: Target) -> None:
 
 def _served_before(target: Target) -> None:
     """Remember release 2 as the newest, as its server would, without its being served now."""
-    Room(target.folder.parent).source.accept(signed_release(2))
+    ServerFolder(target.folder.parent).source.accept(signed_release(2))
 
 
 simple(

@@ -21,7 +21,7 @@ from support.signed import (
     put,
 )
 
-# A listed file is not the one that was listed: each way for each kind of file.
+# A file is not the one that was listed: each change for each kind of file.
 
 for _kind in KINDS:
     for _way, _change in CHANGES.items():

@@ -18,14 +18,14 @@ from support.signed import (
 
 # The list, changed by somebody without the key.
 
-for _way, _change in {
-    **{way: change for way, change in CHANGES.items() if way != "emptied"},
+for _name, _change in {
+    **{name: change for name, change in CHANGES.items() if name != "emptied"},
     "with a line more": lambda body: body + LINE.encode() + b"zzz.html\n",
     "with CRLF": lambda body: body.replace(b"\n", b"\r\n"),
     "of the last release": lambda _body: signed_release(1).files["SHA256SUMS"].body,
 }.items():
     simple(
-        f"the list {_way}",
+        f"the list {_name}",
         "SHA256SUMS.minisig does not match SHA256SUMS: one of them was changed.",
         partial(Target.change, path="SHA256SUMS", change=_change),
     )

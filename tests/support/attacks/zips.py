@@ -86,11 +86,11 @@ def doubled() -> bytes:
 
 
 def patched(find: bytes, replace: bytes, *, last: bool = False) -> bytes:
-    """Replace bytes in the good ZIP, at their first or last place."""
+    """Replace bytes in the good ZIP, where they occur first or last."""
     whole = pack(packed())
-    place = whole.rfind(find) if last else whole.find(find)
-    assert place >= 0
-    return whole[:place] + replace + whole[place + len(find) :]
+    position = whole.rfind(find) if last else whole.find(find)
+    assert position >= 0
+    return whole[:position] + replace + whole[position + len(find) :]
 
 
 def bomb() -> bytes:

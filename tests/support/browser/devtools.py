@@ -177,8 +177,8 @@ class Tab:
 
     def __init__(self, browser: Chromium, context: str | None = None) -> None:
         self._browser = browser
-        room = {} if context is None else {"browserContextId": context}
-        target = browser.call("Target.createTarget", url="about:blank", **room)
+        options = {} if context is None else {"browserContextId": context}
+        target = browser.call("Target.createTarget", url="about:blank", **options)
         self.target: str = target["targetId"]
         attached = browser.call("Target.attachToTarget", targetId=self.target, flatten=True)
         self._session: str = attached["sessionId"]

@@ -87,7 +87,7 @@ return {requests: requests.splice(0), console: console.splice(0)};
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FirefoxRequest:
     """A stage of a request: ``modify-request`` (it begins), ``stop-request`` and others.
 
     ``status`` is the HTTP status or 0; ``error`` is Firefox's error number or 0.
@@ -208,10 +208,10 @@ class Firefox:
         """Go to ``url`` and wait until it is loaded."""
         self.call("WebDriver:Navigate", url=url)
 
-    def take_seen(self) -> tuple[list[Request], list[str]]:
+    def take_seen(self) -> tuple[list[FirefoxRequest], list[str]]:
         """Return the requests of pages and the console messages since the last call."""
         seen = self.chrome(_TAKE_SEEN)
-        return [Request(*request) for request in seen["requests"]], seen["console"]
+        return [FirefoxRequest(*request) for request in seen["requests"]], seen["console"]
 
     def prefer(self, name: str, value: Pref) -> None:
         """Change a preference at run time."""

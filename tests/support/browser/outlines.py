@@ -18,12 +18,12 @@ _UNSEEN = {"style", "script", "title", "head"}
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
+class OutlineElement:
     """An element: its name, its attributes, and its ancestors from the outermost."""
 
     tag: str
     attributes: dict[str, str]
-    around: tuple[Element, ...]
+    around: tuple[OutlineElement, ...]
 
     def within(self, tag: str, **attributes: str) -> bool:
         """Tell whether it or an ancestor is such an element."""
@@ -37,10 +37,10 @@ class Element:
 class Outline:
     """Elements and texts in source order; each text with its element."""
 
-    elements: list[Element] = field(default_factory=list)
-    texts: list[tuple[Element, str]] = field(default_factory=list)
+    elements: list[OutlineElement] = field(default_factory=list)
+    texts: list[tuple[OutlineElement, str]] = field(default_factory=list)
 
-    def find(self, tag: str, **attributes: str) -> list[Element]:
+    def find(self, tag: str, **attributes: str) -> list[OutlineElement]:
         """Return the elements with this name and these attributes."""
         return [
             one
@@ -57,10 +57,10 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.outline = Outline()
-        self._open: list[Element] = []
+        self._open: list[OutlineElement] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {k: v or "" for k, v in attrs}, tuple(self._open))
+        element = OutlineElement(tag, {k: v or "" for k, v in attrs}, tuple(self._open))
         self.outline.elements.append(element)
         if tag not in _VOID:
             self._open.append(element)
