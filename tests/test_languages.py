@@ -1,4 +1,4 @@
-"""The languages and the choice among them (``languages.py``)."""
+"""The languages, and the choice of one for a reader (``languages.py``)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cccr_web.languages import (
 )
 
 
-def test_languages() -> None:
-    """Each language has its own slug, tag, locale and name, and Babel knows its locale."""
+def test_each_language_has_its_own_slug_tag_locale_and_name() -> None:
+    """No two languages share a slug, tag, locale or name, and Babel knows each locale."""
     for name in ("slug", "tag", "locale", "own_name"):
         assert len({getattr(language, name) for language in LANGUAGES}) == len(LANGUAGES)
     for language in LANGUAGES:
@@ -28,8 +28,8 @@ def test_languages() -> None:
         assert (locale.get_language_name(language.locale) or "")[:2] in ("En", "中文")
 
 
-def test_by_slug() -> None:
-    """A slug is one of ours exactly, or none."""
+def test_a_language_is_found_by_its_exact_slug() -> None:
+    """A slug that differs in any character finds no language."""
     assert [by_slug(language.slug) for language in LANGUAGES] == list(LANGUAGES)
     assert [by_slug(slug) for slug in ("", "EN", "zh", "zh_Hans", "zh-hans/")] == [None] * 5
 
@@ -55,20 +55,22 @@ def test_by_slug() -> None:
         ([("", 1.0), ("-", 1.0), ("zh", 0.001)], ZH_HANS),
     ],
 )
-def test_negotiation(accepted: list[tuple[str, float]], language: Language) -> None:
-    """The best that the reader takes and we have; of equals the first; else English."""
+def test_the_best_accepted_language_is_chosen(
+    accepted: list[tuple[str, float]], language: Language
+) -> None:
+    """The language with the highest quality is chosen, the first of equals, or else English."""
     assert negotiate(accepted) is language
 
 
-def test_a_release_without_traditional() -> None:
-    """Where a language is not offered, its source is; where that is not either, English."""
+def test_a_language_that_is_not_offered_is_replaced_by_its_source() -> None:
+    """Without Traditional Chinese a reader gets Simplified, and without both English."""
     for accepted in ("zh-TW", "zh-Hant", "zh"):
         assert negotiate([(accepted, 1.0)], {"en": "en", "zh-hans": "zh-Hans"}) is ZH_HANS
         assert negotiate([(accepted, 1.0)], ["en"]) is EN
     assert negotiate([("zh-TW", 1.0)], ["en", "zh-hans", "zh-hant"]) is ZH_HANT
 
 
-def test_written() -> None:
-    """Each language is written by people or made of one that is."""
+def test_each_language_is_written_or_converted_from_a_written_one() -> None:
+    """English and Simplified Chinese are written; the others are converted from one of them."""
     assert WRITTEN == (EN, ZH_HANS)
     assert all(language.source in WRITTEN for language in LANGUAGES if language not in WRITTEN)

@@ -55,8 +55,8 @@ def test_the_content_length_is_read_in_any_case() -> None:
         expected_size(b"HTTP/1.1 200 OK\r\nDate: x")
 
 
-def test_only_a_loopback_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If there is any interface other than the loopback, nothing is changed."""
+def test_a_machine_with_other_interfaces_is_not_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line is limited only where the loopback is the only interface."""
     monkeypatch.setattr("socket.if_nameindex", lambda: [(1, "lo"), (2, "eth0")])
     with pytest.raises(SystemExit, match=r"flood\.sh"):
         narrow(1)

@@ -462,7 +462,7 @@ def output_of(script: str) -> str:
     return done.stdout
 
 
-def test_the_command_line_imports_little() -> None:
+def test_the_command_line_imports_modules_only_when_needed() -> None:
     """Modules that only some commands need are not imported at first."""
     heavy = ["babel", "cryptography", "flask", "flask_babel", "flask_talisman", "jinja2"]
     heavy += ["markdown_it", "stem", "waitress", "werkzeug"]

@@ -115,7 +115,7 @@ def test_mirrors_is_written_and_verified_by_minisign(run: Run, tmp_path: Path) -
 
 
 def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path) -> None:
-    """It must expire within a year."""
+    """The file has the fields of RFC 9116 and must expire within a year."""
     file = tmp_path / ".well-known" / "security.txt"
     fixed = ["security-txt", "--contact", "mailto:a@cccr.example", "--out", str(file)]
     done = CliRunner().invoke(main, [*fixed, "--expires", str(in_days(300))])

@@ -94,7 +94,7 @@ def test_debian_tools_verify_a_signed_release(signed: Path) -> None:
 
 
 def test_verify_accepts_a_folder_and_a_zip(signed: Path, key: Path, run: Run) -> None:
-    """It prints one sentence, for a key file and for the text of a key."""
+    """``verify`` prints one sentence, for a key file and for the text of a key."""
     for path, given in (
         (signed, key.with_suffix(".pub")),
         (signed / "cccr-web.zip", organisation_key().public),

@@ -117,8 +117,8 @@ def test_a_broken_rotation_is_rejected(name: str) -> None:
         read_key_rotation(change(rotate_key(OLD, NEW, DAY)), OLD.public)
 
 
-def test_text_with_a_mark_inside_cannot_be_signed() -> None:
-    """A text that looks signed already, or has no final line feed, is never signed."""
+def test_text_that_looks_signed_cannot_be_signed() -> None:
+    """A text that looks signed already, or has no final line feed, is rejected."""
     for text in (b"no end", b"-----BEGIN MINISIGN SIGNATURE-----\n"):
         with pytest.raises(ValueError, match="the text must end"):
             sign_text(text, [OLD], "x")

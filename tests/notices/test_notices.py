@@ -203,7 +203,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_notice_is_rejected(case: str) -> None:
-    """The error names what is wrong with its name, form, key or date."""
+    """The error says what is wrong with the notice's name, format, key or date."""
     path, body, problem = BAD[case]
     with pytest.raises(CccrError) as refused:
         read_notice(path, body, KEY.public)
@@ -244,17 +244,17 @@ def test_a_notice_cannot_be_checked_without_a_key() -> None:
         (lambda: make_security_txt(EXPIRES, [("Contact", "a@b")]), "not a field of RFC 9116"),
     ],
 )
-def test_a_notice_that_could_not_be_read_is_not_made(
+def test_a_notice_that_readers_would_reject_is_not_made(
     make: Callable[[], bytes], problem: str
 ) -> None:
-    """The error says what to do."""
+    """A notice is rejected before it is signed, and the error says what to do."""
     with pytest.raises(CccrError, match=problem) as refused:
         make()
     assert refused.value.remedy
 
 
 def test_an_overdue_canary_is_rejected() -> None:
-    """It is accepted until its last day is over."""
+    """A canary is accepted until its last day is over."""
     release = make_release({"canary.txt": CANARY}, facts())
     last_day = datetime(2027, 2, 20, 23, 59, tzinfo=UTC)
     reject_overdue_canary(release, KEY.public, last_day)

@@ -26,7 +26,7 @@ def test_same_files_give_the_same_bytes() -> None:
     assert make_archive(files, facts().time) == make_archive(turned, facts().time)
 
 
-def test_entries_are_plain() -> None:
+def test_zip_entries_are_sorted_and_have_fixed_modes_and_times() -> None:
     """All entries are in one folder, sorted, with fixed mode bits and the release's time."""
     time = datetime(2026, 11, 22, 1, 2, 4, tzinfo=UTC)
     with zipfile.ZipFile(io.BytesIO(make_archive(content(1), time))) as packed:

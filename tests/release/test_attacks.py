@@ -102,7 +102,7 @@ def test_a_server_does_not_start_on_a_broken_release(server_folder: ServerFolder
         server_folder.source.open(make_apps)
 
 
-def test_damaged_copy_of_the_last_good_release_is_not_served(server_folder: ServerFolder) -> None:
+def test_a_damaged_copy_of_the_last_good_release_is_not_served(server_folder: ServerFolder) -> None:
     """The last good copy is verified like any release."""
     server_folder.reloader()
     (server_folder.path / "state/last-good" / PAGE).write_bytes(b"<script>")
@@ -129,7 +129,7 @@ def test_all_files_together_have_a_limit(
         load(server_folder.current.resolve())
 
 
-def test_change_on_disk_after_loading_changes_nothing(
+def test_a_change_on_disk_after_loading_changes_nothing(
     server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The loaded bytes are served, and each difference on the disk is logged once."""
@@ -154,7 +154,7 @@ def test_change_on_disk_after_loading_changes_nothing(
     assert is_served(reloader, 1)
 
 
-def test_change_between_check_and_read_is_impossible(
+def test_a_file_replaced_after_it_was_read_is_served_as_read(
     server_folder: ServerFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is replaced right after it was read is served as it was read."""

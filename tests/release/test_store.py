@@ -128,7 +128,7 @@ def test_an_unsafe_name_cannot_be_in_a_release(release: Release) -> None:
 def test_a_failed_exchange_leaves_the_earlier_release(
     release: Release, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing else is left next to it."""
+    """The earlier release stays, and nothing else is left next to it."""
 
     def fail(one: Path, other: Path) -> None:
         raise OSError(5, "Input/output error", str(one), None, str(other))

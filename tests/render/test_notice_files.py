@@ -68,8 +68,8 @@ def test_a_notice_dates_the_release(tree: Tree) -> None:
     assert built(folder).metadata.time.date() == DAY
 
 
-def test_the_folder_is_optional(tree: Tree) -> None:
-    """A release without notices can be built."""
+def test_a_release_without_notices_can_be_built(tree: Tree) -> None:
+    """The folder of notices is optional."""
     assert "mirrors.txt" not in built(tree({})).files
 
 

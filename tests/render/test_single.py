@@ -1,4 +1,4 @@
-"""The whole site in one HTML file, a language."""
+"""The whole site in one HTML file for each language."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def page_of(release: Release, language: Language) -> Page:
 
 
 @every_language
-def test_it_contains_every_text_but_the_error_pages(release: Release, language: Language) -> None:
+def test_the_file_contains_every_text_except_the_error_pages(
+    release: Release, language: Language
+) -> None:
     """The file has the content of each page under the same heading."""
     whole = page_of(release, language)
     titles = [words for level, words in whole.headings if level == 2]
@@ -62,8 +64,10 @@ def test_headings_descend_from_one_title(release: Release, language: Language) -
 
 
 @every_language
-def test_links_between_pages_stay_on_the_page(release: Release, language: Language) -> None:
-    """Each link leads to a place on the page, to another site, or to a file that is not a page."""
+def test_links_between_pages_lead_to_a_section_of_the_file(
+    release: Release, language: Language
+) -> None:
+    """Each link leads to a section of the file, another site, or a file that is not a page."""
     page = page_of(release, language)
     assert len(page.ids) == len(set(page.ids))
     for link in page.links:
@@ -93,7 +97,7 @@ def test_the_contents_name_every_section(release: Release, language: Language) -
 
 
 @every_language
-def test_it_has_the_same_policy_and_sheet_as_the_pages(
+def test_the_file_has_the_policy_and_style_sheet_of_the_pages(
     release: Release, language: Language
 ) -> None:
     """Opened from a disk, the file may load nothing, like any page."""

@@ -105,7 +105,7 @@ def test_characters_are_converted_but_words_are_kept() -> None:
 
 
 def test_every_simplified_page_has_a_traditional_one(site: dict[str, Element]) -> None:
-    """Both have the same links and headings."""
+    """A Traditional page has the links and headings of the Simplified one."""
     paths = {path.partition("/")[2] for path in site if path.startswith("zh-hans/")}
     paths -= {"cccr-zh-hans.html"}
     assert "statements/2013-05-07-tiananmen-rally.html" in paths

@@ -76,7 +76,7 @@ def paths(release: Release) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LISTENERS)
-def test_prepared_responses_equal_flasks(
+def test_prepared_responses_equal_those_of_flask(
     listeners: dict[str, ResponseCache], release: Release, name: str
 ) -> None:
     """A prepared response equals Flask's for every address, method, coding and condition."""
@@ -115,7 +115,7 @@ def test_prepared_responses_equal_flasks(
         {"PATH_INFO": "//en/"},
     ],
 )
-def test_hosts_proxies_and_queries_get_flasks_response(
+def test_foreign_hosts_proxies_and_queries_are_left_to_flask(
     listeners: dict[str, ResponseCache], name: str, change: dict[str, str]
 ) -> None:
     """Requests with a foreign Host, through a proxy or with a query get Flask's response."""
@@ -172,7 +172,7 @@ def test_compressed_bodies_decompress_to_the_file(server: Server, release: Relea
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_our_head_equals_waitresss(server: Server, method: str) -> None:
+def test_the_http_1_1_head_equals_that_of_waitress(server: Server, method: str) -> None:
     """Our HTTP/1.1 head equals waitress's HTTP/1.0 head except for the version."""
     for target in ("/en/", "/cccr-web.zip", "/SHA256SUMS"):
         for coding in ("", "gzip"):

@@ -174,7 +174,8 @@ def test_a_missing_key_is_logged(server_folder: ServerFolder) -> None:
         assert server.get(f"/{PAGE}") == signed_release(1).files[PAGE].body
         assert server.log == (
             "WARNING cccr_web.cli.serve: No --public-key: "
-            f"the signatures of {server_folder.current} are not checked. Use this for trials only.\n"
+            f"the signatures of {server_folder.current} are not checked. "
+            "Use this for trials only.\n"
         )
 
 

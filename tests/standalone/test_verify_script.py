@@ -176,7 +176,7 @@ def test_a_good_zip_passes(tmp_path: Path, good: dict[str, bytes], signer: Signe
     assert [path.name for path in tmp_path.iterdir()] == ["cccr-web.zip"]
 
 
-def test_without_a_folder_it_checks_its_own(
+def test_without_a_folder_the_script_checks_its_own(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
     """With only the fingerprint, the script checks its own folder."""
@@ -738,7 +738,7 @@ def test_hostile_names_cannot_write_to_the_terminal(
     assert "\x1b" not in done.stdout
 
 
-def test_it_runs_on_python_3_8_and_imports_only_the_standard_library() -> None:
+def test_the_script_runs_on_python_3_8_with_only_the_standard_library() -> None:
     """The script is written for Python 3.8 and needs no other package."""
     tree = ast.parse(SCRIPT.read_bytes(), feature_version=(3, 8))
     imported = {
@@ -759,7 +759,7 @@ def test_it_runs_on_python_3_8_and_imports_only_the_standard_library() -> None:
     }
 
 
-def test_it_parses_manifests_by_the_same_rules_as_the_server() -> None:
+def test_the_script_parses_manifests_by_the_rules_of_the_server() -> None:
     """The script, which imports nothing of ours, has the server's patterns and limits."""
     assert verify.NAME.pattern == manifest._PATH.pattern
     assert verify.LINE.pattern == manifest._LINE.pattern

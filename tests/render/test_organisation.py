@@ -1,4 +1,4 @@
-"""The organisation's words and facts are on the pages, complete and in order.
+"""The organisation's statements and facts are on the pages, complete and in order.
 
 Names, demands and dates are written here from the organisation's own texts, not
 read from the tree under test.
