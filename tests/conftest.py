@@ -18,6 +18,8 @@ pytest_plugins = [
     "support.serving",
     "support.browser.browsing",
     "support.live_site",
+    "support.command",
+    "support.pages",
 ]
 
 # The time of one example depends on how busy the machine is.

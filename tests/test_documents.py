@@ -8,9 +8,7 @@ import pty
 import re
 import select
 import shlex
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +24,8 @@ import click
 import pytest
 from support.documents import DOCUMENTS, TOP, Document
 from support.hosting import short_folder
+from support.texts import copy_texts
+from support.tornet import free_ports
 from test_architecture import PACKAGES
 
 from cccr_web import __version__
@@ -53,13 +53,6 @@ MADE = {
 
 # Third-party programs with options that a code span names.
 FOREIGN = ("sha256sum ",)
-
-
-def free_port() -> int:
-    """Return a port that was free just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -139,7 +132,7 @@ class AdminFolder:
 def admin_folder(offline_tor: ManagedTor) -> Iterator[AdminFolder]:
     """An admin's folder with the texts, and a command that runs this environment's code."""
     with short_folder() as folder:
-        shutil.copytree(TOP / "translations", folder / "translations")
+        copy_texts(folder)
         command = folder / "deploy" / "cccr-web"
         command.parent.mkdir()
         path = shlex.quote(str(TOP))
@@ -152,7 +145,8 @@ def admin_folder(offline_tor: ManagedTor) -> Iterator[AdminFolder]:
         command.chmod(0o755)
         (folder / "offline").write_text("DisableNetwork 1\n")
         (folder / "templates").symlink_to(TOP / "templates")
-        made = AdminFolder(folder, free_port(), offline_tor.control.text)
+        (port,) = free_ports(1)
+        made = AdminFolder(folder, port, offline_tor.control.text)
         yield made
         made.end()
 

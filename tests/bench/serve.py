@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
 
 from support.signed import facts
+from support.tornet import end, free_ports
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
@@ -82,14 +82,6 @@ class Rival:
     cpu: list[float] = field(default_factory=list)
 
 
-def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def family(process: int) -> list[int]:
     """Return the ids of a process and its descendants."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
@@ -136,7 +128,7 @@ def first_answer(port: int, path: str, limit: float = 60) -> int:
 @contextmanager
 def started(rival: Rival) -> Iterator[None]:
     """Run a server on core 0 and wait for its first response."""
-    rival.port = rival.port or free_port()
+    rival.port = rival.port or free_ports(1)[0]
     began = time.monotonic()
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(rival.port)],
@@ -149,7 +141,7 @@ def started(rival: Rival) -> Iterator[None]:
         yield
         rival.megabytes = megabytes(rival.processes)
     finally:
-        end(process)
+        end(process, 10)
 
 
 def note_start(rival: Rival, process: subprocess.Popen[bytes], began: float) -> None:
@@ -158,16 +150,6 @@ def note_start(rival: Rival, process: subprocess.Popen[bytes], began: float) -> 
     rival.start = time.monotonic() - began
     rival.processes = family(process.pid)
     print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process, by SIGKILL if necessary."""
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
@@ -385,7 +367,7 @@ def onionshare(rival: Rival) -> Iterator[None]:
             yield
             rival.megabytes = megabytes(rival.processes)
         finally:
-            end(process)
+            end(process, 10)
 
 
 if __name__ == "__main__":

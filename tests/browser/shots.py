@@ -19,7 +19,8 @@ from support.browser.devtools import Chromium, Tab
 from support.browser.outlines import page_paths
 from support.hosting import short_folder
 from support.serving import ADDRESSES, Server
-from support.signed import organisation_key, texts_with_key
+from support.signed import organisation_key
+from support.texts import texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.release import write

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from support.browser.browsing import CUT_OFF, SCHEMES, Site, listed, need
+from support.browser.browsing import CUT_OFF, SCHEMES, Site, listed, need, without_spaces
 from support.browser.outlines import outline
 
 if TYPE_CHECKING:
@@ -138,15 +137,15 @@ def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(
         for path in site.pages:
             tab.visit(site.url(path))
             pdf = base64.b64decode(tab.call("Page.printToPDF", preferCSSPageSize=True)["data"])
-            sheets = [squeezed(sheet) for sheet in pdf_text(pdf).split("\f") if sheet.strip()]
+            sheets = [without_spaces(sheet) for sheet in pdf_text(pdf).split("\f") if sheet.strip()]
             texts = outline(site.release.files[path].body).texts
-            foot = squeezed("".join(text for element, text in texts if is_foot(element)))
+            foot = without_spaces("".join(text for element, text in texts if is_foot(element)))
             missing = [f"the foot of: {sheet}" for sheet in sheets if not sheet.endswith(foot)]
             printed = "".join(sheet.removesuffix(foot) for sheet in sheets)
             missing += [
                 text
                 for element, text in texts
-                if element.within("main") and squeezed(text) not in printed
+                if element.within("main") and without_spaces(text) not in printed
             ]
             if missing:
                 wrong[path] = missing
@@ -165,8 +164,3 @@ def pdf_text(pdf: bytes) -> str:
     result = subprocess.run(command, input=pdf, check=True, capture_output=True)
     assert result.stderr == b""
     return result.stdout.decode("utf-8")
-
-
-def squeezed(text: str) -> str:
-    """Return a text without white space."""
-    return re.sub(r"\s+", "", text)

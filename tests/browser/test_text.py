@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from support.browser.browsing import listed, need
+from support.browser.browsing import listed, need, without_spaces
 from support.browser.outlines import Outline, OutlineElement, outline, page_paths
 
 if TYPE_CHECKING:
@@ -31,12 +30,7 @@ def dump(file: Path) -> str:
     options = ["-dump", "-T", "text/html", "-I", "UTF-8", "-O", "UTF-8", "-cols", "72"]
     command = [need("w3m"), *options, str(file)]
     shown = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
-    return squeezed(shown.decode("utf-8"))
-
-
-def squeezed(text: str) -> str:
-    """Return a text without white space."""
-    return re.sub(r"\s+", "", text)
+    return without_spaces(shown.decode("utf-8"))
 
 
 def part_of(element: OutlineElement) -> str | None:
@@ -50,7 +44,7 @@ def missing(page: Outline, shown: str) -> list[str]:
     at = 0
     gone = []
     for _, text in page.texts:
-        wanted = squeezed(text)
+        wanted = without_spaces(text)
         found = shown.find(wanted, at)
         if found < 0:
             gone.append(text)

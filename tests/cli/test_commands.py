@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,21 +14,15 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from support.command import run
 from support.hosting import short_folder
 from support.serving import DOMAIN, ONION, Server, ask, environment
 from support.signed import organisation_key, put_release, signed_release
+from support.texts import copy_texts
 
 from cccr_web import __version__
 from cccr_web.cli import main
-from cccr_web.config import find_tree
 from cccr_web.release import Release, load
-
-
-def run(*arguments: str | Path, **settings: str) -> Result:
-    """Run a command in this process, with nothing but these settings."""
-    environ: dict[str, str | None] = dict.fromkeys(settings)
-    return CliRunner().invoke(main, [str(word) for word in arguments], env=environ | settings)
 
 
 def below(group: click.Group) -> dict[str, click.Command]:
@@ -212,8 +205,7 @@ def test_check_counts_the_texts() -> None:
 
 def test_check_names_file_and_line(tmp_path: Path) -> None:
     """Each problem is one line that begins with the file and the line number."""
-    tree = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(tmp_path)
     with (tree / "en/pages/verify.md").open("a") as page:
         page.write("\n<b>\n")
     (tree / "zh_Hans/pages/verify.md").unlink()
@@ -237,8 +229,7 @@ def test_build_writes_a_release_with_the_given_addresses(tmp_path: Path) -> None
 
 def test_texts_with_a_problem_are_not_built(tmp_path: Path) -> None:
     """Texts with a problem are not built."""
-    tree = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(tmp_path)
     (tree / "site.toml").unlink()
     error = failure("build", "--translations", tree, "--out", tmp_path / "release")
     assert error == "translations/site.toml:1: The file is missing.\n"

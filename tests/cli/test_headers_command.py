@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from support.command import run
 from support.nginx import HEADERS_MORE, running_nginx
 from support.serving import DOMAIN, ONION, Server, ask, read_answer, talk
 from support.signed import organisation_key, put_release, signed_release
 
-from cccr_web.cli import main
 from cccr_web.mirror import FORMATS, RULE_FILES, write_mirror
 from cccr_web.release import Release
 
@@ -21,7 +20,7 @@ NOT_POLICY = {"Connection", "Content-Length", "Date"}
 
 def rules(*words: str | Path) -> str:
     """Return what the command prints."""
-    done = CliRunner().invoke(main, ["headers", *map(str, words)])
+    done = run("headers", *words)
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -54,7 +53,7 @@ def test_a_release_with_a_bad_signature_is_rejected(tmp_path: Path) -> None:
     words += ["--public-key", str(organisation_key().public)]
     assert printed(*words, "onion")
     (tmp_path / "RELEASE.json").write_text("{}")
-    done = CliRunner().invoke(main, ["headers", *map(str, words), "onion"])
+    done = run("headers", *words, "onion")
     assert done.exit_code == 1
     assert "RELEASE.json" in done.stderr
 
@@ -84,9 +83,9 @@ def test_formats_for_static_hosts_equal_the_files_of_a_mirror(
 def test_an_unknown_format_is_rejected_and_the_help_names_all(release_folder: Path) -> None:
     """An unknown format is wrong usage; the error and the help name every format."""
     words = ["headers", "--release", str(release_folder), "--format", "apache", "onion"]
-    done = CliRunner().invoke(main, words)
+    done = run(*words)
     assert done.exit_code == 2
-    shown = CliRunner().invoke(main, ["headers", "--help"]).stdout
+    shown = run("headers", "--help").stdout
     for name in FORMATS:
         assert name in done.stderr
         assert f'"{name}"' in shown

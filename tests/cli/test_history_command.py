@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from click.testing import CliRunner
+from support.command import run
 from support.signed import organisation_key, put_release, signed_release
 
-from cccr_web.cli import main
 from cccr_web.release import RollbackGuard
 
 
@@ -19,7 +18,7 @@ def test_history_allow_lowers_the_recorded_sequence(tmp_path: Path) -> None:
     key = tmp_path / "key.pub"
     key.write_bytes(organisation_key().public.to_file())
     words = ["history", "allow", str(tmp_path / "one"), "--public-key", str(key)]
-    done = CliRunner().invoke(main, [*words, "--state", str(guard.folder)])
+    done = run(*words, "--state", str(guard.folder))
     assert (done.exit_code, done.output) == (
         0,
         "The server may serve release 1 again, after 2.\n",
@@ -28,6 +27,6 @@ def test_history_allow_lowers_the_recorded_sequence(tmp_path: Path) -> None:
 
     guard.record(signed_release(2))
     (tmp_path / "one/en/index.html").write_text("changed")
-    done = CliRunner().invoke(main, [*words, "--state", str(guard.folder)])
+    done = run(*words, "--state", str(guard.folder))
     assert done.exit_code == 1
     assert "en/index.html" in done.output

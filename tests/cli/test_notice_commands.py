@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from support.command import run
 from support.hosting import short_folder
 from support.signed import facts, organisation_key
 
-from cccr_web.cli import main
 from cccr_web.notices import make_canary, read_notice
 from cccr_web.release import Release, make_release, write
 
@@ -23,22 +23,14 @@ TODAY = datetime.now(UTC).date()
 Run = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The organisation's key file; its passphrase is in a file next to it."""
-    folder = tmp_path_factory.mktemp("key")
-    (folder / "words").write_text("some words\n")
-    (folder / "cccr.key").write_bytes(organisation_key().to_file("some words"))
-    return folder / "cccr.key"
-
-
 @pytest.fixture
-def run(key: Path) -> Run:
+def run_with_key(key_file: Path) -> Run:
     """Run a command with the tests' key and these arguments."""
 
     def call(command: str, *more: object) -> Result:
-        fixed = [command, "--key", str(key), "--passphrase-file", str(key.parent / "words")]
-        return CliRunner().invoke(main, fixed + [str(one) for one in more])
+        return run(
+            command, "--key", key_file, "--passphrase-file", key_file.parent / "words", *more
+        )
 
     return call
 
@@ -66,10 +58,10 @@ def verify_with_minisign(file: Path, name: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_canary_is_written_and_verified_by_minisign(run: Run, tmp_path: Path) -> None:
+def test_canary_is_written_and_verified_by_minisign(run_with_key: Run, tmp_path: Path) -> None:
     """The canary says what it was given, and its own command verifies it."""
     file = tmp_path / "canary.txt"
-    done = run(
+    done = run_with_key(
         "canary",
         *("--statement", "We gave no key away.", "--statement", "无人索要密钥。"),
         *("--proof", "Block 900000: 0000abcd", "--next", in_days(90), "--out", file),
@@ -90,26 +82,26 @@ def test_canary_is_written_and_verified_by_minisign(run: Run, tmp_path: Path) ->
     ("following", "problem"), [(-1, "which is in the past"), (0, "is due on"), (187, "186 days")]
 )
 def test_canary_rejects_a_next_day_out_of_bounds(
-    run: Run, tmp_path: Path, following: int, problem: str
+    run_with_key: Run, tmp_path: Path, following: int, problem: str
 ) -> None:
     """The next day must not be past, today, or more than half a year away."""
     file = tmp_path / "canary.txt"
     more = ("--statement", "x", "--proof", "y", "--next", in_days(following), "--out", file)
-    done = run("canary", *more)
+    done = run_with_key("canary", *more)
     assert done.exit_code == 1
     assert problem in done.stderr
     assert not file.exists()
 
 
-def test_mirrors_is_written_and_verified_by_minisign(run: Run, tmp_path: Path) -> None:
+def test_mirrors_is_written_and_verified_by_minisign(run_with_key: Run, tmp_path: Path) -> None:
     """The addresses keep their order, and the command in the file verifies it."""
     file = tmp_path / "mirrors.txt"
     onion = "http://" + "a" * 56 + ".onion"
-    done = run("mirrors", "--out", file, onion, "https://cccr.example")
+    done = run_with_key("mirrors", "--out", file, onion, "https://cccr.example")
     assert done.exit_code == 0, done.output
     assert f"\n{onion}\nhttps://cccr.example\n" in file.read_text(encoding="utf-8")
     assert verify_with_minisign(file, "mirrors").returncode == 0
-    done = run("mirrors", "--out", file, "http://cccr.example")
+    done = run_with_key("mirrors", "--out", file, "http://cccr.example")
     assert done.exit_code == 1
     assert "is not the address of a mirror" in done.stderr
 
@@ -118,7 +110,7 @@ def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path) -> None:
     """The file has the fields of RFC 9116 and must expire within a year."""
     file = tmp_path / ".well-known" / "security.txt"
     fixed = ["security-txt", "--contact", "mailto:a@cccr.example", "--out", str(file)]
-    done = CliRunner().invoke(main, [*fixed, "--expires", str(in_days(300))])
+    done = run(*fixed, "--expires", in_days(300))
     assert done.exit_code == 0, done.output
     assert file.read_text() == (
         "Contact: mailto:a@cccr.example\n"
@@ -126,7 +118,7 @@ def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path) -> None:
         f"Expires: {in_days(300)}T00:00:00Z\n"
     )
     for days in (0, 400):
-        done = CliRunner().invoke(main, [*fixed, "--expires", str(in_days(days))])
+        done = run(*fixed, "--expires", in_days(days))
         assert done.exit_code == 1
         assert "within the next year" in done.stderr
 
@@ -136,17 +128,17 @@ def release_with(canary: bytes) -> Release:
     return make_release({"canary.txt": canary}, facts())
 
 
-def test_a_release_with_an_overdue_canary_is_not_signed(run: Run, tmp_path: Path) -> None:
+def test_a_release_with_an_overdue_canary_is_not_signed(run_with_key: Run, tmp_path: Path) -> None:
     """A release is signed until the last day of its canary is over."""
     old = make_canary(organisation_key(), in_days(-60), in_days(-1), ("x",), ("y",))
     write(release_with(old), tmp_path / "old")
-    done = run("sign", tmp_path / "old")
+    done = run_with_key("sign", tmp_path / "old")
     assert done.exit_code == 1
     assert done.stderr.startswith("canary.txt is out of date: ")
     assert not (tmp_path / "old" / "SHA256SUMS.minisig").exists()
     good = make_canary(organisation_key(), in_days(-60), in_days(0), ("x",), ("y",))
     write(release_with(good), tmp_path / "good")
-    assert run("sign", tmp_path / "good").exit_code == 0
+    assert run_with_key("sign", tmp_path / "good").exit_code == 0
 
 
 @pytest.fixture
@@ -163,11 +155,11 @@ def gpg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         subprocess.run(end, check=True, env={**os.environ, "GNUPGHOME": str(home)})
 
 
-def test_a_notice_can_also_be_signed_by_gpg(run: Run, gpg: Path, tmp_path: Path) -> None:
+def test_a_notice_can_also_be_signed_by_gpg(run_with_key: Run, gpg: Path, tmp_path: Path) -> None:
     """gpg verifies the outer signature, minisign the inner one."""
     assert gpg.is_dir()
     file = tmp_path / "mirrors.txt"
-    done = run("mirrors", "--openpgp-key", "cccr", "--out", file, "https://cccr.example")
+    done = run_with_key("mirrors", "--openpgp-key", "cccr", "--out", file, "https://cccr.example")
     assert done.exit_code == 0, done.output
     shown = subprocess.run(["gpg", "--decrypt", str(file)], capture_output=True, check=True)
     assert b"Good signature" in shown.stderr

@@ -11,36 +11,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from support.command import PASSPHRASE, run
 from support.hosting import short_folder
-from support.signed import TODAY, content, facts, organisation_key, put_release, texts_with_key
+from support.signed import TODAY, content, facts, organisation_key, put_release
+from support.texts import texts_with_key
 
-from cccr_web.cli import main
 from cccr_web.release import Signer, load, make_release, read_public_key
-
-WORDS = "six words that nobody else knows\n"
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run() -> Run:
-    """Run the command with these arguments."""
-    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The organisation's key file; its passphrase and public key are next to it."""
-    folder = tmp_path_factory.mktemp("key")
-    (folder / "words").write_text(WORDS)
-    (folder / "cccr.key").write_bytes(organisation_key().to_file(WORDS.strip()))
-    (folder / "cccr.pub").write_bytes(organisation_key().public.to_file())
-    return folder / "cccr.key"
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +31,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", f"{time.time():.0f}")
         arguments = ["build", "--out", str(folder / "release"), "--translations", str(tree)]
-        result = CliRunner().invoke(main, arguments)
+        result = run(*arguments)
     assert result.exit_code == 0, result.output
     return folder / "release"
 
 
 @pytest.fixture
-def signed(built: Path, key: Path, run: Run, tmp_path: Path) -> Path:
+def signed(built: Path, key_file: Path, tmp_path: Path) -> Path:
     """The same, signed."""
     folder = tmp_path / "release"
     shutil.copytree(built, folder)
-    result = run("sign", folder, "--key", key, "--passphrase-file", key.parent / "words")
+    result = run("sign", folder, "--key", key_file, "--passphrase-file", key_file.parent / "words")
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith(f"{organisation_key().public.fingerprint}\n")
     return folder
@@ -93,10 +73,10 @@ def test_debian_tools_verify_a_signed_release(signed: Path) -> None:
         assert done.returncode == 0, (command, done.stderr)
 
 
-def test_verify_accepts_a_folder_and_a_zip(signed: Path, key: Path, run: Run) -> None:
+def test_verify_accepts_a_folder_and_a_zip(signed: Path, key_file: Path) -> None:
     """``verify`` prints one sentence, for a key file and for the text of a key."""
     for path, given in (
-        (signed, key.with_suffix(".pub")),
+        (signed, key_file.with_suffix(".pub")),
         (signed / "cccr-web.zip", organisation_key().public),
     ):
         result = run("verify", path, "--public-key", given)
@@ -106,7 +86,7 @@ def test_verify_accepts_a_folder_and_a_zip(signed: Path, key: Path, run: Run) ->
         assert result.output.count("\n") == 1
 
 
-def test_verify_names_the_changed_file(signed: Path, run: Run) -> None:
+def test_verify_names_the_changed_file(signed: Path) -> None:
     """One sentence is printed on stderr, and the exit status is 1."""
     (signed / "en/index.html").write_text("changed")
     result = run("verify", signed, "--public-key", organisation_key().public)
@@ -117,7 +97,7 @@ def test_verify_names_the_changed_file(signed: Path, run: Run) -> None:
     )
 
 
-def test_verify_json_prints_the_facts_of_the_release(signed: Path, run: Run) -> None:
+def test_verify_json_prints_the_facts_of_the_release(signed: Path) -> None:
     """``--json`` prints one object with what a program needs to know of a good release."""
     result = run("verify", "--json", signed, "--public-key", organisation_key().public)
     said = json.loads((signed / "RELEASE.json").read_text())
@@ -141,7 +121,7 @@ def test_verify_json_prints_the_facts_of_the_release(signed: Path, run: Run) -> 
     ],
 )
 def test_verify_json_prints_why_a_release_is_rejected(
-    signed: Path, run: Run, public_key: object, expected: str
+    signed: Path, public_key: object, expected: str
 ) -> None:
     """A failure is an object with only ``error``; stderr holds the sentence too."""
     (signed / "en/index.html").write_text("changed")
@@ -151,20 +131,18 @@ def test_verify_json_prints_why_a_release_is_rejected(
     assert result.stderr.startswith(expected)
 
 
-def test_signing_again_changes_nothing(signed: Path, key: Path, run: Run, tmp_path: Path) -> None:
+def test_signing_again_changes_nothing(signed: Path, key_file: Path, tmp_path: Path) -> None:
     """The same release signed twice is the same to the byte, the ZIP too."""
     shutil.copytree(signed, tmp_path / "before")
-    run("sign", signed, "--key", key, "--passphrase-file", key.parent / "words")
+    run("sign", signed, "--key", key_file, "--passphrase-file", key_file.parent / "words")
     names = [path.relative_to(signed) for path in signed.rglob("*") if path.is_file()]
     same = filecmp.cmpfiles(signed, tmp_path / "before", map(str, names), shallow=False)
     assert (len(same[0]), same[1:]) == (len(names), ([], []))
 
 
-def test_sign_rejects_a_key_that_the_release_does_not_name(
-    built: Path, run: Run, tmp_path: Path
-) -> None:
+def test_sign_rejects_a_key_that_the_release_does_not_name(built: Path, tmp_path: Path) -> None:
     """With a key other than that of site.toml, the release stays unsigned."""
-    (tmp_path / "words").write_text(WORDS)
+    (tmp_path / "words").write_text(f"{PASSPHRASE}\n")
     made = run("key", "new", "--out", tmp_path / "x.key", "--passphrase-file", tmp_path / "words")
     assert made.exit_code == 0
     shutil.copytree(built, tmp_path / "release")
@@ -177,21 +155,21 @@ def test_sign_rejects_a_key_that_the_release_does_not_name(
     assert not (tmp_path / "release/SHA256SUMS.minisig").exists()
 
 
-def test_release_without_a_key_is_not_signed(key: Path, run: Run, tmp_path: Path) -> None:
+def test_release_without_a_key_is_not_signed(key_file: Path, tmp_path: Path) -> None:
     """While site.toml names no key, the error says what to write there."""
     assert run("build", "--out", tmp_path / "release").exit_code == 0
-    words = key.parent / "words"
-    result = run("sign", tmp_path / "release", "--key", key, "--passphrase-file", words)
+    words = key_file.parent / "words"
+    result = run("sign", tmp_path / "release", "--key", key_file, "--passphrase-file", words)
     assert result.exit_code == 1
     assert f'Write public_key = "{organisation_key().public}"' in result.stderr
 
 
-def test_changed_release_is_not_signed(built: Path, key: Path, run: Run, tmp_path: Path) -> None:
+def test_changed_release_is_not_signed(built: Path, key_file: Path, tmp_path: Path) -> None:
     """A release that differs from its manifest is not signed."""
     shutil.copytree(built, tmp_path / "release")
     (tmp_path / "release/en/index.html").write_text("changed")
-    words = key.parent / "words"
-    result = run("sign", tmp_path / "release", "--key", key, "--passphrase-file", words)
+    words = key_file.parent / "words"
+    result = run("sign", tmp_path / "release", "--key", key_file, "--passphrase-file", words)
     assert (result.exit_code, result.stderr) == (
         1,
         "en/index.html is not the file that SHA256SUMS lists.\n",
@@ -221,11 +199,11 @@ def test_build_is_reproducible(
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
     tree = texts_with_key(tmp_path, organisation_key().public)
     arguments = ["build", "--out", str(tmp_path / "release"), "--translations", str(tree)]
-    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert run(*arguments).exit_code == 0
     assert load(tmp_path / "release") == load(built)
 
 
-def test_check_rejects_a_wrong_public_key_in_site_toml(tmp_path: Path, run: Run) -> None:
+def test_check_rejects_a_wrong_public_key_in_site_toml(tmp_path: Path) -> None:
     """The error names the file and the form of a key."""
     result = run("check", "--translations", texts_with_key(tmp_path, "RWQ"))
     assert result.exit_code == 1
@@ -233,7 +211,7 @@ def test_check_rejects_a_wrong_public_key_in_site_toml(tmp_path: Path, run: Run)
 
 
 def test_openpgp_signature_is_made_by_gpg_and_bound(
-    built: Path, key: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --openpgp-key gpg signs too, and no other OpenPGP signature is accepted."""
     folder = tmp_path / "release"
@@ -245,9 +223,9 @@ def test_openpgp_signature_is_made_by_gpg_and_bound(
             for name in ("cccr@example.org", "other@example.org"):
                 made = [*gpg, "--quick-gen-key", name, "ed25519", "sign", "never"]
                 subprocess.run(made, check=True, capture_output=True)
-            words = key.parent / "words"
+            words = key_file.parent / "words"
             result = run(
-                "sign", folder, "--key", key, "--passphrase-file", words,
+                "sign", folder, "--key", key_file, "--passphrase-file", words,
                 "--openpgp-key", "cccr@example.org",
             )  # fmt: skip
             assert result.exit_code == 0, result.output
@@ -266,8 +244,9 @@ def test_openpgp_signature_is_made_by_gpg_and_bound(
             rejected = run("verify", folder, "--public-key", organisation_key().public)
             assert "SHA256SUMS.asc is missing, or not the one" in rejected.stderr
             unknown = run(
-                "sign", folder, "--key", key, "--passphrase-file", words, "--openpgp-key", "nobody"
-            )
+                "sign", folder, "--key", key_file, "--passphrase-file", words,
+                "--openpgp-key", "nobody",
+            )  # fmt: skip
             assert unknown.exit_code == 1
             assert "gpg did not sign with nobody" in unknown.stderr
         finally:
@@ -275,14 +254,14 @@ def test_openpgp_signature_is_made_by_gpg_and_bound(
 
 
 def test_sign_without_gpg_leaves_the_release_unsigned(
-    built: Path, key: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says that gpg is not installed."""
     shutil.copytree(built, tmp_path / "release")
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run(
-        "sign", tmp_path / "release", "--key", key, "--passphrase-file", key.parent / "words",
-        "--openpgp-key", "x",
+        "sign", tmp_path / "release", "--key", key_file, "--openpgp-key", "x",
+        "--passphrase-file", key_file.parent / "words",
     )  # fmt: skip
     assert (result.exit_code, result.stderr) == (
         1,
@@ -292,20 +271,22 @@ def test_sign_without_gpg_leaves_the_release_unsigned(
 
 
 @pytest.mark.long
-def test_keys_are_made_shown_and_rotated(key: Path, run: Run, tmp_path: Path) -> None:
+def test_keys_are_made_shown_and_rotated(key_file: Path, tmp_path: Path) -> None:
     """key new, show, rotate and check work together, and rotate overwrites nothing."""
-    words = key.parent / "words"
+    words = key_file.parent / "words"
     made = run("key", "new", "--out", tmp_path / "next.key", "--passphrase-file", words)
     following = read_public_key(str(tmp_path / "next.pub"))
     assert made.stdout == f"public key {following}\nfingerprint {following.fingerprint}\n"
     assert run("key", "show", tmp_path / "next.pub").stdout == made.stdout
     rotate = (
-        "key", "rotate", "--old", key, "--new", tmp_path / "next.key",
+        "key", "rotate", "--old", key_file, "--new", tmp_path / "next.key",
         "--out", tmp_path / "keys.txt", "--date", "2026-11-22",
         "--passphrase-file", words, "--new-passphrase-file", words,
     )  # fmt: skip
     assert run(*rotate).exit_code == 0
-    checked = run("key", "check", tmp_path / "keys.txt", "--public-key", key.with_suffix(".pub"))
+    checked = run(
+        "key", "check", tmp_path / "keys.txt", "--public-key", key_file.with_suffix(".pub")
+    )
     assert checked.stdout == f"On 2026-11-22 the key was replaced by:\n{made.stdout}"
     again = run(*rotate)
     assert again.exit_code == 1
@@ -324,16 +305,16 @@ def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
         for question in (b"Passphrase: ", b"confirmation: "):
             while not shown.endswith(question):
                 shown += os.read(ours, 1000)
-            os.write(ours, WORDS.encode())
+            os.write(ours, f"{PASSPHRASE}\n".encode())
         while b"fingerprint" not in shown:
             shown += os.read(ours, 1000)
         assert process.wait(20) == 0
     os.close(ours)
-    assert WORDS.strip().encode() not in shown
+    assert PASSPHRASE.encode() not in shown
     assert read_public_key(str(tmp_path / "cccr.pub")).fingerprint.encode() in shown
 
 
-def test_a_missing_passphrase_file_is_an_error(run: Run, tmp_path: Path) -> None:
+def test_a_missing_passphrase_file_is_an_error(tmp_path: Path) -> None:
     """The error names the file, the reason and what to do."""
     gone = tmp_path / "gone"
     result = run("key", "new", "--out", tmp_path / "cccr.key", "--passphrase-file", gone)
@@ -344,7 +325,7 @@ def test_a_missing_passphrase_file_is_an_error(run: Run, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_passphrase_file_that_is_not_text_is_an_error(run: Run, tmp_path: Path) -> None:
+def test_a_passphrase_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
     """The error names the file and says what is wrong with it."""
     (tmp_path / "bytes").write_bytes(b"\xff")
     result = run("key", "new", "--out", tmp_path / "x", "--passphrase-file", tmp_path / "bytes")
@@ -354,7 +335,7 @@ def test_a_passphrase_file_that_is_not_text_is_an_error(run: Run, tmp_path: Path
     )
 
 
-def test_an_expired_release_is_verified_but_not_deployed(run: Run, tmp_path: Path) -> None:
+def test_an_expired_release_is_verified_but_not_deployed(tmp_path: Path) -> None:
     """``verify`` says that it has expired; ``verify --deployable`` and ``mirror`` reject it."""
     past = TODAY - timedelta(days=2)
     old = make_release(content(1), facts(1, time=past, expires=past))

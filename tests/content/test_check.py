@@ -6,21 +6,16 @@ these lines and no others.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.texts import TEXTS, copy_texts, problems_of, replace_once
 
-from cccr_web import render as build_room
-from cccr_web.config import find_tree
-from cccr_web.content import content_error
-from cccr_web.render import check_trees
+from cccr_web import render
 
 Change = Callable[[Path], object]
 
-TREE = find_tree("translations")
-TEMPLATES = find_tree("templates")
 DATED = "statements/2013-05-07-tiananmen-rally.md"
 UNDATED = "statements/2011-liu-xiaobo-and-chen-guangcheng.md"
 CATALOGUE = "LC_MESSAGES/messages.po"
@@ -29,18 +24,6 @@ DEFANG = (
     "write it as cfcr2008[.]org."
 )
 SAME_ORDER = "all languages must have the same headings, notes and photos in the same order."
-
-
-def swap(file: str, old: str, new: str) -> Change:
-    """Put ``new`` in place of ``old``, which occurs once in ``file``."""
-
-    def change(tree: Path) -> None:
-        path = tree / file
-        text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
-        path.write_text(text.replace(old, new), encoding="utf-8")
-
-    return change
 
 
 def add(file: str, text: str) -> Change:
@@ -81,10 +64,10 @@ def both(file: str, *changes: Callable[[str], Change]) -> Change:
 
 def lines(file: str) -> int:
     """Return how many lines a file of the real tree has."""
-    return len((TREE / file).read_text(encoding="utf-8").splitlines())
+    return len((TEXTS / file).read_text(encoding="utf-8").splitlines())
 
 
-APP = Path(build_room.__file__).with_name("template_renderer.py").read_text(encoding="utf-8")
+APP = Path(render.__file__).with_name("template_renderer.py").read_text(encoding="utf-8")
 _LINE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
 NOTE_TITLE = f"render/template_renderer.py:{_LINE}"
 
@@ -95,7 +78,7 @@ MISSING = "zh_Hans/pages/errors/404.md"
 MISSING_AT = f"{MISSING}:{lines(MISSING) + 2}"
 
 
-NAMES = (TREE / "names.toml").read_text(encoding="utf-8").splitlines()
+NAMES = (TEXTS / "names.toml").read_text(encoding="utf-8").splitlines()
 REN_AT = NAMES.index('"任成光" = "任成光"') + 1
 
 STRAY = (
@@ -121,7 +104,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "twin missing in English": (
-        put("zh_Hans/pages/new.md", (TREE / "zh_Hans/pages/errors/421.md").read_bytes()),
+        put("zh_Hans/pages/new.md", (TEXTS / "zh_Hans/pages/errors/421.md").read_bytes()),
         ["zh_Hans/pages/new.md:1: This text is missing in en (en)."],
     ),
     "slug differs": (
@@ -138,7 +121,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "date differs": (
-        swap(f"zh_Hans/{UNDATED}", "[2011..2012-04]", "[2011..2012-05]"),
+        replace_once(f"zh_Hans/{UNDATED}", "[2011..2012-04]", "[2011..2012-05]"),
         [
             (
                 f"zh_Hans/{UNDATED}:5: “date” is [2011..2012-05] here, but [2011..2012-04] in "
@@ -147,7 +130,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "day of change differs": (
-        swap("zh_Hans/pages/verify.md", "updated = 2026-11-22", "updated = 2026-11-21"),
+        replace_once("zh_Hans/pages/verify.md", "updated = 2026-11-22", "updated = 2026-11-21"),
         [
             (
                 "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here, but 2026-11-22 in "
@@ -156,7 +139,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "place in the menu differs": (
-        swap("zh_Hans/pages/verify.md", "navigation = 4\n", ""),
+        replace_once("zh_Hans/pages/verify.md", "navigation = 4\n", ""),
         [
             (
                 "zh_Hans/pages/verify.md:1: “navigation” is not set here, but 4 in "
@@ -165,7 +148,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "template differs": (
-        swap("zh_Hans/pages/index.md", '"home"', '"page"'),
+        replace_once("zh_Hans/pages/index.md", '"home"', '"page"'),
         [
             (
                 "zh_Hans/pages/index.md:5: “template” is page here, but home in "
@@ -174,7 +157,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "level of a heading differs": (
-        swap("zh_Hans/pages/who-we-are.md", "## 现在在哪里", "### 现在在哪里"),
+        replace_once("zh_Hans/pages/who-we-are.md", "## 现在在哪里", "### 现在在哪里"),
         [
             "zh_Hans/pages/who-we-are.md:20: This is a heading of level 3 named {#now}, but "
             "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
@@ -182,7 +165,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "name of a heading differs": (
-        swap("zh_Hans/pages/who-we-are.md", "{#now}", "{#then}"),
+        replace_once("zh_Hans/pages/who-we-are.md", "{#now}", "{#then}"),
         [
             "zh_Hans/pages/who-we-are.md:20: This is a heading of level 2 named {#then}, but "
             "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
@@ -208,7 +191,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "day of a note differs": (
-        swap("zh_Hans/pages/who-we-are.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
+        replace_once("zh_Hans/pages/who-we-are.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
         [
             "zh_Hans/pages/who-we-are.md:17: This is a note of 2026-11-21, but "
             "translations/en/pages/who-we-are.md:23 has a note of 2026-11-22: " + SAME_ORDER
@@ -216,7 +199,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     # The head.
     "key missing": (
-        swap(VERIFY, 'title = "How to verify"\n', ""),
+        replace_once(VERIFY, 'title = "How to verify"\n', ""),
         [
             (
                 f"{VERIFY}:1: The front matter has no “title”: add a text in quotation marks, "
@@ -225,7 +208,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "key unknown": (
-        swap(VERIFY, "navigation = 4", "menu = 4"),
+        replace_once(VERIFY, "navigation = 4", "menu = 4"),
         [
             (
                 f"{VERIFY}:5: Unknown key “menu”: this kind of text may have "
@@ -234,7 +217,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "type wrong": (
-        swap(VERIFY, "updated = 2026-11-22", 'updated = "2026-11-22"'),
+        replace_once(VERIFY, "updated = 2026-11-22", 'updated = "2026-11-22"'),
         [
             (
                 f"{VERIFY}:4: “updated” must be a date without quotation marks, "
@@ -243,7 +226,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "date of a statement missing": (
-        swap(f"en/{DATED}", 'date = "2013-05-07"\n', ""),
+        replace_once(f"en/{DATED}", 'date = "2013-05-07"\n', ""),
         [
             (
                 f"en/{DATED}:1: The front matter has no “date”: add a text in quotation marks, "
@@ -265,7 +248,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "template unknown": (
         both(
             "pages/addresses.md",
-            lambda file: swap(file, 'template = "addresses"', 'template = "other"'),
+            lambda file: replace_once(file, 'template = "addresses"', 'template = "other"'),
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “other”: "
@@ -276,7 +259,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "template that is only a part of others": (
         both(
             "pages/addresses.md",
-            lambda file: swap(file, 'template = "addresses"', 'template = "list"'),
+            lambda file: replace_once(file, 'template = "addresses"', 'template = "list"'),
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “list”: "
@@ -289,7 +272,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [f"{VERIFY}:1: The file must start with front matter: TOML between two lines of +++."],
     ),
     "head is not TOML": (
-        swap(VERIFY, 'title = "How to verify"', "title = How to verify"),
+        replace_once(VERIFY, 'title = "How to verify"', "title = How to verify"),
         [f"{VERIFY}:2: The front matter is not valid TOML: Invalid value (at line 1, column 9)."],
     ),
     "text is not UTF-8": (
@@ -322,14 +305,14 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "check of no heading": (
-        both("pages/reach-us.md", lambda file: swap(file, "{ snowflake", "{ slush")),
+        both("pages/reach-us.md", lambda file: replace_once(file, "{ snowflake", "{ slush")),
         [
             f"{file}:6: “checked” names {{#slush}}, but there is no such heading."
             for file in ("en/pages/reach-us.md", "zh_Hans/pages/reach-us.md")
         ],
     ),
     "check on no day": (
-        swap("en/pages/reach-us.md", 'webtunnel = "2024-03"', 'webtunnel = "lately"'),
+        replace_once("en/pages/reach-us.md", 'webtunnel = "2024-03"', 'webtunnel = "lately"'),
         ["en/pages/reach-us.md:6: “checked”: “lately” for webtunnel is not a date."],
     ),
     # The content of a text.
@@ -486,24 +469,24 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [f"{MISSING}:{lines(MISSING) + 3}: {DEFANG}"],
     ),
     "former site in a head": (
-        swap(VERIFY, 'title = "How to verify"', 'title = "On cfcr2008.org"'),
+        replace_once(VERIFY, 'title = "How to verify"', 'title = "On cfcr2008.org"'),
         [f"{VERIFY}:2: {DEFANG}"],
     ),
     "former site in a catalogue": (
-        swap(f"en/{CATALOGUE}", '"Skip to the text"', '"Skip cfcr2008.org"'),
+        replace_once(f"en/{CATALOGUE}", '"Skip to the text"', '"Skip cfcr2008.org"'),
         [f"en/{CATALOGUE}:18: {DEFANG}"],
     ),
     "former site in the facts": (
-        swap("site.toml", "# Facts", "# Not www.cfcr2008.org. Facts"),
+        replace_once("site.toml", "# Facts", "# Not www.cfcr2008.org. Facts"),
         [f"site.toml:1: {DEFANG}"],
     ),
     # The words of the interface.
     "string not translated": (
-        swap(f"zh_Hans/{CATALOGUE}", '"跳到正文"', '""'),
+        replace_once(f"zh_Hans/{CATALOGUE}", '"跳到正文"', '""'),
         [f"zh_Hans/{CATALOGUE}:17: “skip.to_content” is not translated."],
     ),
     "string fuzzy": (
-        swap(f"zh_Hans/{CATALOGUE}", 'msgid "skip.to', '#, fuzzy\nmsgid "skip.to'),
+        replace_once(f"zh_Hans/{CATALOGUE}", 'msgid "skip.to', '#, fuzzy\nmsgid "skip.to'),
         [
             (
                 f"zh_Hans/{CATALOGUE}:18: “skip.to_content” is marked fuzzy: "
@@ -512,7 +495,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "string missing": (
-        swap(f"zh_Hans/{CATALOGUE}", 'msgid "note.title"\nmsgstr "编者注，%(date)s"\n', ""),
+        replace_once(f"zh_Hans/{CATALOGUE}", 'msgid "note.title"\nmsgstr "编者注，%(date)s"\n', ""),
         [f"zh_Hans/{CATALOGUE}:1: “note.title” is missing: {NOTE_TITLE} uses it."],
     ),
     "string used nowhere": (
@@ -523,7 +506,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "placeholder differs": (
-        swap(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
+        replace_once(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
         [
             (
                 f"zh_Hans/{CATALOGUE}:68: “note.title” has the placeholders ['day'] here, "
@@ -536,11 +519,11 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         [f"zh_Hans/{CATALOGUE}:1: The catalogue is missing."],
     ),
     "catalogue broken": (
-        swap(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', "msgstr 跳到正文"),
+        replace_once(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', "msgstr 跳到正文"),
         [f"zh_Hans/{CATALOGUE}:18: The string must be in quotation marks."],
     ),
     "line of no catalogue": (
-        swap(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', 'string "跳到正文"'),
+        replace_once(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', 'string "跳到正文"'),
         [f"zh_Hans/{CATALOGUE}:18: Not a valid catalogue: Unknown or misformatted keyword on 17."],
     ),
     "catalogue not UTF-8": (
@@ -550,7 +533,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     # The facts.
     "facts missing": (remove("site.toml"), ["site.toml:1: The file is missing."]),
     "facts not TOML": (
-        swap("site.toml", "sequence = 1", "sequence = one"),
+        replace_once("site.toml", "sequence = 1", "sequence = one"),
         ["site.toml:4: Not valid TOML: Invalid value (at line 4, column 12)."],
     ),
     "facts not UTF-8": (
@@ -562,7 +545,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ["site.toml:1: Unknown key “telephone”."],
     ),
     "fact missing": (
-        swap("site.toml", "onions = []\n", ""),
+        replace_once("site.toml", "onions = []\n", ""),
         [
             (
                 "site.toml:1: The key “onions” is missing: it must be "
@@ -571,7 +554,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "sequence zero": (
-        swap("site.toml", "sequence = 1", "sequence = 0"),
+        replace_once("site.toml", "sequence = 1", "sequence = 0"),
         [
             (
                 "site.toml:1: “sequence” must be a whole number, 1 or more, "
@@ -580,7 +563,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "sequence true": (
-        swap("site.toml", "sequence = 1", "sequence = true"),
+        replace_once("site.toml", "sequence = 1", "sequence = true"),
         [
             (
                 "site.toml:1: “sequence” must be a whole number, 1 or more, "
@@ -589,7 +572,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "clearnet by http": (
-        swap("site.toml", 'clearnet = ""', 'clearnet = "http://example.org"'),
+        replace_once("site.toml", 'clearnet = ""', 'clearnet = "http://example.org"'),
         [
             (
                 "site.toml:1: “clearnet” must be an https address without a path, "
@@ -598,7 +581,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "clearnet with a path": (
-        swap("site.toml", 'clearnet = ""', 'clearnet = "https://example.org/"'),
+        replace_once("site.toml", 'clearnet = ""', 'clearnet = "https://example.org/"'),
         [
             (
                 "site.toml:1: “clearnet” must be an https address without a path, "
@@ -607,11 +590,11 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "exit by http": (
-        swap("site.toml", '"https://www.weather', '"http://www.weather'),
+        replace_once("site.toml", '"https://www.weather', '"http://www.weather'),
         ['site.toml:1: “exit” must be the https address of a harmless page, or "".'],
     ),
     "feed authority without a day": (
-        swap("site.toml", ',2013-05-07"', '"'),
+        replace_once("site.toml", ',2013-05-07"', '"'),
         [
             (
                 "site.toml:1: “feed_authority” must be a host name and a date on which it was "
@@ -620,7 +603,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "name out of order": (
-        swap("names.toml", '"任成光" = "任成光"\n', '"龙" = "龙"\n"任成光" = "任成光"\n'),
+        replace_once("names.toml", '"任成光" = "任成光"\n', '"龙" = "龙"\n"任成光" = "任成光"\n'),
         [
             f"names.toml:{REN_AT}: “龙” is not a name of two or more Chinese characters.",
             (
@@ -631,7 +614,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "no list of names": (remove("names.toml"), ["names.toml:1: The file is missing."]),
     "onion of version 2": (
-        swap("site.toml", "onions = []", 'onions = ["expyuzz4wqqyqhjn.onion"]'),
+        replace_once("site.toml", "onions = []", 'onions = ["expyuzz4wqqyqhjn.onion"]'),
         [
             (
                 "site.toml:1: “onions” must be "
@@ -640,11 +623,11 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "blog by http": (
-        swap("site.toml", "https://gong", "http://gong"),
+        replace_once("site.toml", "https://gong", "http://gong"),
         ["site.toml:1: “blog” must be an https address."],
     ),
     "former site ready to open": (
-        swap("site.toml", "hxxp://www[.]cfcr2008[.]org/", "http://www[.]cfcr2008[.]org/"),
+        replace_once("site.toml", "hxxp://www[.]cfcr2008[.]org/", "http://www[.]cfcr2008[.]org/"),
         [
             (
                 "site.toml:1: “former_site” must be a defanged address, "
@@ -658,16 +641,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the real texts, to be broken."""
-    copy = tmp_path / "translations"
-    shutil.copytree(TREE, copy)
-    return copy
-
-
-def problems_of(tree: Path) -> list[str]:
-    """Return what the check says of a tree, one line per problem."""
-    *_, problems = check_trees(tree, TEMPLATES, {})
-    found = str(content_error(problems))
-    return [line.removeprefix("translations/") for line in found.splitlines()]
+    return copy_texts(tmp_path)
 
 
 @pytest.mark.parametrize(("change", "problems"), CASES.values(), ids=CASES)

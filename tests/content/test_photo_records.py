@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.photographs import RECORD, photo, put_photo
+from support.texts import TEXTS, copy_texts, problems_of, replace_once
 
-from cccr_web.config import find_tree
-from cccr_web.content import content_error
 from cccr_web.content.photos import read_photos
-from cccr_web.render import check_trees
 
 NAME = "square.jpg"
-LINES = len((find_tree("translations") / "photos.toml").read_text(encoding="utf-8").splitlines())
+LINES = len((TEXTS / "photos.toml").read_text(encoding="utf-8").splitlines())
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """The real texts with one photo and its record."""
-    copy = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), copy)
+    copy = copy_texts(tmp_path)
     put_photo(copy, NAME, photo())
     return copy
-
-
-def problems_of(tree: Path) -> list[str]:
-    """Return what the check says of a tree, one line per problem."""
-    *_, problems = check_trees(tree, find_tree("templates"), {})
-    found = str(content_error(problems))
-    return [line.removeprefix("translations/") for line in found.splitlines()]
 
 
 def test_a_record_is_read(tree: Path) -> None:
@@ -51,19 +40,7 @@ def test_a_record_is_read(tree: Path) -> None:
 
 def test_the_real_texts_have_no_photos() -> None:
     """A tree without photos has no problems."""
-    assert read_photos(find_tree("translations")) == ({}, [])
-
-
-def swap(file: str, old: str, new: str) -> Callable[[Path], object]:
-    """Put ``new`` in place of ``old``, which occurs once in ``file``."""
-
-    def change(tree: Path) -> None:
-        path = tree / file
-        text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1
-        path.write_text(text.replace(old, new), encoding="utf-8")
-
-    return change
+    assert read_photos(TEXTS) == ({}, [])
 
 
 def at(line: int) -> str:
@@ -73,35 +50,37 @@ def at(line: int) -> str:
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "no author": (
-        swap("photos.toml", 'author = "A. Photographer"\n', ""),
+        replace_once("photos.toml", 'author = "A. Photographer"\n', ""),
         [f"{at(1)}: “{NAME}” needs “author”, a text in quotation marks."],
     ),
     "empty licence": (
-        swap("photos.toml", '"CC BY 4.0"', '" "'),
+        replace_once("photos.toml", '"CC BY 4.0"', '" "'),
         [f"{at(3)}: “{NAME}” needs “licence”, a text in quotation marks."],
     ),
     "permission that is no text": (
-        swap("photos.toml", '"By letter"', "true"),
+        replace_once("photos.toml", '"By letter"', "true"),
         [f"{at(4)}: “{NAME}” needs “permission”, a text in quotation marks."],
     ),
     "no words in Chinese": (
-        swap("photos.toml", 'alt.zh_Hans = "红色天空下的广场"\n', ""),
+        replace_once("photos.toml", 'alt.zh_Hans = "红色天空下的广场"\n', ""),
         [f"{at(1)}: “{NAME}” needs “alt.zh_Hans”, a text in quotation marks."],
     ),
     "empty words in English": (
-        swap("photos.toml", '"A square with a red sky"', '""'),
+        replace_once("photos.toml", '"A square with a red sky"', '""'),
         [f"{at(5)}: “{NAME}” needs “alt.en”, a text in quotation marks."],
     ),
     "words in a language that is derived": (
-        swap("photos.toml", '\nalt.zh_Hans = "红', '\nalt.zh_Hant = "x"\nalt.zh_Hans = "红'),
+        replace_once(
+            "photos.toml", '\nalt.zh_Hans = "红', '\nalt.zh_Hant = "x"\nalt.zh_Hans = "红'
+        ),
         [f"{at(6)}: “{NAME}” has an unknown key “alt.zh_Hant”."],
     ),
     "unknown key": (
-        swap("photos.toml", 'licence = "CC BY 4.0"', 'licence = "CC BY 4.0"\nplace = "x"'),
+        replace_once("photos.toml", 'licence = "CC BY 4.0"', 'licence = "CC BY 4.0"\nplace = "x"'),
         [f"{at(4)}: “{NAME}” has an unknown key “place”."],
     ),
     "not TOML": (
-        swap("photos.toml", '"A. Photographer"', "A. Photographer"),
+        replace_once("photos.toml", '"A. Photographer"', "A. Photographer"),
         [f"{at(2)}: Not valid TOML: Invalid value (at line {LINES + 3}, column 10)."],
     ),
     "file without a record": (
@@ -118,7 +97,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "in no text": (
         lambda tree: [
-            swap(f"{locale}/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
+            replace_once(f"{locale}/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
             for locale in ("en", "zh_Hans")
         ],
         [f"{at(1)}: “{NAME}” is not used in any text: remove it."],
@@ -177,13 +156,13 @@ def test_a_photo_in_a_text_needs_a_record_and_its_own_paragraph(
     """A photo is alone in its paragraph, and its alternative text is in its record."""
     page = tree / "en" / "pages" / "who-we-are.md"
     number = len(page.read_text(encoding="utf-8").splitlines())
-    swap("en/pages/who-we-are.md", f"![](/photos/{NAME})", new)(tree)
+    replace_once("en/pages/who-we-are.md", f"![](/photos/{NAME})", new)(tree)
     assert f"en/pages/who-we-are.md:{number}: {problem}" in problems_of(tree)
 
 
 def test_a_photo_must_be_in_every_language(tree: Path) -> None:
     """A photo that only one language shows is rejected."""
-    swap("zh_Hans/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
+    replace_once("zh_Hans/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
     number = len((tree / "en/pages/who-we-are.md").read_text(encoding="utf-8").splitlines())
     assert problems_of(tree) == [
         (

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner
+from support.command import run
 from support.hostile import Hostile, HostileResponse
 from support.hosting import gone, wait_until
 from support.live_site import PUBLIC, PublishedSite, doctor, signed
 from support.serving import DOMAIN
 from support.signed import organisation_key, put_release
 
-from cccr_web.cli import main
 from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
@@ -181,7 +180,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_text_output_has_a_line_for_each_check_and_a_summary(bare: Path) -> None:
     """Each check has a line, and the last line counts them; a missing onion is not wrong."""
     words = ["doctor", "--release", str(bare), "--public-key", PUBLIC]
-    done = CliRunner().invoke(main, words)
+    done = run(*words)
     assert done.exit_code == 0, done.output
     *lines, last = done.stdout.splitlines()
     assert lines[0].startswith("ok     release                Release 1 of ")
@@ -190,7 +189,7 @@ def test_text_output_has_a_line_for_each_check_and_a_summary(bare: Path) -> None
     well, none = (sum(each[0] == sign for each in lines) for sign in "o-")
     assert last == f"No problems: {well} ok, {none} not applicable."
     (bare / "RELEASE.json").write_text("{}")
-    done = CliRunner().invoke(main, words)
+    done = run(*words)
     assert done.exit_code == 1
     assert done.stdout.startswith("WRONG  release                ")
     assert "\n1 wrong: " in done.stdout
@@ -199,7 +198,7 @@ def test_text_output_has_a_line_for_each_check_and_a_summary(bare: Path) -> None
 def test_the_servers_settings_replace_missing_options(bare: Path) -> None:
     """The server's own settings replace options that are not given."""
     settings = {"CCCR_RELEASE": str(bare), "CCCR_PUBLIC_KEY": PUBLIC, "CCCR_STATE": "/none"}
-    done = CliRunner().invoke(main, ["doctor"], env=settings)
+    done = run("doctor", **settings)
     assert done.exit_code == 1
     assert "WRONG  disk                   The disk of /none cannot be checked" in done.stdout
 
@@ -215,7 +214,7 @@ def test_the_servers_settings_replace_missing_options(bare: Path) -> None:
 )
 def test_wrong_arguments_exit_with_2(words: tuple[str, ...]) -> None:
     """Wrong arguments exit with status 2."""
-    assert CliRunner().invoke(main, ["doctor", *words]).exit_code == 2
+    assert run("doctor", *words).exit_code == 2
 
 
 def test_a_given_domain_is_checked_although_the_release_has_none(bare: Path) -> None:

@@ -28,13 +28,13 @@ def test_the_manager_is_ready_without_tor_and_waits_for_it(folder: Path, key: On
     """The manager is ready without tor, reports what it waits for, and finds tor later."""
     command = arguments(folder, folder / "onion.key")
     with Manager(folder, {}, command, watchdog=1.0) as manager:
-        assert manager.hear() == "READY=1\nSTATUS=Looking for tor."
+        assert manager.next_message() == "READY=1\nSTATUS=Looking for tor."
         waiting = manager.wait_for("Trying again.")
         assert "STATUS=No tor listens for control connections at" in waiting
-        assert manager.beats(2.0) >= 3
+        assert manager.count_heartbeats(2.0) >= 3
         with RunningTor(folder / "tor", OFFLINE):
             assert "STATUS=Tor is at 0 %" in manager.wait_for("Tor is at", 30)
-            assert manager.beats(2.0) >= 3
+            assert manager.count_heartbeats(2.0) >= 3
         manager.wait_for("The onion is down", 30)
         assert manager.stop() == 0
         manager.wait_for("STOPPING=1")
@@ -48,8 +48,8 @@ def test_a_suspended_manager_sends_no_heartbeat(folder: Path, key: OnionKey) -> 
     with Manager(folder, {}, command, watchdog=1.0) as manager:
         manager.wait_for("WATCHDOG=1")
         manager.process.send_signal(signal.SIGSTOP)
-        manager.beats(0.2)
-        assert manager.beats(1.5) == 0
+        manager.count_heartbeats(0.2)
+        assert manager.count_heartbeats(1.5) == 0
 
 
 def test_the_key_may_be_a_systemd_credential(folder: Path, key: OnionKey) -> None:
@@ -61,7 +61,7 @@ def test_the_key_may_be_a_systemd_credential(folder: Path, key: OnionKey) -> Non
     given.chmod(0o440)
     command = arguments(folder, given)
     with Manager(folder, {}, command, CREDENTIALS_DIRECTORY=str(credentials)) as manager:
-        assert manager.hear() == "READY=1\nSTATUS=Looking for tor."
+        assert manager.next_message() == "READY=1\nSTATUS=Looking for tor."
     with Manager(folder, {}, command) as manager:
         assert manager.process.wait(10) == 1
         reason = f"The onion key {given} is open to other users (mode 0440)"

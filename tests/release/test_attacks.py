@@ -44,10 +44,7 @@ TABLES = (
 @pytest.fixture
 def server_folder(tmp_path: Path) -> ServerFolder:
     """A server's folder, whose current release is 1."""
-    server_folder = ServerFolder(tmp_path)
-    put_release(signed_release(1), tmp_path / "first")
-    server_folder.point(tmp_path / "first")
-    return server_folder
+    return ServerFolder.with_releases(tmp_path, 1)
 
 
 def is_served(reloader: Reloader, sequence: int) -> bool:
@@ -97,7 +94,7 @@ def test_a_good_zip_is_accepted(server_folder: ServerFolder) -> None:
 
 def test_a_server_does_not_start_on_a_broken_release(server_folder: ServerFolder) -> None:
     """Without a last good release, a broken release is an error at the start."""
-    (server_folder.path / "first" / PAGE).write_bytes(b"<script>")
+    (server_folder.path / "release-1" / PAGE).write_bytes(b"<script>")
     with pytest.raises(ReleaseError, match=f"^{PAGE} is not the file that SHA256SUMS lists.$"):
         server_folder.source.open(make_apps)
 
@@ -106,7 +103,7 @@ def test_a_damaged_copy_of_the_last_good_release_is_not_served(server_folder: Se
     """The last good copy is verified like any release."""
     server_folder.reloader()
     (server_folder.path / "state/last-good" / PAGE).write_bytes(b"<script>")
-    (server_folder.path / "first" / PAGE).write_bytes(b"<script>")
+    (server_folder.path / "release-1" / PAGE).write_bytes(b"<script>")
     with pytest.raises(ReleaseError, match=f"^{PAGE} is not"):
         server_folder.source.open(make_apps)
 
@@ -135,9 +132,9 @@ def test_a_change_on_disk_after_loading_changes_nothing(
     """The loaded bytes are served, and each difference on the disk is logged once."""
     reloader = server_folder.reloader()
     caplog.clear()
-    (server_folder.path / "first" / PAGE).write_bytes(b"<script>")
-    (server_folder.path / "first/onion.png").unlink()
-    (server_folder.path / "first/new.html").write_bytes(b"<script>")
+    (server_folder.path / "release-1" / PAGE).write_bytes(b"<script>")
+    (server_folder.path / "release-1/onion.png").unlink()
+    (server_folder.path / "release-1/new.html").write_bytes(b"<script>")
     reloader.compare()
     reloader.compare()
     after = "Still serving release 1."
@@ -146,7 +143,7 @@ def test_a_change_on_disk_after_loading_changes_nothing(
         f"On the disk: new.html is not among the files that are served. {after}",
         f"On the disk: onion.png cannot be read: No such file or directory. {after}",
     ]
-    (server_folder.path / "first/en/feed.xml").write_bytes(b"")
+    (server_folder.path / "release-1/en/feed.xml").write_bytes(b"")
     reloader.compare()
     assert caplog.messages[3:] == [
         f"On the disk: en/feed.xml is not the file that is served. {after}"
@@ -158,7 +155,7 @@ def test_a_file_replaced_after_it_was_read_is_served_as_read(
     server_folder: ServerFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that is replaced right after it was read is served as it was read."""
-    file = server_folder.path / "first" / PAGE
+    file = server_folder.path / "release-1" / PAGE
     good = file.read_bytes()
     original = ReleaseFolder.read
 
@@ -187,7 +184,7 @@ while True:
 
 def test_files_that_change_all_the_time_are_never_mixed(server_folder: ServerFolder) -> None:
     """While a page is replaced again and again, ``load`` returns the true one or fails."""
-    folder = server_folder.path / "first"
+    folder = server_folder.path / "release-1"
     good = (folder / PAGE).read_bytes()
     seen = set()
     other = server_folder.path / "other"

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from support.serving import ROOT, environment
+from support.texts import copy_texts
 from werkzeug.test import TestResponse
 
 from cccr_web.config import find_tree
@@ -211,8 +212,7 @@ def test_each_step_happens_once_per_build(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_an_escaped_address_of_the_former_site_is_rejected(tmp_path: Path, escaped: str) -> None:
     """An address that appears only on the rendered page stops the build."""
-    tree = tmp_path / "translations"
-    shutil.copytree(TREES[0], tree)
+    tree = copy_texts(tmp_path)
     with (tree / "en/pages/verify.md").open("a", encoding="utf-8") as out:
         out.write(f"\n{escaped}\n")
     with pytest.raises(CccrError) as caught:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from support.command import run_script
 from support.parsed import Page, dead_links
-from support.signed import texts_with_key
+from support.texts import copy_texts, texts_with_key
 
 from cccr_web.config import PACKAGE, find_tree
 from cccr_web.errors import CccrError
@@ -156,8 +154,7 @@ def test_the_zip_index_has_a_section_in_every_language(release: Release) -> None
 
 def test_a_missing_text_for_the_zip_index_is_rejected(tmp_path: Path) -> None:
     """Without the text for readers who got a copy from somebody else, no release is built."""
-    tree = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(tmp_path)
     for language in WRITTEN:
         (tree / language.locale / "pages" / "copy.md").unlink()
         for name in ("copies.md", "reach-us.md"):
@@ -210,22 +207,10 @@ def test_verify_py_of_a_release_checks_the_folder_the_zip_and_what_was_unpacked(
     script = folder / VERIFY
     unpacked = tmp_path / "cccr-web"
     for copy in (folder, folder / ZIP, unpacked):
-        done = verify(script, copy, str(key.public.fingerprint))
+        done = run_script(script, copy, str(key.public.fingerprint))
         assert done.returncode == 0, done.stdout
     page = unpacked / "zh-hans" / "index.html"
     page.write_bytes(page.read_bytes().replace("自由".encode(), "服从".encode()))
-    done = verify(unpacked / VERIFY, unpacked, str(key.public.fingerprint))
+    done = run_script(unpacked / VERIFY, unpacked, str(key.public.fingerprint))
     assert done.returncode == 1
     assert "zh-hans/index.html was changed." in done.stdout
-
-
-def verify(script: Path, copy: Path, fingerprint: str) -> subprocess.CompletedProcess[str]:
-    """Run the script without any package."""
-    return subprocess.run(
-        [Path(sys.base_prefix) / "bin" / "python3", "-I", "-S", script, copy, fingerprint],
-        check=False,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-    )

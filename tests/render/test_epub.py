@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.parsed import Page, dead_links
+from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, Language
@@ -72,10 +73,9 @@ def parse(body: bytes) -> ET.Element:
     return ET.fromstring(body)  # noqa: S314
 
 
-def press_with_a_hard_text(folder: Path) -> Release:
+def build_with_every_construct(folder: Path) -> Release:
     """Return the site with one more statement, which uses every construct."""
-    tree = folder / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(folder)
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-04-hard.md"
         file.write_text(HARD, encoding="utf-8")
@@ -120,7 +120,7 @@ def test_epubcheck_finds_nothing(release: Release, language: Language, tmp_path:
 
 def test_epubcheck_finds_nothing_in_a_text_with_every_construct(tmp_path: Path) -> None:
     """Everything that a writer may write becomes a valid book."""
-    release = press_with_a_hard_text(tmp_path)
+    release = build_with_every_construct(tmp_path)
     epubcheck(release.files[epub_url(EN)].body, tmp_path)
     book = book_of(release, EN)
     page = Page(book.read("EPUB/text/statements/2014-06-04-hard.xhtml"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -12,6 +11,7 @@ import pytest
 from lxml import etree
 from support.pages import pages
 from support.parsed import Page
+from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, ZH_HANT, Language
@@ -189,8 +189,7 @@ def test_traditional_entries_are_labelled(release: Release) -> None:
 
 def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
     """Characters that are special in XML appear as the author wrote them."""
-    tree = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(tmp_path)
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-hard.md"
         file.write_text(

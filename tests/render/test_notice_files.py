@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.signed import known_key, organisation_key, texts_with_key
+from support.signed import known_key, organisation_key
+from support.texts import texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.errors import CccrError

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import pytest
 from support.organisation import CHINESE_NAMES, ENGLISH_NAMES
-from support.pages import Element, pages
-
-from cccr_web.languages import LANGUAGES
-from cccr_web.release import Release
+from support.pages import Element
 
 RALLY = "statements/2013-05-07-tiananmen-rally.html"
 APPEAL = "statements/2011-liu-xiaobo-and-chen-guangcheng.html"
@@ -112,19 +109,12 @@ WORDS: dict[str, list[str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def site(release: Release) -> dict[str, Element]:
-    """Every page, parsed."""
-    copies = {"index.html", *(f"{one.slug}/cccr-{one.slug}.html" for one in LANGUAGES)}
-    return {path: page for path, page in pages(release).items() if path not in copies}
-
-
 @pytest.mark.parametrize(("path", "words"), WORDS.items())
 def test_facts_and_demands_are_on_the_page(
-    site: dict[str, Element], path: str, words: list[str]
+    single_pages: dict[str, Element], path: str, words: list[str]
 ) -> None:
     """What the organisation says, demands and dates is on the page in its language."""
-    text = site[path].one("main").text
+    text = single_pages[path].one("main").text
     assert [word for word in words if word not in text] == []
 
 
@@ -133,23 +123,25 @@ def names(page: Element) -> list[str]:
     return [item.text for item in page.one("ul", class_="columns").all("li")]
 
 
-def test_english_names_are_complete_and_in_order(site: dict[str, Element]) -> None:
+def test_english_names_are_complete_and_in_order(single_pages: dict[str, Element]) -> None:
     """All 19 participants are in the organisation's order, and nobody else."""
     assert len(ENGLISH_NAMES) == 19
-    assert names(site[f"en/{RALLY}"]) == ENGLISH_NAMES
+    assert names(single_pages[f"en/{RALLY}"]) == ENGLISH_NAMES
 
 
-def test_chinese_names_are_in_the_organisations_characters(site: dict[str, Element]) -> None:
+def test_chinese_names_are_in_the_organisations_characters(
+    single_pages: dict[str, Element],
+) -> None:
     """18 names are as the organisation wrote them; Cui Yuhua's characters are not invented."""
     assert len(CHINESE_NAMES) == 18
     expected = [*CHINESE_NAMES[:3], "Cui Yuhua", *CHINESE_NAMES[3:]]
-    assert names(site[f"zh-hans/{RALLY}"]) == expected
-    assert names(site[f"zh-hant/{RALLY}"]) == expected
+    assert names(single_pages[f"zh-hans/{RALLY}"]) == expected
+    assert names(single_pages[f"zh-hant/{RALLY}"]) == expected
 
 
-def test_participants_are_named_in_their_list_only(site: dict[str, Element]) -> None:
+def test_participants_are_named_in_their_list_only(single_pages: dict[str, Element]) -> None:
     """Participants of the rally are named in its list, and in the note on Cui Yuhua."""
-    for path, page in site.items():
+    for path, page in single_pages.items():
         words = page.text
         for name in {*ENGLISH_NAMES, *CHINESE_NAMES} - {"Cui Yuhua"}:
             count = words.count(name)
@@ -163,9 +155,9 @@ def named_on(path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
-def test_the_appeal_has_a_section_for_each_man(site: dict[str, Element], slug: str) -> None:
+def test_the_appeal_has_a_section_for_each_man(single_pages: dict[str, Element], slug: str) -> None:
     """Each section has a note on what happened to him since."""
-    main = site[f"{slug}/{APPEAL}"].one("article")
+    main = single_pages[f"{slug}/{APPEAL}"].one("article")
     assert [part.attributes["id"] for part in main.all("h2")] == ["liu-xiaobo", "chen-guangcheng"]
     assert len(main.all("aside")) == 3
 
@@ -179,11 +171,11 @@ def test_the_appeal_has_a_section_for_each_man(site: dict[str, Element], slug: s
     ],
 )
 def test_statements_are_listed_newest_first(
-    site: dict[str, Element], slug: str, dates: list[str]
+    single_pages: dict[str, Element], slug: str, dates: list[str]
 ) -> None:
     """Home page and archive list the statements, dated as far as known."""
     for path in (f"{slug}/index.html", f"{slug}/statements/index.html"):
-        lists = site[path].all("ul", class_="statements")
+        lists = single_pages[path].all("ul", class_="statements")
         items = [item for one in lists for item in one.all("li")]
         assert [item.one("p", class_="facts").text for item in items] == dates
 
@@ -197,9 +189,9 @@ def test_statements_are_listed_newest_first(
     ],
 )
 def test_the_archive_is_grouped_by_year(
-    site: dict[str, Element], slug: str, years: list[str]
+    single_pages: dict[str, Element], slug: str, years: list[str]
 ) -> None:
     """The archive has a heading for each year, followed by its statements."""
-    main = site[f"{slug}/statements/index.html"].one("main")
+    main = single_pages[f"{slug}/statements/index.html"].one("main")
     assert [heading.text for heading in main.all("h2")] == years
     assert [len(one.all("li")) for one in main.all("ul", class_="statements")] == [1, 1]

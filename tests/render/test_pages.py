@@ -18,7 +18,6 @@ from cccr_web.content import Addresses, read_content, read_site
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import build_release
-from cccr_web.render.copies import single_url
 from cccr_web.render.onion_code import grouped
 from cccr_web.render.traditional import converter, with_derived
 
@@ -32,7 +31,6 @@ PATHS = sorted(
     for texts in with_derived(WRITTEN, converter(WRITTEN.names)).texts.values()
     for text in texts.values()
 )
-COPIES = {"index.html", *(single_url(language) for language in LANGUAGES)}
 
 # Where each language's pages may lead a reader outside, and nowhere else.
 ALLOWED = {
@@ -40,12 +38,6 @@ ALLOWED = {
     "https://www.torproject.org/download/",
     "https://www.weather.com.cn/",
 }
-
-
-@pytest.fixture(scope="module")
-def site(release: Release) -> dict[str, Element]:
-    """Every page but the copies, parsed: each element that opens is closed in its order."""
-    return {path: page for path, page in pages(release).items() if path not in COPIES}
 
 
 @pytest.fixture(params=PATHS)
@@ -56,9 +48,9 @@ def path(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def page(path: str, site: dict[str, Element]) -> Element:
+def page(path: str, single_pages: dict[str, Element]) -> Element:
     """Each page in turn."""
-    return site[path]
+    return single_pages[path]
 
 
 def slug_of(path: str) -> str:
@@ -66,9 +58,9 @@ def slug_of(path: str) -> str:
     return path.partition("/")[0]
 
 
-def test_a_release_has_a_page_for_each_text(site: dict[str, Element]) -> None:
+def test_a_release_has_a_page_for_each_text(single_pages: dict[str, Element]) -> None:
     """A release has no other pages."""
-    assert sorted(site) == PATHS
+    assert sorted(single_pages) == PATHS
 
 
 def test_a_page_declares_its_language(path: str, page: Element) -> None:
@@ -90,10 +82,10 @@ def test_a_page_has_title_description_charset_and_viewport(page: Element) -> Non
     assert {"name": "color-scheme", "content": "light dark"} in metas
 
 
-def test_titles_and_descriptions_are_unique(site: dict[str, Element]) -> None:
+def test_titles_and_descriptions_are_unique(single_pages: dict[str, Element]) -> None:
     """No two pages of a language have the same title or description."""
     for slug in (f"{language.slug}/" for language in LANGUAGES):
-        heads = [page.one("head") for path, page in site.items() if path.startswith(slug)]
+        heads = [page.one("head") for path, page in single_pages.items() if path.startswith(slug)]
         titles = [head.one("title").text for head in heads]
         words = [head.one("meta", name="description").attributes["content"] for head in heads]
         assert len(set(titles)) == len(titles)
@@ -151,25 +143,25 @@ def test_the_language_switch_links_to_the_other_languages(path: str, page: Eleme
             assert target(path, link["href"]) == f"{language.slug}/{path.split('/', 1)[1]}"
 
 
-def test_the_menu_is_the_same_on_every_page(path: str, site: dict[str, Element]) -> None:
+def test_the_menu_is_the_same_on_every_page(path: str, single_pages: dict[str, Element]) -> None:
     """The menu marks the current page and is otherwise the same throughout a language."""
     menus = [
-        [target(here, link.attributes["href"]) for link in menu_of(here, site).all("a")]
+        [target(here, link.attributes["href"]) for link in menu_of(here, single_pages).all("a")]
         for here in (path, f"{slug_of(path)}/index.html")
     ]
     assert menus[0] == menus[1]
     assert len(menus[0]) == 6
-    words = {link.text for link in menu_of("en/index.html", site).all("a")}
+    words = {link.text for link in menu_of("en/index.html", single_pages).all("a")}
     assert words >= {"Who we are", "Reach us", "Verify"}
-    marked = menu_of(path, site).all("a", aria_current="page")
+    marked = menu_of(path, single_pages).all("a", aria_current="page")
     assert [target(path, link.attributes["href"]) for link in marked] == (
         [path] if path in menus[0] else []
     )
 
 
-def menu_of(path: str, site: dict[str, Element]) -> Element:
+def menu_of(path: str, single_pages: dict[str, Element]) -> Element:
     """Return the menu of a page."""
-    return site[path].one("nav", class_="menu")
+    return single_pages[path].one("nav", class_="menu")
 
 
 def test_every_page_warns_of_the_former_site(path: str, page: Element) -> None:
@@ -256,7 +248,7 @@ def target(path: str, href: str) -> str:
 
 
 def test_internal_links_end_in_a_file_name(
-    path: str, page: Element, site: dict[str, Element], release: Release
+    path: str, page: Element, single_pages: dict[str, Element], release: Release
 ) -> None:
     """Every link inside is relative and ends in a file's name, so that it opens from a disk.
 
@@ -270,7 +262,7 @@ def test_internal_links_end_in_a_file_name(
         there = target(path, link.attributes["href"])
         assert there in release.files, f"{path} links to {there}"
         if parts.fragment:
-            ids = [element.attributes.get("id") for element in site[there].walk()]
+            ids = [element.attributes.get("id") for element in single_pages[there].walk()]
             assert ids.count(parts.fragment) == 1, f"{path} links to {there}#{parts.fragment}"
 
 
@@ -300,14 +292,14 @@ def test_only_error_pages_ask_not_to_be_indexed(path: str, page: Element) -> Non
     assert robots == (["noindex"] if "/errors/" in path else [])
 
 
-def test_editors_notes_are_dated_asides(site: dict[str, Element]) -> None:
+def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> None:
     """Each editor's note is an aside that starts with its author and date."""
     titles = {"en/": "Editor’s note, 22 November 2026", "zh-hans/": "编者注，2026年11月22日"}
     titles["zh-hant/"] = "編者注，2026年11月22日"
     for slug, title in titles.items():
         notes = [
             note
-            for path, page in site.items()
+            for path, page in single_pages.items()
             if path.startswith(slug)
             for note in page.all("aside")
         ]
@@ -319,12 +311,12 @@ def test_editors_notes_are_dated_asides(site: dict[str, Element]) -> None:
 
 
 def test_the_addresses_page_links_only_to_the_blog(
-    site: dict[str, Element], release: Release
+    single_pages: dict[str, Element], release: Release
 ) -> None:
     """The page shows the onion and the domain without a link."""
     (onion,) = release.metadata.onions
     for slug in ("en", "zh-hans", "zh-hant"):
-        main = site[f"{slug}/addresses.html"].one("main")
+        main = single_pages[f"{slug}/addresses.html"].one("main")
         shown = [code.text for code in main.one("dl").all("code")]
         assert shown == [f"http://{onion}/", grouped(onion), f"{release.metadata.clearnet}/"]
         code, blog = main.one("dl").all("a")
@@ -336,9 +328,9 @@ def test_without_addresses_the_page_shows_only_the_blog() -> None:
     """Without a domain or an onion, the page shows the blog alone."""
     trees = find_tree("translations"), find_tree("templates")
     release = build_release(*trees, addresses=Addresses(None, ()), environ={})
-    site = pages(release)
+    rendered = pages(release)
     for slug in ("en", "zh-hans", "zh-hant"):
-        listed = site[f"{slug}/addresses.html"].one("main").one("dl")
+        listed = rendered[f"{slug}/addresses.html"].one("main").one("dl")
         assert len(listed.all("dt")) == len(listed.all("dd")) == 1
 
 

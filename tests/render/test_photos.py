@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 from support.pages import pages
 from support.photographs import SECRET, photo, picture, put_photo
+from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.content import Photo
@@ -27,9 +27,7 @@ from cccr_web.serve.policy import media_type
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the real texts."""
-    copy = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), copy)
-    return copy
+    return copy_texts(tmp_path)
 
 
 def built(tree: Path) -> Release:

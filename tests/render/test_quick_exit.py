@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-import pytest
 from support.pages import Element, pages
+from support.texts import copy_texts
 
 from cccr_web.config import find_tree
-from cccr_web.release import Release
 from cccr_web.render import build_release
 
 WORDS = {"en": "Quick exit", "zh-hans": "离开本站", "zh-hant": "離開本站"}
-
-
-@pytest.fixture(scope="module")
-def site(release: Release) -> dict[str, Element]:
-    """Every page, parsed."""
-    return pages(release)
 
 
 def outside(page: Element) -> list[str]:
@@ -27,9 +19,9 @@ def outside(page: Element) -> list[str]:
     return [link for link in links if link.startswith(("http:", "https:", "//"))]
 
 
-def test_every_page_has_a_quick_exit(site: dict[str, Element]) -> None:
+def test_every_page_has_a_quick_exit(every_page: dict[str, Element]) -> None:
     """The second keyboard stop leads to a harmless page and sends it no referrer."""
-    for path, page in site.items():
+    for path, page in every_page.items():
         found = page.all("p", class_="exit")
         if path == "index.html" or "/cccr-" in path:
             assert found == []
@@ -43,19 +35,21 @@ def test_every_page_has_a_quick_exit(site: dict[str, Element]) -> None:
         assert link.text == WORDS[path.partition("/")[0]]
 
 
-def test_external_links_are_the_same_in_every_language(site: dict[str, Element]) -> None:
+def test_external_links_are_the_same_in_every_language(every_page: dict[str, Element]) -> None:
     """External links must not reveal which language was read."""
-    for path, page in site.items():
+    for path, page in every_page.items():
         if path.startswith("en/"):
             for slug in ("zh-hans", "zh-hant"):
                 assert outside(page) == outside(
-                    site[path.replace("en/", f"{slug}/", 1).replace("cccr-en", f"cccr-{slug}")]
+                    every_page[
+                        path.replace("en/", f"{slug}/", 1).replace("cccr-en", f"cccr-{slug}")
+                    ]
                 ), path
 
 
-def test_nothing_is_loaded_from_another_site(site: dict[str, Element]) -> None:
+def test_nothing_is_loaded_from_another_site(every_page: dict[str, Element]) -> None:
     """No element makes a browser contact another site before the reader clicks."""
-    for path, page in site.items():
+    for path, page in every_page.items():
         for element in page.walk():
             for name in ("src", "srcset", "action", "data", "ping", "poster", "cite"):
                 value = element.attributes.get(name, "")
@@ -67,8 +61,7 @@ def test_nothing_is_loaded_from_another_site(site: dict[str, Element]) -> None:
 
 def test_without_an_exit_there_is_no_link(tmp_path: Path) -> None:
     """If site.toml names no exit page, no page has a quick exit."""
-    tree = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(tmp_path)
     file = tree / "site.toml"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     file.write_text("".join(line for line in lines if not line.startswith("exit =")))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import posixpath
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
-from support.pages import Element, pages
+from support.pages import Element
+from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.content.catalogue import load_translations
@@ -66,16 +66,9 @@ Words.
 
 
 @pytest.fixture(scope="module")
-def site(release: Release) -> dict[str, Element]:
-    """Every page, parsed."""
-    return pages(release)
-
-
-@pytest.fixture(scope="module")
 def hard(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A page with text that is hard to convert."""
-    tree = tmp_path_factory.mktemp("hard") / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(tmp_path_factory.mktemp("hard"))
     for locale, text in (("zh_Hans", HARD), ("en", IN_ENGLISH)):
         (tree / locale / "statements" / "2014-06-04-hard.md").write_text(text, encoding="utf-8")
     made = build_release(tree, find_tree("templates"), environ={})
@@ -104,13 +97,13 @@ def test_characters_are_converted_but_words_are_kept() -> None:
     )
 
 
-def test_every_simplified_page_has_a_traditional_one(site: dict[str, Element]) -> None:
+def test_every_simplified_page_has_a_traditional_one(every_page: dict[str, Element]) -> None:
     """A Traditional page has the links and headings of the Simplified one."""
-    paths = {path.partition("/")[2] for path in site if path.startswith("zh-hans/")}
+    paths = {path.partition("/")[2] for path in every_page if path.startswith("zh-hans/")}
     paths -= {"cccr-zh-hans.html"}
     assert "statements/2013-05-07-tiananmen-rally.html" in paths
     for path in paths:
-        one, other = (site[f"{slug}/{path}"].one("main") for slug in ("zh-hans", "zh-hant"))
+        one, other = (every_page[f"{slug}/{path}"].one("main") for slug in ("zh-hans", "zh-hant"))
         if path == "copies.html":
             continue  # Each language's own copies come first.
         for tag, attribute in (("h2", "id"), ("h3", "id"), ("a", "href")):
@@ -122,16 +115,16 @@ def test_every_simplified_page_has_a_traditional_one(site: dict[str, Element]) -
             assert [value.replace("/zh-hans/", "/zh-hant/") for value in ours] == theirs
 
 
-def test_no_name_is_changed_on_any_page(release: Release, site: dict[str, Element]) -> None:
+def test_no_name_is_changed_on_any_page(release: Release, every_page: dict[str, Element]) -> None:
     """Each listed name appears on a page as often as on the Simplified one."""
     seen = set()
-    for path, page in site.items():
+    for path, page in every_page.items():
         if path.startswith("zh-hant/"):
             simplified = path.replace("zh-hant", "zh-hans")
             for name in NAMES:
                 count = page.text.count(name)
                 seen |= {name} if count else set()
-                assert count >= site[simplified].text.count(name), f"{name} on {path}"
+                assert count >= every_page[simplified].text.count(name), f"{name} on {path}"
     assert {"刘晓波", "陈光诚", "崔永禄", "郑京华", "公民自由联盟"} <= seen
     book = io.BytesIO(release.files[epub_url(ZH_HANT)].body)
     with zipfile.ZipFile(book) as archive:
@@ -140,9 +133,11 @@ def test_no_name_is_changed_on_any_page(release: Release, site: dict[str, Elemen
     assert "聯合國廣場" in text
 
 
-def test_only_traditional_pages_say_that_they_were_converted(site: dict[str, Element]) -> None:
+def test_only_traditional_pages_say_that_they_were_converted(
+    every_page: dict[str, Element],
+) -> None:
     """Each Traditional page has a label and links to the Simplified one."""
-    for path, page in site.items():
+    for path, page in every_page.items():
         labels = page.all("p", class_="derived")
         if path == "index.html":
             (label,) = labels
@@ -168,7 +163,7 @@ def test_every_chapter_says_that_it_was_converted(release: Release) -> None:
             assert LABEL in archive.read(name).decode()
 
 
-def test_the_catalogue_is_converted(site: dict[str, Element]) -> None:
+def test_the_catalogue_is_converted(every_page: dict[str, Element]) -> None:
     """Interface strings are converted, and their placeholders stay."""
     tree = find_tree("translations")
     simplified = load_translations(tree, "zh_Hans")
@@ -176,7 +171,7 @@ def test_the_catalogue_is_converted(site: dict[str, Element]) -> None:
     assert simplified.gettext("languages.label") == "语言"
     assert converted.gettext("languages.label") == "語言"
     assert "%(date)s" in converted.gettext("page.updated")
-    assert site["zh-hant/index.html"].one("a", class_="skip").text == "跳到正文"
+    assert every_page["zh-hant/index.html"].one("a", class_="skip").text == "跳到正文"
     assert not (tree / ZH_HANT.locale).exists()
     assert ZH_HANT.source is ZH_HANS
 
@@ -210,8 +205,7 @@ def test_a_name_across_a_line_end_is_found(hard: str) -> None:
 
 def test_a_build_writes_nothing_into_the_texts(tmp_path: Path) -> None:
     """The folder of texts is the same after a build."""
-    tree = tmp_path / "translations"
-    shutil.copytree(find_tree("translations"), tree)
+    tree = copy_texts(tmp_path)
     before = sorted(tree.rglob("*"))
     build_release(tree, find_tree("templates"), environ={})
     assert sorted(tree.rglob("*")) == before

@@ -25,11 +25,7 @@ from cccr_web.release import Release, Signer, make_release
 @pytest.fixture
 def server_folder(tmp_path: Path) -> ServerFolder:
     """A server's folder with three releases, the first of them current."""
-    server_folder = ServerFolder(tmp_path)
-    for number in (1, 2, 3):
-        put_release(signed_release(number), tmp_path / f"release-{number}")
-    server_folder.point(tmp_path / "release-1")
-    return server_folder
+    return ServerFolder.with_releases(tmp_path, 3)
 
 
 def put_signed(release: Release, folder: Path) -> None:

@@ -31,11 +31,7 @@ SWITCHES = 6
 @pytest.fixture
 def server_folder(tmp_path: Path) -> ServerFolder:
     """A server's folder with some releases; ``current`` links to the first."""
-    server_folder = ServerFolder(tmp_path)
-    for number in range(1, SWITCHES + 2):
-        put_release(signed_release(number), tmp_path / f"release-{number}")
-    server_folder.point(tmp_path / "release-1")
-    return server_folder
+    return ServerFolder.with_releases(tmp_path, SWITCHES + 1)
 
 
 class PageReader(threading.Thread):
@@ -80,7 +76,7 @@ def test_a_reload_under_load_drops_no_request(server_folder: ServerFolder) -> No
             for number in range(2, SWITCHES + 2):
                 time.sleep(0.1)
                 server_folder.point(server_folder.path / f"release-{number}")
-                server.hang_up()
+                server.reload()
                 server.wait_for(f"Now serving release {number}.")
         finally:
             for reader in readers:
@@ -99,7 +95,7 @@ def test_a_broken_release_is_rejected_on_sighup(server_folder: ServerFolder) -> 
     (server_folder.path / "release-2" / PAGE).write_bytes(b"<script>")
     with Running(server_folder) as server:
         server_folder.point(server_folder.path / "release-2")
-        server.hang_up()
+        server.reload()
         server.wait_for(
             f"ERROR cccr_web.serve.reloader: {PAGE} is not the file that SHA256SUMS lists. "
             "Rejected: still serving release 1.\n"
@@ -147,7 +143,7 @@ def test_many_sighups_leave_one_complete_release(server_folder: ServerFolder) ->
     with Running(server_folder) as server:
         server_folder.point(server_folder.path / "release-2")
         for _ in range(200):
-            server.hang_up()
+            server.reload()
         server.wait_for("Now serving release 2.")
         assert server.get(f"/{PAGE}") == signed_release(2).files[PAGE].body
         assert server.process.poll() is None
@@ -158,7 +154,7 @@ def test_sigkill_during_a_reload_leaves_a_complete_release(server_folder: Server
     for number in range(1, SWITCHES + 1):
         with Running(server_folder) as server:
             server_folder.point(server_folder.path / f"release-{number + 1}")
-            server.hang_up()
+            server.reload()
             time.sleep(0.004 * number)
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
@@ -181,8 +177,8 @@ def test_a_missing_key_is_logged(server_folder: ServerFolder) -> None:
 
 def test_key_and_state_can_be_settings(server_folder: ServerFolder) -> None:
     """CCCR_PUBLIC_KEY and CCCR_STATE replace the options of the same name."""
-    key, state = organisation_key().public, server_folder.path / "memory"
-    with Running(server_folder, signed=False, CCCR_PUBLIC_KEY=key, CCCR_STATE=state) as server:
+    key, state = str(organisation_key().public), server_folder.path / "memory"
+    with Running(server_folder, signed=False, CCCR_PUBLIC_KEY=key, CCCR_STATE=str(state)) as server:
         assert server.get(f"/{PAGE}") == signed_release(1).files[PAGE].body
         assert server.log == ""
     assert (state / "highest-sequence").read_text().startswith("1 ")
@@ -215,7 +211,7 @@ def test_error_headers_change_with_the_release(server_folder: ServerFolder) -> N
         where = ("127.0.0.1", server.port)
         assert style not in str(read_answer(talk(where, b"nothing\r\n\r\n")).headers)
         server_folder.point(server_folder.path / "other")
-        server.hang_up()
+        server.reload()
         server.wait_for("Now serving release 2.")
         error = read_answer(talk(where, b"nothing\r\n\r\n"))
         assert error.status == 400

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 from support.hosting import short_folder
-from support.running import PATIENCE
-from support.serving import DOMAIN, ONION, ask, read_answer
-from support.signed import ServerFolder, organisation_key, put_release, signed_release
+from support.serving import DOMAIN, ONION, START_TIMEOUT, STOP_TIMEOUT, ask, read_answer
+from support.signed import ServerFolder, organisation_key, signed_release
 from support.systemd import Manager, listening_socket
 
 from cccr_web.errors import CccrError
@@ -29,11 +28,7 @@ PAGE = signed_release(1).files["en/index.html"].body
 @pytest.fixture
 def server_folder(folder: Path) -> ServerFolder:
     """A server's folder with two releases, the first of them current."""
-    server_folder = ServerFolder(folder)
-    for number in (1, 2):
-        put_release(signed_release(number), folder / f"release-{number}")
-    server_folder.point(folder / "release-1")
-    return server_folder
+    return ServerFolder.with_releases(folder, 2)
 
 
 def arguments(server_folder: ServerFolder, *options: str) -> list[str]:
@@ -75,7 +70,7 @@ def test_a_service_serves_on_passed_sockets_and_reports_its_state(
 ) -> None:
     """Each passed socket is served by name; start and stop are reported, and sockets stay."""
     with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        assert manager.hear() == (
+        assert manager.next_message() == (
             f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}. "
             "(release=1 reloads=0)"
         )
@@ -86,7 +81,7 @@ def test_a_service_serves_on_passed_sockets_and_reports_its_state(
         assert answers["onion"].status == 421
         assert ask(server_folder.path / "onion.sock", "/en/", ONION).body == PAGE
         assert manager.stop() == 0
-        assert manager.hear() == "STOPPING=1\nSTATUS=Stopping."
+        assert manager.next_message() == "STOPPING=1\nSTATUS=Stopping."
         assert all((server_folder.path / f"{name}.sock").is_socket() for name in sockets)
         assert manager.errors.read_text() == ""
 
@@ -121,7 +116,7 @@ def test_an_idle_server_sends_watchdog_messages(
     """An idle server sends a watchdog message at half of the interval."""
     with Manager(server_folder.path, sockets, arguments(server_folder), watchdog=1.0) as manager:
         manager.wait_for("READY=1")
-        assert 3 <= manager.beats(2.4) <= 6
+        assert 3 <= manager.count_heartbeats(2.4) <= 6
 
 
 def test_a_stopped_process_sends_no_watchdog_messages(
@@ -132,8 +127,8 @@ def test_a_stopped_process_sends_no_watchdog_messages(
         manager.wait_for("READY=1")
         manager.wait_for("WATCHDOG=1")
         manager.process.send_signal(signal.SIGSTOP)
-        manager.beats(0.2)
-        assert manager.beats(1.5) == 0
+        manager.count_heartbeats(0.2)
+        assert manager.count_heartbeats(1.5) == 0
         manager.process.send_signal(signal.SIGCONT)
         manager.wait_for("WATCHDOG=1")
 
@@ -161,8 +156,8 @@ def test_a_hung_reload_ends_the_watchdog_messages(
         manager.wait_for("WATCHDOG=1")
         manager.process.send_signal(signal.SIGHUP)
         manager.wait_for("RELOADING=1")
-        manager.beats(1.2)
-        assert manager.beats(1.5) == 0
+        manager.count_heartbeats(1.2)
+        assert manager.count_heartbeats(1.5) == 0
         assert ask(server_folder.path / "clearnet.sock", "/en/", DOMAIN).status == 200
 
 
@@ -193,7 +188,7 @@ def test_pending_requests_are_answered_after_sigterm(
             received += more
         last = read_answer(received)
         assert (last.body, last.header("Connection")) == (PAGE, "close")
-        assert manager.process.wait(PATIENCE) == 0
+        assert manager.process.wait(STOP_TIMEOUT) == 0
         asking.close()
         kept.close()
 
@@ -219,7 +214,7 @@ def test_requests_sent_together_are_all_answered(
                 received += more
         assert received.count(PAGE) == 3
         assert received.count(b"Connection: close") == 1
-        assert manager.process.wait(PATIENCE) == 0
+        assert manager.process.wait(STOP_TIMEOUT) == 0
 
 
 @pytest.mark.alone
@@ -353,7 +348,7 @@ def test_a_missing_or_doubled_socket_name_is_reported(
     with Manager(
         server_folder.path, sockets, arguments(server_folder), LISTEN_FDNAMES=names
     ) as manager:
-        assert manager.process.wait(PATIENCE) == 1
+        assert manager.process.wait(START_TIMEOUT) == 1
         remedy = "Start the service from a socket unit with one ListenStream= and"
         expected = f"{said} {remedy} FileDescriptorName=clearnet.\n"
         assert manager.errors.read_text().endswith(expected)
@@ -367,7 +362,7 @@ def test_the_onion_rejects_a_tcp_socket(server_folder: ServerFolder, folder: Pat
     ):
         both = {"onion": port, "clearnet": other}
         with Manager(server_folder.path, both, arguments(server_folder)) as manager:
-            assert manager.process.wait(PATIENCE) == 1
+            assert manager.process.wait(START_TIMEOUT) == 1
             assert "“onion” from systemd is not a unix socket" in manager.errors.read_text()
 
 
@@ -378,7 +373,7 @@ def test_a_socket_that_does_not_listen_is_reported(
     with socket.socket(socket.AF_UNIX) as deaf:
         both = {"onion": sockets["onion"], "clearnet": deaf}
         with Manager(server_folder.path, both, arguments(server_folder)) as manager:
-            assert manager.process.wait(PATIENCE) == 1
+            assert manager.process.wait(START_TIMEOUT) == 1
             assert "is not a listening socket" in manager.errors.read_text()
 
 

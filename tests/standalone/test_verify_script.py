@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import binascii
+import functools
 import hashlib
 import io
 import os
@@ -20,13 +21,14 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support.command import PYTHON, run_script
+from support.signed import put
 
 from cccr_web.release import manifest
 from cccr_web.standalone import verify
 
 SCRIPT = Path(verify.__file__)
-# The interpreter below any virtual environment; with -I -S it sees no installed package.
-PYTHON = Path(sys.base_prefix) / "bin" / "python3"
+run = functools.partial(run_script, SCRIPT)
 
 FILES = {
     ".well-known/security.txt": b"Contact: none\n",
@@ -114,15 +116,6 @@ def good(signer: Signer) -> dict[str, bytes]:
     return signed(signer, FILES, "-t", "release 7 of 2026-11-22")
 
 
-def write(files: dict[str, bytes], folder: Path) -> Path:
-    """Write the files of a copy."""
-    for name, body in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(body)
-    return folder
-
-
 def pack(files: dict[str, bytes], top: str = "cccr-web/") -> bytes:
     """Return a ZIP of a copy."""
     packed = io.BytesIO()
@@ -130,19 +123,6 @@ def pack(files: dict[str, bytes], top: str = "cccr-web/") -> bytes:
         for name, body in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(top + name), body, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
-
-
-def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the script as a reader does, with no package in reach."""
-    return subprocess.run(
-        [PYTHON, "-I", "-S", "-W", "error", SCRIPT, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        cwd=cwd,
-    )
 
 
 def assert_rejected(done: subprocess.CompletedProcess[str], english: str, chinese: str) -> None:
@@ -158,7 +138,7 @@ def assert_rejected(done: subprocess.CompletedProcess[str], english: str, chines
 
 def test_a_good_folder_passes(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
     """A complete signed folder passes in both languages, with its trusted comment."""
-    done = run(write(good, tmp_path), signer.fingerprint)
+    done = run(put(good, tmp_path), signer.fingerprint)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [
         f"GOOD. All 6 files are exactly what was signed with the key {signer.fingerprint}.",
@@ -180,7 +160,7 @@ def test_without_a_folder_the_script_checks_its_own(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
     """With only the fingerprint, the script checks its own folder."""
-    write(good, tmp_path)
+    put(good, tmp_path)
     done = subprocess.run(
         [PYTHON, "-I", "-S", tmp_path / "verify.py", *signer.fingerprint.split()],
         check=False,
@@ -208,7 +188,7 @@ def test_a_fingerprint_may_be_typed_with_or_without_gaps(
     typed: Callable[[str], list[str]],
 ) -> None:
     """The fingerprint is accepted in every usual spelling."""
-    assert run(write(good, tmp_path), *typed(signer.fingerprint)).returncode == 0
+    assert run(put(good, tmp_path), *typed(signer.fingerprint)).returncode == 0
 
 
 def test_other_signatures_may_be_next_to_the_manifest(
@@ -216,7 +196,7 @@ def test_other_signatures_may_be_next_to_the_manifest(
 ) -> None:
     """The SSH and OpenPGP signatures are not unlisted files."""
     more = {"SHA256SUMS.sshsig": b"x", "SHA256SUMS.asc": b"x"}
-    assert run(write({**good, **more}, tmp_path), signer.fingerprint).returncode == 0
+    assert run(put({**good, **more}, tmp_path), signer.fingerprint).returncode == 0
 
 
 @pytest.mark.parametrize("name", [*FILES, "minisign.pub", "SHA256SUMS", "SHA256SUMS.minisig"])
@@ -226,27 +206,27 @@ def test_a_changed_bit_is_found_in_every_file(
     """With one bit changed in any file, the copy is rejected."""
     body = bytearray(good[name])
     body[len(body) // 2] ^= 1
-    done = run(write({**good, name: bytes(body)}, tmp_path), signer.fingerprint)
+    done = run(put({**good, name: bytes(body)}, tmp_path), signer.fingerprint)
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stdout.startswith("NOT GOOD")
 
 
 def test_a_changed_page_is_named(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
     """The error names the changed page."""
-    copy = write({**good, "en/index.html": b"<p>Forged.</p>"}, tmp_path)
+    copy = put({**good, "en/index.html": b"<p>Forged.</p>"}, tmp_path)
     done = run(copy, signer.fingerprint)
     assert_rejected(done, "en/index.html was changed.", "en/index.html被改动过。")
 
 
 def test_an_added_file_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
     """A file that the manifest does not list is an error."""
-    done = run(write({**good, "en/extra.html": b""}, tmp_path), signer.fingerprint)
+    done = run(put({**good, "en/extra.html": b""}, tmp_path), signer.fingerprint)
     assert_rejected(done, "'en/extra.html' is not in the list", "清单里没有'en/extra.html'")
 
 
 def test_a_missing_file_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
     """The error names the listed file that is missing."""
-    copy = write(good, tmp_path)
+    copy = put(good, tmp_path)
     (copy / "zh-hans/index.html").unlink()
     done = run(copy, signer.fingerprint)
     assert_rejected(done, "zh-hans/index.html is missing.", "缺少zh-hans/index.html。")
@@ -257,7 +237,7 @@ def test_an_unsigned_copy_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
 ) -> None:
     """The manifest, its signature and the key are all required."""
-    copy = write(good, tmp_path)
+    copy = put(good, tmp_path)
     (copy / name).unlink()
     done = run(copy, signer.fingerprint)
     assert_rejected(done, f"{name} is missing", f"缺少{name}")
@@ -267,7 +247,7 @@ def test_a_link_to_a_file_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
     """A link is rejected even if its target has the right bytes."""
-    copy = write(good, tmp_path / "copy")
+    copy = put(good, tmp_path / "copy")
     (copy / "en/index.html").rename(tmp_path / "elsewhere")
     (copy / "en/index.html").symlink_to(tmp_path / "elsewhere")
     done = run(copy, signer.fingerprint)
@@ -278,14 +258,14 @@ def test_a_link_to_a_folder_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
     """A folder that is a link is rejected, and so is a loop of links."""
-    copy = write(good, tmp_path / "copy")
+    copy = put(good, tmp_path / "copy")
     (copy / "loop").symlink_to(copy, target_is_directory=True)
     assert_rejected(run(copy, signer.fingerprint), "'loop' is a link", "'loop'是链接")
 
 
 def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
     """A named pipe in place of a page does not block the script."""
-    copy = write(good, tmp_path)
+    copy = put(good, tmp_path)
     (copy / "en/index.html").unlink()
     os.mkfifo(copy / "en/index.html")
     done = run(copy, signer.fingerprint)
@@ -296,7 +276,7 @@ def test_another_fingerprint_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: Signer, other_signer: Signer
 ) -> None:
     """A complete copy that is signed by another key is rejected."""
-    done = run(write(good, tmp_path), other_signer.fingerprint)
+    done = run(put(good, tmp_path), other_signer.fingerprint)
     assert_rejected(done, f"another key, {signer.fingerprint}", "另一把密钥")
 
 
@@ -305,7 +285,7 @@ def test_a_signature_by_another_key_is_rejected(
 ) -> None:
     """The right public key does not help a manifest that another key signed."""
     forged = {**good, "SHA256SUMS.minisig": other_signer.sign(good["SHA256SUMS"])}
-    done = run(write(forged, tmp_path), signer.fingerprint)
+    done = run(put(forged, tmp_path), signer.fingerprint)
     assert_rejected(done, "made with another key", "另一把密钥签的")
 
 
@@ -318,7 +298,7 @@ def test_a_signature_by_another_key_with_our_number_is_rejected(
     head = base64.b64decode(ours[1])[:10] + base64.b64decode(theirs[1])[10:]
     theirs[1] = base64.b64encode(head)
     done = run(
-        write({**good, "SHA256SUMS.minisig": b"\n".join(theirs)}, tmp_path), signer.fingerprint
+        put({**good, "SHA256SUMS.minisig": b"\n".join(theirs)}, tmp_path), signer.fingerprint
     )
     assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
 
@@ -329,7 +309,7 @@ def test_a_signature_of_another_manifest_is_rejected(
     """A true signature of an older manifest does not match this one."""
     old = signed(signer, {**FILES, "en/index.html": b"older"})
     done = run(
-        write({**good, "SHA256SUMS.minisig": old["SHA256SUMS.minisig"]}, tmp_path),
+        put({**good, "SHA256SUMS.minisig": old["SHA256SUMS.minisig"]}, tmp_path),
         signer.fingerprint,
     )
     assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
@@ -337,7 +317,7 @@ def test_a_signature_of_another_manifest_is_rejected(
 
 def test_a_legacy_signature_is_rejected(tmp_path: Path, signer: Signer) -> None:
     """A valid signature of the older kind, which is not prehashed, is rejected."""
-    done = run(write(signed(signer, FILES, "-l"), tmp_path), signer.fingerprint)
+    done = run(put(signed(signer, FILES, "-l"), tmp_path), signer.fingerprint)
     assert_rejected(done, "a kind that the organisation does not use", "不是本组织使用的签名种类")
 
 
@@ -347,7 +327,7 @@ def test_a_changed_comment_is_rejected(
     """The trusted comment cannot be changed, for example to call an old release new."""
     forged = good["SHA256SUMS.minisig"].replace(b"release 7", b"release 9")
     assert forged != good["SHA256SUMS.minisig"]
-    done = run(write({**good, "SHA256SUMS.minisig": forged}, tmp_path), signer.fingerprint)
+    done = run(put({**good, "SHA256SUMS.minisig": forged}, tmp_path), signer.fingerprint)
     assert_rejected(done, "comment in SHA256SUMS.minisig was changed", "说明被人改动过")
 
 
@@ -381,7 +361,7 @@ def test_a_malformed_signature_is_rejected(
 ) -> None:
     """A signature file that is not exactly in minisign's format is rejected."""
     broken = change(good["SHA256SUMS.minisig"])
-    done = run(write({**good, "SHA256SUMS.minisig": broken}, tmp_path), signer.fingerprint)
+    done = run(put({**good, "SHA256SUMS.minisig": broken}, tmp_path), signer.fingerprint)
     assert_rejected(done, "SHA256SUMS.minisig is damaged.", "SHA256SUMS.minisig已损坏。")
 
 
@@ -409,7 +389,7 @@ def test_a_malformed_manifest_is_rejected_even_if_signed(
     text = change(good["SHA256SUMS"])
     assert text != good["SHA256SUMS"]
     copy = {**good, "SHA256SUMS": text, "SHA256SUMS.minisig": signer.sign(text)}
-    done = run(write(copy, tmp_path), signer.fingerprint)
+    done = run(put(copy, tmp_path), signer.fingerprint)
     assert done.returncode == 1, done.stdout
     assert "SHA256SUMS" in done.stdout
     assert "已损坏" in done.stdout or "不完整" in done.stdout or "缺少" in done.stdout
@@ -421,7 +401,7 @@ def test_a_manifest_that_lists_a_signature_is_rejected(
     """A signature is made after the manifest, so the manifest cannot list it."""
     files = {path: good[path] for path in (*FILES, "minisign.pub")}
     copy = signed(signer, {**files, "SHA256SUMS.asc": b"x"})
-    done = run(write(copy, tmp_path), signer.fingerprint)
+    done = run(put(copy, tmp_path), signer.fingerprint)
     assert_rejected(done, "SHA256SUMS, line 3, is damaged.", "SHA256SUMS第3行已损坏。")
 
 
@@ -429,7 +409,7 @@ def test_a_huge_manifest_is_not_parsed(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
     """A manifest longer than any of ours is rejected before it is parsed."""
-    copy = write(good, tmp_path)
+    copy = put(good, tmp_path)
     with (copy / "SHA256SUMS").open("r+b") as file:
         file.truncate(verify.MAX_LIST + 1)
     assert_rejected(run(copy, signer.fingerprint), "SHA256SUMS is too long", "SHA256SUMS太长")
@@ -715,7 +695,7 @@ def test_a_console_without_chinese_still_gets_its_answer(
 ) -> None:
     """The check continues where the console cannot show Chinese."""
     done = subprocess.run(
-        [PYTHON, "-S", SCRIPT, write(good, tmp_path), signer.fingerprint],
+        [PYTHON, "-S", SCRIPT, put(good, tmp_path), signer.fingerprint],
         check=False,
         capture_output=True,
         timeout=60,
@@ -729,10 +709,10 @@ def test_hostile_names_cannot_write_to_the_terminal(
     tmp_path: Path, good: dict[str, bytes], signer: Signer
 ) -> None:
     """Control characters in a name or a comment do not reach the reader's terminal."""
-    done = run(write({**good, "\x1b[2Jgood": b""}, tmp_path / "1"), signer.fingerprint)
+    done = run(put({**good, "\x1b[2Jgood": b""}, tmp_path / "1"), signer.fingerprint)
     assert_rejected(done, r"'\x1b[2Jgood' is not in the list", "清单里没有")
     done = run(
-        write(signed(signer, FILES, "-t", "release \x1b[2J"), tmp_path / "2"), signer.fingerprint
+        put(signed(signer, FILES, "-t", "release \x1b[2J"), tmp_path / "2"), signer.fingerprint
     )
     assert done.returncode == 0
     assert "\x1b" not in done.stdout

@@ -30,8 +30,8 @@ from support.signed import (
     facts,
     organisation_key,
     put_release,
-    texts_with_key,
 )
+from support.texts import texts_with_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,10 +1,19 @@
-"""A page of a release, parsed strictly with the standard library."""
+"""A page of a release, parsed strictly with the standard library.
+
+``conftest.py`` loads this module as a plugin.
+"""
 
 from __future__ import annotations
 
 import html.parser
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import pytest
+
+from cccr_web.languages import LANGUAGES
+from cccr_web.render.copies import single_url
+from cccr_web.render.zip_index import ZIP_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,3 +117,16 @@ def pages(release: Release) -> dict[str, Element]:
     """Return every page of a release."""
     files = release.files.items()
     return {path: parse(file.body) for path, file in files if path.endswith(".html")}
+
+
+@pytest.fixture(scope="session")
+def every_page(release: Release) -> dict[str, Element]:
+    """Every page of the real site, copies included."""
+    return pages(release)
+
+
+@pytest.fixture(scope="session")
+def single_pages(every_page: dict[str, Element]) -> dict[str, Element]:
+    """Every page of the real site except the copies of the whole and the ZIP's start page."""
+    copies = {ZIP_INDEX, *(single_url(language) for language in LANGUAGES)}
+    return {path: page for path, page in every_page.items() if path not in copies}

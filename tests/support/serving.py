@@ -30,6 +30,10 @@ DOMAIN = "cccr.example"
 ONION = "c" * 55 + "d.onion"
 ADDRESSES = Addresses(f"https://{DOMAIN}", (ONION,))
 ROOT = Path(__file__).resolve().parent.parent.parent
+# Seconds. Tests run next to each other, so a server may start slowly. It stops within its own
+# limits: 5 for open connections, then 5 for a reload.
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 10.0
 
 Headers = tuple[tuple[str, str], ...]
 Where = tuple[str, int] | Path
@@ -105,46 +109,62 @@ def ask(
     return read_answer(talk(where, sent), bodiless=method == "HEAD")
 
 
-class Server:
-    """``cccr-web serve`` with a clearnet listener on loopback and an onion socket.
+class ServerProcess:
+    """``cccr-web serve`` as a subprocess, with a clearnet listener on loopback.
 
-    ``clearnet`` and ``onion`` say where to connect; ``errors`` holds its stderr.
+    ``clearnet`` says where to connect; ``errors`` is the file with its stderr.
     """
 
-    def __init__(self, folder: Path, release: Path, *options: str) -> None:
-        self.onion: Path = folder / "onion.sock"
+    def __init__(self, folder: Path, release: Path, *options: str, **settings: str) -> None:
         self.clearnet: tuple[str, int] = ("127.0.0.1", 0)
         self.errors = folder / "stderr"
         self.command = [sys.executable, "-m", "cccr_web", "serve", "--release", str(release)]
-        self.command += ["--clearnet", "127.0.0.1:0", "--onion-socket", f"unix:{self.onion}"]
-        self.command += options
+        self.command += ["--clearnet", "127.0.0.1:0", *options]
+        self._settings = settings
 
     def __enter__(self) -> Self:
-        with self.errors.open("wb") as errors:
+        with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self.command],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=environment(),
+                cwd=ROOT,
+                env=environment(**self._settings),
             )
-        assert self.process.stdout is not None
-        clearnet = self.process.stdout.readline()
+        clearnet = self._next_line()
         assert clearnet.startswith("clearnet http://127.0.0.1:"), self.errors.read_text()
-        assert self.process.stdout.readline() == f"onion-socket unix:{self.onion}\n"
         self.clearnet = ("127.0.0.1", int(clearnet.rpartition(":")[2].rstrip("/\n")))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end(60)
+        # The exit also waits for a copy that the server has begun to write to a busy disk.
+        self.end(2 * STOP_TIMEOUT)
 
-    def end(self, within: float = 10.0) -> int:
-        """End it as systemd does, ``within`` seconds; return its exit status."""
+    def _next_line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def end(self, timeout: float = STOP_TIMEOUT) -> int:
+        """Stop it as systemd does, within ``timeout`` seconds; return its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(within)
+        status = self.process.wait(timeout)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return status
+
+
+class Server(ServerProcess):
+    """A server that also has an onion listener, on the unix socket ``onion``."""
+
+    def __init__(self, folder: Path, release: Path, *options: str) -> None:
+        self.onion: Path = folder / "onion.sock"
+        super().__init__(folder, release, "--onion-socket", f"unix:{self.onion}", *options)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        assert self._next_line() == f"onion-socket unix:{self.onion}\n"
+        return self
 
     def resident_megabytes(self) -> float:
         """Return the peak memory use (``VmHWM`` of proc(5))."""

@@ -7,8 +7,6 @@ import dataclasses
 import functools
 import hashlib
 import os
-import re
-import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cccr_web.config import find_tree
 from cccr_web.release import (
     Metadata,
     Release,
@@ -110,28 +107,18 @@ def signed_release(sequence: int) -> Release:
     return Signer(organisation_key()).sign(unsigned)
 
 
-def put(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write files below ``folder``, without the care for the disk that takes time."""
+def put(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Write files to ``folder`` and return it; nothing is flushed to the disk, to save time."""
     for path, body in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(body)
+    return folder
 
 
 def put_release(release: Release, folder: Path) -> None:
     """Write a release as it is in memory."""
     put({path: file.body for path, file in release.files.items()}, folder)
-
-
-def texts_with_key(folder: Path, public_key: object) -> Path:
-    """Copy the real texts into ``folder``, with this key in ``site.toml``; return their tree."""
-    tree = folder / "translations"
-    shutil.copytree(find_tree("translations"), tree)
-    facts = (tree / "site.toml").read_text(encoding="utf-8")
-    line = f'public_key = "{public_key}"'
-    named = re.sub(r'(?m)^public_key = ".*"$', lambda _: line, facts)
-    (tree / "site.toml").write_text(named, encoding="utf-8")
-    return tree
 
 
 def sign_unchecked(
@@ -163,6 +150,15 @@ class ServerFolder:
         self.path = path
         self.current = path / "current"
         self.source = Source(self.current, organisation_key().public, RollbackGuard(path / "state"))
+
+    @classmethod
+    def with_releases(cls, path: Path, count: int) -> ServerFolder:
+        """Make a folder with the releases 1 to ``count``, of which the first is current."""
+        made = cls(path)
+        for number in range(1, count + 1):
+            put_release(signed_release(number), path / f"release-{number}")
+        made.point(path / "release-1")
+        return made
 
     def point(self, target: Path) -> None:
         """Let ``current`` link to ``target``, in one step."""

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from support.serving import ROOT, environment
+from support.serving import ROOT, STOP_TIMEOUT, environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _START = 'export LISTEN_PID=$$; exec "$@" '
 class Manager:
     """``with Manager(folder, {name: socket}, words) as manager``: starts ``cccr-web words``.
 
-    ``said`` holds every message received, ``errors`` the service's stderr.
+    ``messages`` holds every message received, ``errors`` the service's stderr.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Manager:
         **settings: str,
     ) -> None:
         self.errors = folder / "errors"
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self._sockets = sockets
         self._words = words
         self._path = folder / "notify"
@@ -85,7 +85,7 @@ class Manager:
     def stop(self) -> int:
         """Stop the service as systemd does; return its exit status."""
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(STOP_TIMEOUT)
 
     def suspend(self) -> None:
         """Stop the process with SIGSTOP, and return once it has stopped."""
@@ -97,31 +97,31 @@ class Manager:
         assert self.stop() == 0, self.errors.read_text()
         self.start()
 
-    def hear(self, seconds: float = 10.0) -> str | None:
+    def next_message(self, seconds: float = 10.0) -> str | None:
         """Return the next message, or ``None`` after ``seconds``."""
         self._notify.settimeout(seconds)
         try:
             message = self._notify.recv(4096).decode()
         except TimeoutError:
             return None
-        self.said.append(message)
+        self.messages.append(message)
         return message
 
     def wait_for(self, words: str, seconds: float = 10.0) -> str:
         """Return the next message that contains ``words``."""
         end_at = time.monotonic() + seconds
         while time.monotonic() < end_at:
-            message = self.hear(max(0.01, end_at - time.monotonic()))
+            message = self.next_message(max(0.01, end_at - time.monotonic()))
             if message and words in message:
                 return message
-        raise AssertionError(f"{words!r} not in {self.said}; {self.errors.read_text()}")
+        raise AssertionError(f"{words!r} not in {self.messages}; {self.errors.read_text()}")
 
-    def beats(self, seconds: float) -> int:
+    def count_heartbeats(self, seconds: float) -> int:
         """Return how many heartbeats come within ``seconds``."""
         end_at = time.monotonic() + seconds
         count = 0
         while (left := end_at - time.monotonic()) > 0:
-            count += self.hear(left) == "WATCHDOG=1"
+            count += self.next_message(left) == "WATCHDOG=1"
         return count
 
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from support.command import run
 from support.hostile import Hostile
 from support.signed import TODAY, facts, organisation_key, put_release, signed_release
 
-from cccr_web.cli import main
 from cccr_web.release import Signer, make_release
 
 PUBLIC = str(organisation_key().public)
-Run = Callable[..., Result]
 
 
-@pytest.fixture
-def run() -> Run:
-    """Return a function that runs the command with the tests' key and its arguments."""
-    fixed = ["watch", "--public-key", PUBLIC]
-    return lambda *more: CliRunner().invoke(main, fixed + [str(one) for one in more])
+def watch(*arguments: object) -> Result:
+    """Run ``watch`` with the tests' key and these arguments."""
+    return run("watch", "--public-key", PUBLIC, *arguments)
 
 
 @pytest.fixture
@@ -33,10 +30,10 @@ def site() -> Iterator[Hostile]:
         yield server
 
 
-def test_json_has_a_fixed_format(run: Run, site: Hostile) -> None:
+def test_json_has_a_fixed_format(site: Hostile) -> None:
     """The JSON output has a fixed format that programs can rely on."""
     with Hostile(signed_release(1)) as old:
-        done = run("--json", site.url, old.url)
+        done = watch("--json", site.url, old.url)
     assert done.exit_code == 1
     said = json.loads(done.stdout)
     for address in said["addresses"]:
@@ -65,11 +62,9 @@ def test_json_has_a_fixed_format(run: Run, site: Hostile) -> None:
     assert list(said) == ["format", "same", "release", "addresses"]
 
 
-def test_the_table_has_a_line_for_each_address_and_distinct_difference(
-    run: Run, site: Hostile
-) -> None:
+def test_the_table_has_a_line_for_each_address_and_distinct_difference(site: Hostile) -> None:
     """The table lists each address, and each difference once, however many files have it."""
-    done = run(site.url)
+    done = watch(site.url)
     assert done.exit_code == 0
     first, head, line, last = done.stdout.splitlines()
     assert first == f"Compared with release 2 of {TODAY:%Y-%m-%d}."
@@ -79,40 +74,40 @@ def test_the_table_has_a_line_for_each_address_and_distinct_difference(
     site.tamper = lambda _path, answer: replace(
         answer, headers=(*answer.headers, ("Set-Cookie", "id=1"))
     )
-    done = run(site.url)
+    done = watch(site.url)
     assert done.exit_code == 1
     asked = len(site.answers)
     assert done.stdout.splitlines()[-2:] == [
         f"extra header: {site.url}/ and {asked - 1} more: Set-Cookie: id=1",
         "There are DIFFERENCES.",
     ]
-    assert run(site.url, "--allow-header", "set-cookie").exit_code == 0
+    assert watch(site.url, "--allow-header", "set-cookie").exit_code == 0
 
 
 def test_with_a_release_given_all_addresses_are_compared_with_it(
-    run: Run, site: Hostile, tmp_path: Path
+    site: Hostile, tmp_path: Path
 ) -> None:
     """With --release, every address is compared with it, even if all of them are older."""
     put_release(signed_release(3), tmp_path / "release")
-    done = run(site.url, "--release", tmp_path / "release")
+    done = watch(site.url, "--release", tmp_path / "release")
     assert done.exit_code == 1
     assert f"older release: {site.url}: release 2, not 3" in done.stdout
 
 
-def test_an_expired_release_is_reported_even_if_all_addresses_agree(run: Run) -> None:
+def test_an_expired_release_is_reported_even_if_all_addresses_agree() -> None:
     """The table says so when the release that every address serves has expired."""
     old = facts(2, time=TODAY.replace(year=2020), expires=TODAY.replace(year=2021))
     release = Signer(organisation_key()).sign(make_release({"en/index.html": b"x"}, old))
     with Hostile(release) as site:
-        done = run(site.url)
+        done = watch(site.url)
     assert done.exit_code == 0
     assert ", which has EXPIRED.\n" in done.stdout
 
 
-def test_a_missing_signature_is_reported_first(run: Run, site: Hostile) -> None:
+def test_a_missing_signature_is_reported_first(site: Hostile) -> None:
     """The output begins by saying that no signed release was found."""
     site.tamper = lambda _path, answer: replace(answer, status=404)
-    done = run(site.url)
+    done = watch(site.url)
     assert done.exit_code == 1
     assert done.stdout.startswith("No release with a good signature was found.\n")
     assert f"missing: {site.url}/SHA256SUMS: responded with 404" in done.stdout
@@ -128,10 +123,8 @@ def test_a_missing_signature_is_reported_first(run: Run, site: Hostile) -> None:
         (["https://cccr.example", "--release", "gone"], 1, "gone is not a release"),
     ],
 )
-def test_wrong_arguments_are_rejected(
-    run: Run, arguments: list[str], status: int, problem: str
-) -> None:
+def test_wrong_arguments_are_rejected(arguments: list[str], status: int, problem: str) -> None:
     """Wrong arguments fail with a message before anything is fetched."""
-    done = run(*arguments)
+    done = watch(*arguments)
     assert done.exit_code == status
     assert problem in done.stderr

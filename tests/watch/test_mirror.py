@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from support.command import run
 from support.hostile import Hostile, HostileResponse, answers
 from support.nginx import nginx
 from support.signed import content, facts, organisation_key, put_release, signed_release
 
-from cccr_web.cli import main
 from cccr_web.errors import CccrError
 from cccr_web.mirror import RULE_FILES, Listener, header_rules, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
@@ -22,13 +21,6 @@ from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_site
 
 PUBLIC = str(organisation_key().public)
 RELEASE = signed_release(2)
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run() -> Run:
-    """Run the command with these arguments."""
-    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -66,9 +58,7 @@ def look(url: str) -> Report:
     return check_sites([Address.parse(url)], Settings(organisation_key().public))
 
 
-def test_the_command_writes_the_site_and_the_rule_files(
-    run: Run, release: Path, tmp_path: Path
-) -> None:
+def test_the_command_writes_the_site_and_the_rule_files(release: Path, tmp_path: Path) -> None:
     """The command writes the release's own bytes and the rule files, and nothing else."""
     folder = tmp_path / "mirror"
     done = run("mirror", folder, "--release", release, "--public-key", PUBLIC)
@@ -80,7 +70,7 @@ def test_the_command_writes_the_site_and_the_rule_files(
     assert sorted(path.name for path in (folder / "headers").iterdir()) == names
 
 
-def test_a_changed_release_is_not_mirrored(run: Run, release: Path, tmp_path: Path) -> None:
+def test_a_changed_release_is_not_mirrored(release: Path, tmp_path: Path) -> None:
     """A release with one changed byte is rejected, and nothing is written."""
     page = release / "en" / "index.html"
     page.write_bytes(page.read_bytes() + b" ")
@@ -206,9 +196,7 @@ def test_rule_files_hold_every_header(name: str) -> None:
         assert (onion if header == "Onion-Location" else value) in text
 
 
-def test_rules_for_an_onion_have_no_hsts_or_onion_location(
-    run: Run, release: Path, tmp_path: Path
-) -> None:
+def test_rules_for_an_onion_have_no_hsts_or_onion_location(release: Path, tmp_path: Path) -> None:
     """For an onion the rules hold neither HSTS nor Onion-Location."""
     done = run("mirror", tmp_path / "mirror", "--release", release, "--onion")
     assert "not checked against a key" in done.stdout

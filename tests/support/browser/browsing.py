@@ -5,6 +5,7 @@ Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,11 @@ class Site:
 def listed(wrong: Mapping[str, object]) -> str:
     """Return every problem of every page, for the message of an assertion."""
     return "".join(f"\n{page}: {problem}" for page, problem in wrong.items())
+
+
+def without_spaces(text: str) -> str:
+    """Return a text without white space."""
+    return re.sub(r"\s+", "", text)
 
 
 def need(program: str) -> str:

@@ -1,0 +1,52 @@
+"""Runs ``cccr-web`` in this process, and the published script as a reader does.
+
+``conftest.py`` loads this module as a plugin.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cccr_web.cli import main
+from support.signed import organisation_key
+
+# The interpreter outside any virtual environment; with -I -S it finds no installed package.
+PYTHON = Path(sys.base_prefix) / "bin" / "python3"
+PASSPHRASE = "six words that nobody else knows"
+
+
+def run(*arguments: object, **settings: str) -> Result:
+    """Run a command with these settings, and no others, in its environment."""
+    unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CCCR_")}
+    return CliRunner().invoke(main, [str(each) for each in arguments], env=unset | settings)
+
+
+def run_script(
+    script: Path, *arguments: str | Path, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python script with the standard library alone; warnings are errors."""
+    return subprocess.run(
+        [PYTHON, "-I", "-S", "-W", "error", script, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        cwd=cwd,
+    )
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The organisation's key file; its passphrase and public key are next to it."""
+    folder = tmp_path_factory.mktemp("key")
+    (folder / "words").write_text(f"{PASSPHRASE}\n")
+    (folder / "cccr.key").write_bytes(organisation_key().to_file(PASSPHRASE))
+    (folder / "cccr.pub").write_bytes(organisation_key().public.to_file())
+    return folder / "cccr.key"
