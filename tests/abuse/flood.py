@@ -205,7 +205,7 @@ def narrow(kilobytes: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Lab:
+class FloodNetwork:
     """What all setups share: the network, its clients, the release and the quiet onion."""
 
     network: TorNetwork
@@ -287,7 +287,7 @@ class Lab:
             return seen, counts, remark()
 
 
-SETUPS: dict[str, Callable[[Lab, Path], contextlib.AbstractContextManager[Published]]] = {
+SETUPS: dict[str, Callable[[FloodNetwork, Path], contextlib.AbstractContextManager[Published]]] = {
     "100 streams": lambda lab, folder: lab.published(folder, 100),
     "16 streams": lambda lab, folder: lab.published(folder, 16),
     "limits": lambda lab, folder: lab.limited(folder, close=False),
@@ -325,7 +325,7 @@ def main() -> None:
         connection = stack.enter_context(connect(tor.address))
         key = new_key(folder / "key")
         publish(connection, Service(key, quiet))
-        lab = Lab(network, network.socks_port, flooders, folder / "release", key.address)
+        lab = FloodNetwork(network, network.socks_port, flooders, folder / "release", key.address)
         for _ in range(given.rounds):
             for name in given.flood:
                 for setup in given.setup:

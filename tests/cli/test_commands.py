@@ -33,7 +33,7 @@ def below(group: click.Group) -> dict[str, click.Command]:
 
 
 def commands(group: click.Command, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield each command below a group with the words that call it."""
+    """Yield each command below a group with the arguments that call it."""
     if isinstance(group, click.Group):
         for name, command in below(group).items():
             yield from commands(command, *names, name)
@@ -261,7 +261,7 @@ def test_build_rejects_a_wrong_source_date_epoch(tmp_path: Path) -> None:
 
 
 def unsigned(folder: Path) -> str:
-    """Return what is said before a release is served that nobody vouches for."""
+    """Return the warning about a release that is served with unchecked signatures."""
     return (
         f"WARNING cccr_web.cli.serve: No --public-key: the signatures of {folder} "
         "are not checked. Use this for trials only.\n"
@@ -379,7 +379,7 @@ def test_serve_without_a_release_builds_one() -> None:
 
 @contextlib.contextmanager
 def started(command: list[str], **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command as a process of its own, and end it as systemd does."""
+    """Run a command in a subprocess, and stop it as systemd does."""
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", *command],
         stdout=subprocess.PIPE,

@@ -29,7 +29,7 @@ def run_with_key(key_file: Path) -> Run:
 
     def call(command: str, *more: object) -> Result:
         return run(
-            command, "--key", key_file, "--passphrase-file", key_file.parent / "words", *more
+            command, "--key", key_file, "--passphrase-file", key_file.parent / "passphrase", *more
         )
 
     return call

@@ -41,7 +41,9 @@ def signed(built: Path, key_file: Path, tmp_path: Path) -> Path:
     """The same, signed."""
     folder = tmp_path / "release"
     shutil.copytree(built, folder)
-    result = run("sign", folder, "--key", key_file, "--passphrase-file", key_file.parent / "words")
+    result = run(
+        "sign", folder, "--key", key_file, "--passphrase-file", key_file.parent / "passphrase"
+    )
     assert result.exit_code == 0, result.output
     assert result.stdout.endswith(f"{organisation_key().public.fingerprint}\n")
     return folder
@@ -134,7 +136,7 @@ def test_verify_json_prints_why_a_release_is_rejected(
 def test_signing_again_changes_nothing(signed: Path, key_file: Path, tmp_path: Path) -> None:
     """The same release signed twice is the same to the byte, the ZIP too."""
     shutil.copytree(signed, tmp_path / "before")
-    run("sign", signed, "--key", key_file, "--passphrase-file", key_file.parent / "words")
+    run("sign", signed, "--key", key_file, "--passphrase-file", key_file.parent / "passphrase")
     names = [path.relative_to(signed) for path in signed.rglob("*") if path.is_file()]
     same = filecmp.cmpfiles(signed, tmp_path / "before", map(str, names), shallow=False)
     assert (len(same[0]), same[1:]) == (len(names), ([], []))
@@ -142,13 +144,15 @@ def test_signing_again_changes_nothing(signed: Path, key_file: Path, tmp_path: P
 
 def test_sign_rejects_a_key_that_the_release_does_not_name(built: Path, tmp_path: Path) -> None:
     """With a key other than that of site.toml, the release stays unsigned."""
-    (tmp_path / "words").write_text(f"{PASSPHRASE}\n")
-    made = run("key", "new", "--out", tmp_path / "x.key", "--passphrase-file", tmp_path / "words")
+    (tmp_path / "passphrase").write_text(f"{PASSPHRASE}\n")
+    made = run(
+        "key", "new", "--out", tmp_path / "x.key", "--passphrase-file", tmp_path / "passphrase"
+    )
     assert made.exit_code == 0
     shutil.copytree(built, tmp_path / "release")
     result = run(
         "sign", tmp_path / "release", "--key", tmp_path / "x.key",
-        "--passphrase-file", tmp_path / "words",
+        "--passphrase-file", tmp_path / "passphrase",
     )  # fmt: skip
     assert result.exit_code == 1
     assert f"RELEASE.json names the key {organisation_key().public.fingerprint}," in result.stderr
@@ -158,8 +162,8 @@ def test_sign_rejects_a_key_that_the_release_does_not_name(built: Path, tmp_path
 def test_release_without_a_key_is_not_signed(key_file: Path, tmp_path: Path) -> None:
     """While site.toml names no key, the error says what to write there."""
     assert run("build", "--out", tmp_path / "release").exit_code == 0
-    words = key_file.parent / "words"
-    result = run("sign", tmp_path / "release", "--key", key_file, "--passphrase-file", words)
+    passphrase = key_file.parent / "passphrase"
+    result = run("sign", tmp_path / "release", "--key", key_file, "--passphrase-file", passphrase)
     assert result.exit_code == 1
     assert f'Write public_key = "{organisation_key().public}"' in result.stderr
 
@@ -168,8 +172,8 @@ def test_changed_release_is_not_signed(built: Path, key_file: Path, tmp_path: Pa
     """A release that differs from its manifest is not signed."""
     shutil.copytree(built, tmp_path / "release")
     (tmp_path / "release/en/index.html").write_text("changed")
-    words = key_file.parent / "words"
-    result = run("sign", tmp_path / "release", "--key", key_file, "--passphrase-file", words)
+    passphrase = key_file.parent / "passphrase"
+    result = run("sign", tmp_path / "release", "--key", key_file, "--passphrase-file", passphrase)
     assert (result.exit_code, result.stderr) == (
         1,
         "en/index.html is not the file that SHA256SUMS lists.\n",
@@ -223,9 +227,9 @@ def test_openpgp_signature_is_made_by_gpg_and_bound(
             for name in ("cccr@example.org", "other@example.org"):
                 made = [*gpg, "--quick-gen-key", name, "ed25519", "sign", "never"]
                 subprocess.run(made, check=True, capture_output=True)
-            words = key_file.parent / "words"
+            passphrase = key_file.parent / "passphrase"
             result = run(
-                "sign", folder, "--key", key_file, "--passphrase-file", words,
+                "sign", folder, "--key", key_file, "--passphrase-file", passphrase,
                 "--openpgp-key", "cccr@example.org",
             )  # fmt: skip
             assert result.exit_code == 0, result.output
@@ -244,7 +248,7 @@ def test_openpgp_signature_is_made_by_gpg_and_bound(
             rejected = run("verify", folder, "--public-key", organisation_key().public)
             assert "SHA256SUMS.asc is missing, or not the one" in rejected.stderr
             unknown = run(
-                "sign", folder, "--key", key_file, "--passphrase-file", words,
+                "sign", folder, "--key", key_file, "--passphrase-file", passphrase,
                 "--openpgp-key", "nobody",
             )  # fmt: skip
             assert unknown.exit_code == 1
@@ -261,7 +265,7 @@ def test_sign_without_gpg_leaves_the_release_unsigned(
     monkeypatch.setenv("PATH", str(tmp_path))
     result = run(
         "sign", tmp_path / "release", "--key", key_file, "--openpgp-key", "x",
-        "--passphrase-file", key_file.parent / "words",
+        "--passphrase-file", key_file.parent / "passphrase",
     )  # fmt: skip
     assert (result.exit_code, result.stderr) == (
         1,
@@ -273,15 +277,15 @@ def test_sign_without_gpg_leaves_the_release_unsigned(
 @pytest.mark.long
 def test_keys_are_made_shown_and_rotated(key_file: Path, tmp_path: Path) -> None:
     """key new, show, rotate and check work together, and rotate overwrites nothing."""
-    words = key_file.parent / "words"
-    made = run("key", "new", "--out", tmp_path / "next.key", "--passphrase-file", words)
+    passphrase = key_file.parent / "passphrase"
+    made = run("key", "new", "--out", tmp_path / "next.key", "--passphrase-file", passphrase)
     following = read_public_key(str(tmp_path / "next.pub"))
     assert made.stdout == f"public key {following}\nfingerprint {following.fingerprint}\n"
     assert run("key", "show", tmp_path / "next.pub").stdout == made.stdout
     rotate = (
         "key", "rotate", "--old", key_file, "--new", tmp_path / "next.key",
         "--out", tmp_path / "keys.txt", "--date", "2026-11-22",
-        "--passphrase-file", words, "--new-passphrase-file", words,
+        "--passphrase-file", passphrase, "--new-passphrase-file", passphrase,
     )  # fmt: skip
     assert run(*rotate).exit_code == 0
     checked = run(

@@ -88,7 +88,7 @@ STRAY = (
 
 CASES: dict[str, tuple[Change, list[str]]] = {
     # The languages agree.
-    "twin missing in Chinese": (
+    "translation missing in Chinese": (
         remove("zh_Hans/pages/reach-us.md"),
         [
             "en/pages/reach-us.md:1: This text is missing in zh-Hans (zh_Hans).",
@@ -103,7 +103,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
             ),
         ],
     ),
-    "twin missing in English": (
+    "translation missing in English": (
         put("zh_Hans/pages/new.md", (TEXTS / "zh_Hans/pages/errors/421.md").read_bytes()),
         ["zh_Hans/pages/new.md:1: This text is missing in en (en)."],
     ),

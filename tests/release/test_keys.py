@@ -13,26 +13,26 @@ from support.signed import organisation_key
 from cccr_web.errors import CccrError
 from cccr_web.release import new_key, read_locked_key, read_public_key, write_new
 
-WORDS = "six words that nobody else knows"
+PASSPHRASE = "six words that nobody else knows"
 
 
 def test_new_key_is_two_files(tmp_path: Path) -> None:
     """The secret key is readable by its owner only; the public key is in a .pub file."""
-    public = new_key(tmp_path / "cccr.key", WORDS)
+    public = new_key(tmp_path / "cccr.key", PASSPHRASE)
     assert stat.S_IMODE((tmp_path / "cccr.key").stat().st_mode) == 0o600
     assert (tmp_path / "cccr.pub").read_bytes() == public.to_file()
     assert read_public_key(str(tmp_path / "cccr.pub")) == public
-    assert read_locked_key(tmp_path / "cccr.key").unlock(WORDS).public == public
+    assert read_locked_key(tmp_path / "cccr.key").unlock(PASSPHRASE).public == public
 
 
 def test_minisign_signs_with_our_key(tmp_path: Path) -> None:
     """The minisign command unlocks the key with its passphrase and signs."""
-    new_key(tmp_path / "cccr.key", WORDS)
+    new_key(tmp_path / "cccr.key", PASSPHRASE)
     (tmp_path / "m").write_bytes(b"words")
     for arguments in (["-S", "-s", "cccr.key"], ["-V", "-p", "cccr.pub"]):
         done = subprocess.run(
             ["minisign", *arguments, "-m", "m"],
-            input=f"{WORDS}\n".encode(),
+            input=f"{PASSPHRASE}\n".encode(),
             cwd=tmp_path,
             capture_output=True,
             check=False,
@@ -45,7 +45,7 @@ def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
     """If either file exists, nothing is written."""
     (tmp_path / there).write_text("mine")
     with pytest.raises(CccrError, match=f"{there} exists already"):
-        new_key(tmp_path / "cccr.key", WORDS)
+        new_key(tmp_path / "cccr.key", PASSPHRASE)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
 
 
@@ -53,7 +53,7 @@ def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
     """A key is not written to the target of a link."""
     (tmp_path / "cccr.key").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CccrError, match=r"cccr\.key exists already"):
-        new_key(tmp_path / "cccr.key", WORDS)
+        new_key(tmp_path / "cccr.key", PASSPHRASE)
     with pytest.raises(CccrError, match=r"cccr\.key exists already"):
         write_new(tmp_path / "cccr.key", b"x", mode=0o600)
     assert not (tmp_path / "elsewhere").exists()
@@ -62,7 +62,7 @@ def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
 def test_secret_key_is_not_named_like_a_public_one(tmp_path: Path) -> None:
     """The suffix .pub is for public keys."""
     with pytest.raises(CccrError, match=r"ends in \.pub"):
-        new_key(tmp_path / "cccr.pub", WORDS)
+        new_key(tmp_path / "cccr.pub", PASSPHRASE)
 
 
 def test_an_empty_passphrase_is_rejected(tmp_path: Path) -> None:
@@ -75,11 +75,11 @@ def test_an_empty_passphrase_is_rejected(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_wrong_passphrase_is_rejected(tmp_path: Path) -> None:
     """A wrong passphrase does not unlock the key."""
-    (tmp_path / "key").write_bytes(organisation_key().to_file(WORDS))
+    (tmp_path / "key").write_bytes(organisation_key().to_file(PASSPHRASE))
     locked = read_locked_key(tmp_path / "key")
     with pytest.raises(CccrError, match="That is not the passphrase"):
         locked.unlock("other words")
-    assert locked.unlock(WORDS).public == organisation_key().public
+    assert locked.unlock(PASSPHRASE).public == organisation_key().public
 
 
 def test_an_unwritable_path_is_an_error(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_killed_server_starts_on_a_whole_release(killer: Killer, tmp_path: Pat
         number = release.metadata.sequence
         assert release == signed_release(number)
         assert len(apps) == 1
-        # The copy aside may be one switch behind the link, but never behind a start.
+        # The last good copy may be one reload behind the link, but never behind a start.
         assert number >= newest
         newest = number
         if server_folder.current.resolve().name == "broken":

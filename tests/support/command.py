@@ -46,7 +46,7 @@ def run_script(
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The organisation's key file; its passphrase and public key are next to it."""
     folder = tmp_path_factory.mktemp("key")
-    (folder / "words").write_text(f"{PASSPHRASE}\n")
+    (folder / "passphrase").write_text(f"{PASSPHRASE}\n")
     (folder / "cccr.key").write_bytes(organisation_key().to_file(PASSPHRASE))
     (folder / "cccr.pub").write_bytes(organisation_key().public.to_file())
     return folder / "cccr.key"
