@@ -3,13 +3,13 @@
 
 BUNDLED_PYTHONS=(3.11 3.13) # Debian 12 and 13
 BUNDLED_MACHINES=(x86_64 aarch64)
+WHEEL_SOURCES=(cccr_web templates translations pyproject.toml README.md LICENSE) # of our own wheel
 
 # Build into OUT/wheels, and write OUT/requirements.txt with the SHA-256 of each. Wheels built
 # earlier from the same source are reused.
 wheels_build() { # SOURCE OUT
   local source=$1 out=$2 cache state
-  state=$(cd "$source" && { python3 -VV && find cccr_web templates translations pyproject.toml deploy/lock README.md LICENSE -type f \
-    ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; } | sha256sum | cut -c 1-16)
+  state=$(wheels_state "$source")
   cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cccr-web
   mkdir -p "$out"
   if [ ! -d "$cache/$state" ]; then
@@ -20,6 +20,16 @@ wheels_build() { # SOURCE OUT
     mv --no-target-directory "$WORK/build" "$cache/$state"
   fi
   cp --recursive "$cache/$state/." "$out"
+}
+
+# Print a hash of everything that the wheels are made from. The documents inside the folders are not
+# in our wheel (pyproject.toml).
+wheels_state() { # SOURCE
+  (cd "$1" && {
+    python3 -VV
+    find "${WHEEL_SOURCES[@]}" deploy/lock/{build,server}.txt -type f ! -name '*.pyc' ! -path '*/README.md' -print0 |
+      LC_ALL=C sort -z | xargs -0 sha256sum
+  }) | sha256sum | cut -c 1-16
 }
 
 wheels_make() { # SOURCE OUT
@@ -34,7 +44,7 @@ wheels_make() { # SOURCE OUT
       wheels_of "$source/deploy/lock/server.txt" stem >"$WORK/stem.txt" &&
       wheels_pip wheel --no-deps --no-build-isolation --use-pep517 --wheel-dir "$out/wheels" --requirement "$WORK/stem.txt" &&
       mkdir "$WORK/source" && # pip writes into the folder that it builds in
-      (cd "$source" && cp --recursive cccr_web templates translations pyproject.toml README.md LICENSE "$WORK/source") &&
+      (cd "$source" && cp --recursive "${WHEEL_SOURCES[@]}" "$WORK/source") &&
       "$tools/bin/python" -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation \
         --wheel-dir "$out/wheels" "$WORK/source"
   } >"$WORK/pip.log" 2>&1 || {

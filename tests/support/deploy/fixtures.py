@@ -56,14 +56,11 @@ def _debian() -> Path:
 
 
 def _bundle() -> Path:
-    """Return what ``--offline`` needs, built again only if the source changed."""
-    state = hashlib.sha256(f"{sys.version_info}".encode())
-    for name in ("cccr_web", "deploy", "templates", "translations", "pyproject.toml", "README.md"):
-        path = TOP / name
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and file.suffix != ".pyc":
-                state.update(f"{file.relative_to(TOP)}\n".encode() + file.read_bytes())
-    bundle = CACHE / f"deploy-bundle-{state.hexdigest()[:12]}.tar"
+    """Return what ``--offline`` needs, built again only if the wheels changed."""
+    script = TOP / "deploy/server/wheels.sh"
+    state = call("bash", "-c", '. "$1" && wheels_state "$2"', "bash", script, TOP).stdout.strip()
+    state += hashlib.sha256(script.read_bytes()).hexdigest()[:8]
+    bundle = CACHE / f"deploy-bundle-{state}.tar"
     if not bundle.exists():
         for old in CACHE.glob("deploy-bundle-*"):
             old.unlink()
