@@ -66,7 +66,7 @@ FLOODS = {
 
 SERVICE = """\
 HiddenServiceDir {folder}/hs
-HiddenServicePort 80 unix:{folder}/front.sock
+HiddenServicePort 80 unix:{folder}/proxy.sock
 HiddenServiceMaxStreams 100
 HiddenServiceMaxStreamsCloseCircuit 1
 HiddenServicePoWDefensesEnabled 1
@@ -89,7 +89,7 @@ http {{
   limit_conn_zone $proxy_protocol_addr zone=connections:8m;
   limit_req_status 429; limit_conn_status 429;
   server {{
-    listen unix:{folder}/front.sock proxy_protocol backlog=1024;
+    listen unix:{folder}/proxy.sock proxy_protocol backlog=1024;
     limit_req zone=requests burst=40 nodelay; limit_conn connections 8;
     location / {{
       proxy_pass http://unix:{server}:; proxy_http_version 1.1;
@@ -168,7 +168,7 @@ def warm(socks: int, host: str, path: str, circuit: str) -> None:
 
 
 @contextlib.contextmanager
-def front(folder: Path, server: Path, inbox: Path | None) -> Iterator[None]:
+def proxy(folder: Path, server: Path, inbox: Path | None) -> Iterator[None]:
     """Run nginx on the socket that tor connects to."""
     log = f"syslog:server=unix:{inbox},nohostname circuit if=$refused" if inbox else "off"
     config = folder / "nginx.conf"
@@ -176,11 +176,11 @@ def front(folder: Path, server: Path, inbox: Path | None) -> Iterator[None]:
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
     process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", program, "-c", str(config)])
     try:
-        wait_until((folder / "front.sock").exists, 10)
+        wait_until((folder / "proxy.sock").exists, 10)
         yield
     finally:
         end(process)
-        (folder / "front.sock").unlink(missing_ok=True)
+        (folder / "proxy.sock").unlink(missing_ok=True)
 
 
 def narrow(kilobytes: int) -> None:
@@ -247,7 +247,7 @@ class FloodNetwork:
                     if inbox
                     else None
                 )
-                stack.enter_context(front(folder, server.onion, inbox))
+                stack.enter_context(proxy(folder, server.onion, inbox))
                 yield address, lambda: f", {closer.closed} circuits closed" if closer else ""
 
     @contextlib.contextmanager

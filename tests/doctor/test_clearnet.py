@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.front import Authority, Front
 from support.hosting import short_folder
 from support.live_site import PublishedSite, real_release
+from support.reverse_proxy import Authority, ReverseProxy
 from support.running import Running
 from support.serving import DOMAIN, ONION
 from support.signed import ServerFolder, organisation_key
@@ -36,17 +36,17 @@ def clearnet() -> Iterator[PublishedSite]:
             yield PublishedSite(folder, release, ONION, "", "", nowhere, Authority(folder), server)
 
 
-def probe_of(site: PublishedSite, front: Front, *, trusted: bool = True) -> Probe:
+def probe_of(site: PublishedSite, proxy: ReverseProxy, *, trusted: bool = True) -> Probe:
     """Return a probe over https."""
-    route = Route(None, Tcp("127.0.0.1", front.ports[0]), site.authority.file if trusted else None)
+    route = Route(None, Tcp("127.0.0.1", proxy.ports[0]), site.authority.file if trusted else None)
     return Probe("clearnet", Address("https", DOMAIN, 443), route, 30.0)
 
 
 def check_result(site: PublishedSite, check: str, **changes: Any) -> CheckResult:
     """Change nginx's configuration, and return the result of one check."""
-    with site.front(**changes).running() as front:
-        probe = probe_of(site, front)
-        plain = Route(None, Tcp("127.0.0.1", front.ports[1]))
+    with site.proxy(**changes).running() as proxy:
+        probe = probe_of(site, proxy)
+        plain = Route(None, Tcp("127.0.0.1", proxy.ports[1]))
         http = Probe("clearnet", Address("http", DOMAIN, 80), plain, 30.0)
         match check:
             case "certificate":
@@ -93,16 +93,16 @@ def test_a_certificate_within_three_weeks_of_expiry_is_wrong(
 
 def test_an_untrusted_certificate_is_wrong(clearnet: PublishedSite) -> None:
     """A certificate that no trusted authority has signed is wrong."""
-    with clearnet.front().running() as front:
-        (result,) = check_certificate(probe_of(clearnet, front, trusted=False))
+    with clearnet.proxy().running() as proxy:
+        (result,) = check_certificate(probe_of(clearnet, proxy, trusted=False))
     assert result.verdict is CheckVerdict.WRONG
     assert "unable to get local issuer certificate" in result.sentence
 
 
 def test_a_certificate_for_another_name_is_wrong(clearnet: PublishedSite) -> None:
     """A certificate for another name is wrong."""
-    with clearnet.front().running() as front:
-        probe = probe_of(clearnet, front)
+    with clearnet.proxy().running() as proxy:
+        probe = probe_of(clearnet, proxy)
         probe.address = Address("https", "www.cccr.example", 443)
         (result,) = check_certificate(probe)
     assert result.verdict is CheckVerdict.WRONG
@@ -111,7 +111,7 @@ def test_a_certificate_for_another_name_is_wrong(clearnet: PublishedSite) -> Non
 
 def test_an_unreachable_server_fails_every_check(clearnet: PublishedSite) -> None:
     """When nothing listens, every check reports that, and none is left out."""
-    probe = probe_of(clearnet, clearnet.front())
+    probe = probe_of(clearnet, clearnet.proxy())
     target = Target(clearnet.folder / "release", organisation_key().public, seconds=10.0)
     results = [
         *check_certificate(probe),
@@ -208,8 +208,8 @@ def test_a_public_status_page_is_reported(clearnet: PublishedSite) -> None:
 
 def test_an_address_of_the_machine_in_a_header_is_reported(clearnet: PublishedSite) -> None:
     """An address of the machine in a header of any response is wrong."""
-    with clearnet.front(extra='more_set_headers "X-Backend: 192.0.2.7:80";').running() as front:
-        probe = probe_of(clearnet, front)
+    with clearnet.proxy(extra='more_set_headers "X-Backend: 192.0.2.7:80";').running() as proxy:
+        probe = probe_of(clearnet, proxy)
         list(check_responses(clearnet.release, probe, ()))
         (result,) = check_leaks(clearnet.release, [probe], [], {"192.0.2.7"})
     assert result.verdict is CheckVerdict.WRONG
@@ -224,8 +224,8 @@ def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clearnet: Publ
     server_folder = ServerFolder(clearnet.folder)
     with Running(server_folder, "--onion-address", other) as server:
         site = replace(clearnet, server=server)
-        with site.front().running() as front:
-            probe = probe_of(site, front)
+        with site.proxy().running() as proxy:
+            probe = probe_of(site, proxy)
             found = [
                 list(
                     check_served_files(
@@ -242,8 +242,8 @@ def test_a_changed_page_is_reported_apart_from_its_headers(clearnet: PublishedSi
     """A changed page is reported by name; its headers are a separate result."""
     target = Target(clearnet.folder / "release", organisation_key().public, seconds=30.0)
     page = "location = /en/who-we-are.html { return 200 other; }"
-    with clearnet.front(clearnet=page).running() as front:
-        probe = probe_of(clearnet, front)
+    with clearnet.proxy(clearnet=page).running() as proxy:
+        probe = probe_of(clearnet, proxy)
         compared = check_served_files(
             target, clearnet.release, probe, (), lambda _done, _total: None
         )

@@ -44,9 +44,9 @@ def wrong_ones(results: list[dict[str, str]]) -> dict[str, str]:
 
 def test_a_correct_site_passes_every_check(published_site: PublishedSite, note: Note) -> None:
     """A correct site passes every check, on the clearnet and the onion."""
-    with published_site.front().running() as front:
+    with published_site.proxy().running() as proxy:
         begin = time.monotonic()
-        status, results, errors = doctor(*published_site.options(front))
+        status, results, errors = doctor(*published_site.options(proxy))
     note("doctor of the whole site on the private network", time.monotonic() - begin)
     assert wrong_ones(results) == {}
     assert (status, errors) == (0, "")
@@ -62,10 +62,10 @@ def test_one_changed_byte_on_the_onion_is_reported(published_site: PublishedSite
         body = b"".join(answer.pieces)
         return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
 
-    with published_site.front().running() as front:
-        front.socket.unlink()
-        with Hostile(published_site.release, tamper, path=front.socket):
-            status, results, _ = doctor(*published_site.options(front))
+    with published_site.proxy().running() as proxy:
+        proxy.socket.unlink()
+        with Hostile(published_site.release, tamper, path=proxy.socket):
+            status, results, _ = doctor(*published_site.options(proxy))
     found = wrong_ones(results)
     assert status == 1
     assert f"Different from the signed release: {page}: changed (SHA-256 " in found["onion bytes"]
@@ -80,7 +80,7 @@ def test_without_nginx_tor_or_network_every_check_still_has_a_result(
     """Without nginx, hosting tor and network, every check runs or says why it cannot."""
     offline = tmp_path / "torrc"
     offline.write_text("DisableNetwork 1\n")
-    options = published_site.options(published_site.front())
+    options = published_site.options(published_site.proxy())
     options[options.index("--control") + 1] = f"unix:{tmp_path}/none"
     options[options.index("--torrc") + 1] = str(offline)
     status, results, _ = doctor(*options, "--time-limit", "3", "--private", f"{tmp_path}/none")

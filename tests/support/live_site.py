@@ -20,8 +20,8 @@ from cccr_web.content import Addresses
 from cccr_web.onion import ManagedTor, Published, Service, list_services, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
-from support.front import Authority, Front
 from support.hosting import Watched, short_folder
+from support.reverse_proxy import Authority, ReverseProxy
 from support.running import Running
 from support.serving import DOMAIN, ROOT, environment
 from support.signed import (
@@ -70,14 +70,16 @@ class PublishedSite:
     authority: Authority
     server: Running
 
-    def front(self, days: int = 90, **changes: Any) -> Front:
+    def proxy(self, days: int = 90, **changes: Any) -> ReverseProxy:
         """Return the nginx in front of it, not running yet."""
         certificate = self.authority.certify(DOMAIN, days)
-        return Front(self.folder, self.release, DOMAIN, self.server.port, certificate, **changes)
+        return ReverseProxy(
+            self.folder, self.release, DOMAIN, self.server.port, certificate, **changes
+        )
 
-    def options(self, front: Front) -> list[str]:
+    def options(self, proxy: ReverseProxy) -> list[str]:
         """Return the options of ``doctor`` that check it."""
-        https, http = front.ports
+        https, http = proxy.ports
         return [
             *("--release", str(self.folder / "release"), "--public-key", PUBLIC),
             *("--state", str(self.folder / "state")),
@@ -132,10 +134,10 @@ def published_site(tor_network: TorNetwork) -> Iterator[PublishedSite]:
                 Authority(folder),
                 server,
             )
-            front = published_site.front()
+            proxy = published_site.proxy()
             with contextlib.ExitStack() as stack:
-                with front.running():
-                    keeper = stack.enter_context(Watched(Service(key, front.socket), tor))
+                with proxy.running():
+                    keeper = stack.enter_context(Watched(Service(key, proxy.socket), tor))
                     keeper.wait_for(Published)
                     tor_network.fetch_until(f"http://{key.address}/SHA256SUMS")
                 yield published_site

@@ -67,7 +67,7 @@ http {{
         location / {{ return 301 {redirects_to}$request_uri; }}
     }}
     server {{
-        listen unix:{folder}/front.sock;
+        listen unix:{folder}/proxy.sock;
         {onion}
         location / {{ proxy_pass http://unix:{folder}/onion.sock; {extra} }}
     }}
@@ -81,7 +81,7 @@ more_clear_headers Server;
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class ReverseProxy:
     """Where nginx listens, and changes to its configuration.
 
     ``with_policy``: whether its own responses have the policy. ``extra`` are further lines
@@ -104,7 +104,7 @@ class Front:
     @property
     def socket(self) -> Path:
         """The socket that tor connects to."""
-        return self.folder / "front.sock"
+        return self.folder / "proxy.sock"
 
     def conf(self) -> str:
         """Return nginx's configuration."""
@@ -135,7 +135,7 @@ class Front:
         return OWN.format(headers=" ".join(lines))
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Front]:
+    def running(self) -> Iterator[ReverseProxy]:
         """Run it."""
         conf = self.folder / "nginx.conf"
         conf.write_text(self.conf(), encoding="utf-8")

@@ -60,7 +60,7 @@ def test_the_real_site_has_no_differences_on_any_route(
     published_site: PublishedSite, tor_network: TorNetwork, mirror: str, note: Note
 ) -> None:
     """The real site passes on the onion alone within 30 seconds, and on all routes at once."""
-    with published_site.front().running():
+    with published_site.proxy().running():
         begin = time.monotonic()
         status, report, errors = watch(tor_network, f"http://{published_site.onion}")
         seconds = time.monotonic() - begin
@@ -86,7 +86,7 @@ def test_one_changed_byte_on_the_onion_is_reported_with_its_file(
         body = b"".join(answer.pieces)
         return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
 
-    onion_socket = published_site.front().socket
+    onion_socket = published_site.proxy().socket
     try:
         with Hostile(published_site.release, tamper, path=onion_socket):
             urls = [
@@ -110,7 +110,7 @@ def test_every_file_is_the_same_on_every_route(
     """Each file has one SHA-256 on the clearnet, on the onion, on a mirror and in the ZIP."""
     listed = {path: file.sha256 for path, file in published_site.release.files.items()}
     packed = zipfile.ZipFile(io.BytesIO(published_site.server.get("/cccr-web.zip")))
-    with published_site.front().running(), ThreadPoolExecutor(8) as pool:
+    with published_site.proxy().running(), ThreadPoolExecutor(8) as pool:
         urls = [f"http://{published_site.onion}/{path}" for path in listed]
         onion = dict(zip(listed, pool.map(tor_network.fetch, urls), strict=True))
     differing = {}
