@@ -37,8 +37,6 @@ nginx_write() { # FOLDER
   if [ -n "$DOMAIN" ]; then
     CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'
     nginx_policy clearnet "$folder"
-    # HSTS is for https only (RFC 6797, section 7.2).
-    grep -v Strict-Transport-Security "$folder/headers-clearnet.conf" >"$folder/headers-plain.conf"
     render nginx/clearnet.conf DOMAIN >"$folder/clearnet.conf"
     if [ -e "$CERTIFICATE/fullchain.pem" ]; then
       # Since nginx 1.25.1 http2 is a separate directive.
