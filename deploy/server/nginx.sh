@@ -8,7 +8,7 @@ nginx_install() {
   step "nginx"
   local staged=$WORK/nginx file
   # tor connects to a socket in this folder, and the manager checks that it exists.
-  make_folder /run/cccr-front 750 "root:$(getent group _tor-cccr | cut -d : -f 1)"
+  make_folder /run/cccr-nginx 750 "root:$(getent group _tor-cccr | cut -d : -f 1)"
   make_folder /var/cache/nginx
   make_folder /var/lib/cccr-web
   make_folder /var/lib/cccr-web/acme
@@ -79,7 +79,7 @@ is_at_least() { # VERSION HAVE
 }
 
 nginx_test() { # FOLDER
-  if ! command -v nginx >/dev/null || [ ! -d /run/cccr-front ]; then return 0; fi # a dry run on a fresh server
+  if ! command -v nginx >/dev/null || [ ! -d /run/cccr-nginx ]; then return 0; fi # a dry run on a fresh server
   local output
   output=$(nginx -t -q -c "$1/nginx.conf" 2>&1) || fail "nginx rejects its configuration: $output"
 }
@@ -143,7 +143,7 @@ nginx_changed() {
 nginx_warm() {
   if [ "$DRY_RUN" = yes ] || [ "$NGINX_IS_NEW" = no ]; then return 0; fi
   local python=$PYTHON_LINK/bin/python name
-  "$python" -I "$HERE/warm.py" "$CURRENT" unix:/run/cccr-front/onion.sock "$(onion_address)" '' gzip ||
+  "$python" -I "$HERE/warm.py" "$CURRENT" unix:/run/cccr-nginx/onion.sock "$(onion_address)" '' gzip ||
     note "the onion’s cache was not filled completely; readers’ requests will fill it"
   [ -e "$NGINX/tls.conf" ] || return 0
   for name in $DOMAIN; do

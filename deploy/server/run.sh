@@ -92,6 +92,7 @@ install_all() {
   tor_start
   units_start
   nginx_start
+  remove /run/cccr-front # where nginx listened for tor until version 0.2.0
   certificate_install
   release_prune
   code_prune

@@ -26,7 +26,7 @@ status_of() { # UNIT
 status_doctor() {
   local server options=(--release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key"
     --onion-address "$(onion_address)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
-    --private /run/cccr-front=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
+    --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
   for server in "${SERVERS[@]}"; do
     options+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
       --private "/var/lib/private/cccr-web-$server=0700")

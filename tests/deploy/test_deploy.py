@@ -250,7 +250,7 @@ def test_responses_of_nginx_itself_have_the_policy_headers(
         connection = socket.create_connection(("127.0.0.1", 80))
     else:
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(f"/proc/{server.pid}/root/run/cccr-front/onion.sock")
+        connection.connect(str(server.onion_socket))
     name = onion_address(server) if route == "onion" else DOMAIN
     with connection:
         got = send_raw(connection, NGINX_RESPONSES[status].replace(b"%s", name.encode()))

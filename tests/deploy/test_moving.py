@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.deploy.admin import DOMAIN, AdminMachine
-from support.deploy.clients import ClearnetClient, Load
+from support.deploy.clients import ClearnetClient, Load, get_over_socket
 from support.deploy.inspection import Note, onion_address, serves_release
 from support.deploy.machine import TOP, Machine, Network, call
 
@@ -22,6 +22,26 @@ if TYPE_CHECKING:
     from support.tornet import TorNetwork
 
 PAGE = "/en/index.html"
+
+
+def test_an_install_moves_the_socket_of_an_older_version(
+    admin: AdminMachine, server: Machine
+) -> None:
+    """An installation whose nginx listens for tor in ``/run/cccr-front`` is changed, and works."""
+    named = server.run("grep", "-rlF", "/run/cccr-nginx", "/etc").split()
+    assert len(named) == 4
+    server.run("sed", "-i", "s,/run/cccr-nginx,/run/cccr-front,", *named)
+    units = ["nginx.service", "cccr-web-manager.service"]
+    server.run("systemctl", "stop", *units)
+    server.run("mv", "/run/cccr-nginx", "/run/cccr-front")
+    server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "start", *units)
+    old = server.onion_socket.parent.with_name("cccr-front")
+    assert (old / "onion.sock").is_socket()
+    admin.deploy("--offline", admin.bundle)
+    assert not old.exists()
+    assert get_over_socket(server.onion_socket, PAGE, onion_address(server)).status == 200
+    wait_for_published(server)
 
 
 def test_status_shows_the_services_and_the_doctors_result(
@@ -90,6 +110,15 @@ def test_an_upgrade_to_code_that_does_not_start_is_undone(
     assert load.failures == []
     assert server.run("readlink", "/opt/cccr-web/current") == good
     assert clearnet.get(PAGE + "?x").status == 200
+
+
+def wait_for_published(server: Machine) -> None:
+    """Wait until the manager reports that the onion's descriptor is published."""
+    show = ["systemctl", "show", "--property=StatusText", "--value", "cccr-web-manager"]
+    end_at = time.monotonic() + 60
+    while not (status := server.run(*show)).startswith("Published: "):
+        assert time.monotonic() < end_at, status
+        time.sleep(0.1)
 
 
 def broken_bundle(bundle: Path, folder: Path) -> Path:

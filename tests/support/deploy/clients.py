@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from support.deploy.admin import DOMAIN
@@ -42,6 +43,14 @@ class ClearnetClient:
 def get_over_http(path: str, headers: dict[str, str], host: str = "127.0.0.1") -> Reply:
     """Send one request to port 80."""
     return exchange(http.client.HTTPConnection(host, 80, timeout=TIMEOUT), path, headers, "GET")
+
+
+def get_over_socket(file: Path, path: str, host: str) -> Reply:
+    """Send one request to the unix socket where nginx listens for tor."""
+    connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(file))
+    return exchange(connection, path, {}, "GET")
 
 
 def exchange(

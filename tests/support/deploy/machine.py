@@ -218,6 +218,11 @@ class Machine:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    @property
+    def onion_socket(self) -> Path:
+        """The socket where nginx listens for tor."""
+        return Path(f"/proc/{self.pid}/root/run/cccr-nginx/onion.sock")
+
     def main_process(self, unit: str) -> int:
         """Return the process id, on the host, of a unit's main process."""
         number = self.main_process_or_none(unit)
