@@ -66,8 +66,9 @@ onion_address() {
   local key=$ONION_KEY_FILE address=
   [ -f "$key" ] || key=$BUNDLE/settings/onion.key
   if [ -f "$key" ]; then
-    address=$(sed -n 's/^address \([a-z2-7]\{56\}\.onion\)$/\1/p' "$key")
-    [ -n "$address" ] || address=$("$COMMAND" onion key show "$key")
+    # “onion key show” rejects a key with wrong permissions, and “status” must report those.
+    address=$(awk '$1 == "address" { print $2 }' "$key")
+    [ -n "$address" ] || address=$("$COMMAND" onion key show "$key") # tor’s own format
   fi
   echo "${address:-address-of-the-new-key.onion}" # a dry run on a fresh server
 }
