@@ -154,8 +154,12 @@ mask() { # UNIT…
 
 unit_action() { # VERB UNIT
   change "$1 $2" || return 0
-  RESTARTED+=("$2")
+  restart_on_undo "$2"
   systemctl "$1" "$2" || fail "$2 failed to $1." "See: journalctl --unit=$2 --lines=20"
+}
+
+restart_on_undo() { # UNIT
+  [[ " ${RESTARTED[*]} " == *" $1 "* ]] || RESTARTED+=("$1")
 }
 
 start() { # UNIT…, those that are not running

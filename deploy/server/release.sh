@@ -7,8 +7,9 @@ SERVERS=(onion) # run.sh adds clearnet if there is a domain
 
 # Print a release’s sequence number, or fail if it may not be deployed.
 release_verify() { # FOLDER
-  local facts
-  facts=$("$COMMAND" verify "$1" --public-key "$ETC/public.key" --deployable --json) ||
+  local facts key=$BUNDLE/settings/public.key # in a dry run a new key is not installed yet
+  [ -f "$key" ] || key=$ETC/public.key
+  facts=$("$COMMAND" verify "$1" --public-key "$key" --deployable --json) ||
     fail "The release was rejected. See the reason above." "The server still serves its current release."
   json_field sequence <<<"$facts"
 }
@@ -78,19 +79,29 @@ release_switch() { # NUMBER
   date +%s%N >"$DATA/switched"
   for server in "${SERVERS[@]}"; do
     systemctl --quiet is-active "cccr-web-$server.service" || continue
+    # Otherwise a server that has served the new release would reject the old one.
+    save_for_undo "/var/lib/cccr-web-$server/highest-sequence"
+    # A server reads the public key only when it starts: units_start restarts it.
+    ! changed "$ETC/public.key" || continue
     reloads=$(server_status "$server" reloads)
     if [ -n "$reloads" ]; then
       systemctl reload "cccr-web-$server.service"
     else # a server of an older version does not report its reloads
-      systemctl restart "cccr-web-$server.service"
+      unit_action restart "cccr-web-$server.service"
     fi
-    if ! release_wait "$server" "$number" "$reloads"; then
-      [ -z "$before" ] || link "$RELEASES/$before" "$CURRENT"
-      systemctl reload "${SERVERS[@]/#/cccr-web-}" || true
+    release_wait "$server" "$number" "$reloads" ||
       fail "The $server server rejected release $number and still serves release ${before:-none}." \
         "See: journalctl --unit=cccr-web-$server --lines=5"
-    fi
+    restart_on_undo "cccr-web-$server.service"
   done
+}
+
+# Servers would not start with a new public key that did not sign their release.
+release_check_key() {
+  if [ "$DRY_RUN" = yes ] || ! changed "$ETC/public.key"; then return 0; fi
+  "$COMMAND" verify "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" >/dev/null ||
+    fail "The public key was changed, but release $(release_number) is not signed with the new key." \
+      "Set RELEASE in the settings to a release that is."
 }
 
 # Print one field of a server’s systemd status, which ends with (release=7 reloads=2).

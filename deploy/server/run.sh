@@ -81,6 +81,7 @@ install_all() {
   fi
   # Running servers reload here. New ones need a release before they start.
   if [ -n "$NEW_RELEASE" ] && release_is_wanted "$NEW_RELEASE"; then release_switch "$NEW_RELEASE"; fi
+  release_check_key
   tor_install
   units_install
   nginx_install

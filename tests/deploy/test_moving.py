@@ -10,7 +10,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.admin import DOMAIN, AdminMachine
+from support.deploy.admin import DOMAIN, NEXT_KEY, AdminMachine
 from support.deploy.clients import ClearnetClient, Load, get_over_socket
 from support.deploy.inspection import Note, onion_address, serves_release
 from support.deploy.machine import TOP, Machine, Network, call
@@ -42,6 +42,13 @@ def test_an_install_moves_the_socket_of_an_older_version(
     assert not old.exists()
     assert get_over_socket(server.onion_socket, PAGE, onion_address(server)).status == 200
     wait_for_published(server)
+
+
+@pytest.fixture
+def sign_with_next_key(admin: AdminMachine) -> None:
+    """Let the settings name another key, and release 3, which is signed with it."""
+    admin.key = NEXT_KEY
+    admin.write_settings(RELEASE=str(admin.release(3)))
 
 
 def test_status_shows_the_services_and_the_doctors_result(
@@ -141,6 +148,74 @@ def broken_bundle(bundle: Path, folder: Path) -> Path:
     return broken
 
 
+def test_a_new_key_that_did_not_sign_the_release_is_rejected(
+    admin: AdminMachine, server: Machine
+) -> None:
+    """Settings with another public key and no release signed with it change nothing."""
+    key = server.root / "etc/cccr-web/public.key"
+    before = key.read_bytes()
+    admin.write_settings(PUBLIC_KEY="../next.pub", RELEASE="")
+    done = admin.deploy("--offline", admin.bundle, status=1)
+    assert "release 2 is not signed with the new key" in done.stderr
+    assert "The site is unchanged." in done.stderr
+    assert key.read_bytes() == before
+    assert serves_release(server, 2)
+
+
+@pytest.mark.usefixtures("sign_with_next_key")
+def test_a_failed_change_of_the_signing_key_is_undone(
+    admin: AdminMachine, server: Machine, clearnet: ClearnetClient
+) -> None:
+    """If a server does not start with the new key, all servers serve the old release again."""
+    key = server.root / "etc/cccr-web/public.key"
+    before = key.read_bytes()
+    # The onion's server, which is restarted last, believes that it has served release 9.
+    guard = server.root / "var/lib/private/cccr-web-onion/highest-sequence"
+    highest = guard.read_text()
+    guard.write_text(f"9 {'0' * 64}\n")
+    try:
+        with (
+            Load(lambda: clearnet.get(PAGE).status == 200, pause=0.03) as cached,
+            Load(lambda: clearnet.get(PAGE + "?x").status == 200, pause=0.03) as direct,
+        ):
+            done = admin.deploy("--offline", admin.bundle, status=1)
+    finally:
+        guard.write_text(highest)
+    assert "cccr-web-onion.service failed to restart." in done.stderr
+    assert "The site is unchanged." in done.stderr
+    assert [cached.failures, direct.failures] == [[], []]
+    assert key.read_bytes() == before
+    assert serves_release(server, 2)
+    assert b"release 2" in clearnet.get(PAGE + "?x").body
+
+
+@pytest.mark.usefixtures("sign_with_next_key")
+def test_a_change_of_the_signing_key_drops_no_request(
+    admin: AdminMachine, server: Machine, clearnet: ClearnetClient
+) -> None:
+    """An install switches to a new key and a release signed with it, while readers get answers."""
+    onion = onion_address(server)
+    dry = admin.deploy("--dry-run", "--offline", admin.bundle)
+    assert f"+{NEXT_KEY.public}\n" in dry.stderr
+    with (
+        Load(lambda: clearnet.get(PAGE).status == 200, pause=0.03) as cached,
+        Load(lambda: clearnet.get(PAGE + "?x").status == 200, pause=0.03) as direct,
+        Load(
+            lambda: get_over_socket(server.onion_socket, PAGE + "?x", onion).status == 200,
+            pause=0.03,
+        ) as hidden,
+    ):
+        done = admin.deploy("--offline", admin.bundle)
+    assert [cached.failures, direct.failures, hidden.failures] == [[], [], []]
+    for name in ("clearnet", "onion"):
+        assert done.stderr.count(f"restart cccr-web-{name}.service\n") == 1
+    assert serves_release(server, 3)
+    assert b"release 3" in clearnet.get(PAGE).body
+    assert b"release 3" in get_over_socket(server.onion_socket, PAGE, onion).body
+    again = admin.deploy("--offline", admin.bundle).stderr
+    assert again.endswith("Nothing needed to be changed.\n"), again
+
+
 def test_a_backup_restores_the_site_on_another_server(
     admin: AdminMachine,
     server: Machine,
@@ -181,13 +256,17 @@ def test_a_backup_restores_the_site_on_another_server(
         assert "cannot be decrypted" in wrong.stderr
         admin.deploy("restore", file, *passphrase, "--offline", admin.bundle)
         assert onion_address(other) == onion
+        # The network's client would try the lost server's introduction points for up to a minute. A
+        # new one has nothing to forget, if the new descriptor is there when it first asks.
+        private_tor.socks_port = private_tor.add_client("restored")
+        wait_for_published(other)
         reply = private_tor.fetch_until(f"http://{onion}{PAGE}", 60)
         note("another fresh server restored, until its onion answers", time.monotonic() - began)
-        assert b"release 2" in reply.body
-        assert serves_release(other, 2)
+        assert b"release 3" in reply.body
+        assert serves_release(other, 3)
         rejected = admin.deploy("release", admin.release(1), status=1)
-        assert "older than release 2, which was served before" in rejected.stderr
-        assert b"release 2" in ClearnetClient(authority.root()).get(PAGE).body
+        assert "older than release 3, which was served before" in rejected.stderr
+        assert b"release 3" in ClearnetClient(authority.root()).get(PAGE).body
 
         # Without a domain only the onion remains.
         admin.write_settings(RELEASE="", TORRC="", DOMAIN="")
@@ -200,6 +279,6 @@ def test_a_backup_restores_the_site_on_another_server(
         for port in (80, 443):
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port))
-        assert b"release 2" in private_tor.fetch(f"http://{onion}{PAGE}").body
+        assert b"release 3" in private_tor.fetch(f"http://{onion}{PAGE}").body
         again = admin.deploy("--offline", admin.bundle).stderr
         assert again.endswith("Nothing needed to be changed.\n"), again

@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cccr_web.release import Signer, make_release, with_archive
+from cccr_web.release import Signer, allowed_signers, make_release, with_archive
 from support.deploy.machine import SERVER, TOP, Machine, call
-from support.signed import content, facts, organisation_key, put_release
+from support.signed import content, facts, known_key, organisation_key, put_release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from support.deploy.machine import Network
 
 DOMAIN = "cccr.example"
+NEXT_KEY = known_key(b"the next key of the tests' organisation")
 PASSPHRASE = "a passphrase for the tests"
 
 
@@ -35,7 +36,10 @@ class Result:
 
 
 class AdminMachine:
-    """A folder with a copy of ``deploy/`` in which ``cccr-web`` runs the code under test."""
+    """A folder with a copy of ``deploy/`` in which ``cccr-web`` runs the code under test.
+
+    ``key`` signs the releases.
+    """
 
     def __init__(
         self, folder: Path, network: Network, bundle: Path, tools: Path, torrc: str
@@ -44,11 +48,13 @@ class AdminMachine:
         self.bundle = bundle
         self.tools = tools
         self._network = network
+        self.key = organisation_key()
         shutil.copytree(TOP / "deploy", folder / "deploy")
         command = folder / "deploy/cccr-web"
         top, python = shlex.quote(str(TOP)), shlex.quote(sys.executable)
         command.write_text(f'#!/bin/sh\nexport PYTHONPATH={top}\nexec {python} -m cccr_web "$@"\n')
-        (folder / "organisation.pub").write_bytes(organisation_key().public.to_file())
+        for name, key in (("organisation", self.key), ("next", NEXT_KEY)):
+            (folder / f"{name}.pub").write_bytes(key.public.to_file())
         # Without these lines the server's tor would use the real network.
         (folder / "private.torrc").write_text(torrc)
         (folder / "passphrase").write_text(PASSPHRASE + "\n")
@@ -70,7 +76,7 @@ class AdminMachine:
             "DOMAIN": DOMAIN,
             "CONTACT": "admin@cccr.example",
             "RELEASE": str(self.release(1)),
-            "PUBLIC_KEY": "../organisation.pub",
+            "PUBLIC_KEY": "../organisation.pub" if self.key is not NEXT_KEY else "../next.pub",
             "TORRC": "../private.torrc",
             "ACME_SERVER": "https://localhost:14000/dir",
             "REBOOT_AT": "04:30",
@@ -80,13 +86,22 @@ class AdminMachine:
         (self.folder / "deploy/site.env").write_text(lines)
 
     def release(self, number: int) -> Path:
-        """Return the folder of a signed release with this sequence number."""
-        folder = self.folder / f"release-{number}"
+        """Return the folder of a release with this sequence number, signed with ``key``."""
+        folder = self.folder / f"release-{number}-{self.key.public.fingerprint[:4]}"
         if not folder.exists():
-            known = facts(number, clearnet=f"https://{DOMAIN}", onions=())
-            unsigned = with_archive(make_release(content(number), known))
-            put_release(Signer(organisation_key()).sign(unsigned), folder)
+            known = facts(
+                number,
+                clearnet=f"https://{DOMAIN}",
+                onions=(),
+                fingerprint=self.key.public.fingerprint,
+            )
+            unsigned = with_archive(make_release(content(number) | self._key_files(), known))
+            put_release(Signer(self.key).sign(unsigned), folder)
         return folder
+
+    def _key_files(self) -> dict[str, bytes]:
+        public = self.key.public
+        return {"allowed_signers": allowed_signers(public), "minisign.pub": public.to_file()}
 
     def authorize(self, machine: Machine) -> None:
         """Put the admin's ssh key on a fresh server, as a hosting company does."""
