@@ -3,6 +3,7 @@
 from support.deploy.fixtures import (
     admin,
     authority,
+    booting,
     clearnet,
     debian,
     downloads,
@@ -16,6 +17,7 @@ from support.deploy.fixtures import (
 __all__ = [
     "admin",
     "authority",
+    "booting",
     "clearnet",
     "debian",
     "downloads",

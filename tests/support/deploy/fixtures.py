@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -94,9 +95,18 @@ def network(downloads: Downloads) -> Iterator[Network]:
 
 
 @pytest.fixture(scope="session")
-def private_tor(network: Network) -> Iterator[TorNetwork]:
+def booting(network: Network, downloads: Downloads) -> Iterator[Future[Machine]]:
+    """The server, which boots while the private Tor network starts."""
+    # The thread lives as long as the machine: the kernel ends a child with the thread that made it.
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as stack:
+        yield pool.submit(lambda: stack.enter_context(Machine(downloads.debian.result(), network)))
+
+
+@pytest.fixture(scope="session")
+def private_tor(network: Network, booting: Future[Machine]) -> Iterator[TorNetwork]:
     """A private Tor network that the server can reach."""
     assert network.machine
+    assert not booting.cancelled()
     with TorNetwork() as made:
         yield made
 
@@ -135,14 +145,12 @@ def debian(downloads: Downloads) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(
-    network: Network, authority: Authority, admin: AdminMachine, debian: Path
-) -> Iterator[Machine]:
+def server(booting: Future[Machine], authority: Authority, admin: AdminMachine) -> Machine:
     """A freshly rented server: Debian, sshd and the admin's key."""
-    with Machine(debian, network) as machine:
-        admin.authorize(machine)
-        authority.install_root_on(machine)
-        yield machine
+    machine = booting.result()
+    admin.authorize(machine)
+    authority.install_root_on(machine)
+    return machine
 
 
 @pytest.fixture(scope="session")
