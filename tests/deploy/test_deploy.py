@@ -62,6 +62,7 @@ def test_install_brings_up_the_site_within_five_minutes(
     assert server.run("systemctl", "--failed", "--no-legend") == ""
 
 
+@pytest.mark.usefixtures("drips")  # they take half a minute, so they start early
 def test_a_second_install_changes_nothing(admin: AdminMachine, server: Machine, note: Note) -> None:
     """A second install changes nothing, says so, and takes less than a minute."""
     before = disk_state(server)
@@ -72,7 +73,6 @@ def test_a_second_install_changes_nothing(admin: AdminMachine, server: Machine, 
     assert disk_state(server) == before
 
 
-@pytest.mark.usefixtures("drips")  # they take half a minute, so they start early
 def test_nginx_nft_tor_and_systemd_accept_their_configuration(server: Machine) -> None:
     """Each program's own check accepts the installed configuration."""
     server.run("nginx", "-t", "-c", "/etc/cccr-web/nginx/nginx.conf")
