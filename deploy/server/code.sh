@@ -36,7 +36,7 @@ code_install() {
   link "$venv" "$PYTHON_LINK"
 }
 
-# Keep the previous version for going back; remove older ones.
+# Keep the previous version, for a return to it; remove older ones.
 code_prune() {
   local venv
   while IFS= read -r venv; do

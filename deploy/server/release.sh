@@ -49,7 +49,7 @@ release_store() {
   NEW_RELEASE=$number
 }
 
-# Tell whether “install” should switch to this release: the settings may name an old one.
+# Succeed if “install” should switch to this release: the settings may name an old one.
 release_is_wanted() { # NUMBER
   local left=0
   [ ! -f "$DATA/left" ] || left=$(cat "$DATA/left")
@@ -78,9 +78,9 @@ release_switch() { # NUMBER
   save_for_undo "$DATA/switched"
   date +%s%N >"$DATA/switched"
   for server in "${SERVERS[@]}"; do
-    systemctl --quiet is-active "cccr-web-$server.service" || continue
     # Otherwise a server that has served the new release would reject the old one.
     save_for_undo "/var/lib/cccr-web-$server/highest-sequence"
+    systemctl --quiet is-active "cccr-web-$server.service" || continue
     # A server reads the public key only when it starts: units_start restarts it.
     ! changed "$ETC/public.key" || continue
     reloads=$(server_status "$server" reloads)

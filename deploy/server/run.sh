@@ -79,7 +79,7 @@ install_all() {
   if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
     fail "There is no release to serve." "Set RELEASE in the settings to the folder of a signed release."
   fi
-  # Running servers reload here. New ones need a release before they start.
+  # Running servers reload here, unless the key changed. New ones need a release before they start.
   if [ -n "$NEW_RELEASE" ] && release_is_wanted "$NEW_RELEASE"; then release_switch "$NEW_RELEASE"; fi
   release_check_key
   tor_install

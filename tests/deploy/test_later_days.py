@@ -135,6 +135,28 @@ def test_a_different_release_with_the_same_sequence_is_rejected(
     assert len(disk_state(server).splitlines()) == len(before.splitlines())
 
 
+def test_a_release_that_one_server_rejects_is_undone_on_the_other(
+    admin: AdminMachine, server: Machine, clearnet: ClearnetClient
+) -> None:
+    """If the onion's server rejects a release, the clearnet's returns to the one before."""
+    state = server.root / "var/lib/private"
+    # The onion's server, which is reloaded last, believes that it has served release 9.
+    guard = state / "cccr-web-onion/highest-sequence"
+    highest = guard.read_text()
+    guard.write_text(f"9 {'0' * 64}\n")
+    try:
+        with Load(PageRequest(clearnet)) as cached, Load(PageRequest(clearnet, "?x")) as direct:
+            done = admin.deploy("release", admin.release(4), status=1)
+    finally:
+        guard.write_text(highest)
+    assert "The onion server rejected release 4 and still serves release 2." in done.stderr
+    assert [cached.failures, direct.failures] == [[], []]
+    assert serves_release(server, 2)
+    assert b"release 2" in clearnet.get(PAGE + "?x").body
+    assert (state / "cccr-web-clearnet/highest-sequence").read_text().startswith("2 ")
+    server.run("rm", "--recursive", "/srv/cccr-web/releases/4")
+
+
 def test_rollback_drops_no_request_and_is_logged(
     admin: AdminMachine, server: Machine, clearnet: ClearnetClient, hidden: Callable[[str], Reply]
 ) -> None:

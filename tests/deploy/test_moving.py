@@ -175,8 +175,8 @@ def test_a_failed_change_of_the_signing_key_is_undone(
     guard.write_text(f"9 {'0' * 64}\n")
     try:
         with (
-            Load(lambda: clearnet.get(PAGE).status == 200, pause=0.03) as cached,
-            Load(lambda: clearnet.get(PAGE + "?x").status == 200, pause=0.03) as direct,
+            Load(lambda: clearnet.get(PAGE).status == 200, 1, 0.03) as cached,
+            Load(lambda: clearnet.get(PAGE + "?x").status == 200, 1, 0.03) as direct,
         ):
             done = admin.deploy("--offline", admin.bundle, status=1)
     finally:
@@ -198,11 +198,12 @@ def test_a_change_of_the_signing_key_drops_no_request(
     dry = admin.deploy("--dry-run", "--offline", admin.bundle)
     assert f"+{NEXT_KEY.public}\n" in dry.stderr
     with (
-        Load(lambda: clearnet.get(PAGE).status == 200, pause=0.03) as cached,
-        Load(lambda: clearnet.get(PAGE + "?x").status == 200, pause=0.03) as direct,
+        Load(lambda: clearnet.get(PAGE).status == 200, 1, 0.03) as cached,
+        Load(lambda: clearnet.get(PAGE + "?x").status == 200, 1, 0.03) as direct,
         Load(
             lambda: get_over_socket(server.onion_socket, PAGE + "?x", onion).status == 200,
-            pause=0.03,
+            1,
+            0.03,
         ) as hidden,
     ):
         done = admin.deploy("--offline", admin.bundle)
