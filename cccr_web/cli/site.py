@@ -31,10 +31,10 @@ def check(translations: Path | None) -> None:
 
     Each problem is reported with its file and line.
     """
-    from cccr_web.content import content_error
+    from cccr_web.content import SourceTree, content_error
     from cccr_web.render import check_trees
 
-    tree = translations or find_tree("translations")
+    tree = SourceTree(translations or find_tree("translations"))
     content, _, problems = check_trees(tree, find_tree("templates"))
     if content is None or problems:
         raise content_error(problems)

@@ -6,6 +6,7 @@ from cccr_web.content.photos import Photo
 from cccr_web.content.problem import Problem, content_error
 from cccr_web.content.reader import read_content
 from cccr_web.content.site import read_site
+from cccr_web.content.source import SourceTree
 
 __all__ = [
     "Addresses",
@@ -13,6 +14,7 @@ __all__ = [
     "Photo",
     "Problem",
     "Site",
+    "SourceTree",
     "Text",
     "check",
     "content_error",

@@ -20,6 +20,7 @@ from babel.support import Translations
 from jinja2.ext import babel_extract
 
 from cccr_web.content.problem import Problem, not_utf8
+from cccr_web.content.source import SourceTree
 from cccr_web.languages import WRITTEN
 
 _UNQUOTED = re.compile(r"\s*(?:msgid|msgstr)\b(?!\s*\".*\"\s*$)")
@@ -36,14 +37,13 @@ def catalogue_file(tree: Path, locale: str) -> Path:
     return tree / locale / "LC_MESSAGES" / "messages.po"
 
 
-def load_translations(tree: Path, locale: str, convert: Convert = str) -> Translations:
+def load_translations(tree: SourceTree, locale: str, convert: Convert = str) -> Translations:
     """Return the catalogue of ``locale``, converted and compiled in memory.
 
     Without ``.mo`` files, none can be stale or missing from a package.
     """
     compiled = io.BytesIO()
-    with catalogue_file(tree, locale).open("rb") as file:
-        catalogue = read_po(file, locale=locale)
+    catalogue = read_po(io.StringIO(tree.text(catalogue_file(tree.folder, locale))), locale=locale)
     for message in catalogue:
         if message.id and isinstance(message.string, str):
             message.string = convert(message.string)
@@ -67,15 +67,15 @@ def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
     return used
 
 
-def check_catalogues(tree: Path, code: Collection[Path]) -> Iterator[Problem]:
+def check_catalogues(tree: SourceTree, code: Collection[Path]) -> Iterator[Problem]:
     """Yield a problem for each string that is missing, empty, fuzzy, malformed or unused."""
     used = used_messages(code)
     model: dict[str, set[str]] = {}
     for language in WRITTEN:
-        file = catalogue_file(tree, language.locale)
-        name = file.relative_to(tree.parent)
+        file = catalogue_file(tree.folder, language.locale)
+        name = file.relative_to(tree.folder.parent)
         try:
-            text = file.read_text(encoding="utf-8")
+            text = tree.text(file)
             catalogue = read_po(io.StringIO(text), locale=language.locale, abort_invalid=True)
         except FileNotFoundError:
             yield Problem(name, 1, "The catalogue is missing.")

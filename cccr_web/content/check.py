@@ -25,13 +25,14 @@ from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.problem import Problem
 from cccr_web.content.reader import read_content
+from cccr_web.content.source import SourceTree
 from cccr_web.languages import WRITTEN
 
 Line = tuple[int, str]
 
 
 def check(
-    tree: Path, site: Site | None, code: Collection[Path], known_files: Collection[str]
+    tree: SourceTree, site: Site | None, code: Collection[Path], known_files: Collection[str]
 ) -> tuple[Content | None, list[Problem]]:
     """Read the texts below ``tree`` and check every rule; return them and every problem.
 
@@ -140,16 +141,15 @@ def _shape(item: Heading | Note | PhotoReference) -> str:
     return f"a heading of level {item.level} named {{#{item.id}}}"
 
 
-def _former_site_stays_defanged(tree: Path, host: str) -> Iterator[Problem]:
+def _former_site_stays_defanged(tree: SourceTree, host: str) -> Iterator[Problem]:
     """The former site may serve malicious code, so nobody must be able to open its address."""
-    for file in sorted(tree.rglob("*")):
+    for file in sorted(tree.folder.rglob("*")):
         if file.suffix not in {".md", ".po", ".toml", ".txt"}:
             continue
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(tree.text(file, "replace").splitlines(), start=1):
             if host in line.lower():
                 yield Problem(
-                    file.relative_to(tree.parent),
+                    file.relative_to(tree.folder.parent),
                     number,
                     "The former site's address must not be in a form that can be opened: "
                     f"write it as {host.replace('.', '[.]')}.",

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cccr_web.content.problem import Problem, read_toml
+from cccr_web.content.problem import Problem
+from cccr_web.content.source import SourceTree
 from cccr_web.languages import WRITTEN
 
 FILE = Path("translations/photos.toml")
@@ -42,22 +43,22 @@ class Photo:
     line: int
 
 
-def read_photos(tree: Path) -> tuple[dict[str, Photo], list[Problem]]:
+def read_photos(tree: SourceTree) -> tuple[dict[str, Photo], list[Problem]]:
     """Read the records below ``tree`` and check that their files exist.
 
     ``photos.toml`` is optional.
     """
-    if not (tree / FILE.name).exists():
-        return {}, [*_without_record(tree, {})]
-    text, values, problems = read_toml(tree / FILE.name, FILE)
+    if not (tree.folder / FILE.name).exists():
+        return {}, [*_without_record(tree.folder, {})]
+    text, values, problems = tree.toml(FILE)
     if problems:
         return {}, problems
     lines = _lines(text)
-    problems += _without_record(tree, values)
+    problems += _without_record(tree.folder, values)
     photos: dict[str, Photo] = {}
     for name, record in values.items():
         line = lines.get((name, ""), 1)
-        wrong = [*_wrong_name(name, values, tree), *_wrong_record(name, record)]
+        wrong = [*_wrong_name(name, values, tree.folder), *_wrong_record(name, record)]
         problems += [Problem(FILE, lines.get((name, key), line), what) for key, what in wrong]
         if not wrong:
             photos[name] = Photo(name=name, line=line, **record)

@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cccr_web.errors import CccrError
 
@@ -27,20 +26,6 @@ class Problem:
 def content_error(problems: Sequence[Problem]) -> CccrError:
     """Return the error that lists ``problems``, sorted by file and line; each says what to do."""
     return CccrError("\n".join(str(problem) for problem in sorted(set(problems))))
-
-
-def read_toml(file: Path, name: Path) -> tuple[str, dict[str, Any], list[Problem]]:
-    """Return the text of ``file``, its values, and its problems under ``name``."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        return text, tomllib.loads(text), []
-    except FileNotFoundError:
-        problem = Problem(name, 1, "The file is missing.")
-    except UnicodeDecodeError as error:
-        problem = not_utf8(name, error)
-    except tomllib.TOMLDecodeError as error:
-        problem = Problem(name, toml_line(error), f"Not valid TOML: {error}.")
-    return "", {}, [problem]
 
 
 def not_utf8(file: Path, error: UnicodeDecodeError) -> Problem:

@@ -9,6 +9,7 @@ from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.problem import Problem, not_utf8
 from cccr_web.content.site import read_names
+from cccr_web.content.source import SourceTree
 from cccr_web.languages import WRITTEN, Language
 
 STATEMENTS = "statements"
@@ -23,9 +24,9 @@ def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
     return PurePosixPath(*relative.parts[1:]) if relative.parts[0] == "pages" else relative
 
 
-def read_texts(tree: Path, language: Language) -> tuple[list[Text], list[Problem]]:
+def read_texts(tree: SourceTree, language: Language) -> tuple[list[Text], list[Problem]]:
     """Read every text of one language below ``tree``, except files with problems."""
-    folder = tree / language.locale
+    folder = tree.folder / language.locale
     texts: list[Text] = []
     problems: list[Problem] = []
     for file in sorted(folder.rglob("*.md")):
@@ -36,12 +37,13 @@ def read_texts(tree: Path, language: Language) -> tuple[list[Text], list[Problem
     return texts, problems
 
 
-def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None, list[Problem]]:
-    name = file.relative_to(tree.parent)
-    path = text_path(file, tree / language.locale)
+def _read_text(
+    file: Path, tree: SourceTree, language: Language
+) -> tuple[Text | None, list[Problem]]:
+    name = file.relative_to(tree.folder.parent)
+    path = text_path(file, tree.folder / language.locale)
     try:
-        # Some editors on Windows start a file with a byte order mark.
-        source = file.read_text(encoding="utf-8-sig")
+        source = tree.text(file)
     except UnicodeDecodeError as error:
         return None, [not_utf8(name, error)]
     parts = front_matter.split(source)
@@ -60,7 +62,7 @@ def _read_text(file: Path, tree: Path, language: Language) -> tuple[Text | None,
     return Text(language, path, name, head, body), []
 
 
-def read_content(tree: Path, site: Site | None) -> tuple[Content | None, list[Problem]]:
+def read_content(tree: SourceTree, site: Site | None) -> tuple[Content | None, list[Problem]]:
     """Read everything below ``tree`` except ``site.toml``, which ``site`` holds.
 
     The content is ``None`` if ``site`` is, or if a file has problems. Whether the languages

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.content.model import Addresses, Site
-from cccr_web.content.problem import Problem, read_toml
+from cccr_web.content.problem import Problem
+from cccr_web.content.source import SourceTree
 
 FILE = Path("translations/site.toml")
 NAMES = Path("translations/names.toml")
@@ -31,9 +32,9 @@ _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323a
 _NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 
-def read_site(tree: Path) -> tuple[Site | None, list[Problem]]:
-    """Read ``site.toml`` below ``tree``; return ``None`` and the problems if it has any."""
-    _, values, problems = read_toml(tree / FILE.name, FILE)
+def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
+    """Read ``site.toml`` in ``tree``; return ``None`` and the problems if it has any."""
+    _, values, problems = tree.toml(FILE)
     if problems:
         return None, problems
     values = {**_DEFAULTS, **values}
@@ -115,9 +116,9 @@ _RULES: dict[str, tuple[Any, str]] = {
 }
 
 
-def read_names(tree: Path) -> tuple[dict[str, str], list[Problem]]:
-    """Read ``names.toml`` below ``tree``; return no names if it has problems."""
-    text, values, problems = read_toml(tree / NAMES.name, NAMES)
+def read_names(tree: SourceTree) -> tuple[dict[str, str], list[Problem]]:
+    """Read ``names.toml`` in ``tree``; return no names if it has problems."""
+    text, values, problems = tree.toml(NAMES)
     lines = _lines_of_names(text)
     problems += [Problem(NAMES, lines.get(name, 1), what) for name, what in _wrong_names(values)]
     return ({} if problems else values), problems

@@ -11,7 +11,7 @@ from flask import Flask, abort, g, render_template
 from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
-from cccr_web.content import Content
+from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import Convert, load_translations
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
@@ -32,7 +32,7 @@ SITEMAP: Final = "sitemap.xml"
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
     """Flask-Babel's messages, compiled in memory from the ``.po`` files."""
 
-    def __init__(self, tree: Path, convert: Convert) -> None:
+    def __init__(self, tree: SourceTree, convert: Convert) -> None:
         super().__init__()
         self._catalogues = {
             language.locale: load_translations(tree, language.source.locale, convert)
@@ -48,7 +48,7 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
 class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
     """Flask-Babel with the messages of one folder of translations."""
 
-    def __init__(self, tree: Path, convert: Convert) -> None:
+    def __init__(self, tree: SourceTree, convert: Convert) -> None:
         super().__init__()
         self._domain = _CatalogueDomain(tree, convert)
 
@@ -63,7 +63,7 @@ def create_app(
     facts: Metadata,
     *,
     templates: Path,
-    translations: Path,
+    translations: SourceTree,
     photos: Mapping[str, ResizedPhoto] | None = None,
     sizes: Mapping[str, int] | None = None,
     neutral_titles: bool = False,

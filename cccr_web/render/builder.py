@@ -12,7 +12,16 @@ from typing import Final
 
 from flask import Flask
 
-from cccr_web.content import Addresses, Content, Problem, Site, check, content_error, read_site
+from cccr_web.content import (
+    Addresses,
+    Content,
+    Problem,
+    Site,
+    SourceTree,
+    check,
+    content_error,
+    read_site,
+)
 from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -56,17 +65,17 @@ Progress = Callable[[int, int], None]
 
 
 def check_trees(
-    translations: Path, templates: Path, environ: Mapping[str, str] = os.environ
+    tree: SourceTree, templates: Path, environ: Mapping[str, str] = os.environ
 ) -> tuple[Content | None, NoticeFiles, list[Problem]]:
     """Check every text, string and notice; return them with every problem found.
 
     The content is ``None`` if a file could not be read.
     """
-    site, problems = read_site(translations)
-    notices = read_notice_files(translations, _public_key(site) if site else None)
+    site, problems = read_site(tree)
+    notices = read_notice_files(tree, _public_key(site) if site else None)
     # The catalogues must translate the strings of the templates and of this package.
     known_files = RELEASE_FILES | notices.files.keys()
-    content, found = check(translations, site, [templates, _HERE], known_files)
+    content, found = check(tree, site, [templates, _HERE], known_files)
     problems += found + notices.problems
     if content is not None:
         problems += notices.expired(release_time(content, notices, environ))
@@ -86,10 +95,10 @@ def build_release(
 
     ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page the
     same title, which says nothing about its subject. ``progress`` receives how many files
-    are rendered, and of how many. Raises ``CccrError`` with every problem, or
-    ``CccrError``.
+    are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
-    content, notices, problems = check_trees(translations, templates, environ)
+    tree = SourceTree(translations)
+    content, notices, problems = check_trees(tree, templates, environ)
     if content is None or problems:
         raise content_error(problems)
     content = with_derived(content, converter(content.names))
@@ -123,7 +132,7 @@ def build_release(
         style,
         facts,
         templates=templates,
-        translations=translations,
+        translations=tree,
         photos=photos,
         sizes=sizes,
         neutral_titles=neutral_titles,

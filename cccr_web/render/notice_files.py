@@ -14,7 +14,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
-from cccr_web.content import Problem
+from cccr_web.content import Problem, SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.notices import NOTICES, Notice, read_notice
 from cccr_web.release import PublicKey
@@ -49,18 +49,18 @@ class NoticeFiles:
                 )
 
 
-def read_notice_files(tree: Path, key: PublicKey | None) -> NoticeFiles:
+def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
     """Read every file below ``tree/files`` and verify it with the organisation's ``key``."""
-    found = NoticeFiles(Path(tree.name, FOLDER))
-    for file in _walk(tree / FOLDER):
-        path = file.relative_to(tree / FOLDER).as_posix()
+    found = NoticeFiles(Path(tree.folder.name, FOLDER))
+    for file in _walk(tree.folder / FOLDER):
+        path = file.relative_to(tree.folder / FOLDER).as_posix()
         if path not in NOTICES:
             known = ", ".join(sorted(NOTICES))
             detail = f"Only these files are allowed here: {known}."
         elif not stat.S_ISREG(file.lstat().st_mode):
             detail = "It is not a regular file."
         else:
-            body = file.read_bytes()
+            body = tree.read(file)
             try:
                 found.notices[path] = read_notice(path, body, key)
             except CccrError as error:

@@ -677,8 +677,9 @@ def test_a_repeated_mistake_in_a_line_is_reported_once(tree: Path) -> None:
     assert problems_of(tree) == [f"{AT}: Raw HTML is not allowed: use Markdown."]
 
 
-def test_a_byte_order_mark_is_accepted(tree: Path) -> None:
+@pytest.mark.parametrize("name", [VERIFY, "site.toml", f"en/{CATALOGUE}"])
+def test_a_byte_order_mark_is_accepted(tree: Path, name: str) -> None:
     """A file that an editor started with a byte order mark is read like any other."""
-    file = tree / VERIFY
+    file = tree / name
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert problems_of(tree) == []

@@ -8,6 +8,7 @@ import pytest
 from support.organisation import CHINESE_NAMES
 
 from cccr_web.config import find_tree
+from cccr_web.content import SourceTree
 from cccr_web.content.site import read_names
 
 # Who is named in the organisation's Chinese texts, and in the facts for the pages.
@@ -28,7 +29,7 @@ FACTS = [
 
 def test_every_known_name_is_listed() -> None:
     """The list has all names of the organisation's texts and of the facts, as written there."""
-    names, problems = read_names(find_tree("translations"))
+    names, problems = read_names(SourceTree(find_tree("translations")))
     assert problems == []
     assert len(ORGANISATION) == 19
     for name in ORGANISATION + FACTS:
@@ -58,7 +59,7 @@ def test_every_known_name_is_listed() -> None:
 def test_a_wrong_name_is_reported_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
     """Names that are unsorted, repeated or not Chinese are rejected, and none is used."""
     (tmp_path / "names.toml").write_text(text, encoding="utf-8")
-    names, problems = read_names(tmp_path)
+    names, problems = read_names(SourceTree(tmp_path))
     assert names == {}
     (found,) = map(str, problems)
     assert found.startswith(f"translations/names.toml:{problem}")
@@ -66,10 +67,10 @@ def test_a_wrong_name_is_reported_with_its_line(tmp_path: Path, text: str, probl
 
 def test_an_unreadable_list_is_reported(tmp_path: Path) -> None:
     """Nothing is converted without a list that can be read."""
-    assert [str(one) for one in read_names(tmp_path)[1]] == [
+    assert [str(one) for one in read_names(SourceTree(tmp_path))[1]] == [
         "translations/names.toml:1: The file is missing."
     ]
     (tmp_path / "names.toml").write_bytes('"余杰" = "余杰"\n'.encode("gbk"))
-    assert [str(one) for one in read_names(tmp_path)[1]] == [
+    assert [str(one) for one in read_names(SourceTree(tmp_path))[1]] == [
         "translations/names.toml:1: The file is not UTF-8 (byte 2)."
     ]

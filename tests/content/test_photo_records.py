@@ -9,6 +9,7 @@ import pytest
 from support.photographs import RECORD, photo, put_photo
 from support.texts import TEXTS, copy_texts, problems_of, replace_once
 
+from cccr_web.content import SourceTree
 from cccr_web.content.photos import read_photos
 
 NAME = "square.jpg"
@@ -26,7 +27,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_record_is_read(tree: Path) -> None:
     """A photo with its record breaks no rule, and the record has the values of the file."""
     assert problems_of(tree) == []
-    photos, problems = read_photos(tree)
+    photos, problems = read_photos(SourceTree(tree))
     assert problems == []
     record = photos[NAME]
     assert (record.author, record.licence, record.permission) == (
@@ -40,7 +41,7 @@ def test_a_record_is_read(tree: Path) -> None:
 
 def test_the_real_texts_have_no_photos() -> None:
     """A tree without photos has no problems."""
-    assert read_photos(TEXTS) == ({}, [])
+    assert read_photos(SourceTree(TEXTS)) == ({}, [])
 
 
 def at(line: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 from flask import g
 
 from cccr_web.config import find_tree
-from cccr_web.content import read_content, read_site
+from cccr_web.content import SourceTree, read_content, read_site
 from cccr_web.content.dates import parse_date
 from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
 from cccr_web.render import build_release
@@ -22,11 +22,12 @@ def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
     """Render in the given language during the test."""
     language: Language = request.param
     templates, translations = find_tree("templates"), find_tree("translations")
-    content, _ = read_content(translations, read_site(translations)[0])
+    tree = SourceTree(translations)
+    content, _ = read_content(tree, read_site(tree)[0])
     assert content is not None
     facts = build_release(translations, templates, environ={}).metadata
     style = read_style(templates)
-    app = create_app(content, style, facts, templates=templates, translations=translations)
+    app = create_app(content, style, facts, templates=templates, translations=tree)
     with app.test_request_context():
         g.language = language
         yield

@@ -14,7 +14,7 @@ from support.headers import stored
 from support.pages import Element, pages
 
 from cccr_web.config import find_tree
-from cccr_web.content import Addresses, read_content, read_site
+from cccr_web.content import Addresses, SourceTree, read_content, read_site
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import build_release
@@ -23,8 +23,9 @@ from cccr_web.render.traditional import converter, with_derived
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
-SITE, _ = read_site(find_tree("translations"))
-WRITTEN, _ = read_content(find_tree("translations"), SITE)
+TREE = SourceTree(find_tree("translations"))
+SITE, _ = read_site(TREE)
+WRITTEN, _ = read_content(TREE, SITE)
 assert WRITTEN is not None
 PATHS = sorted(
     text.url

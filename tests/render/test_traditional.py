@@ -13,6 +13,7 @@ from support.pages import Element
 from support.texts import copy_texts
 
 from cccr_web.config import find_tree
+from cccr_web.content import SourceTree
 from cccr_web.content.catalogue import load_translations
 from cccr_web.content.site import read_names
 from cccr_web.languages import ZH_HANS, ZH_HANT
@@ -21,7 +22,7 @@ from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url
 from cccr_web.render.traditional import converter
 
-NAMES, _ = read_names(find_tree("translations"))
+NAMES, _ = read_names(SourceTree(find_tree("translations")))
 LABEL = "本頁繁體由程序從簡體自動轉換"
 
 # Text next to everything else that a file may contain.
@@ -165,14 +166,14 @@ def test_every_chapter_says_that_it_was_converted(release: Release) -> None:
 
 def test_the_catalogue_is_converted(every_page: dict[str, Element]) -> None:
     """Interface strings are converted, and their placeholders stay."""
-    tree = find_tree("translations")
+    tree = SourceTree(find_tree("translations"))
     simplified = load_translations(tree, "zh_Hans")
     converted = load_translations(tree, "zh_Hans", converter(NAMES))
     assert simplified.gettext("languages.label") == "语言"
     assert converted.gettext("languages.label") == "語言"
     assert "%(date)s" in converted.gettext("page.updated")
     assert every_page["zh-hant/index.html"].one("a", class_="skip").text == "跳到正文"
-    assert not (tree / ZH_HANT.locale).exists()
+    assert not (tree.folder / ZH_HANT.locale).exists()
     assert ZH_HANT.source is ZH_HANS
 
 

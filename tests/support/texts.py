@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from cccr_web.config import find_tree
-from cccr_web.content import content_error
+from cccr_web.content import SourceTree, content_error
 from cccr_web.render import check_trees
 
 if TYPE_CHECKING:
@@ -46,6 +46,6 @@ def replace_once(file: str, old: str, new: str) -> Callable[[Path], object]:
 
 def problems_of(tree: Path) -> list[str]:
     """Return the problems that ``cccr-web check`` finds in a tree, one line per problem."""
-    *_, problems = check_trees(tree, find_tree("templates"), {})
+    *_, problems = check_trees(SourceTree(tree), find_tree("templates"), {})
     found = str(content_error(problems))
     return [line.removeprefix("translations/") for line in found.splitlines()]
