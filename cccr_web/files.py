@@ -1,20 +1,102 @@
-"""Create and replace files on the disk.
+"""Create and replace files and folders on the disk, each in one step.
 
-Every function raises ``OSError``; its caller says what could not be written and what to do.
+They are written under a temporary name next to their place and then renamed, so that a
+reader, or whoever starts after a crash, finds them whole or not at all. Every function
+raises ``OSError``; its caller says what could not be written and what to do.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import errno
+import glob
 import os
+import shutil
 import stat
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
+
+_AT_FDCWD: Final = -100
+_RENAME_NOREPLACE: Final = 1
+_RENAME_EXCHANGE: Final = 2
 
 
 def create(file: Path, body: bytes, *, mode: int = 0o666) -> None:
-    """Write a new file and flush it to the disk. Raises ``FileExistsError`` if it exists.
+    """Write a new file. Raises ``FileExistsError`` if it exists.
 
     The umask limits ``mode``, but the owner can always read and write the file.
     """
+    with _temporary(file) as partial:
+        _write(partial, body, mode)
+        try:
+            _rename(partial, file, _RENAME_NOREPLACE)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOSYS}:
+                raise
+            # Network file systems do not know the flag, but have hard links, which never
+            # replace a file either. vfat on a USB stick has no links, but knows the flag.
+            os.link(partial, file)
+    _sync_folder(file.parent)
+
+
+def replace(file: Path, body: bytes, *, owner: os.stat_result | None = None) -> None:
+    """Write ``file``, whether it exists or not.
+
+    With ``owner``, the new file belongs to that user and group.
+    """
+    with _temporary(file) as partial:
+        _write(partial, body)
+        if owner is not None:
+            os.chown(partial, owner.st_uid, owner.st_gid)
+        partial.replace(file)
+    _sync_folder(file.parent)
+
+
+def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder of files (relative path → content), and remove the one it replaces."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(folder) as partial:
+        for path, body in contents.items():
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            _write(partial / path, body)
+        if folder.exists():
+            # The name is never without a folder.
+            _rename(partial, folder, _RENAME_EXCHANGE)
+        else:
+            partial.rename(folder)
+        _sync_folder(folder.parent)
+
+
+@contextlib.contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """Yield a temporary name next to ``target``; at the end remove what still has it.
+
+    What killed processes have left next to ``target`` is removed first.
+    """
+    # The id of a thread is not the id of any other thread or process.
+    own = threading.get_native_id()
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        id_ = left.name.removeprefix(f".{target.name}.").removesuffix(".partial")
+        if id_ == str(own) or (id_.isdecimal() and not Path("/proc", id_).exists()):
+            _remove(left)
+    partial = target.with_name(f".{target.name}.{own}.partial")
+    try:
+        yield partial
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _write(file: Path, body: bytes, mode: int = 0o666) -> None:
+    """Write a file that nobody knows yet, and flush it to the disk."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as out:
         os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRUSR | stat.S_IWUSR)
@@ -23,27 +105,22 @@ def create(file: Path, body: bytes, *, mode: int = 0o666) -> None:
         os.fsync(handle)
 
 
-def replace(file: Path, body: bytes, *, owner: os.stat_result | None = None) -> None:
-    """Write ``file`` in one step: a reader sees the old content or the new, never a part.
-
-    With ``owner``, the new file belongs to that user and group.
-    """
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        # A killed process with the same id may have left one.
-        partial.unlink(missing_ok=True)
-        create(partial, body)
-        if owner is not None:
-            os.chown(partial, owner.st_uid, owner.st_gid)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+def _rename(old: Path, new: Path, flag: int) -> None:
+    """Rename as renameat2(2) does, which Python's ``os`` lacks."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), flag) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(old), None, str(new))
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Flush the entries of a folder to the disk, so that a new name survives a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some network file systems cannot flush a folder (fsync(2)).
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(handle)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +38,70 @@ def test_an_existing_file_is_not_created_again(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         files.create(tmp_path / "new", b"body")
     assert (tmp_path / "new").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS])
+def test_a_file_is_created_where_a_rename_could_replace_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Where RENAME_NOREPLACE is not supported, ``create`` still never overwrites a file."""
+
+    def fail(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files, "_rename", fail)
+    files.create(tmp_path / "new", b"body", mode=0o600)
+    with pytest.raises(FileExistsError):
+        files.create(tmp_path / "new", b"other")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"new": b"body"}
+
+
+@pytest.mark.parametrize(("function", "before"), [("create", None), ("replace", b"old")])
+@pytest.mark.parametrize(("flushes", "done"), [(1, False), (2, True)], ids=["file", "folder"])
+def test_a_killed_process_leaves_no_part_of_a_file(
+    tmp_path: Path, function: str, before: bytes | None, flushes: int, done: bool
+) -> None:
+    """A process killed as it flushes the file or its folder leaves the old state or the new."""
+    file = tmp_path / "file"
+    if before is not None:
+        file.write_bytes(before)
+    program = f"""
+import os, pathlib, signal, sys
+from cccr_web import files
+count = 0
+def fsync(handle):
+    global count
+    count += 1
+    if count == {flushes}:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = fsync
+files.{function}(pathlib.Path(sys.argv[1]), b"new")
+"""
+    killed = subprocess.run([sys.executable, "-c", program, str(file)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (file.read_bytes() if file.exists() else None) == (b"new" if done else before)
+    files.replace(file, b"newer")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"newer"}
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network file systems answer EINVAL; other errors are raised."""
+    code = errno.EINVAL
+    flush = os.fsync
+
+    def fail(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, os.strerror(code))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    files.create(tmp_path / "file", b"body")
+    assert (tmp_path / "file").read_bytes() == b"body"
+    code = errno.EIO
+    with pytest.raises(OSError, match="Input/output error"):
+        files.replace(tmp_path / "file", b"new")
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:

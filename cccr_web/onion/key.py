@@ -58,21 +58,13 @@ def new_key(path: Path) -> OnionKey:
     Raises ``KeyExistsError`` or ``OnionError``.
     """
     key = _from_secret(expand(secrets.token_bytes(32)))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    text = TEXT.format(address=key.address, blob=key.blob, check=_checksum(key.blob))
     try:
-        try:
-            check = _checksum(key.blob)
-            text = TEXT.format(address=key.address, blob=key.blob, check=check)
-            files.create(temporary, text.encode("ascii"), mode=0o600)
-            # Unlike a rename, a link never replaces an existing file, even in a race.
-            os.link(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        files.sync_folder(path.parent)
+        files.create(path, text.encode("ascii"), mode=0o600)
     except FileExistsError:
         raise KeyExistsError(
-            f"{path} already exists, and a key is never overwritten.",
-            "Use that key, or give the new one another name.",
+            f"{path} exists already, and is never overwritten.",
+            "Use that key, or choose another name for the new one.",
         ) from None
     except OSError as error:
         raise OnionError(

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import glob
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,7 +13,7 @@ from cccr_web.release import manifest, metadata
 from cccr_web.release.archive import Archive
 from cccr_web.release.folder import ReleaseFolder, printable
 from cccr_web.release.keys import PublicKey
-from cccr_web.release.model import File, Release
+from cccr_web.release.model import File, Release, bodies
 from cccr_web.release.signed_manifest import (
     Verify,
     check_file,
@@ -29,9 +25,6 @@ from cccr_web.release.signed_manifest import (
 # In bytes: far more than the site will ever hold, far less than a server can load.
 MAX_FILE: Final = 256 * 1024 * 1024
 MAX_TOTAL: Final = 512 * 1024 * 1024
-
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
 
 
 def load(
@@ -100,30 +93,16 @@ def _unlisted(reader: ReleaseFolder | Archive, listed: Mapping[str, File]) -> It
 def write(release: Release, folder: Path) -> None:
     """Write the release as ``folder``, whole or not at all.
 
-    It is written next to ``folder`` and renamed in one step. An existing release is
-    replaced. Raises ``CccrError`` if ``folder`` holds anything else.
+    An existing release is replaced. Raises ``CccrError`` if ``folder`` holds anything else.
     """
-    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
     try:
         _check_replaceable(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_overs(folder)
-        for path, file in release.files.items():
-            target = partial / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            files.create(target, file.body)
-        if folder.exists():
-            _exchange(partial, folder)
-        else:
-            partial.rename(folder)
-        files.sync_folder(folder.parent)
+        files.replace_folder(folder, bodies(release.files))
     except OSError as error:
         raise CccrError(
             f"{folder} could not be written: {error.strerror}.",
             "Check the disk and the permissions.",
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -135,22 +114,3 @@ def _check_replaceable(folder: Path) -> None:
         raise CccrError(
             f"{folder} holds something other than a release.", "Choose another or an empty folder."
         )
-
-
-def _remove_left_overs(folder: Path) -> None:
-    """Remove what killed builds have left next to ``folder``."""
-    for partial in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):
-        pid = partial.name.removeprefix(f".{folder.name}.").removesuffix(".partial")
-        if pid.isdecimal() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Exchange two folders in one step (renameat2(2)), so that a name is never without one."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    done = libc.renameat2(
-        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
-    )
-    if done != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), str(other))

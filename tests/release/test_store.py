@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.release import Release, load, make_release, store, write
+from cccr_web.release import Release, load, make_release, write
 
 PAGE = "en/index.html"
 
@@ -130,10 +131,10 @@ def test_a_failed_exchange_leaves_the_earlier_release(
 ) -> None:
     """The earlier release stays, and nothing else is left next to it."""
 
-    def fail(one: Path, other: Path) -> None:
-        raise OSError(5, "Input/output error", str(one), None, str(other))
+    def fail(old: Path, new: Path, _flag: int) -> None:
+        raise OSError(5, "Input/output error", str(old), None, str(new))
 
-    monkeypatch.setattr(store, "_exchange", fail)
+    monkeypatch.setattr(files, "_rename", fail)
     with pytest.raises(CccrError, match="could not be written: Input/output error"):
         write(release, folder)
     assert load(folder) == release

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from support.signed import (
     signed_release,
 )
 
+from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.release import Release, Signer, make_release
 
@@ -113,11 +114,15 @@ def test_a_start_without_a_valid_release_raises_the_cause(tmp_path: Path) -> Non
 
 
 def test_a_release_that_cannot_be_recorded_is_rejected(
-    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the state cannot be written, a new release is rejected and the old one served."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     reloader = server_folder.reloader()
-    (server_folder.path / f"state/.highest-sequence.{os.getpid()}.partial").mkdir()
+    monkeypatch.setattr(files, "replace", fail)
     server_folder.point(server_folder.path / "release-2")
     reloader.reload()
     assert reloader.release == signed_release(1)
