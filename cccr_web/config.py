@@ -13,13 +13,13 @@ from typing import Any
 
 from cccr_web.errors import CccrError
 from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
+from cccr_web.onion_address import PATTERN as ONION
 
 PREFIX = "CCCR_"
 
 PACKAGE = Path(__file__).resolve().parent
 
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
-_ONION = re.compile(r"[a-z2-7]{56}\.onion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def read_domain(text: str) -> str:
 
 def read_onion(text: str) -> str:
     """Check an onion address. Raises ``ValueError``."""
-    if _ONION.fullmatch(text) is None:
+    if ONION.fullmatch(text) is None:
         raise ValueError(
             f"“{text}” is not an onion address: 56 characters a-z and 2-7, then .onion."
         )

@@ -19,8 +19,7 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 from jinja2.ext import babel_extract
 
-from cccr_web.content.problem import Problem, not_utf8
-from cccr_web.content.source import SourceTree
+from cccr_web.content.source import Problem, SourceTree, not_utf8
 from cccr_web.languages import WRITTEN
 
 _UNQUOTED = re.compile(r"\s*(?:msgid|msgstr)\b(?!\s*\".*\"\s*$)")

@@ -23,9 +23,8 @@ from cccr_web.content.markdown import (
 )
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import FILE as PHOTOS
-from cccr_web.content.problem import Problem
 from cccr_web.content.reader import read_content
-from cccr_web.content.source import SourceTree
+from cccr_web.content.source import Problem, SourceTree
 from cccr_web.languages import WRITTEN
 
 Line = tuple[int, str]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.content.dates import StatementDate, parse_date
-from cccr_web.content.problem import Problem, toml_line
+from cccr_web.content.source import Problem, toml_line
 
 FENCE = "+++"
 
@@ -111,32 +111,28 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
         if key not in values
     ]
     known = required | optional
+
+    def report(key: str, message: str) -> None:
+        problems.append(Problem(file, lines.get(key, 1), message))
+
     for key, value in values.items():
-        line = lines.get(key, 1)
         if key not in known:
-            problems.append(
-                Problem(
-                    file, line, f"Unknown key “{key}”: this kind of text may have {_list(known)}."
-                )
-            )
+            allowed = ", ".join(sorted(known))
+            report(key, f"Unknown key “{key}”: this kind of text may have {allowed}.")
         # In Python a boolean is an int, and a datetime is a date; here they are not.
         elif type(value) is not known[key]:
-            problems.append(Problem(file, line, f"“{key}” must be {_NAMES_OF_TYPES[known[key]]}."))
+            report(key, f"“{key}” must be {_NAMES_OF_TYPES[known[key]]}.")
         elif isinstance(value, str) and not value.strip():
-            problems.append(Problem(file, line, f"“{key}” is empty."))
-
+            report(key, f"“{key}” is empty.")
     when: StatementDate | None = None
     if isinstance(values.get("date"), str):
         try:
             when = parse_date(values["date"])
         except ValueError:
-            problems.append(
-                Problem(
-                    file,
-                    lines.get("date", 1),
-                    f"“{values['date']}” is not a date: write 2013-05-07, 2013-05, 2013, or "
-                    "[2011..2012-04] for a time between two dates.",
-                )
+            report(
+                "date",
+                f"“{values['date']}” is not a date: write 2013-05-07, 2013-05, 2013, or "
+                "[2011..2012-04] for a time between two dates.",
             )
     checked: dict[str, StatementDate] = {}
     if isinstance(values.get("checked"), dict):
@@ -144,13 +140,7 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             try:
                 checked[name] = parse_date(str(text))
             except ValueError:
-                problems.append(
-                    Problem(
-                        file,
-                        lines.get("checked", 1),
-                        f"“checked”: “{text}” for {name} is not a date.",
-                    )
-                )
+                report("checked", f"“checked”: “{text}” for {name} is not a date.")
     if problems:
         return None, problems
     return (
@@ -168,7 +158,3 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
         ),
         [],
     )
-
-
-def _list(keys: Mapping[str, object]) -> str:
-    return ", ".join(sorted(keys))

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cccr_web.content.problem import Problem
-from cccr_web.content.source import SourceTree
+from cccr_web.content.source import Problem, SourceTree
 from cccr_web.languages import WRITTEN
 
 FILE = Path("translations/photos.toml")

@@ -7,9 +7,8 @@ from pathlib import Path, PurePosixPath
 from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import read_photos
-from cccr_web.content.problem import Problem, not_utf8
 from cccr_web.content.site import read_names
-from cccr_web.content.source import SourceTree
+from cccr_web.content.source import Problem, SourceTree, not_utf8
 from cccr_web.languages import WRITTEN, Language
 
 STATEMENTS = "statements"

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.content.model import Addresses, Site
-from cccr_web.content.problem import Problem
-from cccr_web.content.source import SourceTree
+from cccr_web.content.source import Problem, SourceTree
+from cccr_web.onion_address import PATTERN as ONION
 
 FILE = Path("translations/site.toml")
 NAMES = Path("translations/names.toml")
 
 _CLEARNET = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}")
-_ONION = re.compile(r"[a-z2-7]{56}\.onion")
 _HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}/\S*")
 # minisign's format: 56 characters of base64 that start with “Ed” and a key number.
 _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
@@ -68,11 +67,6 @@ def is_clearnet(value: Any) -> bool:
     return isinstance(value, str) and _CLEARNET.fullmatch(value) is not None
 
 
-def is_onion(value: Any) -> bool:
-    """Whether ``value`` looks like a version 3 onion address."""
-    return isinstance(value, str) and _ONION.fullmatch(value) is not None
-
-
 def _matches(pattern: re.Pattern[str]) -> Any:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
@@ -97,7 +91,7 @@ _RULES: dict[str, tuple[Any, str]] = {
         'an https address without a path, such as "https://example.org", or ""',
     ),
     "onions": (
-        lambda value: isinstance(value, list) and all(map(is_onion, value)),
+        lambda value: isinstance(value, list) and all(map(_matches(ONION), value)),
         "a list of onion addresses (56 characters and .onion), or []",
     ),
     "blog": (_matches(_HTTPS), "an https address"),

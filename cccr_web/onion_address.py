@@ -1,0 +1,18 @@
+"""Onion addresses, version 3 (tor's rend-spec-v3, section 6)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Final
+
+PATTERN: Final = re.compile(r"[a-z2-7]{56}\.onion")
+
+_VERSION: Final = b"\x03"
+
+
+def onion_address(public_key: bytes) -> str:
+    """Return the address of an Ed25519 public key (32 bytes)."""
+    check = hashlib.sha3_256(b".onion checksum" + public_key + _VERSION).digest()[:2]
+    return base64.b32encode(public_key + check + _VERSION).decode("ascii").lower() + ".onion"
