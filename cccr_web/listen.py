@@ -48,6 +48,9 @@ class Tcp:
         except ValueError:
             return False
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Unix:
@@ -55,12 +58,18 @@ class Unix:
 
     path: Path
 
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class SystemdSocket:
     """The ``FileDescriptorName=`` of a socket that systemd passes to the process."""
 
     name: str
+
+    def __str__(self) -> str:
+        return f"systemd:{self.name}"
 
 
 Listen = Tcp | Unix | SystemdSocket
@@ -109,11 +118,10 @@ def listening(where: Listen, *, unix_only: bool = False) -> Iterator[socket.sock
             yield passed
         return
     try:
-        listener = _open_tcp(where) if isinstance(where, Tcp) else _open_unix(where.path)
+        listener = _open(where)
     except OSError as error:
-        name = f"{where.host}:{where.port}" if isinstance(where, Tcp) else where.path
         remedy = _REMEDIES.get(error.errno or 0, "Choose another address.")
-        raise CccrError(f"Cannot listen on {name}: {error.strerror}.", remedy) from error
+        raise CccrError(f"Cannot listen on {where}: {error.strerror}.", remedy) from error
     try:
         yield listener
     finally:
@@ -124,41 +132,29 @@ def listening(where: Listen, *, unix_only: bool = False) -> Iterator[socket.sock
 
 def address_of(where: Listen, listener: socket.socket) -> str:
     """Return where ``listener`` listens: a URL, ``unix:PATH`` or ``systemd:NAME``."""
-    if isinstance(where, Unix):
-        return f"unix:{where.path}"
-    if isinstance(where, SystemdSocket):
-        return f"systemd:{where.name}"
-    host = f"[{where.host}]" if ":" in where.host else where.host
-    return f"http://{host}:{listener.getsockname()[1]}/"
+    if not isinstance(where, Tcp):
+        return str(where)
+    return f"http://{Tcp(where.host, listener.getsockname()[1])}/"
 
 
-def _open_tcp(where: Tcp) -> socket.socket:
-    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((where.host, where.port))
+def _open(where: Tcp | Unix) -> socket.socket:
+    """Listen there; on a unix socket for this user alone, in place of a dead server's."""
+    with contextlib.ExitStack() as undo:
+        if isinstance(where, Unix):
+            _remove_dead_socket(where.path)
+            listener = undo.enter_context(socket.socket(socket.AF_UNIX))
+            previous = os.umask(0o177)
+            try:
+                listener.bind(str(where.path))
+            finally:
+                os.umask(previous)
+        else:
+            family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+            listener = undo.enter_context(socket.socket(family))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((where.host, where.port))
         listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def _open_unix(path: Path) -> socket.socket:
-    """Listen on ``path``, for this user alone; replace the socket of a server that has died."""
-    _remove_dead_socket(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        previous = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(previous)
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
+        undo.pop_all()
     return listener
 
 
@@ -169,7 +165,7 @@ def _remove_dead_socket(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise CccrError(f"{path} exists and is not a socket.", "Choose another path.")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:

@@ -146,7 +146,7 @@ def admin_folder(offline_tor: ManagedTor) -> Iterator[AdminFolder]:
         (folder / "offline").write_text("DisableNetwork 1\n")
         (folder / "templates").symlink_to(TOP / "templates")
         (port,) = free_ports(1)
-        made = AdminFolder(folder, port, offline_tor.control.text)
+        made = AdminFolder(folder, port, str(offline_tor.control))
         yield made
         made.end()
 

@@ -26,8 +26,9 @@ from cccr_web.listen import Listen, SystemdSocket, Tcp, Unix, listening, parse_l
     ],
 )
 def test_a_listening_address_is_parsed(text: str, where: Listen) -> None:
-    """A host and port, a unix socket's absolute path and a systemd name are parsed."""
+    """A host and port, a unix socket's path and a systemd name are parsed, and shown as written."""
     assert parse_listen(text) == where
+    assert str(where) == text
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,9 @@ def test_a_socket_in_use_is_not_replaced(folder: Path) -> None:
     """A unix socket on which another server listens is not replaced."""
     path = folder / "web.sock"
     with listening(Unix(path)):
-        assert error_of(Unix(path)).startswith(f"Cannot listen on {path}: Address already in use.")
+        assert error_of(Unix(path)).startswith(
+            f"Cannot listen on unix:{path}: Address already in use."
+        )
         assert path.exists()
 
 
@@ -144,7 +147,7 @@ def test_a_file_that_is_not_a_socket_is_not_removed(folder: Path) -> None:
 def test_a_missing_folder_is_reported(folder: Path) -> None:
     """A missing folder is reported."""
     path = folder / "none" / "web.sock"
-    expected = f"Cannot listen on {path}: No such file or directory. Choose another address."
+    expected = f"Cannot listen on unix:{path}: No such file or directory. Choose another address."
     assert error_of(Unix(path)) == expected
 
 
@@ -154,6 +157,7 @@ def test_a_folder_without_permission_is_reported_with_a_remedy(folder: Path) -> 
     folder.chmod(0o555)
     with as_nobody():
         assert error_of(Unix(path)) == (
-            f"Cannot listen on {path}: Permission denied. Choose an address that this user may use."
+            f"Cannot listen on unix:{path}: Permission denied. "
+            "Choose an address that this user may use."
         )
     folder.chmod(0o700)

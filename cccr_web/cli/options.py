@@ -96,7 +96,7 @@ def time_limit(default: int) -> Decorator:
 
 control = click.option(
     "--control",
-    type=ParsedParam("ADDRESS", "cccr_web.onion:ControlAddress.parse"),
+    type=ParsedParam("ADDRESS", "cccr_web.onion:parse_control_address"),
     help="Tor's control socket or port: unix:/PATH, PORT or HOST:PORT. "
     "By default, the usual addresses are tried.",
 )

@@ -75,13 +75,7 @@ def _bootstrap(link: ControlConnection, seconds: float) -> None:
     end_at = time.monotonic() + seconds
     while (network := Bootstrap.read(link)).percent < 100:
         if time.monotonic() > end_at:
-            why = f": {network.warning}" if network.warning else ""
-            raise OnionError(
-                f"A client tor reached only {network.percent} % ({network.summary}) "
-                f"in {seconds:.0f} s{why}.",
-                "Check this machine's network connection. Where Tor is blocked, "
-                "configure bridges with --torrc.",
-            )
+            raise network.stalled(seconds)
         time.sleep(_POLL)
 
 

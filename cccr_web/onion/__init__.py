@@ -3,7 +3,12 @@
 The only package that imports stem. Specifications: tor's control-spec and rend-spec-v3.
 """
 
-from cccr_web.onion.control import ControlAddress, ControlConnection, connect
+from cccr_web.onion.control import (
+    ControlAddress,
+    ControlConnection,
+    connect,
+    parse_control_address,
+)
 from cccr_web.onion.key import OnionKey, load_key, load_or_create_key, new_key
 from cccr_web.onion.managed_tor import ManagedTor
 from cccr_web.onion.service import (
@@ -53,6 +58,7 @@ __all__ = [
     "load_key",
     "load_or_create_key",
     "new_key",
+    "parse_control_address",
     "publish",
     "withdraw",
 ]

@@ -12,7 +12,6 @@ import queue
 import re
 import socket
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -31,70 +30,57 @@ from cccr_web.errors import (
     OnionError,
     TorRefusedError,
 )
+from cccr_web.listen import MAX_UNIX_PATH, Tcp, Unix, parse_listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+ControlAddress = Tcp | Unix
+
 REPLY_TIMEOUT: Final = 5.0  # seconds; tor replies in milliseconds, or hangs
 POLL: Final = 0.2  # seconds
 
+_LOCALHOST: Final = "127.0.0.1"
+
 AUTH_METHODS: Final = (AuthMethod.NONE, AuthMethod.SAFECOOKIE, AuthMethod.COOKIE)
 
-MAX_SOCKET_PATH: Final = 107  # bytes: sun_path of unix(7) without its closing NUL
 # ADD_ONION has no quoting: a space ends an argument, a comma ends a port (control-spec, 3.27).
 UNQUOTED_PATH: Final = re.compile(r"/[A-Za-z0-9._/@%+:~=-]*")
 
 
 def check_socket_path(path: Path) -> Path:
     """Return ``path`` if tor can use a unix socket there; raise ``OnionError`` otherwise."""
-    if len(bytes(path)) > MAX_SOCKET_PATH:
+    if len(bytes(path)) > MAX_UNIX_PATH:
         raise OnionError(
-            f"The path {path} is too long for a unix socket (at most {MAX_SOCKET_PATH} bytes).",
+            f"The path {path} is too long for a unix socket (at most {MAX_UNIX_PATH} bytes).",
             "Choose a shorter folder.",
         )
     if not UNQUOTED_PATH.fullmatch(str(path)):
         raise OnionError(
             f"Tor cannot use the path {str(path)!r}.",
-            "Give an absolute path that contains only letters, digits and ./-_ (no spaces).",
+            "Use an absolute path that contains only letters, digits and ./-_ (no spaces).",
         )
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class ControlAddress:
-    """The address of tor's control port: a unix socket's path, or a TCP host and port."""
-
-    path: Path | None = None
-    host: str = "127.0.0.1"
-    port: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``/path``, ``unix:/path``, ``PORT`` or ``HOST:PORT``.
-
-        Raises ``OnionError``.
-        """
-        plain = text.removeprefix("unix:")
-        if plain.startswith("/"):
-            return cls(path=check_socket_path(Path(plain)))
-        host, _, port = plain.rpartition(":")
-        if not port.isdecimal() or not 0 < int(port) < 65536 or plain != text:
-            raise OnionError(
-                f"{text!r} is not the address of a tor control port.",
-                "Give unix:/path/to/socket, a port, or HOST:PORT.",
-            )
-        return cls(host=host.strip("[]") or "127.0.0.1", port=int(port))
-
-    @property
-    def text(self) -> str:
-        """The address in the form that ``parse`` reads."""
-        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+def parse_control_address(text: str) -> ControlAddress:
+    """Read ``/path``, ``unix:/path``, ``PORT`` or ``HOST:PORT``. Raises ``OnionError``."""
+    if text.startswith(("/", "unix:/")):
+        return Unix(check_socket_path(Path(text.removeprefix("unix:"))))
+    with contextlib.suppress(ValueError):
+        where = parse_listen(f"{_LOCALHOST}:{text}" if text.isdecimal() else text)
+        if isinstance(where, Tcp) and where.port:
+            return where
+    raise OnionError(
+        f"{text!r} is not the address of a tor control port.",
+        "Use unix:/path/to/socket, a port, or HOST:PORT.",
+    )
 
 
 DEFAULT_ADDRESSES: Final = (
-    ControlAddress(path=Path("/run/tor/control")),  # Debian
-    ControlAddress(port=9051),  # tor's own default
-    ControlAddress(port=9151),  # Tor Browser
+    Unix(Path("/run/tor/control")),  # Debian
+    Tcp(_LOCALHOST, 9051),  # tor's own default
+    Tcp(_LOCALHOST, 9151),  # Tor Browser
 )
 
 
@@ -166,7 +152,7 @@ class ControlConnection:
         except stem.ControllerError as error:
             self.close()
             raise ControlLostError(
-                f"Tor at {self.address.text} stopped answering.", "Check whether tor still runs."
+                f"Tor at {self.address} stopped answering.", "Check whether tor still runs."
             ) from error
         finally:
             timer.cancel()
@@ -213,7 +199,7 @@ class ControlConnection:
             else:
                 yield str(getattr(event, "action", "")), str(getattr(event, "reason", ""))
         raise ControlLostError(
-            f"Tor at {self.address.text} closed the connection "
+            f"Tor at {self.address} closed the connection "
             f"while we waited for the descriptor of {onion}.",
             "Check whether tor still runs.",
         )
@@ -244,8 +230,7 @@ def connect(address: ControlAddress | None = None) -> ControlConnection:
         with contextlib.suppress(ControlMissingError):
             return _connect(default)
     raise ControlMissingError(
-        "No tor listens for control connections at "
-        f"{', '.join(default.text for default in DEFAULT_ADDRESSES)}.",
+        f"No tor listens for control connections at {', '.join(map(str, DEFAULT_ADDRESSES))}.",
         "Start tor with 'ControlSocket /run/tor/control' in its torrc, or give its address.",
     )
 
@@ -255,12 +240,12 @@ def _connect(address: ControlAddress) -> ControlConnection:
         opened = _open(address)
     except PermissionError as error:
         raise OnionError(
-            f"This user may not open tor's control socket {address.text}.",
+            f"This user may not open tor's control socket {address}.",
             "Add the user to tor's group (Debian: debian-tor), and log in again.",
         ) from error
     except OSError as error:
         raise ControlMissingError(
-            f"No tor listens for control connections at {address.text}: {error}.",
+            f"No tor listens for control connections at {address}: {error}.",
             "Start tor, or give the address of its control socket.",
         ) from error
     control_socket = _Socket(opened)
@@ -274,7 +259,7 @@ def _connect(address: ControlAddress) -> ControlConnection:
 
 
 def _open(address: ControlAddress) -> socket.socket:
-    if address.path is None:
+    if isinstance(address, Tcp):
         return socket.create_connection((address.host, address.port), timeout=REPLY_TIMEOUT)
     opened = socket.socket(socket.AF_UNIX)
     try:
@@ -296,24 +281,24 @@ def _authenticate(control_socket: _Socket, address: ControlAddress) -> None:
         stem.connection.authenticate(control_socket, protocolinfo_response=offer)
     except (stem.connection.UnreadableCookieFile, stem.connection.IncorrectCookieSize) as error:
         raise OnionError(
-            f"The authentication cookie of tor at {address.text} cannot be read: {error}.",
+            f"The authentication cookie of tor at {address} cannot be read: {error}.",
             "Run this as a user who may read it (Debian: in the group debian-tor).",
         ) from error
     except (stem.connection.IncorrectCookieValue, stem.connection.AuthSecurityFailure) as error:
         raise OnionError(
-            f"The cookie file of tor at {address.text} does not contain that tor's cookie.",
+            f"The cookie file of tor at {address} does not contain that tor's cookie.",
             "Restart tor, or check CookieAuthFile in its torrc.",
         ) from error
     except (stem.connection.MissingPassword, stem.connection.UnrecognizedAuthMethods) as error:
         raise OnionError(
-            f"Tor at {address.text} requires a password.",
+            f"Tor at {address} requires a password.",
             "Add 'CookieAuthentication 1' to its torrc and restart it.",
         ) from error
     # IndexError: stem's PROTOCOLINFO parser raises it for a bare "250 OK".
     except (stem.ControllerError, stem.connection.AuthenticationFailure, IndexError) as error:
         raise ControlForeignError(
-            f"The program at {address.text} does not answer like a tor control port: {error}.",
-            "Give the control port (9051), not the SOCKS port (9050).",
+            f"The program at {address} does not answer like a tor control port: {error}.",
+            "Use the control port (9051), not the SOCKS port (9050).",
         ) from error
 
 

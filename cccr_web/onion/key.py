@@ -20,6 +20,7 @@ from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
+from cccr_web.onion_address import onion_address
 
 TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
 MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and no more is read into memory
@@ -69,7 +70,7 @@ def new_key(path: Path) -> OnionKey:
     except OSError as error:
         raise OnionError(
             f"The key cannot be written to {path}: {error.strerror}.",
-            "Give a path in an existing folder that you may write to.",
+            "Use a path in an existing folder that you may write to.",
         ) from error
     return key
 
@@ -105,12 +106,8 @@ def load_or_create_key(path: Path) -> OnionKey:
 
 
 def _from_secret(secret: bytes) -> OnionKey:
-    """Compute the address of an expanded secret (rend-spec-v3, section 6)."""
-    public = public_key(secret)
-    version = b"\x03"
-    check = hashlib.sha3_256(b".onion checksum" + public + version).digest()[:2]
-    address = base64.b32encode(public + check + version).decode("ascii").lower() + ".onion"
-    return OnionKey(address, f"ED25519-V3:{base64.b64encode(secret).decode('ascii')}")
+    blob = f"ED25519-V3:{base64.b64encode(secret).decode('ascii')}"
+    return OnionKey(onion_address(public_key(secret)), blob)
 
 
 def _read(path: Path) -> bytes:
@@ -134,7 +131,7 @@ def _read(path: Path) -> bytes:
 def _check_mode(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise OnionError(
-            f"The onion key {path} is not a regular file.", "Give the path of the key file itself."
+            f"The onion key {path} is not a regular file.", "Use the path of the key file itself."
         )
     exposed = stat.S_IMODE(found.st_mode) & 0o077
     # systemd grants access to a credential by an ACL, which shows in the group bits.

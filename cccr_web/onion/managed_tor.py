@@ -14,7 +14,8 @@ import time
 from typing import IO, TYPE_CHECKING, Final
 
 from cccr_web.errors import ControlForeignError, ControlMissingError, OnionError
-from cccr_web.onion.control import REPLY_TIMEOUT, ControlAddress, check_socket_path, connect
+from cccr_web.listen import Unix
+from cccr_web.onion.control import REPLY_TIMEOUT, check_socket_path, connect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,7 @@ class ManagedTor:
     ) -> None:
         self.data = data.absolute()
         self.extra = extra
-        self.control = ControlAddress(path=check_socket_path(self.data / "control"))
+        self.control = Unix(check_socket_path(self.data / "control"))
         self._program = program
         self._socks = "auto" if is_client else "0"
         self._start_timeout = start_timeout
@@ -191,7 +192,7 @@ class ManagedTor:
             self.close()
             raise OnionError(
                 f"Tor cannot use the folder {self.data}: {error.strerror}.",
-                "Give a folder that you own, on a disk with free space.",
+                "Use a folder that you own, on a disk with free space.",
             ) from error
         return path
 
@@ -203,7 +204,7 @@ class ManagedTor:
         except (OSError, UnicodeDecodeError) as error:
             raise OnionError(
                 f"The extra torrc lines in {self.extra} cannot be read: {error}.",
-                "Give a text file that this user may read.",
+                "Use a text file that this user may read.",
             ) from error
 
     def _torrc(self, extra: str) -> str:

@@ -42,13 +42,13 @@ class ServiceLimits:
     def __post_init__(self) -> None:
         if not 1 <= self.max_streams <= 65535:
             raise OnionError(
-                f"max_streams is {self.max_streams}, which tor does not accept.", "Give 1 to 65535."
+                f"max_streams is {self.max_streams}, which tor does not accept.", "Use 1 to 65535."
             )
         if not 1 <= self.pow_rate <= self.pow_burst <= 2**31 - 1:
             raise OnionError(
                 f"Proof of work cannot have a rate of {self.pow_rate} "
                 f"with a burst of {self.pow_burst}.",
-                "Give a rate of at least 1, and a burst of at least the rate.",
+                "Use a rate of at least 1, and a burst of at least the rate.",
             )
 
 
@@ -154,8 +154,7 @@ def _add(connection: ControlConnection, service: Service) -> bool:
         reply = connection.send(command)
     if "collision" in str(reply):
         raise OnionError(
-            f"Tor at {connection.address.text} already runs {service.key.address} "
-            "for another program.",
+            f"Tor at {connection.address} already runs {service.key.address} for another program.",
             "Remove its HiddenServiceDir from the torrc, or stop the program that published it.",
         )
     if not reply.is_ok():

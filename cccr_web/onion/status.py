@@ -34,6 +34,14 @@ class Bootstrap:
         fields = {name: quoted or bare for name, quoted, bare in FIELD.findall(answer)}
         return cls(int(fields["PROGRESS"]), fields.get("SUMMARY", ""), fields.get("WARNING"))
 
+    def stalled(self, seconds: float) -> OnionError:
+        """Return the error of a tor that has got no further in so many seconds."""
+        why = f": {self.warning}" if self.warning else ""
+        return OnionError(
+            f"Tor is still at {self.percent} % ({self.summary}) after {seconds:.0f} s{why}.",
+            "Check that this machine is online; where Tor is blocked, set bridges with --torrc.",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:

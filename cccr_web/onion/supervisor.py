@@ -201,7 +201,7 @@ class Supervisor:
             last = now
             if time.monotonic() - progress_at > self._stalled_after:
                 progress_at = time.monotonic()
-                self._observe(Failed(_stalled(now, self._stalled_after)))
+                self._observe(Failed(now.stalled(self._stalled_after)))
             connection.lost.wait(POLL)
         return False
 
@@ -217,11 +217,3 @@ class Supervisor:
                 if self.service.key.address not in list_services(connection):
                     return "another program removed the service from tor"
         return None
-
-
-def _stalled(bootstrap: Bootstrap, seconds: float) -> OnionError:
-    why = f": {bootstrap.warning}" if bootstrap.warning else ""
-    return OnionError(
-        f"Tor has been at {bootstrap.percent} % ({bootstrap.summary}) for {seconds:.0f} s{why}.",
-        "Check that this machine is online; where Tor is blocked, give bridges with --torrc.",
-    )

@@ -248,7 +248,7 @@ def test_build_names_a_path_that_cannot_be_written() -> None:
     """One error says where and why."""
     error = failure("build", "--out", "/dev/null/release")
     assert re.fullmatch(
-        r"/dev/null/release could not be written: [A-Z][a-z ]+\. "
+        r"/dev/null/release cannot be written: [A-Z][a-z ]+\. "
         r"Check the disk and the permissions\.\n",
         error,
     )
@@ -292,7 +292,7 @@ def test_serve_on_a_socket_in_a_missing_folder_is_an_error(release_folder: Path)
     """The error names the socket."""
     error = failure("serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock")
     assert error == unsigned(release_folder) + (
-        "Cannot listen on /none/a.sock: No such file or directory. Choose another address.\n"
+        "Cannot listen on unix:/none/a.sock: No such file or directory. Choose another address.\n"
     )
 
 

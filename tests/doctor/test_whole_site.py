@@ -20,7 +20,8 @@ from support.signed import organisation_key, put_release
 from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
-from cccr_web.onion import ControlAddress, ControlConnection, connect
+from cccr_web.listen import Unix
+from cccr_web.onion import ControlConnection, connect, parse_control_address
 
 if TYPE_CHECKING:
     from conftest import Note
@@ -87,7 +88,7 @@ def test_without_nginx_tor_or_network_every_check_still_has_a_result(
     assert status == 1
     found = wrong_ones(results)
     assert found["tor"].startswith("No tor listens for control connections at")
-    assert found["tor client"].startswith("A client tor reached only 0 % (Starting) in 3 s")
+    assert found["tor client"].startswith("Tor is still at 0 % (Starting) after 3 s")
     assert found["onion bytes"] == "It cannot be checked: there is no Tor client."
     assert "Connection refused" in found["clearnet bytes"]
     assert found["permissions"].endswith("none cannot be checked: No such file or directory.")
@@ -100,7 +101,7 @@ def test_without_nginx_tor_or_network_every_check_still_has_a_result(
 @pytest.fixture(scope="module")
 def hosting(published_site: PublishedSite) -> Iterator[ControlConnection]:
     """The tor that hosts the onion."""
-    with connect(ControlAddress.parse(published_site.control)) as link:
+    with connect(parse_control_address(published_site.control)) as link:
         yield link
 
 
@@ -147,9 +148,10 @@ def test_the_client_tor_leaves_nothing_behind(tor_network: TorNetwork, tmp_path:
     """The client tor has its own SOCKS port; at the end it is stopped and its folder removed."""
     with tor_client(tor_network.write_torrc(tmp_path / "torrc"), 60.0) as made:
         assert made.proxy.is_loopback
-        folder = made.link.address.path
+        address = made.link.address
         pid = int(made.link.info("process/pid"))
-        assert folder is not None
+        assert isinstance(address, Unix)
+        folder = address.path
         assert folder.exists()
     assert gone(pid)
     assert not folder.parent.parent.exists()

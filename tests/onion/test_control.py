@@ -23,7 +23,9 @@ from cccr_web.errors import (
     OnionError,
     TorRefusedError,
 )
+from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import ControlAddress, ControlConnection, connect, control
+from cccr_web.onion.control import parse_control_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,44 +55,44 @@ def await_port(port: int) -> None:
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("/run/tor/control", ControlAddress(path=Path("/run/tor/control"))),
-        ("unix:/run/tor/control", ControlAddress(path=Path("/run/tor/control"))),
-        ("9051", ControlAddress(port=9051)),
-        ("10.0.0.1:9151", ControlAddress(host="10.0.0.1", port=9151)),
-        ("[::1]:9051", ControlAddress(host="::1", port=9051)),
+        ("/run/tor/control", Unix(Path("/run/tor/control"))),
+        ("unix:/run/tor/control", Unix(Path("/run/tor/control"))),
+        ("9051", Tcp("127.0.0.1", 9051)),
+        ("10.0.0.1:9151", Tcp("10.0.0.1", 9151)),
+        ("[::1]:9051", Tcp("::1", 9051)),
     ],
 )
 def test_a_control_address_is_a_path_a_port_or_a_host_and_port(
     text: str, address: ControlAddress
 ) -> None:
     """A control address is a path, a port, or a host and a port."""
-    assert ControlAddress.parse(text) == address
+    assert parse_control_address(text) == address
 
 
 @pytest.mark.parametrize("text", ["", "tor", "0", "65536", "host:", "unix:run/tor", "unix:9051"])
 def test_other_text_is_not_a_control_address(text: str) -> None:
     """Any other text is rejected, and the error quotes it."""
     with pytest.raises(OnionError, match=f"{text!r} is not the address of a tor control port"):
-        ControlAddress.parse(text)
+        parse_control_address(text)
 
 
 def test_a_missing_control_socket_is_named(folder: Path) -> None:
     """A missing control socket is named in the error."""
     with pytest.raises(ControlMissingError, match=f"unix:{folder}/none"):
-        connect(ControlAddress(path=folder / "none"))
+        connect(Unix(folder / "none"))
 
 
 def test_a_closed_control_port_is_named(port: int) -> None:
     """A control port on which no program listens is named in the error."""
     with pytest.raises(ControlMissingError, match=f"127.0.0.1:{port}"):
-        connect(ControlAddress(port=port))
+        connect(Tcp("127.0.0.1", port))
 
 
 def test_default_addresses_are_tried_in_turn(
     folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without an address the defaults are tried in turn, and all are named if none answers."""
-    defaults = (ControlAddress(path=folder / "none"), ControlAddress(port=port))
+    defaults = (Unix(folder / "none"), Tcp("127.0.0.1", port))
     monkeypatch.setattr(control, "DEFAULT_ADDRESSES", defaults)
     with pytest.raises(ControlMissingError, match=rf"unix:{folder}/none, 127\.0\.0\.1:{port}"):
         connect()
@@ -102,7 +104,7 @@ def test_default_addresses_are_tried_in_turn(
 
 def test_default_addresses_fit_debian_tor_and_tor_browser() -> None:
     """The default addresses are Debian's socket, tor's port and Tor Browser's port."""
-    names = [address.text for address in control.DEFAULT_ADDRESSES]
+    names = [str(address) for address in control.DEFAULT_ADDRESSES]
     assert names == ["unix:/run/tor/control", "127.0.0.1:9051", "127.0.0.1:9151"]
 
 
@@ -121,7 +123,7 @@ def test_a_tor_without_authentication_is_accepted(folder: Path, port: int) -> No
     """A tor that requires no authentication is used without any."""
     with running(folder, f"ControlPort {port}\n"):
         await_port(port)
-        with connect(ControlAddress(port=port)) as connection:
+        with connect(Tcp("127.0.0.1", port)) as connection:
             assert connection.info("version").startswith("0.")
 
 
@@ -144,7 +146,7 @@ def test_an_unreadable_cookie_is_named(folder: Path, port: int, password: str) -
             forbidden(folder / "tor"),
             pytest.raises(OnionError, match=r"control_auth_cookie.*group debian-tor"),
         ):
-            connect(ControlAddress(port=port))
+            connect(Tcp("127.0.0.1", port))
 
 
 def test_a_cookie_of_the_wrong_size_is_not_sent(folder: Path) -> None:
@@ -187,7 +189,7 @@ def test_a_tor_with_only_a_password_names_the_torrc_option(folder: Path, port: i
     with running(folder, f"ControlPort {port}\nHashedControlPassword {hashed_password()}\n"):
         await_port(port)
         with pytest.raises(OnionError, match=r"requires a password.*CookieAuthentication 1"):
-            connect(ControlAddress(port=port))
+            connect(Tcp("127.0.0.1", port))
 
 
 @contextlib.contextmanager
@@ -205,7 +207,7 @@ def fake_server(answer: bytes) -> Iterator[ControlAddress]:
     with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
-        yield ControlAddress(port=listener.getsockname()[1])
+        yield Tcp("127.0.0.1", listener.getsockname()[1])
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
 
@@ -264,8 +266,8 @@ def test_an_unknown_key_is_reported_in_the_words_of_tor(connection: ControlConne
 def test_paths_that_tor_cannot_use_are_rejected() -> None:
     """A path that is too long or contains special characters is rejected."""
     with pytest.raises(OnionError, match="too long for a unix socket"):
-        ControlAddress.parse("/" + "x" * 107)
+        parse_control_address("/" + "x" * 107)
     for text in ("/with a blank", "/comma,comma", '/quote"', "/új"):
         with pytest.raises(OnionError, match=f"Tor cannot use the path '{text}'"):
-            ControlAddress.parse(text)
-    assert ControlAddress.parse("/" + "x" * 106).path == Path("/" + "x" * 106)
+            parse_control_address(text)
+    assert parse_control_address("/" + "x" * 106) == Unix(Path("/" + "x" * 106))

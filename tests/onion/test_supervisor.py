@@ -192,7 +192,7 @@ def test_the_service_is_published_once_the_network_is_enabled(
     with Watched(Service(key, web), tor, stalled_after=0.5) as watched:
         error = watched.wait_for(Failed).error
         assert isinstance(error, OnionError)
-        assert str(error).startswith("Tor has been at 0 % (Starting) for ")
+        assert str(error).startswith("Tor is still at 0 % (Starting) after ")
         with connect(tor.control) as connection:
             assert connection.send("SETCONF DisableNetwork=0").is_ok()
         watched.wait_for(Published)

@@ -8,6 +8,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+from cccr_web.listen import Tcp
 from cccr_web.onion import ControlAddress
 
 if TYPE_CHECKING:
@@ -32,6 +33,6 @@ def fake_tor(answers: dict[str, str]) -> Iterator[tuple[ControlAddress, list[str
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
-            yield ControlAddress(port=listener.getsockname()[1]), received
+            yield Tcp("127.0.0.1", listener.getsockname()[1]), received
         finally:
             thread.join(5)

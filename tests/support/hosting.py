@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import pytest
 
 from cccr_web.errors import ControlForeignError, ControlMissingError
+from cccr_web.listen import Unix
 from cccr_web.onion import (
-    ControlAddress,
     ControlConnection,
     ManagedTor,
     OnionKey,
@@ -126,7 +126,7 @@ class RunningTor:
 
     def __init__(self, data: Path, lines: str, *, control: str = "") -> None:
         data.mkdir(mode=0o700)
-        self.address = ControlAddress(path=data / "control")
+        self.address = Unix(data / "control")
         self._torrc = data / "torrc"
         control = control or f"ControlSocket {data}/control\nCookieAuthentication 1\n"
         common = f"DataDirectory {data}\nSocksPort 0\nLog notice file {data}/log\n"

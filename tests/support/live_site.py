@@ -129,7 +129,7 @@ def published_site(tor_network: TorNetwork) -> Iterator[PublishedSite]:
                 release,
                 key.address,
                 weak_onion,
-                link.address.text,
+                str(link.address),
                 torrc,
                 Authority(folder),
                 server,
