@@ -21,7 +21,11 @@ class CccrError(Exception):
 
 
 class ReleaseError(CccrError):
-    """A release folder is not what its manifest says."""
+    """A release is not what its manifest says; ``path`` is the file that shows it, if known."""
+
+    def __init__(self, problem: str, remedy: str = "", *, path: str = "") -> None:
+        self.path = path
+        super().__init__(problem, remedy)
 
 
 class MissingFileError(ReleaseError):
@@ -39,11 +43,10 @@ class ChangedFileError(ReleaseError):
     """
 
     def __init__(self, path: str, sha256: str, listed: str, swapped: str | None = None) -> None:
-        self.path = path
         self.sha256 = sha256
         self.listed = listed
         problem = f"{path} is not the file that SHA256SUMS lists."
-        super().__init__(f"{problem} It is {swapped}." if swapped else problem)
+        super().__init__(f"{problem} It is {swapped}." if swapped else problem, path=path)
 
 
 class OnionError(CccrError):

@@ -1,8 +1,8 @@
 """Create and replace files and folders on the disk, each in one step.
 
 They are written under a temporary name next to their place and then renamed, so that a
-reader, or whoever starts after a crash, finds them whole or not at all. Every function
-raises ``OSError``; its caller says what could not be written and what to do.
+reader, or whoever starts after a crash, finds them whole or not at all. They raise
+``OSError``, which ``writing`` explains.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from cccr_web.errors import CccrError
 
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
@@ -68,6 +70,15 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         else:
             partial.rename(folder)
         _sync_folder(folder.parent)
+
+
+@contextlib.contextmanager
+def writing(path: Path, remedy: str) -> Iterator[None]:
+    """Raise ``CccrError`` with this remedy if the block cannot write ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise CccrError(f"{path} cannot be written: {error.strerror}.", remedy) from error
 
 
 @contextlib.contextmanager

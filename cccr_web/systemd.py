@@ -44,7 +44,7 @@ def take(name: str, environ: Mapping[str, str] = os.environ) -> socket.socket:
             taken.close()
         raise CccrError(
             f"The descriptor “{name}” from systemd is not a listening socket.",
-            "Give its socket unit a ListenStream= and Accept=no.",
+            "Set ListenStream= and Accept=no in its socket unit.",
         )
     taken.set_inheritable(False)
     return taken

@@ -46,7 +46,7 @@ def check_disk(target: Target) -> Iterator[CheckResult]:
             yield wrong(
                 "disk",
                 f"The disk of {path} cannot be checked: {error.strerror}.",
-                "Give the path of an existing folder, and run this as root.",
+                "Use the path of an existing folder, and run this as root.",
             )
             continue
         if device not in seen:

@@ -37,7 +37,7 @@ def _problem(private: PrivatePath) -> CheckResult | None:
         return wrong(
             _NAME,
             f"{path} cannot be checked: {error.strerror}.",
-            "Give an existing path, and run this as root.",
+            "Use an existing path, and run this as root.",
         )
     mode = stat.S_IMODE(found.st_mode)
     allowed = _default_mode(found.st_mode) if private.mode is None else private.mode

@@ -9,12 +9,11 @@ from typing import Final
 from cccr_web.doctor.model import CheckResult, Target, not_applicable, ok, summarise, wrong
 from cccr_web.doctor.probe import Probe
 from cccr_web.errors import CccrError
-from cccr_web.notices import read_notice
+from cccr_web.notices import CANARY, read_notice
 from cccr_web.release import Release, RollbackGuard, load, reject_future
 from cccr_web.watch import RequestLimits, Settings, check_sites
 
 _SOON: Final = timedelta(days=14)
-_CANARY: Final = "canary.txt"
 HEADERS_REMEDY: Final = (
     "Check the reverse proxy in front of the server: “cccr-web headers” prints the right headers."
 )
@@ -69,12 +68,12 @@ def _expiry(release: Release) -> CheckResult:
 
 
 def _canary(target: Target, release: Release) -> CheckResult:
-    file = release.files.get(_CANARY)
+    file = release.files.get(CANARY)
     if file is None:
-        return not_applicable("canary", f"The release has no {_CANARY}.")
+        return not_applicable("canary", f"The release has no {CANARY}.")
     remedy = "Write one with “cccr-web canary”. Then build and sign a new release."
     try:
-        notice = read_notice(_CANARY, file.body, target.key)
+        notice = read_notice(CANARY, file.body, target.key)
     except CccrError as error:
         return wrong("canary", error.problem, remedy)
     until = notice.until or datetime.now(UTC)

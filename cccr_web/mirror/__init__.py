@@ -1,40 +1,6 @@
-"""A static mirror of a release: its files, and the headers to send with them."""
+"""A static mirror of a release, and its headers as configuration for other servers."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Final
-
-from cccr_web import files
-from cccr_web.errors import CccrError
+from cccr_web.mirror.folder import RULE_FILES, write_mirror
 from cccr_web.mirror.header_rules import FORMATS, Listener, header_rules
-from cccr_web.release import Release, write
 
 __all__ = ["FORMATS", "RULE_FILES", "Listener", "header_rules", "write_mirror"]
-
-# The files in headers/, and their formats.
-RULE_FILES: Final = {
-    "nginx.conf": "nginx",
-    "Caddyfile": "caddy",
-    "_headers": "netlify",
-    "_redirects": "netlify-redirects",
-}
-
-
-def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet") -> None:
-    """Write ``site/`` and ``headers/`` in ``folder``, and replace those of an older mirror.
-
-    ``site/`` is replaced in one step. Raises ``CccrError``.
-    """
-    rules = header_rules(release, listener, RULE_FILES.values())
-    write(release, folder / "site")
-    headers = folder / "headers"
-    try:
-        headers.mkdir(exist_ok=True)
-        for name, rule_format in RULE_FILES.items():
-            files.replace(headers / name, rules[rule_format].encode())
-    except OSError as error:
-        raise CccrError(
-            f"{headers} could not be written: {error.strerror}.",
-            "Check the disk and the permissions.",
-        ) from error

@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from posixpath import basename, splitext
 from typing import Final, Literal
 
 from cccr_web.languages import DEFAULT, ZH_HANS
-from cccr_web.release import Release
+from cccr_web.release import INDEX, Release
 from cccr_web.serve import (
     NO_CACHE,
     bare_headers,
@@ -23,7 +24,6 @@ from cccr_web.serve import (
     root_headers,
 )
 
-_INDEX: Final = "index.html"
 _CACHE: Final = "Cache-Control"
 _TYPE: Final = "Content-Type"
 _ONION: Final = "Onion-Location"
@@ -48,7 +48,7 @@ class _Rules:
         )
         self.listener = listener
         self.onion = self._policy.onion_location
-        self.has_index = _INDEX in release.files
+        self.has_index = INDEX in release.files
 
     @cached_property
     def errors(self) -> _Headers:
@@ -78,14 +78,15 @@ class _Rules:
     @cached_property
     def suffixes(self) -> Mapping[str, _Headers]:
         """Suffix → headers: an extension, or a file name if its extension has two types."""
-        paths = {"/": _INDEX, **file_addresses(self._release)}
+        paths = {"/": INDEX, **file_addresses(self._release)}
         types: dict[str, set[str]] = {}
         for address, headers in self.addresses.items():
-            types.setdefault(_extension(paths[address]), set()).add(headers[_TYPE])
+            types.setdefault(splitext(paths[address])[1], set()).add(headers[_TYPE])
         found = {}
         for address, headers in self.addresses.items():
-            extension, name = _extension(paths[address]), paths[address].rpartition("/")[2]
-            found[extension if len(types[extension]) == 1 else f"/{name}"] = headers
+            extension = splitext(paths[address])[1]
+            is_clear = len(types[extension]) == 1
+            found[extension if is_clear else f"/{basename(paths[address])}"] = headers
         return found
 
 
@@ -93,11 +94,6 @@ def header_rules(release: Release, listener: Listener, formats: Iterable[str]) -
     """Return format → rules. Raises ``CccrError`` as ``file_headers`` does."""
     rules = _Rules(release, listener)
     return {name: "".join(f"{line}\n" for line in _FORMATS[name](rules)) for name in formats}
-
-
-def _extension(path: str) -> str:
-    name = path.rpartition("/")[2]
-    return f".{name.rpartition('.')[2]}" if "." in name else ""
 
 
 def _nginx(rules: _Rules) -> Iterable[str]:
@@ -108,7 +104,7 @@ def _nginx(rules: _Rules) -> Iterable[str]:
     yield "server_tokens off;"
     yield "absolute_redirect off;"
     yield "charset off;"
-    yield f"index {_INDEX};"
+    yield f"index {INDEX};"
     yield f"error_page 404 /{DEFAULT.slug}/errors/404.html;"
     for name, value in rules.common.items():
         yield f"add_header {name} {_quoted(value)} always;"

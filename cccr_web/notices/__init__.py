@@ -1,5 +1,6 @@
 """Small signed texts of a release: canary, mirrors, key rotation, security.txt."""
 
+from cccr_web.notices.canary import NAME as CANARY
 from cccr_web.notices.canary import make_canary
 from cccr_web.notices.key_rotation import (
     KeyRotation,
@@ -15,6 +16,7 @@ from cccr_web.notices.security_txt import make_security_txt
 from cccr_web.notices.signed_text import sign_text
 
 __all__ = [
+    "CANARY",
     "NOTICES",
     "SECURITY_TXT_AHEAD",
     "KeyRotation",

@@ -18,7 +18,7 @@ from cccr_web.notices.signed_text import (
     LINES,
     NUMBERED_LINES,
     ORGANISATION,
-    NoticeForm,
+    NoticeFormat,
     sign_text,
 )
 from cccr_web.release import PublicKey, SigningKey
@@ -77,7 +77,7 @@ class Canary:
         if not self.statements or not self.proof:
             raise CccrError(
                 f"{NAME} has no statement, or no proof of its date.",
-                "Give at least one --statement and one --proof.",
+                "Pass at least one --statement and one --proof.",
             )
         for line in self.statements + self.proof:
             _check_line(line)
@@ -88,13 +88,13 @@ def _check_line(line: str) -> None:
     if not line.strip() or line != line.strip() or not line.isprintable() or len(line) > 1000:
         raise CccrError(
             f"{NAME}: {line[:60]!a} is not a line of text.",
-            "Give one line of at most 1,000 characters, without space around it.",
+            "Write one line of at most 1,000 characters, without space around it.",
         )
     if "-----BEGIN" in line:
         raise CccrError(f"{NAME}: “{line[:60]}” looks like a signature.", "Rephrase it.")
 
 
-FORM: Final = NoticeForm(
+FORMAT: Final = NoticeFormat(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "next": DAY, "key": KEY, "statements": NUMBERED_LINES, "proof": LINES},
@@ -113,4 +113,4 @@ def make_canary(
 ) -> bytes:
     """Return ``canary.txt``, signed. Raises ``CccrError``."""
     canary = Canary(day, next_day, key.public, statements, proof)
-    return sign_text(FORM.format(canary), (key,), f"canary {day}")
+    return sign_text(FORMAT.format(canary), (key,), f"canary {day}")

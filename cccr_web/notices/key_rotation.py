@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.signed_text import DAY, KEY, MAX_BYTES, NoticeForm, sign_text
+from cccr_web.notices.signed_text import DAY, KEY, MAX_BYTES, NoticeFormat, check_key, sign_text
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "keys.txt"
@@ -44,7 +44,7 @@ class KeyRotation:
     next: PublicKey
 
 
-FORM: Final = NoticeForm(
+FORMAT: Final = NoticeFormat(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "current": KEY, "next": KEY},
@@ -58,7 +58,7 @@ def rotate_key(current: SigningKey, following: SigningKey, day: date) -> bytes:
     """Return ``keys.txt``, signed by both keys. Raises ``CccrError`` if they are the same."""
     if current.public.raw == following.public.raw:
         raise CccrError("The old and the new key are the same.", "Make one: cccr-web key new")
-    text = FORM.format(KeyRotation(day, current.public, following.public))
+    text = FORMAT.format(KeyRotation(day, current.public, following.public))
     return sign_text(text, (current, following), f"keys {day}")
 
 
@@ -68,7 +68,7 @@ def check_key_rotation(file: Path, trusted: PublicKey) -> KeyRotation:
         with file.open("rb") as source:
             whole = source.read(MAX_BYTES)
     except OSError as error:
-        raise CccrError(f"{file} cannot be read: {error.strerror}.", "Give keys.txt.") from error
+        raise CccrError(f"{file} cannot be read: {error.strerror}.", "Pass keys.txt.") from error
     return read_key_rotation(whole, trusted)
 
 
@@ -77,10 +77,6 @@ def read_key_rotation(whole: bytes, trusted: PublicKey) -> KeyRotation:
 
     Raises ``CccrError`` for another text, ``SignatureError`` for a wrong signature.
     """
-    rotation = FORM.read(whole)
-    if rotation.current != trusted:
-        raise CccrError(
-            f"{NAME} replaces the key {rotation.current.fingerprint}, not the key you trust.",
-            f"Yours is {trusted.fingerprint}.",
-        )
+    rotation = FORMAT.read(whole)
+    check_key(NAME, rotation.current, trusted)
     return rotation

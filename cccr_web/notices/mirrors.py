@@ -1,6 +1,6 @@
 """``mirrors.txt``: every address of the site, signed, for readers and programs.
 
-The form is that of dark.fail's Onion Mirror Guidelines ("OMG"): a line that begins
+The format is that of dark.fail's Onion Mirror Guidelines ("OMG"): a line that begins
 with ``http://`` or ``https://`` is a mirror, which is a scheme and a name without port or
 path; all other text is behind ``#``.
 """
@@ -13,7 +13,8 @@ from datetime import date
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.signed_text import DAY, KEY, LINES, ORGANISATION, NoticeForm, sign_text
+from cccr_web.notices.signed_text import DAY, KEY, LINES, ORGANISATION, NoticeFormat, sign_text
+from cccr_web.onion_address import PATTERN as ONION
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "mirrors.txt"
@@ -39,7 +40,7 @@ _TEMPLATE: Final = (
 """
 )
 _URL = re.compile(
-    r"https?://(?:[a-z0-9-]+\.)*[a-z2-7]{56}\.onion|https://(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*"
+    rf"https?://(?:[a-z0-9-]+\.)*{ONION.pattern}|https://(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*"
 )
 
 
@@ -56,13 +57,13 @@ class Mirrors:
             if _URL.fullmatch(url) is None:
                 raise CccrError(
                     f"{NAME}: “{url[:100]}” is not the address of a mirror.",
-                    "Give https://NAME or http://ADDRESS.onion, without port, path or final slash.",
+                    "Use https://NAME or http://ADDRESS.onion, without port, path or final slash.",
                 )
         if not self.urls or len(set(self.urls)) != len(self.urls):
-            raise CccrError(f"{NAME} has no address, or one twice.", "Give each once.")
+            raise CccrError(f"{NAME} has no address, or one twice.", "Pass each address once.")
 
 
-FORM: Final = NoticeForm(
+FORMAT: Final = NoticeFormat(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "key": KEY, "urls": LINES},
@@ -74,5 +75,5 @@ FORM: Final = NoticeForm(
 
 def make_mirrors(key: SigningKey, day: date, urls: tuple[str, ...]) -> bytes:
     """Return ``mirrors.txt``, signed. Raises ``CccrError``."""
-    text = FORM.format(Mirrors(day, key.public, urls))
+    text = FORMAT.format(Mirrors(day, key.public, urls))
     return sign_text(text, (key,), f"mirrors {day}")

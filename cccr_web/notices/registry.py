@@ -12,7 +12,7 @@ from typing import Final
 from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.notices import canary, key_rotation, mirrors, security_txt
-from cccr_web.notices.signed_text import MAX_BYTES
+from cccr_web.notices.signed_text import MAX_BYTES, check_key
 from cccr_web.release import PublicKey, Release, sign_with_gpg
 
 PGP: Final = "pgp.txt"
@@ -34,7 +34,7 @@ class Notice:
 def read_notice(path: str, body: bytes, key: PublicKey | None) -> Notice:
     """Check one notice against the organisation's ``key``; ``None`` while it has none.
 
-    Raises ``CccrError`` for an unknown name, a wrong size or a wrong form, and
+    Raises ``CccrError`` for an unknown name, a wrong size or a wrong format, and
     ``SignatureError`` if another key signed it.
     """
     reader = _READERS.get(path)
@@ -71,15 +71,11 @@ def write_notice(file: Path, body: bytes, *, openpgp: str | None = None) -> None
     """
     if openpgp is not None:
         body = sign_with_gpg(body, openpgp, clear=True)
-    try:
+    with files.writing(file, "Choose another place."):
         if file.exists() and not _same_kind(file.read_bytes(), body):
             raise CccrError(f"{file} is another kind of file.", "Choose another name.")
         file.parent.mkdir(parents=True, exist_ok=True)
         files.replace(file, body)
-    except OSError as error:
-        raise CccrError(
-            f"{file} cannot be written: {error.strerror}.", "Choose another place."
-        ) from error
 
 
 def _same_kind(one: bytes, other: bytes) -> bool:
@@ -87,32 +83,23 @@ def _same_kind(one: bytes, other: bytes) -> bool:
     return any(mark in one and mark in other for mark in marks)
 
 
-def _check_key(name: str, named: PublicKey, key: PublicKey) -> None:
-    if named != key:
-        raise CccrError(
-            f"{name} names the key {named.fingerprint}; "
-            f"the organisation's key is {key.fingerprint}.",
-            "Make it again with the organisation's key.",
-        )
-
-
 def _read_canary(body: bytes, key: PublicKey) -> Notice:
-    found = canary.FORM.read(body)
-    _check_key(canary.NAME, found.key, key)
+    found = canary.FORMAT.read(body)
+    check_key(canary.NAME, found.key, key)
     # Until the last day is over, in UTC.
     return Notice(found.issued, datetime.combine(found.next + timedelta(days=1), time(), UTC))
 
 
 def _read_mirrors(body: bytes, key: PublicKey) -> Notice:
-    found = mirrors.FORM.read(body)
-    _check_key(mirrors.NAME, found.key, key)
+    found = mirrors.FORMAT.read(body)
+    check_key(mirrors.NAME, found.key, key)
     return Notice(found.issued)
 
 
 def _read_keys(body: bytes, key: PublicKey) -> Notice:
-    found = key_rotation.FORM.read(body)
+    found = key_rotation.FORMAT.read(body)
     if key != found.next:
-        _check_key(key_rotation.NAME, found.current, key)
+        check_key(key_rotation.NAME, found.current, key)
     return Notice(found.issued)
 
 

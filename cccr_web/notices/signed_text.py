@@ -1,4 +1,4 @@
-"""A text in a fixed form with its minisign signatures inside, so that one file can be verified.
+"""A text in a fixed format with its minisign signatures inside, so that one file can be verified.
 
 The text ends at the first ``-----BEGIN MINISIGN SIGNATURE-----``. Each signature is such a
 line, the four lines of a minisign file, and an END line. To verify without us: save what is
@@ -43,6 +43,16 @@ def decode(body: bytes, *, name: str) -> str:
         raise CccrError(f"{name} is not UTF-8.", "Make it again.") from error
 
 
+def check_key(name: str, named: PublicKey, key: PublicKey) -> None:
+    """Raise ``CccrError`` unless the key ``named`` in a notice is the organisation's ``key``."""
+    if named != key:
+        raise CccrError(
+            f"{name} names the key {named.fingerprint}; "
+            f"the organisation's key is {key.fingerprint}.",
+            "Make it again with the organisation's key, or fetch it again.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """How the value of a field is found in a text, read, and prepared for the template."""
@@ -62,8 +72,8 @@ NUMBERED_LINES: Final = Field(
 )
 
 
-class NoticeForm(Generic[Value]):
-    """A kind of signed notice: a template whose fields are filled in, and read back.
+class NoticeFormat(Generic[Value]):
+    """The format of a signed notice: a template whose fields are filled in, and read back.
 
     ``template`` is for ``str.format``: ``{field}`` or ``{field.attribute}``. ``make`` takes
     the fields as keyword arguments, and returns a value that has them as attributes.
@@ -126,7 +136,7 @@ class NoticeForm(Generic[Value]):
         value = self._make(**values) if match else None
         # Attributes such as {key.fingerprint} are not in the pattern.
         if value is None or self.format(value).decode() != text:
-            raise CccrError(f"{self.name} is not in the form that cccr-web gives it.", self._remedy)
+            raise CccrError(f"{self.name} is not in the format that cccr-web writes.", self._remedy)
         return value
 
 

@@ -10,9 +10,11 @@ from cccr_web.release.keys import (
     read_public_key,
     write_new,
 )
-from cccr_web.release.manifest import SIGNATURES
+from cccr_web.release.manifest import MINISIG, SIGNATURES
+from cccr_web.release.manifest import NAME as MANIFEST
+from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Metadata, format_policy, format_time, page_policy
-from cccr_web.release.model import File, Release, make_release
+from cccr_web.release.model import INDEX, File, Release, make_release
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.openpgp import strip_clear_signature
 from cccr_web.release.rollback_guard import RollbackGuard, reject_expired, reject_future
@@ -28,8 +30,12 @@ from cccr_web.release.verify_subprocess import verify_in_subprocess
 
 __all__ = [
     "ARCHIVE",
+    "INDEX",
+    "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
+    "METADATA",
+    "MINISIG",
     "SIGNATURES",
     "File",
     "Metadata",

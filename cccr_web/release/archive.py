@@ -142,10 +142,9 @@ class Archive:
 
     def _check_gaps(self) -> None:
         """Reject bytes before, between or after the entries."""
-        position = 0
+        end, gaps = 0, False
         for entry in sorted(self._entries.values(), key=lambda entry: entry.header_offset):
-            if entry.header_offset != position:
-                raise ReleaseError(f"{self._name} holds bytes that belong to no entry.")
-            position += _LOCAL_HEADER + len(entry.filename) + entry.compress_size
-        if position != self._zip.start_dir:
+            gaps |= entry.header_offset != end
+            end += _LOCAL_HEADER + len(entry.filename) + entry.compress_size
+        if gaps or end != self._zip.start_dir:
             raise ReleaseError(f"{self._name} holds bytes that belong to no entry.")

@@ -78,7 +78,12 @@ class ReleaseFolder:
         folders = {
             path[:index] for path in listed for index, char in enumerate(path) if char == "/"
         }
-        yield from _unlisted(self._top, "", listed, folders)
+        try:
+            yield from _unlisted(self._top, "", listed, folders)
+        except OSError as error:
+            raise ReleaseError(
+                f"The folder changed while it was read: {error.strerror}."
+            ) from error
 
 
 def _reason(error: OSError) -> str:

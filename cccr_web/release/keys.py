@@ -96,13 +96,12 @@ class PublicKey:
             )
         if parsed.untrusted_comment != _COMMENT or bytes(parsed) + b"\n" != signature:
             raise SignatureError(f"{name} is not written as “cccr-web sign” writes it.")
+        # The second line: 2 bytes for the algorithm, 8 for the key number, Ed25519's signature.
+        if base64.b64decode(signature.splitlines()[1])[2:10] != self.number:
+            raise SignatureError(f"{name} was made with another key than {self.fingerprint}.")
         try:
             minisign.PublicKey.from_base64(str(self)).verify(message, parsed)
         except minisign.VerifyError as error:
-            if "key identifiers" in str(error):
-                raise SignatureError(
-                    f"{name} was made with another key than {self.fingerprint}."
-                ) from error
             raise SignatureError(f"{name} does not match {of}: one of them was changed.") from error
         except ValueError as error:
             raise SignatureError(
@@ -227,14 +226,11 @@ def read_public_key(text: str) -> PublicKey:
 
 def write_new(file: Path, body: bytes, *, mode: int) -> None:
     """Write ``file``, which must not exist. Raises ``CccrError``."""
-    try:
-        files.create(file, body, mode=mode)
-    except FileExistsError as error:
-        raise _exists(file) from error
-    except OSError as error:
-        raise CccrError(
-            f"{file} cannot be written: {error.strerror}.", "Choose another place."
-        ) from error
+    with files.writing(file, "Choose another place."):
+        try:
+            files.create(file, body, mode=mode)
+        except FileExistsError as error:
+            raise _exists(file) from error
 
 
 def _exists(file: Path) -> CccrError:
@@ -248,5 +244,5 @@ def _read(file: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise CccrError(
-            f"The key file {file} cannot be read: {reason}.", "Give the path of a key file."
+            f"The key file {file} cannot be read: {reason}.", "Use the path of a key file."
         ) from error

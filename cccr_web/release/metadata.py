@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cccr_web.errors import ReleaseError
+from cccr_web.onion_address import PATTERN as ONION
 
 NAME = "RELEASE.json"
 FORMAT = 1
 
-_ONION = re.compile(r"[a-z2-7]{56}\.onion")
 _CLEARNET = re.compile(r"https://[a-z0-9.-]+")
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
@@ -63,14 +63,16 @@ class Metadata:
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ReleaseError(f"{NAME} is not JSON: {error}.") from error
+            raise ReleaseError(f"{NAME} is not JSON: {error}.", path=NAME) from error
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise ReleaseError(
-                f"{NAME} is not of format {FORMAT}.", "Install the matching version of cccr-web."
+                f"{NAME} is not of format {FORMAT}.",
+                "Install the matching version of cccr-web.",
+                path=NAME,
             )
         addresses = values.get("addresses")
         if not isinstance(addresses, dict):
-            raise ReleaseError(f"{NAME}: “addresses” is not an object.")
+            raise ReleaseError(f"{NAME}: “addresses” is not an object.", path=NAME)
         return cls(
             sequence=_checked(values, "sequence", lambda v: type(v) is int and v > 0),
             time=_time(values, "time"),
@@ -80,7 +82,7 @@ class Metadata:
             ),
             languages=_checked(values, "languages", _is_languages),
             clearnet=_checked(addresses, "clearnet", lambda v: v is None or _is(_CLEARNET, v)),
-            onions=tuple(_checked(addresses, "onions", lambda v: _is_list(_ONION, v))),
+            onions=tuple(_checked(addresses, "onions", lambda v: _is_list(ONION, v))),
             style_hashes=tuple(
                 _checked(values, "style_hashes", lambda v: _is_list(_STYLE_HASH, v))
             ),
@@ -130,7 +132,7 @@ def _is_languages(value: Any) -> bool:
 
 def _checked(values: dict[str, Any], key: str, rule: Any) -> Any:
     if key not in values or not rule(values[key]):
-        raise ReleaseError(f"{NAME}: “{key}” is missing or wrong.")
+        raise ReleaseError(f"{NAME}: “{key}” is missing or wrong.", path=NAME)
     return values[key]
 
 
@@ -138,4 +140,4 @@ def _time(values: dict[str, Any], key: str) -> datetime:
     try:
         return datetime.strptime(str(values.get(key)), _TIME).replace(tzinfo=UTC)
     except ValueError as error:
-        raise ReleaseError(f"{NAME}: “{key}” is missing or wrong.") from error
+        raise ReleaseError(f"{NAME}: “{key}” is missing or wrong.", path=NAME) from error

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from cccr_web.release import manifest, metadata
 from cccr_web.release.metadata import Metadata
+
+# The page of a folder, and of a whole copy.
+INDEX: Final = "index.html"
 
 
 @dataclass(frozen=True, slots=True)

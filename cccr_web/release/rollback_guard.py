@@ -16,6 +16,7 @@ from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.release import manifest, metadata
 from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release
 from cccr_web.release.signed_manifest import Verify, verify_signatures
@@ -33,7 +34,7 @@ def reject_future(release: Release, now: datetime | None = None) -> None:
     """Raise ``ReleaseError`` for a release dated more than a day ahead."""
     time = release.metadata.time
     if time > (now or datetime.now(UTC)) + _AHEAD:
-        raise ReleaseError(f"RELEASE.json is dated {time:%Y-%m-%d}, which is in the future.")
+        raise ReleaseError(f"{metadata.NAME} is dated {time:%Y-%m-%d}, which is in the future.")
 
 
 def reject_expired(release: Release, now: datetime | None = None) -> None:
@@ -65,7 +66,7 @@ class RollbackGuard:
             )
         if ours == sequence and release.manifest_sha256 != sha256:
             raise ReleaseError(
-                f"SHA256SUMS differs from that of release {ours} served before.",
+                f"{manifest.NAME} differs from that of release {ours} served before.",
                 "Raise the sequence in translations/site.toml for each release.",
             )
 
@@ -88,23 +89,19 @@ class RollbackGuard:
         if not before:
             raise CccrError(
                 f"{self.folder} holds no record of a release.",
-                "Give the server's own state folder.",
+                "Use the server's own state folder.",
             )
         self._write(release)
         return before
 
     def _write(self, release: Release) -> None:
+        file, remedy = self.folder / _HIGHEST, "Set another --state, or make this folder writable."
         line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
-        try:
+        with files.writing(file, remedy):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # root writes for the server's own user.
             owner = self.folder.stat() if os.geteuid() == 0 else None
-            files.replace(self.folder / _HIGHEST, line.encode("ascii"), owner=owner)
-        except OSError as error:
-            raise CccrError(
-                f"{self.folder / _HIGHEST} cannot be written: {error.strerror}.",
-                "Use another folder with --state, or make this one writable.",
-            ) from error
+            files.replace(file, line.encode("ascii"), owner=owner)
 
     def save_last_good(
         self, release: Release, key: PublicKey, *, verify: Verify = verify_signatures

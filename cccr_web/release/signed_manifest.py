@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -81,7 +80,7 @@ def trusted_comment(facts: Metadata, armour: bytes | None) -> str:
     )
     if armour is None:
         return comment
-    return f"{comment}{_OPENPGP_FIELD}{hashlib.sha256(armour).hexdigest()}"
+    return f"{comment}{_OPENPGP_FIELD}{manifest.digest(armour)}"
 
 
 def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: PublicKey) -> str:
@@ -91,7 +90,7 @@ def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: PublicK
     """
     for name in (MINISIG, SSHSIG):
         if name not in signatures:
-            raise SignatureError(f"{name} is missing: the release is not signed.")
+            raise SignatureError(f"{name} is missing: the release is not signed.", path=name)
     comment = key.verify(sums, signatures[MINISIG], name=MINISIG, of=NAME)
     sshsig.verify(sums, signatures[SSHSIG], key, name=SSHSIG, of=NAME)
     return comment
@@ -133,13 +132,16 @@ def _verify_facts(comment: str, facts: Metadata, armour: bytes | None, key: Publ
         raise unknown_openpgp_signature()
     if facts.fingerprint != key.fingerprint:
         raise SignatureError(
-            f"{metadata.NAME} names the key {facts.fingerprint}, but {key.fingerprint} signed."
+            f"{metadata.NAME} names the key {facts.fingerprint}, but {key.fingerprint} signed.",
+            path=metadata.NAME,
         )
 
 
 def unknown_openpgp_signature() -> SignatureError:
     """Return the error of an OpenPGP signature that the minisign signature does not name."""
-    return SignatureError(f"{OPENPGP} is missing, or not the one that {MINISIG} names.")
+    return SignatureError(
+        f"{OPENPGP} is missing, or not the one that {MINISIG} names.", path=OPENPGP
+    )
 
 
 def _present(read: Read, *names: str) -> Iterator[tuple[str, bytes]]:

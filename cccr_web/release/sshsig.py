@@ -56,11 +56,13 @@ def verify(message: bytes, signature: bytes, key: PublicKey, *, name: str, of: s
     # The last field is Ed25519's signature; the bytes before it are known.
     made = blob[-64:]
     if _armour(key, made) != signature:
-        raise SignatureError(f"{name} is not an SSH signature by {key.fingerprint}.")
+        raise SignatureError(f"{name} is not an SSH signature by {key.fingerprint}.", path=name)
     try:
         Ed25519PublicKey.from_public_bytes(key.raw).verify(made, _signed(message))
     except (InvalidSignature, ValueError) as error:
-        raise SignatureError(f"{name} does not match {of}: one of them was changed.") from error
+        raise SignatureError(
+            f"{name} does not match {of}: one of them was changed.", path=name
+        ) from error
 
 
 def _string(value: bytes) -> bytes:

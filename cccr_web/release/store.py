@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from cccr_web.release import manifest, metadata
 from cccr_web.release.archive import Archive
 from cccr_web.release.folder import ReleaseFolder, printable
 from cccr_web.release.keys import PublicKey
-from cccr_web.release.model import File, Release, bodies
+from cccr_web.release.model import Release, bodies
 from cccr_web.release.signed_manifest import (
     Verify,
     check_file,
@@ -47,7 +47,7 @@ def load(
             body = reader.read(name, min(MAX_FILE, left))
             found[name] = check_file(name, body, release.files)
             left -= len(body)
-        for extra in _unlisted(reader, found):
+        for extra in reader.unlisted(found):
             if extra == manifest.OPENPGP:
                 raise unknown_openpgp_signature()
             raise ReleaseError(f"{printable(extra)} is not listed in {manifest.NAME}.")
@@ -60,13 +60,11 @@ def differences(path: Path, release: Release) -> Iterator[str]:
         with _open(path) as reader:
             for name, file in release.files.items():
                 try:
-                    same = reader.read(name, MAX_FILE) == file.body
+                    if reader.read(name, MAX_FILE) != file.body:
+                        yield f"{name} is not the file that is served."
                 except ReleaseError as error:
                     yield str(error)
-                else:
-                    if not same:
-                        yield f"{name} is not the file that is served."
-            for extra in _unlisted(reader, release.files):
+            for extra in reader.unlisted(release.files):
                 yield f"{printable(extra)} is not among the files that are served."
     except ReleaseError as error:
         yield str(error)
@@ -83,26 +81,14 @@ def _open(path: Path) -> Iterator[ReleaseFolder | Archive]:
             yield folder
 
 
-def _unlisted(reader: ReleaseFolder | Archive, listed: Mapping[str, File]) -> Iterator[str]:
-    try:
-        yield from reader.unlisted(listed)
-    except OSError as error:
-        raise ReleaseError(f"The folder changed while it was read: {error.strerror}.") from error
-
-
 def write(release: Release, folder: Path) -> None:
     """Write the release as ``folder``, whole or not at all.
 
     An existing release is replaced. Raises ``CccrError`` if ``folder`` holds anything else.
     """
-    try:
+    with files.writing(folder, "Check the disk and the permissions."):
         _check_replaceable(folder)
         files.replace_folder(folder, bodies(release.files))
-    except OSError as error:
-        raise CccrError(
-            f"{folder} could not be written: {error.strerror}.",
-            "Check the disk and the permissions.",
-        ) from error
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -12,20 +12,14 @@ from typing import Final
 
 from flask import Flask
 
-from cccr_web.content import (
-    Addresses,
-    Content,
-    Problem,
-    Site,
-    SourceTree,
-    check,
-    content_error,
-    read_site,
-)
+from cccr_web.content import Addresses, Content, Problem, Site, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
+from cccr_web.content.source import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import (
+    MANIFEST,
+    METADATA,
     Metadata,
     PublicKey,
     Release,
@@ -55,7 +49,7 @@ UNCHANGED: Final = {
 # Files of a release, other than its pages, to which texts may link.
 RELEASE_FILES: Final = frozenset(
     {
-        *("RELEASE.json", "SHA256SUMS", ZIP_INDEX, ROBOTS, VERIFY, ZIP),
+        *(METADATA, MANIFEST, ZIP_INDEX, ROBOTS, VERIFY, ZIP),
         *COPIES,
         *map(feed_url, LANGUAGES),
     }

@@ -16,10 +16,11 @@ from markupsafe import Markup
 from cccr_web.content import Content
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES, Language
+from cccr_web.release import INDEX
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
 
-ZIP_INDEX: Final = "index.html"
+ZIP_INDEX: Final = INDEX
 
 # The text for readers who got a copy from somebody else; it fills the page.
 _TEXT: Final = PurePosixPath("copy")

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from cccr_web.errors import CccrError
 from cccr_web.languages import by_slug, negotiate
-from cccr_web.release import File, Release
+from cccr_web.release import INDEX, File, Release
 from cccr_web.serve.conditional import (
     Precondition,
     accepts_ranges,
@@ -28,7 +28,6 @@ from cccr_web.serve.policy import NO_CACHE, Policy, cache_control, is_html, medi
 
 _log = logging.getLogger(__name__)
 
-INDEX: Final = "index.html"
 TOR2WEB: Final = "HTTP_X_TOR2WEB"
 
 # These depend on the body, its coding and the time, not on the policy.

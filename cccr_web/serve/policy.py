@@ -7,6 +7,7 @@ the Tor Project's "Onion-Location"; Fetch and HTML standards (CORP, COEP, COOP).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from posixpath import basename, splitext
 from typing import Literal
 
 from cccr_web.release import Metadata, page_policy
@@ -33,21 +34,22 @@ _TEXT = "text/plain; charset=utf-8"
 # By file name extension. A release holds no other kinds of file.
 _MEDIA_TYPES = {
     "": _TEXT,
-    "asc": _TEXT,
-    "atom": "application/atom+xml",
-    "epub": "application/epub+zip",
-    "html": _HTML,
-    "ico": "image/x-icon",
-    "jpg": "image/jpeg",
-    "json": "application/json",
-    "minisig": _TEXT,
-    "png": "image/png",
-    "pub": _TEXT,
-    "py": _TEXT,
-    "sshsig": _TEXT,
-    "txt": _TEXT,
-    "xml": "application/xml",
-    "zip": "application/zip",
+    ".": _TEXT,
+    ".asc": _TEXT,
+    ".atom": "application/atom+xml",
+    ".epub": "application/epub+zip",
+    ".html": _HTML,
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".minisig": _TEXT,
+    ".png": "image/png",
+    ".pub": _TEXT,
+    ".py": _TEXT,
+    ".sshsig": _TEXT,
+    ".txt": _TEXT,
+    ".xml": "application/xml",
+    ".zip": "application/zip",
 }
 
 # By file name, where the extension is ambiguous.
@@ -56,7 +58,7 @@ _NAMED_TYPES = {"feed.xml": "application/atom+xml"}
 # A page may be some minutes old; SHA256SUMS must never be.
 _PAGE_CACHE = "public, max-age=300"
 NO_CACHE = "no-cache"
-_CACHE = dict.fromkeys(("html", "ico", "jpg", "png"), _PAGE_CACHE)
+_CACHE = dict.fromkeys((".html", ".ico", ".jpg", ".png"), _PAGE_CACHE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +121,14 @@ def _csp(metadata: Metadata) -> dict[str, str]:
     return {**page_policy(metadata.style_hashes), "frame-ancestors": "'none'"}
 
 
-def _extension(path: str) -> str:
-    name = path.rpartition("/")[2]
-    return name.rpartition(".")[2].lower() if "." in name else ""
-
-
 def media_type(path: str) -> str | None:
     """Return the Content-Type of a file of a release, or ``None`` if its type is unknown."""
-    return _NAMED_TYPES.get(path.rpartition("/")[2]) or _MEDIA_TYPES.get(_extension(path))
+    return _NAMED_TYPES.get(basename(path)) or _MEDIA_TYPES.get(splitext(path)[1].lower())
 
 
 def cache_control(path: str) -> str:
     """Return the Cache-Control (RFC 9111, section 5.2) of a file of a release."""
-    return _CACHE.get(_extension(path), NO_CACHE)
+    return _CACHE.get(splitext(path)[1].lower(), NO_CACHE)
 
 
 def is_compressible(path: str) -> bool:

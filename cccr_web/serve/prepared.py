@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from cccr_web.release import Release
-from cccr_web.serve.app import INDEX, TOR2WEB, bare_headers, create_app
+from cccr_web.serve.app import TOR2WEB, bare_headers, create_app, file_addresses
 from cccr_web.serve.conditional import (
     Precondition,
     accepts_ranges,
@@ -124,7 +124,7 @@ class ResponseCache:
         self._pages_depend_on_query = policy.onion_location is not None
         self._variants: dict[str, tuple[tuple[str, ...], dict[str, _Variant]]] = {}
         self._pages = frozenset(
-            address for path in release.files if is_html(path) for address in _addresses(path)
+            address for address, path in file_addresses(release).items() if is_html(path)
         )
         if hosts.names:
             self._prepare(release, policy, bodies)
@@ -165,21 +165,21 @@ class ResponseCache:
     def _prepare(self, release: Release, policy: Policy, encoded: EncodedBodies) -> None:
         host = min(self._hosts.names)
         factory = _ResponseFactory()
-        for path, file in release.files.items():
+        for address, path in file_addresses(release).items():
             bodies = {coding: encoded.get(path, coding) for coding in (*codings(policy), IDENTITY)}
             offered = {coding: body for coding, body in bodies.items() if body is not None}
             names = tuple(coding for coding in offered if coding != IDENTITY)
-            for address in _addresses(path):
-                environ = _request(address, policy.url_scheme, host)
-                self._variants[address] = (
-                    names,
-                    {
-                        coding: _variant(
-                            self.flask, environ, coding, body, etag(file.sha256, coding), factory
-                        )
-                        for coding, body in offered.items()
-                    },
-                )
+            environ = _request(address, policy.url_scheme, host)
+            sha256 = release.files[path].sha256
+            self._variants[address] = (
+                names,
+                {
+                    coding: _variant(
+                        self.flask, environ, coding, body, etag(sha256, coding), factory
+                    )
+                    for coding, body in offered.items()
+                },
+            )
 
 
 def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list[ResponseCache]:
@@ -189,12 +189,6 @@ def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list
     """
     bodies = EncodedBodies(release)
     return [ResponseCache(release, policy, hosts, bodies) for policy, hosts in listeners]
-
-
-def _addresses(path: str) -> list[str]:
-    """Return a file's addresses: an index page has its folder's as well, except for ``/``."""
-    folder, _, name = path.rpartition("/")
-    return [f"/{path}", f"/{folder}/"] if folder and name == INDEX else [f"/{path}"]
 
 
 def _variant(

@@ -14,8 +14,7 @@ from cccr_web.watch.client import (
 from cccr_web.watch.differences import Difference, DifferenceKind, header_differences
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.route import Route
-from cccr_web.watch.site_check import Settings
-from cccr_web.watch.watcher import check_sites
+from cccr_web.watch.site_check import Settings, check_sites
 
 __all__ = [
     "Address",

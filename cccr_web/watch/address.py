@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
+
+from cccr_web.listen import Tcp
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -33,7 +34,7 @@ class Address:
         if parts.scheme not in _PORTS or not host or "@" in parts.netloc or not host.isascii():
             raise ValueError(f"“{text}” is not an address such as https://example.org.")
         if parts.path not in {"", "/"} or parts.query or parts.fragment:
-            raise ValueError(f"“{text}” has a path. Give the site's address without one.")
+            raise ValueError(f"“{text}” has a path. Use the site's address without one.")
         address = cls(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
         if address.scheme == "http" and not (address.is_onion or address.is_loopback):
             raise ValueError(f"“{text}”: http is only for onions and this machine. Use https.")
@@ -47,10 +48,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return Tcp(self.host, self.port).is_loopback
 
     @property
     def netloc(self) -> str:

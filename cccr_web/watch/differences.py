@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-from cccr_web.release import Release
+from cccr_web.release import INDEX, Release
 from cccr_web.serve import root_headers
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
@@ -29,7 +29,6 @@ from cccr_web.watch.client import Response
 ROOT: Final = "/"
 
 _MAX_SHOWN: Final = 100
-_INDEX: Final = "index.html"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Browsers do not show the body of a redirect, and its sender decides how long to cache it.
 _REDIRECT_HEADERS: Final = frozenset({"cache-control", "content-type", "location", "vary"})
@@ -120,7 +119,7 @@ def root_differences(
     release's ``index.html``, if it has one. ``headers`` are the release's, by path.
     """
     if response.status not in _REDIRECTS:
-        index = release.files.get(_INDEX)
+        index = release.files.get(INDEX)
         if index is None and response.status == 200:
             yield Difference(ROOT, DifferenceKind.CHANGED, "a page that is not in the release")
             return
@@ -132,7 +131,7 @@ def root_differences(
         return
     location = response.header("location")
     landing_pages = {
-        f"{address}/{slug}/{name}" for slug in release.metadata.languages for name in ("", _INDEX)
+        f"{address}/{slug}/{name}" for slug in release.metadata.languages for name in ("", INDEX)
     }
     if location is None or urljoin(f"{address}/", location) not in landing_pages:
         detail = f"it redirects to {printable(location)}"

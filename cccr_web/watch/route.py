@@ -82,7 +82,7 @@ def connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket
     The proxy resolves the name (RFC 1928): only tor knows an onion's, and this machine's
     resolver must not learn it. Raises ``OSError``.
     """
-    where = f"{proxy.host}:{proxy.port}"
+    where = str(proxy)
     try:
         connection = socket.create_connection((proxy.host, proxy.port), timeout)
     except OSError as error:
@@ -94,7 +94,7 @@ def connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket
         connection.sendall(bytes([_VERSION, 1, 0]))
         if _receive(connection, 2) != _NO_PASSWORD:
             raise ConnectionError(
-                f"{where} is not a SOCKS5 proxy without a password. Give tor's SocksPort."
+                f"{where} is not a SOCKS5 proxy without a password. Use tor's SocksPort."
             )
         _request(connection, host.encode("ascii"), port, where)
         undo.pop_all()
@@ -105,7 +105,7 @@ def _request(connection: socket.socket, name: bytes, port: int, where: str) -> N
     connection.sendall(bytes([_VERSION, 1, 0, _NAME, len(name)]) + name + port.to_bytes(2, "big"))
     version, code, _, kind = _receive(connection, 4)
     if version != _VERSION or kind not in {*_LENGTHS, _NAME}:
-        raise ConnectionError(f"{where} does not speak SOCKS5. Give tor's SocksPort.")
+        raise ConnectionError(f"{where} does not speak SOCKS5. Use tor's SocksPort.")
     if code != 0:
         reason = _FAILURES.get(code, f"reply code {code}")
         raise ConnectionError(f"The proxy at {where} cannot reach it: {reason}.")

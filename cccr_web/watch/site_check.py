@@ -1,17 +1,19 @@
-"""The check of one address: first its signed manifest, then every file."""
+"""The check of all addresses at once: first each signed manifest, then every file."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
+import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
-from cccr_web.release import PublicKey, Release, read_signed_manifest
+from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
 from cccr_web.serve import clearnet_policy, file_addresses, file_headers, onion_policy
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import (
@@ -30,7 +32,7 @@ from cccr_web.watch.differences import (
     header_differences,
     root_differences,
 )
-from cccr_web.watch.report import SiteResult
+from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.route import Route
 
 # The share of an address's time that its manifest may take, while the other addresses wait.
@@ -52,8 +54,47 @@ class Settings:
     onions: tuple[str, ...] = ()
 
 
-class _ReportedError(Exception):
-    """The difference has been recorded already."""
+Progress = Callable[[int, int], None]
+
+
+def check_sites(
+    addresses: Sequence[Address],
+    settings: Settings,
+    release: Release | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Report:
+    """Compare everything served at ``addresses`` with ``release``.
+
+    Without ``release``, the reference is the newest release with a good signature at any
+    of the addresses. ``progress`` gets the files done and the total; calls come from
+    several threads, one at a time.
+    """
+    checks = [SiteCheck(address, settings) for address in addresses]
+    with ThreadPoolExecutor(len(checks)) as pool:
+        list(pool.map(SiteCheck.fetch_manifest, checks))
+        reference = release or _newest(checks)
+        total = sum(check.response_count(reference) for check in checks)
+        done, lock = itertools.count(1), threading.Lock()
+
+        def count() -> None:
+            with lock:
+                progress(next(done), total)
+
+        sites = tuple(pool.map(lambda check: check.compare(reference, count), checks))
+    return Report(reference, sites)
+
+
+def _newest(checks: Sequence[SiteCheck]) -> Release | None:
+    found = [check.signed for check in checks if check.signed is not None]
+    return max(found, key=lambda release: release.metadata.sequence, default=None)
+
+
+class _ReadError(Exception):
+    """A file is not there to be verified; the ``difference`` is what the site serves instead."""
+
+    def __init__(self, difference: Difference) -> None:
+        self.difference = difference
+        super().__init__(difference.detail)
 
 
 class SiteCheck:
@@ -76,25 +117,24 @@ class SiteCheck:
 
             def read(path: str, limit: int) -> bytes:
                 response = self._fetch(connection, f"/{path}", limit, keep_body=True)
-                if response is None:
-                    raise _ReportedError
+                if isinstance(response, Difference):
+                    raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
-                    self._found.add(found)
-                    raise _ReportedError
+                    raise _ReadError(found)
                 return response.body
 
             try:
                 self.signed = read_signed_manifest(read, self._settings.key)
-            except _ReportedError:
-                pass
+            except _ReadError as error:
+                self._found.add(error.difference)
             except ChangedFileError as error:
                 self._found.add(changed_file(f"/{error.path}", error.sha256, error.listed))
             except SignatureError as error:
-                path = _file_of(error, "SHA256SUMS.minisig")
-                self._found.add(Difference(path, DifferenceKind.BAD_SIGNATURE, str(error)))
+                path = error.path or MINISIG
+                self._found.add(Difference(f"/{path}", DifferenceKind.BAD_SIGNATURE, str(error)))
             except ReleaseError as error:
-                path = _file_of(error, "SHA256SUMS")
-                self._found.add(Difference(path, DifferenceKind.CHANGED, str(error)))
+                path = error.path or MANIFEST
+                self._found.add(Difference(f"/{path}", DifferenceKind.CHANGED, str(error)))
 
     def response_count(self, reference: Release | None) -> int:
         """Return how many responses ``compare`` will check."""
@@ -134,8 +174,8 @@ class SiteCheck:
                     connection, target, budget.limits.file
                 )
             count()
-            if response is None:
-                return []
+            if isinstance(response, Difference):
+                return [response]
             if target == ROOT:
                 return list(root_differences(self.address, response, release, headers, allowed))
             difference = file_difference(target, response, release.files[paths[target]].sha256)
@@ -152,13 +192,12 @@ class SiteCheck:
 
     def _fetch(
         self, connection: HttpConnection, target: str, limit: int, *, keep_body: bool = False
-    ) -> Response | None:
+    ) -> Response | Difference:
         try:
             response = connection.get(target, limit, keep_body=keep_body)
         except UnreachableError as error:
             path = target if self._responses else ""
-            self._found.add(Difference(path, DifferenceKind.UNREACHABLE, str(error)))
-            return None
+            return Difference(path, DifferenceKind.UNREACHABLE, str(error))
         self._responses[target] = response
         return response
 
@@ -181,13 +220,6 @@ class SiteCheck:
         self._seconds += time.monotonic() - begin
 
 
-def _file_of(error: ReleaseError, default: str) -> str:
-    """Return the path of the file that the message begins with, if it is one of the manifest's."""
-    name = error.problem.partition(" ")[0].rstrip(",:")
-    is_known = name.startswith("SHA256SUMS") or name == "RELEASE.json"
-    return f"/{name if is_known else default}"
-
-
 def _release_differences(own: Release, reference: Release) -> Iterator[Difference]:
     """Compare two releases that the organisation has signed."""
     found, expected = own.metadata.sequence, reference.metadata.sequence
@@ -197,4 +229,4 @@ def _release_differences(own: Release, reference: Release) -> Iterator[Differenc
         yield Difference("", kind, f"release {found}, not {expected}")
     elif own.manifest_sha256 != reference.manifest_sha256:
         detail = f"signed, but a different list for release {found} than elsewhere"
-        yield Difference("/SHA256SUMS", DifferenceKind.CHANGED, detail)
+        yield Difference(f"/{MANIFEST}", DifferenceKind.CHANGED, detail)

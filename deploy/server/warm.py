@@ -10,6 +10,9 @@ import socket
 import ssl
 import sys
 
+from cccr_web.release import load
+from cccr_web.serve import file_addresses
+
 release, route, host, *codings = sys.argv[1:]
 
 
@@ -30,17 +33,9 @@ def connect() -> http.client.HTTPConnection:
     return secure
 
 
-paths = set()
-for line in pathlib.Path(release, "SHA256SUMS").read_text("utf-8").splitlines():
-    path = "/" + line.split("  ", 1)[1]
-    paths.add(path)
-    if path.endswith("/index.html"):
-        paths.add(path.removesuffix("index.html"))
-paths |= {f"/{file.name}" for file in pathlib.Path(release).glob("SHA256SUMS*") if file.is_file()}
-
 requests = failed = 0
 connection = connect()
-for path in sorted(paths):
+for path in sorted(file_addresses(load(pathlib.Path(release).resolve()))):
     for coding in codings:
         requests += 1
         try:

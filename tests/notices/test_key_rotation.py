@@ -12,7 +12,7 @@ from support.signed import known_key
 
 from cccr_web.errors import CccrError, SignatureError
 from cccr_web.notices import KeyRotation, read_key_rotation, rotate_key, sign_text
-from cccr_web.notices.key_rotation import FORM
+from cccr_web.notices.key_rotation import FORMAT
 
 OLD, NEW, OTHER = known_key(b"old"), known_key(b"new"), known_key(b"other")
 DAY = date(2026, 11, 22)
@@ -56,7 +56,7 @@ def without(block: int) -> Callable[[bytes], bytes]:
 
 CHANGED = "Signature 1 in keys.txt does not match the text above it"
 UNSIGNED = "keys.txt holds no signature, or something after its signatures"
-OTHER_FORM = "keys.txt is not in the form that cccr-web gives it"
+OTHER_FORM = "keys.txt is not in the format that cccr-web writes"
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError], str]] = {
     "date changed": (
         lambda whole: whole.replace(b"2026-11-22", b"2026-11-23", 1),
@@ -95,7 +95,7 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError], str]] = {
     ),
     "more text, signed": (
         lambda _: sign_text(
-            FORM.format(KeyRotation(DAY, OLD.public, NEW.public)) + b"more\n", [OLD, NEW], "x"
+            FORMAT.format(KeyRotation(DAY, OLD.public, NEW.public)) + b"more\n", [OLD, NEW], "x"
         ),
         CccrError,
         OTHER_FORM,
@@ -103,7 +103,7 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError], str]] = {
     "announced by another key": (
         lambda _: rotate_key(OTHER, NEW, DAY),
         CccrError,
-        "not the key you trust",
+        f"names the key {OTHER.public.fingerprint}; the organisation's key is",
     ),
     "empty": (lambda _: b"", SignatureError, UNSIGNED),
 }

@@ -100,7 +100,7 @@ def test_no_link_or_file_is_replaced(release: Release, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_an_error(release: Release, tmp_path: Path) -> None:
     """A folder below a file is rejected in one sentence."""
     (tmp_path / "file").touch()
-    with pytest.raises(CccrError, match=r"release could not be written: (File exists|Not a dir)"):
+    with pytest.raises(CccrError, match=r"release cannot be written: (File exists|Not a dir)"):
         write(release, tmp_path / "file" / "release")
 
 
@@ -135,7 +135,7 @@ def test_a_failed_exchange_leaves_the_earlier_release(
         raise OSError(5, "Input/output error", str(old), None, str(new))
 
     monkeypatch.setattr(files, "_rename", fail)
-    with pytest.raises(CccrError, match="could not be written: Input/output error"):
+    with pytest.raises(CccrError, match="cannot be written: Input/output error"):
         write(release, folder)
     assert load(folder) == release
     assert list(folder.parent.iterdir()) == [folder]
