@@ -23,7 +23,7 @@ def printable(path: str) -> str:
 
 def too_long(path: str, limit: int) -> ReleaseError:
     """Return the error of a file that exceeds its limit."""
-    return ReleaseError(f"{printable(path)} has more than {limit:,} bytes.")
+    return ReleaseError(f"{printable(path)} has more than {limit:,} bytes.", path=path)
 
 
 class ReleaseFolder:
@@ -61,14 +61,13 @@ class ReleaseFolder:
                 opened.callback(os.close, descriptor)
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
-                    raise ReleaseError(f"{path} is not a regular file.")
+                    raise ReleaseError(f"{path} is not a regular file.", path=path)
                 if status.st_size > limit:
                     raise too_long(path, limit)
                 body = _read_all(descriptor, status.st_size, limit)
-            except FileNotFoundError as error:
-                raise MissingFileError(f"{path} cannot be read: {error.strerror}.") from error
             except OSError as error:
-                raise ReleaseError(f"{path} cannot be read: {_reason(error)}.") from error
+                kind = MissingFileError if isinstance(error, FileNotFoundError) else ReleaseError
+                raise kind(f"{path} cannot be read: {_reason(error)}.", path=path) from error
         if len(body) > limit:
             raise too_long(path, limit)
         return body

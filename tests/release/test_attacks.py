@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,8 @@ from support.signed import (
 )
 from werkzeug.test import Client
 
-from cccr_web.errors import ReleaseError
-from cccr_web.release import load, make_release, store
+from cccr_web.errors import ReleaseError, SignatureError
+from cccr_web.release import MANIFEST, METADATA, MINISIG, SIGNATURES, load, make_release, store
 from cccr_web.release.folder import ReleaseFolder
 from cccr_web.serve import Reloader
 
@@ -76,6 +77,34 @@ def test_an_attack_is_rejected(
     assert is_served(reloader, 1)
     again, _ = server_folder.source.open(make_apps)
     assert again.files == signed_release(1).files
+
+
+def accused(each: Attack) -> str:
+    """Return the file that the sentence of an attack begins with."""
+    return each.sentence.partition(" ")[0].rstrip(",:")
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        each
+        for each in ATTACKS
+        if accused(each) in {METADATA, MANIFEST, *SIGNATURES}
+        # The server notices these, not the loader.
+        and not re.search("served before|in the future", each.sentence)
+    ],
+    ids=lambda each: each.name,
+)
+def test_an_error_about_a_manifest_names_the_file(
+    each: Attack, server_folder: ServerFolder
+) -> None:
+    """``path`` is the file that is wrong, if it is not the manifest or its first signature."""
+    target = Target(server_folder.path / "next")
+    folder = each.do(target) or target.folder
+    with pytest.raises(ReleaseError) as caught:
+        load(folder, organisation_key().public)
+    default = MINISIG if isinstance(caught.value, SignatureError) else MANIFEST
+    assert (caught.value.path or default) == accused(each)
 
 
 def test_a_good_release_is_accepted(server_folder: ServerFolder) -> None:
