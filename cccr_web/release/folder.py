@@ -39,9 +39,12 @@ class ReleaseFolder:
         try:
             top = os.open(path, _FOLDER)
         except OSError as error:
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             raise ReleaseError(
                 f"{path} is not a release: {error.strerror}.",
-                "Make one with: cccr-web build --out DIR",
+                "Make one with: cccr-web build --out FOLDER"
+                if missing
+                else "Check its permissions and the disk.",
             ) from error
         try:
             yield cls(top)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -72,7 +73,11 @@ def differences(path: Path, release: Release) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[ReleaseFolder | Archive]:
-    if path.is_file() and not path.is_symlink():
+    try:
+        is_file = stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        is_file = False  # opening it as a folder reports why
+    if is_file:
         with ReleaseFolder.open(path.parent) as around:
             packed = around.read(path.name, MAX_TOTAL)
         yield Archive(packed, path.name)

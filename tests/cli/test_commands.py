@@ -273,7 +273,7 @@ def test_serve_of_a_missing_release_says_how_to_build_one(tmp_path: Path) -> Non
     error = failure("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
     assert error == unsigned(tmp_path / "none") + (
         f"{tmp_path}/none is not a release: No such file or directory. "
-        "Make one with: cccr-web build --out DIR\n"
+        "Make one with: cccr-web build --out FOLDER\n"
     )
 
 

@@ -47,7 +47,7 @@ def test_sha256sum_accepts_the_manifest(folder: Path) -> None:
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     """The error says how to make a release."""
-    way_out = "Make one with: cccr-web build --out DIR"
+    way_out = "Make one with: cccr-web build --out FOLDER"
     (tmp_path / "link").symlink_to(tmp_path)
     for name, why in (("none", "No such file or directory"), ("link", "Not a directory")):
         with pytest.raises(ReleaseError) as caught:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.hosting import forbidden
 from support.signed import (
     TODAY,
     ServerFolder,
@@ -127,3 +129,61 @@ def test_a_release_that_cannot_be_recorded_is_rejected(
     reloader.reload()
     assert reloader.release == signed_release(1)
     assert "highest-sequence cannot be written" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["release", "release/en", "release/SHA256SUMS", "."])
+def test_a_release_that_may_not_be_read_is_rejected(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    """A release without permissions is rejected by a reload and at a start; the next one is served."""
+    (server_folder.path / "around").mkdir()
+    server_folder.path.chmod(0o755)
+    put_release(signed_release(2), server_folder.path / "around" / "release")
+    reloader = server_folder.reloader()
+    (server_folder.path / "state").chmod(0o755)
+    server_folder.point(server_folder.path / "around" / "release")
+    with forbidden(server_folder.path / "around" / place):
+        reloader.reload()
+        assert server_folder.source.open(make_apps)[0] == signed_release(1)
+    assert reloader.release == signed_release(1)
+    assert caplog.text.count("Permission denied.") == 2
+    reloader.reload()
+    assert reloader.release == signed_release(2)
+
+
+@pytest.mark.parametrize("target", ["none", "loop", "a/loop", "x" * 300])
+def test_a_link_that_leads_nowhere_is_rejected(server_folder: ServerFolder, target: str) -> None:
+    """A dangling, looping or too long link is rejected by a reload and at a start."""
+    loop = server_folder.path / "loop"
+    loop.symlink_to(loop)
+    reloader = server_folder.reloader()
+    server_folder.point(server_folder.path / target)
+    reloader.reload()
+    assert reloader.release == signed_release(1)
+    assert server_folder.source.open(make_apps)[0] == signed_release(1)
+    server_folder.point(server_folder.path / "release-2")
+    reloader.reload()
+    assert reloader.release == signed_release(2)
+
+
+@pytest.mark.parametrize("call", ["lstat", "open", "fstat", "read", "scandir"])
+def test_a_failing_disk_is_rejected(
+    server_folder: ServerFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    call: str,
+) -> None:
+    """If the disk fails at any step, the release is rejected with the system's reason."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    reloader = server_folder.reloader()
+    server_folder.point(server_folder.path / "release-2")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        reloader.reload()
+    assert reloader.release == signed_release(1)
+    assert "Rejected: still serving release 1." in caplog.text
+    reloader.reload()
+    assert reloader.release == signed_release(2)

@@ -97,7 +97,7 @@ simple(
 # Where the path leads.
 
 
-@attack("{folder}/loop is not a release: Not a directory. Make one with: cccr-web build --out DIR")
+@attack("{folder}/loop is not a release: Not a directory. Make one with: cccr-web build --out FOLDER")
 def a_link_to_itself(target: Target) -> Path:
     """A link to itself."""
     loop = target.folder.parent / "loop"
@@ -107,7 +107,7 @@ def a_link_to_itself(target: Target) -> Path:
 
 @attack(
     "{folder}/gone is not a release: No such file or directory. "
-    "Make one with: cccr-web build --out DIR"
+    "Make one with: cccr-web build --out FOLDER"
 )
 def a_link_to_nothing(target: Target) -> Path:
     """A link to nothing."""
