@@ -20,11 +20,13 @@ from cccr_web.content.markdown import (
     PhotoReference,
     RawHtml,
     StrayMark,
+    normalize,
 )
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
 from cccr_web.content.source import Problem, SourceTree
+from cccr_web.content.urls import faults
 from cccr_web.languages import WRITTEN
 
 Line = tuple[int, str]
@@ -59,6 +61,7 @@ def check(
             *_marks_are_allowed(text),
             *_photos_have_records(text, content),
             *_links_lead_somewhere(text, by_file, known_files, host),
+            *text.body.slips,
         ):
             problems.append(Problem(text.file, line, message))
     return content, problems
@@ -245,6 +248,8 @@ def _links_lead_somewhere(
                 host = (urlsplit(url).hostname or "").rstrip(".")
                 if host == former_host or host.endswith("." + former_host):
                     yield item.line, "Links to the former site are not allowed."
+                else:
+                    yield from ((item.line, message) for message in faults(item.target, normalize))
             case ToFile(path):
                 if path not in known_files:
                     yield item.line, f"{dead}: the release has no such file."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Text
 
 
@@ -34,9 +34,6 @@ class ToFile:
     path: str
 
 
-# markdown-it leaves ASCII names alone. A host with “%2E” would hide the destination.
-_HOST = re.compile(r"[a-z0-9.-]+")
-
 Destination = External | ToText | ToFile
 
 
@@ -53,15 +50,14 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
     ``DeadLinkError``.
     """
     try:
-        parts = urlsplit(target)
+        # Before it is escaped, because an escape can hide what is wrong.
+        urlsplit(target)
+        normal = normalize(target)
+        parts = urlsplit(normal)
     except ValueError as error:
         raise DeadLinkError(f"“{target}” is not a valid URL: {error}.") from error
     if parts.scheme == "https" and parts.hostname:
-        if _HOST.fullmatch(parts.hostname) is None:
-            raise DeadLinkError(
-                f"“{target}” is not a valid URL: “{parts.hostname}” is not a host name."
-            )
-        return External(target)
+        return External(normal)
     if parts.scheme or parts.netloc:
         raise DeadLinkError(f"“{target}” must use https, like every link to another site.")
     if target.startswith("/"):
