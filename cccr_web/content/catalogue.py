@@ -22,7 +22,7 @@ from jinja2.ext import babel_extract
 
 from cccr_web.content.characters import explain
 from cccr_web.content.source import Problem, SourceTree
-from cccr_web.languages import WRITTEN
+from cccr_web.languages import WRITTEN, Language
 
 _PART = re.compile(
     r"\s*(?P<keyword>msgctxt|msgid_plural|msgid|msgstr(?:\[[0-9]+\])?|(?=\"))\s*(?P<string>.*)"
@@ -72,8 +72,13 @@ def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
     return used
 
 
-def check_catalogues(tree: SourceTree, code: Collection[Path]) -> Iterator[Problem]:
-    """Yield a problem for each string that is missing, empty, fuzzy, malformed or unused."""
+def check_catalogues(
+    tree: SourceTree, code: Collection[Path], judge: Callable[[Language, str], str | None]
+) -> Iterator[Problem]:
+    """Yield a problem for each string that is missing, empty, fuzzy, malformed or unused.
+
+    ``judge`` returns what is wrong with the words of a string in a language, or ``None``.
+    """
     used = used_messages(code)
     model: dict[str, set[str]] = {}
     for language in WRITTEN:
@@ -110,6 +115,9 @@ def check_catalogues(tree: SourceTree, code: Collection[Path]) -> Iterator[Probl
                     below = text.split("\n")[line - 1 :]
                     offset = next(n for n, words in enumerate(below) if "\\r" in words)
                     yield Problem(name, line + offset, wrong)
+                objection = judge(language, message.string) if message.id else None
+                if objection is not None:
+                    yield Problem(name, line, f"“{message.id}”: {objection}")
                 names = set(_PLACEHOLDER.findall(message.string))
                 if names != model.setdefault(message.id, names):
                     yield Problem(

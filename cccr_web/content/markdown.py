@@ -124,7 +124,28 @@ class PhotoReference:
     line: int
 
 
-Item = Heading | Note | MarkdownLink | PhotoReference | RawHtml | StrayMark
+@dataclass(frozen=True, slots=True)
+class NameCard:
+    """A name card; ``name`` is its first paragraph."""
+
+    name: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The text of a paragraph, heading or cell; ``item`` if it is alone in a list's item.
+
+    A ``quoted`` passage is in a quotation or on a card.
+    """
+
+    words: str
+    line: int
+    quoted: bool
+    item: bool
+
+
+Item = Heading | Note | MarkdownLink | NameCard | PhotoReference | RawHtml | StrayMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +161,21 @@ class Body:
     tokens: tuple[Token, ...]
     items: tuple[Item, ...]
     slips: tuple[tuple[int, str], ...] = ()
+    passages: tuple[Passage, ...] = ()
+
+    @property
+    def has_own_words(self) -> bool:
+        """Whether there is anything to read besides headings and editor's notes."""
+        depth = 0
+        for index, token in enumerate(self.tokens):
+            depth += (token.type == "note_open") - (token.type == "note_close")
+            if depth or self.tokens[index - 1].type == "heading_open":
+                continue
+            if token.type in {"fence", "code_block"} or any(
+                child.type == "image" or child.content.strip() for child in token.children or ()
+            ):
+                return True
+        return False
 
 
 def parse(text: str, *, lines_before: int = 0) -> Body:
@@ -156,16 +192,40 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             items.append(Note(_take_note(tokens, index), line))
         elif token.type == "blockquote_open" and _is_card(tokens, index):
             _take_quotation(tokens, index, "card")
+            items.append(_name_card(tokens, index, lines_before))
         elif token.type == "inline":
             alone = _take_photo(tokens, index)
             items.extend(_inline_items(token, line, alone=alone))
     slips = ((line + lines_before, message) for line, message in _slips(tokens, text))
-    return Body(tuple(tokens), tuple(items), tuple(slips))
+    passages = tuple(_passages(tokens, lines_before))
+    return Body(tuple(tokens), tuple(items), tuple(slips), passages)
 
 
 def normalize(url: str) -> str:
     """Return a URL as it stands in a page: its host and path in ASCII."""
     return normalize_url.normalizeLink(url)
+
+
+def _name_card(tokens: list[Token], index: int, lines_before: int) -> NameCard:
+    for token in tokens[index:]:
+        if token.type == "card_close":
+            break
+        if token.type == "inline" and token.children and token.map:
+            return NameCard("".join(shown_lines(token)), lines_before + 1 + token.map[0])
+    return NameCard("", lines_before + 1 + (tokens[index].map or [0])[0])
+
+
+def _passages(tokens: list[Token], lines_before: int) -> Iterator[Passage]:
+    quoted = 0
+    for index, token in enumerate(tokens):
+        if token.type in {"blockquote_open", "card_open"}:
+            quoted += 1
+        elif token.type in {"blockquote_close", "card_close"}:
+            quoted -= 1
+        elif token.type == "inline" and token.map and token.children:
+            words = "\n".join(shown_lines(token))
+            item = tokens[index - 2].type == "list_item_open"
+            yield Passage(words, lines_before + 1 + token.map[0], quoted > 0, item)
 
 
 def _slips(tokens: list[Token], text: str) -> Iterator[tuple[int, str]]:

@@ -8,7 +8,7 @@ from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.site import read_names
-from cccr_web.content.source import Problem, SourceTree
+from cccr_web.content.source import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
 
 STATEMENTS = "statements"
@@ -60,12 +60,17 @@ def read_content(tree: SourceTree, site: Site | None) -> tuple[Content | None, l
     for language in WRITTEN:
         texts[language] = {}
         for file in sorted((tree.folder / language.locale).rglob("*.md")):
+            if is_left_by_system(file.name):
+                continue
             text, its_problems = _read_text(file, tree, language)
             problems += its_problems
             if text is None:
                 complete = False
-            else:
-                texts[language][text.path] = text
+                continue
+            other = texts[language].setdefault(text.path, text)
+            if other is not text:
+                message = f"Its page would have the URL of {other.file}: rename it."
+                problems.append(Problem(text.file, 1, message))
     if site is None or not complete:
         return None, problems
     return Content(site, texts, names, photos), problems

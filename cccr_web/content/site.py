@@ -59,6 +59,12 @@ def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
     )
 
 
+def read_public_key(tree: SourceTree) -> str | None:
+    """Return the signing key in ``site.toml``, also if other facts are wrong."""
+    key = (tree.toml(FILE)[1] or {}).get("public_key")
+    return key if _matches(_PUBLIC_KEY)(key) else None
+
+
 def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Problem]:
     for key in sorted(values.keys() - _RULES.keys()):
         known = ", ".join(sorted(_RULES))

@@ -10,7 +10,7 @@ from cccr_web.release.keys import (
     read_public_key,
     write_new,
 )
-from cccr_web.release.manifest import MINISIG, SIGNATURES
+from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Metadata, format_policy, format_time, page_policy
@@ -49,6 +49,7 @@ __all__ = [
     "differences",
     "format_policy",
     "format_time",
+    "is_safe_path",
     "load",
     "make_release",
     "new_key",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from markdown_it.token import Token
@@ -42,6 +43,16 @@ def converter(names: Mapping[str, str]) -> Convert:
         return "".join(names[part] if i % 2 else convert(part) for i, part in enumerate(parts))
 
     return convert_words
+
+
+def simplify(words: str) -> str:
+    """Return ``words`` in Simplified Chinese."""
+    return _simplifier()(words)
+
+
+@cache
+def _simplifier() -> Convert:
+    return OpenCC("t2s").convert
 
 
 def with_derived(content: Content, convert: Convert) -> Content:
