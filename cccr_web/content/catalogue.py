@@ -52,6 +52,8 @@ def load_translations(tree: SourceTree, locale: str, convert: Convert = str) -> 
     for message in catalogue:
         if message.id and isinstance(message.string, str):
             message.string = convert(message.string)
+    # By default it is written in the encoding that its header names.
+    catalogue.charset = "utf-8"
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(compiled)
@@ -133,7 +135,7 @@ def _malformed(text: str) -> Iterator[tuple[int, str]]:
 
     After the first line that breaks the order of an entry, the rest is not judged.
     """
-    before = ""
+    before, at = "", 1
     for number, line in enumerate(text.split("\n"), start=1):
         part = _PART.match(line)
         if not line.strip() or line.startswith("#"):
@@ -146,16 +148,11 @@ def _malformed(text: str) -> Iterator[tuple[int, str]]:
         keyword = part["keyword"].split("[")[0]
         if (keyword and keyword == before) or (keyword == "msgstr" and not before):
             missing = "msgid" if keyword == "msgstr" else "msgstr"
-            yield (
-                number,
-                (
-                    f"This {keyword} has no {missing} of its own: a string has one of each. "
-                    "Delete what is too much."
-                ),
-            )
+            message = f"This {keyword} has no {missing} of its own: add it, or delete the line."
+            yield (number if keyword == "msgstr" else at), message
             return
         if keyword and not ("[" in part["keyword"] and before == "msgid_plural"):
-            before = keyword
+            before, at = keyword, number
 
 
 def _left_behind(text: str) -> Iterator[tuple[int, str]]:
@@ -165,7 +162,7 @@ def _left_behind(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if "#-#-#-#-#" in line:
             yield number, "“#-#-#-#-#” is left from a merge: keep one of the translations."
-        elif line.startswith("#~"):
+        elif line.startswith("#~ msgid "):
             yield number, "“#~” marks a string that is no longer used: delete the entry."
         elif line.startswith("#|"):
             yield number, "“#|” marks what a string was before a merge: delete the line."

@@ -166,9 +166,9 @@ def _wrong_format(name: str, start: bytes) -> Iterator[tuple[str, str]]:
     if format_ is None:
         yield "", f"“{name}” is not a photo in a known format: save it as JPEG or PNG."
     elif format_ not in _ENDINGS:
-        yield "", f"“{name}” is a {format_} file: save it as JPEG or PNG."
+        yield "", f"“{name}” is in the format {format_}: save it as JPEG or PNG."
     elif ending in _ENDINGS.values() and ending != _ENDINGS[format_]:
-        yield "", f"“{name}” is a {format_} file: its name must end in .{_ENDINGS[format_]}."
+        yield "", f"“{name}” is in the format {format_}: its name must end in .{_ENDINGS[format_]}."
 
 
 def _wrong_record(name: str, record: Any) -> Iterator[tuple[str, str]]:

@@ -23,9 +23,10 @@ def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
     return PurePosixPath(*relative.parts[1:]) if relative.parts[0] == "pages" else relative
 
 
-def _read_text(
+def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
+    """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
     name = file.relative_to(tree.folder.parent)
     path = text_path(file, tree.folder / language.locale)
     source, problems = tree.source(file, name)
@@ -62,13 +63,14 @@ def read_content(tree: SourceTree, site: Site | None) -> tuple[Content | None, l
         for file in sorted((tree.folder / language.locale).rglob("*.md")):
             if is_left_by_system(file.name):
                 continue
-            text, its_problems = _read_text(file, tree, language)
+            text, its_problems = read_text(file, tree, language)
             problems += its_problems
             if text is None:
                 complete = False
                 continue
             other = texts[language].setdefault(text.path, text)
             if other is not text:
+                complete = False
                 message = f"Its page would have the URL of {other.file}: rename it."
                 problems.append(Problem(text.file, 1, message))
     if site is None or not complete:

@@ -181,6 +181,15 @@ CASES: dict[str, tuple[Change, list[str]]] = {
             )
         ],
     ),
+    "heading without a name missing in Chinese": (
+        add(VERIFY, "## More"),
+        [
+            (
+                f"zh_Hans/pages/verify.md:1: translations/{AT} has "
+                "a heading of level 2 without a name, which is missing here."
+            )
+        ],
+    ),
     "note missing in English": (
         add(MISSING, "> [!NOTE 2026-11-22]\n> 注。"),
         [

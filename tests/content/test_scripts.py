@@ -137,8 +137,8 @@ def test_a_name_on_a_card_must_be_listed(tree: Path, card: str, name: str) -> No
     line = int(where.rpartition(":")[2]) + (2 if card.startswith("> [!PERSON]\n>\n") else 1)
     assert problems_of(tree) == [
         (
-            f"zh_Hans/{MISSING}:{line}: “{name}” is not in translations/names.toml: add a line with "
-            f'the name in Simplified and in Traditional, such as "{name}" = "{name}".'
+            f"zh_Hans/{MISSING}:{line}: “{name}” is not in translations/names.toml: add a line "
+            f'with the name in Simplified and in Traditional, such as "{name}" = "{name}".'
         )
     ]
 

@@ -42,8 +42,8 @@ def test_a_name_that_converts_ambiguously_is_suggested(
     """The suggestion has the place, and the form that a reader of Traditional would get."""
     assert suggested(tmp_path, text) == [
         (
-            f"translations/{PAGE}:{LINE}: If “{name}” is a name: it will be “{form}” in Traditional, "
-            "which is a guess. Add it to translations/names.toml."
+            f"translations/{PAGE}:{LINE}: If “{name}” is a name: it will be “{form}” in "
+            "Traditional, which is a guess. Add it to translations/names.toml."
         )
     ]
 
