@@ -21,6 +21,7 @@ from cccr_web.content.dates import StatementDate, parse_date
 from cccr_web.content.source import Problem, parse_toml
 
 FENCE = "+++"
+FULL_WIDTH_FENCE = "＋＋＋"
 
 _REQUIRED = {"title": str, "description": str, "updated": date}
 _PAGE_OPTIONAL = {"template": str, "navigation": int, "short_title": str, "checked": dict}

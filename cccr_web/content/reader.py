@@ -35,6 +35,8 @@ def read_text(
     parts = front_matter.split(source)
     if parts is None:
         message = "The file must start with front matter: TOML between two lines of +++."
+        if front_matter.FULL_WIDTH_FENCE in source:
+            message = "The lines of ＋＋＋ are typed full-width: type +++."
         return None, [*problems, Problem(name, 1, message)]
     # The page that lists the statements is in their folder, but is not a statement.
     statement = path.parts[0] == STATEMENTS and path.name != "index"

@@ -18,13 +18,14 @@ Slip = tuple[int, str]
 _HAN: Final = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _BLANK: Final = r"[ \t\u3000]"
 
-# A sentence in code: Chinese punctuation, a line that starts with Chinese, or other markup.
-_CHINESE_PROSE: Final = re.compile(
-    rf"[，。；！？、：“”‘’「」《》]|^[{_HAN}]|^(?:[-*+>]|[0-9]{{1,3}}[.)]|#{{2,6}}){_BLANK}"
+# Not code, whatever else is in the line: Chinese punctuation, or other markup.
+_PROSE: Final = re.compile(
+    rf"[，。；！？、：“”‘’「」《》]|^(?:[-*+>]|[0-9]{{1,3}}[.)]|#{{2,6}}){_BLANK}"
 )
-# A capital letter, at least three words of letters, and nothing that only code has.
-_ENGLISH_PROSE: Final = re.compile(
-    r"^[“\"‘']?[A-Z][a-z’']*(?:[,;:]?[ ][A-Za-z][A-Za-z’'-]*){2,}.*[.!?,;:’”]?$"
+# A Chinese character, or a capital letter and at least three words, with nothing that only
+# code has.
+_SENTENCE: Final = re.compile(
+    rf"^[{_HAN}]|^[“\"‘']?[A-Z][a-z’']*(?:[,;:]?[ ][A-Za-z][A-Za-z’'-]*){{2,}}"
 )
 _CODE: Final = re.compile(r"[=<>{}\[\]|\\/$_`]|--|\(\)")
 
@@ -131,9 +132,9 @@ def _prose_in_code(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Sl
 
 
 def _is_prose(line: str, text: str) -> bool:
-    if _CHINESE_PROSE.search(text) or line.lstrip().startswith(">"):
+    if _PROSE.search(text) or line.lstrip().startswith(">"):
         return True
-    return _ENGLISH_PROSE.match(text) is not None and _CODE.search(text) is None
+    return _SENTENCE.match(text) is not None and _CODE.search(text) is None
 
 
 def _indented_items(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Slip]:

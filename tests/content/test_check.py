@@ -280,6 +280,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         put(VERIFY, b"How to verify\n"),
         [f"{VERIFY}:1: The file must start with front matter: TOML between two lines of +++."],
     ),
+    "lines around the head are full-width": (
+        put(VERIFY, '＋＋＋\ntitle = "x"\n＋＋＋\n'.encode()),
+        [f"{VERIFY}:1: The lines of ＋＋＋ are typed full-width: type +++."],
+    ),
     "head is not TOML": (
         replace_once(VERIFY, 'title = "How to verify"', "title = How to verify"),
         [f"{VERIFY}:2: Not valid TOML: Invalid value (column 9)."],

@@ -50,6 +50,8 @@ def test_prose_with_an_indent_is_not_code(text: str) -> None:
         "    python3 verify.py 文件夹 指纹",
         "    sha256sum --check SHA256SUMS",
         "    Set-Content -Path a",
+        "    内容 = 网络",
+        "    文件夹/指纹",
         "```\n我们呼吁释放他。\n```",
         "　　我们呼吁释放他。",
         "- 一\n    - 二\n\t- 三",
