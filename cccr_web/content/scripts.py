@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import Final
 
 from cccr_web.languages import Language
@@ -59,6 +60,7 @@ def wrong_script(
     return _traditional(words, simplify, names)
 
 
+@cache
 def _script(char: str) -> str:
     """Return the script of a letter; its name begins with it."""
     if not char.isalpha():
@@ -69,6 +71,8 @@ def _script(char: str) -> str:
 
 
 def _traditional(words: str, simplify: Convert, names: Collection[str]) -> str | None:
+    if simplify(words) == words:
+        return None
     for name in sorted(names, key=len, reverse=True):
         words = words.replace(name, "")
     simple = simplify(words)

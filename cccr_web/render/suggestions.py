@@ -7,6 +7,8 @@ well, so this never fails a check.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -36,10 +38,11 @@ _NAME: Final = re.compile(rf"(?:{_LONG_SURNAMES}|[{_SURNAMES}]){_HAN}{{1,2}}")
 
 # What stands before and after a name in a sentence.
 _BEFORE: Final = re.compile(
-    r"(?:^|[^\w]|[和与及对向由被请让为给同跟把将致者员]|释放|声援|营救|支持|纪念|悼念|逮捕|拘押|拘留|关押|判处|迫害|"
+    r"(?:[^\w]|[和与及对向由被请让为给同跟把将致者员]|释放|声援|营救|支持|纪念|悼念|逮捕|拘押|拘留|关押|判处|迫害|"
     r"律师|教授|作家|记者|学者|公民|村民|牧师|诗人|农民|工人|学生|教师|医生|画家|导演|人士|名叫|叫做|妻子|丈夫|"
     r"儿子|女儿|父亲|母亲|成员|编辑|主编)$"
 )
+_LONGEST_BEFORE: Final = 2
 _TITLES: Final = "先生|女士|律师|教授|博士|牧师|记者|同学|老师|夫人|医生|主席|会长"
 _AFTER: Final = re.compile(
     rf"(?:$|[^\w]|[和与及在被因于曾已将从向对说是的等也还又就][^，。]|{_TITLES}|出生|获释|被捕|去世|表示|发表|宣布)"
@@ -58,11 +61,12 @@ _WORDS: Final = re.compile(
 def name_suggestions(content: Content) -> list[Problem]:
     """Return a suggestion for each likely name that is not listed and can be converted wrongly."""
     convert = converter(content.names)
+    listed = re.compile("|".join(map(re.escape, sorted(content.names, key=len, reverse=True))))
     sources = {language.source for language in LANGUAGES if language.source is not None}
     found: dict[str, Problem] = {}
     for language in sources:
         for text in content.texts[language].values():
-            for line, name in _names(text, content):
+            for line, name in _names(text, listed):
                 message = (
                     f"If “{name}” is a name: it will be “{convert(name)}” in Traditional, which "
                     f"is a guess. Add it to {NAMES}."
@@ -71,29 +75,31 @@ def name_suggestions(content: Content) -> list[Problem]:
     return sorted(found.values())
 
 
-def _names(text: Text, content: Content) -> Iterator[tuple[int, str]]:
-    known = sorted(content.names, key=len, reverse=True)
+def _names(text: Text, listed: re.Pattern[str]) -> Iterator[tuple[int, str]]:
     for passage in text.body.passages:
-        for offset, words in enumerate(passage.words.split("\n")):
-            # A listed name is as a gap: what it is next to can be a name as well.
-            rest = words
-            for name in known:
-                rest = rest.replace(name, "、" * len(name))
-            for name in _in_sentence(rest):
-                yield passage.line + offset, name
+        # Chinese has no blank at the end of a line, and a name can continue on the next.
+        ends = [*itertools.accumulate(map(len, passage.words.split("\n")))]
+        words = passage.words.replace("\n", "")
+        # A listed name is as a gap: what it is next to can be a name as well.
+        rest = listed.sub(lambda name: "、" * len(name[0]), words)
+        for start, name in _in_sentence(rest):
+            yield passage.line + bisect.bisect_right(ends, start), name
 
 
-def _in_sentence(words: str) -> Iterator[str]:
+def _in_sentence(words: str) -> Iterator[tuple[int, str]]:
+    """Yield each likely name, and where it starts."""
     at = 0
     while (found := _NAME.search(words, at)) is not None:
         at = found.start() + 1
-        if not _BEFORE.search(words[: found.start()]) or "和平" in words[at - 2 : at]:
+        start = found.start()
+        before = words[max(start - _LONGEST_BEFORE, 0) : start]
+        if (before and not _BEFORE.search(before)) or words[start - 1 : start + 1] == "和平":
             continue
         # The longer reading first.
         for end in (found.end(), found.end() - 1):
-            name = words[found.start() : end]
-            if _is_guess(name) and _AFTER.match(words[end:]):
-                yield name
+            name = words[start:end]
+            if _is_guess(name) and _AFTER.match(words, end):
+                yield start, name
                 at = end
                 break
 

@@ -34,6 +34,7 @@ def suggested(folder: Path, text: str) -> list[str]:
         ("刘晓波、周后松和他们的妻子", "周后松", "周後松"),
         ("- 周后松", "周后松", "周後松"),
         ("范云先生说", "范云", "範雲"),
+        ("周\n后松在家。", "周后松", "周後松"),
     ],
 )
 def test_a_name_that_converts_ambiguously_is_suggested(
