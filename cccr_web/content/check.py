@@ -114,7 +114,10 @@ def _every_text_is_translated(content: Content) -> Iterator[Problem]:
                     continue
                 message = f"This text is missing in {other.tag} ({other.locale})."
                 like = _same_day(path, content.texts[other].keys() - texts.keys())
-                if like:
+                if like and _same_day(like, texts.keys() - content.texts[other].keys()) == path:
+                    # The pair is reported once, in the language that comes second.
+                    if language is WRITTEN[0]:
+                        continue
                     message += f" If “{like.name}” is its translation, the slugs must be the same."
                 yield Problem(text.file, 1, message)
 
@@ -178,9 +181,9 @@ def _shape(item: Heading | Note | PhotoReference) -> str:
 def _former_site_stays_defanged(tree: SourceTree, host: str) -> Iterator[Problem]:
     """The former site may serve malicious code, so nobody must be able to open its address."""
     for file in sorted(tree.folder.rglob("*")):
-        if file.suffix not in {".md", ".po", ".toml", ".txt"}:
+        if file.suffix not in {".md", ".po", ".toml", ".txt"} or not file.is_file():
             continue
-        for number, line in enumerate(tree.text(file, "replace").splitlines(), start=1):
+        for number, line in enumerate(tree.text(file, "replace").split("\n"), start=1):
             if host in line.lower():
                 yield Problem(
                     file.relative_to(tree.folder.parent),

@@ -38,7 +38,14 @@ Destination = External | ToText | ToFile
 
 
 class DeadLinkError(ValueError):
-    """The link leads nowhere, or to a place where no reader should be sent."""
+    """The link leads nowhere, or to a place where no reader should be sent.
+
+    ``file`` is the text that is missing, if that is why.
+    """
+
+    def __init__(self, message: str, file: Path | None = None) -> None:
+        self.file = file
+        super().__init__(message)
 
 
 def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destination:
@@ -67,5 +74,5 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
     file = Path(posixpath.normpath(posixpath.join(source.file.parent.as_posix(), parts.path)))
     text = by_file.get(file)
     if text is None:
-        raise DeadLinkError(f"“{target}” is a dead link: there is no {file}.")
+        raise DeadLinkError(f"“{target}” is a dead link: there is no {file}.", file)
     return ToText(text, parts.fragment)

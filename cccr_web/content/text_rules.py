@@ -21,6 +21,7 @@ from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.urls import faults
+from cccr_web.languages import WRITTEN
 
 Line = tuple[int, str]
 
@@ -103,7 +104,9 @@ def links_lead_somewhere(
         try:
             destination = resolve(item.target, text, by_file)
         except DeadLinkError as error:
-            yield item.line, str(error)
+            # A missing translation is reported once, not by every link to it.
+            if error.file is None or not any(file in by_file for file in _twins(error.file)):
+                yield item.line, str(error)
             continue
         if item.alt is not None and not isinstance(destination, ToFile):
             # Pages load nothing from other sites.
@@ -120,9 +123,23 @@ def links_lead_somewhere(
                 if path not in known_files:
                     yield item.line, f"{dead}: the release has no such file."
             case ToText(other, fragment):
-                ids = {heading.id for heading in other.body.items if isinstance(heading, Heading)}
-                if fragment and fragment not in ids:
+                twins = [by_file[file] for file in _twins(other.file) if file in by_file]
+                # So is a heading that is missing in one language.
+                if fragment and not any(fragment in _ids(text) for text in (other, *twins)):
                     yield item.line, f"{dead}: {other.file} has no heading {{#{fragment}}}."
+
+
+def _ids(text: Text) -> set[str | None]:
+    return {item.id for item in text.body.items if isinstance(item, Heading)}
+
+
+def _twins(file: Path) -> Iterator[Path]:
+    """Yield the files of the same text in the other languages."""
+    if len(file.parts) > 2:
+        tree, locale, *rest = file.parts
+        yield from (
+            Path(tree, language.locale, *rest) for language in WRITTEN if language.locale != locale
+        )
 
 
 def text_is_not_empty(text: Text) -> Iterator[Line]:

@@ -204,3 +204,10 @@ def test_source_date_epoch_is_not_the_clock() -> None:
         }
         *_, problems = check_trees(tree, find_tree("templates"), environ, date(2026, 11, 21))
         assert problems == []
+
+
+def test_a_lock_of_an_editor_is_ignored(tmp_path: Path) -> None:
+    """Emacs marks a file that is being edited with a link to nothing."""
+    tree = copy_texts(tmp_path)
+    (tree / "en/pages/.#verify.md").symlink_to("editor@host.1234")
+    assert problems_of(tree) == []

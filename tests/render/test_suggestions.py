@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.command import run
 from support.texts import TEXTS, copy_texts
 
 from cccr_web.config import find_tree
@@ -69,3 +70,12 @@ def test_the_real_texts_give_no_suggestion() -> None:
     content, *_ = check_trees(SourceTree(TEXTS), find_tree("templates"), {})
     assert content is not None
     assert name_suggestions(content) == []
+
+
+def test_a_suggestion_does_not_fail_the_check(tmp_path: Path) -> None:
+    """``cccr-web check`` prints it to the side and exits 0."""
+    (suggestion,) = suggested(tmp_path, "律师周后松在2008年被捕。")
+    done = run("check", "--translations", tmp_path / "translations")
+    assert done.exit_code == 0
+    assert done.stderr == f"Suggestion: {suggestion}\n"
+    assert done.stdout.startswith("All texts are in order: ")
