@@ -185,7 +185,7 @@ def test_no_module_catches_every_exception(module: Path) -> None:
                 assert ast.unparse(node.body[-1]) == "raise", f"{name_of(module)}:{node.lineno}"
 
 
-# The languages' own names, a program that readers run, and texts that the key signs.
+# The languages' own names, the script that runs without the translations, and signed notices.
 WITH_CHINESE = {"languages.py", "standalone/verify.py"} | {
     f"notices/{name}.py" for name in ("canary", "mirrors", "signed_text")
 }
@@ -193,9 +193,9 @@ WITH_CHINESE = {"languages.py", "standalone/verify.py"} | {
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_code_holds_no_chinese_text(module: Path) -> None:
-    """Code holds no text for readers: no string is Chinese, except the languages' own names.
+    """No string in code is Chinese, except in the modules of ``WITH_CHINESE``.
 
-    Docstrings and comments may hold Chinese.
+    Texts for readers are in the translations. Docstrings and comments may hold Chinese.
     """
     tree = ast.parse(module.read_text(encoding="utf-8"))
     docstrings = {
