@@ -14,7 +14,8 @@ import pytest
 from support.headers import name_of, stored, template
 from support.hosting import Watched, short_folder
 from support.serving import DOMAIN, Response, Server
-from support.tor_reader import greeting, request_for
+from support.socks import SocksRejectedError, connect
+from support.tor_reader import request_for
 from support.tornet import TorNetwork
 
 from cccr_web.config import find_tree
@@ -113,15 +114,10 @@ def test_the_www_name_of_the_onion_is_served(site: OnionSite) -> None:
 
 def hold(site: OnionSite, circuit: str) -> socket.socket | None:
     """Open a stream on that circuit and keep it; ``None`` if tor rejects it."""
-    link = socket.create_connection(("127.0.0.1", site.network.socks_port), timeout=30)
-    answer = b""
-    for sent, length in zip(greeting(site.address, circuit), (2, 2, 10), strict=True):
-        link.sendall(sent)
-        answer = link.recv(length)
-    if answer[1:2] == b"\0":
-        return link
-    link.close()
-    return None
+    try:
+        return connect(site.network.socks_port, site.address, circuit=circuit)
+    except SocksRejectedError:
+        return None
 
 
 def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:
