@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Note
     from support.browser.marionette import Pref
+    from support.measurements import Recorder
     from support.tornet import TorNetwork
 
 # Tor Browser's settings for everybody and for its level “Safest” that affect a page (from
@@ -56,7 +56,7 @@ ALTERNATES = """return [...document.querySelectorAll("a[hreflang]")].map(
 
 
 @pytest.fixture(scope="module")
-def onion(tor_network: TorNetwork, note: Note) -> Iterator[Site]:
+def onion(tor_network: TorNetwork, note: Recorder) -> Iterator[Site]:
     """The real texts on an onion of the private network, built for its address."""
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
@@ -119,7 +119,7 @@ def all_well(browser: Firefox, site: Site) -> set[str]:
 
 
 def test_bare_address_leads_to_a_page_in_a_language(
-    tor_browser: Firefox, onion: Site, note: Note
+    tor_browser: Firefox, onion: Site, note: Recorder
 ) -> None:
     """The bare address leads to the home page in the browser's language."""
     tor_browser.take_seen()

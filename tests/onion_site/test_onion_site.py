@@ -25,7 +25,7 @@ from cccr_web.release import Release, write
 from cccr_web.render import build_release
 
 if TYPE_CHECKING:
-    from conftest import Note
+    from support.measurements import Recorder
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class OnionSite:
 
 
 @pytest.fixture(scope="module")
-def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
+def site(tor_network: TorNetwork, note: Recorder) -> Iterator[OnionSite]:
     """The real texts built for a new onion, served on a unix socket, published by a supervisor."""
     begin = time.monotonic()
     with short_folder() as folder:
@@ -81,7 +81,7 @@ def check(site: OnionSite, path: str) -> Response:
     return answer
 
 
-def test_every_file_is_served_over_the_onion(site: OnionSite, note: Note) -> None:
+def test_every_file_is_served_over_the_onion(site: OnionSite, note: Recorder) -> None:
     """Every file of the release arrives over the onion unchanged, with the stored headers."""
     begin = time.monotonic()
     for path, file in site.release.files.items():
