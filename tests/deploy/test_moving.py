@@ -18,7 +18,7 @@ from support.deploy.machine import TOP, Machine, Network, call
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.deploy.acme import Authority
+    from support.deploy.acme import AcmeAuthority
     from support.measurements import Recorder
     from support.tornet import TorNetwork
 
@@ -223,7 +223,7 @@ def test_a_backup_restores_the_site_on_another_server(
     server: Machine,
     debian: Path,
     network: Network,
-    authority: Authority,
+    authority: AcmeAuthority,
     private_tor: TorNetwork,
     note: Recorder,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.headers import name_of, stored, template
 from support.hosting import Watched, short_folder
-from support.serving import DOMAIN, Response, Server
+from support.serving import DOMAIN, ReceivedResponse, Server
 from support.socks import SocksRejectedError, connect
 from support.tor_reader import request_for
 from support.tornet import TorNetwork
@@ -36,11 +36,11 @@ class OnionSite:
     address: str
     network: TorNetwork
 
-    def get(self, path: str, *, method: str = "GET", **headers: str) -> Response:
+    def get(self, path: str, *, method: str = "GET", **headers: str) -> ReceivedResponse:
         """Fetch a path as Tor Browser does, through the client's SOCKS port."""
         url = f"http://{self.address}{path}"
         reply = self.network.fetch(url, method=method, headers=headers, tries=3)
-        return Response(reply.status, tuple(reply.headers), reply.body)
+        return ReceivedResponse(reply.status, tuple(reply.headers), reply.body)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def site(tor_network: TorNetwork, note: Recorder) -> Iterator[OnionSite]:
             assert "No --public-key" in line
 
 
-def check(site: OnionSite, path: str) -> Response:
+def check(site: OnionSite, path: str) -> ReceivedResponse:
     """Fetch a path; its whole header set must equal the stored one."""
     answer = site.get(path)
     sets = stored()["onion"]["headers"]
