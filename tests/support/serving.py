@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -193,12 +192,3 @@ def server(release_folder: Path) -> Iterator[Server]:
     """That release, served for the whole run."""
     with short_folder() as folder, Server(folder, release_folder) as server:
         yield server
-
-
-def wait_gone(path: Path) -> None:
-    """Wait until nothing is at ``path``, two seconds at most."""
-    for _ in range(100):
-        if not path.exists():
-            return
-        time.sleep(0.02)
-    raise AssertionError(path)
