@@ -90,8 +90,6 @@ def _check_line(line: str) -> None:
             f"{NAME}: {line[:60]!a} is not a line of text.",
             "Write one line of at most 1,000 characters, without space around it.",
         )
-    if "-----BEGIN" in line:
-        raise CccrError(f"{NAME}: “{line[:60]}” looks like a signature.", "Rephrase it.")
 
 
 FORMAT: Final = NoticeFormat(
