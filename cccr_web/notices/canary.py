@@ -13,18 +13,18 @@ from typing import Final
 
 from cccr_web.errors import CccrError
 from cccr_web.notices.signed_text import (
+    BILINGUAL_NAME,
     DAY,
     KEY,
     LINES,
     NUMBERED_LINES,
-    ORGANISATION,
     NoticeFormat,
     sign_text,
 )
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "canary.txt"
-TITLE: Final = f"Canary of {ORGANISATION}"
+TITLE: Final = f"Canary of {BILINGUAL_NAME}"
 
 # Half a year: a longer silence would not warn anybody in time.
 MAX_AHEAD: Final = timedelta(days=186)

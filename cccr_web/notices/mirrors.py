@@ -13,12 +13,12 @@ from datetime import date
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.signed_text import DAY, KEY, LINES, ORGANISATION, NoticeFormat, sign_text
+from cccr_web.notices.signed_text import BILINGUAL_NAME, DAY, KEY, LINES, NoticeFormat, sign_text
 from cccr_web.onion_address import PATTERN as ONION
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "mirrors.txt"
-TITLE: Final = f"# Addresses of {ORGANISATION}"
+TITLE: Final = f"# Addresses of {BILINGUAL_NAME}"
 
 _TEMPLATE: Final = (
     TITLE

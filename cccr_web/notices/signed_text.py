@@ -16,10 +16,10 @@ from string import Formatter
 from typing import Any, Final, Generic, TypeVar
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.release import PublicKey, SigningKey, strip_clear_signature
+from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
 
 MAX_BYTES: Final = 64 * 1024
-ORGANISATION: Final = "the Chinese Coalition for Citizens Rights (公民自由联盟)"
+BILINGUAL_NAME: Final = f"{ORGANISATION} (公民自由联盟)"
 
 _MARK: Final = "-----BEGIN"
 _BEGIN: Final = b"-----BEGIN MINISIGN SIGNATURE-----\n"
