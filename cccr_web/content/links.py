@@ -41,7 +41,7 @@ Destination = External | ToText | ToFile
 
 
 class DeadLinkError(ValueError):
-    """The link leads nowhere, or to a place where no reader should be sent."""
+    """The link has no destination, or one that readers must not be sent to."""
 
 
 def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destination:

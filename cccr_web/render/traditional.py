@@ -45,7 +45,7 @@ def converter(names: Mapping[str, str]) -> Convert:
 
 
 def with_derived(content: Content, convert: Convert) -> Content:
-    """Add the languages that nobody writes, by converting each text of their source."""
+    """Add the languages that have a source language, by converting each of its texts."""
     derived = {
         language: {
             path: _text(text, language, convert)
