@@ -216,10 +216,10 @@ def test_templates_hold_no_words(template: Path) -> None:
 
 
 def test_class_names_are_unique() -> None:
-    """No two classes of the package have the same name."""
+    """No two classes of the package and its tests have the same name."""
     names = [
         node.name
-        for module in MODULES
+        for module in (*MODULES, *Path(__file__).parent.rglob("*.py"))
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
     ]
