@@ -38,7 +38,7 @@ Destination = External | ToText | ToFile
 
 
 class DeadLinkError(ValueError):
-    """The link leads nowhere, or to a place where no reader should be sent.
+    """The link has no destination, or one that readers must not be sent to.
 
     ``file`` is the text that is missing, if that is why.
     """

@@ -18,17 +18,17 @@ from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Addresses, Site
 from cccr_web.content.source import Problem, SourceTree
 from cccr_web.content.urls import faults
-from cccr_web.onion_address import PATTERN as ONION
+from cccr_web.host_names import DOMAIN, ONION
 
 FILE = Path("translations/site.toml")
 NAMES = Path("translations/names.toml")
 
-_CLEARNET = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}")
-_HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}/\S*")
+_CLEARNET = re.compile(rf"https://{DOMAIN.pattern}")
+_HTTPS = re.compile(rf"https://{DOMAIN.pattern}/\S*")
 # minisign's format: 56 characters of base64 that start with “Ed” and a key number.
 _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
 # A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
-_AUTHORITY = re.compile(r"[a-z0-9.-]+\.[a-z]{2,},[0-9]{4}(-[0-9]{2}){0,2}")
+_AUTHORITY = re.compile(rf"{DOMAIN.pattern},[0-9]{{4}}(-[0-9]{{2}}){{0,2}}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+")
 _NAME = re.compile(r'\s*"([^"]*)"\s*=')

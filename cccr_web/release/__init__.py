@@ -3,6 +3,7 @@
 from cccr_web.release.archive import NAME as ARCHIVE
 from cccr_web.release.archive import pack_zip, with_archive
 from cccr_web.release.keys import (
+    ORGANISATION,
     PublicKey,
     SigningKey,
     new_key,
@@ -36,6 +37,7 @@ __all__ = [
     "MAX_TOTAL",
     "METADATA",
     "MINISIG",
+    "ORGANISATION",
     "SIGNATURES",
     "File",
     "Metadata",

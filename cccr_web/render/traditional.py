@@ -56,7 +56,7 @@ def _simplifier() -> Convert:
 
 
 def with_derived(content: Content, convert: Convert) -> Content:
-    """Add the languages that nobody writes, by converting each text of their source."""
+    """Add the languages that have a source language, by converting each of its texts."""
     derived = {
         language: {
             path: _text(text, language, convert)

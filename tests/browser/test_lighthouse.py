@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support.browser.browsing import Site, listed, need, node_module
+from support.browser.browsing import BrowsedSite, listed, need, node_module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 FULL = dict.fromkeys(CATEGORIES, 1)
 
 
-def pages(site: Site) -> list[str]:
+def pages(site: BrowsedSite) -> list[str]:
     """Return the home page and the newest statement of each language."""
     found = []
     for slug in site.release.metadata.languages:
@@ -66,7 +66,7 @@ def ask(
 
 
 @pytest.mark.slow
-def test_lighthouse_scores_are_100(chromium: Chromium, site: Site, tmp_path: Path) -> None:
+def test_lighthouse_scores_are_100(chromium: Chromium, site: BrowsedSite, tmp_path: Path) -> None:
     """The home page and a statement score 100 in every category, in each language.
 
     The favicon does not count: Chromium requests it once, before the measurements.
