@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.errors import CccrError
+from cccr_web.host_names import ONION
 from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
-from cccr_web.onion_address import PATTERN as ONION
 
 PREFIX = "CCCR_"
 
 PACKAGE = Path(__file__).resolve().parent
 
+# Other than host_names.DOMAIN, this also matches an IPv4 address.
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 

@@ -1,7 +1,7 @@
 """Create and replace files and folders on the disk, each in one step.
 
-They are written under a temporary name next to their place and then renamed, so that a
-reader, or whoever starts after a crash, finds them whole or not at all. They raise
+Each is written under a temporary name in the same folder and then renamed. So every reader,
+even one that starts after a crash, finds it complete or not at all. These functions raise
 ``OSError``, which ``writing`` explains.
 """
 
@@ -65,7 +65,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             _write(partial / path, body)
         if folder.exists():
-            # The name is never without a folder.
+            # An exchange: at no time is there no folder of this name.
             _rename(partial, folder, _RENAME_EXCHANGE)
         else:
             partial.rename(folder)
@@ -107,7 +107,7 @@ def _remove(path: Path) -> None:
 
 
 def _write(file: Path, body: bytes, mode: int = 0o666) -> None:
-    """Write a file that nobody knows yet, and flush it to the disk."""
+    """Write a file under a name that is not in use, and flush it to the disk."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as out:
         os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRUSR | stat.S_IWUSR)

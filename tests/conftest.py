@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the private Tor network, and notes of measurements.
+"""Settings of all tests, and the private Tor network that they share.
 
 ``support/plan.py`` decides which tests are collected, in which order and on which worker.
 """
@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from support.tornet import TorNetwork
 
+if TYPE_CHECKING:
+    from support.measurements import Recorder
+
 pytest_plugins = [
     "support.plan",
+    "support.measurements",
     "support.hosting",
     "support.serving",
     "support.browser.browsing",
@@ -26,15 +30,6 @@ pytest_plugins = [
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
-MEASUREMENTS = pytest.StashKey[list[str]]()
-
-
-class Note(Protocol):
-    """Records a measurement, in seconds or in another unit."""
-
-    def __call__(self, what: str, amount: float, unit: str = "s") -> None:
-        """Record it."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that rewrites the list of addresses."""
@@ -46,44 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def note(request: pytest.FixtureRequest) -> Note:
-    """Records a duration or a size; the end of the run prints all of them."""
-    notes = request.config.stash.setdefault(MEASUREMENTS, [])
-
-    def keep(what: str, amount: float, unit: str = "s") -> None:
-        notes.append(f"{amount:6.2f} {unit:<2} {what}")
-
-    return keep
-
-
-@pytest.fixture(scope="session")
-def tor_network(note: Note) -> Iterator[TorNetwork]:
+def tor_network(note: Recorder) -> Iterator[TorNetwork]:
     """A private Tor network, started once per worker."""
     with TorNetwork() as network:
         note("private Tor network up", network.seconds)
         yield network
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send a worker's notes to the process that prints them."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["measured"] = session.config.stash.get(MEASUREMENTS, [])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Receive a worker's notes."""
-    notes = node.config.stash.setdefault(MEASUREMENTS, [])
-    notes += getattr(node, "workeroutput", {}).get("measured", [])
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Print what was measured."""
-    notes = config.stash.get(MEASUREMENTS, [])
-    if notes:
-        terminalreporter.section("measured")
-        for line in sorted(notes, key=lambda note: note[10:]):
-            terminalreporter.write_line(line)

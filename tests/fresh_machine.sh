@@ -84,7 +84,7 @@ inside() { # ROOT COMMAND…, in its own namespaces, which end with it; does not
 try() { # ROOT
   local root=$1 began port=8097 page
   [ -n "$network" ] || {
-    python3 "$top/tests/support/tornet.py" --torrc-out "$work/private.torrc" >"$work/network.out" 2>"$work/network.err" &
+    PYTHONPATH=$top/tests python3 -m support.tornet --torrc-out "$work/private.torrc" >"$work/network.out" 2>"$work/network.err" &
     network=$!
     running=$network
     wait_for 120 '^torrc' "$work/network.out"

@@ -3,7 +3,7 @@
 #
 #   tests/run.sh                              everything; tests/deploy/ needs root
 #   tests/run.sh [ARGUMENTS FOR PYTEST…]      these tests, lint and types
-#   tests/run.sh --quick [ARGUMENTS…]         for daily work, in 90 seconds
+#   tests/run.sh --quick [ARGUMENTS…]         for daily work: no browser, no tor, no long test
 #   tests/run.sh --other-python [ARGUMENTS…]  on another Python: no browser or booted machine
 #
 # As root on Debian it installs missing packages; otherwise it prints how to install them. The

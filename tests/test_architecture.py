@@ -1,6 +1,7 @@
 """The structure of the code: which package imports which, and what appears nowhere.
 
-``cccr_web/README.md`` explains the structure. A new import between packages needs an entry here.
+``cccr_web/README.md`` explains the structure. A new import between packages needs an entry
+in ``support/packages.py``.
 """
 
 from __future__ import annotations
@@ -14,36 +15,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.packages import PACKAGES
 
 from cccr_web.config import PACKAGE, find_tree
-
-# package or top-level module of cccr_web: those that it may import
-PACKAGES: dict[str, set[str]] = {
-    "errors": set(),
-    "files": {"errors"},
-    "languages": set(),
-    "listen": {"errors", "systemd"},
-    "config": {"errors", "listen", "onion_address"},
-    "content": {"errors", "languages", "onion_address"},
-    "release": {"errors", "files", "onion_address"},
-    # One file for readers, without anything else of ours.
-    "standalone": set(),
-    "render": {"content", "errors", "languages", "notices", "release"},
-    "serve": {"errors", "languages", "listen", "release", "systemd"},
-    "systemd": {"errors"},
-    "onion": {"errors", "files", "listen", "onion_address"},
-    "onion_address": set(),
-    "watch": {"errors", "listen", "release", "serve"},
-    "notices": {"errors", "files", "onion_address", "release"},
-    "mirror": {"errors", "files", "languages", "release", "serve"},
-    "doctor": {"errors", "listen", "notices", "onion", "release", "serve", "version", "watch"},
-    "cli": {
-        *("config", "content", "doctor", "errors", "listen", "mirror", "notices", "onion"),
-        *("release", "render", "serve", "systemd", "version", "watch"),
-    },
-    "__main__": {"cli"},
-    "version": set(),
-}
 
 # third-party package: the only modules that may import it; “cli/” means any module there
 IMPORTERS: dict[str, set[str]] = {
@@ -66,7 +40,12 @@ IMPORTERS: dict[str, set[str]] = {
     },
     "flask_talisman": {"serve/app.py"},
     "jinja2": {"render/app.py", "content/catalogue.py"},
-    "markdown_it": {"render/html.py", "render/traditional.py", "content/markdown.py"},
+    "markdown_it": {
+        "render/html.py",
+        "render/traditional.py",
+        "content/markdown.py",
+        "content/slips.py",
+    },
     "markupsafe": {
         "render/copies.py",
         "render/feed.py",
@@ -185,17 +164,18 @@ def test_no_module_catches_every_exception(module: Path) -> None:
                 assert ast.unparse(node.body[-1]) == "raise", f"{name_of(module)}:{node.lineno}"
 
 
-# The languages' own names, a program that readers run, and texts that the key signs.
-WITH_CHINESE = {"languages.py", "standalone/verify.py"} | {
-    f"notices/{name}.py" for name in ("canary", "mirrors", "signed_text")
-}
+# The languages' own names, the script that runs without the translations, and signed notices.
+# Tables of characters, surnames and words are not text for readers either.
+WITH_CHINESE = {
+    *("content/characters.py", "languages.py", "render/suggestions.py", "standalone/verify.py"),
+} | {f"notices/{name}.py" for name in ("canary", "mirrors", "signed_text")}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_code_holds_no_chinese_text(module: Path) -> None:
-    """Code holds no text for readers: no string is Chinese, except the languages' own names.
+    """No string in code is Chinese, except in the modules of ``WITH_CHINESE``.
 
-    Docstrings and comments may hold Chinese.
+    Texts for readers are in the translations. Docstrings and comments may hold Chinese.
     """
     tree = ast.parse(module.read_text(encoding="utf-8"))
     docstrings = {
@@ -242,10 +222,10 @@ def test_templates_hold_no_words(template: Path) -> None:
 
 
 def test_class_names_are_unique() -> None:
-    """No two classes of the package have the same name."""
+    """No two classes of the package and its tests have the same name."""
     names = [
         node.name
-        for module in MODULES
+        for module in (*MODULES, *Path(__file__).parent.rglob("*.py"))
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
     ]

@@ -24,9 +24,9 @@ import click
 import pytest
 from support.documents import DOCUMENTS, TOP, Document
 from support.hosting import short_folder
+from support.packages import PACKAGES
 from support.texts import copy_texts
 from support.tornet import free_ports
-from test_architecture import PACKAGES
 
 from cccr_web import __version__
 from cccr_web.cli import main

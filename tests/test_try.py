@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Note
 from support.hosting import short_folder
+from support.measurements import Recorder
 from support.tornet import TorNetwork
 
 from cccr_web.release import load
@@ -131,7 +131,7 @@ def test_try_serves_in_a_path_with_spaces_and_chinese(
 
 
 def test_try_publishes_an_onion_and_keeps_its_address(
-    checkout: Path, state: Path, tor_network: TorNetwork, note: Note, tmp_path: Path
+    checkout: Path, state: Path, tor_network: TorNetwork, note: Recorder, tmp_path: Path
 ) -> None:
     """The onion serves the release; a second run has the same address; no process remains."""
     torrc = tor_network.write_torrc(tmp_path / "torrc")

@@ -26,7 +26,7 @@ from cccr_web.errors import CccrError
     "--proof",
     "proofs",
     required=True,
-    help="A line that nobody could know before today, such as a headline or a block's hash.",
+    help="A line that did not exist before today, such as a headline or a block's hash.",
 )
 @options.notice_file
 @options.notice_date

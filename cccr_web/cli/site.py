@@ -29,13 +29,15 @@ translations_option = click.option(
 def check(translations: Path | None) -> None:
     """Check all texts and interface strings. Exits with 1 if there is a problem.
 
-    Each problem is reported with its file and line.
+    Each problem is reported with its file and line. A suggestion is not a problem.
     """
     from cccr_web.content import SourceTree, content_error
-    from cccr_web.render import check_trees
+    from cccr_web.render import check_trees, name_suggestions
 
     tree = SourceTree(translations or find_tree("translations"))
     content, _, problems = check_trees(tree, find_tree("templates"))
+    for suggestion in name_suggestions(content) if content else ():
+        click.echo(f"Suggestion: {suggestion}", err=True)
     if content is None or problems:
         raise content_error(problems)
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())

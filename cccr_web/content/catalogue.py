@@ -6,6 +6,7 @@ English is a catalogue like the others.
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -19,10 +20,15 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 from jinja2.ext import babel_extract
 
-from cccr_web.content.source import Problem, SourceTree, not_utf8
-from cccr_web.languages import WRITTEN
+from cccr_web.content.characters import explain
+from cccr_web.content.source import Problem, SourceTree
+from cccr_web.languages import WRITTEN, Language
 
-_UNQUOTED = re.compile(r"\s*(?:msgid|msgstr)\b(?!\s*\".*\"\s*$)")
+_PART = re.compile(
+    r"\s*(?P<keyword>msgctxt|msgid_plural|msgid|msgstr(?:\[[0-9]+\])?|(?=\"))\s*(?P<string>.*)"
+)
+_IN_QUOTES = re.compile(r'".*"\s*')
+_CHARSET = re.compile(r"charset=([^\s\\\"]+)", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 # The types of files that use message ids: code and templates.
@@ -46,6 +52,8 @@ def load_translations(tree: SourceTree, locale: str, convert: Convert = str) -> 
     for message in catalogue:
         if message.id and isinstance(message.string, str):
             message.string = convert(message.string)
+    # By default it is written in the encoding that its header names.
+    catalogue.charset = "utf-8"
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(compiled)
@@ -66,43 +74,127 @@ def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
     return used
 
 
-def check_catalogues(tree: SourceTree, code: Collection[Path]) -> Iterator[Problem]:
-    """Yield a problem for each string that is missing, empty, fuzzy, malformed or unused."""
+def check_catalogues(
+    tree: SourceTree, code: Collection[Path], judge: Callable[[Language, str], str | None]
+) -> Iterator[Problem]:
+    """Yield a problem for each string that is missing, empty, fuzzy, malformed or unused.
+
+    ``judge`` returns what is wrong with the words of a string in a language, or ``None``.
+    """
     used = used_messages(code)
     model: dict[str, set[str]] = {}
     for language in WRITTEN:
         file = catalogue_file(tree.folder, language.locale)
         name = file.relative_to(tree.folder.parent)
+        text, problems = tree.source(file, name)
+        yield from problems
+        if text is None:
+            continue
+        if tree.read(file).startswith(codecs.BOM_UTF8):
+            yield Problem(
+                name,
+                1,
+                "The catalogue starts with a byte order mark: save it as UTF-8 without one.",
+            )
+        malformed = [Problem(name, line, message) for line, message in _malformed(text)]
+        yield from malformed
+        if malformed:
+            continue
+        yield from (Problem(name, line, message) for line, message in _left_behind(text))
+        yield from _check_charset(text, name)
         try:
-            text = tree.text(file)
             catalogue = read_po(io.StringIO(text), locale=language.locale, abort_invalid=True)
-        except FileNotFoundError:
-            yield Problem(name, 1, "The catalogue is missing.")
-        except UnicodeDecodeError as error:
-            yield not_utf8(name, error)
         except PoFileError as error:
             yield Problem(name, error.lineno + 1, f"Not a valid catalogue: {error}.")
-        else:
-            lines = _lines(text)
-            yield from _check_catalogue(catalogue, name, lines, used)
-            yield from _check_quotes(text, name)
-            for message in catalogue:
-                if isinstance(message.id, str) and isinstance(message.string, str):
-                    names = set(_PLACEHOLDER.findall(message.string))
-                    if names != model.setdefault(message.id, names):
-                        yield Problem(
-                            name,
-                            lines.get(message.id, 1),
-                            f"“{message.id}” has the placeholders {sorted(names)} here, but "
-                            f"{sorted(model[message.id])} in {WRITTEN[0].tag}.",
-                        )
+            continue
+        lines = _lines(text)
+        yield from _check_catalogue(catalogue, name, lines, used)
+        for message in catalogue:
+            if isinstance(message.id, str) and isinstance(message.string, str):
+                line = lines.get(message.id, 1)
+                for _, wrong in explain(message.string, escaped=True):
+                    # Only a carriage return has an escape in a catalogue.
+                    below = text.split("\n")[line - 1 :]
+                    offset = next(n for n, words in enumerate(below) if "\\r" in words)
+                    yield Problem(name, line + offset, wrong)
+                objection = judge(language, message.string) if message.id else None
+                if objection is not None:
+                    yield Problem(name, line, f"“{message.id}”: {objection}")
+                names = set(_PLACEHOLDER.findall(message.string))
+                if names != model.setdefault(message.id, names):
+                    yield Problem(
+                        name,
+                        line,
+                        f"“{message.id}” has the placeholders {sorted(names)} here, but "
+                        f"{sorted(model[message.id])} in {WRITTEN[0].tag}.",
+                    )
 
 
-def _check_quotes(text: str, name: Path) -> Iterator[Problem]:
-    """Check what Babel does not: it drops the first and last character of a string."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if _UNQUOTED.match(line):
-            yield Problem(name, number, "The string must be in quotation marks.")
+def _malformed(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the message of what Babel would skip or cut off without a word.
+
+    After the first line that breaks the order of an entry, the rest is not judged.
+    """
+    before, at = "", 1
+    for number, line in enumerate(text.split("\n"), start=1):
+        part = _PART.match(line)
+        if not line.strip() or line.startswith("#"):
+            continue
+        if part is None:
+            yield number, "This line is no part of a catalogue: an entry has a msgid and a msgstr."
+            return
+        if not _IN_QUOTES.fullmatch(part["string"]):
+            yield number, "The string must be in quotation marks."
+        keyword = part["keyword"].split("[")[0]
+        if (keyword and keyword == before) or (keyword == "msgstr" and not before):
+            missing = "msgid" if keyword == "msgstr" else "msgstr"
+            message = f"This {keyword} has no {missing} of its own: add it, or delete the line."
+            yield (number if keyword == "msgstr" else at), message
+            return
+        if keyword and not ("[" in part["keyword"] and before == "msgid_plural"):
+            before, at = keyword, number
+
+
+def _left_behind(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the message of what programs that merge catalogues leave in them."""
+    first: dict[str, int] = {}
+    context = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if "#-#-#-#-#" in line:
+            yield number, "“#-#-#-#-#” is left from a merge: keep one of the translations."
+        elif line.startswith("#~ msgid "):
+            yield number, "“#~” marks a string that is no longer used: delete the entry."
+        elif line.startswith("#|"):
+            yield number, "“#|” marks what a string was before a merge: delete the line."
+        elif line.startswith("msgctxt "):
+            context = line
+        elif line.startswith("msgid "):
+            id_ = line.removeprefix('msgid "').removesuffix('"')
+            seen = first.setdefault(context + line, number)
+            context = ""
+            if seen != number:
+                what = f"“{id_}”" if id_ else "The header"
+                yield number, f"{what} is already in line {seen}: keep one of the two."
+
+
+def _check_charset(text: str, name: Path) -> Iterator[Problem]:
+    """Check the header, by which every program decodes the catalogue."""
+    header = "".join(re.split(r"^(?=msgid )", text, flags=re.MULTILINE)[:2])
+    is_header = re.search(r'^msgid ""$', header, re.MULTILINE) is not None
+    charset = _CHARSET.search(header) if is_header else None
+    if charset is None:
+        yield Problem(
+            name,
+            1,
+            "The header does not say how the file is encoded: add the line "
+            '"Content-Type: text/plain; charset=UTF-8\\n" below its msgstr.',
+        )
+    elif charset[1].lower() not in {"utf-8", "utf8"}:
+        line = header.count("\n", 0, charset.start()) + 1
+        yield Problem(name, line, f"The charset is “{charset[1]}”: write charset=UTF-8.")
+    if is_header and re.search(r"^#,.*\bfuzzy\b", header, re.MULTILINE):
+        line = header[: header.index("fuzzy")].count("\n") + 1
+        yield Problem(name, line, "The header is marked fuzzy: remove the mark.")
 
 
 def _lines(text: str) -> dict[str, int]:

@@ -7,42 +7,69 @@ text yields the line and the message of each.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import date
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from cccr_web.content.catalogue import check_catalogues
-from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
+from cccr_web.content.file_rules import every_file_is_read, urls_are_free
 from cccr_web.content.markdown import (
     Heading,
-    MarkdownLink,
+    NameCard,
     Note,
     PhotoReference,
-    RawHtml,
-    StrayMark,
 )
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
+from cccr_web.content.scripts import Convert, wrong_script
+from cccr_web.content.site import NAMES
 from cccr_web.content.source import Problem, SourceTree
+from cccr_web.content.text_rules import (
+    dates_are_past,
+    front_matter_fits,
+    headings_descend,
+    links_lead_somewhere,
+    marks_are_allowed,
+    photos_have_records,
+    script_is_its_folders,
+    text_is_not_empty,
+)
 from cccr_web.languages import WRITTEN
 
 Line = tuple[int, str]
 
+# Names of peoples whose names have several parts are written with a dot between them.
+_CHINESE_NAME = re.compile(
+    r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
+    r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff·•‧×□\ufe00-\ufe0f\U000e0100-\U000e01ef]*"
+)
+
 
 def check(
-    tree: SourceTree, site: Site | None, code: Collection[Path], known_files: Collection[str]
+    tree: SourceTree,
+    site: Site | None,
+    code: Collection[Path],
+    known_files: Collection[str],
+    *,
+    is_servable: Callable[[str], bool],
+    simplify: Convert,
+    today: date,
 ) -> tuple[Content | None, list[Problem]]:
     """Read the texts below ``tree`` and check every rule; return them and every problem.
 
     ``site`` is what ``site.toml`` holds. The catalogues must translate the interface strings
     in the folders of ``code``. ``known_files`` are the other files of a release to which
-    texts may link. If a file could not be read, the content is ``None``, and only the
-    catalogues are checked.
+    texts may link; ``is_servable`` judges the path of a text in a release. ``simplify``
+    converts Traditional to Simplified Chinese. If a file could not be read, the content is
+    ``None``, and only the catalogues and the names of files are checked.
     """
-    problems = list(check_catalogues(tree, code))
-    content, found = read_content(tree, site)
-    problems += found
+    content, problems = read_content(tree, site)
+    problems += every_file_is_read(tree.folder)
+    names = content.names if content else {}
+    problems += check_catalogues(
+        tree, code, lambda language, words: wrong_script(words, language, simplify, names)
+    )
     if content is None:
         return None, problems
     host = content.site.former_host
@@ -52,13 +79,20 @@ def check(
     problems += _translations_agree(content)
     problems += _former_site_stays_defanged(tree, host)
     problems += _photos_are_used(content)
+    problems += _cards_have_listed_names(content)
+    problems += urls_are_free(content, known_files, is_servable)
+    problems += _photos_are_described_in_their_script(content, simplify)
     for text in content.all_texts:
         for line, message in (
-            *_front_matter_fits(text, templates),
-            *_headings_descend(text),
-            *_marks_are_allowed(text),
-            *_photos_have_records(text, content),
-            *_links_lead_somewhere(text, by_file, known_files, host),
+            *front_matter_fits(text, templates),
+            *headings_descend(text),
+            *marks_are_allowed(text),
+            *photos_have_records(text, content),
+            *links_lead_somewhere(text, by_file, known_files, host),
+            *text.body.slips,
+            *text_is_not_empty(text),
+            *dates_are_past(text, today),
+            *script_is_its_folders(text, simplify, content.names),
         ):
             problems.append(Problem(text.file, line, message))
     return content, problems
@@ -80,7 +114,10 @@ def _every_text_is_translated(content: Content) -> Iterator[Problem]:
                     continue
                 message = f"This text is missing in {other.tag} ({other.locale})."
                 like = _same_day(path, content.texts[other].keys() - texts.keys())
-                if like:
+                if like and _same_day(like, texts.keys() - content.texts[other].keys()) == path:
+                    # The pair is reported once, in the language that comes second.
+                    if language is WRITTEN[0]:
+                        continue
                     message += f" If “{like.name}” is its translation, the slugs must be the same."
                 yield Problem(text.file, 1, message)
 
@@ -137,15 +174,16 @@ def _shape(item: Heading | Note | PhotoReference) -> str:
         return f"the photo {item.name}"
     if isinstance(item, Note):
         return f"a note of {item.date}"
-    return f"a heading of level {item.level} named {{#{item.id}}}"
+    name = "without a name" if item.id is None else f"named {{#{item.id}}}"
+    return f"a heading of level {item.level} {name}"
 
 
 def _former_site_stays_defanged(tree: SourceTree, host: str) -> Iterator[Problem]:
     """The former site may serve malicious code, so nobody must be able to open its address."""
     for file in sorted(tree.folder.rglob("*")):
-        if file.suffix not in {".md", ".po", ".toml", ".txt"}:
+        if file.suffix not in {".md", ".po", ".toml", ".txt"} or not file.is_file():
             continue
-        for number, line in enumerate(tree.text(file, "replace").splitlines(), start=1):
+        for number, line in enumerate(tree.text(file, "replace").split("\n"), start=1):
             if host in line.lower():
                 yield Problem(
                     file.relative_to(tree.folder.parent),
@@ -163,92 +201,33 @@ def _photos_are_used(content: Content) -> Iterator[Problem]:
             yield Problem(PHOTOS, photo.line, f"“{name}” is not used in any text: remove it.")
 
 
-def _front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[Line]:
-    head = text.head
-    if head.template not in templates:
-        known = ", ".join(sorted(templates))
-        line = head.lines.get("template", 1)
-        yield line, f"There is no template “{head.template}”: choose {known}."
-    if head.date is not None and not text.path.name.startswith(f"{head.date.start}-"):
-        start = f"{head.date.start}-"
-        yield head.lines["date"], f"“date” is {head.date}: the file's name must start with {start}."
-    names = {item.id for item in text.body.items if isinstance(item, Heading)}
-    for name in head.checked:
-        if name not in names:
-            line = head.lines["checked"]
-            yield line, f"“checked” names {{#{name}}}, but there is no such heading."
+def _photos_are_described_in_their_script(content: Content, simplify: Convert) -> Iterator[Problem]:
+    for photo in content.photos.values():
+        for language in WRITTEN:
+            words = photo.alt[language.locale]
+            message = wrong_script(words, language, simplify, content.names)
+            if message is not None:
+                yield Problem(PHOTOS, photo.line, f"“alt.{language.locale}”: {message}")
 
 
-def _headings_descend(text: Text) -> Iterator[Line]:
-    """A page has one ``h1``, its title, and skips no level below it (WCAG 1.3.1)."""
-    level, seen = 1, set[str]()
-    for item in text.body.items:
-        if not isinstance(item, Heading):
-            continue
-        if item.level == 1:
-            yield item.line, "The title is the only level 1 heading: start with ##."
-        elif item.level > level + 1:
-            yield item.line, f"A level {item.level} heading follows level {level}: skip no level."
-        if item.id is not None and item.id in seen:
-            yield item.line, f"The name {{#{item.id}}} is used twice in this text."
-        level = max(item.level, 1)
-        seen.add(item.id or "")
-
-
-def _marks_are_allowed(text: Text) -> Iterator[Line]:
-    for item in text.body.items:
-        match item:
-            case RawHtml():
-                yield item.line, "Raw HTML is not allowed: use Markdown."
-            case StrayMark():
-                # In CommonMark 0.31, section 6.2, “。**” before a letter closes nothing.
-                advice = "add the closing mark, and put punctuation outside the marks"
-                yield item.line, f"“{item.mark}” would appear on the page as typed: {advice}."
-            case Note(date=None):
-                example = "> [!NOTE 2026-11-22]"
-                yield item.line, f"An editor's note must start with its date: {example}."
-            case MarkdownLink(alt=""):
-                yield item.line, f"The image “{item.target}” has no alternative text."
-
-
-def _photos_have_records(text: Text, content: Content) -> Iterator[Line]:
-    for item in text.body.items:
-        if not isinstance(item, PhotoReference):
-            continue
-        if item.name not in content.photos:
-            yield item.line, f"“{item.name}” has no record in {PHOTOS}."
-        if not item.alone:
-            yield item.line, "A photo must be alone in its paragraph."
-        if item.alt:
-            markdown = f"![](/photos/{item.name})"
-            yield item.line, f"A photo's alternative text belongs in {PHOTOS}: write {markdown}."
-
-
-def _links_lead_somewhere(
-    text: Text, by_file: Mapping[Path, Text], known_files: Collection[str], former_host: str
-) -> Iterator[Line]:
-    for item in text.body.items:
-        if not isinstance(item, MarkdownLink):
-            continue
-        dead = f"“{item.target}” is a dead link"
-        try:
-            destination = resolve(item.target, text, by_file)
-        except DeadLinkError as error:
-            yield item.line, str(error)
-            continue
-        if item.alt is not None and not isinstance(destination, ToFile):
-            # Pages load nothing from other sites.
-            yield item.line, f"The image “{item.target}” must be a file of this site."
-            continue
-        match destination:
-            case External(url):
-                host = (urlsplit(url).hostname or "").rstrip(".")
-                if host == former_host or host.endswith("." + former_host):
-                    yield item.line, "Links to the former site are not allowed."
-            case ToFile(path):
-                if path not in known_files:
-                    yield item.line, f"{dead}: the release has no such file."
-            case ToText(other, fragment):
-                ids = {heading.id for heading in other.body.items if isinstance(heading, Heading)}
-                if fragment and fragment not in ids:
-                    yield item.line, f"{dead}: {other.file} has no heading {{#{fragment}}}."
+def _cards_have_listed_names(content: Content) -> Iterator[Problem]:
+    """A conversion guesses at a name that is not listed, and a card shows it as a fact."""
+    reported: set[str] = set()
+    # Chinese first: its cards are the ones that are converted.
+    for text in sorted(content.all_texts, key=lambda text: not text.language.tag.startswith("zh")):
+        for item in text.body.items:
+            if not isinstance(item, NameCard):
+                continue
+            if not item.name:
+                message = "The card has no name: its first paragraph must be the person's name."
+                yield Problem(text.file, item.line, message)
+            rest = item.name
+            for name in sorted(content.names, key=len, reverse=True):
+                rest = rest.replace(name, "")
+            for name in set(_CHINESE_NAME.findall(rest)) - reported:
+                reported.add(name)
+                message = (
+                    f"“{name}” is not in {NAMES}: add a line with the name in Simplified and in "
+                    f'Traditional, such as "{name}" = "{name}".'
+                )
+                yield Problem(text.file, item.line, message)

@@ -46,6 +46,11 @@ class StatementDate:
     start: PartialDate
     end: PartialDate | None = None
 
+    @property
+    def last(self) -> PartialDate:
+        """The latest date that this can be, as far as it is known."""
+        return self.end or self.start
+
     def __str__(self) -> str:
         return str(self.start) if self.end is None else f"[{self.start}..{self.end}]"
 

@@ -12,17 +12,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from cccr_web.content.dates import StatementDate, parse_date
-from cccr_web.content.source import Problem, toml_line
+from cccr_web.content.source import Problem, parse_toml
 
 FENCE = "+++"
+FULL_WIDTH_FENCE = "＋＋＋"
 
 _REQUIRED = {"title": str, "description": str, "updated": date}
 _PAGE_OPTIONAL = {"template": str, "navigation": int, "short_title": str, "checked": dict}
@@ -80,10 +79,10 @@ def split(text: str) -> Split | None:
     return None
 
 
-def _lines_of_keys(head: str) -> dict[str, int]:
+def lines_of_keys(toml: str, lines_before: int = 0) -> dict[str, int]:
+    """Return the line of each key of a text that starts after ``lines_before`` lines."""
     lines: dict[str, int] = {}
-    # The front matter starts in the file's second line.
-    for number, line in enumerate(head.splitlines(), start=2):
+    for number, line in enumerate(toml.split("\n"), start=1 + lines_before):
         match = re.match(r"\s*([A-Za-z0-9_-]+)\s*=", line)
         if match:
             lines.setdefault(match[1], number)
@@ -91,18 +90,16 @@ def _lines_of_keys(head: str) -> dict[str, int]:
 
 
 def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None, list[Problem]]:
-    """Read and check the front matter of ``file``; return ``None`` if it has problems.
+    """Read and check the front matter of ``file``; return ``None`` if it cannot be used.
 
     A statement must have ``date`` and may have ``place``; a page may have ``template``,
     ``navigation``, ``short_title`` and ``checked``.
     """
-    try:
-        values: dict[str, Any] = tomllib.loads(head)
-    except tomllib.TOMLDecodeError as error:
-        line = toml_line(error) + 1
-        return None, [Problem(file, line, f"The front matter is not valid TOML: {error}.")]
-
-    lines = _lines_of_keys(head)
+    # The front matter starts in the file's second line.
+    values, remarks = parse_toml(head, file, lines_before=1)
+    if values is None:
+        return None, remarks
+    lines = lines_of_keys(head, lines_before=1)
     required = _REQUIRED | (_STATEMENT_REQUIRED if statement else {})
     optional = _STATEMENT_OPTIONAL if statement else _PAGE_OPTIONAL
     problems = [
@@ -142,7 +139,7 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             except ValueError:
                 report("checked", f"“checked”: “{text}” for {name} is not a date.")
     if problems:
-        return None, problems
+        return None, remarks + problems
     return (
         FrontMatter(
             title=values["title"],
@@ -156,5 +153,5 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             checked=checked,
             lines=lines,
         ),
-        [],
+        remarks,
     )

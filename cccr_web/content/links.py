@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Text
 
 
@@ -34,14 +34,18 @@ class ToFile:
     path: str
 
 
-# markdown-it leaves ASCII names alone. A host with “%2E” would hide the destination.
-_HOST = re.compile(r"[a-z0-9.-]+")
-
 Destination = External | ToText | ToFile
 
 
 class DeadLinkError(ValueError):
-    """The link leads nowhere, or to a place where no reader should be sent."""
+    """The link has no destination, or one that readers must not be sent to.
+
+    ``file`` is the text that is missing, if that is why.
+    """
+
+    def __init__(self, message: str, file: Path | None = None) -> None:
+        self.file = file
+        super().__init__(message)
 
 
 def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destination:
@@ -53,15 +57,14 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
     ``DeadLinkError``.
     """
     try:
-        parts = urlsplit(target)
+        # Before it is escaped, because an escape can hide what is wrong.
+        urlsplit(target)
+        normal = normalize(target)
+        parts = urlsplit(normal)
     except ValueError as error:
         raise DeadLinkError(f"“{target}” is not a valid URL: {error}.") from error
     if parts.scheme == "https" and parts.hostname:
-        if _HOST.fullmatch(parts.hostname) is None:
-            raise DeadLinkError(
-                f"“{target}” is not a valid URL: “{parts.hostname}” is not a host name."
-            )
-        return External(target)
+        return External(normal)
     if parts.scheme or parts.netloc:
         raise DeadLinkError(f"“{target}” must use https, like every link to another site.")
     if target.startswith("/"):
@@ -71,5 +74,5 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
     file = Path(posixpath.normpath(posixpath.join(source.file.parent.as_posix(), parts.path)))
     text = by_file.get(file)
     if text is None:
-        raise DeadLinkError(f"“{target}” is a dead link: there is no {file}.")
+        raise DeadLinkError(f"“{target}” is a dead link: there is no {file}.", file)
     return ToText(text, parts.fragment)

@@ -32,22 +32,38 @@ from dataclasses import dataclass
 from datetime import date
 
 from markdown_it import MarkdownIt
+from markdown_it.common import normalize_url
 from markdown_it.token import Token
+
+from cccr_web.content.characters import explain
+from cccr_web.content.slips import find_slips, shown_lines
+from cccr_web.content.urls import tracking_message
 
 _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
 _CARD = "[!PERSON]"
 # The start of a photo's URL.
 PHOTOS = "/photos/"
-_STRAY = re.compile(r"\*\*|`")
+# A single * or _ is a mark only next to Chinese punctuation, where CommonMark does not see it.
+_STRAY = re.compile(
+    r"\*\*|`|[*_](?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])(?:\*|_(?=[^\W_]))"
+)
+_URL = re.compile(r"https?://[^\s<>，。、；：！？（）《》「」『』“”‘’]+(?<![.,;:!?)\]'\"])")
 _HEADING_ID = re.compile(r"\s*\{#([a-z0-9-]+)\}$")
 
 
 class _Parser(MarkdownIt):
-    """A parser that finds forbidden links, which markdown-it would turn into text."""
+    """A parser that leaves links as typed, also forbidden ones, so that ``check`` can judge them.
+
+    markdown-it would turn a forbidden link into text, and escape the rest.
+    """
 
     def validateLink(self, _url: str) -> bool:  # noqa: N802  # markdown-it's name
-        """Accept every link, even ``javascript:``, so that ``check`` can reject it."""
+        """Accept every link, even ``javascript:``."""
         return True
+
+    def normalizeLink(self, url: str) -> str:  # noqa: N802  # markdown-it's name
+        """Leave the URL as it was typed: ``resolve`` escapes it."""
+        return url
 
 
 # Raw HTML is parsed for the same reason.
@@ -108,7 +124,28 @@ class PhotoReference:
     line: int
 
 
-Item = Heading | Note | MarkdownLink | PhotoReference | RawHtml | StrayMark
+@dataclass(frozen=True, slots=True)
+class NameCard:
+    """A name card; ``name`` is its first paragraph."""
+
+    name: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The text of a paragraph, heading or cell; ``item`` if it is alone in a list's item.
+
+    A ``quoted`` passage is in a quotation or on a card.
+    """
+
+    words: str
+    line: int
+    quoted: bool
+    item: bool
+
+
+Item = Heading | Note | MarkdownLink | NameCard | PhotoReference | RawHtml | StrayMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +155,27 @@ class Body:
     An editor's note is a pair of tokens ``note_open`` (with its date in ``meta["date"]``)
     and ``note_close``, a name card a pair of ``card_open`` and ``card_close``. The name of
     a heading is its attribute ``id``. Lines are counted from 1 in the file of the text.
+    ``slips`` are the lines and messages of what cannot be what the writer meant.
     """
 
     tokens: tuple[Token, ...]
     items: tuple[Item, ...]
+    slips: tuple[tuple[int, str], ...] = ()
+    passages: tuple[Passage, ...] = ()
+
+    @property
+    def has_own_words(self) -> bool:
+        """Whether there is anything to read besides headings and editor's notes."""
+        depth = 0
+        for index, token in enumerate(self.tokens):
+            depth += (token.type == "note_open") - (token.type == "note_close")
+            if depth or self.tokens[index - 1].type == "heading_open":
+                continue
+            if token.type in {"fence", "code_block"} or any(
+                child.type == "image" or child.content.strip() for child in token.children or ()
+            ):
+                return True
+        return False
 
 
 def parse(text: str, *, lines_before: int = 0) -> Body:
@@ -138,10 +192,58 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             items.append(Note(_take_note(tokens, index), line))
         elif token.type == "blockquote_open" and _is_card(tokens, index):
             _take_quotation(tokens, index, "card")
+            items.append(_name_card(tokens, index, lines_before))
         elif token.type == "inline":
             alone = _take_photo(tokens, index)
             items.extend(_inline_items(token, line, alone=alone))
-    return Body(tuple(tokens), tuple(items))
+    slips = ((line + lines_before, message) for line, message in _slips(tokens, text))
+    passages = tuple(_passages(tokens, lines_before))
+    return Body(tuple(tokens), tuple(items), tuple(slips), passages)
+
+
+def normalize(url: str) -> str:
+    """Return a URL as it stands in a page: its host and path in ASCII."""
+    return normalize_url.normalizeLink(url)
+
+
+def _name_card(tokens: list[Token], index: int, lines_before: int) -> NameCard:
+    for token in tokens[index:]:
+        if token.type == "card_close":
+            break
+        if token.type == "inline" and token.children and token.map:
+            return NameCard("".join(shown_lines(token)), lines_before + 1 + token.map[0])
+    return NameCard("", lines_before + 1 + (tokens[index].map or [0])[0])
+
+
+def _passages(tokens: list[Token], lines_before: int) -> Iterator[Passage]:
+    quoted = 0
+    for index, token in enumerate(tokens):
+        if token.type in {"blockquote_open", "card_open"}:
+            quoted += 1
+        elif token.type in {"blockquote_close", "card_close"}:
+            quoted -= 1
+        elif token.type == "inline" and token.map and token.children:
+            words = "\n".join(shown_lines(token))
+            item = tokens[index - 2].type == "list_item_open"
+            yield Passage(words, lines_before + 1 + token.map[0], quoted > 0, item)
+
+
+def _slips(tokens: list[Token], text: str) -> Iterator[tuple[int, str]]:
+    yield from find_slips(tokens, text)
+    for token in tokens:
+        line = token.map[0] + 1 if token.map else 1
+        for offset, shown in enumerate(shown_lines(token)):
+            # Nobody can click such a URL, but readers copy it.
+            for url in _URL.findall(shown):
+                if (message := tracking_message(url)) is not None:
+                    yield line + offset, message
+        for child in token.children or []:
+            line += child.type in {"softbreak", "hardbreak"}
+            # The characters of the source are checked before; entities show only here.
+            alt = "".join(part.content for part in child.children or [])
+            for words in (alt or child.content, child.attrGet("title")):
+                for _, message in explain(str(words or ""), escaped=True):
+                    yield line, message
 
 
 def _take_heading_id(tokens: list[Token], index: int) -> str | None:
@@ -200,6 +302,8 @@ def _take_quotation(tokens: list[Token], index: int, kind: str) -> None:
     paragraph = tokens[index + 2]
     # The marker is followed by a line break and the text of the block, or by nothing.
     paragraph.children = (paragraph.children or [])[2:]
+    if paragraph.map:
+        paragraph.map = [paragraph.map[0] + 1, paragraph.map[1]]
     if not paragraph.children:
         for token in tokens[index + 1 : index + 4]:
             token.hidden = True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cccr_web.content.source import Problem, SourceTree
+from cccr_web.content.source import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN
 
 FILE = Path("translations/photos.toml")
@@ -23,8 +23,22 @@ _KEY = re.compile(r"\s*([A-Za-z_]+(?:\.[A-Za-z_]+)?)\s*=")
 
 _REQUIRED = ("author", "licence", "permission")
 
-# The first bytes of each file type.
-_MAGIC = {"jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
+_ENDINGS = {"JPEG": "jpg", "PNG": "png"}
+
+# The first bytes of each format that cameras, phones and programs write.
+_MAGIC = (
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("GIF", re.compile(rb"GIF8")),
+    ("WebP", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    ("AVIF", re.compile(rb"....ftypavi[fs]", re.DOTALL)),
+    ("HEIC", re.compile(rb"....ftyp(hei|hev|mif1|msf1)", re.DOTALL)),
+    ("TIFF", re.compile(rb"II\*\0|MM\0\*")),
+    ("BMP", re.compile(rb"BM")),
+    ("PDF", re.compile(rb"%PDF")),
+    ("SVG", re.compile(rb"\s*<(\?xml|svg)")),
+)
+_LONGEST_START = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +62,25 @@ def read_photos(tree: SourceTree) -> tuple[dict[str, Photo], list[Problem]]:
     ``photos.toml`` is optional.
     """
     if not (tree.folder / FILE.name).exists():
-        return {}, [*_without_record(tree.folder, {})]
+        return {}, [*_without_record(_files(tree.folder), {}, tree.folder)]
     text, values, problems = tree.toml(FILE)
-    if problems:
+    if values is None:
         return {}, problems
     lines = _lines(text)
-    problems += _without_record(tree.folder, values)
+    files = _files(tree.folder)
     photos: dict[str, Photo] = {}
+    wrong = list(_without_record(files, values, tree.folder))
     for name, record in values.items():
         line = lines.get((name, ""), 1)
-        wrong = [*_wrong_name(name, values, tree.folder), *_wrong_record(name, record)]
-        problems += [Problem(FILE, lines.get((name, key), line), what) for key, what in wrong]
-        if not wrong:
+        found = [
+            *_wrong_name(name, values),
+            *_wrong_file(name, files),
+            *_wrong_record(name, record),
+        ]
+        wrong += [Problem(FILE, lines.get((name, key), line), what) for key, what in found]
+        if not found:
             photos[name] = Photo(name=name, line=line, **record)
-    return photos, problems
+    return ({} if wrong else photos), problems + wrong
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
@@ -77,33 +96,79 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     return lines
 
 
-def _without_record(tree: Path, values: Mapping[str, Any]) -> Iterator[Problem]:
+def _files(tree: Path) -> dict[str, bytes]:
+    """Return the first bytes of each file in the folder of photos, by name."""
     folder = tree / FOLDER
+    found: dict[str, bytes] = {}
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if file.name not in values:
-            yield Problem(
-                Path(tree.name, FOLDER, file.name), 1, f"This photo has no record in {FILE}."
-            )
+        if not is_left_by_system(file.name):
+            try:
+                with file.open("rb") as opened:
+                    found[file.name] = opened.read(_LONGEST_START)
+            except OSError:
+                found[file.name] = b""
+    return found
 
 
-def _wrong_name(name: str, values: Mapping[str, Any], tree: Path) -> Iterator[tuple[str, str]]:
+def _without_record(
+    files: Mapping[str, bytes], values: Mapping[str, Any], tree: Path
+) -> Iterator[Problem]:
+    """Yield everything that is wrong with a photo that has no record, so far."""
+    meant = {_tidy(name) for name in values.keys() - files.keys()}
+    for name in files.keys() - values.keys():
+        if _tidy(name) in meant:
+            continue
+        place = Path(tree.name, FOLDER, name)
+        yield Problem(place, 1, f"This photo has no record in {FILE}: add one.")
+        for _, message in (*_wrong_name(name, values), *_wrong_file(name, files)):
+            yield Problem(place, 1, message)
+
+
+def _tidy(name: str) -> str:
+    """Return a name as it should be."""
+    stem, _, ending = name.lower().rpartition(".")
+    stem = re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "photo"
+    return f"{stem}.{'jpg' if ending in {'jpeg', 'jpe'} else ending}"
+
+
+def _wrong_name(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if _NAME.fullmatch(name) is None:
+        example = f", such as {_tidy(name)}" if _NAME.fullmatch(_tidy(name)) else ""
         yield (
             "",
-            f"“{name}” must be lower-case letters, digits and hyphens, ending in .jpg or .png.",
+            (
+                f"“{name}” must be lower-case letters, digits and hyphens, ending in .jpg or .png"
+                f"{example}."
+            ),
         )
-        return
     stem, _, ending = name.partition(".")
     if ending == "png" and f"{stem}.jpg" in values:
-        yield "", f"“{name}” and “{stem}.jpg” would have the same URL."
-    try:
-        with (tree / FOLDER / name).open("rb") as file:
-            begins = file.read(len(_MAGIC[ending]))
-    except OSError as error:
-        yield "", f"“{name}” cannot be read in {Path(tree.name, FOLDER)}: {error.strerror}."
-    else:
-        if begins != _MAGIC[ending]:
-            yield "", f"“{name}” is not a {ending.upper()} file."
+        yield "", f"“{name}” and “{stem}.jpg” would have the same URL: rename one of them."
+
+
+def _wrong_file(name: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+    folder = Path("translations", FOLDER)
+    if name not in files:
+        alike = next((file for file in files if _tidy(file) == _tidy(name)), None)
+        if alike is None:
+            yield "", f"“{name}” is not in {folder}: put it there, or remove the record."
+        else:
+            yield "", f"“{name}” is “{alike}” in {folder}: rename the file."
+            yield from _wrong_format(alike, files[alike])
+        return
+    yield from _wrong_format(name, files[name])
+
+
+def _wrong_format(name: str, start: bytes) -> Iterator[tuple[str, str]]:
+    """Judge a file by its first bytes, because many programs do not look at its name."""
+    format_ = next((kind for kind, magic in _MAGIC if magic.match(start)), None)
+    ending = _tidy(name).rpartition(".")[2]
+    if format_ is None:
+        yield "", f"“{name}” is not a photo in a known format: save it as JPEG or PNG."
+    elif format_ not in _ENDINGS:
+        yield "", f"“{name}” is in the format {format_}: save it as JPEG or PNG."
+    elif ending in _ENDINGS.values() and ending != _ENDINGS[format_]:
+        yield "", f"“{name}” is in the format {format_}: its name must end in .{_ENDINGS[format_]}."
 
 
 def _wrong_record(name: str, record: Any) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.site import read_names
-from cccr_web.content.source import Problem, SourceTree, not_utf8
+from cccr_web.content.source import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
 
 STATEMENTS = "statements"
@@ -23,58 +23,58 @@ def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
     return PurePosixPath(*relative.parts[1:]) if relative.parts[0] == "pages" else relative
 
 
-def read_texts(tree: SourceTree, language: Language) -> tuple[list[Text], list[Problem]]:
-    """Read every text of one language below ``tree``, except files with problems."""
-    folder = tree.folder / language.locale
-    texts: list[Text] = []
-    problems: list[Problem] = []
-    for file in sorted(folder.rglob("*.md")):
-        text, its_problems = _read_text(file, tree, language)
-        problems += its_problems
-        if text is not None:
-            texts.append(text)
-    return texts, problems
-
-
-def _read_text(
+def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
+    """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
     name = file.relative_to(tree.folder.parent)
     path = text_path(file, tree.folder / language.locale)
-    try:
-        source = tree.text(file)
-    except UnicodeDecodeError as error:
-        return None, [not_utf8(name, error)]
+    source, problems = tree.source(file, name)
+    if source is None:
+        return None, problems
     parts = front_matter.split(source)
     if parts is None:
-        return None, [
-            Problem(
-                name, 1, "The file must start with front matter: TOML between two lines of +++."
-            )
-        ]
+        message = "The file must start with front matter: TOML between two lines of +++."
+        if front_matter.FULL_WIDTH_FENCE in source:
+            message = "The lines of ＋＋＋ are typed full-width: type +++."
+        return None, [*problems, Problem(name, 1, message)]
     # The page that lists the statements is in their folder, but is not a statement.
     statement = path.parts[0] == STATEMENTS and path.name != "index"
-    head, problems = front_matter.parse(parts.head, name, statement=statement)
+    head, found = front_matter.parse(parts.head, name, statement=statement)
+    problems += found
     if head is None:
         return None, problems
     body = markdown.parse(parts.body, lines_before=parts.lines_before_body)
-    return Text(language, path, name, head, body), []
+    return Text(language, path, name, head, body), problems
 
 
 def read_content(tree: SourceTree, site: Site | None) -> tuple[Content | None, list[Problem]]:
     """Read everything below ``tree`` except ``site.toml``, which ``site`` holds.
 
-    The content is ``None`` if ``site`` is, or if a file has problems. Whether the languages
-    agree with each other is for ``check`` to find out.
+    The content is ``None`` if ``site`` is, or if a file cannot be read; a mistake in a
+    character does not prevent that. Whether the languages agree with each other is for
+    ``check`` to find out.
     """
     names, problems = read_names(tree)
     photos, its_problems = read_photos(tree)
+    complete = site is not None and bool(names or not problems) and bool(photos or not its_problems)
     problems += its_problems
     texts: dict[Language, dict[PurePosixPath, Text]] = {}
     for language in WRITTEN:
-        of_language, its_problems = read_texts(tree, language)
-        problems += its_problems
-        texts[language] = {text.path: text for text in of_language}
-    if site is None or problems:
+        texts[language] = {}
+        for file in sorted((tree.folder / language.locale).rglob("*.md")):
+            if is_left_by_system(file.name):
+                continue
+            text, its_problems = read_text(file, tree, language)
+            problems += its_problems
+            if text is None:
+                complete = False
+                continue
+            other = texts[language].setdefault(text.path, text)
+            if other is not text:
+                complete = False
+                message = f"Its page would have the URL of {other.file}: rename it."
+                problems.append(Problem(text.file, 1, message))
+    if site is None or not complete:
         return None, problems
-    return Content(site, texts, names, photos), []
+    return Content(site, texts, names, photos), problems

@@ -13,19 +13,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cccr_web.content.front_matter import lines_of_keys
+from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Addresses, Site
 from cccr_web.content.source import Problem, SourceTree
-from cccr_web.onion_address import PATTERN as ONION
+from cccr_web.content.urls import faults
+from cccr_web.host_names import DOMAIN, ONION
 
 FILE = Path("translations/site.toml")
 NAMES = Path("translations/names.toml")
 
-_CLEARNET = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}")
-_HTTPS = re.compile(r"https://[a-z0-9.-]+\.[a-z]{2,}/\S*")
+_CLEARNET = re.compile(rf"https://{DOMAIN.pattern}")
+_HTTPS = re.compile(rf"https://{DOMAIN.pattern}/\S*")
 # minisign's format: 56 characters of base64 that start with “Ed” and a key number.
 _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
 # A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
-_AUTHORITY = re.compile(r"[a-z0-9.-]+\.[a-z]{2,},[0-9]{4}(-[0-9]{2}){0,2}")
+_AUTHORITY = re.compile(rf"{DOMAIN.pattern},[0-9]{{4}}(-[0-9]{{2}}){{0,2}}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+")
 _NAME = re.compile(r'\s*"([^"]*)"\s*=')
@@ -33,19 +36,13 @@ _NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
     """Read ``site.toml`` in ``tree``; return ``None`` and the problems if it has any."""
-    _, values, problems = tree.toml(FILE)
-    if problems:
+    text, values, problems = tree.toml(FILE)
+    if values is None:
         return None, problems
     values = {**_DEFAULTS, **values}
-    problems = [
-        Problem(FILE, 1, f"Unknown key “{key}”.") for key in sorted(values.keys() - _RULES.keys())
-    ]
-    for key, (rule, wanted) in _RULES.items():
-        if key not in values:
-            problems.append(Problem(FILE, 1, f"The key “{key}” is missing: it must be {wanted}."))
-        elif not rule(values[key]):
-            problems.append(Problem(FILE, 1, f"“{key}” must be {wanted}."))
-    if problems:
+    wrong = [*_wrong_facts(values, lines_of_keys(text))]
+    problems += wrong
+    if wrong:
         return None, problems
     return (
         Site(
@@ -58,8 +55,29 @@ def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
             feed_authority=values["feed_authority"],
             exit=values["exit"] or None,
         ),
-        [],
+        problems,
     )
+
+
+def read_public_key(tree: SourceTree) -> str | None:
+    """Return the signing key in ``site.toml``, also if other facts are wrong."""
+    key = (tree.toml(FILE)[1] or {}).get("public_key")
+    return key if _matches(_PUBLIC_KEY)(key) else None
+
+
+def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Problem]:
+    for key in sorted(values.keys() - _RULES.keys()):
+        known = ", ".join(sorted(_RULES))
+        yield Problem(FILE, lines.get(key, 1), f"Unknown key “{key}”: the keys are {known}.")
+    for key, (rule, wanted) in _RULES.items():
+        line = lines.get(key, 1)
+        if key not in values:
+            yield Problem(FILE, 1, f"The key “{key}” is missing: it must be {wanted}.")
+        elif not rule(values[key]):
+            yield Problem(FILE, line, f"“{key}” must be {wanted}.")
+        elif key in {"blog", "exit", "clearnet"} and values[key]:
+            for message in faults(values[key], normalize):
+                yield Problem(FILE, line, message)
 
 
 def is_clearnet(value: Any) -> bool:
@@ -113,9 +131,11 @@ _RULES: dict[str, tuple[Any, str]] = {
 def read_names(tree: SourceTree) -> tuple[dict[str, str], list[Problem]]:
     """Read ``names.toml`` in ``tree``; return no names if it has problems."""
     text, values, problems = tree.toml(NAMES)
+    if values is None:
+        return {}, problems
     lines = _lines_of_names(text)
-    problems += [Problem(NAMES, lines.get(name, 1), what) for name, what in _wrong_names(values)]
-    return ({} if problems else values), problems
+    wrong = [Problem(NAMES, lines.get(name, 1), what) for name, what in _wrong_names(values)]
+    return ({} if wrong else values), problems + wrong
 
 
 def _lines_of_names(text: str) -> dict[str, int]:

@@ -1,4 +1,9 @@
-"""The source files in ``translations/``, and the problems in them that a writer has to fix."""
+"""The source files in ``translations/``, and the problems in them that a writer has to fix.
+
+The same rules hold for the bytes and characters of every kind of file. The other rules read
+a text as ``SourceTree.source`` returns it: corrected, so that a mistake in a character is not
+reported again as something else.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,27 @@ import functools
 import io
 import re
 import tomllib
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from cccr_web.content.characters import clean, explain, find
 from cccr_web.errors import CccrError
+
+# The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
+_CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
+
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([bfre]))")
+_ESCAPED: Final = {"b": "\b", "f": "\f", "r": "\r", "e": "\x1b"}
+
+# What TOML allows outside quotation marks is ASCII.
+_QUOTED: Final = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|#.*")
+_STRAIGHT: Final = {**dict.fromkeys("“”„‟＂", '"'), **dict.fromkeys("‘’‚‛＇", "'")}
+
+# What macOS, Windows and editors put into any folder that somebody opens.
+_LEFT_BY_SYSTEM: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini|~\$.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,15 +51,9 @@ def content_error(problems: Sequence[Problem]) -> CccrError:
     return CccrError("\n".join(str(problem) for problem in sorted(set(problems))))
 
 
-def not_utf8(file: Path, error: UnicodeDecodeError) -> Problem:
-    """Return the problem of a file in another encoding."""
-    return Problem(file, 1, f"The file is not UTF-8 (byte {error.start + 1}).")
-
-
-def toml_line(error: tomllib.TOMLDecodeError) -> int:
-    """Return the line that ``error`` names; 1 if it names none."""
-    where = re.search(r"at line (\d+)", str(error))
-    return int(where[1]) if where else 1
+def is_left_by_system(name: str) -> bool:
+    """Whether a file of this name was made by a program for itself, and can be ignored."""
+    return _LEFT_BY_SYSTEM.fullmatch(name) is not None
 
 
 class SourceTree:
@@ -56,15 +70,107 @@ class SourceTree:
         with io.TextIOWrapper(io.BytesIO(self.read(file)), "utf-8-sig", errors) as text:
             return text.read()
 
-    def toml(self, name: Path) -> tuple[str, dict[str, Any], list[Problem]]:
-        """Return the text of a file in the folder, its values, and its problems under ``name``."""
+    def source(self, file: Path, name: Path) -> tuple[str | None, list[Problem]]:
+        """Return the corrected text of ``file``, and its problems under ``name``.
+
+        The text is ``None`` if there is none to go on with.
+        """
         try:
-            text = self.text(self.folder / name.name)
-            return text, tomllib.loads(text), []
+            text = self.text(file)
         except FileNotFoundError:
-            problem = Problem(name, 1, "The file is missing.")
+            return None, [Problem(name, 1, "The file is missing.")]
+        except OSError as error:
+            return None, [Problem(name, 1, f"The file cannot be read: {error.strerror}.")]
         except UnicodeDecodeError as error:
-            problem = not_utf8(name, error)
-        except tomllib.TOMLDecodeError as error:
-            problem = Problem(name, toml_line(error), f"Not valid TOML: {error}.")
-        return "", {}, [problem]
+            line = error.object.count(b"\n", 0, error.start) + 1
+            where = f"byte {error.start + 1}"
+            return None, [
+                Problem(name, line, f"The file is not UTF-8 ({where}): save it as UTF-8.")
+            ]
+        for number, line_ in enumerate(text.split("\n"), start=1):
+            if conflict := _CONFLICT.fullmatch(line_):
+                message = (
+                    f"“{conflict[1]}” is left from a merge: keep one version, and delete the "
+                    "lines with <<<<<<<, ======= and >>>>>>>."
+                )
+                return None, [Problem(name, number, message)]
+        return clean(text), [Problem(name, line, message) for line, message in explain(text)]
+
+    def toml(self, name: Path) -> tuple[str, dict[str, Any] | None, list[Problem]]:
+        """Return the text of a file in the folder, its values, and its problems under ``name``.
+
+        The values are ``None`` if the file cannot be read.
+        """
+        text, problems = self.source(self.folder / name.name, name)
+        if text is None:
+            return "", None, problems
+        values, found = parse_toml(text, name)
+        return text, values, problems + found
+
+
+def parse_toml(
+    text: str, name: Path, lines_before: int = 0
+) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """Return the values of a text that starts after ``lines_before`` lines of its file."""
+    lines = text.split("\n")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, message = _invalid(error, lines)
+        return None, [Problem(name, line + lines_before, message)]
+    problems = []
+    for char, message in _escaped(values):
+        line = next((n for n, line in enumerate(lines, 1) if char in _unescape(line)), 1)
+        problems.append(Problem(name, line + lines_before, message))
+    return _corrected(values) if problems else values, problems
+
+
+def _invalid(error: tomllib.TOMLDecodeError, lines: list[str]) -> tuple[int, str]:
+    """Return the line and the message of an error, and what to type."""
+    where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+    suspects = [int(where[1])] if where else [*range(1, len(lines) + 1)]
+    for number in suspects:
+        bare = _QUOTED.sub("", lines[number - 1])
+        wrong = next((char for char in bare if not char.isascii()), None)
+        if wrong is None:
+            continue
+        typed = _STRAIGHT.get(wrong) or unicodedata.normalize("NFKC", wrong)
+        if wrong in _STRAIGHT:
+            return number, f"The quotation mark {wrong} is curly: type a straight one, {typed}."
+        if typed.isascii():
+            return number, f"“{wrong}” is a full-width character: type “{typed}”."
+        return number, f'“{wrong}” is outside quotation marks: put the text between two “"”.'
+    detail = re.sub(r" \(at .*\)$", "", str(error))
+    column = f" (column {where[2]})" if where else ""
+    return int(where[1]) if where else len(lines), f"Not valid TOML: {detail}{column}."
+
+
+def _escaped(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield each forbidden character that an escape stands for, and the message."""
+    if isinstance(value, str):
+        for found in find(value):
+            _, message = next(explain(found.char, escaped=True))
+            yield found.char, message
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _escaped(key)
+            yield from _escaped(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _escaped(inner)
+
+
+def _corrected(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {_corrected(key): _corrected(inner) for key, inner in value.items()}
+    return [_corrected(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _unescape(line: str) -> str:
+    def char(match: re.Match[str]) -> str:
+        code = match[1] or match[2] or match[3]
+        return chr(int(code, 16)) if code else _ESCAPED[match[4]]
+
+    return _ESCAPE.sub(char, line)

@@ -13,18 +13,18 @@ from typing import Final
 
 from cccr_web.errors import CccrError
 from cccr_web.notices.signed_text import (
+    BILINGUAL_NAME,
     DAY,
     KEY,
     LINES,
     NUMBERED_LINES,
-    ORGANISATION,
     NoticeFormat,
     sign_text,
 )
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "canary.txt"
-TITLE: Final = f"Canary of {ORGANISATION}"
+TITLE: Final = f"Canary of {BILINGUAL_NAME}"
 
 # Half a year: a longer silence would not warn anybody in time.
 MAX_AHEAD: Final = timedelta(days=186)
@@ -90,8 +90,6 @@ def _check_line(line: str) -> None:
             f"{NAME}: {line[:60]!a} is not a line of text.",
             "Write one line of at most 1,000 characters, without space around it.",
         )
-    if "-----BEGIN" in line:
-        raise CccrError(f"{NAME}: “{line[:60]}” looks like a signature.", "Rephrase it.")
 
 
 FORMAT: Final = NoticeFormat(

@@ -14,12 +14,13 @@ from typing import Final
 
 from cccr_web.errors import CccrError
 from cccr_web.notices.signed_text import DAY, KEY, MAX_BYTES, NoticeFormat, check_key, sign_text
-from cccr_web.release import PublicKey, SigningKey
+from cccr_web.release import ORGANISATION, PublicKey, SigningKey
 
 NAME: Final = "keys.txt"
 
-_TEMPLATE: Final = """\
-Keys of the Chinese Coalition for Citizens Rights
+_TEMPLATE: Final = (
+    f"Keys of {ORGANISATION}"
+    """
 
 Date: {issued}
 Current key: {current}
@@ -33,6 +34,7 @@ lines of a signature as keys-text.minisig, and run
 minisign -Vm keys-text -P KEY
 
 """
+)
 
 
 @dataclass(frozen=True, slots=True)

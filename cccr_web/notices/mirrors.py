@@ -13,12 +13,12 @@ from datetime import date
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.signed_text import DAY, KEY, LINES, ORGANISATION, NoticeFormat, sign_text
-from cccr_web.onion_address import PATTERN as ONION
+from cccr_web.host_names import DOMAIN, ONION
+from cccr_web.notices.signed_text import BILINGUAL_NAME, DAY, KEY, LINES, NoticeFormat, sign_text
 from cccr_web.release import PublicKey, SigningKey
 
 NAME: Final = "mirrors.txt"
-TITLE: Final = f"# Addresses of {ORGANISATION}"
+TITLE: Final = f"# Addresses of {BILINGUAL_NAME}"
 
 _TEMPLATE: Final = (
     TITLE
@@ -39,9 +39,7 @@ _TEMPLATE: Final = (
 
 """
 )
-_URL = re.compile(
-    rf"https?://(?:[a-z0-9-]+\.)*{ONION.pattern}|https://(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*"
-)
+_URL = re.compile(rf"https?://(?:[a-z0-9-]+\.)*{ONION.pattern}|https://{DOMAIN.pattern}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from string import Formatter
 from typing import Any, Final, Generic, TypeVar
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.release import PublicKey, SigningKey, strip_clear_signature
+from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
 
 MAX_BYTES: Final = 64 * 1024
-ORGANISATION: Final = "the Chinese Coalition for Citizens Rights (公民自由联盟)"
+BILINGUAL_NAME: Final = f"{ORGANISATION} (公民自由联盟)"
 
+_MARK: Final = "-----BEGIN"
 _BEGIN: Final = b"-----BEGIN MINISIGN SIGNATURE-----\n"
 _END: Final = b"-----END MINISIGN SIGNATURE-----\n"
 
@@ -29,7 +30,7 @@ Value = TypeVar("Value")
 
 def sign_text(text: bytes, keys: Sequence[SigningKey], trusted_comment: str) -> bytes:
     """Return ``text``, which must end in a line feed, signed inside by each key."""
-    if not text.endswith(b"\n") or b"-----BEGIN" in text:
+    if not text.endswith(b"\n") or _MARK.encode() in text:
         raise ValueError("the text must end its last line and hold no mark of a signature")
     made = (key.sign(text, trusted_comment) for key in keys)
     return text + b"".join(_BEGIN + signature + _END for signature in made)
@@ -98,11 +99,17 @@ class NoticeFormat(Generic[Value]):
         self._pattern = _compile(template, fields)
 
     def format(self, value: Value) -> bytes:
-        """Return the only text that has this value."""
+        """Return the only text that has this value. Raises ``CccrError``."""
         prepared = {
             name: field.prepare(getattr(value, name)) for name, field in self._fields.items()
         }
-        return self._template.format(**prepared).encode()
+        text = self._template.format(**prepared)
+        for line in text.splitlines():
+            if _MARK in line:
+                raise CccrError(
+                    f"{self.name}: “{line[:60]}” looks like a signature.", "Rephrase it."
+                )
+        return text.encode()
 
     def read(self, whole: bytes) -> Value:
         """Return the value of a notice that its ``signers``, and nobody else, have signed.

@@ -222,7 +222,7 @@ def connect(address: ControlAddress | None = None) -> ControlConnection:
 
     Uses cookie, safe cookie or no authentication, never a password. Raises
     ``ControlMissingError`` if no tor answers, ``ControlForeignError`` if another program
-    does, and ``OnionError`` if tor does not let us in.
+    does, and ``OnionError`` if tor rejects the authentication.
     """
     if address is not None:
         return _connect(address)

@@ -20,7 +20,7 @@ from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
-from cccr_web.onion_address import onion_address
+from cccr_web.host_names import onion_address
 
 TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
 MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and no more is read into memory

@@ -96,7 +96,7 @@ class ExternalTor:
         """Leave it running."""
 
     def exit_reason(self) -> str:
-        """Say all that can be known."""
+        """Say why the connection was lost, as far as other processes can know."""
         return "tor exited or stopped answering"
 
 

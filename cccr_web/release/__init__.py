@@ -3,6 +3,7 @@
 from cccr_web.release.archive import NAME as ARCHIVE
 from cccr_web.release.archive import pack_zip, with_archive
 from cccr_web.release.keys import (
+    ORGANISATION,
     PublicKey,
     SigningKey,
     new_key,
@@ -10,7 +11,7 @@ from cccr_web.release.keys import (
     read_public_key,
     write_new,
 )
-from cccr_web.release.manifest import MINISIG, SIGNATURES
+from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Metadata, format_policy, format_time, page_policy
@@ -36,6 +37,7 @@ __all__ = [
     "MAX_TOTAL",
     "METADATA",
     "MINISIG",
+    "ORGANISATION",
     "SIGNATURES",
     "File",
     "Metadata",
@@ -49,6 +51,7 @@ __all__ = [
     "differences",
     "format_policy",
     "format_time",
+    "is_safe_path",
     "load",
     "make_release",
     "new_key",

@@ -27,7 +27,7 @@ def too_long(path: str, limit: int) -> ReleaseError:
 
 
 class ReleaseFolder:
-    """An open folder; if another one takes its name meanwhile, that is not seen."""
+    """A folder that stays open: a folder that later takes its name is not read."""
 
     def __init__(self, top: int) -> None:
         self._top = top

@@ -23,8 +23,9 @@ from cccr_web.errors import CccrError, SignatureError
 if TYPE_CHECKING:
     import minisign
 
+ORGANISATION: Final = "the Chinese Coalition for Citizens Rights"
 # The comment above a signature is not signed: only this one is made and accepted.
-_COMMENT: Final = "signature of the Chinese Coalition for Citizens Rights"
+_COMMENT: Final = f"signature of {ORGANISATION}"
 _MAX_SIGNATURE: Final = 16 * 1024
 
 _PUBLIC: Final = ".pub"

@@ -25,7 +25,8 @@ SIGNATURES = (MINISIG, SSHSIG, OPENPGP)
 MAX_BYTES = 16 * 1024 * 1024
 MAX_FILES = 20_000
 
-_LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
+_LONGEST = 200
+_LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,%d})" % _LONGEST)
 
 # Only names that are the same on every file system, in every URL and in every Unicode
 # form; no component begins with a dot, except the one of RFC 8615.
@@ -34,8 +35,8 @@ _PATH = re.compile(rf"(?:\.well-known/)?{_COMPONENT}(?:/{_COMPONENT})*")
 
 
 def is_safe_path(path: str) -> bool:
-    """Whether ``path`` may name a file of a release: relative, plain ASCII, no ``..``."""
-    return _PATH.fullmatch(path) is not None
+    """Whether ``path`` may name a file of a release: relative, short, plain ASCII, no ``..``."""
+    return len(path) <= _LONGEST and _PATH.fullmatch(path) is not None
 
 
 def digest(body: bytes) -> str:

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cccr_web.errors import ReleaseError
-from cccr_web.onion_address import PATTERN as ONION
+from cccr_web.host_names import DOMAIN, ONION
 
 NAME = "RELEASE.json"
 FORMAT = 1
 
-_CLEARNET = re.compile(r"https://[a-z0-9.-]+")
+_CLEARNET = re.compile(rf"https://{DOMAIN.pattern}")
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
 _FINGERPRINT = re.compile(r"[0-9A-F]{4}( [0-9A-F]{4}){7}")

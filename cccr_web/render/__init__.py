@@ -1,5 +1,6 @@
 """Render every page once: texts and templates → a release."""
 
 from cccr_web.render.builder import build_release, check_trees
+from cccr_web.render.suggestions import name_suggestions
 
-__all__ = ["build_release", "check_trees"]
+__all__ = ["build_release", "check_trees", "name_suggestions"]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from flask import Flask
 
 from cccr_web.content import Addresses, Content, Problem, Site, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
+from cccr_web.content.site import read_public_key
 from cccr_web.content.source import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -24,6 +25,7 @@ from cccr_web.release import (
     PublicKey,
     Release,
     allowed_signers,
+    is_safe_path,
     make_release,
     with_archive,
 )
@@ -31,10 +33,11 @@ from cccr_web.render import onion_code
 from cccr_web.render.app import ROBOTS, crawler_files, create_app
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
 from cccr_web.render.layout import read_style
+from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import resize_photos
 from cccr_web.render.template_renderer import feed_url
-from cccr_web.render.traditional import converter, with_derived
+from cccr_web.render.traditional import converter, simplify, with_derived
 from cccr_web.render.zip_index import ZIP_INDEX, require_text
 
 VERIFY: Final = "verify.py"
@@ -59,17 +62,33 @@ Progress = Callable[[int, int], None]
 
 
 def check_trees(
-    tree: SourceTree, templates: Path, environ: Mapping[str, str] = os.environ
+    tree: SourceTree,
+    templates: Path,
+    environ: Mapping[str, str] = os.environ,
+    today: date | None = None,
 ) -> tuple[Content | None, NoticeFiles, list[Problem]]:
     """Check every text, string and notice; return them with every problem found.
 
-    The content is ``None`` if a file could not be read.
+    The content is ``None`` if a file could not be read. Nothing may be dated later than the
+    day after ``today``, by default that of this machine's clock.
     """
     site, problems = read_site(tree)
-    notices = read_notice_files(tree, _public_key(site) if site else None)
+    # A key that cannot be read is one problem, not one for each notice that it signed.
+    text = read_public_key(tree)
+    notices = NoticeFiles(Path(tree.folder.name, NOTICE_FOLDER))
+    if site is not None or text is not None:
+        notices = read_notice_files(tree, PublicKey.parse(text) if text else None)
     # The catalogues must translate the strings of the templates and of this package.
     known_files = RELEASE_FILES | notices.files.keys()
-    content, found = check(tree, site, [templates, _HERE], known_files)
+    content, found = check(
+        tree,
+        site,
+        [templates, _HERE],
+        known_files,
+        is_servable=is_safe_path,
+        simplify=simplify,
+        today=today or datetime.now(UTC).date(),
+    )
     problems += found + notices.problems
     if content is not None:
         problems += notices.expired(release_time(content, notices, environ))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from markdown_it.token import Token
@@ -44,8 +45,18 @@ def converter(names: Mapping[str, str]) -> Convert:
     return convert_words
 
 
+def simplify(words: str) -> str:
+    """Return ``words`` in Simplified Chinese."""
+    return _simplifier()(words)
+
+
+@cache
+def _simplifier() -> Convert:
+    return OpenCC("t2s").convert
+
+
 def with_derived(content: Content, convert: Convert) -> Content:
-    """Add the languages that nobody writes, by converting each text of their source."""
+    """Add the languages that have a source language, by converting each of its texts."""
     derived = {
         language: {
             path: _text(text, language, convert)

@@ -12,8 +12,8 @@ backup_export() {
   [ ! -f "$ETC/torrc" ] || cp "$ETC/torrc" "$folder/settings"
   if [ -e "$CURRENT" ]; then cp --recursive "$(readlink --canonicalize "$CURRENT")" "$folder/release"; fi
   for server in "${SERVERS[@]}"; do
-    [ ! -f "/var/lib/cccr-web-$server/highest-sequence" ] ||
-      cp "/var/lib/cccr-web-$server/highest-sequence" "$folder/history/$server"
+    [ ! -f "/var/lib/cccr-web-$server/$HIGHEST_SEQUENCE" ] ||
+      cp "/var/lib/cccr-web-$server/$HIGHEST_SEQUENCE" "$folder/history/$server"
   done
   tar --create --directory "$folder" .
   note "the onion key, settings, release $(release_number) and rollback state"
@@ -24,7 +24,7 @@ history_restore() {
   local server state
   [ -d "$BUNDLE/history" ] || return 0
   for server in "${SERVERS[@]}"; do
-    state=/var/lib/cccr-web-$server/highest-sequence
+    state=/var/lib/cccr-web-$server/$HIGHEST_SEQUENCE
     if [ ! -f "$BUNDLE/history/$server" ] || [ -e "$state" ]; then continue; fi
     change "restore the highest sequence that the $server server has served" || continue
     # The folder belongs to root until the unit starts; systemd then changes its owner.

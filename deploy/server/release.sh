@@ -4,6 +4,8 @@
 RELEASES=$DATA/releases
 CURRENT=$DATA/current
 SERVERS=(onion) # run.sh adds clearnet if there is a domain
+# In each server’s state folder; cccr_web/release/rollback_guard.py writes it.
+HIGHEST_SEQUENCE=highest-sequence
 
 # Print a release’s sequence number, or fail if it may not be deployed.
 release_verify() { # FOLDER
@@ -79,7 +81,7 @@ release_switch() { # NUMBER
   date +%s%N >"$DATA/switched"
   for server in "${SERVERS[@]}"; do
     # Otherwise a server that has served the new release would reject the old one.
-    save_for_undo "/var/lib/cccr-web-$server/highest-sequence"
+    save_for_undo "/var/lib/cccr-web-$server/$HIGHEST_SEQUENCE"
     systemctl --quiet is-active "cccr-web-$server.service" || continue
     # A server reads the public key only when it starts: units_start restarts it.
     ! changed "$ETC/public.key" || continue
@@ -149,7 +151,7 @@ release_rollback() {
 history_allow() { # SERVER RELEASE
   local state=/var/lib/cccr-web-$1
   [ -d "$state" ] || return 0
-  save_for_undo "$state/highest-sequence"
+  save_for_undo "$state/$HIGHEST_SEQUENCE"
   "$COMMAND" history allow "$2" --public-key "$ETC/public.key" --state "$state" >&2 || fail "The $1 server’s rollback guard was not changed. See the reason above."
 }
 

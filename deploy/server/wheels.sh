@@ -33,20 +33,19 @@ wheels_state() { # SOURCE
 }
 
 wheels_make() { # SOURCE OUT
-  local source=$1 out=$2 tools=$WORK/tools
+  local source=$1 out=$2
   mkdir -p "$out/wheels"
-  python3 -m venv "$tools" 2>/dev/null || fail "python3-venv is not installed on this machine." "As root: apt-get install python3-venv"
+  wheels_venv
   # The same source must give the same bytes, so that a second run changes nothing.
   export SOURCE_DATE_EPOCH=315532800
   {
-    wheels_pip install --only-binary :all: --requirement "$source/deploy/lock/build.txt" &&
+    wheels_pip install --require-hashes --only-binary :all: --requirement "$source/deploy/lock/build.txt" &&
       # stem is published only as source.
       wheels_of "$source/deploy/lock/server.txt" stem >"$WORK/stem.txt" &&
-      wheels_pip wheel --no-deps --no-build-isolation --use-pep517 --wheel-dir "$out/wheels" --requirement "$WORK/stem.txt" &&
+      wheels_pip wheel --require-hashes --no-deps --no-build-isolation --use-pep517 --wheel-dir "$out/wheels" --requirement "$WORK/stem.txt" &&
       mkdir "$WORK/source" && # pip writes into the folder that it builds in
       (cd "$source" && cp --recursive "${WHEEL_SOURCES[@]}" "$WORK/source") &&
-      "$tools/bin/python" -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation \
-        --wheel-dir "$out/wheels" "$WORK/source"
+      wheels_pip wheel --no-deps --no-build-isolation --wheel-dir "$out/wheels" "$WORK/source"
   } >"$WORK/pip.log" 2>&1 || {
     tail -n 20 "$WORK/pip.log" >&2
     fail "pip could not build the wheels. See its output above." "Check that this machine can reach the package index."
@@ -61,7 +60,12 @@ wheels_make() { # SOURCE OUT
   } >"$out/requirements.txt"
 }
 
-wheels_pip() { "$WORK/tools/bin/python" -m pip --disable-pip-version-check --quiet "$1" --require-hashes "${@:2}"; }
+# Make the virtual environment of wheels_pip.
+wheels_venv() {
+  python3 -m venv "$WORK/tools" 2>/dev/null || fail "python3-venv is not installed on this machine." "As root: apt-get install python3-venv"
+}
+
+wheels_pip() { "$WORK/tools/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 
 # A lock’s lines for one package, or all other lines.
 wheels_of() { awk -v name="$2" '/^[a-z]/ { on = index($0, name "==") == 1 } on' "$1"; }
@@ -70,10 +74,10 @@ wheels_without() { awk -v name="$2" '/^[a-z]/ { on = index($0, name "==") != 1 }
 # Download the other wheels too, for servers that cannot reach a package index.
 wheels_fetch() { # OUT
   local out=$1 python machine
-  python3 -m venv "$WORK/tools" 2>/dev/null || fail "python3-venv is not installed on this machine." "As root: apt-get install python3-venv"
+  wheels_venv
   for python in "${BUNDLED_PYTHONS[@]}"; do
     for machine in "${BUNDLED_MACHINES[@]}"; do
-      "$WORK/tools/bin/python" -m pip --disable-pip-version-check --quiet download --require-hashes --no-deps --only-binary :all: \
+      wheels_pip download --require-hashes --no-deps --only-binary :all: \
         --python-version "$python" --platform "manylinux_2_34_$machine" --platform "manylinux_2_28_$machine" --platform "manylinux_2_17_$machine" \
         --platform "manylinux2014_$machine" --find-links "$out/wheels" --dest "$out/wheels" \
         --requirement "$out/requirements.txt" >"$WORK/pip.log" 2>&1 || {

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from support.tor_reader import NoAnswerError, expected_size, greeting, request_for
+from support.socks import REPLY_SIZES, greeting
+from support.tor_reader import NoAnswerError, expected_size, request_for
 
 REQUEST_TIMEOUT = 20.0  # seconds
 PAUSE = 0.2  # seconds after a failed request, to avoid a busy loop
@@ -38,7 +39,7 @@ async def _once(socks: int, host: str, circuit: str, path: str, flood: Flood) ->
     reader, writer = await asyncio.open_connection("127.0.0.1", socks, limit=65536)
     try:
         answer = b""
-        for sent, length in zip(greeting(host, circuit), (2, 2, 10), strict=True):
+        for sent, length in zip(greeting(host, circuit), REPLY_SIZES, strict=True):
             writer.write(sent)
             answer = await reader.readexactly(length)
         if answer[1] != 0:

@@ -7,7 +7,8 @@ import math
 import pytest
 from circuits import REPORT, circuit_id
 from flood import Measured, narrow
-from support.tor_reader import NoAnswerError, expected_size, greeting, request_for
+from support.socks import greeting
+from support.tor_reader import NoAnswerError, expected_size, request_for
 
 
 def test_a_proxy_address_contains_the_circuit_id() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.browser.browsing import SCHEMES, Site, listed, node_module
+from support.browser.browsing import SCHEMES, BrowsedSite, listed, node_module
 from support.browser.outlines import outline
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ FOCUSED = """(() => {
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_and_contrast_is_aaa(chromium: Chromium, site: Site, scheme: str) -> None:
+def test_axe_finds_nothing_and_contrast_is_aaa(
+    chromium: Chromium, site: BrowsedSite, scheme: str
+) -> None:
     """Axe reports no violation and nothing to review on any page, and contrast is AAA."""
     axe = node_module("axe-core/axe.min.js").read_text(encoding="utf-8")
     wrong = {}
@@ -74,7 +76,9 @@ def press_tab(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_tab_key_visits_every_link_in_order(chromium: Chromium, site: Site, scheme: str) -> None:
+def test_tab_key_visits_every_link_in_order(
+    chromium: Chromium, site: BrowsedSite, scheme: str
+) -> None:
     """The Tab key visits every link in document order, and the focus is visible."""
     wrong = {}
     with chromium.tab() as tab:
@@ -99,7 +103,7 @@ def test_tab_key_visits_every_link_in_order(chromium: Chromium, site: Site, sche
     assert wrong == {}, listed(wrong)
 
 
-def test_skip_link_leads_to_the_text(chromium: Chromium, site: Site) -> None:
+def test_skip_link_leads_to_the_text(chromium: Chromium, site: BrowsedSite) -> None:
     """Enter on the first link skips the header and the menus."""
     with chromium.tab() as tab:
         tab.size(360, 740, phone=True)

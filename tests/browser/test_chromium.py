@@ -6,7 +6,7 @@ import base64
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from support.browser.browsing import CUT_OFF, SCHEMES, Site, listed, need, without_spaces
+from support.browser.browsing import CUT_OFF, SCHEMES, BrowsedSite, listed, need, without_spaces
 from support.browser.outlines import outline
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AT_ONCE = 16  # tabs; networkIdle comes half a second after the last request
 
 
-def settled(chromium: Chromium, site: Site, scheme: str) -> Iterator[tuple[str, Tab]]:
+def settled(chromium: Chromium, site: BrowsedSite, scheme: str) -> Iterator[tuple[str, Tab]]:
     """Yield each page, loaded and idle, with its tab."""
     with chromium.tabs(AT_ONCE) as tabs:
         for tab in tabs:
@@ -41,7 +41,7 @@ def messages(tab: Tab, favicon: str) -> list[Any]:
     return [*printed, *others]
 
 
-def test_a_page_is_one_request_without_messages(chromium: Chromium, site: Site) -> None:
+def test_a_page_is_one_request_without_messages(chromium: Chromium, site: BrowsedSite) -> None:
     """A page is one request; nothing is blocked, fails or appears on the console.
 
     The browser's own request for the favicon does not count.
@@ -61,7 +61,7 @@ def test_a_page_is_one_request_without_messages(chromium: Chromium, site: Site) 
     assert wrong == {}, listed(wrong)
 
 
-def misfits(tab: Tab, site: Site, before: str = "") -> dict[str, list[str]]:
+def misfits(tab: Tab, site: BrowsedSite, before: str = "") -> dict[str, list[str]]:
     """Return what overflows or is cut off on each page, after running a script on it."""
     found: dict[str, list[str]] = {}
     for path in site.pages:
@@ -73,7 +73,7 @@ def misfits(tab: Tab, site: Site, before: str = "") -> dict[str, list[str]]:
     return found
 
 
-def test_nothing_is_cut_off_on_a_narrow_phone(chromium: Chromium, site: Site) -> None:
+def test_nothing_is_cut_off_on_a_narrow_phone(chromium: Chromium, site: BrowsedSite) -> None:
     """At 320 CSS pixels nothing is cut off and nothing scrolls sideways."""
     with chromium.tab() as tab:
         tab.size(320, 568, phone=True)
@@ -81,7 +81,7 @@ def test_nothing_is_cut_off_on_a_narrow_phone(chromium: Chromium, site: Site) ->
         assert cut == {}, listed(cut)
 
 
-def test_nothing_is_cut_off_at_200_percent_zoom(chromium: Chromium, site: Site) -> None:
+def test_nothing_is_cut_off_at_200_percent_zoom(chromium: Chromium, site: BrowsedSite) -> None:
     """At a zoom of 200 % in a window of 640 pixels nothing is cut off."""
     with chromium.tab() as tab:
         tab.size(640, 800)
@@ -89,7 +89,7 @@ def test_nothing_is_cut_off_at_200_percent_zoom(chromium: Chromium, site: Site) 
         assert cut == {}, listed(cut)
 
 
-def test_nothing_is_cut_off_with_text_at_200_percent(chromium: Chromium, site: Site) -> None:
+def test_nothing_is_cut_off_with_text_at_200_percent(chromium: Chromium, site: BrowsedSite) -> None:
     """With the text alone at 200 % in the same window nothing is cut off (WCAG 2.2, 1.4.4)."""
     with chromium.tab() as tab:
         tab.size(360, 740, phone=True)
@@ -97,7 +97,7 @@ def test_nothing_is_cut_off_with_text_at_200_percent(chromium: Chromium, site: S
         assert cut == {}, listed(cut)
 
 
-def test_nothing_is_cut_off_with_wider_spacing(chromium: Chromium, site: Site) -> None:
+def test_nothing_is_cut_off_with_wider_spacing(chromium: Chromium, site: BrowsedSite) -> None:
     """With the text spacing of WCAG 2.2, 1.4.12, nothing is cut off."""
     spacing = "line-height: 1.5; letter-spacing: .12em; word-spacing: .16em"
     with chromium.tab() as tab:
@@ -107,7 +107,9 @@ def test_nothing_is_cut_off_with_wider_spacing(chromium: Chromium, site: Site) -
         assert cut == {}, listed(cut)
 
 
-def test_lines_have_at_most_90_characters_on_a_laptop(chromium: Chromium, site: Site) -> None:
+def test_lines_have_at_most_90_characters_on_a_laptop(
+    chromium: Chromium, site: BrowsedSite
+) -> None:
     """On a laptop nothing is cut off, and no line of text is longer than 90 characters."""
     lines = """[...document.querySelectorAll("main p")].flatMap(one => {
         const range = document.createRange();
@@ -126,7 +128,7 @@ def test_lines_have_at_most_90_characters_on_a_laptop(chromium: Chromium, site: 
 
 
 def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(
-    chromium: Chromium, site: Site
+    chromium: Chromium, site: BrowsedSite
 ) -> None:
     """Each page prints its whole main part, and its footer on every sheet.
 

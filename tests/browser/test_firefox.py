@@ -6,7 +6,7 @@ import base64
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from support.browser.browsing import CUT_OFF, Site, listed
+from support.browser.browsing import CUT_OFF, BrowsedSite, listed
 from support.browser.outlines import is_copy
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ UNNAMED = 'return [...document.querySelectorAll("img:not([alt])")].map(one => on
 PREFERS_DARK = 'return matchMedia("(prefers-color-scheme: dark)").matches'
 
 
-def test_a_page_is_one_request_without_messages(firefox: Firefox, site: Site) -> None:
+def test_a_page_is_one_request_without_messages(firefox: Firefox, site: BrowsedSite) -> None:
     """A page is one request in each colour scheme; nothing fails or appears on the console.
 
     The browser's own request for the favicon does not count.
@@ -45,7 +45,7 @@ def test_a_page_is_one_request_without_messages(firefox: Firefox, site: Site) ->
     assert console == []
 
 
-def test_nothing_is_cut_off_at_200_percent_zoom(firefox: Firefox, site: Site) -> None:
+def test_nothing_is_cut_off_at_200_percent_zoom(firefox: Firefox, site: BrowsedSite) -> None:
     """At a zoom of 200 % in a window of 640 pixels (320 CSS pixels) nothing is cut off."""
     cut = {}
     firefox.size(640, 800)
@@ -59,7 +59,7 @@ def test_nothing_is_cut_off_at_200_percent_zoom(firefox: Firefox, site: Site) ->
     assert cut == {}, listed(cut)
 
 
-def test_pages_work_with_images_off(firefox: Firefox, site: Site) -> None:
+def test_pages_work_with_images_off(firefox: Firefox, site: BrowsedSite) -> None:
     """With images off a page requests none, describes each, and nothing is cut off."""
     wrong = {}
     firefox.prefer(IMAGES, NO_IMAGES)
@@ -77,7 +77,7 @@ def test_pages_work_with_images_off(firefox: Firefox, site: Site) -> None:
     assert wrong == {}, listed(wrong)
 
 
-def test_copies_and_home_pages_print_to_pdf(firefox: Firefox, site: Site) -> None:
+def test_copies_and_home_pages_print_to_pdf(firefox: Firefox, site: BrowsedSite) -> None:
     """The home pages and the offline copies, the longest pages, print to a PDF."""
     for path in site.pages:
         if is_copy(path) or path.endswith("index.html"):

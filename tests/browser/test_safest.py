@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urlsplit
 
 import pytest
-from support.browser.browsing import Site, need
+from support.browser.browsing import BrowsedSite, need
 from support.browser.marionette import Firefox
 from support.hosting import Watched, short_folder, wait_until
 from support.serving import DOMAIN, Server
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Note
     from support.browser.marionette import Pref
+    from support.measurements import Recorder
     from support.tornet import TorNetwork
 
 # Tor Browser's settings for everybody and for its level “Safest” that affect a page (from
@@ -56,7 +56,7 @@ ALTERNATES = """return [...document.querySelectorAll("a[hreflang]")].map(
 
 
 @pytest.fixture(scope="module")
-def onion(tor_network: TorNetwork, note: Note) -> Iterator[Site]:
+def onion(tor_network: TorNetwork, note: Recorder) -> Iterator[BrowsedSite]:
     """The real texts on an onion of the private network, built for its address."""
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
@@ -71,7 +71,7 @@ def onion(tor_network: TorNetwork, note: Note) -> Iterator[Site]:
         ):
             published = watched.wait_for(Published)
             note("onion for the browser: published", published.seconds)
-            site = Site(f"http://{key.address}", release)
+            site = BrowsedSite(f"http://{key.address}", release)
             tor_network.fetch_until(f"{site.address}/")
             yield site
 
@@ -99,7 +99,7 @@ def click(browser: Firefox, href: str) -> None:
     browser.call("WebDriver:ElementClick", id=next(iter(found.values())))
 
 
-def all_well(browser: Firefox, site: Site) -> set[str]:
+def all_well(browser: Firefox, site: BrowsedSite) -> set[str]:
     """Assert that nothing went wrong since the last call; return the requested URLs.
 
     The browser's own request for the favicon does not count.
@@ -119,7 +119,7 @@ def all_well(browser: Firefox, site: Site) -> set[str]:
 
 
 def test_bare_address_leads_to_a_page_in_a_language(
-    tor_browser: Firefox, onion: Site, note: Note
+    tor_browser: Firefox, onion: BrowsedSite, note: Recorder
 ) -> None:
     """The bare address leads to the home page in the browser's language."""
     tor_browser.take_seen()
@@ -140,7 +140,7 @@ def test_settings_disable_scripts(tor_browser: Firefox) -> None:
     tor_browser.take_seen()
 
 
-def test_language_links_lead_to_the_same_page(tor_browser: Firefox, onion: Site) -> None:
+def test_language_links_lead_to_the_same_page(tor_browser: Firefox, onion: BrowsedSite) -> None:
     """Clicking a language's name leads to the same page in that language."""
     languages = onion.release.metadata.languages
     for page in ("index.html", "reach-us.html", "statements/index.html"):
@@ -158,7 +158,7 @@ def test_language_links_lead_to_the_same_page(tor_browser: Firefox, onion: Site)
     all_well(tor_browser, onion)
 
 
-def test_every_link_brings_what_the_release_holds(tor_browser: Firefox, onion: Site) -> None:
+def test_every_link_brings_what_the_release_holds(tor_browser: Firefox, onion: BrowsedSite) -> None:
     """Clicking each link of the site brings the bytes of the release; none is blocked or fails."""
     home = "en/index.html"
     waiting = [onion.url(home)]

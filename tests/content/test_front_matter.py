@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from cccr_web.content.dates import parse_date
 from cccr_web.content.front_matter import FrontMatter, Split, parse, split
 
@@ -103,9 +105,7 @@ def test_a_value_of_the_wrong_type_is_reported_with_its_line() -> None:
 
 def test_invalid_toml_is_reported_with_its_line() -> None:
     """The line is that of the file, not of the front matter."""
-    assert problems_of('title = "x"\nupdated = x\n')[0].startswith(
-        "3: The front matter is not valid TOML: "
-    )
+    assert problems_of('title = "x"\nupdated = x\n')[0].startswith("3: Not valid TOML: ")
 
 
 def test_a_date_in_words_is_reported_with_the_valid_forms() -> None:
@@ -116,3 +116,28 @@ def test_a_date_in_words_is_reported_with_the_valid_forms() -> None:
             "[2011..2012-04] for a time between two dates."
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("title = “How to verify”", 'The quotation mark “ is curly: type a straight one, ".'),
+        ('title = "How to verify”', 'The quotation mark ” is curly: type a straight one, ".'),
+        ('title = ”How to verify"', 'The quotation mark ” is curly: type a straight one, ".'),
+        ("title = ‘How to verify’", "The quotation mark ‘ is curly: type a straight one, '."),
+        ("title = ＂How to verify＂", 'The quotation mark ＂ is curly: type a straight one, ".'),
+        ('title ＝ "How to verify"', "“＝” is a full-width character: type “=”."),
+        ('title： "How to verify"', "“：” is a full-width character: type “:”."),
+        ("title = 如何核对", '“如” is outside quotation marks: put the text between two “"”.'),
+        ("title = How to verify", "Not valid TOML: Invalid value (column 9)."),
+    ],
+)
+def test_a_mark_of_another_keyboard_is_named(line: str, message: str) -> None:
+    """Curly quotation marks and full-width signs are named, in the line of the file."""
+    head = HEAD.replace('title = "How to verify"', line)
+    assert problems_of(head) == [f"2: {message}"]
+
+
+def test_curly_quotation_marks_within_straight_ones_are_text() -> None:
+    """What stands between straight quotation marks is the writer's."""
+    assert problems_of(HEAD.replace("How to verify", "“How” to ‘verify’＝")) == []

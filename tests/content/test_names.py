@@ -53,7 +53,7 @@ def test_every_known_name_is_listed() -> None:
         ),
         ('"余杰" = "余"\n', "1: “余杰” needs a form of 2 Chinese characters in quotes."),
         ('"余杰" = 1\n', "1: “余杰” needs a form of 2 Chinese characters in quotes."),
-        ("[余杰]\n", "1: Not valid TOML: "),
+        ("[余杰]\n", "1: “余” is outside quotation marks: "),
     ],
 )
 def test_a_wrong_name_is_reported_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
@@ -72,5 +72,5 @@ def test_an_unreadable_list_is_reported(tmp_path: Path) -> None:
     ]
     (tmp_path / "names.toml").write_bytes('"余杰" = "余杰"\n'.encode("gbk"))
     assert [str(one) for one in read_names(SourceTree(tmp_path))[1]] == [
-        "translations/names.toml:1: The file is not UTF-8 (byte 2)."
+        "translations/names.toml:1: The file is not UTF-8 (byte 2): save it as UTF-8."
     ]

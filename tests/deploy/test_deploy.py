@@ -18,7 +18,6 @@ import pytest
 from support.deploy.admin import DOMAIN, AdminMachine
 from support.deploy.clients import ClearnetClient, get_over_http, send_raw
 from support.deploy.inspection import (
-    Note,
     disk_state,
     header_policy,
     lower,
@@ -29,6 +28,7 @@ from support.deploy.machine import SERVER, Machine, Network
 from support.signed import content
 
 if TYPE_CHECKING:
+    from support.measurements import Recorder
     from support.tornet import Reply, TorNetwork
 
 PAGE = "/en/index.html"
@@ -47,7 +47,7 @@ def test_a_dry_run_on_a_fresh_server_shows_all_changes_and_makes_none(
 
 
 def test_install_brings_up_the_site_within_five_minutes(
-    admin: AdminMachine, server: Machine, private_tor: TorNetwork, note: Note
+    admin: AdminMachine, server: Machine, private_tor: TorNetwork, note: Recorder
 ) -> None:
     """One command turns a fresh Debian into a site whose onion answers."""
     began = time.monotonic()
@@ -63,7 +63,9 @@ def test_install_brings_up_the_site_within_five_minutes(
 
 
 @pytest.mark.usefixtures("drips")  # they take half a minute, so they start early
-def test_a_second_install_changes_nothing(admin: AdminMachine, server: Machine, note: Note) -> None:
+def test_a_second_install_changes_nothing(
+    admin: AdminMachine, server: Machine, note: Recorder
+) -> None:
     """A second install changes nothing, says so, and takes less than a minute."""
     before = disk_state(server)
     done = admin.deploy("--offline", admin.bundle)
@@ -88,7 +90,7 @@ def test_nginx_nft_tor_and_systemd_accept_their_configuration(server: Machine) -
 
 
 @pytest.mark.parametrize("unit", ["clearnet", "onion", "manager"])
-def test_each_unit_has_a_low_exposure_level(server: Machine, unit: str, note: Note) -> None:
+def test_each_unit_has_a_low_exposure_level(server: Machine, unit: str, note: Recorder) -> None:
     """Each of our units scores at most 1.0 in systemd-analyze security (lower is safer)."""
     output = server.run("systemd-analyze", "security", "--no-pager", f"cccr-web-{unit}.service")
     found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", output)

@@ -12,7 +12,7 @@ from support.deploy.admin import DOMAIN
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.deploy.acme import Authority
+    from support.deploy.acme import AcmeAuthority
     from support.deploy.machine import Machine
 
 # Caused by the test authority, whose certificates are valid for five years and name no CRL.
@@ -20,7 +20,9 @@ NOT_OURS = {"cert_validityPeriod", "cert_revocation"}
 
 
 @pytest.mark.slow
-def test_testssl_finds_no_problem(server: Machine, authority: Authority, tmp_path: Path) -> None:
+def test_testssl_finds_no_problem(
+    server: Machine, authority: AcmeAuthority, tmp_path: Path
+) -> None:
     """testssl.sh reports nothing more severe than “low”."""
     assert server.pid
     root, found = tmp_path / "root.pem", tmp_path / "found.json"

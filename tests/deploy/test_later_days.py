@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 from support.deploy.admin import DOMAIN, AdminMachine
 from support.deploy.clients import ClearnetClient, Drips, Load, onion_client
-from support.deploy.inspection import Note, disk_state, lower, onion_address, serves_release
+from support.deploy.inspection import disk_state, lower, onion_address, serves_release
 from support.deploy.machine import SERVER, Machine, Network, call
 from support.signed import content
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.measurements import Recorder
     from support.tornet import Reply, TorNetwork
 
 PAGE = "/en/index.html"
@@ -38,7 +39,7 @@ class PageRequest:
 
 
 def test_a_hung_server_is_killed_and_restarted(
-    server: Machine, clearnet: ClearnetClient, note: Note
+    server: Machine, clearnet: ClearnetClient, note: Recorder
 ) -> None:
     """systemd's watchdog kills and restarts a hung server; the cache answers meanwhile."""
     process = server.main_process("cccr-web-clearnet.service")
@@ -53,7 +54,7 @@ def test_a_hung_server_is_killed_and_restarted(
     assert clearnet.get(PAGE + "?x").status == 200
 
 
-def test_slow_senders_are_disconnected(drips: Drips, note: Note) -> None:
+def test_slow_senders_are_disconnected(drips: Drips, note: Recorder) -> None:
     """A client that sends a head or a body byte by byte is disconnected after some seconds."""
     seconds = drips.wait()
     for name, taken in seconds.items():
@@ -89,7 +90,7 @@ def test_a_release_drops_no_request(
     server: Machine,
     clearnet: ClearnetClient,
     hidden: Callable[[str], Reply],
-    note: Note,
+    note: Recorder,
 ) -> None:
     """The clearnet and the onion both switch to the next release without dropping a request."""
     with (
@@ -208,7 +209,7 @@ def test_a_dry_run_shows_a_changed_setting_as_a_diff(admin: AdminMachine, server
 
 
 def test_a_restart_under_load_drops_no_request(
-    server: Machine, clearnet: ClearnetClient, note: Note
+    server: Machine, clearnet: ClearnetClient, note: Recorder
 ) -> None:
     """Requests wait in systemd's socket while our server restarts."""
     with Load(PageRequest(clearnet)) as cached, Load(PageRequest(clearnet, "?x"), 4, 0.0) as direct:
@@ -222,7 +223,7 @@ def test_a_restart_under_load_drops_no_request(
 
 
 def test_a_kill_under_load_fails_only_requests_in_flight(
-    server: Machine, clearnet: ClearnetClient, note: Note
+    server: Machine, clearnet: ClearnetClient, note: Recorder
 ) -> None:
     """SIGKILL of our server fails at most the uncached requests in flight."""
     with Load(PageRequest(clearnet)) as cached, Load(PageRequest(clearnet, "?x"), 4, 0.0) as direct:
@@ -247,7 +248,11 @@ KILLED = {
 
 @pytest.mark.parametrize("unit", KILLED)
 def test_a_killed_process_is_restarted(
-    server: Machine, clearnet: ClearnetClient, hidden: Callable[[str], Reply], unit: str, note: Note
+    server: Machine,
+    clearnet: ClearnetClient,
+    hidden: Callable[[str], Reply],
+    unit: str,
+    note: Recorder,
 ) -> None:
     """systemd restarts each killed process, and the other processes keep answering meanwhile."""
     process = server.main_process(unit)
@@ -322,7 +327,7 @@ def test_everything_comes_back_after_a_reboot(
     server: Machine,
     clearnet: ClearnetClient,
     private_tor: TorNetwork,
-    note: Note,
+    note: Recorder,
 ) -> None:
     """After a reboot everything starts automatically, and an install changes nothing."""
     began = time.monotonic()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 from support.deploy.admin import DOMAIN, NEXT_KEY, AdminMachine
 from support.deploy.clients import ClearnetClient, Load, get_over_socket
-from support.deploy.inspection import Note, onion_address, serves_release
+from support.deploy.inspection import onion_address, serves_release
 from support.deploy.machine import TOP, Machine, Network, call
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.deploy.acme import Authority
+    from support.deploy.acme import AcmeAuthority
+    from support.measurements import Recorder
     from support.tornet import TorNetwork
 
 PAGE = "/en/index.html"
@@ -222,9 +223,9 @@ def test_a_backup_restores_the_site_on_another_server(
     server: Machine,
     debian: Path,
     network: Network,
-    authority: Authority,
+    authority: AcmeAuthority,
     private_tor: TorNetwork,
-    note: Note,
+    note: Recorder,
 ) -> None:
     """A backup restores the onion address, the release and the rollback guard on a fresh server."""
     onion = onion_address(server)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.hosting import short_folder
 from support.live_site import PublishedSite, real_release
-from support.reverse_proxy import Authority, ReverseProxy
+from support.reverse_proxy import CertificateAuthority, ReverseProxy
 from support.running import Running
 from support.serving import DOMAIN, ONION
 from support.signed import ServerFolder, organisation_key
@@ -33,7 +33,9 @@ def clearnet() -> Iterator[PublishedSite]:
         server_folder.point(folder / "release")
         with Running(server_folder, "--onion-socket", f"unix:{folder}/onion.sock") as server:
             nowhere = folder / "none"
-            yield PublishedSite(folder, release, ONION, "", "", nowhere, Authority(folder), server)
+            yield PublishedSite(
+                folder, release, ONION, "", "", nowhere, CertificateAuthority(folder), server
+            )
 
 
 def probe_of(site: PublishedSite, proxy: ReverseProxy, *, trusted: bool = True) -> Probe:

@@ -24,7 +24,7 @@ from cccr_web.listen import Unix
 from cccr_web.onion import ControlConnection, connect, parse_control_address
 
 if TYPE_CHECKING:
-    from conftest import Note
+    from support.measurements import Recorder
     from support.tornet import TorNetwork
 
 NAMES = [
@@ -43,7 +43,7 @@ def wrong_ones(results: list[dict[str, str]]) -> dict[str, str]:
     return {each["name"]: each["sentence"] for each in results if each["verdict"] == "wrong"}
 
 
-def test_a_correct_site_passes_every_check(published_site: PublishedSite, note: Note) -> None:
+def test_a_correct_site_passes_every_check(published_site: PublishedSite, note: Recorder) -> None:
     """A correct site passes every check, on the clearnet and the onion."""
     with published_site.proxy().running() as proxy:
         begin = time.monotonic()

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.signed import content, facts, known_key, organisation_key
@@ -23,6 +24,7 @@ from cccr_web.notices import (
     sign_text,
     write_notice,
 )
+from cccr_web.notices.signed_text import LINES, NoticeFormat
 from cccr_web.release import make_release
 from cccr_web.serve import clearnet_policy, file_headers
 
@@ -251,6 +253,14 @@ def test_a_notice_that_readers_would_reject_is_not_made(
     with pytest.raises(CccrError, match=problem) as refused:
         make()
     assert refused.value.remedy
+
+
+def test_no_notice_contains_a_line_that_looks_like_a_signature() -> None:
+    """Every format rejects such a line: readers find the end of the text by it."""
+    lines = NoticeFormat("x.txt", "{lines}\n", {"lines": LINES}, SimpleNamespace, lambda _: (), "")
+    assert lines.format(SimpleNamespace(lines=("a", "b"))) == b"a\nb\n"
+    with pytest.raises(CccrError, match=r"^x\.txt: “-----BEGIN x” looks like a signature"):
+        lines.format(SimpleNamespace(lines=("a", "-----BEGIN x")))
 
 
 def test_an_overdue_canary_is_rejected() -> None:

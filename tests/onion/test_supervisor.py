@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,9 +38,8 @@ from cccr_web.onion.supervisor import FIRST_PAUSE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.measurements import Recorder
     from support.tornet import TorNetwork
-
-Note = Callable[[str, float], None]
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def running_pid(tor: ManagedTor) -> int:
 
 
 def test_a_killed_managed_tor_is_restarted(
-    tor_network: TorNetwork, tor: ManagedTor, web: Path, key: OnionKey, note: Note
+    tor_network: TorNetwork, tor: ManagedTor, web: Path, key: OnionKey, note: Recorder
 ) -> None:
     """After SIGKILL of the managed tor, the same address answers again without intervention.
 
@@ -97,7 +95,7 @@ def test_a_killed_managed_tor_is_restarted(
 
 
 def test_a_killed_external_tor_is_awaited(
-    tor_network: TorNetwork, folder: Path, web: Path, key: OnionKey, note: Note
+    tor_network: TorNetwork, folder: Path, web: Path, key: OnionKey, note: Recorder
 ) -> None:
     """After an external tor is killed and restarted, the same address is published on it again.
 

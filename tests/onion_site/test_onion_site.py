@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from support.headers import name_of, stored, template
 from support.hosting import Watched, short_folder
-from support.serving import DOMAIN, Response, Server
-from support.tor_reader import greeting, request_for
+from support.serving import DOMAIN, ReceivedResponse, Server
+from support.socks import SocksRejectedError, connect
+from support.tor_reader import request_for
 from support.tornet import TorNetwork
 
 from cccr_web.config import find_tree
@@ -24,7 +25,7 @@ from cccr_web.release import Release, write
 from cccr_web.render import build_release
 
 if TYPE_CHECKING:
-    from conftest import Note
+    from support.measurements import Recorder
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,15 @@ class OnionSite:
     address: str
     network: TorNetwork
 
-    def get(self, path: str, *, method: str = "GET", **headers: str) -> Response:
+    def get(self, path: str, *, method: str = "GET", **headers: str) -> ReceivedResponse:
         """Fetch a path as Tor Browser does, through the client's SOCKS port."""
         url = f"http://{self.address}{path}"
         reply = self.network.fetch(url, method=method, headers=headers, tries=3)
-        return Response(reply.status, tuple(reply.headers), reply.body)
+        return ReceivedResponse(reply.status, tuple(reply.headers), reply.body)
 
 
 @pytest.fixture(scope="module")
-def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
+def site(tor_network: TorNetwork, note: Recorder) -> Iterator[OnionSite]:
     """The real texts built for a new onion, served on a unix socket, published by a supervisor."""
     begin = time.monotonic()
     with short_folder() as folder:
@@ -69,7 +70,7 @@ def site(tor_network: TorNetwork, note: Note) -> Iterator[OnionSite]:
             assert "No --public-key" in line
 
 
-def check(site: OnionSite, path: str) -> Response:
+def check(site: OnionSite, path: str) -> ReceivedResponse:
     """Fetch a path; its whole header set must equal the stored one."""
     answer = site.get(path)
     sets = stored()["onion"]["headers"]
@@ -80,7 +81,7 @@ def check(site: OnionSite, path: str) -> Response:
     return answer
 
 
-def test_every_file_is_served_over_the_onion(site: OnionSite, note: Note) -> None:
+def test_every_file_is_served_over_the_onion(site: OnionSite, note: Recorder) -> None:
     """Every file of the release arrives over the onion unchanged, with the stored headers."""
     begin = time.monotonic()
     for path, file in site.release.files.items():
@@ -113,15 +114,10 @@ def test_the_www_name_of_the_onion_is_served(site: OnionSite) -> None:
 
 def hold(site: OnionSite, circuit: str) -> socket.socket | None:
     """Open a stream on that circuit and keep it; ``None`` if tor rejects it."""
-    link = socket.create_connection(("127.0.0.1", site.network.socks_port), timeout=30)
-    answer = b""
-    for sent, length in zip(greeting(site.address, circuit), (2, 2, 10), strict=True):
-        link.sendall(sent)
-        answer = link.recv(length)
-    if answer[1:2] == b"\0":
-        return link
-    link.close()
-    return None
+    try:
+        return connect(site.network.socks_port, site.address, circuit=circuit)
+    except SocksRejectedError:
+        return None
 
 
 def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:

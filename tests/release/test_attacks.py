@@ -14,7 +14,7 @@ from support.attacks.target import (
     ATTACKS,
     PAGE,
     Attack,
-    Target,
+    AttackTarget,
 )
 from support.attacks.zips import pack, packed
 from support.signed import (
@@ -68,7 +68,7 @@ def test_an_attack_is_rejected(
 ) -> None:
     """The error is the expected one, and the last good release is served, also at a start."""
     reloader = server_folder.reloader()
-    target = Target(server_folder.path / "next")
+    target = AttackTarget(server_folder.path / "next")
     server_folder.point(each.do(target) or target.folder)
     caplog.clear()
     reloader.reload()
@@ -99,7 +99,7 @@ def test_an_error_about_a_manifest_names_the_file(
     each: Attack, server_folder: ServerFolder
 ) -> None:
     """``path`` is the file that is wrong, if it is not the manifest or its first signature."""
-    target = Target(server_folder.path / "next")
+    target = AttackTarget(server_folder.path / "next")
     folder = each.do(target) or target.folder
     with pytest.raises(ReleaseError) as caught:
         load(folder, organisation_key().public)
@@ -110,7 +110,7 @@ def test_an_error_about_a_manifest_names_the_file(
 def test_a_good_release_is_accepted(server_folder: ServerFolder) -> None:
     """Without an attack the next release is served, and every byte of it."""
     reloader = server_folder.reloader()
-    server_folder.point(Target(server_folder.path / "next").folder)
+    server_folder.point(AttackTarget(server_folder.path / "next").folder)
     reloader.reload()
     assert is_served(reloader, 2)
 

@@ -89,6 +89,7 @@ def test_a_wrong_value_is_rejected(key: str, value: Any) -> None:
     [
         ({"clearnet": "http://example.org", "onions": []}, "clearnet"),
         ({"clearnet": "https://example.org/\r\nX: y", "onions": []}, "clearnet"),
+        ({"clearnet": "https://example..org", "onions": []}, "clearnet"),
         ({"onions": []}, "clearnet"),
         ({"clearnet": None, "onions": [ONION + "\n"]}, "onions"),
         ({"clearnet": None, "onions": ONION}, "onions"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from support.documents import TOP
 from support.signed import organisation_key, signed_release
 
 from cccr_web.errors import CccrError, ReleaseError
@@ -48,6 +50,17 @@ def test_the_recorded_sequence_never_falls(guard: RollbackGuard) -> None:
         ReleaseError, match="Release 2 is older than release 3, which was served before"
     ):
         guard.check(signed_release(2))
+
+
+def test_deployment_uses_the_same_file_name(guard: RollbackGuard) -> None:
+    """``deploy.sh`` saves and restores the file that a server records its release in."""
+    guard.record(signed_release(2))
+    script = TOP / "deploy/server/release.sh"
+    line = '. "$1" && echo "$HIGHEST_SEQUENCE"'
+    found = subprocess.run(
+        ["bash", "-c", line, "bash", script], text=True, capture_output=True, check=True
+    )
+    assert [file.name for file in guard.folder.iterdir()] == [found.stdout.strip()]
 
 
 @pytest.mark.parametrize("text", ["", "2", "2 x\n", "-1 " + "0" * 64 + "\n", "\xff"])

@@ -61,6 +61,15 @@ and the [list](/SHA256SUMS) & `<code>`.
 See [above](#1989).
 """
 
+# The same in Chinese, where it would be taken for a text that nobody translated.
+IN_CHINESE = {
+    "A line with a hard break,": "这一行硬换行，",
+    "an [outside link]": "[站外链接]",
+    "an [inner one]": "[站内链接]",
+    "and the [list]": "和[清单]",
+    "A name that begins with a digit": "以数字开头的名字",
+}
+
 
 @pytest.fixture(scope="module")
 def release() -> Release:
@@ -78,7 +87,11 @@ def build_with_every_construct(folder: Path) -> Release:
     tree = copy_texts(folder)
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-04-hard.md"
-        file.write_text(HARD, encoding="utf-8")
+        text = HARD
+        for english, chinese in IN_CHINESE.items() if language is ZH_HANS else ():
+            assert english in text
+            text = text.replace(english, chinese)
+        file.write_text(text, encoding="utf-8")
     return build_release(tree, find_tree("templates"), environ={})
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.signed import known_key, organisation_key
-from support.texts import texts_with_key
+from support.texts import replace_once, texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.errors import CccrError
@@ -99,7 +99,7 @@ def test_problems_are_reported_with_those_of_the_texts(tree: Tree) -> None:
     shutil.rmtree(folder / "en")
     found = problems(folder)
     assert any("notes.txt" in line for line in found)
-    assert any("The catalogue is missing" in line for line in found)
+    assert any("messages.po:1: The file is missing" in line for line in found)
 
 
 def test_without_a_key_no_notice_is_published(tree: Tree) -> None:
@@ -136,3 +136,48 @@ def test_the_former_site_in_a_notice_is_rejected(tree: Tree) -> None:
     (folder / "files").mkdir()
     (folder / "files" / "canary.txt").write_bytes(body)
     assert any("former site" in line for line in problems(folder))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "sequence = 1",
+            "sequence = 0",
+            (
+                "translations/site.toml:4: “sequence” must be a whole number, 1 or more, higher "
+                "than in the last release."
+            ),
+        ),
+        (
+            f'public_key = "{KEY.public}"',
+            'public_key = "RW"',
+            (
+                "translations/site.toml:12: “public_key” must be the line of the public key file "
+                'that starts with RW, or "".'
+            ),
+        ),
+    ],
+)
+def test_a_wrong_fact_is_not_reported_as_wrong_notices(
+    tree: Tree, old: str, new: str, problem: str
+) -> None:
+    """Notices are verified with the key, whatever else is wrong in the facts."""
+    folder = tree(
+        {
+            "mirrors.txt": MIRRORS,
+            "canary.txt": CANARY,
+            "keys.txt": rotate_key(KEY, known_key(b"next"), DAY),
+            ".well-known/security.txt": SECURITY,
+        }
+    )
+    replace_once("site.toml", old, new)(folder)
+    assert problems(folder) == [problem]
+
+
+def test_a_wrong_notice_is_reported_with_a_wrong_fact(tree: Tree) -> None:
+    """Two causes are two problems in one run."""
+    folder = tree({"canary.txt": CANARY.replace(b"x", b"z")})
+    replace_once("site.toml", "sequence = 1", "sequence = 0")(folder)
+    found = [problem.split(":")[0] for problem in problems(folder)]
+    assert found == ["translations/files/canary.txt", "translations/site.toml"]

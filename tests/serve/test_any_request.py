@@ -16,7 +16,7 @@ from flask import Flask
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.headers import LISTENERS, name_of, stored, template
-from support.serving import DOMAIN, ONION, Response, Server, Where, ask
+from support.serving import DOMAIN, ONION, ReceivedResponse, Server, Where, ask
 from werkzeug.test import run_wsgi_app
 
 from cccr_web.release import Release
@@ -67,7 +67,7 @@ def listener(request: pytest.FixtureRequest, server: Server, release: Release) -
     return Listener(request.param, server, release)
 
 
-def hand_to(app: Flask, path: str, query: str, host: str, accept: str) -> Response:
+def hand_to(app: Flask, path: str, query: str, host: str, accept: str) -> ReceivedResponse:
     """Hand a request to an app as a WSGI server does (PEP 3333)."""
     environ = {
         "REQUEST_METHOD": "GET",
@@ -91,10 +91,12 @@ def hand_to(app: Flask, path: str, query: str, host: str, accept: str) -> Respon
     # waitress writes each name so, and adds what is missing.
     named = [(name.title(), value) for name, value in headers]
     named = [*dict([("Date", "Sun, 22 Nov 2026 00:00:00 GMT"), *named]).items()]
-    return Response(int(status.split()[0]), (*named, ("Connection", "close")), b"".join(body))
+    return ReceivedResponse(
+        int(status.split()[0]), (*named, ("Connection", "close")), b"".join(body)
+    )
 
 
-def check(answer: Response, listener: Listener, query: str) -> None:
+def check(answer: ReceivedResponse, listener: Listener, query: str) -> None:
     """Make sure that an answer is one of those that there are, and repeats nothing."""
     files = listener.release.files
     assert answer.body in {file.body for file in files.values()} | {b""}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from support.serving import DOMAIN, ONION, Response, Server, Where, ask
+from support.serving import DOMAIN, ONION, ReceivedResponse, Server, Where, ask
 
 from cccr_web.errors import CccrError
 from cccr_web.release import Release, make_release
@@ -20,12 +20,12 @@ def endpoint(request: pytest.FixtureRequest, server: Server) -> tuple[Where, str
     return (server.clearnet, DOMAIN) if request.param == "clearnet" else (server.onion, ONION)
 
 
-def get(server: Server, target: str, *headers: tuple[str, str]) -> Response:
+def get(server: Server, target: str, *headers: tuple[str, str]) -> ReceivedResponse:
     """Ask the clearnet listener by its name."""
     return ask(server.clearnet, target, DOMAIN, *headers)
 
 
-def without_date(answer: Response) -> list[tuple[str, str]]:
+def without_date(answer: ReceivedResponse) -> list[tuple[str, str]]:
     """Return the headers without the date."""
     return [(name, value) for name, value in answer.headers if name != "Date"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Note
+    from support.measurements import Recorder
 
 PARTIAL = b"GET /en/ HTTP/1.1\r\nHo"
 SLOW_CONNECTIONS = 1000
@@ -121,7 +121,7 @@ class SlowSender(threading.Thread):
                     link.send(b"a")
 
 
-def test_a_thousand_slow_connections_do_not_delay_readers(fresh: Server, note: Note) -> None:
+def test_a_thousand_slow_connections_do_not_delay_readers(fresh: Server, note: Recorder) -> None:
     """While 1,000 connections send heads byte by byte, readers are answered within 250 ms."""
     with connections(fresh, SLOW_CONNECTIONS, PARTIAL + b"st: x\r\nX: ") as links:
         sender = SlowSender(links)

@@ -133,16 +133,18 @@ def test_a_release_that_cannot_be_recorded_is_rejected(
 
 @pytest.mark.parametrize("place", ["release", "release/en", "release/SHA256SUMS", "."])
 def test_a_release_that_may_not_be_read_is_rejected(
-    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, place: str
+    folder: Path, caplog: pytest.LogCaptureFixture, place: str
 ) -> None:
-    """A release without permissions is rejected by a reload and at a start; the next one is served."""
-    (server_folder.path / "around").mkdir()
-    server_folder.path.chmod(0o755)
-    put_release(signed_release(2), server_folder.path / "around" / "release")
+    """Without permissions a release is rejected, by a reload and at a start; the next is served."""
+    server_folder = ServerFolder.with_releases(folder, 1)
+    around = folder / "around"
+    around.mkdir()
+    put_release(signed_release(2), around / "release")
     reloader = server_folder.reloader()
-    (server_folder.path / "state").chmod(0o755)
-    server_folder.point(server_folder.path / "around" / "release")
-    with forbidden(server_folder.path / "around" / place):
+    for path in (folder, folder / "state"):
+        path.chmod(0o755)
+    server_folder.point(around / "release")
+    with forbidden(around / place):
         reloader.reload()
         assert server_folder.source.open(make_apps)[0] == signed_release(1)
     assert reloader.release == signed_release(1)

@@ -15,7 +15,7 @@ from support.serving import DOMAIN, ONION, Server, ask, read_answer, talk
 from cccr_web.release import Release
 
 if TYPE_CHECKING:
-    from conftest import Note
+    from support.measurements import Recorder
 
 HEAD = f"Host: {DOMAIN}\r\nConnection: close\r\n"
 
@@ -213,7 +213,7 @@ def test_logs_hold_no_data_of_readers(release_folder: Path) -> None:
         assert "No --public-key" in line
 
 
-def test_a_server_uses_less_than_55_mb(release_folder: Path, note: Note) -> None:
+def test_a_server_uses_less_than_55_mb(release_folder: Path, note: Recorder) -> None:
     """A server process that has answered 2,000 requests uses less than 55 MB.
 
     Most of it is Flask and cryptography: 44 MB with Python 3.11, 49 MB with 3.13.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.headers import FILE, LISTENERS, name_of, stored, template
-from support.serving import DOMAIN, ONION, Response, Server, ask, read_answer, talk
+from support.serving import DOMAIN, ONION, ReceivedResponse, Server, ask, read_answer, talk
 
 from cccr_web.release import Release
 
@@ -39,7 +39,7 @@ def seen(server: Server, release: Release, listener: str) -> dict[str, Any]:
     sets: dict[str, dict[str, str]] = {}
     requests: dict[str, str] = {}
 
-    def add(request: str, path: str, answer: Response) -> None:
+    def add(request: str, path: str, answer: ReceivedResponse) -> None:
         name = name_of(answer)
         headers = template(answer, release, path)
         assert sets.setdefault(name, headers) == headers, f"{request}: two sets named {name}"

@@ -40,7 +40,7 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Signer:
+class MinisignSigner:
     """A key of minisign's own making, without a passphrase, and the command that signs."""
 
     folder: Path
@@ -68,7 +68,7 @@ class Signer:
         return (self.folder / "data.minisig").read_bytes()
 
 
-def make_signer(folder: Path) -> Signer:
+def make_signer(folder: Path) -> MinisignSigner:
     """Make a new key in ``folder``."""
     subprocess.run(
         ["minisign", "-G", "-W", "-p", "minisign.pub", "-s", "secret.key"],
@@ -77,7 +77,7 @@ def make_signer(folder: Path) -> Signer:
         capture_output=True,
         timeout=30,
     )
-    return Signer(folder)
+    return MinisignSigner(folder)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -87,13 +87,13 @@ def minisign_is_there() -> None:
 
 
 @pytest.fixture(scope="session")
-def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+def signer(tmp_path_factory: pytest.TempPathFactory) -> MinisignSigner:
     """The organisation's key."""
     return make_signer(tmp_path_factory.mktemp("key"))
 
 
 @pytest.fixture(scope="session")
-def other_signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+def other_signer(tmp_path_factory: pytest.TempPathFactory) -> MinisignSigner:
     """Somebody else's key."""
     return make_signer(tmp_path_factory.mktemp("other"))
 
@@ -103,7 +103,7 @@ def sums(files: dict[str, bytes]) -> bytes:
     return manifest.format_manifest({path: manifest.digest(body) for path, body in files.items()})
 
 
-def signed(signer: Signer, files: dict[str, bytes], *options: str) -> dict[str, bytes]:
+def signed(signer: MinisignSigner, files: dict[str, bytes], *options: str) -> dict[str, bytes]:
     """Return a whole signed copy."""
     files = {**files, "minisign.pub": signer.public}
     text = sums(files)
@@ -111,7 +111,7 @@ def signed(signer: Signer, files: dict[str, bytes], *options: str) -> dict[str, 
 
 
 @pytest.fixture(scope="session")
-def good(signer: Signer) -> dict[str, bytes]:
+def good(signer: MinisignSigner) -> dict[str, bytes]:
     """A whole signed copy, file by file; not to be changed."""
     return signed(signer, FILES, "-t", "release 7 of 2026-11-22")
 
@@ -136,7 +136,9 @@ def assert_rejected(done: subprocess.CompletedProcess[str], english: str, chines
     assert chinese in second
 
 
-def test_a_good_folder_passes(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_a_good_folder_passes(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
     """A complete signed folder passes in both languages, with its trusted comment."""
     done = run(put(good, tmp_path), signer.fingerprint)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -147,7 +149,7 @@ def test_a_good_folder_passes(tmp_path: Path, good: dict[str, bytes], signer: Si
     ]
 
 
-def test_a_good_zip_passes(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_a_good_zip_passes(tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner) -> None:
     """The ZIP of a copy is verified without being unpacked."""
     file = tmp_path / "cccr-web.zip"
     file.write_bytes(pack(good))
@@ -157,7 +159,7 @@ def test_a_good_zip_passes(tmp_path: Path, good: dict[str, bytes], signer: Signe
 
 
 def test_without_a_folder_the_script_checks_its_own(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """With only the fingerprint, the script checks its own folder."""
     put(good, tmp_path)
@@ -184,7 +186,7 @@ def test_without_a_folder_the_script_checks_its_own(
 def test_a_fingerprint_may_be_typed_with_or_without_gaps(
     tmp_path: Path,
     good: dict[str, bytes],
-    signer: Signer,
+    signer: MinisignSigner,
     typed: Callable[[str], list[str]],
 ) -> None:
     """The fingerprint is accepted in every usual spelling."""
@@ -192,7 +194,7 @@ def test_a_fingerprint_may_be_typed_with_or_without_gaps(
 
 
 def test_other_signatures_may_be_next_to_the_manifest(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """The SSH and OpenPGP signatures are not unlisted files."""
     more = {"SHA256SUMS.sshsig": b"x", "SHA256SUMS.asc": b"x"}
@@ -201,7 +203,7 @@ def test_other_signatures_may_be_next_to_the_manifest(
 
 @pytest.mark.parametrize("name", [*FILES, "minisign.pub", "SHA256SUMS", "SHA256SUMS.minisig"])
 def test_a_changed_bit_is_found_in_every_file(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
 ) -> None:
     """With one bit changed in any file, the copy is rejected."""
     body = bytearray(good[name])
@@ -211,20 +213,26 @@ def test_a_changed_bit_is_found_in_every_file(
     assert done.stdout.startswith("NOT GOOD")
 
 
-def test_a_changed_page_is_named(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_a_changed_page_is_named(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
     """The error names the changed page."""
     copy = put({**good, "en/index.html": b"<p>Forged.</p>"}, tmp_path)
     done = run(copy, signer.fingerprint)
     assert_rejected(done, "en/index.html was changed.", "en/index.html被改动过。")
 
 
-def test_an_added_file_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_an_added_file_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
     """A file that the manifest does not list is an error."""
     done = run(put({**good, "en/extra.html": b""}, tmp_path), signer.fingerprint)
     assert_rejected(done, "'en/extra.html' is not in the list", "清单里没有'en/extra.html'")
 
 
-def test_a_missing_file_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_a_missing_file_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
     """The error names the listed file that is missing."""
     copy = put(good, tmp_path)
     (copy / "zh-hans/index.html").unlink()
@@ -234,7 +242,7 @@ def test_a_missing_file_is_rejected(tmp_path: Path, good: dict[str, bytes], sign
 
 @pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.minisig", "minisign.pub"])
 def test_an_unsigned_copy_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
 ) -> None:
     """The manifest, its signature and the key are all required."""
     copy = put(good, tmp_path)
@@ -244,7 +252,7 @@ def test_an_unsigned_copy_is_rejected(
 
 
 def test_a_link_to_a_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A link is rejected even if its target has the right bytes."""
     copy = put(good, tmp_path / "copy")
@@ -255,7 +263,7 @@ def test_a_link_to_a_file_is_rejected(
 
 
 def test_a_link_to_a_folder_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A folder that is a link is rejected, and so is a loop of links."""
     copy = put(good, tmp_path / "copy")
@@ -263,7 +271,7 @@ def test_a_link_to_a_folder_is_rejected(
     assert_rejected(run(copy, signer.fingerprint), "'loop' is a link", "'loop'是链接")
 
 
-def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner) -> None:
     """A named pipe in place of a page does not block the script."""
     copy = put(good, tmp_path)
     (copy / "en/index.html").unlink()
@@ -273,7 +281,7 @@ def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Sign
 
 
 def test_another_fingerprint_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, other_signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, other_signer: MinisignSigner
 ) -> None:
     """A complete copy that is signed by another key is rejected."""
     done = run(put(good, tmp_path), other_signer.fingerprint)
@@ -281,7 +289,7 @@ def test_another_fingerprint_is_rejected(
 
 
 def test_a_signature_by_another_key_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, other_signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, other_signer: MinisignSigner
 ) -> None:
     """The right public key does not help a manifest that another key signed."""
     forged = {**good, "SHA256SUMS.minisig": other_signer.sign(good["SHA256SUMS"])}
@@ -290,7 +298,7 @@ def test_a_signature_by_another_key_is_rejected(
 
 
 def test_a_signature_by_another_key_with_our_number_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, other_signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, other_signer: MinisignSigner
 ) -> None:
     """The key number in a signature proves nothing."""
     ours = good["SHA256SUMS.minisig"].split(b"\n")
@@ -304,7 +312,7 @@ def test_a_signature_by_another_key_with_our_number_is_rejected(
 
 
 def test_a_signature_of_another_manifest_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A true signature of an older manifest does not match this one."""
     old = signed(signer, {**FILES, "en/index.html": b"older"})
@@ -315,14 +323,14 @@ def test_a_signature_of_another_manifest_is_rejected(
     assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
 
 
-def test_a_legacy_signature_is_rejected(tmp_path: Path, signer: Signer) -> None:
+def test_a_legacy_signature_is_rejected(tmp_path: Path, signer: MinisignSigner) -> None:
     """A valid signature of the older kind, which is not prehashed, is rejected."""
     done = run(put(signed(signer, FILES, "-l"), tmp_path), signer.fingerprint)
     assert_rejected(done, "a kind that the organisation does not use", "不是本组织使用的签名种类")
 
 
 def test_a_changed_comment_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """The trusted comment cannot be changed, for example to call an old release new."""
     forged = good["SHA256SUMS.minisig"].replace(b"release 7", b"release 9")
@@ -357,7 +365,7 @@ def _other_base64(text: bytes) -> bytes:
     ],
 )
 def test_a_malformed_signature_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, change: Callable[[bytes], bytes]
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, change: Callable[[bytes], bytes]
 ) -> None:
     """A signature file that is not exactly in minisign's format is rejected."""
     broken = change(good["SHA256SUMS.minisig"])
@@ -383,7 +391,7 @@ def test_a_malformed_signature_is_rejected(
     ],
 )
 def test_a_malformed_manifest_is_rejected_even_if_signed(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, change: Callable[[bytes], bytes]
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, change: Callable[[bytes], bytes]
 ) -> None:
     """A manifest that two programs could read differently is rejected."""
     text = change(good["SHA256SUMS"])
@@ -396,7 +404,7 @@ def test_a_malformed_manifest_is_rejected_even_if_signed(
 
 
 def test_a_manifest_that_lists_a_signature_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A signature is made after the manifest, so the manifest cannot list it."""
     files = {path: good[path] for path in (*FILES, "minisign.pub")}
@@ -406,7 +414,7 @@ def test_a_manifest_that_lists_a_signature_is_rejected(
 
 
 def test_a_huge_manifest_is_not_parsed(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A manifest longer than any of ours is rejected before it is parsed."""
     copy = put(good, tmp_path)
@@ -431,7 +439,7 @@ def rewrite(files: dict[str, bytes], add: Callable[[zipfile.ZipFile], None]) -> 
 
 
 def test_a_zip_with_a_changed_page_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A ZIP is verified like a folder."""
     file = zip_of(tmp_path, pack({**good, "en/index.html": b"forged"}))
@@ -439,7 +447,7 @@ def test_a_zip_with_a_changed_page_is_rejected(
 
 
 def test_a_zip_with_an_added_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """An entry that the manifest does not list is an error."""
     file = zip_of(tmp_path, pack({**good, "setup.exe": b"MZ"}))
@@ -448,7 +456,7 @@ def test_a_zip_with_an_added_file_is_rejected(
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 def test_a_zip_with_a_duplicate_name_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """Of two files with one name, programs may unpack either."""
     body = rewrite(good, lambda archive: archive.writestr("cccr-web/en/index.html", b"forged"))
@@ -472,7 +480,7 @@ def test_a_zip_with_a_duplicate_name_is_rejected(
     ],
 )
 def test_a_zip_with_a_bad_name_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
 ) -> None:
     """A name that leads out of the folder, or that we would not use, is rejected."""
     body = rewrite(good, lambda archive: archive.writestr(name, b""))
@@ -481,7 +489,7 @@ def test_a_zip_with_a_bad_name_is_rejected(
 
 
 def test_a_zip_with_a_nul_in_a_name_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """Programs disagree about what follows a NUL in a name."""
     body = pack({**good, "en/zzzzzzzz": b""}).replace(b"en/zzzzzzzz", b"en/zz\0zzzzz")
@@ -490,7 +498,7 @@ def test_a_zip_with_a_nul_in_a_name_is_rejected(
 
 
 def test_a_zip_with_a_link_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """Unpacking would create the link on the reader's disk."""
     info = zipfile.ZipInfo("cccr-web/en/zz.html")
@@ -501,7 +509,7 @@ def test_a_zip_with_a_link_is_rejected(
 
 
 def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A small ZIP that declares gigabytes is rejected at once."""
     zeros = bytes(verify.MAX_BYTES // 16)
@@ -515,7 +523,7 @@ def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
 
 
 def test_a_zip_bomb_that_lies_about_its_size_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """No more is unpacked than the ZIP has declared."""
     body = pack({**good, "en/index.html": bytes(100_000_000)})
@@ -526,7 +534,7 @@ def test_a_zip_bomb_that_lies_about_its_size_is_rejected(
 
 
 def test_a_zip_of_too_many_files_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """More files than the site can have are rejected before any is read."""
     body = pack({**good, **{f"z/{number}": b"" for number in range(verify.MAX_FILES)}})
@@ -561,7 +569,7 @@ def _patched(body: bytes, method: int) -> bytes:
 def test_a_damaged_zip_is_rejected(
     tmp_path: Path,
     good: dict[str, bytes],
-    signer: Signer,
+    signer: MinisignSigner,
     change: Callable[[bytes], bytes],
 ) -> None:
     """Damage, or bytes before, after or between the files, is an error."""
@@ -570,7 +578,7 @@ def test_a_damaged_zip_is_rejected(
 
 
 def test_a_file_hidden_between_entries_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A file that only a program reading from the front would unpack is an error."""
     packed = io.BytesIO(pack(good))
@@ -584,7 +592,7 @@ def test_a_file_hidden_between_entries_is_rejected(
     assert_rejected(done, "It is damaged", "它已损坏")
 
 
-def test_an_entry_inside_another_file_is_rejected(tmp_path: Path, signer: Signer) -> None:
+def test_an_entry_inside_another_file_is_rejected(tmp_path: Path, signer: MinisignSigner) -> None:
     """A directory that points into another file's bytes, past a decoy, is an error."""
 
     def stored(files: dict[str, bytes]) -> bytes:
@@ -614,7 +622,7 @@ def test_an_entry_inside_another_file_is_rejected(tmp_path: Path, signer: Signer
 
 
 def test_a_second_name_for_a_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """An extra field can give a file another name (APPNOTE.TXT, 4.6.9)."""
     packed = io.BytesIO()
@@ -630,7 +638,7 @@ def test_a_second_name_for_a_file_is_rejected(
 
 
 def test_an_unusual_compression_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """Not every program could unpack such a ZIP."""
     packed = io.BytesIO()
@@ -642,7 +650,7 @@ def test_an_unusual_compression_is_rejected(
 
 
 def test_no_change_to_a_zip_passes_unless_its_files_are_the_same(
-    tmp_path: Path, signer: Signer, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, signer: MinisignSigner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With each byte changed in turn, a ZIP is rejected, or unpacks to the same files."""
     files = {"RELEASE.json": b"{}\n", "en/index.html": b"<p>text</p>" * 9}
@@ -691,7 +699,7 @@ def test_wrong_usage_exits_2_in_both_languages(tmp_path: Path, arguments: list[s
 
 
 def test_a_console_without_chinese_still_gets_its_answer(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """The check continues where the console cannot show Chinese."""
     done = subprocess.run(
@@ -706,7 +714,7 @@ def test_a_console_without_chinese_still_gets_its_answer(
 
 
 def test_hostile_names_cannot_write_to_the_terminal(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """Control characters in a name or a comment do not reach the reader's terminal."""
     done = run(put({**good, "\x1b[2Jgood": b""}, tmp_path / "1"), signer.fingerprint)

@@ -16,7 +16,7 @@ from support.serving import ONION
 
 if TYPE_CHECKING:
     from cccr_web.release import Release
-    from support.serving import Response
+    from support.serving import ReceivedResponse
 
 FILE = Path(__file__).parent.parent / "serve" / "urls.json"
 LISTENERS = ("clearnet", "onion")
@@ -30,7 +30,7 @@ def stored() -> dict[str, Any]:
     return whole
 
 
-def name_of(answer: Response) -> str:
+def name_of(answer: ReceivedResponse) -> str:
     """Return the name of a set of headers: status, media type, caching."""
     kind = (answer.header("Content-Type") or "nothing").split(";")[0]
     words = [str(answer.status), kind, answer.header("Cache-Control") or ""]
@@ -40,7 +40,7 @@ def name_of(answer: Response) -> str:
 
 
 def template(
-    answer: Response, release: Release, path: str = "", onion: str = ONION
+    answer: ReceivedResponse, release: Release, path: str = "", onion: str = ONION
 ) -> dict[str, str]:
     """Return the headers with placeholders for what depends on the request or the body."""
     headers = dict(answer.headers)

@@ -56,7 +56,7 @@ def answers(release: Release, *, onion: bool = False) -> Mapping[str, HostileRes
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _HostileServer
 
     def do_GET(self) -> None:
         hostile = self.server.hostile
@@ -77,7 +77,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+class _HostileServer(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     hostile: Hostile
 
@@ -93,7 +93,7 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         """Log nothing: watchers close the connection at their limits."""
 
 
-class _UnixServer(_Server):
+class _HostileUnixServer(_HostileServer):
     address_family = socket.AF_UNIX
 
 
@@ -117,9 +117,9 @@ class Hostile:
         self.open: list[socket.socket] = []
         self.ended = threading.Event()
         if path is None:
-            self._server: _Server = _Server(("127.0.0.1", 0), _Handler)
+            self._server: _HostileServer = _HostileServer(("127.0.0.1", 0), _Handler)
         else:
-            self._server = _UnixServer(str(path), _Handler)  # type: ignore[arg-type]
+            self._server = _HostileUnixServer(str(path), _Handler)  # type: ignore[arg-type]
         self._server.hostile = self
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

@@ -51,7 +51,8 @@ def short_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder)
+        # A process that is ending, such as gpg-agent, may remove its sockets at the same time.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from cccr_web.onion import ManagedTor, Published, Service, list_services, new_ke
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
 from support.hosting import Watched, short_folder
-from support.reverse_proxy import Authority, ReverseProxy
+from support.reverse_proxy import CertificateAuthority, ReverseProxy
 from support.running import Running
 from support.serving import DOMAIN, ROOT, environment
 from support.signed import (
@@ -67,7 +67,7 @@ class PublishedSite:
     weak_onion: str
     control: str
     torrc: Path
-    authority: Authority
+    authority: CertificateAuthority
     server: Running
 
     def proxy(self, days: int = 90, **changes: Any) -> ReverseProxy:
@@ -131,7 +131,7 @@ def published_site(tor_network: TorNetwork) -> Iterator[PublishedSite]:
                 weak_onion,
                 str(link.address),
                 torrc,
-                Authority(folder),
+                CertificateAuthority(folder),
                 server,
             )
             proxy = published_site.proxy()

@@ -60,7 +60,7 @@ class Element:
         return " ".join("".join(parts).split())
 
 
-class _Parser(html.parser.HTMLParser):
+class _StrictParser(html.parser.HTMLParser):
     """Rejects unclosed or badly nested elements, comments and unknown declarations."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class _Parser(html.parser.HTMLParser):
 
 def parse(source: bytes) -> Element:
     """Parse a page. Raises ``AssertionError`` if it is not well formed."""
-    parser = _Parser()
+    parser = _StrictParser()
     parser.feed(source.decode("utf-8"))
     parser.close()
     assert parser.doctypes == ["doctype html"]

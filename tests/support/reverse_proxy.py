@@ -166,7 +166,7 @@ def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
-class Authority:
+class CertificateAuthority:
     """A certificate authority for tests; ``file`` is its certificate."""
 
     def __init__(self, folder: Path) -> None:

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -40,7 +39,7 @@ Where = tuple[str, int] | Path
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class ReceivedResponse:
     """A response: its status, its headers in order, its body."""
 
     status: int
@@ -77,14 +76,14 @@ def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
         return received
 
 
-def read_answer(received: bytes, *, bodiless: bool = False) -> Response:
+def read_answer(received: bytes, *, bodiless: bool = False) -> ReceivedResponse:
     """Parse one complete response and check that nothing follows it (RFC 9112)."""
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, _ = first.split(" ", 2)
     assert version in {"HTTP/1.0", "HTTP/1.1"}
     headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
-    answer = Response(int(status), headers, body)
+    answer = ReceivedResponse(int(status), headers, body)
     length = answer.header("Content-Length")
     if bodiless or answer.status == 304:
         assert body == b""
@@ -100,7 +99,7 @@ def ask(
     host: str | None = None,
     *headers: tuple[str, str],
     method: str = "GET",
-) -> Response:
+) -> ReceivedResponse:
     """Make one request with these headers and no others but ``Connection: close``."""
     lines = [f"{method} {target} HTTP/1.1"]
     lines += [f"Host: {host}"] if host is not None else []
@@ -193,12 +192,3 @@ def server(release_folder: Path) -> Iterator[Server]:
     """That release, served for the whole run."""
     with short_folder() as folder, Server(folder, release_folder) as server:
         yield server
-
-
-def wait_gone(path: Path) -> None:
-    """Wait until nothing is at ``path``, two seconds at most."""
-    for _ in range(100):
-        if not path.exists():
-            return
-        time.sleep(0.02)
-    raise AssertionError(path)

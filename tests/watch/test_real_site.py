@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +27,8 @@ from support.live_site import PUBLIC, PublishedSite
 from support.nginx import nginx
 
 if TYPE_CHECKING:
+    from support.measurements import Recorder
     from support.tornet import TorNetwork
-
-Note = Callable[[str, float], None]
 
 ROOT = Path(__file__).parent.parent.parent
 TOP = "cccr-web/"
@@ -57,7 +56,7 @@ def mirror(published_site: PublishedSite) -> Iterator[str]:
 
 
 def test_the_real_site_has_no_differences_on_any_route(
-    published_site: PublishedSite, tor_network: TorNetwork, mirror: str, note: Note
+    published_site: PublishedSite, tor_network: TorNetwork, mirror: str, note: Recorder
 ) -> None:
     """The real site passes on the onion alone within 30 seconds, and on all routes at once."""
     with published_site.proxy().running():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.attacks.target import (
     MINISIG,
-    Target,
+    AttackTarget,
     attack,
     simple,
 )
@@ -29,16 +29,16 @@ OTHERWISE = "but RELEASE.json says otherwise."
     f"{MINISIG} was made for “sequence:3 issued:{TODAY:%Y-%m-%dT%H:%M:%SZ} "
     f"expires:{TODAY + timedelta(days=365):%Y-%m-%dT%H:%M:%SZ}”, {OTHERWISE}"
 )
-def a_signed_comment_that_says_otherwise(target: Target) -> None:
+def a_signed_comment_that_says_otherwise(target: AttackTarget) -> None:
     """A signed comment that says otherwise."""
     target.facts = facts(3)
     target.sign()
 
 
 @attack("Release 1 is older than release 2, which was served before.")
-def an_older_release(target: Target) -> Path:
+def an_older_release(target: AttackTarget) -> Path:
     """An older release."""
-    older = Target(target.folder.parent / "older")
+    older = AttackTarget(target.folder.parent / "older")
     older.say(sequence=1)
     _served_before(target)
     return older.folder
@@ -48,13 +48,13 @@ def an_older_release(target: Target) -> Path:
     "SHA256SUMS differs from that of release 2 served before. "
     "Raise the sequence in translations/site.toml for each release."
 )
-def another_release_of_the_same_number(target: Target) -> None:
+def another_release_of_the_same_number(target: AttackTarget) -> None:
     """Another release of the same number."""
     _served_before(target)
     target.say(expires=TODAY + timedelta(days=1))
 
 
-def _served_before(target: Target) -> None:
+def _served_before(target: AttackTarget) -> None:
     """Remember release 2 as the newest, as its server would, without its being served now."""
     ServerFolder(target.folder.parent).source.accept(signed_release(2))
 
@@ -80,7 +80,7 @@ for _key, _value in {
     simple(
         f"{_key} {_value!r}",
         f"RELEASE.json: “{_key}” is missing or wrong.",
-        partial(Target.says, key=_key, value=_value),
+        partial(AttackTarget.says, key=_key, value=_value),
     )
 simple(
     "another format",
@@ -98,7 +98,7 @@ simple(
 
 
 @attack("{folder}/loop is not a release: Not a directory. Make one with: cccr-web build --out FOLDER")
-def a_link_to_itself(target: Target) -> Path:
+def a_link_to_itself(target: AttackTarget) -> Path:
     """A link to itself."""
     loop = target.folder.parent / "loop"
     loop.symlink_to(loop)
@@ -109,13 +109,13 @@ def a_link_to_itself(target: Target) -> Path:
     "{folder}/gone is not a release: No such file or directory. "
     "Make one with: cccr-web build --out FOLDER"
 )
-def a_link_to_nothing(target: Target) -> Path:
+def a_link_to_nothing(target: AttackTarget) -> Path:
     """A link to nothing."""
     return target.folder.parent / "gone"
 
 
 @attack("SHA256SUMS cannot be read: No such file or directory.")
-def an_empty_folder(target: Target) -> Path:
+def an_empty_folder(target: AttackTarget) -> Path:
     """An empty folder."""
     empty = target.folder.parent / "empty"
     empty.mkdir()

@@ -12,7 +12,7 @@ from support.attacks.target import (
     KINDS,
     PAGE,
     ZIP_LIMIT,
-    Target,
+    AttackTarget,
     attack,
     simple,
 )
@@ -28,17 +28,17 @@ for _kind in KINDS:
         simple(
             f"{_kind} {_way}",
             f"{_kind} is not the file that SHA256SUMS lists.",
-            partial(Target.change, path=_kind, change=_change),
+            partial(AttackTarget.change, path=_kind, change=_change),
         )
     simple(
         f"{_kind} swapped",
         f"{_kind} is not the file that SHA256SUMS lists. It is en/who-we-are.html.",
-        partial(Target.change, path=_kind, change=lambda _: content(2)["en/who-we-are.html"]),
+        partial(AttackTarget.change, path=_kind, change=lambda _: content(2)["en/who-we-are.html"]),
     )
     simple(
         f"{_kind} missing",
         f"{_kind} cannot be read: No such file or directory.",
-        partial(Target.remove, path=_kind),
+        partial(AttackTarget.remove, path=_kind),
     )
 simple(
     "a page of the last release put back",
@@ -101,42 +101,42 @@ simple(
 
 
 @attack(f"{PAGE} cannot be read: it is a link.")
-def a_link_to_the_same_bytes(target: Target) -> None:
+def a_link_to_the_same_bytes(target: AttackTarget) -> None:
     """A link to the same bytes."""
     (target / PAGE).rename(target.folder.parent / "index.html")
     (target / PAGE).symlink_to(target.folder.parent / "index.html")
 
 
 @attack("en/cccr-en.epub cannot be read: Not a directory.")
-def a_folder_that_is_a_link(target: Target) -> None:
+def a_folder_that_is_a_link(target: AttackTarget) -> None:
     """A folder that is a link."""
     (target / "en").rename(target.folder.parent / "en")
     (target / "en").symlink_to(target.folder.parent / "en")
 
 
 @attack("en/cccr-en.epub cannot be read: Not a directory.")
-def a_file_for_a_folder(target: Target) -> None:
+def a_file_for_a_folder(target: AttackTarget) -> None:
     """A file for a folder."""
     (target / "en").rename(target.folder.parent / "en")
     (target / "en").write_bytes(b"")
 
 
 @attack(f"{PAGE} is not a regular file.")
-def a_folder_for_a_file(target: Target) -> None:
+def a_folder_for_a_file(target: AttackTarget) -> None:
     """A folder for a file."""
     (target / PAGE).unlink()
     (target / PAGE).mkdir()
 
 
 @attack(f"{PAGE} is not a regular file.")
-def a_named_pipe_for_a_file(target: Target) -> None:
+def a_named_pipe_for_a_file(target: AttackTarget) -> None:
     """A named pipe for a file."""
     (target / PAGE).unlink()
     os.mkfifo(target / PAGE)
 
 
 @attack(f"{PAGE} cannot be read: No such device or address.")
-def a_socket_for_a_file(target: Target) -> None:
+def a_socket_for_a_file(target: AttackTarget) -> None:
     """A socket for a file."""
     (target / PAGE).unlink()
     here = Path.cwd()
@@ -149,14 +149,14 @@ def a_socket_for_a_file(target: Target) -> None:
 
 
 @attack("SHA256SUMS cannot be read: it is a link.")
-def the_list_a_link(target: Target) -> None:
+def the_list_a_link(target: AttackTarget) -> None:
     """The list a link."""
     target.sums.rename(target.folder.parent / "sums")
     target.sums.symlink_to(target.folder.parent / "sums")
 
 
 @attack("SHA256SUMS.minisig cannot be read: it is a link.")
-def the_signature_a_link(target: Target) -> None:
+def the_signature_a_link(target: AttackTarget) -> None:
     """The signature a link."""
     (target / "SHA256SUMS.minisig").rename(target.folder.parent / "minisig")
     (target / "SHA256SUMS.minisig").symlink_to(target.folder.parent / "minisig")

@@ -9,7 +9,7 @@ from functools import partial
 from support.attacks.target import (
     CHANGES,
     LINE,
-    Target,
+    AttackTarget,
     simple,
 )
 from support.signed import (
@@ -27,12 +27,12 @@ for _name, _change in {
     simple(
         f"the list {_name}",
         "SHA256SUMS.minisig does not match SHA256SUMS: one of them was changed.",
-        partial(Target.change, path="SHA256SUMS", change=_change),
+        partial(AttackTarget.change, path="SHA256SUMS", change=_change),
     )
 simple(
     "no list",
     "SHA256SUMS cannot be read: No such file or directory.",
-    partial(Target.remove, path="SHA256SUMS"),
+    partial(AttackTarget.remove, path="SHA256SUMS"),
 )
 simple(
     "a huge list",

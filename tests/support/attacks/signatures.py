@@ -10,7 +10,7 @@ from cccr_web.release.sshsig import sign as sign_for_ssh
 from support.attacks.target import (
     MINISIG,
     SSHSIG,
-    Target,
+    AttackTarget,
     attack,
     simple,
 )
@@ -101,26 +101,26 @@ signature(
 
 
 @attack(f"{MINISIG} is missing: the release is not signed.")
-def no_signature(target: Target) -> None:
+def no_signature(target: AttackTarget) -> None:
     """The minisign signature missing."""
     (target / MINISIG).unlink()
 
 
 @attack(LEGACY)
-def a_true_legacy_signature(target: Target) -> None:
+def a_true_legacy_signature(target: AttackTarget) -> None:
     """A true legacy signature."""
     made = organisation_key()._secret.sign(target.sums.read_bytes(), prehash=False)
     (target / MINISIG).write_bytes(bytes(made) + b"\n")
 
 
 @attack(f"{MINISIG} was made with another key than {organisation_key().public.fingerprint}.")
-def a_foreign_signature(target: Target) -> None:
+def a_foreign_signature(target: AttackTarget) -> None:
     """A foreign signature."""
     target.sign(SigningKey.generate())
 
 
 @attack(MISFIT)
-def a_foreign_key_under_our_number(target: Target) -> None:
+def a_foreign_key_under_our_number(target: AttackTarget) -> None:
     """A foreign key under our number."""
     target.sign(SigningKey.generate())
     change = base64_of(1, lambda raw: raw[:2] + organisation_key().public.number + raw[10:])
@@ -128,7 +128,7 @@ def a_foreign_key_under_our_number(target: Target) -> None:
 
 
 @attack(f"{SSHSIG} is missing: the release is not signed.")
-def no_ssh_signature(target: Target) -> None:
+def no_ssh_signature(target: AttackTarget) -> None:
     """The SSH signature missing."""
     (target / SSHSIG).unlink()
 
@@ -146,7 +146,7 @@ signature(
 
 
 @attack(NO_SSH)
-def a_foreign_ssh_signature(target: Target) -> None:
+def a_foreign_ssh_signature(target: AttackTarget) -> None:
     """An SSH signature by a foreign key."""
     made = sign_for_ssh(target.sums.read_bytes(), SigningKey.generate())
     (target / SSHSIG).write_bytes(made)
@@ -156,20 +156,20 @@ NOT_NAMED = f"SHA256SUMS.asc is missing, or not the one that {MINISIG} names."
 
 
 @attack(NOT_NAMED)
-def an_openpgp_signature_added(target: Target) -> None:
+def an_openpgp_signature_added(target: AttackTarget) -> None:
     """An OpenPGP signature added."""
     (target / "SHA256SUMS.asc").write_bytes(ARMOUR)
 
 
 @attack(NOT_NAMED)
-def the_openpgp_signature_changed(target: Target) -> None:
+def the_openpgp_signature_changed(target: AttackTarget) -> None:
     """The OpenPGP signature changed."""
     target.sign(armour=ARMOUR)
     (target / "SHA256SUMS.asc").write_bytes(ARMOUR + b"\n")
 
 
 @attack(NOT_NAMED)
-def the_openpgp_signature_removed(target: Target) -> None:
+def the_openpgp_signature_removed(target: AttackTarget) -> None:
     """The OpenPGP signature removed."""
     target.sign(armour=ARMOUR)
     (target / "SHA256SUMS.asc").unlink()

@@ -38,7 +38,7 @@ MINISIG = "SHA256SUMS.minisig"
 SSHSIG = "SHA256SUMS.sshsig"
 
 
-class Target:
+class AttackTarget:
     """Release 2, in order and signed, in a folder that the attacker may change."""
 
     def __init__(self, folder: Path) -> None:
@@ -99,26 +99,26 @@ class Attack:
     """A name, what is done, and the sentence. ``do`` returns a path if ``current`` leads there."""
 
     name: str
-    do: Callable[[Target], Path | None]
+    do: Callable[[AttackTarget], Path | None]
     sentence: str
 
 
 ATTACKS: list[Attack] = []
 
 
-def attack(sentence: str) -> Callable[[Callable[[Target], Path | None]], None]:
+def attack(sentence: str) -> Callable[[Callable[[AttackTarget], Path | None]], None]:
     """Put a function into the table, under its docstring."""
 
-    def add(do: Callable[[Target], Path | None]) -> None:
+    def add(do: Callable[[AttackTarget], Path | None]) -> None:
         ATTACKS.append(Attack(str(do.__doc__), do, sentence))
 
     return add
 
 
-def simple(name: str, sentence: str, do: Callable[[Target], object]) -> None:
+def simple(name: str, sentence: str, do: Callable[[AttackTarget], object]) -> None:
     """Put a line into the table."""
 
-    def run(target: Target) -> None:
+    def run(target: AttackTarget) -> None:
         do(target)
 
     ATTACKS.append(Attack(name, run, sentence))

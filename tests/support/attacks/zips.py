@@ -17,7 +17,7 @@ from support.attacks.target import (
     PAGE,
     ZIP_LIMIT,
     Attack,
-    Target,
+    AttackTarget,
 )
 from support.signed import (
     signed_release,
@@ -58,7 +58,7 @@ def pack(
 def zip_attack(name: str, sentence: str, make: Callable[[], bytes]) -> None:
     """``current`` leads to this ZIP."""
 
-    def run(target: Target) -> Path:
+    def run(target: AttackTarget) -> Path:
         target.zip.write_bytes(make())
         return target.zip
 

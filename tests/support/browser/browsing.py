@@ -61,7 +61,7 @@ CUT_OFF = """(() => {
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class BrowsedSite:
     """A release behind an address (``http://…``, without a slash at its end)."""
 
     address: str
@@ -106,10 +106,10 @@ def node_module(path: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(server: Server, release: Release) -> Site:
+def site(server: Server, release: Release) -> BrowsedSite:
     """The release of all tests on its clearnet listener, on loopback."""
     host, port = server.clearnet
-    return Site(f"http://{host}:{port}", release)
+    return BrowsedSite(f"http://{host}:{port}", release)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ DIRECTORY = "https://localhost:14000/dir"
 _OPENSSL = ("openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "rsa:2048")
 
 
-class Authority:
+class AcmeAuthority:
     """Issues certificates for any name; all names resolve to 127.0.0.1.
 
     ``trust`` is the certificate of its own https port.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from support.deploy.acme import Authority
+from support.deploy.acme import AcmeAuthority
 from support.deploy.admin import AdminMachine
 from support.deploy.clients import ClearnetClient, Drips, onion_client
 from support.deploy.inspection import onion_address
@@ -112,10 +112,12 @@ def private_tor(network: Network, booting: Future[Machine]) -> Iterator[TorNetwo
 
 
 @pytest.fixture(scope="session")
-def authority(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+def authority(
+    network: Network, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AcmeAuthority]:
     """A certificate authority."""
     assert network.machine
-    with Authority(tmp_path_factory.mktemp("authority")) as made:
+    with AcmeAuthority(tmp_path_factory.mktemp("authority")) as made:
         yield made
 
 
@@ -145,7 +147,7 @@ def debian(downloads: Downloads) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(booting: Future[Machine], authority: Authority, admin: AdminMachine) -> Machine:
+def server(booting: Future[Machine], authority: AcmeAuthority, admin: AdminMachine) -> Machine:
     """A freshly rented server: Debian, sshd and the admin's key."""
     machine = booting.result()
     admin.authorize(machine)
@@ -154,7 +156,7 @@ def server(booting: Future[Machine], authority: Authority, admin: AdminMachine) 
 
 
 @pytest.fixture(scope="session")
-def clearnet(authority: Authority, server: Machine) -> ClearnetClient:
+def clearnet(authority: AcmeAuthority, server: Machine) -> ClearnetClient:
     """A client on the clearnet that trusts the authority."""
     assert server.pid
     return ClearnetClient(authority.root())

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from support.deploy.machine import Machine
-
-
-class Note(Protocol):
-    """Records a measurement."""
-
-    def __call__(self, what: str, amount: float, unit: str = "s") -> None:
-        """Print it at the end of the run."""
 
 
 def disk_state(machine: Machine) -> str:

@@ -1,4 +1,4 @@
-"""Onion addresses, version 3 (tor's rend-spec-v3, section 6)."""
+"""The names of hosts: domains, and onion addresses (tor's rend-spec-v3, section 6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import hashlib
 import re
 from typing import Final
 
-PATTERN: Final = re.compile(r"[a-z2-7]{56}\.onion")
+# The last part starts with a letter, so that no IPv4 address matches.
+DOMAIN: Final = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+")
+ONION: Final = re.compile(r"[a-z2-7]{56}\.onion")
 
 _VERSION: Final = b"\x03"
 

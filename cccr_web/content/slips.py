@@ -1,0 +1,193 @@
+"""Markup that a writer meant and the parser did not see.
+
+Chinese keyboards type other brackets and marks than Markdown knows, Chinese paragraphs start
+with an indent, and emphasis ends only where a language has spaces (CommonMark 0.31,
+sections 4.4, 5.2 and 6.2). Readers would see the marks as typed, or prose as code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from markdown_it.token import Token
+
+Slip = tuple[int, str]
+
+_HAN: Final = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+_BLANK: Final = r"[ \t\u3000]"
+
+# Not code, whatever else is in the line: Chinese punctuation, or other markup.
+_PROSE: Final = re.compile(
+    rf"[，。；！？、：“”‘’「」《》]|^(?:[-*+>]|[0-9]{{1,3}}[.)]|#{{2,6}}){_BLANK}"
+)
+# A Chinese character, or a capital letter and at least three words, with nothing that only
+# code has.
+_SENTENCE: Final = re.compile(
+    rf"^[{_HAN}]|^[“\"‘']?[A-Z][a-z’']*(?:[,;:]?[ ][A-Za-z][A-Za-z’'-]*){{2,}}"
+)
+_CODE: Final = re.compile(r"[=<>{}\[\]|\\/$_`]|--|\(\)")
+
+_INDENTED_ITEM: Final = re.compile(
+    r"^(?:> ?)*(?P<indent>[ \t\u3000\u00a0]+)(?P<mark>[-*+]|[0-9]{1,3}[.)])[ \t\u3000]"
+)
+_LONG_INDENT: Final = 4
+
+_LINK: Final = "write [text](address) with half-width brackets"
+_EMPHASIS: Final = "write **text** with half-width marks, or × for a redacted character"
+
+# What a line of a paragraph shows if its markup was not seen, and what to write.
+_IN_PARAGRAPHS: Final = (
+    (re.compile(r"^(?:－{3,}|＝{3,}|＊{3,})$"), "a line across the page is ---"),
+    (
+        re.compile(rf"^(?:[#＃]*＃[#＃]*|#{{2,6}}(?=[^#\s]|\u3000)|#(?=\u3000)){_BLANK}*"),
+        "a heading starts with half-width # and a space",
+    ),
+    (
+        re.compile(rf"^(?:＞|[》〉]{_BLANK})"),
+        "a quotation starts with a half-width > and a space",
+    ),
+    (
+        re.compile(rf"^(?:－|[＊＋•●▪◦‣∙]{_BLANK}|[-*+]\u3000|-(?=[{_HAN}]))"),
+        "a list item starts with a half-width - and a space",
+    ),
+    (
+        re.compile(
+            rf"^(?:[0-9０-９]{{1,3}}．(?![0-9０-９])|[０-９]{{1,3}}[.)）]|[0-9]{{1,3}}[.](?=[{_HAN}]))"
+        ),
+        "a numbered item starts with half-width digits, a full stop and a space, such as “1. ”",
+    ),
+    (
+        re.compile(r"^(?:｜|[｜|:：\s－—-]*｜[｜|:：\s－—-]*$)"),
+        "the cells of a table are separated by a half-width |",
+    ),
+)
+_ANYWHERE: Final = (
+    (re.compile(r"｀+"), "write code between half-width `"),
+    (re.compile(r"＊＊(?=[^＊\s][^＊]*＊＊)"), _EMPHASIS),
+    (
+        re.compile(
+            r"[［\[【][^］\]】［\[【]*[］\]】][ ]?[（(]"
+            r"(?:https?:|/|#|\.\.?/|[A-Za-z0-9_./-]+\.md)[^）)\s]*[）)]"
+        ),
+        _LINK,
+    ),
+    (re.compile(r"[＜〈《]https?://[^＞〉》\s]*[＞〉》]"), _LINK),
+    (
+        re.compile(r"[［\[【]\s*[!！]\s*(?:NOTE|PERSON)[^］\]】]*[］\]】]?", re.IGNORECASE),
+        (
+            "a note starts with a line “> [!NOTE 2026-11-22]”, a card with “> [!PERSON]”, in "
+            "half-width and with nothing after it"
+        ),
+    ),
+)
+_HEADING_NAME: Final = re.compile(r"[{｛]\s*[#＃][^}｝]*[}｝]\s*$")
+
+
+def find_slips(tokens: Sequence[Token], source: str) -> Iterator[Slip]:
+    """Yield the line (from 1) and the message of each slip in a parsed text."""
+    lines = source.split("\n")
+    yield from _prose_in_code(tokens, lines)
+    yield from _indented_items(tokens, lines)
+    for index, token in enumerate(tokens):
+        if token.type != "inline" or token.map is None:
+            continue
+        block = tokens[index - 1].type
+        yield from _nested_emphasis(token)
+        for offset, text in enumerate(shown_lines(token)):
+            line = token.map[0] + 1 + offset
+            typed = (*_IN_PARAGRAPHS, *_ANYWHERE) if block == "paragraph_open" else _ANYWHERE
+            for pattern, advice in typed:
+                found = pattern.search(text)
+                if found is not None:
+                    yield line, f"“{found[0].strip()}” would appear as typed: {advice}."
+                    break
+            name = _HEADING_NAME.search(text) if block == "heading_open" else None
+            if name is not None:
+                yield (
+                    line,
+                    (
+                        f"“{name[0].strip()}” would appear as typed: the name of a heading has "
+                        "lower-case letters, digits and hyphens, such as {#our-demands}."
+                    ),
+                )
+
+
+def _prose_in_code(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Slip]:
+    for token in tokens:
+        if token.type != "code_block" or token.map is None:
+            continue
+        for number in range(*token.map):
+            text = lines[number].lstrip("> \t\u3000")
+            if _is_prose(lines[number], text):
+                yield (
+                    number + 1,
+                    (
+                        "Four spaces or a tab at its start make this line code: delete them. "
+                        "Put real code between two lines of ```."
+                    ),
+                )
+                break
+
+
+def _is_prose(line: str, text: str) -> bool:
+    if _PROSE.search(text) or line.lstrip().startswith(">"):
+        return True
+    return _SENTENCE.match(text) is not None and _CODE.search(text) is None
+
+
+def _indented_items(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Slip]:
+    """Find list items that an indent joins to the paragraph above."""
+    known = {token.map[0] for token in tokens if token.type == "list_item_open" and token.map}
+    for token in tokens:
+        if token.type in {"fence", "code_block"} and token.map:
+            known |= {*range(*token.map)}
+    for number, line in enumerate(lines):
+        found = _INDENTED_ITEM.match(line)
+        if found is None or number in known:
+            continue
+        indent = found["indent"]
+        unusual = not indent.isspace() or not {*indent} <= {" "}
+        if unusual or (len(indent) >= _LONG_INDENT and not found["mark"][0].isdigit()):
+            yield (
+                number + 1,
+                (
+                    f"The blanks before “{found['mark']}” make this list item a part of the "
+                    "paragraph above: delete them."
+                ),
+            )
+
+
+def _nested_emphasis(block: Token) -> Iterator[Slip]:
+    """Find marks that closed the wrong emphasis: nobody emphasises within emphasis."""
+    open_ = {"strong": 0, "em": 0}
+    line = (block.map or [0])[0] + 1
+    for token in block.children or []:
+        kind, _, change = token.type.partition("_")
+        if token.type in {"softbreak", "hardbreak"}:
+            line += 1
+        elif kind in open_ and change:
+            open_[kind] += token.nesting
+            if open_[kind] > 1:
+                yield (
+                    line,
+                    (
+                        f"“{token.markup}” emphasises other words than were meant: put quotation "
+                        f"marks outside the marks, such as “{token.markup}text{token.markup}”."
+                    ),
+                )
+                return
+
+
+def shown_lines(block: Token) -> list[str]:
+    """Return what readers see of each line of a block, except code."""
+    lines = [""]
+    for token in block.children or []:
+        if token.type in {"softbreak", "hardbreak"}:
+            lines.append("")
+        elif token.type == "text":
+            lines[-1] += token.content
+        elif token.type in {"code_inline", "image"}:
+            lines[-1] += "\N{OBJECT REPLACEMENT CHARACTER}"
+    return [line.lstrip() for line in lines]

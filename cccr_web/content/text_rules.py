@@ -1,0 +1,185 @@
+"""The rules for one text. Each yields lines and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
+from cccr_web.content.markdown import (
+    Heading,
+    MarkdownLink,
+    Note,
+    PhotoReference,
+    RawHtml,
+    StrayMark,
+    normalize,
+)
+from cccr_web.content.model import Content, Text
+from cccr_web.content.photos import FILE as PHOTOS
+from cccr_web.content.scripts import Convert, wrong_script
+from cccr_web.content.urls import faults
+from cccr_web.languages import WRITTEN
+
+Line = tuple[int, str]
+
+# The templates that show nothing but the text.
+_ALL_TEXT = {"page", "statement"}
+
+
+def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[Line]:
+    """The template, the file's name and the checked headings fit the text."""
+    head = text.head
+    if head.template not in templates:
+        known = ", ".join(sorted(templates))
+        line = head.lines.get("template", 1)
+        yield line, f"There is no template “{head.template}”: choose {known}."
+    if head.date is not None and not text.path.name.startswith(f"{head.date.start}-"):
+        start = f"{head.date.start}-"
+        yield head.lines["date"], f"“date” is {head.date}: the file's name must start with {start}."
+    names = {item.id for item in text.body.items if isinstance(item, Heading)}
+    for name in head.checked:
+        if name not in names:
+            line = head.lines["checked"]
+            yield line, f"“checked” names {{#{name}}}, but there is no such heading."
+
+
+def headings_descend(text: Text) -> Iterator[Line]:
+    """A page has one ``h1``, its title, and skips no level below it (WCAG 1.3.1)."""
+    level, seen = 1, set[str]()
+    for item in text.body.items:
+        if not isinstance(item, Heading):
+            continue
+        if item.level == 1:
+            yield item.line, "The title is the only level 1 heading: start with ##."
+        elif item.level > level + 1:
+            yield item.line, f"A level {item.level} heading follows level {level}: skip no level."
+        if item.id is not None and item.id in seen:
+            yield item.line, f"The name {{#{item.id}}} is used twice in this text: change one."
+        level = max(item.level, 1)
+        seen.add(item.id or "")
+
+
+def marks_are_allowed(text: Text) -> Iterator[Line]:
+    """There is no HTML, no mark that shows as typed, and no image or note without its words."""
+    for item in text.body.items:
+        match item:
+            case RawHtml():
+                yield item.line, "Raw HTML is not allowed: use Markdown."
+            case StrayMark():
+                # In CommonMark 0.31, section 6.2, “。**” before a letter closes nothing.
+                advice = "add the closing mark, and put punctuation outside the marks"
+                yield item.line, f"“{item.mark}” would appear on the page as typed: {advice}."
+            case Note(date=None):
+                example = "> [!NOTE 2026-11-22]"
+                yield item.line, f"An editor's note must start with its date: {example}."
+            case MarkdownLink(alt=""):
+                yield item.line, f"The image “{item.target}” has no alternative text."
+
+
+def photos_have_records(text: Text, content: Content) -> Iterator[Line]:
+    """A photo has a record, and is alone in its paragraph."""
+    for item in text.body.items:
+        if not isinstance(item, PhotoReference):
+            continue
+        if item.name not in content.photos:
+            yield item.line, f"“{item.name}” has no record in {PHOTOS}."
+        if not item.alone:
+            yield item.line, "A photo must be alone in its paragraph."
+        if item.alt:
+            markdown = f"![](/photos/{item.name})"
+            yield item.line, f"A photo's alternative text belongs in {PHOTOS}: write {markdown}."
+
+
+def links_lead_somewhere(
+    text: Text, by_file: Mapping[Path, Text], known_files: Collection[str], former_host: str
+) -> Iterator[Line]:
+    """Every link leads to a page, a file of the release, or a safe public address."""
+    for item in text.body.items:
+        if not isinstance(item, MarkdownLink):
+            continue
+        dead = f"“{item.target}” is a dead link"
+        try:
+            destination = resolve(item.target, text, by_file)
+        except DeadLinkError as error:
+            # A missing translation is reported once, not by every link to it.
+            if error.file is None or not any(file in by_file for file in _twins(error.file)):
+                yield item.line, str(error)
+            continue
+        if item.alt is not None and not isinstance(destination, ToFile):
+            # Pages load nothing from other sites.
+            yield item.line, f"The image “{item.target}” must be a file of this site."
+            continue
+        match destination:
+            case External(url):
+                host = (urlsplit(url).hostname or "").rstrip(".")
+                if host == former_host or host.endswith("." + former_host):
+                    yield item.line, "Links to the former site are not allowed."
+                else:
+                    yield from ((item.line, message) for message in faults(item.target, normalize))
+            case ToFile(path):
+                if path not in known_files:
+                    yield item.line, f"{dead}: the release has no such file."
+            case ToText(other, fragment):
+                twins = [by_file[file] for file in _twins(other.file) if file in by_file]
+                # So is a heading that is missing in one language.
+                if fragment and not any(fragment in _ids(text) for text in (other, *twins)):
+                    yield item.line, f"{dead}: {other.file} has no heading {{#{fragment}}}."
+
+
+def _ids(text: Text) -> set[str | None]:
+    return {item.id for item in text.body.items if isinstance(item, Heading)}
+
+
+def _twins(file: Path) -> Iterator[Path]:
+    """Yield the files of the same text in the other languages."""
+    if len(file.parts) > 2:
+        tree, locale, *rest = file.parts
+        yield from (
+            Path(tree, language.locale, *rest) for language in WRITTEN if language.locale != locale
+        )
+
+
+def text_is_not_empty(text: Text) -> Iterator[Line]:
+    """Some templates of pages add content of their own; a statement is its text."""
+    if text.head.template in _ALL_TEXT and not text.body.has_own_words:
+        what = "statement" if text.is_statement else "page"
+        fence = max(text.head.lines.values()) + 1
+        yield fence, f"The {what} is empty: write its text below the +++."
+
+
+def dates_are_past(text: Text, today: date) -> Iterator[Line]:
+    """A later date is a slip, and feed readers keep its entry on top for ever."""
+    head = text.head
+    dates = [("updated", head.lines.get("updated", 1), head.updated)]
+    if head.date is not None:
+        dates.append(("date", head.lines.get("date", 1), head.date.last.first_day()))
+    line = head.lines.get("checked", 1)
+    dates += [(f"checked.{name}", line, day.last.first_day()) for name, day in head.checked.items()]
+    notes = (item for item in text.body.items if isinstance(item, Note))
+    dates += [("[!NOTE]", note.line, note.date) for note in notes if note.date is not None]
+    for key, line, day in dates:
+        if day > today + timedelta(days=1):
+            yield (
+                line,
+                (
+                    f"“{key}” is {day}, but this machine's clock says {today} (UTC): correct the "
+                    "date, or the clock."
+                ),
+            )
+
+
+def script_is_its_folders(text: Text, simplify: Convert, names: Collection[str]) -> Iterator[Line]:
+    """The text is in the script of its folder, except quotations, names and terms."""
+    head = text.head
+    shown = {"title": head.title, "description": head.description, "place": head.place or ""}
+    if head.short_title != head.title:
+        shown["short_title"] = head.short_title
+    passages = [(head.lines.get(key, 1), words) for key, words in shown.items()]
+    passages += [(item.line, item.words) for item in text.body.passages if not item.quoted]
+    for line, words in passages:
+        message = wrong_script(words, text.language, simplify, names)
+        if message is not None:
+            yield line, message

@@ -1,0 +1,188 @@
+"""What must not be in a link to another site.
+
+A link can report who passed it on, hide its destination, or lead into the reader's own
+network. ``faults`` judges a URL as the writer typed it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+# Parameters that identify a click, a sharer or a campaign, and that no page needs. Sources:
+# the documentation of each service, and the lists of Firefox, Brave and ClearURLs.
+_TRACKING_PREFIXES: Final = (
+    *("_hs", "at_custom", "fb_action_", "hsa_", "mtm_", "oly_", "piwik_", "sharer_", "spm_"),
+    *("utm_", "vero_", "wt_mc"),
+)
+_TRACKING: Final = frozenset(
+    {
+        *("__cft__[0]", "__s", "__tn__", "_branch_match_id", "_ga", "_gl", "_kx", "_openstat"),
+        *("bbid", "bd_vid", "chksm", "cmpid", "cvid", "dclid", "ef_id", "exportkey", "fbclid"),
+        *("gad_campaignid", "gad_source", "gbraid", "gclid", "gclsrc", "hmci", "hmcu", "hmkw"),
+        *("hmpl", "hmsr", "hsctatracking", "igsh", "igshid", "isappinstalled", "li_fat_id"),
+        *(
+            "mc_cid",
+            "mc_eid",
+            "mibextid",
+            "mkt_tok",
+            "ml_subscriber",
+            "ml_subscriber_hash",
+            "msclkid",
+        ),
+        *("ncid", "ocid", "pass_ticket", "pk_campaign", "pk_cid", "pk_content", "pk_keyword"),
+        *("pk_kwd", "pk_medium", "pk_source", "rb_clickid", "rdt_cid", "ref_src", "ref_url"),
+        *("s_cid", "s_kwcid", "sca_esv", "scid", "share_from", "share_medium", "share_plat"),
+        *("share_session_id", "share_source", "share_tag", "share_times", "share_token", "smid"),
+        *("spm", "srsltid", "sudaref", "trk", "trkcampaign"),
+        *("ttclid", "twclid", "ut_sk", "vd_source", "wbraid", "wickedid", "xhsshare", "yclid"),
+        *("ysclid", "ymclid"),
+    }
+)
+# Short names that mean this only on some hosts.
+_TRACKING_ON: Final = {
+    "bilibili.com": {"buvid", "from_source", "plat_id", "timestamp", "ts", "unique_k"},
+    "mp.weixin.qq.com": {"ascene", "clicktime", "enterid", "key", "scene", "srcid", "uin"},
+    "spotify.com": {"si"},
+    "tiktok.com": {"_r", "_t", "is_from_webapp", "sender_device", "web_id"},
+    "twitter.com": {"s", "t"},
+    "x.com": {"s", "t"},
+    "youtu.be": {"feature", "si"},
+    "youtube.com": {"feature", "si"},
+}
+_PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?/]+)=")
+
+# A sentence's punctuation, which ends a URL only by mistake: Chinese in any place, ASCII at
+# the end. A pair of brackets can belong to a URL.
+_CHINESE_MARK: Final = re.compile(r"[，。、；：！？…“”‘’]")
+_ASCII_MARK: Final = re.compile(r"[.,;:!?'\"*]$")
+_BRACKETS: Final = ("()", "[]", "（）", "［］", "【】", "《》", "〈〉", "「」", "『』")
+
+# Names that a router, a computer or no server at all answers (RFC 6761, RFC 6762, RFC 8375,
+# and ICANN's list of names that it will never assign).
+_PRIVATE_DOMAINS: Final = frozenset(
+    {
+        *("corp", "home", "home.arpa", "internal", "intranet", "invalid", "lan", "local"),
+        *("localdomain", "localhost", "mail", "private", "test"),
+    }
+)
+# A browser reads such a host as an IPv4 address (WHATWG, URL, "host parsing").
+_LAST_LABEL_IS_NUMBER: Final = re.compile(r"(^|\.)([0-9]+|0[xX][0-9a-fA-F]*)\.?$")
+_HOST_NAME: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.?")
+
+
+def faults(url: str, normalize: Callable[[str], str]) -> Iterator[str]:
+    """Yield what is wrong with an https ``url``, and what to do.
+
+    ``normalize`` returns a URL with its host and path in ASCII.
+    """
+    mark = _swallowed(url)
+    if mark is not None:
+        yield (
+            f"“{url}” contains the punctuation mark “{mark}”: put it after the link, or write it "
+            f"as {_escape(mark)} if it belongs to the URL."
+        )
+        # Judge the rest as if the mark and what follows it were not there.
+        url = url.rstrip(mark) if mark.isascii() else url.split(mark, maxsplit=1)[0]
+    normal = normalize(url)
+    parts = urlsplit(normal)
+    if parts.username is not None or parts.password is not None:
+        yield (
+            f"“{url}” has user information before the host, which hides the destination: "
+            "remove everything up to the @."
+        )
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        yield f"“{url}” has an impossible port: write a number from 1 to 65535, or none."
+    yield from _wrong_host(url, parts.hostname or "")
+    tracking = tracking_message(normal, url)
+    if tracking is not None:
+        yield tracking
+
+
+def tracking_message(url: str, shown: str = "") -> str | None:
+    """Return what to remove from ``url``, which messages show as ``shown``; or ``None``."""
+    names = sorted(tracking_parameters(url))
+    if not names:
+        return None
+    kind = "parameter" if len(names) == 1 else "parameters"
+    return (
+        f"“{shown or url}” reports who passed it on: remove the tracking {kind} {', '.join(names)}."
+    )
+
+
+def tracking_parameters(url: str) -> set[str]:
+    """Return the names of the tracking parameters in ``url``, also in one that it contains."""
+    host = urlsplit(url).hostname or ""
+    local = {
+        name for site, names in _TRACKING_ON.items() if _is_below(host, site) for name in names
+    }
+    # Twice, because a redirector's URL contains the destination in an encoded form.
+    names = {name for text in (url, unquote(url), unquote(unquote(url))) for name in _names(text)}
+    return {
+        name
+        for name in names
+        if name.lower() in _TRACKING | local or name.lower().startswith(_TRACKING_PREFIXES)
+    }
+
+
+def _names(url: str) -> list[str]:
+    return _PARAMETER.findall(url)
+
+
+def _is_below(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
+
+
+def _swallowed(url: str) -> str | None:
+    """Return the punctuation mark that was meant to follow ``url``, if there is one."""
+    mark = _CHINESE_MARK.search(url) or _ASCII_MARK.search(url)
+    if mark is not None:
+        return mark[0]
+    for opening, closing in _BRACKETS:
+        for char in (opening, closing):
+            if url.count(opening) != url.count(closing) and (
+                url.endswith(char) or (not char.isascii() and char in url)
+            ):
+                return char
+    return None
+
+
+def _escape(mark: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in mark.encode())
+
+
+def _wrong_host(url: str, host: str) -> Iterator[str]:
+    """Yield a message if the host is not the public name or address of a server."""
+    private = f"“{url}” leads into the reader's own computer or network: link to a public address."
+    if ":" in host or _LAST_LABEL_IS_NUMBER.search(host):
+        address = _address(host.rstrip("."))
+        if address is None:
+            yield f"“{url}” is not a valid URL: “{host}” is not a host name."
+        elif not address.is_global or address.is_multicast:
+            yield private
+    elif _HOST_NAME.fullmatch(host) is None:
+        yield f"“{url}” is not a valid URL: “{host}” is not a host name."
+    elif "." not in host.rstrip(".") or any(
+        _is_below(host.rstrip("."), domain) for domain in _PRIVATE_DOMAINS
+    ):
+        yield private
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address in any of the forms that browsers accept."""
+    try:
+        if ":" not in host:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        address = ipaddress.IPv6Address(host)
+    except (OSError, ValueError):
+        return None
+    # An IPv4 address can hide in an IPv6 one.
+    return address.ipv4_mapped or address.sixtofour or address

@@ -1,0 +1,147 @@
+"""Links to other sites (``content/urls.py``)."""
+
+from __future__ import annotations
+
+import pytest
+
+from cccr_web.content.markdown import normalize
+from cccr_web.content.urls import faults, tracking_parameters
+
+PRIVATE = "leads into the reader's own computer or network: link to a public address."
+PORT = "has an impossible port: write a number from 1 to 65535, or none."
+USER = (
+    "has user information before the host, which hides the destination: "
+    "remove everything up to the @."
+)
+
+
+def messages(url: str) -> list[str]:
+    """Return what is wrong with a URL, without the URL."""
+    return [message.removeprefix(f"“{url}” ") for message in faults(url, normalize)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org",
+        "https://example.org/?page=2&keywords=utm_source",
+        "https://example.org:8443/",
+        "https://example.org:/",
+        "https://8.8.8.8/",
+        "https://[2001:4860:4860::8888]:443/",
+        "https://zh.wikipedia.org/wiki/刘晓波",
+        "https://zh.wikipedia.org/wiki/《零八宪章》",
+        "https://zh.wikipedia.org/wiki/%E3%80%82",
+        "https://en.wikipedia.org/wiki/Charter_(2008)",
+        "https://en.wikipedia.org/wiki/Inc%2E",
+        "https://例子.测试.org/",
+        "https://example.org/?s=20",
+        "https://example.org/a@b",
+    ],
+)
+def test_a_public_address_is_accepted(url: str) -> None:
+    """Legal ports, public addresses, Chinese paths and balanced brackets are accepted."""
+    assert messages(url) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("https://a.org/?utm_source=x&b=1&UTM_Campaign=y", {"utm_source", "UTM_Campaign"}),
+        ("https://a.org/?fbclid=1", {"fbclid"}),
+        ("https://a.org/?a=1&gclid=1#mc_eid=2", {"gclid", "mc_eid"}),
+        ("https://a.org/?a=1;igshid=2", {"igshid"}),
+        ("https://a.org/?%75tm_source=x", {"utm_source"}),
+        ("https://a.org/r?to=https%3A%2F%2Fb.org%2F%3Futm_id%3D1", {"utm_id"}),
+        (
+            "https://www.bilibili.com/video/BV1?vd_source=x&spm_id_from=y",
+            {"vd_source", "spm_id_from"},
+        ),
+        ("https://mp.weixin.qq.com/s?__biz=a&chksm=b&scene=1", {"chksm", "scene"}),
+        ("https://x.com/a/status/1?s=20&t=b", {"s", "t"}),
+        ("https://youtu.be/x?si=y", {"si"}),
+    ],
+)
+def test_a_tracking_parameter_is_named(url: str, names: set[str]) -> None:
+    """Parameters that report who passed a link on are found in any letter case and encoding."""
+    assert tracking_parameters(url) == names
+    (message,) = messages(url)
+    assert message.startswith("reports who passed it on: remove the tracking parameter")
+    assert message.endswith(f" {', '.join(sorted(names))}.")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user@example.org/",
+        "https://user:pass@example.org/",
+        "https://example.org@8.8.8.8/",
+    ],
+)
+def test_user_information_is_rejected(url: str) -> None:
+    """What stands before an @ looks like the host and is not."""
+    assert messages(url) == [USER]
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "http", "-1", "4 43"])
+def test_an_impossible_port_is_rejected(port: str) -> None:
+    """A port is a number from 1 to 65535."""
+    assert messages(f"https://example.org:{port}/") == [PORT]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "127.0.0.1."),
+        *("10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.1.1", "224.0.0.1"),
+        *("[::1]", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[2002:7f00:1::]"),
+        *("localhost", "LOCALHOST", "a.localhost", "router", "nas.local", "wiki.lan"),
+        *("a.internal", "a.home.arpa", "a.test", "localhost.localdomain"),
+    ],
+)
+def test_a_loopback_or_private_address_is_rejected(host: str) -> None:
+    """A link into the reader's own network is found in every form that browsers accept."""
+    assert messages(f"https://{host}/x") == [PRIVATE]
+
+
+@pytest.mark.parametrize(
+    ("url", "mark", "escape"),
+    [
+        ("https://example.org/。", "。", "%E3%80%82"),
+        ("https://example.org/，见下文", "，", "%EF%BC%8C"),
+        ("https://example.org。", "。", "%E3%80%82"),
+        ("https://example.org/a”", "”", "%E2%80%9D"),
+        ("https://example.org/a）", "）", "%EF%BC%89"),
+        ("https://example.org/a》见", "》", "%E3%80%8B"),
+        ("https://example.org/a.", ".", "%2E"),
+        ("https://example.org/a,", ",", "%2C"),
+        ("https://example.org/a)", ")", "%29"),
+        ("https://example.org/?", "?", "%3F"),
+    ],
+)
+def test_punctuation_that_a_url_swallowed_is_reported_once(
+    url: str, mark: str, escape: str
+) -> None:
+    """The mark is named with its escape, and the rest of the URL is judged without it."""
+    assert list(faults(url, normalize)) == [
+        (
+            f"“{url}” contains the punctuation mark “{mark}”: put it after the link, or write it "
+            f"as {escape} if it belongs to the URL."
+        )
+    ]
+
+
+def test_every_fault_of_a_url_is_reported() -> None:
+    """Faults with different remedies are reported together."""
+    assert messages("https://user@127.0.0.1:0/?fbclid=1") == [
+        USER,
+        PORT,
+        PRIVATE,
+        "reports who passed it on: remove the tracking parameter fbclid.",
+    ]
+
+
+@pytest.mark.parametrize("host", ["no_host.example", "ex%61mple.org", "1.2.3.4.5", "256.1.1.1"])
+def test_a_name_that_is_no_host_is_rejected(host: str) -> None:
+    """A host that no resolver accepts is not a host."""
+    assert messages(f"https://{host}/") == [f"is not a valid URL: “{host}” is not a host name."]

@@ -1,0 +1,216 @@
+"""Markup that a writer meant and the parser did not see (``content/slips.py``)."""
+
+from __future__ import annotations
+
+import pytest
+
+from cccr_web.content.markdown import StrayMark, parse
+
+CODE = (
+    "Four spaces or a tab at its start make this line code: delete them. "
+    "Put real code between two lines of ```."
+)
+HEADING = "a heading starts with half-width # and a space."
+ITEM = "a list item starts with a half-width - and a space."
+NUMBER = "a numbered item starts with half-width digits, a full stop and a space, such as “1. ”."
+LINK = "write [text](address) with half-width brackets."
+NAME = "the name of a heading has lower-case letters, digits and hyphens, such as {#our-demands}."
+
+
+def slips(text: str) -> list[tuple[int, str]]:
+    """Return the slips in a text."""
+    return list(parse(text + "\n").slips)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    我们呼吁释放他",
+        "\t我们呼吁释放他",
+        "> 引\n>\n>     一，二",
+        "- 一\n\n      他说，二",
+        "    “自由”",
+        "    The government has promised to release him.",
+        "    Dear friends and colleagues,",
+        "\t- 项目\n\t- 项目",
+        "    1. 项目",
+        "    ## 标题",
+        "    > 引文",
+    ],
+)
+def test_prose_with_an_indent_is_not_code(text: str) -> None:
+    """A paragraph, list, heading or quotation with four spaces before it is reported once."""
+    assert [message for _, message in slips(text)] == [CODE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    minisign -VHm SHA256SUMS -P 公钥",
+        "    python3 verify.py 文件夹 指纹",
+        "    sha256sum --check SHA256SUMS",
+        "    Set-Content -Path a",
+        "    内容 = 网络",
+        "    文件夹/指纹",
+        "```\n我们呼吁释放他。\n```",
+        "　　我们呼吁释放他。",
+        "- 一\n    - 二\n\t- 三",
+        "- 一\n\n  二",
+    ],
+)
+def test_code_and_nested_lists_are_accepted(text: str) -> None:
+    """Commands, fenced blocks, full-width indents and nested lists are what they look like."""
+    assert slips(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("我们要求：\n\t- 一", "-"),
+        ("我们要求：\n　　- 一", "-"),
+        ("We ask:\n    * one", "*"),
+        ("我们要求：\n\t1. 一", "1."),
+    ],
+)
+def test_a_list_item_that_its_indent_joins_to_a_paragraph_is_reported(text: str, mark: str) -> None:
+    """A list does not start where a tab or too many spaces precede its mark."""
+    assert slips(text) == [
+        (
+            2,
+            (
+                f"The blanks before “{mark}” make this list item a part of the paragraph above: "
+                "delete them."
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "advice"),
+    [
+        ("＃＃ 标题", "＃＃", HEADING),
+        ("#＃ 标题", "#＃", HEADING),
+        ("##标题", "##", HEADING),
+        ("##　标题", "##", HEADING),
+        ("＞ 引文", "＞", "a quotation starts with a half-width > and a space."),
+        ("－ 项目", "－", ITEM),
+        ("－项目", "－", ITEM),
+        ("-项目", "-", ITEM),
+        ("-　项目", "-", ITEM),
+        ("• 项目", "•", ITEM),
+        ("１．项目", "１．", NUMBER),
+        ("1．项目", "1．", NUMBER),
+        ("1.项目", "1.", NUMBER),
+        ("｜ 甲 ｜ 乙 ｜", "｜", "the cells of a table are separated by a half-width |."),
+        ("－－－", "－－－", "a line across the page is ---."),
+        ("一｀verify.py｀二", "｀", "write code between half-width `."),
+        (
+            "请＊＊不要＊＊打开",
+            "＊＊",
+            "write **text** with half-width marks, or × for a redacted character.",
+        ),
+        ("［文字］（verify.md）", "［文字］（verify.md）", LINK),
+        ("[文字]（https://example.org/）", "[文字]（https://example.org/）", LINK),
+        ("【文字】(../a.md)", "【文字】(../a.md)", LINK),
+        ("[text] (verify.md)", "[text] (verify.md)", LINK),
+        ("见《https://example.org/》", "《https://example.org/》", LINK),
+        ("## 标题 ｛#a｝", "｛#a｝", NAME),
+        ("## 标题 {＃a}", "{＃a}", NAME),
+        ("## Title {#Our Demands}", "{#Our Demands}", NAME),
+    ],
+)
+def test_marks_that_markdown_does_not_know_are_reported(text: str, mark: str, advice: str) -> None:
+    """Full-width marks, and marks without the space that Markdown needs, are named."""
+    assert slips(f"一\n\n{text}") == [(3, f"“{mark}” would appear as typed: {advice}")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> [！NOTE 2026-11-22]\n> 注。",
+        "> 【!NOTE 2026-11-22】\n> 注。",
+        "> [!note 2026-11-22]\n> 注。",
+        "> [!NOTE 2026-11-22] 注。",
+        "> ［!PERSON］\n> 刘晓波",
+    ],
+)
+def test_a_note_that_is_only_a_quotation_is_reported(text: str) -> None:
+    """The mark of a note or card that was typed in another way is named."""
+    ((line, message),) = slips(text)
+    assert line == 1
+    assert "a note starts with a line “> [!NOTE 2026-11-22]”" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【注】（见下文）",
+        "[注]（见下文）",
+        "王＊＊和他的妻子",
+        "2．5％的人",
+        "3.15晚会",
+        "-5℃",
+        "#六四# 话题",
+        "（一）项目",
+        "一、项目",
+        "甲｜乙",
+        "> [!NOTE 2026-11-22]\n> 注。",
+        "> [!PERSON]\n> 刘晓波",
+        "## 标题 {#a}",
+        "`［文字］（verify.md）`",
+        "2013年\n2014. 年",
+    ],
+)
+def test_ordinary_chinese_punctuation_is_accepted(text: str) -> None:
+    """Brackets, numbers and dashes that are no markup are accepted."""
+    assert slips(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["**“甲”**与**“乙”**。", "*“甲”*与*“乙”*。", "一\n**“甲”**与**“乙”**。"],
+)
+def test_emphasis_of_the_wrong_words_is_reported(text: str) -> None:
+    """Marks next to Chinese quotation marks can pair so that the words between are emphasised."""
+    ((line, message),) = slips(text)
+    mark = "**" if "**" in text else "*"
+    assert line == text.count("\n") + 1
+    assert message == (
+        f"“{mark}” emphasises other words than were meant: put quotation marks outside the "
+        f"marks, such as “{mark}text{mark}”."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("**“重点”**是", "**"),
+        ("是**“重点”**，", "**"),
+        ("*“重点”*是", "*"),
+        ("*《重点》*是", "*"),
+        ("_“重点”_是", "_"),
+        ("*重点。*是", "*"),
+    ],
+)
+def test_emphasis_that_does_not_close_is_reported(text: str, mark: str) -> None:
+    """A mark between Chinese punctuation and a letter stays in the text as typed."""
+    assert StrayMark(mark, 1) in parse(text + "\n").items
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "“**重点**”是",
+        "**重点**，然后",
+        "**“重点”**，然后",
+        "5 * 3 * 2",
+        "王*明",
+        "a_b_c",
+        "***a***",
+    ],
+)
+def test_emphasis_that_markdown_sees_is_accepted(text: str) -> None:
+    """Emphasis within quotation marks, and signs that are no marks, are accepted."""
+    body = parse(text + "\n")
+    assert [*body.slips] == []
+    assert [item for item in body.items if isinstance(item, StrayMark)] == []

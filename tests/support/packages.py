@@ -1,0 +1,31 @@
+"""Which package of cccr_web may import which."""
+
+from __future__ import annotations
+
+# package or top-level module of cccr_web: those that it may import
+PACKAGES: dict[str, set[str]] = {
+    "errors": set(),
+    "files": {"errors"},
+    "host_names": set(),
+    "languages": set(),
+    "listen": {"errors", "systemd"},
+    "config": {"errors", "host_names", "listen"},
+    "content": {"errors", "host_names", "languages"},
+    "release": {"errors", "files", "host_names"},
+    # One file for readers, without anything else of ours.
+    "standalone": set(),
+    "render": {"content", "errors", "languages", "notices", "release"},
+    "serve": {"errors", "languages", "listen", "release", "systemd"},
+    "systemd": {"errors"},
+    "onion": {"errors", "files", "host_names", "listen"},
+    "watch": {"errors", "listen", "release", "serve"},
+    "notices": {"errors", "files", "host_names", "release"},
+    "mirror": {"errors", "files", "languages", "release", "serve"},
+    "doctor": {"errors", "listen", "notices", "onion", "release", "serve", "version", "watch"},
+    "cli": {
+        *("config", "content", "doctor", "errors", "listen", "mirror", "notices", "onion"),
+        *("release", "render", "serve", "systemd", "version", "watch"),
+    },
+    "__main__": {"cli"},
+    "version": set(),
+}
