@@ -54,6 +54,50 @@ def test_a_hung_server_is_killed_and_restarted(
     assert clearnet.get(PAGE + "?x").status == 200
 
 
+def test_a_release_that_may_not_be_read_leaves_the_last_good_one(
+    server: Machine, clearnet: ClearnetClient
+) -> None:
+    """A reload and a restart without access to the release serve the last good copy."""
+    unit = "cccr-web-clearnet.service"
+    link = server.root / "srv/cccr-web/current"
+    release = server.run("readlink", "--canonicalize", "/srv/cccr-web/current").strip()
+    number = release.rpartition("/")[2]
+    before = str(link.readlink())
+    process = server.main_process(unit)
+    server.run("chmod", "0", release)
+    try:
+        server.run("systemctl", "reload", unit)
+        wait_for_status(server, unit, "Rejected:", f"(release={number} reloads=")
+        assert server.main_process(unit) == process
+        server.run("systemctl", "restart", unit)
+        wait_for_status(server, unit, f"(release={number} reloads=0)")
+        assert clearnet.get(PAGE + "?x").status == 200
+        server.run(
+            "ln", "--symbolic", "--no-dereference", "--force", "/none", "/srv/cccr-web/current"
+        )
+        server.run("systemctl", "restart", unit)
+        wait_for_status(server, unit, f"(release={number} reloads=0)")
+    finally:
+        server.run("chmod", "755", release)
+        server.run(
+            "ln", "--symbolic", "--no-dereference", "--force", before, "/srv/cccr-web/current"
+        )
+    server.run("systemctl", "reload", unit)
+    wait_for_status(server, unit, f"Serving release {number}", f"(release={number} reloads=1)")
+    assert "PermissionError" not in server.run("journalctl", "--no-pager", f"--unit={unit}")
+
+
+def wait_for_status(server: Machine, unit: str, *parts: str) -> None:
+    """Wait until the unit's status text contains all of ``parts``."""
+    deadline = time.monotonic() + 30
+    while True:
+        text = server.run("systemctl", "show", "--property=StatusText", "--value", unit)
+        if all(part in text for part in parts):
+            return
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+
+
 def test_slow_senders_are_disconnected(drips: Drips, note: Recorder) -> None:
     """A client that sends a head or a body byte by byte is disconnected after some seconds."""
     seconds = drips.wait()

@@ -97,7 +97,9 @@ simple(
 # Where the path leads.
 
 
-@attack("{folder}/loop is not a release: Not a directory. Make one with: cccr-web build --out FOLDER")
+@attack(
+    "{folder}/loop is not a release: Not a directory. Make one with: cccr-web build --out FOLDER"
+)
 def a_link_to_itself(target: AttackTarget) -> Path:
     """A link to itself."""
     loop = target.folder.parent / "loop"
