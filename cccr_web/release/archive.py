@@ -144,7 +144,7 @@ class Archive:
         """Unpack one file, never to more than ``limit``. Raises ``ReleaseError``."""
         entry = self._entries.get(path)
         if entry is None:
-            raise MissingFileError(f"{path} is missing in {self._name}.")
+            raise MissingFileError(f"{path} is missing in {self._name}.", path=path)
         if entry.size > limit:
             raise too_long(path, limit)
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -153,10 +153,10 @@ class Archive:
             # One byte more, so that the end of the stream is reached and a longer one is noticed.
             body = stream.decompress(packed, entry.size + 1)
         except zlib.error as error:
-            raise ReleaseError(f"{path} is damaged in {self._name}.") from error
+            raise self._damaged(path) from error
         ends = stream.eof and not stream.unused_data
         if not ends or (len(body), zlib.crc32(body)) != (entry.size, entry.crc):
-            raise ReleaseError(f"{path} is damaged in {self._name}.")
+            raise self._damaged(path)
         return body
 
     def check_time(self, time: datetime) -> None:
@@ -196,6 +196,9 @@ class Archive:
         rest = (0, 0, 0, 0, _MODE << 16, at)  # no extra field and no comment
         made_by = _UNIX << 8 | _VERSION
         return _CENTRAL.pack(b"PK\1\2", made_by, _VERSION, 0, _DEFLATED, *fields, *rest) + name
+
+    def _damaged(self, path: str) -> ReleaseError:
+        return ReleaseError(f"{path} is damaged in {self._name}.", path=path)
 
     def _differs(self, what: str) -> ReleaseError:
         return ReleaseError(
