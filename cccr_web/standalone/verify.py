@@ -258,6 +258,14 @@ def read_list(text: bytes) -> dict[str, str]:
 # --- The copy: a folder, a ZIP, or what lies next to a single file ---
 
 
+def no_check_without(name: str) -> RefusedError:
+    """Return the error of a copy that lacks the list, its signature or the key."""
+    return RefusedError(
+        f"{name} is missing: without it in the same folder nothing can be checked.",
+        f"缺少{name}：同一个文件夹里没有它，就无法核对。",
+    )
+
+
 def too_long(name: str) -> RefusedError:
     """Return the error of a file that is longer than any of ours."""
     return RefusedError(f"{name} is too long to be ours.", f"{name}太长，不会是本组织的文件。")
@@ -561,7 +569,7 @@ def open_folder(path: Path) -> Folder:
             f"这里不止一份副本。请写明是哪一份：{names}。",
         )
     if not copies:
-        return Folder(path)
+        raise no_check_without(LIST)
     outside = found.keys() - {copies[0]}
     if path.resolve() == Path(__file__).resolve().parent:
         outside.discard(Path(__file__).name)  # this program may lie next to the copy
@@ -593,16 +601,13 @@ class Result(NamedTuple):
 def read_small(copy: Copy, name: str, limit: int) -> bytes:
     """Return the bytes of a file that the check itself needs."""
     if name not in copy.names:
-        raise RefusedError(
-            f"{name} is missing: without it in the same folder nothing can be checked.",
-            f"缺少{name}：同一个文件夹里没有它，就无法核对。",
-        )
-    data = b""
+        raise no_check_without(name)
+    data = bytearray()
     for block in copy.blocks(name):
         data += block
         if len(data) > limit:
             raise too_long(name)
-    return data
+    return bytes(data)
 
 
 def hash_blocks(blocks: Iterable[bytes]) -> str:

@@ -14,7 +14,7 @@ import sys
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -631,6 +631,28 @@ def test_the_program_itself_may_lie_next_to_the_copy(
         timeout=60,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_a_folder_without_a_copy_is_not_searched(
+    tmp_path: Path,
+    good: dict[str, bytes],
+    signer: Signer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader who types the wrong folder does not wait until the whole disk was read."""
+    put(good, tmp_path / "too" / "deep")
+    read: list[str] = []
+    scandir = os.scandir
+
+    def spy(path: Path) -> Iterator[os.DirEntry[str]]:
+        read.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", spy)
+    assert verify.main([str(tmp_path), signer.fingerprint]) == 1
+    assert "SHA256SUMS is missing" in capsys.readouterr().out
+    assert read == [str(tmp_path)]
 
 
 def test_of_two_copies_the_reader_must_choose(
