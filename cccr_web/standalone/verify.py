@@ -224,10 +224,13 @@ SSH_MADE = b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
 
 def read_ssh_signature(text: bytes) -> tuple[bytes, bytes] | None:
     """Return the key and the signature in an SSH signature of the kind that we make."""
-    lines = text.split(b"\n")
+    begin, end = (b"-----%s SSH SIGNATURE-----\n" % word for word in (b"BEGIN", b"END"))
+    if not (text.startswith(begin) and text.endswith(b"\n" + end)):
+        return None
+    lines = text[len(begin) : -len(end)].split(b"\n")
     head = b"SSHSIG\0\0\0\1\0\0\0\x33" + SSH_KEY
     length = len(head) + 32 + len(SSH_PURPOSE) + len(SSH_MADE) + 64
-    data = decode_base64(b"".join(lines[1:-2]), length) or b""
+    data = decode_base64(b"".join(lines), length) or b""
     key, made = data[len(head) :][:32], data[-64:]
     return (key, made) if data == head + key + SSH_PURPOSE + SSH_MADE + made else None
 

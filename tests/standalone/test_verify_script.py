@@ -801,9 +801,11 @@ def test_an_ssh_signature_that_was_verified_is_not_reported(tmp_path: Path) -> N
     files = {path: file.body for path, file in signed_release(2).files.items()}
     done = run(put(files, tmp_path), ORGANISATION)
     assert (done.returncode, unverified(done)) == (0, UNTRUSTED)
+    good = files["SHA256SUMS.sshsig"]
     old = signed_release(1).files["SHA256SUMS.sshsig"].body
-    done = run(put({"SHA256SUMS.sshsig": old}, tmp_path), ORGANISATION)
-    assert (done.returncode, unverified(done)) == (0, f"{UNTRUSTED}, SHA256SUMS.sshsig")
+    for changed in (old, good + b"trust me\n", b"trust me\n" + good, good.replace(b"-\n", b"\n")):
+        done = run(put({"SHA256SUMS.sshsig": changed}, tmp_path), ORGANISATION)
+        assert (done.returncode, unverified(done)) == (0, f"{UNTRUSTED}, SHA256SUMS.sshsig")
 
 
 def test_an_ssh_signature_without_a_good_minisign_signature_proves_nothing(tmp_path: Path) -> None:
