@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support.attacks.target import Target
+from support.attacks.target import AttackTarget
 from support.command import PYTHON, run_script
 from support.signed import ARMOUR, organisation_key, put, signed_release
 
@@ -178,7 +178,9 @@ def unknown(name: str) -> str:
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
-def test_a_good_folder_passes(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_a_good_folder_passes(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
     """A complete signed folder passes in both languages, with its trusted comment."""
     done = run(put(good, tmp_path), signer.fingerprint)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -277,7 +279,7 @@ def test_a_link_to_a_file_is_rejected(
     assert_rejected(done, "'en/index.html' is a link", "'en/index.html'是链接")
 
 
-def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: Signer) -> None:
+def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner) -> None:
     """A named pipe in place of a page does not block the script."""
     copy = put(good, tmp_path)
     (copy / "en/index.html").unlink()
@@ -437,7 +439,7 @@ def zip_of(tmp_path: Path, body: bytes) -> Path:
 
 
 def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A small ZIP that declares gigabytes is rejected at once."""
     zeros = bytes(verify.MAX_BYTES // 16)
@@ -451,7 +453,7 @@ def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
 
 
 def test_a_zip_of_too_many_files_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """More files than the site can have, even with those that macOS adds, are not read."""
     count = (3 * verify.MAX_FILES + 1).to_bytes(2, "little")
@@ -470,7 +472,7 @@ def test_a_zip_with_a_changed_page_is_rejected(
 
 
 def test_no_change_to_a_zip_passes_as_ours(
-    tmp_path: Path, signer: Signer, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, signer: MinisignSigner, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With each byte changed in turn, a ZIP is not ours, and rejected if its files changed."""
     files = {"RELEASE.json": b"{}\n", "en/index.html": b"<p>text</p>" * 9}
@@ -516,7 +518,7 @@ def _contents(body: bytes) -> dict[str, bytes]:
     ],
 )
 def test_a_file_that_a_system_adds_is_no_alarm(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
 ) -> None:
     """Everything of ours is genuine, and the file is named as one of macOS or Windows."""
     done = run(put({**good, name: b"Bud1"}, tmp_path), signer.fingerprint)
@@ -529,7 +531,7 @@ def test_a_file_that_a_system_adds_is_no_alarm(
     ["en/extra.html", ".htaccess", "setup.exe", "DS_Store", "en/thumbs.db.exe", "说明.txt"],
 )
 def test_an_unknown_file_is_named_as_unknown(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, name: str
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
 ) -> None:
     """A file that is not ours is named, and the reader is told not to open it."""
     done = run(put({**good, name: b"MZ"}, tmp_path), signer.fingerprint)
@@ -537,7 +539,7 @@ def test_an_unknown_file_is_named_as_unknown(
 
 
 def test_whatever_else_is_in_a_folder_is_named(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """Links, pipes and empty folders are named as well; a loop of links ends nothing."""
     copy = put(good, tmp_path / "copy")
@@ -550,7 +552,7 @@ def test_whatever_else_is_in_a_folder_is_named(
 
 
 def test_every_missing_file_is_named(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A part of a copy is genuine; what is missing is listed, before what is not ours."""
     copy = put({**good, ".DS_Store": b""}, tmp_path)
@@ -565,7 +567,7 @@ def test_every_missing_file_is_named(
 
 
 def test_a_changed_file_counts_more_than_a_missing_one(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A copy with a changed file is rejected, whatever else is wrong with it."""
     copy = put({**good, "en/index.html": b"forged", ".DS_Store": b""}, tmp_path)
@@ -575,7 +577,7 @@ def test_a_changed_file_counts_more_than_a_missing_one(
 
 
 def test_a_folder_in_place_of_a_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A browser may show what such a folder holds as the page."""
     copy = put(good, tmp_path)
@@ -586,7 +588,7 @@ def test_a_folder_in_place_of_a_file_is_rejected(
 
 
 def test_a_link_above_a_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A folder of ours that is a link can lead to other files tomorrow."""
     copy = put(good, tmp_path / "copy")
@@ -597,7 +599,7 @@ def test_a_link_above_a_file_is_rejected(
 
 
 def test_the_folder_that_holds_the_copy_will_do(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """The copy in a folder is found and named."""
     put(good, tmp_path / "cccr-web")
@@ -609,7 +611,7 @@ def test_the_folder_that_holds_the_copy_will_do(
 
 
 def test_what_lies_next_to_the_copy_is_named_but_not_read(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A folder next to the copy is named once, whatever it holds."""
     put(good, tmp_path / "cccr-web")
@@ -619,7 +621,7 @@ def test_what_lies_next_to_the_copy_is_named_but_not_read(
 
 
 def test_the_program_itself_may_lie_next_to_the_copy(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A reader who got the program elsewhere puts it there and types the fingerprint alone."""
     put(good, tmp_path / "cccr-web")
@@ -636,7 +638,7 @@ def test_the_program_itself_may_lie_next_to_the_copy(
 def test_a_folder_without_a_copy_is_not_searched(
     tmp_path: Path,
     good: dict[str, bytes],
-    signer: Signer,
+    signer: MinisignSigner,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -656,7 +658,7 @@ def test_a_folder_without_a_copy_is_not_searched(
 
 
 def test_of_two_copies_the_reader_must_choose(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """A folder that holds two copies is wrong usage, and both are named."""
     put(good, tmp_path / "old")
@@ -730,7 +732,9 @@ def test_a_single_file_needs_the_signed_list(tmp_path: Path, name: str) -> None:
     assert_rejected(done, f"{name} is missing: without it in the same folder", f"缺少{name}：")
 
 
-def test_a_single_file_signed_by_another_key_is_rejected(tmp_path: Path, signer: Signer) -> None:
+def test_a_single_file_signed_by_another_key_is_rejected(
+    tmp_path: Path, signer: MinisignSigner
+) -> None:
     """The key in the SSH signature must have the fingerprint that was typed."""
     folder = put(released("onion.png"), tmp_path)
     done = run(folder / "onion.png", signer.fingerprint)
@@ -760,7 +764,7 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path: Path, name: str) -> None:
 
 
 def test_a_long_file_in_a_zip_is_not_unpacked(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No more is unpacked than one byte beyond the length that the ZIP states."""
     body = pack({**good, "en/index.html": bytes(100_000_000)})
@@ -820,7 +824,7 @@ def test_an_ssh_signature_without_a_good_minisign_signature_proves_nothing(tmp_p
 @pytest.fixture
 def with_openpgp(tmp_path: Path) -> Path:
     """A release whose signed comment names its OpenPGP signature."""
-    target = Target(tmp_path / "release")
+    target = AttackTarget(tmp_path / "release")
     target.sign(armour=ARMOUR)
     return target.folder
 
@@ -847,7 +851,7 @@ def test_a_missing_openpgp_signature_is_named(with_openpgp: Path) -> None:
 
 
 def test_the_untrusted_comment_is_not_repeated(
-    tmp_path: Path, good: dict[str, bytes], signer: Signer
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """Anybody can change the untrusted comment: it is reported as not verified, not shown."""
     old = good["SHA256SUMS.minisig"]

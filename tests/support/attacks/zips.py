@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.release.folder import printable
-from support.attacks.target import ATTACKS, PAGE, ZIP_LIMIT, Attack, Target
+from support.attacks.target import ATTACKS, PAGE, ZIP_LIMIT, Attack, AttackTarget
 from support.signed import signed_release
 
 TOP = "cccr-web/"
