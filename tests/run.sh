@@ -24,6 +24,9 @@ esac
 
 # program → Debian package that brings it
 declare -A needed=(
+  [7z]=p7zip-full
+  [bsdtar]=libarchive-tools
+  [busybox]=busybox
   [epubcheck]=epubcheck
   [gpg]=gnupg
   [java]=default-jre-headless
@@ -34,6 +37,7 @@ declare -A needed=(
   [systemd-analyze]=systemd
   [tor]=tor
   [unzip]=unzip
+  [zip]=zip
 )
 if [ "$mode" = whole ] || [ "$mode" = some ]; then
   needed+=(

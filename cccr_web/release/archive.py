@@ -3,6 +3,35 @@
 The same files give the same bytes: sorted names, the release's own time, fixed mode bits
 and zlib's level 9 (other implementations of deflate may give other bytes). Unpacked it is
 a release again, with its own manifest and signatures.
+
+A ZIP describes each file twice, before its bytes and in the directory at the end, and
+programs differ in which of the two they believe, and in how they find where a file ends. So
+a ZIP with the right files for one program may hold others for the next. The rule for what
+is accepted has two classes; ``standalone/verify.py`` has both, and tests/support/attacks/zips.py
+the cases that both programs must judge, each with what six other programs unpack.
+
+*Our ZIP* is what ``make_archive`` writes: from the first byte to the last, each local header
+with the bytes of its file, in the order of their names, then the directory and its end,
+with every field as it is here. All files have the release's time. Every stream ends
+exactly at its stated length and unpacks to exactly the stated length and CRC. The
+compressed bytes themselves are free, because builds of zlib differ. Nothing else is
+accepted here, and nothing else exits with 0 in verify.py.
+
+*A repacked ZIP* is one that another program made from our files. Only verify.py accepts it,
+and exits with 3 at best:
+
+- The entries follow each other without a gap from byte 0 to the directory, in the
+  directory's order; the directory ends at the end record, which is the last 22 bytes. There
+  is no comment, no second disk and no ZIP64.
+- The local header and the directory agree in every field they share. Their extra fields may
+  differ, but hold nothing but times and owners (UT, ux, UX, Ux and Windows' 10).
+- If the flag for a data descriptor is set, the local header may have 0 for the CRC and
+  the lengths, and a descriptor of 16 bytes with the true values follows the stream, which
+  is then deflated or empty. Otherwise an entry is stored or deflated, and its stream ends
+  as in our ZIP. This holds for entries that the manifest does not list too.
+- An entry is a regular file or a folder, as its name says. Names are UTF-8, stay in the
+  folder into which one unpacks on every system, and name different places on every system:
+  neither case nor Unicode form alone may distinguish two.
 """
 
 from __future__ import annotations
@@ -12,6 +41,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -26,27 +56,16 @@ TOP: Final = "cccr-web/"
 _UNIX: Final = 3
 _MODE: Final = 0o100644
 
-# Bytes, less names and extra fields (APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16).
-_LOCAL_HEADER: Final = 30
-_CENTRAL_HEADER: Final = 46
-_END: Final = 22
-_LONGEST_PATH: Final = 256
+# The headers, less names (APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16).
+_LOCAL: Final = struct.Struct("<4s5H3L2H")
+_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+_END: Final = struct.Struct("<4s4H2LH")
+_VERSION: Final = 20
+_DEFLATED: Final = 8
 
 # The dates that a ZIP can hold (4.4.6).
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _LATEST: Final = (2107, 12, 31, 23, 59, 58)
-
-# What zipfile raises for a damaged file.
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OSError,
-)
 
 
 def make_archive(files: Mapping[str, bytes], time: datetime) -> bytes:
@@ -60,7 +79,7 @@ def pack_zip(files: Mapping[str, bytes], time: datetime, *, stored: Collection[s
     The same files and time give the same bytes.
     """
     out = io.BytesIO()
-    stamp = min(max(time.astimezone(UTC).timetuple()[:6], _EARLIEST), _LATEST)
+    stamp = _stamp(time)
     with zipfile.ZipFile(out, "w") as target:
         for path, body in files.items():
             entry = zipfile.ZipInfo(path, stamp)
@@ -78,73 +97,111 @@ def with_archive(release: Release) -> Release:
     return list_files({**release.listed, NAME: File.of(packed)}, release.metadata)
 
 
+def _stamp(time: datetime) -> tuple[int, int, int, int, int, int]:
+    """Return ``time``, or the nearest that a ZIP can hold."""
+    year, month, day, hour, minute, second = time.astimezone(UTC).timetuple()[:6]
+    return min(max((year, month, day, hour, minute, second), _EARLIEST), _LATEST)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry as its local header describes it, and where its bytes begin."""
+
+    start: int
+    crc: int
+    packed: int
+    size: int
+
+
 class Archive:
-    """A ZIP parsed strictly, so that every program that unpacks it sees the same files."""
+    """A ZIP that ``make_archive`` wrote, or that has its exact layout (see above)."""
 
     def __init__(self, packed: bytes, name: str) -> None:
+        self._packed = packed
         self._name = name
-        self._check_end(packed)
-        try:
-            self._zip = zipfile.ZipFile(io.BytesIO(packed))
-        except _BROKEN as error:
-            raise ReleaseError(f"{name} is not a ZIP: {error}.") from error
-        self._entries: dict[str, zipfile.ZipInfo] = {}
-        for entry in self._zip.infolist():
-            path = self._path(entry)
-            if path in self._entries:
-                raise ReleaseError(f"{name} holds {printable(path)} twice.")
+        self._entries: dict[str, _Entry] = {}
+        # All files have the same time: that of the first one.
+        self._stamp = struct.unpack("<2H", packed[10:14].ljust(4, b"\0"))
+        at, directory = 0, []
+        while packed.startswith(b"PK\3\4", at):
+            path, entry = self._read_local(at)
+            directory.append((path, self._central(path, entry, at)))
             self._entries[path] = entry
-        self._check_gaps()
+            at = entry.start + entry.packed
+            if len(self._entries) > manifest.MAX_FILES:
+                raise ReleaseError(f"{name} holds more than {manifest.MAX_FILES:,} files.")
+        start = at
+        for path, record in directory:
+            if not packed.startswith(record, at):
+                raise self._differs(f"the directory at {printable(path)}")
+            at += len(record)
+        count = len(directory)
+        end = _END.pack(b"PK\5\6", 0, 0, count, count, at - start, start, 0)
+        if packed[at:] != end:
+            raise self._differs("its end" if count else "its beginning")
 
     def read(self, path: str, limit: int) -> bytes:
         """Unpack one file, never to more than ``limit``. Raises ``ReleaseError``."""
         entry = self._entries.get(path)
         if entry is None:
-            raise MissingFileError(f"{path} is missing in {self._name}.")
-        if entry.file_size > limit:
+            raise MissingFileError(f"{path} is missing in {self._name}.", path=path)
+        if entry.size > limit:
             raise too_long(path, limit)
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        packed = memoryview(self._packed)[entry.start : entry.start + entry.packed]
         try:
-            with self._zip.open(entry) as source:
-                body = source.read(entry.file_size + 1)
-        except _BROKEN as error:
-            raise ReleaseError(f"{path} is damaged in {self._name}.") from error
-        if len(body) != entry.file_size:
-            raise ReleaseError(f"{path} is not as long as {self._name} says.")
+            # One byte more, so that the end of the stream is reached and a longer one is noticed.
+            body = stream.decompress(packed, entry.size + 1)
+        except zlib.error as error:
+            raise self._damaged(path) from error
+        ends = stream.eof and not stream.unused_data
+        if not ends or (len(body), zlib.crc32(body)) != (entry.size, entry.crc):
+            raise self._damaged(path)
         return body
+
+    def check_time(self, time: datetime) -> None:
+        """Raise ``ReleaseError`` unless all files have this time."""
+        year, month, day, hour, minute, second = _stamp(time)
+        date = (year - 1980) << 9 | month << 5 | day
+        clock = hour << 11 | minute << 5 | second // 2
+        if self._stamp != (clock, date):
+            raise self._differs("the time of its files")
 
     def unlisted(self, listed: Collection[str]) -> Iterator[str]:
         """Yield the path of each entry that is not listed."""
         return (path for path in self._entries if path not in listed)
 
-    def _path(self, entry: zipfile.ZipInfo) -> str:
-        path = entry.orig_filename
-        if entry.flag_bits or entry.extra or entry.comment or entry.filename != path:
-            raise ReleaseError(
-                f"{printable(path)} has flags, extra fields or an ambiguous name in {self._name}."
-            )
-        # The only method whose output zipfile limits.
-        if entry.compress_type != zipfile.ZIP_DEFLATED:
-            raise ReleaseError(f"{printable(path)} is not deflated in {self._name}.")
-        if (entry.create_system, entry.external_attr) != (_UNIX, _MODE << 16):
-            raise ReleaseError(f"{printable(path)} is not a regular file in {self._name}.")
-        if not path.startswith(TOP):
-            raise ReleaseError(f"{printable(path)} is outside {TOP} in {self._name}.")
-        return path.removeprefix(TOP)
+    def _read_local(self, at: int) -> tuple[str, _Entry]:
+        """Read the local header at a place; it must be as ``make_archive`` writes it."""
+        header = self._packed[at : at + _LOCAL.size]
+        if len(header) != _LOCAL.size:
+            raise self._differs("its end")
+        crc, packed, size, length = _LOCAL.unpack(header)[6:10]
+        start = at + len(header) + length
+        name = self._packed[at + len(header) : start].decode("ascii", errors="replace")
+        fields = (*self._stamp, crc, packed, size, length, 0)
+        if header != _LOCAL.pack(b"PK\3\4", _VERSION, 0, _DEFLATED, *fields):
+            raise self._differs(f"the header of {printable(name)}")
+        if not name.startswith(TOP):
+            raise self._differs(f"the folder of {printable(name)}")
+        path = name.removeprefix(TOP)
+        if path <= next(reversed(self._entries), ""):
+            raise self._differs(f"the place of {printable(path)}")
+        return path, _Entry(start, crc, packed, size)
 
-    def _check_end(self, packed: bytes) -> None:
-        """Limit the number of entries before zipfile allocates memory for each."""
-        end = packed[-_END:]
-        if len(end) != _END or not end.startswith(b"PK\5\6"):
-            raise ReleaseError(f"{self._name} is not a ZIP, or has something after its end.")
-        size = int.from_bytes(end[12:16], "little")
-        if size > manifest.MAX_FILES * (_CENTRAL_HEADER + _LONGEST_PATH):
-            raise ReleaseError(f"{self._name} holds more than {manifest.MAX_FILES:,} files.")
+    def _central(self, path: str, entry: _Entry, at: int) -> bytes:
+        """Return the record of the directory for an entry."""
+        name = (TOP + path).encode()
+        fields = (*self._stamp, entry.crc, entry.packed, entry.size, len(name))
+        rest = (0, 0, 0, 0, _MODE << 16, at)  # no extra field and no comment
+        made_by = _UNIX << 8 | _VERSION
+        return _CENTRAL.pack(b"PK\1\2", made_by, _VERSION, 0, _DEFLATED, *fields, *rest) + name
 
-    def _check_gaps(self) -> None:
-        """Reject bytes before, between or after the entries."""
-        end, gaps = 0, False
-        for entry in sorted(self._entries.values(), key=lambda entry: entry.header_offset):
-            gaps |= entry.header_offset != end
-            end += _LOCAL_HEADER + len(entry.filename) + entry.compress_size
-        if gaps or end != self._zip.start_dir:
-            raise ReleaseError(f"{self._name} holds bytes that belong to no entry.")
+    def _damaged(self, path: str) -> ReleaseError:
+        return ReleaseError(f"{path} is damaged in {self._name}.", path=path)
+
+    def _differs(self, what: str) -> ReleaseError:
+        return ReleaseError(
+            f"{self._name} is not a ZIP as cccr-web packs it: {what} differs.",
+            "Use the original ZIP, or unpack this one and verify the folder.",
+        )

@@ -40,6 +40,8 @@ def load(
     """
     with _open(path) as reader:
         release = read_signed_manifest(reader.read, key, verify)
+        if isinstance(reader, Archive):
+            reader.check_time(release.metadata.time)
         found = dict(release.files)
         left = MAX_TOTAL - len(found[metadata.NAME].body)
         for name in release.listed:

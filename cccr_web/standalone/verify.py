@@ -2,25 +2,40 @@
 
     python3 verify.py FOLDER FINGERPRINT
     python3 verify.py cccr-web.zip FINGERPRINT
-    python3 verify.py FINGERPRINT         (the folder that holds this file)
+    python3 verify.py cccr-en.html FINGERPRINT   (any one file, next to SHA256SUMS,
+                                                  SHA256SUMS.minisig and SHA256SUMS.sshsig)
+    python3 verify.py FINGERPRINT                (the folder that holds this file)
 
-It needs Python 3.8 or newer and nothing else, opens no connection, and changes no
-file. Exit 0: the copy is complete and signed with that key. 1: it is not. 2: wrong usage.
+It needs Python 3.8 or newer and nothing else, opens no connection, and changes no file.
+Exit 0: everything is exactly as we signed it, complete, and nothing else is there.
+     3: every file of ours is genuine, but some are missing, or files of others are there,
+        or another program has packed the ZIP again. The differences are listed.
+     1: do not trust the copy: a file or the signature is not ours, or the ZIP is unsafe.
+     2: wrong usage.
 
-It checks, in this order: the public key in the copy (minisign.pub) must have the
-fingerprint that you typed; the key must have signed the list (SHA256SUMS); every file
-must have the checksum in the list; there must be no other file.
+It checks, in this order: the public key in the copy (minisign.pub, or the one in
+SHA256SUMS.sshsig) must have the fingerprint that you typed; the key must have signed the
+list (SHA256SUMS); every file must have the checksum in the list.
+
+A ZIP is safe if every program unpacks the same files from it. Our own (exit 0) is, byte for
+byte, what our packer writes, except for the compressed bytes. One that was packed again is
+safe if its files, its directory and its last 22 bytes follow each other without a gap or a
+comment; each file is described alike before its bytes and in the directory, except for
+times and owners; and its bytes end where they should and have the checksum that is given.
 
 A forger of a copy can also forge the verify.py in it, and the fingerprint on its pages.
 So get both from elsewhere, and read this file: it is short for that reason.
 
-用法：python3 verify.py 文件夹或ZIP 指纹。需要Python 3.8或更新的版本，不联网，不改动任何文件。
+用法：python3 verify.py 文件夹、ZIP或单个文件 指纹。需要Python 3.8或更新的版本，不联网，不改动任何
+文件。核对单个文件时，清单SHA256SUMS和它的两个签名要放在同一个文件夹里。退出码：0表示与签名时完全
+一样；3表示本组织的文件都是真的，但有缺少的或多出的；1表示不要相信；2表示用法不对。
 指纹和本程序都请从别处取得，不要用待核对的副本里的：伪造副本的人也能伪造它们。
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import os
@@ -28,30 +43,38 @@ import re
 import stat
 import struct
 import sys
-import zipfile
+import unicodedata
 import zlib
 from pathlib import Path
-from typing import IO, Tuple, Union
+from typing import BinaryIO, Iterable, Iterator, Mapping, NamedTuple, Tuple, Union
 
 LIST = "SHA256SUMS"
 SIGNATURE = LIST + ".minisig"
+SSH_SIGNATURE = LIST + ".sshsig"
+OPENPGP_SIGNATURE = LIST + ".asc"
 KEY = "minisign.pub"
-TOP = "cccr-web/"  # the one folder in the ZIP
+TOP = "cccr-web/"  # the one folder in our ZIP
 # The list and its signatures, which the list cannot contain.
-UNLISTED = {LIST, SIGNATURE, LIST + ".sshsig", LIST + ".asc"}
+UNLISTED = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
 
 MAX_FILES = 20_000
+MAX_FILE = 256 << 20  # in bytes: no file of ours is as long
 MAX_BYTES = 1 << 30  # of a whole ZIP, unpacked
 MAX_LIST = 16 << 20
+BLOCK = 1 << 16
 
 # Names that mean the same on every system: no "..", no backslash, no leading dot but one.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 NAME = re.compile(rf"(?:\.well-known/)?{_PART}(?:/{_PART})*")
 LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
+# Files that macOS and Windows add to whatever a person opens or packs.
+SYSTEM_FILE = re.compile(
+    r"(?:.*/)?(?:\.DS_Store|\._[^/]*|__MACOSX/.*|(?i:Thumbs\.db|desktop\.ini))"
+)
 
 
 class RefusedError(Exception):
-    """The copy is not what the organisation signed; the reason in English and Chinese."""
+    """The copy cannot be trusted; the reason in English and Chinese."""
 
 
 class WrongUseError(Exception):
@@ -157,7 +180,7 @@ def fingerprint_of(key: bytes) -> str:
     return group(hashlib.sha256(key).hexdigest()[:32].upper())
 
 
-def check_signature(text: bytes, message: bytes, key_number: bytes, key: bytes) -> str:
+def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: bytes) -> str:
     """Check the signature over the list and over its comment; return the comment."""
     lines = text.split(b"\n")
     trusted = b"trusted comment: "
@@ -178,7 +201,7 @@ def check_signature(text: bytes, message: bytes, key_number: bytes, key: bytes) 
             f"{SIGNATURE} is of a kind that the organisation does not use.",
             f"{SIGNATURE}不是本组织使用的签名种类。",
         )
-    if number != key_number:
+    if key_number not in (None, number):
         raise RefusedError(
             f"{SIGNATURE} was made with another key.", f"{SIGNATURE}是用另一把密钥签的。"
         )
@@ -190,6 +213,32 @@ def check_signature(text: bytes, message: bytes, key_number: bytes, key: bytes) 
             f"The comment in {SIGNATURE} was changed.", f"{SIGNATURE}里的说明被人改动过。"
         )
     return "".join(c if c.isprintable() else "?" for c in comment.decode("utf-8", "replace"))
+
+
+# --- OpenSSH's signature (its PROTOCOL.sshsig): fixed bytes around the key and the signature ---
+
+SSH_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
+SSH_PURPOSE = b"\0\0\0\4file\0\0\0\0\0\0\0\6sha512"
+SSH_MADE = b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
+
+
+def read_ssh_signature(text: bytes) -> tuple[bytes, bytes] | None:
+    """Return the key and the signature in an SSH signature of the kind that we make."""
+    begin, end = (b"-----%s SSH SIGNATURE-----\n" % word for word in (b"BEGIN", b"END"))
+    if not (text.startswith(begin) and text.endswith(b"\n" + end)):
+        return None
+    lines = text[len(begin) : -len(end)].split(b"\n")
+    head = b"SSHSIG\0\0\0\1\0\0\0\x33" + SSH_KEY
+    length = len(head) + 32 + len(SSH_PURPOSE) + len(SSH_MADE) + 64
+    data = decode_base64(b"".join(lines), length) or b""
+    key, made = data[len(head) :][:32], data[-64:]
+    return (key, made) if data == head + key + SSH_PURPOSE + SSH_MADE + made else None
+
+
+def is_signed_for_ssh(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Say whether an SSH signature is the key's over the message."""
+    digest = hashlib.sha512(message).digest()
+    return is_signed(key, b"SSHSIG" + SSH_PURPOSE + b"\0\0\0\x40" + digest, signature)
 
 
 def read_list(text: bytes) -> dict[str, str]:
@@ -209,149 +258,488 @@ def read_list(text: bytes) -> dict[str, str]:
     return entries
 
 
-# --- The copy: a folder or a ZIP, as a set of names and a way to open each ---
+# --- The copy: a folder, a ZIP, or what lies next to a single file ---
 
 
-class Folder:
-    """A folder. Links are not followed, because they may lead out of the folder."""
+def no_check_without(name: str) -> RefusedError:
+    """Return the error of a copy that lacks the list, its signature or the key."""
+    return RefusedError(
+        f"{name} is missing: without it in the same folder nothing can be checked.",
+        f"缺少{name}：同一个文件夹里没有它，就无法核对。",
+    )
+
+
+def too_long(name: str) -> RefusedError:
+    """Return the error of a file that is longer than any of ours."""
+    return RefusedError(f"{name} is too long to be ours.", f"{name}太长，不会是本组织的文件。")
+
+
+class Beside:
+    """The list and its signatures, next to a single file."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self.names: set[str] = set()
+        self.names = {name for name in (*UNLISTED, KEY) if (top / name).is_file()}
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a file, unless it is longer than any of ours."""
+        with (self.top / name).open("rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_FILE:
+                raise too_long(repr(name))
+            yield from iter(lambda: file.read(BLOCK), b"")
+
+
+class Folder(Beside):
+    """A folder. Links are not followed, because they may lead out of the folder."""
+
+    def __init__(self, top: Path, outside: Iterable[str] = (), *, is_inside: bool = False) -> None:
+        self.top, self.is_inside = top, is_inside
+        self.names: set[str] = set()  # of files
+        self.folders: set[str] = set()  # with a final slash
+        self.extras = set(outside)  # what else is there: empty folders, links, pipes
         below = [""]
         while below:
             prefix = below.pop()
+            self.folders.add(prefix)
             with os.scandir(top / prefix) as entries:
-                for entry in entries:
-                    name, facts = prefix + entry.name, entry.stat(follow_symlinks=False)
-                    # A "junction" of Windows leads elsewhere and yet calls itself a folder.
-                    junction = getattr(facts, "st_reparse_tag", 0) == 0xA0000003
-                    if stat.S_ISDIR(facts.st_mode) and not junction:
-                        below.append(name + "/")
-                    elif stat.S_ISREG(facts.st_mode):
-                        self.names.add(name)
-                    else:
-                        raise RefusedError(
-                            f"{name!r} is a link or not a file.", f"{name!r}是链接，或者不是文件。"
-                        )
+                inside = list(entries)
+            if prefix and not inside:
+                self.extras.add(prefix)
+            for entry in inside:
+                name, facts = prefix + entry.name, entry.stat(follow_symlinks=False)
+                # A "junction" of Windows leads elsewhere and yet calls itself a folder.
+                junction = getattr(facts, "st_reparse_tag", 0) == 0xA0000003
+                if stat.S_ISDIR(facts.st_mode) and not junction:
+                    below.append(name + "/")
+                elif stat.S_ISREG(facts.st_mode):
+                    self.names.add(name)
+                else:
+                    self.extras.add(name)
 
-    def open(self, name: str) -> IO[bytes]:
-        """Open a file to read its bytes."""
-        return (self.top / name).open("rb")
+    def check_rest(self, listed: Mapping[str, str]) -> None:
+        """Refuse a link or a folder in the place of a listed file, and a link above one."""
+        for name in listed:
+            places = {name[: slash.start()] for slash in re.finditer("/|$", name)} & self.extras
+            if name + "/" in self.folders:
+                places.add(name)
+            for place in sorted(places):
+                raise RefusedError(
+                    f"{place!r} is a link or not a file.", f"{place!r}是链接，或者不是文件。"
+                )
+
+
+# The headers of a ZIP (APPNOTE.TXT, 4.3.7, 4.3.9, 4.3.12 and 4.3.16).
+LOCAL = struct.Struct("<4s5H3L2H")
+DESCRIPTOR = struct.Struct("<4s3L")
+CENTRAL = struct.Struct("<4s6H3L5H2L")
+END = struct.Struct("<4s4H2LH")
+STORED, DEFLATED = 0, 8  # methods
+SYSTEMS = {0, 3, 10, 11, 14, 19}  # DOS, Unix, Windows, macOS
+LEVEL, LATER, UTF8 = 0x06, 0x08, 0x0800  # flags; LATER: the sizes follow the bytes
+# Extra fields that hold times or owners: Info-ZIP's UT, ux, UX and Ux, and Windows' 10.
+TIMES = re.compile(
+    rb"(?s:(?:UT(?:\x05\0.{5}|\x09\0.{9}|\x0d\0.{13})|ux\x0b\0.{11}|UX(?:\x08\0.{8}|\x0c\0.{12})"
+    rb"|Ux(?:\0\0|\x04\0.{4})|\x0a\0\x20\0.{32})*)"
+)
+# A part of a name that leads elsewhere, or that Windows takes for another name.
+BAD_PART = re.compile(r'(?s)\.{0,2}|.*[\\:*?"<>|].*|.*[. ]|.*~[0-9].*')
+
+
+class Record(NamedTuple):
+    """What the directory of a ZIP says of an entry."""
+
+    mark: bytes
+    made_by: int
+    version: int
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc: int
+    packed: int
+    size: int
+    name_length: int
+    extra_length: int
+    comment_length: int
+    disk: int
+    is_text: int
+    mode: int
+    start: int
+
+    def is_plain(self) -> bool:
+        """Say whether it needs nothing that only some programs know."""
+        # Stored bytes do not show by themselves where they end.
+        has_end = self.method == DEFLATED or (
+            self.packed == self.size and not (self.flags & LATER and self.size)
+        )
+        return (
+            has_end
+            and self.made_by >> 8 in SYSTEMS
+            and self.version in (10, 20)
+            and not self.flags & ~(LEVEL | LATER | UTF8)
+            and self.method in (STORED, DEFLATED)
+            and not self.comment_length
+            and not self.disk
+        )
+
+    def is_what_its_name_says(self, is_folder: bool) -> bool:
+        """Say whether it is a file or a folder on every system: not a link, or a disk's label."""
+        return (
+            stat.S_IFMT(self.mode >> 16) in (0, stat.S_IFDIR if is_folder else stat.S_IFREG)
+            and not self.mode & (0x08 if is_folder else 0x18)
+            and not (is_folder and self.packed)
+        )
+
+    def is_as_we_pack(self) -> bool:
+        """Say whether it is what our packer writes."""
+        ours = self._replace(made_by=3 << 8 | 20, version=20, flags=0, method=DEFLATED)
+        return self == ours._replace(extra_length=0, is_text=0, mode=0o100644 << 16)
+
+
+def unsafe(where: str) -> RefusedError:
+    """Return the error of a ZIP from which programs may unpack different files."""
+    return RefusedError(
+        f"The ZIP is unsafe at {where!r}: programs may unpack different files from it.",
+        f"这个ZIP在{where!r}处不安全：不同的程序可能解压出不同的文件。",
+    )
+
+
+def too_much() -> RefusedError:
+    """Return the error of a ZIP that would fill a disk."""
+    return RefusedError("The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
+
+
+def plain(name: str) -> str:
+    """Return the same text for names that are the same on some systems."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def read_name(raw: bytes) -> str:
+    """Return an entry's name, if it stays in the folder into which the ZIP is unpacked."""
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise unsafe(raw.decode("utf-8", "replace")) from error
+    parts = (name[:-1] if name.endswith("/") else name).split("/")
+    is_bad = any(BAD_PART.fullmatch(part) for part in parts) or not plain(name).isprintable()
+    # No system takes longer paths; ours have 200 letters at most.
+    if is_bad or len(raw) > 1000 or len(parts) > 20:
+        raise unsafe(name)
+    return name
 
 
 class Zip:
-    """A ZIP, read without unpacking it, if it is unambiguous."""
+    """A ZIP, read without unpacking it, if it is safe (see the top of this file)."""
 
     def __init__(self, path: Path) -> None:
-        self.archive = zipfile.ZipFile(path)
-        self.entries: dict[str, zipfile.ZipInfo] = {}
-        infos = sorted(self.archive.infolist(), key=lambda info: info.header_offset)
-        if len(infos) > MAX_FILES or sum(info.file_size for info in infos) > MAX_BYTES:
-            raise RefusedError("The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
-        for info in infos:
-            name = info.orig_filename
-            if name in self.entries:
-                raise RefusedError(f"The ZIP holds {name!r} twice.", f"ZIP里有两个{name!r}。")
-            if not name.startswith(TOP) or not NAME.fullmatch(name[len(TOP) :]):
-                raise RefusedError(
-                    f"The ZIP holds the bad name {name!r}.", f"ZIP里有不该有的文件名{name!r}。"
-                )
-            if stat.S_ISLNK(info.external_attr >> 16):
-                raise RefusedError(
-                    f"{name!r} is a link or not a file.", f"{name!r}是链接，或者不是文件。"
-                )
-            self.entries[name] = info
+        self.path = path
+        self.entries: dict[str, tuple[int, Record]] = {}  # where the bytes begin, and the rest
+        self.is_ours = True
         with path.open("rb") as file:
-            self._refuse_two_readings(file)
-        self.names = {name[len(TOP) :] for name in self.entries}
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - END.size))
+            end = file.read().ljust(END.size, b"\0")
+            count, size, start = END.unpack(end)[4:7]
+            if end != END.pack(b"PK\5\6", 0, 0, count, count, size, start, 0):
+                raise unsafe("end")
+            # Each of our files may come with a folder and with a file of macOS.
+            if count > 3 * MAX_FILES or size > MAX_LIST:
+                raise too_much()
+            file.seek(start)
+            directory = file.read(size)
+            # Some programs look for another end before the last one (ZIP64).
+            if start + size + END.size != length or directory[-20:-16] == b"PK\6\7":
+                raise unsafe("end")
+            at = place = 0
+            for _ in range(count):
+                at, place = self._read_entry(file, at, directory, place)
+        if (at, place) != (start, size):
+            raise unsafe("directory")
+        if sum(record.size for _, record in self.entries.values()) > MAX_BYTES:
+            raise too_much()
+        self._sort_names()
 
-    def _refuse_two_readings(self, file: IO[bytes]) -> None:
-        """Refuse a ZIP of which another program might unpack something else than we read.
+    def _read_entry(self, file: BinaryIO, at: int, directory: bytes, place: int) -> tuple[int, int]:
+        """Read an entry at its bytes and in the directory; return where both go on."""
+        fields = directory[place : place + CENTRAL.size].ljust(CENTRAL.size, b"\0")
+        record = Record(*CENTRAL.unpack(fields))
+        middle = place + CENTRAL.size + record.name_length
+        next_place = middle + record.extra_length
+        name, extra = directory[place + CENTRAL.size : middle], directory[middle:next_place]
+        file.seek(at)
+        head = LOCAL.unpack(file.read(LOCAL.size).ljust(LOCAL.size, b"\0"))
+        local_name, local_extra = file.read(head[9]), file.read(head[10])
+        start = at + LOCAL.size + head[9] + head[10]
+        known = record[7:10]  # checksum, size in the ZIP, size
+        is_later = record.flags & LATER
+        later = DESCRIPTOR.pack(b"PK\7\x08", *known) if is_later else b""
+        file.seek(start + record.packed)
+        if (
+            record.mark != b"PK\1\2"
+            or record.start != at
+            or head[:6] != (b"PK\3\4", *record[2:7])
+            or any(a != b and (a or not is_later) for a, b in zip(head[6:9], known))
+            or local_name != name
+            or file.read(len(later)) != later
+            or not record.is_plain()
+            or not TIMES.fullmatch(extra)
+            or not TIMES.fullmatch(local_extra)
+        ):
+            raise unsafe(name.decode("utf-8", "replace") or "directory")
+        text = read_name(name)
+        if text in self.entries or not record.is_what_its_name_says(text.endswith("/")):
+            raise unsafe(text)
+        if record.size > MAX_FILE:
+            raise too_long(repr(text))
+        self.entries[text] = start, record
+        self.is_ours &= record.is_as_we_pack() and not local_extra
+        return start + record.packed + len(later), next_place
 
-        In a ZIP each file has a head of its own and one in the directory at the end, and
-        programs differ in which they believe. So both must agree, and the files, the
-        directory and the last 22 bytes must follow each other without a gap.
-        """
-        end = 0
-        for name, info in self.entries.items():
-            head = info.FileHeader()
-            if file.seek(end) != info.header_offset or file.read(len(head)) != head or info.extra:
-                raise zipfile.BadZipFile(name)
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise zipfile.BadZipFile(name)
-            end += len(head) + info.compress_size
-        file.seek(-22, os.SEEK_END)
-        mark, directory, comment = struct.unpack("<4s12xLH", file.read())
-        if mark != b"PK\5\6" or directory != end or comment:
-            raise zipfile.BadZipFile("PK")
+    def _sort_names(self) -> None:
+        """Refuse one place for two entries, and find the folder that holds the list."""
+        places: dict[str, str] = {}
+        for name in self.entries:
+            if places.setdefault(plain(name), name) != name:
+                raise unsafe(name)
+        above = {name[: at + 1] for name in places for at, c in enumerate(name[:-1]) if c == "/"}
+        folders = above | places.keys()
+        for name in self.entries:
+            if plain(name) + "/" in folders:
+                raise unsafe(name)
+        tops = [name[: -len(LIST)] for name in self.entries if f"/{name}".endswith(f"/{LIST}")]
+        tops.sort(key=lambda top: top.count("/"))
+        if len(tops) > 1 and tops[0].count("/") == tops[1].count("/"):
+            raise RefusedError(f"The ZIP holds more than one {LIST}.", f"ZIP里不止一个{LIST}。")
+        self.top = tops[0] if tops else ""
+        stamps = {(record.date, record.time) for _, record in self.entries.values()}
+        self.stamp = max(stamps, default=(0, 0))
+        self.is_ours &= self.top == TOP and len(stamps) == 1
+        self.is_ours &= list(self.entries) == sorted(self.entries)
+        # A folder that holds something is nothing more than what it holds.
+        ends = {name for name in self.entries if plain(name) not in above}
+        inside = {name for name in ends if name.startswith(self.top)}
+        paths = {name[len(self.top) :] for name in inside}
+        self.names = {path for path in paths if not path.endswith("/")}
+        self.extras = (ends - inside) | (paths - self.names)
 
-    def open(self, name: str) -> IO[bytes]:
-        """Open a file to read its bytes: never more than the ZIP has declared."""
-        return self.archive.open(self.entries[TOP + name])
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a file of ours."""
+        return self._unpack(self.top + name)
+
+    def _unpack(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of an entry, which must end where the ZIP says, and have its checksum."""
+        start, record = self.entries[name]
+        left, crc, inflater = record.size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
+        with self.path.open("rb") as file:
+            file.seek(start)
+            for at in range(0, record.packed, BLOCK):
+                block = file.read(min(BLOCK, record.packed - at))
+                if record.method == DEFLATED:
+                    try:
+                        block = inflater.decompress(block, left + 1)
+                    except zlib.error as error:
+                        raise unsafe(name) from error
+                left -= len(block)
+                if left < 0:
+                    raise unsafe(name)
+                crc = zlib.crc32(block, crc)
+                yield block
+        has_end = record.method == STORED or (inflater.eof and not inflater.unused_data)
+        if left or crc != record.crc or not has_end:
+            raise unsafe(name)
+
+    def check_rest(self, listed: Mapping[str, str]) -> None:
+        """Unpack what is not listed, because any other program will unpack it too."""
+        for name in sorted(self.entries.keys() - {self.top + path for path in listed}):
+            for _ in self._unpack(name):
+                pass
 
 
-Copy = Union[Folder, Zip]
+Copy = Union[Beside, Zip]
 
 
-def open_copy(path: Path) -> Copy:
-    """Return the copy at a path."""
-    if path.is_dir():
+def open_folder(path: Path) -> Folder:
+    """Return the copy that a folder is, or that it holds."""
+    if os.path.lexists(path / LIST):
         return Folder(path)
-    if not path.is_file():
+    with os.scandir(path) as entries:
+        found = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+    copies = [name for name in found if found[name] and os.access(path / name / LIST, os.F_OK)]
+    if len(copies) > 1:
+        names = ", ".join(repr(name) for name in sorted(copies))
         raise WrongUseError(
-            f"There is no folder or ZIP {str(path)!r}.", f"没有{str(path)!r}这个文件夹或ZIP。"
+            f"There is more than one copy here. Type one of: {names}.",
+            f"这里不止一份副本。请写明是哪一份：{names}。",
         )
-    return Zip(path)
+    if not copies:
+        raise no_check_without(LIST)
+    outside = found.keys() - {copies[0]}
+    if path.resolve() == Path(__file__).resolve().parent:
+        outside.discard(Path(__file__).name)  # this program may lie next to the copy
+    outside = {name + "/" * found[name] for name in outside}
+    return Folder(path / copies[0], outside, is_inside=True)
+
+
+def is_zip(path: Path) -> bool:
+    """Say whether a file is a copy in a ZIP. An EPUB is a ZIP too, but one file of a copy."""
+    if path.suffix.lower() in (".zip", ".epub"):
+        return path.suffix.lower() == ".zip"
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
+# --- The check ---
+
+
+class Result(NamedTuple):
+    """What is genuine, in English and Chinese, and what else must be told."""
+
+    english: str
+    chinese: str
+    comment: str
+    differences: list[str]
+    unverified: list[str]
 
 
 def read_small(copy: Copy, name: str, limit: int) -> bytes:
     """Return the bytes of a file that the check itself needs."""
     if name not in copy.names:
-        raise RefusedError(
-            f"{name} is missing: this is not a whole signed copy.",
-            f"缺少{name}：这不是一份完整的、签过名的副本。",
-        )
-    with copy.open(name) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise RefusedError(f"{name} is too long.", f"{name}太长。")
-    return data
+        raise no_check_without(name)
+    data = bytearray()
+    for block in copy.blocks(name):
+        data += block
+        if len(data) > limit:
+            raise too_long(name)
+    return bytes(data)
 
 
-def hash_file(copy: Copy, name: str) -> str:
+def hash_blocks(blocks: Iterable[bytes]) -> str:
     """Return the SHA-256 of a file of any length."""
     digest = hashlib.sha256()
-    with copy.open(name) as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
+    for block in blocks:
+        digest.update(block)
     return digest.hexdigest()
 
 
-def check(copy: Copy, fingerprint: str) -> tuple[int, str]:
-    """Return how many files are listed and the signed comment; raise RefusedError otherwise."""
+def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str, list[str]]:
+    """Return file → SHA-256, the signed comment, and what nobody has signed."""
     text = read_small(copy, LIST, MAX_LIST)
     signature = read_small(copy, SIGNATURE, 4096)
-    key_number, key = read_key(read_small(copy, KEY, 4096))
+    ssh = None
+    if SSH_SIGNATURE in copy.names:
+        with contextlib.suppress(RefusedError):  # it is reported below
+            ssh = read_ssh_signature(read_small(copy, SSH_SIGNATURE, 4096))
+    # Wherever the key comes from, its fingerprint must be the one that was typed.
+    if ssh and KEY not in copy.names:
+        number, key = None, ssh[0]
+    else:
+        number, key = read_key(read_small(copy, KEY, 4096))
     if fingerprint_of(key) != fingerprint:
         raise RefusedError(
             f"The copy was signed with another key, {fingerprint_of(key)}.",
             f"这份副本用的是另一把密钥：{fingerprint_of(key)}。",
         )
-    comment = check_signature(signature, text, key_number, key)
+    comment = check_signature(signature, text, number, key)
     # From here on the list is known to be the organisation's own.
     listed = read_list(text)
+    unverified = [f"{SIGNATURE} (untrusted comment)"]
+    ssh_good = ssh and ssh[0] == key and is_signed_for_ssh(key, text, ssh[1])
+    if SSH_SIGNATURE in copy.names and not ssh_good:
+        unverified.append(SSH_SIGNATURE)
+    # The signed comment tells the checksum of the OpenPGP signature, if there should be one.
+    openpgp = re.search(" openpgp:([0-9a-f]{64})$", comment)
+    if openpgp:
+        listed[OPENPGP_SIGNATURE] = openpgp[1]
+    elif OPENPGP_SIGNATURE in copy.names:
+        unverified.append(OPENPGP_SIGNATURE)
+    return listed, comment, unverified
+
+
+def our_stamp(comment: str) -> tuple[int, int] | None:
+    """Return the date and time, as in a ZIP, that our packer gives each file: the release's."""
+    issued = re.search(r"issued:(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", comment)
+    if not issued:
+        return None
+    time = tuple(int(number) for number in issued.groups())
+    year, month, day, hour, minute, second = min(
+        max(time, (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58)
+    )
+    return (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
+
+
+def describe_extra(name: str) -> str:
+    """Say what a file is that is not ours."""
+    if SYSTEM_FILE.fullmatch(name):
+        kind = "macOS or Windows adds files of this name · macOS或Windows会添加这种名字的文件"
+    else:
+        kind = "unknown, do not open it · 来历不明，不要打开"
+    return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
+
+
+def check_copy(copy: Folder | Zip, fingerprint: str) -> Result:
+    """Check a whole copy; raise RefusedError if a file in it must not be trusted."""
+    listed, comment, unverified = read_signed_list(copy, fingerprint)
+    copy.check_rest(listed)
+    missing = [name for name in listed if name not in copy.names]
     for name, wanted in listed.items():
-        if name not in copy.names:
-            raise RefusedError(f"{name} is missing.", f"缺少{name}。")
-        if hash_file(copy, name) != wanted:
+        if name in copy.names and hash_blocks(copy.blocks(name)) != wanted:
             raise RefusedError(f"{name} was changed.", f"{name}被改动过。")
-    for name in sorted(copy.names - set(listed) - UNLISTED):
-        raise RefusedError(
-            f"{name!r} is not in the list: it is not ours.",
-            f"清单里没有{name!r}：它不是本组织的文件。",
+    differences = [f"Missing · 缺少：{name}" for name in missing]
+    # An empty folder of ours only shows that its files are missing.
+    folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
+    extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED)
+    differences += [describe_extra(name) for name in sorted(extras)]
+    if isinstance(copy, Zip) and not (copy.is_ours and copy.stamp == our_stamp(comment)):
+        differences.append(
+            "The ZIP was packed again by another program · 这个ZIP由别的程序重新打包过"
         )
-    return len(listed), comment
+    english, chinese = f"All {len(listed)} files", f"全部{len(listed)}个文件都"
+    if missing:
+        present = len(listed) - len(missing)
+        english = f"{present} of {len(listed)} files"
+        chinese = f"{len(listed)}个文件中的{present}个"
+    if isinstance(copy, Folder) and copy.is_inside:
+        english += f" in {copy.top.name!r}"
+        chinese = f"{copy.top.name!r}里的{chinese}"
+    return Result(f"{english} are", chinese, comment, differences, unverified)
+
+
+def check_file(path: Path, fingerprint: str) -> Result:
+    """Check a single file against the list next to it."""
+    name = path.name
+    if name in UNLISTED:
+        raise WrongUseError(
+            f"{name} is checked together with any other file: type that file's name.",
+            f"{name}会随其他文件一起核对：请写那个文件的名字。",
+        )
+    copy = Beside(path.parent)
+    listed, comment, unverified = read_signed_list(copy, fingerprint)
+    digest = hash_blocks(copy.blocks(name))
+    same = [place for place, wanted in listed.items() if wanted == digest]
+    if not same:
+        raise RefusedError(
+            f"{name!r} was changed, or is not ours: its checksum is not in the list.",
+            f"{name!r}被改动过，或者不是本组织的文件：清单里没有它的校验和。",
+        )
+    named = [place for place in same if f"/{place}".endswith(f"/{name}")]
+    place = (named or same)[0]
+    differences = [] if named else [f"Its name in the list · 它在清单里的名字：{place}"]
+    return Result(
+        f"{name!r} ({place}) is", f"{name!r}（{place}）", comment, differences, unverified
+    )
+
+
+def check(path: Path, fingerprint: str) -> Result:
+    """Check what is at a path: a folder, a ZIP, or any other file of ours."""
+    if path.is_dir():
+        return check_copy(open_folder(path), fingerprint)
+    if not path.is_file():
+        raise WrongUseError(
+            f"There is no folder or file {str(path)!r}.", f"没有{str(path)!r}这个文件夹或文件。"
+        )
+    if is_zip(path):
+        return check_copy(Zip(path), fingerprint)
+    return check_file(path, fingerprint)
 
 
 def read_arguments(arguments: list[str]) -> tuple[Path, str]:
@@ -362,8 +750,8 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
         if re.fullmatch(r"[0-9A-F]{32}", digits):
             return path, group(digits)
     raise WrongUseError(
-        "Type: python3 verify.py FOLDER-OR-ZIP FINGERPRINT (8 groups of 4 characters).",
-        "用法：python3 verify.py 文件夹或ZIP 指纹（8组，每组4个字符）。",
+        "Type: python3 verify.py FOLDER-OR-FILE FINGERPRINT (8 groups of 4 characters).",
+        "用法：python3 verify.py 文件夹或文件 指纹（8组，每组4个字符）。",
     )
 
 
@@ -375,22 +763,35 @@ def main(arguments: list[str]) -> int:
             stream.reconfigure(errors="replace")
     try:
         path, fingerprint = read_arguments(arguments)
-        count, comment = check(open_copy(path), fingerprint)
+        result = check(path, fingerprint)
     except WrongUseError as error:
         print(*error.args, sep="\n", file=sys.stderr)
         return 2
     except RefusedError as error:
         reason = error.args
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         reason = (f"It is damaged or cannot be read ({error}).", "它已损坏或无法读取。")
     else:
-        print(f"GOOD. All {count} files are exactly what was signed with the key {fingerprint}.")
-        print(f"核对无误。全部{count}个文件都与密钥{fingerprint}签名的内容完全相同。")
-        print(f"Signed with it · 一并签名的说明：{comment}")
-        return 0
+        return report(result, fingerprint)
     print(f"NOT GOOD: do not trust this copy. {reason[0]}")
     print(f"核对失败：不要相信这份副本。{reason[1]}")
     return 1
+
+
+def report(result: Result, fingerprint: str) -> int:
+    """Print that everything of ours is genuine, and what else is there; return the exit code."""
+    english = f"{result.english} exactly what was signed with the key {fingerprint}."
+    chinese = f"{result.chinese}与密钥{fingerprint}签名的内容完全相同。"
+    if result.differences:
+        print(f"GENUINE, BUT NOT AS WE MADE IT. {english} But:")
+        print(f"内容是真的，但与原样有出入。{chinese}但是：")
+        print(*(f"- {line}" for line in result.differences), sep="\n")
+    else:
+        print(f"GOOD. {english}")
+        print(f"核对无误。{chinese}")
+    print(f"Signed with it · 一并签名的说明：{result.comment}")
+    print(f"Not verified · 未经核对：{', '.join(result.unverified)}")
+    return 3 if result.differences else 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from support.attacks.target import (
     Attack,
     AttackTarget,
 )
-from support.attacks.zips import pack, packed
+from support.attacks.zips import members, write
 from support.signed import (
     ServerFolder,
     content,
@@ -117,7 +117,7 @@ def test_a_good_release_is_accepted(server_folder: ServerFolder) -> None:
 
 def test_a_good_zip_is_accepted(server_folder: ServerFolder) -> None:
     """A ZIP that the tests pack without an attack is accepted."""
-    server_folder.path.joinpath("next.zip").write_bytes(pack(packed()))
+    server_folder.path.joinpath("next.zip").write_bytes(write(members()))
     assert load(server_folder.path / "next.zip", organisation_key().public).metadata.sequence == 2
 
 

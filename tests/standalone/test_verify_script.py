@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import ast
 import base64
-import binascii
 import functools
 import hashlib
 import io
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support.attacks.target import AttackTarget
 from support.command import PYTHON, run_script
-from support.signed import put
+from support.signed import ARMOUR, organisation_key, put, signed_release
 
 from cccr_web.release import manifest
+from cccr_web.release.archive import make_archive
 from cccr_web.standalone import verify
 
 SCRIPT = Path(verify.__file__)
@@ -37,6 +40,11 @@ FILES = {
     "verify.py": SCRIPT.read_bytes(),
     "zh-hans/index.html": "<p>本组织写的话。</p>\n".encode() * 20,
 }
+
+
+TIME = datetime(2026, 11, 22, 10, 20, 31, tzinfo=UTC)
+COMMENT = "sequence:7 issued:2026-11-22T10:20:31Z expires:2027-11-22T10:20:31Z"
+UNTRUSTED = "SHA256SUMS.minisig (untrusted comment)"
 
 
 @dataclass(frozen=True)
@@ -113,16 +121,12 @@ def signed(signer: MinisignSigner, files: dict[str, bytes], *options: str) -> di
 @pytest.fixture(scope="session")
 def good(signer: MinisignSigner) -> dict[str, bytes]:
     """A whole signed copy, file by file; not to be changed."""
-    return signed(signer, FILES, "-t", "release 7 of 2026-11-22")
+    return signed(signer, FILES, "-t", COMMENT)
 
 
-def pack(files: dict[str, bytes], top: str = "cccr-web/") -> bytes:
-    """Return a ZIP of a copy."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, body in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(top + name), body, zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+def pack(files: dict[str, bytes]) -> bytes:
+    """Return the ZIP of a copy, as the organisation packs it."""
+    return make_archive(files, TIME)
 
 
 def assert_rejected(done: subprocess.CompletedProcess[str], english: str, chinese: str) -> None:
@@ -136,6 +140,44 @@ def assert_rejected(done: subprocess.CompletedProcess[str], english: str, chines
     assert chinese in second
 
 
+def assert_differs(done: subprocess.CompletedProcess[str], *differences: str) -> None:
+    """Everything of ours is genuine, but for exactly these differences."""
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stderr == ""
+    first, second, *lines = done.stdout.splitlines()
+    assert first.startswith("GENUINE, BUT NOT AS WE MADE IT. ")
+    assert first.endswith(" But:")
+    assert second.startswith("内容是真的，但与原样有出入。")
+    assert second.endswith("但是：")
+    assert [line for line in lines if line.startswith("- ")] == [
+        f"- {each}" for each in differences
+    ]
+
+
+def unverified(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what was reported as not verified."""
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("Not verified · 未经核对："), done.stdout
+    return last.partition("：")[2]
+
+
+def missing(name: str) -> str:
+    """Return the line about a file that is missing."""
+    return f"Missing · 缺少：{name}"
+
+
+def by_a_system(name: str) -> str:
+    """Return the line about a file of macOS or Windows."""
+    kind = "macOS or Windows adds files of this name · macOS或Windows会添加这种名字的文件"
+    return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
+
+
+def unknown(name: str) -> str:
+    """Return the line about a file that nobody knows."""
+    kind = "unknown, do not open it · 来历不明，不要打开"
+    return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
+
+
 def test_a_good_folder_passes(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
@@ -145,7 +187,8 @@ def test_a_good_folder_passes(
     assert done.stdout.splitlines() == [
         f"GOOD. All 6 files are exactly what was signed with the key {signer.fingerprint}.",
         f"核对无误。全部6个文件都与密钥{signer.fingerprint}签名的内容完全相同。",
-        "Signed with it · 一并签名的说明：release 7 of 2026-11-22",
+        f"Signed with it · 一并签名的说明：{COMMENT}",
+        f"Not verified · 未经核对：{UNTRUSTED}",
     ]
 
 
@@ -193,14 +236,6 @@ def test_a_fingerprint_may_be_typed_with_or_without_gaps(
     assert run(put(good, tmp_path), *typed(signer.fingerprint)).returncode == 0
 
 
-def test_other_signatures_may_be_next_to_the_manifest(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """The SSH and OpenPGP signatures are not unlisted files."""
-    more = {"SHA256SUMS.sshsig": b"x", "SHA256SUMS.asc": b"x"}
-    assert run(put({**good, **more}, tmp_path), signer.fingerprint).returncode == 0
-
-
 @pytest.mark.parametrize("name", [*FILES, "minisign.pub", "SHA256SUMS", "SHA256SUMS.minisig"])
 def test_a_changed_bit_is_found_in_every_file(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
@@ -220,24 +255,6 @@ def test_a_changed_page_is_named(
     copy = put({**good, "en/index.html": b"<p>Forged.</p>"}, tmp_path)
     done = run(copy, signer.fingerprint)
     assert_rejected(done, "en/index.html was changed.", "en/index.html被改动过。")
-
-
-def test_an_added_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """A file that the manifest does not list is an error."""
-    done = run(put({**good, "en/extra.html": b""}, tmp_path), signer.fingerprint)
-    assert_rejected(done, "'en/extra.html' is not in the list", "清单里没有'en/extra.html'")
-
-
-def test_a_missing_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """The error names the listed file that is missing."""
-    copy = put(good, tmp_path)
-    (copy / "zh-hans/index.html").unlink()
-    done = run(copy, signer.fingerprint)
-    assert_rejected(done, "zh-hans/index.html is missing.", "缺少zh-hans/index.html。")
 
 
 @pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.minisig", "minisign.pub"])
@@ -260,15 +277,6 @@ def test_a_link_to_a_file_is_rejected(
     (copy / "en/index.html").symlink_to(tmp_path / "elsewhere")
     done = run(copy, signer.fingerprint)
     assert_rejected(done, "'en/index.html' is a link", "'en/index.html'是链接")
-
-
-def test_a_link_to_a_folder_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """A folder that is a link is rejected, and so is a loop of links."""
-    copy = put(good, tmp_path / "copy")
-    (copy / "loop").symlink_to(copy, target_is_directory=True)
-    assert_rejected(run(copy, signer.fingerprint), "'loop' is a link", "'loop'是链接")
 
 
 def test_a_pipe_is_rejected(tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner) -> None:
@@ -333,7 +341,7 @@ def test_a_changed_comment_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
     """The trusted comment cannot be changed, for example to call an old release new."""
-    forged = good["SHA256SUMS.minisig"].replace(b"release 7", b"release 9")
+    forged = good["SHA256SUMS.minisig"].replace(b"sequence:7", b"sequence:9")
     assert forged != good["SHA256SUMS.minisig"]
     done = run(put({**good, "SHA256SUMS.minisig": forged}, tmp_path), signer.fingerprint)
     assert_rejected(done, "comment in SHA256SUMS.minisig was changed", "说明被人改动过")
@@ -358,7 +366,7 @@ def _other_base64(text: bytes) -> bytes:
         lambda text: text + text,
         lambda text: text.replace(b"\n", b"\r\n"),
         lambda text: text.replace(b"untrusted comment: ", b""),
-        lambda text: text.replace(b"trusted comment: release", b"comment: release"),
+        lambda text: text.replace(b"trusted comment: seq", b"comment: seq"),
         lambda text: text.replace(b"=", b"", 1),
         lambda text: text.replace(b"\n", b"\n ", 1),
         _other_base64,
@@ -430,12 +438,29 @@ def zip_of(tmp_path: Path, body: bytes) -> Path:
     return file
 
 
-def rewrite(files: dict[str, bytes], add: Callable[[zipfile.ZipFile], None]) -> bytes:
-    """Return the ZIP of a copy to which ``add`` has added something."""
-    packed = io.BytesIO(pack(files))
-    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as archive:
-        add(archive)
-    return packed.getvalue()
+def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A small ZIP that declares gigabytes is rejected at once."""
+    zeros = bytes(verify.MAX_BYTES // 16)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in {**good, **{f"zz{number:02}": zeros for number in range(17)}}.items():
+            entry = zipfile.ZipInfo("cccr-web/" + name)
+            archive.writestr(entry, body, zipfile.ZIP_DEFLATED, compresslevel=1)
+    done = run(zip_of(tmp_path, packed.getvalue()), signer.fingerprint)
+    assert_rejected(done, "The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
+
+
+def test_a_zip_of_too_many_files_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """More files than the site can have, even with those that macOS adds, are not read."""
+    count = (3 * verify.MAX_FILES + 1).to_bytes(2, "little")
+    body = bytearray(pack(good))
+    body[-14:-10] = count + count
+    done = run(zip_of(tmp_path, bytes(body)), signer.fingerprint)
+    assert_rejected(done, "far more than our site", "远多于本站")
 
 
 def test_a_zip_with_a_changed_page_is_rejected(
@@ -446,235 +471,397 @@ def test_a_zip_with_a_changed_page_is_rejected(
     assert_rejected(run(file, signer.fingerprint), "en/index.html was changed", "被改动过")
 
 
-def test_a_zip_with_an_added_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """An entry that the manifest does not list is an error."""
-    file = zip_of(tmp_path, pack({**good, "setup.exe": b"MZ"}))
-    assert_rejected(run(file, signer.fingerprint), "'setup.exe' is not in the list", "清单里没有")
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_zip_with_a_duplicate_name_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """Of two files with one name, programs may unpack either."""
-    body = rewrite(good, lambda archive: archive.writestr("cccr-web/en/index.html", b"forged"))
-    done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_rejected(done, "holds 'cccr-web/en/index.html' twice", "有两个'cccr-web/en/index.html'")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../evil",
-        "cccr-web/../../evil",
-        "/etc/evil",
-        "cccr-web/en\\..\\evil",
-        "C:/evil",
-        "evil",
-        "cccr-web/.hidden",
-        "cccr-web/en/",
-        "cccr-web/é",
-        "CCCR-WEB/en/index.html",
-    ],
-)
-def test_a_zip_with_a_bad_name_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
-) -> None:
-    """A name that leads out of the folder, or that we would not use, is rejected."""
-    body = rewrite(good, lambda archive: archive.writestr(name, b""))
-    done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_rejected(done, "The ZIP holds the bad name", "ZIP里有不该有的文件名")
-
-
-def test_a_zip_with_a_nul_in_a_name_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """Programs disagree about what follows a NUL in a name."""
-    body = pack({**good, "en/zzzzzzzz": b""}).replace(b"en/zzzzzzzz", b"en/zz\0zzzzz")
-    done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_rejected(done, "The ZIP holds the bad name", "ZIP里有不该有的文件名")
-
-
-def test_a_zip_with_a_link_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """Unpacking would create the link on the reader's disk."""
-    info = zipfile.ZipInfo("cccr-web/en/zz.html")
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    body = rewrite(good, lambda archive: archive.writestr(info, b"/etc/passwd"))
-    done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_rejected(done, "'cccr-web/en/zz.html' is a link", "是链接")
-
-
-def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """A small ZIP that declares gigabytes is rejected at once."""
-    zeros = bytes(verify.MAX_BYTES // 16)
-
-    def add(archive: zipfile.ZipFile) -> None:
-        for number in range(17):
-            archive.writestr(f"cccr-web/zz{number:02}", zeros, compresslevel=1)
-
-    done = run(zip_of(tmp_path, rewrite(good, add)), signer.fingerprint)
-    assert_rejected(done, "The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
-
-
-def test_a_zip_bomb_that_lies_about_its_size_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """No more is unpacked than the ZIP has declared."""
-    body = pack({**good, "en/index.html": bytes(100_000_000)})
-    size, lie = (100_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little")
-    assert body.count(size) == 2
-    done = run(zip_of(tmp_path, body.replace(size, lie)), signer.fingerprint)
-    assert_rejected(done, "It is damaged", "它已损坏")
-
-
-def test_a_zip_of_too_many_files_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """More files than the site can have are rejected before any is read."""
-    body = pack({**good, **{f"z/{number}": b"" for number in range(verify.MAX_FILES)}})
-    done = run(zip_of(tmp_path, body), signer.fingerprint)
-    assert_rejected(done, "far more than our site", "远多于本站")
-
-
-def _patched(body: bytes, method: int) -> bytes:
-    """Return the ZIP with another method of compression written into its first file."""
-    at = body.index(b"PK\x01\x02")
-    new = method.to_bytes(2, "little")
-    body = body[: at + 10] + new + body[at + 12 :]
-    return body[:8] + new + body[10:]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda body: body[:0],
-        lambda body: b"no ZIP at all" + body[:0],
-        lambda body: body[: len(body) // 2],
-        lambda body: body[:-1],
-        lambda body: body + b"x",
-        lambda body: b"#!/bin/sh\n" + body,
-        lambda body: body[:-2] + b"\x04\x00evil",
-        lambda body: body[:-2] + b"\x04\x00",
-        lambda body: body[:-22] + b"evil" + body[-22:],
-        lambda body: _patched(body, zipfile.ZIP_BZIP2),
-        lambda body: _patched(body, 99),
-    ],
-)
-def test_a_damaged_zip_is_rejected(
-    tmp_path: Path,
-    good: dict[str, bytes],
-    signer: MinisignSigner,
-    change: Callable[[bytes], bytes],
-) -> None:
-    """Damage, or bytes before, after or between the files, is an error."""
-    done = run(zip_of(tmp_path, change(pack(good))), signer.fingerprint)
-    assert_rejected(done, "It is damaged", "它已损坏或无法读取。")
-
-
-def test_a_file_hidden_between_entries_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """A file that only a program reading from the front would unpack is an error."""
-    packed = io.BytesIO(pack(good))
-    with zipfile.ZipFile(packed, "a") as archive:
-        archive.writestr("cccr-web/setup.exe", b"MZ")
-        # It stays in the ZIP, but not in its directory.
-        hidden = archive.NameToInfo.pop("cccr-web/setup.exe")
-        archive.filelist.remove(hidden)
-    assert b"setup.exe" in packed.getvalue()
-    done = run(zip_of(tmp_path, packed.getvalue()), signer.fingerprint)
-    assert_rejected(done, "It is damaged", "它已损坏")
-
-
-def test_an_entry_inside_another_file_is_rejected(tmp_path: Path, signer: MinisignSigner) -> None:
-    """A directory that points into another file's bytes, past a decoy, is an error."""
-
-    def stored(files: dict[str, bytes]) -> bytes:
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            for name, body in files.items():
-                archive.writestr(zipfile.ZipInfo("cccr-web/" + name), body)
-        return packed.getvalue()
-
-    page, decoy = b"<p>What we wrote.</p>", b"<p>What they wrote</p"
-    assert len(page) == len(decoy)
-    alone = stored({"b.html": page})
-    entry = alone[: alone.index(b"PK\1\2")]
-    packed = stored(signed(signer, {"a.bin": entry, "b.html": page}))
-    inside, outside = packed.index(entry), packed.rindex(entry)
-    assert inside < outside
-    # The page itself is replaced; the directory leads to its copy inside the other file.
-    at = packed.rindex(b"PK\1\2", 0, packed.rindex(b"cccr-web/b.html"))
-    forged = bytearray(packed)
-    forged[outside : outside + len(entry)] = entry.replace(page, decoy)
-    forged[at + 42 : at + 46] = inside.to_bytes(4, "little")
-    with zipfile.ZipFile(io.BytesIO(forged)) as archive:
-        assert archive.read("cccr-web/b.html") == page
-    done = run(zip_of(tmp_path, bytes(forged)), signer.fingerprint)
-    # Not every Python would notice by itself, as Debian's does.
-    assert_rejected(done, "(cccr-web/b.html)", "它已损坏")
-
-
-def test_a_second_name_for_a_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """An extra field can give a file another name (APPNOTE.TXT, 4.6.9)."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, body in good.items():
-            info = zipfile.ZipInfo("cccr-web/" + name)
-            if name == "en/index.html":
-                other = b"\1" + binascii.crc32(info.filename.encode()).to_bytes(4, "little") + b"x"
-                info.extra = b"up" + len(other).to_bytes(2, "little") + other
-            archive.writestr(info, body)
-    done = run(zip_of(tmp_path, packed.getvalue()), signer.fingerprint)
-    assert_rejected(done, "It is damaged", "它已损坏")
-
-
-def test_an_unusual_compression_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """Not every program could unpack such a ZIP."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as archive:
-        for name, body in good.items():
-            archive.writestr("cccr-web/" + name, body)
-    done = run(zip_of(tmp_path, packed.getvalue()), signer.fingerprint)
-    assert_rejected(done, "It is damaged", "它已损坏")
-
-
-def test_no_change_to_a_zip_passes_unless_its_files_are_the_same(
+def test_no_change_to_a_zip_passes_as_ours(
     tmp_path: Path, signer: MinisignSigner, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With each byte changed in turn, a ZIP is rejected, or unpacks to the same files."""
+    """With each byte changed in turn, a ZIP is not ours, and rejected if its files changed."""
     files = {"RELEASE.json": b"{}\n", "en/index.html": b"<p>text</p>" * 9}
-    original = pack(signed(signer, files))
+    original = pack(signed(signer, files, "-t", COMMENT))
     contents = _contents(original)
     file = tmp_path / "cccr-web.zip"
-    passed = 0
+    codes = Counter[int]()
     for position in range(len(original)):
         body = bytearray(original)
         body[position] ^= 0x55
         file.write_bytes(body)
         code = verify.main([str(file), signer.fingerprint])
         words = capsys.readouterr().out
-        assert words.startswith("GOOD." if code == 0 else "NOT GOOD"), position
-        if code == 0:
-            passed += 1
+        assert words.startswith("GENUINE, BUT" if code == 3 else "NOT GOOD"), position
+        codes[code] += 1
+        if code == 3:
             assert _contents(bytes(body)) == contents, position
-    # Of each file, what no program unpacks: when and by which version it was packed.
-    assert passed <= 20 * len(contents)
+    assert codes[0] == 0
+    # Of each file, what no program unpacks: the version that packed it, and its permissions.
+    assert codes[3] <= 5 * len(contents)
 
 
 def _contents(body: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+# --- Three verdicts: what is genuine but not alone or not complete is not called forged ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".DS_Store",
+        "en/.DS_Store",
+        "._index.html",
+        "en/._index.html",
+        "Thumbs.db",
+        "en/thumbs.db",
+        "desktop.ini",
+        "Desktop.ini",
+        "__MACOSX/en/._index.html",
+    ],
+)
+def test_a_file_that_a_system_adds_is_no_alarm(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
+) -> None:
+    """Everything of ours is genuine, and the file is named as one of macOS or Windows."""
+    done = run(put({**good, name: b"Bud1"}, tmp_path), signer.fingerprint)
+    assert_differs(done, by_a_system(name))
+    assert done.stdout.startswith("GENUINE, BUT NOT AS WE MADE IT. All 6 files are exactly what ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["en/extra.html", ".htaccess", "setup.exe", "DS_Store", "en/thumbs.db.exe", "说明.txt"],
+)
+def test_an_unknown_file_is_named_as_unknown(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
+) -> None:
+    """A file that is not ours is named, and the reader is told not to open it."""
+    done = run(put({**good, name: b"MZ"}, tmp_path), signer.fingerprint)
+    assert_differs(done, unknown(name))
+
+
+def test_whatever_else_is_in_a_folder_is_named(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """Links, pipes and empty folders are named as well; a loop of links ends nothing."""
+    copy = put(good, tmp_path / "copy")
+    (copy / "loop").symlink_to(copy, target_is_directory=True)
+    (copy / "link").symlink_to(tmp_path)
+    os.mkfifo(copy / "pipe")
+    (copy / "empty").mkdir()
+    done = run(copy, signer.fingerprint)
+    assert_differs(done, unknown("empty/"), unknown("link"), unknown("loop"), unknown("pipe"))
+
+
+def test_every_missing_file_is_named(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A part of a copy is genuine; what is missing is listed, before what is not ours."""
+    copy = put({**good, ".DS_Store": b""}, tmp_path)
+    (copy / "zh-hans/index.html").unlink()
+    (copy / "RELEASE.json").unlink()
+    done = run(copy, signer.fingerprint)
+    assert_differs(
+        done, missing("RELEASE.json"), missing("zh-hans/index.html"), by_a_system(".DS_Store")
+    )
+    assert " 4 of 6 files are exactly " in done.stdout
+    assert "6个文件中的4个与密钥" in done.stdout
+
+
+def test_a_changed_file_counts_more_than_a_missing_one(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A copy with a changed file is rejected, whatever else is wrong with it."""
+    copy = put({**good, "en/index.html": b"forged", ".DS_Store": b""}, tmp_path)
+    (copy / "RELEASE.json").unlink()
+    done = run(copy, signer.fingerprint)
+    assert_rejected(done, "en/index.html was changed.", "en/index.html被改动过。")
+
+
+def test_a_folder_in_place_of_a_file_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A browser may show what such a folder holds as the page."""
+    copy = put(good, tmp_path)
+    (copy / "en/index.html").unlink()
+    put({"en/index.html/index.html": b"forged"}, copy)
+    done = run(copy, signer.fingerprint)
+    assert_rejected(done, "'en/index.html' is a link or not a file", "'en/index.html'是链接")
+
+
+def test_a_link_above_a_file_is_rejected(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A folder of ours that is a link can lead to other files tomorrow."""
+    copy = put(good, tmp_path / "copy")
+    (copy / "en").rename(tmp_path / "elsewhere")
+    (copy / "en").symlink_to(tmp_path / "elsewhere")
+    done = run(copy, signer.fingerprint)
+    assert_rejected(done, "'en' is a link or not a file", "'en'是链接")
+
+
+def test_the_folder_that_holds_the_copy_will_do(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """The copy in a folder is found and named."""
+    put(good, tmp_path / "cccr-web")
+    done = run(tmp_path, signer.fingerprint)
+    assert done.returncode == 0, done.stdout
+    first, second, *_ = done.stdout.splitlines()
+    assert first.startswith("GOOD. All 6 files in 'cccr-web' are exactly what ")
+    assert second.startswith("核对无误。'cccr-web'里的全部6个文件都与")
+
+
+def test_what_lies_next_to_the_copy_is_named_but_not_read(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A folder next to the copy is named once, whatever it holds."""
+    put(good, tmp_path / "cccr-web")
+    put({"__MACOSX/a": b"", "photos/1": b"", "photos/2": b"", "cccr-web.zip": b""}, tmp_path)
+    done = run(tmp_path, signer.fingerprint)
+    assert_differs(done, by_a_system("__MACOSX/"), unknown("cccr-web.zip"), unknown("photos/"))
+
+
+def test_the_program_itself_may_lie_next_to_the_copy(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A reader who got the program elsewhere puts it there and types the fingerprint alone."""
+    put(good, tmp_path / "cccr-web")
+    shutil.copy(SCRIPT, tmp_path)
+    done = subprocess.run(
+        [PYTHON, "-I", "-S", tmp_path / "verify.py", *signer.fingerprint.split()],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_folder_without_a_copy_is_not_searched(
+    tmp_path: Path,
+    good: dict[str, bytes],
+    signer: MinisignSigner,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader who types the wrong folder does not wait until the whole disk was read."""
+    put(good, tmp_path / "too" / "deep")
+    read: list[str] = []
+    scandir = os.scandir
+
+    def spy(path: Path) -> Iterator[os.DirEntry[str]]:
+        read.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", spy)
+    assert verify.main([str(tmp_path), signer.fingerprint]) == 1
+    assert "SHA256SUMS is missing" in capsys.readouterr().out
+    assert read == [str(tmp_path)]
+
+
+def test_of_two_copies_the_reader_must_choose(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A folder that holds two copies is wrong usage, and both are named."""
+    put(good, tmp_path / "old")
+    put(good, tmp_path / "new")
+    done = run(tmp_path, signer.fingerprint)
+    assert done.returncode == 2
+    assert "Type one of: 'new', 'old'." in done.stderr
+    assert "请写明是哪一份：'new', 'old'。" in done.stderr
+
+
+# --- A single file, next to the list and its signatures ---
+
+ORGANISATION = str(organisation_key().public.fingerprint)
+SIGNATURES = ("SHA256SUMS", "SHA256SUMS.minisig", "SHA256SUMS.sshsig")
+
+
+def released(*names: str) -> dict[str, bytes]:
+    """Return files of a release, without their folders, and the list with its signatures."""
+    files = signed_release(2).files
+    return {name.rpartition("/")[2]: files[name].body for name in (*SIGNATURES, *names)}
+
+
+@pytest.mark.parametrize("name", ["en/who-we-are.html", "en/cccr-en.epub", "en/feed.xml"])
+def test_a_single_file_is_verified(tmp_path: Path, name: str) -> None:
+    """A page, a book or any other file needs only the list and its signatures."""
+    folder = put(released(name, "onion.png") | {"other.txt": b""}, tmp_path)
+    file = folder / name.rpartition("/")[2]
+    done = run(file, ORGANISATION)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[:2] == [
+        f"GOOD. {file.name!r} ({name}) is exactly what was signed with the key {ORGANISATION}.",
+        f"核对无误。{file.name!r}（{name}）与密钥{ORGANISATION}签名的内容完全相同。",
+    ]
+    # Without a folder in front of its name, as typed in a terminal that was opened there.
+    assert run(file.name, ORGANISATION, cwd=folder).returncode == 0
+
+
+def test_a_single_file_is_verified_with_the_key_next_to_it(tmp_path: Path) -> None:
+    """In place of the SSH signature, minisign.pub may lie there."""
+    folder = put(released("onion.png", "minisign.pub"), tmp_path)
+    (folder / "SHA256SUMS.sshsig").unlink()
+    assert run(folder / "onion.png", ORGANISATION).returncode == 0
+    (folder / "minisign.pub").unlink()
+    done = run(folder / "onion.png", ORGANISATION)
+    assert_rejected(done, "minisign.pub is missing", "缺少minisign.pub")
+
+
+def test_a_single_file_under_another_name_is_genuine(tmp_path: Path) -> None:
+    """Which file it is is told, because its name says something else."""
+    folder = put(released("onion.png"), tmp_path)
+    (folder / "onion.png").rename(folder / "who-we-are.html")
+    done = run(folder / "who-we-are.html", ORGANISATION)
+    assert_differs(done, "Its name in the list · 它在清单里的名字：onion.png")
+
+
+def test_a_changed_single_file_is_rejected(tmp_path: Path) -> None:
+    """The file is named."""
+    folder = put(released("onion.png") | {"onion.png": b"forged"}, tmp_path)
+    done = run(folder / "onion.png", ORGANISATION)
+    assert_rejected(
+        done, "'onion.png' was changed, or is not ours", "'onion.png'被改动过，或者不是"
+    )
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.minisig"])
+def test_a_single_file_needs_the_signed_list(tmp_path: Path, name: str) -> None:
+    """What must be put next to the file is named."""
+    folder = put(released("onion.png"), tmp_path)
+    (folder / name).unlink()
+    done = run(folder / "onion.png", ORGANISATION)
+    assert_rejected(done, f"{name} is missing: without it in the same folder", f"缺少{name}：")
+
+
+def test_a_single_file_signed_by_another_key_is_rejected(
+    tmp_path: Path, signer: MinisignSigner
+) -> None:
+    """The key in the SSH signature must have the fingerprint that was typed."""
+    folder = put(released("onion.png"), tmp_path)
+    done = run(folder / "onion.png", signer.fingerprint)
+    assert_rejected(done, f"another key, {ORGANISATION}", "另一把密钥")
+
+
+def test_the_list_is_not_a_single_file(tmp_path: Path) -> None:
+    """The list and its signatures are verified with every file: to name them is wrong usage."""
+    folder = put(released("onion.png"), tmp_path)
+    done = run(folder / "SHA256SUMS", ORGANISATION)
+    assert done.returncode == 2
+    assert "type that file's name" in done.stderr
+
+
+# --- A file longer than any of ours ---
+
+
+@pytest.mark.parametrize("name", ["en/index.html", "onion.png"])
+def test_a_file_that_is_too_long_is_not_read(tmp_path: Path, name: str) -> None:
+    """A file of a terabyte is rejected at once, in a folder or alone."""
+    folder = put({path: file.body for path, file in signed_release(2).files.items()}, tmp_path)
+    os.truncate(folder / name, 1 << 40)
+    wanted = (f"'{name}' is too long to be ours.", f"'{name}'太长")
+    assert_rejected(run(folder, ORGANISATION), *wanted)
+    if "/" not in name:
+        assert_rejected(run(folder / name, ORGANISATION), *wanted)
+
+
+def test_a_long_file_in_a_zip_is_not_unpacked(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more is unpacked than one byte beyond the length that the ZIP states."""
+    body = pack({**good, "en/index.html": bytes(100_000_000)})
+    size, lie = (100_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little")
+    assert body.count(size) == 2
+    unpacked: list[int] = []
+    real = zlib.crc32
+
+    def crc32(block: bytes, crc: int) -> int:
+        unpacked.append(len(block))
+        return real(block, crc)
+
+    monkeypatch.setattr(zlib, "crc32", crc32)
+    file = zip_of(tmp_path, body.replace(size, lie))
+    assert verify.main([str(file), signer.fingerprint]) == 1
+    assert sum(unpacked) < 100_000
+
+
+# --- It vouches only for what it verified ---
+
+
+@pytest.mark.parametrize("where", ["folder", "single file"])
+def test_what_nobody_signed_is_reported_and_not_counted(tmp_path: Path, where: str) -> None:
+    """An unsigned OpenPGP signature and a false SSH signature change no exit code."""
+    files = {path: file.body for path, file in signed_release(2).files.items()}
+    count = len(signed_release(2).listed)
+    more = {"SHA256SUMS.asc": b"x", "SHA256SUMS.sshsig": b"x" * 10_000}
+    folder = put(files | more, tmp_path)
+    done = run(folder / "onion.png" if where == "single file" else folder, ORGANISATION)
+    assert done.returncode == 0, done.stdout
+    assert unverified(done) == f"{UNTRUSTED}, SHA256SUMS.sshsig, SHA256SUMS.asc"
+    if where == "folder":
+        assert done.stdout.startswith(f"GOOD. All {count} files are exactly ")
+
+
+def test_an_ssh_signature_that_was_verified_is_not_reported(tmp_path: Path) -> None:
+    """The SSH signature of a release is verified like minisign's; one of another list is not."""
+    files = {path: file.body for path, file in signed_release(2).files.items()}
+    done = run(put(files, tmp_path), ORGANISATION)
+    assert (done.returncode, unverified(done)) == (0, UNTRUSTED)
+    good = files["SHA256SUMS.sshsig"]
+    old = signed_release(1).files["SHA256SUMS.sshsig"].body
+    for changed in (old, good + b"trust me\n", b"trust me\n" + good, good.replace(b"-\n", b"\n")):
+        done = run(put({"SHA256SUMS.sshsig": changed}, tmp_path), ORGANISATION)
+        assert (done.returncode, unverified(done)) == (0, f"{UNTRUSTED}, SHA256SUMS.sshsig")
+
+
+def test_an_ssh_signature_without_a_good_minisign_signature_proves_nothing(tmp_path: Path) -> None:
+    """The key may come from the SSH signature; the list must be signed in minisign's format."""
+    folder = put(released("onion.png"), tmp_path)
+    old = signed_release(1).files["SHA256SUMS.minisig"].body
+    (folder / "SHA256SUMS.minisig").write_bytes(old)
+    done = run(folder / "onion.png", ORGANISATION)
+    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
+
+
+@pytest.fixture
+def with_openpgp(tmp_path: Path) -> Path:
+    """A release whose signed comment names its OpenPGP signature."""
+    target = AttackTarget(tmp_path / "release")
+    target.sign(armour=ARMOUR)
+    return target.folder
+
+
+def test_a_signed_openpgp_signature_is_one_of_our_files(with_openpgp: Path) -> None:
+    """The OpenPGP signature that the signed comment names is verified and counted."""
+    done = run(with_openpgp, ORGANISATION)
+    assert (done.returncode, unverified(done)) == (0, UNTRUSTED)
+    count = len(signed_release(2).listed) + 1
+    assert done.stdout.startswith(f"GOOD. All {count} files are exactly ")
+
+
+def test_a_changed_openpgp_signature_is_rejected(with_openpgp: Path) -> None:
+    """It is a file of ours that was changed."""
+    (with_openpgp / "SHA256SUMS.asc").write_bytes(ARMOUR + b"\n")
+    done = run(with_openpgp, ORGANISATION)
+    assert_rejected(done, "SHA256SUMS.asc was changed.", "SHA256SUMS.asc被改动过。")
+
+
+def test_a_missing_openpgp_signature_is_named(with_openpgp: Path) -> None:
+    """It is a file of ours that is missing."""
+    (with_openpgp / "SHA256SUMS.asc").unlink()
+    assert_differs(run(with_openpgp, ORGANISATION), missing("SHA256SUMS.asc"))
+
+
+def test_the_untrusted_comment_is_not_repeated(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """Anybody can change the untrusted comment: it is reported as not verified, not shown."""
+    old = good["SHA256SUMS.minisig"]
+    forged = b"untrusted comment: trust me\n" + old.partition(b"\n")[2]
+    done = run(put({**good, "SHA256SUMS.minisig": forged}, tmp_path), signer.fingerprint)
+    assert (done.returncode, unverified(done)) == (0, UNTRUSTED)
+    assert "trust me" not in done.stdout
+
+
+# --- Usage ---
 
 
 @pytest.mark.parametrize(
@@ -718,7 +905,8 @@ def test_hostile_names_cannot_write_to_the_terminal(
 ) -> None:
     """Control characters in a name or a comment do not reach the reader's terminal."""
     done = run(put({**good, "\x1b[2Jgood": b""}, tmp_path / "1"), signer.fingerprint)
-    assert_rejected(done, r"'\x1b[2Jgood' is not in the list", "清单里没有")
+    assert_differs(done, unknown("\x1b[2Jgood"))
+    assert "\x1b" not in done.stdout
     done = run(
         put(signed(signer, FILES, "-t", "release \x1b[2J"), tmp_path / "2"), signer.fingerprint
     )
