@@ -24,7 +24,7 @@ comment; each file is described alike before its bytes and in the directory, exc
 times and owners; and its bytes end where they should and have the checksum that is given.
 
 A forger of a copy can also forge the verify.py in it, and the fingerprint on its pages.
-So get both from elsewhere, and read this file: it is short for that reason.
+So get both from elsewhere, and read this file: it is one file of plain Python for that reason.
 
 用法：python3 verify.py 文件夹、ZIP或单个文件 指纹。需要Python 3.8或更新的版本，不联网，不改动任何
 文件。核对单个文件时，清单SHA256SUMS和它的两个签名要放在同一个文件夹里。退出码：0表示与签名时完全
