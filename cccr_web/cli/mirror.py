@@ -31,6 +31,8 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     from cccr_web.mirror import write_mirror
     from cccr_web.release import load, read_public_key, reject_expired
 
+    if folder.resolve().is_relative_to(release.resolve()):
+        raise click.UsageError(f"{folder} is in the release itself: choose another folder.")
     key = read_public_key(public_key) if public_key else None
     checked = load(release, key)
     reject_expired(checked)

@@ -80,6 +80,15 @@ def test_a_changed_release_is_not_mirrored(release: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "mirror").exists()
 
 
+@pytest.mark.parametrize("folder", ["", "mirror"])
+def test_a_mirror_inside_its_release_is_wrong_usage(release: Path, folder: str) -> None:
+    """A release is never written into itself, which would change it."""
+    done = run("mirror", release / folder, "--release", release, "--public-key", PUBLIC)
+    assert done.exit_code == 2
+    assert "is in the release itself: choose another folder." in done.stderr
+    assert load(release, organisation_key().public).files == RELEASE.files
+
+
 def test_a_mirror_is_updated_in_its_folder(mirror: Path) -> None:
     """A mirror is updated in its folder; a folder of something else is not changed."""
     write_mirror(signed_release(3), mirror)
