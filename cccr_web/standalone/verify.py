@@ -591,7 +591,7 @@ def is_zip(path: Path) -> bool:
 # --- The check ---
 
 
-class Result(NamedTuple):
+class Verdict(NamedTuple):
     """What is genuine, in English and Chinese, and what else must be told."""
 
     english: str
@@ -676,7 +676,7 @@ def describe_extra(name: str) -> str:
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
-def check_copy(copy: Folder | Zip, fingerprint: str) -> Result:
+def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     """Check a whole copy; raise RefusedError if a file in it must not be trusted."""
     listed, comment, unverified = read_signed_list(copy, fingerprint)
     copy.check_rest(listed)
@@ -701,10 +701,10 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Result:
     if isinstance(copy, Folder) and copy.is_inside:
         english += f" in {copy.top.name!r}"
         chinese = f"{copy.top.name!r}里的{chinese}"
-    return Result(f"{english} are", chinese, comment, differences, unverified)
+    return Verdict(f"{english} are", chinese, comment, differences, unverified)
 
 
-def check_file(path: Path, fingerprint: str) -> Result:
+def check_file(path: Path, fingerprint: str) -> Verdict:
     """Check a single file against the list next to it."""
     name = path.name
     if name in UNLISTED:
@@ -724,12 +724,12 @@ def check_file(path: Path, fingerprint: str) -> Result:
     named = [place for place in same if f"/{place}".endswith(f"/{name}")]
     place = (named or same)[0]
     differences = [] if named else [f"Its name in the list · 它在清单里的名字：{place}"]
-    return Result(
+    return Verdict(
         f"{name!r} ({place}) is", f"{name!r}（{place}）", comment, differences, unverified
     )
 
 
-def check(path: Path, fingerprint: str) -> Result:
+def check(path: Path, fingerprint: str) -> Verdict:
     """Check what is at a path: a folder, a ZIP, or any other file of ours."""
     if path.is_dir():
         return check_copy(open_folder(path), fingerprint)
@@ -778,7 +778,7 @@ def main(arguments: list[str]) -> int:
     return 1
 
 
-def report(result: Result, fingerprint: str) -> int:
+def report(result: Verdict, fingerprint: str) -> int:
     """Print that everything of ours is genuine, and what else is there; return the exit code."""
     english = f"{result.english} exactly what was signed with the key {fingerprint}."
     chinese = f"{result.chinese}与密钥{fingerprint}签名的内容完全相同。"
