@@ -211,7 +211,7 @@ def test_check_rejects_a_wrong_public_key_in_site_toml(tmp_path: Path) -> None:
     """The error names the file and the form of a key."""
     result = run("check", "--translations", texts_with_key(tmp_path, "RWQ"))
     assert result.exit_code == 1
-    assert "site.toml:1: “public_key” must be the line" in result.stderr
+    assert "site.toml:12: “public_key” must be the line" in result.stderr
 
 
 def test_openpgp_signature_is_made_by_gpg_and_bound(
