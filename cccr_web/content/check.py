@@ -39,7 +39,7 @@ from cccr_web.languages import WRITTEN
 
 Line = tuple[int, str]
 
-# Names of peoples whose names have several parts are written with a dot between them.
+# In Chinese, the parts of a Uyghur, Tibetan or foreign name are separated by a dot.
 _CHINESE_NAME = re.compile(
     r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
     r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff·•‧×□\ufe00-\ufe0f\U000e0100-\U000e01ef]*"

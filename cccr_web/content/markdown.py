@@ -202,7 +202,7 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
 
 
 def normalize(url: str) -> str:
-    """Return a URL as it stands in a page: its host and path in ASCII."""
+    """Return a URL as a page writes it: its host and path in ASCII."""
     return normalize_url.normalizeLink(url)
 
 

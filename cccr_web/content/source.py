@@ -146,7 +146,7 @@ def _invalid(error: tomllib.TOMLDecodeError, lines: list[str]) -> tuple[int, str
 
 
 def _escaped(value: Any) -> Iterator[tuple[str, str]]:
-    """Yield each forbidden character that an escape stands for, and the message."""
+    """Yield each forbidden character that is written as an escape, and the message."""
     if isinstance(value, str):
         for found in find(value):
             _, message = next(explain(found.char, escaped=True))

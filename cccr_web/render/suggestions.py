@@ -36,7 +36,7 @@ _LONG_SURNAMES: Final = (
 _HAN: Final = r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
 _NAME: Final = re.compile(rf"(?:{_LONG_SURNAMES}|[{_SURNAMES}]){_HAN}{{1,2}}")
 
-# What stands before and after a name in a sentence.
+# What precedes and follows a name in a sentence.
 _BEFORE: Final = re.compile(
     r"(?:[^\w]|[和与及对向由被请让为给同跟把将致者员]|释放|声援|营救|支持|纪念|悼念|逮捕|拘押|拘留|关押|判处|迫害|"
     r"律师|教授|作家|记者|学者|公民|村民|牧师|诗人|农民|工人|学生|教师|医生|画家|导演|人士|名叫|叫做|妻子|丈夫|"
