@@ -28,7 +28,7 @@ class ParsedParam(click.ParamType[Any]):
         self.name = name
         self._read = read
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002  # click's signature
         """Return the name as it is; click would write it in capitals."""
         return self.name
 

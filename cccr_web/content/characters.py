@@ -225,7 +225,7 @@ def explain(text: str, *, escaped: bool = False) -> Iterator[tuple[int, str]]:
     for found in find(text):
         groups.setdefault((found.line, found.rule), []).append(found)
     for (line, rule), (first, *more) in groups.items():
-        where = "An escape stands for" if escaped else f"Character {first.column} is"
+        where = "An escape represents" if escaped else f"Character {first.column} is"
         wrong = rule.wrong
         if rule is LOOKALIKE and first.meant != first.char:
             wrong = f"which only looks like {first.meant} (U+{ord(first.meant):04X})"

@@ -1,6 +1,6 @@
 """Suggest names for ``names.toml``: those that the conversion to Traditional may get wrong.
 
-One Simplified character can stand for several Traditional ones. In a word the dictionary
+One Simplified character can have several Traditional forms. In a word the dictionary
 decides; in a name nobody but its owner can (周后松 became 周後松). Finding names is guessing as
 well, so this never fails a check.
 """
@@ -113,7 +113,7 @@ def _is_guess(name: str) -> bool:
 
 @cache
 def _ambiguous() -> frozenset[str]:
-    """Return the Simplified characters that stand for several Traditional ones."""
+    """Return the Simplified characters that have several Traditional forms."""
     characters = [chr(code) for code in range(0x4E00, 0xA000) if _is_traditional(chr(code))]
     forms: dict[str, set[str]] = defaultdict(set)
     for traditional, simple in zip(

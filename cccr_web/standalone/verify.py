@@ -274,8 +274,8 @@ def too_long(name: str) -> RefusedError:
     return RefusedError(f"{name} is too long to be ours.", f"{name}太长，不会是本组织的文件。")
 
 
-class Beside:
-    """The list and its signatures, next to a single file."""
+class ListFolder:
+    """The folder of a single file, of which only the list and its signatures count."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
@@ -289,7 +289,7 @@ class Beside:
             yield from iter(lambda: file.read(BLOCK), b"")
 
 
-class Folder(Beside):
+class Folder(ListFolder):
     """A folder. Links are not followed, because they may lead out of the folder."""
 
     def __init__(self, top: Path, outside: Iterable[str] = (), *, is_inside: bool = False) -> None:
@@ -555,7 +555,7 @@ class Zip:
                 pass
 
 
-Copy = Union[Beside, Zip]
+Copy = Union[ListFolder, Zip]
 
 
 def open_folder(path: Path) -> Folder:
@@ -712,7 +712,7 @@ def check_file(path: Path, fingerprint: str) -> Verdict:
             f"{name} is checked together with any other file: type that file's name.",
             f"{name}会随其他文件一起核对：请写那个文件的名字。",
         )
-    copy = Beside(path.parent)
+    copy = ListFolder(path.parent)
     listed, comment, unverified = read_signed_list(copy, fingerprint)
     digest = hash_blocks(copy.blocks(name))
     same = [place for place, wanted in listed.items() if wanted == digest]

@@ -156,7 +156,7 @@ def test_an_escape_for_a_forbidden_character_is_found(tree: Path, place: str, es
     """An escape cannot bring in what may not be typed."""
     where = put_after(tree, place, escape)
     (problem,) = problems_of(tree)
-    assert problem.startswith(f"{where}: An escape stands for U+")
+    assert problem.startswith(f"{where}: An escape represents U+")
 
 
 def test_a_watermark_gives_one_message_for_each_line(tree: Path) -> None:
