@@ -39,13 +39,16 @@ rm -rf "$venv"
 "$python" -m venv "$venv"
 # pip keeps this machine's settings (proxies, mirrors). Only its progress output is turned off.
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@"; }
-pip install --require-hashes --only-binary :all: -r "$top/deploy/lock/build.txt"
+# A lock is complete. Without --no-deps, pip looks for the newest coverage[toml], which a package
+# requires, although the lock has pinned coverage, and then rejects it for having no hash.
+pip install --no-deps --require-hashes --only-binary :all: -r "$top/deploy/lock/build.txt"
 # stem is published only as source, so it is built with the setuptools pinned above.
-pip install --require-hashes --use-pep517 --no-build-isolation -r "$top/deploy/lock/run.txt"
+pip install --no-deps --require-hashes --use-pep517 --no-build-isolation -r "$top/deploy/lock/run.txt"
 for lock in "$@"; do
-  pip install --require-hashes --only-binary :all: -r "$lock"
+  pip install --no-deps --require-hashes --only-binary :all: -r "$lock"
 done
 pip install --no-deps --no-build-isolation --editable "$top"
+pip check >&2
 # Python reads .pth files in the locale's encoding, so a path outside ASCII is written as escapes.
 "$venv/bin/python" -S -I - "$top" "$venv"/lib/python3*/site-packages/*cccr_web.pth <<'EOF'
 import os, sys

@@ -39,7 +39,7 @@ wheels_make() { # SOURCE OUT
   # The same source must give the same bytes, so that a second run changes nothing.
   export SOURCE_DATE_EPOCH=315532800
   {
-    wheels_pip install --require-hashes --only-binary :all: --requirement "$source/deploy/lock/build.txt" &&
+    wheels_pip install --no-deps --require-hashes --only-binary :all: --requirement "$source/deploy/lock/build.txt" &&
       # stem is published only as source.
       wheels_of "$source/deploy/lock/server.txt" stem >"$WORK/stem.txt" &&
       wheels_pip wheel --require-hashes --no-deps --no-build-isolation --use-pep517 --wheel-dir "$out/wheels" --requirement "$WORK/stem.txt" &&

@@ -22,7 +22,7 @@ deploy/venv.sh "$cache/venv" tests/lock.txt
 if ! cmp --silent tests/bench/requirements.txt "$cache/bench/requirements.txt"; then
   rm -rf "$cache/bench"
   python3 -m venv "$cache/bench"
-  "$cache/bench/bin/pip" install --quiet --require-hashes --requirement tests/bench/requirements.txt
+  "$cache/bench/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/bench/requirements.txt
   cp tests/bench/requirements.txt "$cache/bench/requirements.txt"
 fi
 exec "$cache/venv/bin/python" tests/bench/serve.py --rivals "$cache/bench/bin/python" "$@"
