@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from cccr_web.notices import make_canary, read_notice
 from cccr_web.release import Release, make_release, write
 
 PUBLIC = organisation_key().public
-TODAY = datetime.now(UTC).date()
+DAY = timedelta(days=1)
 Run = Callable[..., Result]
 
 
@@ -33,11 +33,6 @@ def run_with_key(key_file: Path) -> Run:
         )
 
     return call
-
-
-def in_days(count: int) -> date:
-    """Return the day so many days from today."""
-    return TODAY + timedelta(days=count)
 
 
 def verify_with_minisign(file: Path, name: str) -> subprocess.CompletedProcess[str]:
@@ -58,20 +53,22 @@ def verify_with_minisign(file: Path, name: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_canary_is_written_and_verified_by_minisign(run_with_key: Run, tmp_path: Path) -> None:
+def test_canary_is_written_and_verified_by_minisign(
+    run_with_key: Run, tmp_path: Path, today: date
+) -> None:
     """The canary says what it was given, and its own command verifies it."""
     file = tmp_path / "canary.txt"
     done = run_with_key(
         "canary",
         *("--statement", "We gave no key away.", "--statement", "无人索要密钥。"),
-        *("--proof", "Block 900000: 0000abcd", "--next", in_days(90), "--out", file),
+        *("--proof", "Block 900000: 0000abcd", "--next", today + 90 * DAY, "--out", file),
     )
     assert done.exit_code == 0, done.output
     text = file.read_text(encoding="utf-8")
     assert "\n1. We gave no key away.\n2. 无人索要密钥。\n" in text
-    assert f"\nDate: {TODAY}\nNext canary by: {in_days(90)}\n" in text
+    assert f"\nDate: {today}\nNext canary by: {today + 90 * DAY}\n" in text
     assert "\nBlock 900000: 0000abcd\n" in text
-    assert read_notice("canary.txt", file.read_bytes(), PUBLIC).issued == TODAY
+    assert read_notice("canary.txt", file.read_bytes(), PUBLIC).issued == today
     checked = verify_with_minisign(file, "canary")
     assert checked.returncode == 0, checked.stderr
     file.write_text(text.replace("no key", "a key"), encoding="utf-8")
@@ -82,11 +79,11 @@ def test_canary_is_written_and_verified_by_minisign(run_with_key: Run, tmp_path:
     ("following", "problem"), [(-1, "which is in the past"), (0, "is due on"), (187, "186 days")]
 )
 def test_canary_rejects_a_next_day_out_of_bounds(
-    run_with_key: Run, tmp_path: Path, following: int, problem: str
+    run_with_key: Run, tmp_path: Path, today: date, following: int, problem: str
 ) -> None:
     """The next day must not be past, today, or more than half a year away."""
     file = tmp_path / "canary.txt"
-    more = ("--statement", "x", "--proof", "y", "--next", in_days(following), "--out", file)
+    more = ("--statement", "x", "--proof", "y", "--next", today + following * DAY, "--out", file)
     done = run_with_key("canary", *more)
     assert done.exit_code == 1
     assert problem in done.stderr
@@ -106,19 +103,19 @@ def test_mirrors_is_written_and_verified_by_minisign(run_with_key: Run, tmp_path
     assert "is not the address of a mirror" in done.stderr
 
 
-def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path) -> None:
+def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path, today: date) -> None:
     """The file has the fields of RFC 9116 and must expire within a year."""
     file = tmp_path / ".well-known" / "security.txt"
     fixed = ["security-txt", "--contact", "mailto:a@cccr.example", "--out", str(file)]
-    done = run(*fixed, "--expires", in_days(300))
+    done = run(*fixed, "--expires", today + 300 * DAY)
     assert done.exit_code == 0, done.output
     assert file.read_text() == (
         "Contact: mailto:a@cccr.example\n"
         "Preferred-Languages: en, zh\n"
-        f"Expires: {in_days(300)}T00:00:00Z\n"
+        f"Expires: {today + 300 * DAY}T00:00:00Z\n"
     )
     for days in (0, 400):
-        done = run(*fixed, "--expires", in_days(days))
+        done = run(*fixed, "--expires", today + days * DAY)
         assert done.exit_code == 1
         assert "within the next year" in done.stderr
 
@@ -128,15 +125,17 @@ def release_with(canary: bytes) -> Release:
     return make_release({"canary.txt": canary}, facts())
 
 
-def test_a_release_with_an_overdue_canary_is_not_signed(run_with_key: Run, tmp_path: Path) -> None:
+def test_a_release_with_an_overdue_canary_is_not_signed(
+    run_with_key: Run, tmp_path: Path, today: date
+) -> None:
     """A release is signed until the last day of its canary is over."""
-    old = make_canary(organisation_key(), in_days(-60), in_days(-1), ("x",), ("y",))
+    old = make_canary(organisation_key(), today - 60 * DAY, today - DAY, ("x",), ("y",))
     write(release_with(old), tmp_path / "old")
     done = run_with_key("sign", tmp_path / "old")
     assert done.exit_code == 1
     assert done.stderr.startswith("canary.txt is out of date: ")
     assert not (tmp_path / "old" / "SHA256SUMS.minisig").exists()
-    good = make_canary(organisation_key(), in_days(-60), in_days(0), ("x",), ("y",))
+    good = make_canary(organisation_key(), today - 60 * DAY, today, ("x",), ("y",))
     write(release_with(good), tmp_path / "good")
     assert run_with_key("sign", tmp_path / "good").exit_code == 0
 
@@ -155,7 +154,9 @@ def gpg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         subprocess.run(end, check=True, env={**os.environ, "GNUPGHOME": str(home)})
 
 
-def test_a_notice_can_also_be_signed_by_gpg(run_with_key: Run, gpg: Path, tmp_path: Path) -> None:
+def test_a_notice_can_also_be_signed_by_gpg(
+    run_with_key: Run, gpg: Path, tmp_path: Path, today: date
+) -> None:
     """gpg verifies the outer signature, minisign the inner one."""
     assert gpg.is_dir()
     file = tmp_path / "mirrors.txt"
@@ -165,7 +166,7 @@ def test_a_notice_can_also_be_signed_by_gpg(run_with_key: Run, gpg: Path, tmp_pa
     assert b"Good signature" in shown.stderr
     whole = file.read_bytes()
     assert whole.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\n")
-    assert read_notice("mirrors.txt", whole, PUBLIC).issued == TODAY
+    assert read_notice("mirrors.txt", whole, PUBLIC).issued == today
     # gpg returns the notice with our signature, which minisign can verify.
     (tmp_path / "plain.txt").write_bytes(shown.stdout)
     assert verify_with_minisign(tmp_path / "plain.txt", "mirrors").returncode == 0

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
 from click.testing import CliRunner, Result
@@ -40,6 +42,16 @@ def run_script(
         timeout=60,
         cwd=cwd,
     )
+
+
+@pytest.fixture
+def today() -> date:
+    """Today in UTC, which does not end during the test: shortly before midnight it waits."""
+    now = datetime.now(UTC)
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), time.min, UTC)
+    if tomorrow - now < timedelta(minutes=1):
+        sleep((tomorrow - now).total_seconds())
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture(scope="session")
