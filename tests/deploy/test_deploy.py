@@ -54,7 +54,7 @@ def test_install_brings_up_the_site_within_five_minutes(
     done = admin.deploy("--offline", admin.bundle)
     onion = onion_address(server)
     assert f"clearnet https://{DOMAIN}/\nonion http://{onion}/\n" in done.stdout
-    reply = private_tor.fetch_until(f"http://{onion}{PAGE}", 60)
+    reply = private_tor.fetch_until(f"http://{onion}{PAGE}")
     assert b"release 1" in reply.body
     seconds = time.monotonic() - began
     note("fresh Debian to answering onion", seconds)

@@ -328,7 +328,7 @@ class TorNetwork:
                 problem = error
         raise NetworkDownError(f"{url}: {problem}") from problem
 
-    def fetch_until(self, url: str, limit: float = 60.0) -> Reply:
+    def fetch_until(self, url: str, limit: float = 180.0) -> Reply:
         """Fetch ``url`` repeatedly until it answers, for at most ``limit`` seconds."""
         for _ in self._until(limit, f"{url} did not answer"):
             with contextlib.suppress(NetworkDownError):
