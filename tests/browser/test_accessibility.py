@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from support.browser.browsing import SCHEMES, BrowsedSite, listed, node_module
 from support.browser.outlines import outline
 
@@ -33,59 +32,63 @@ STOPS = """(() => {
     return [outline, backgroundColor, color, boxShadow, textDecorationLine, borderBottom].join();
   };
   window.before = stops.map(looks);
+  // Which of them has the focus, and what is wrong with how it looks.
+  window.focused = () => {
+    const one = document.activeElement, at = stops.indexOf(one), wrong = [];
+    if (at < 0) return {at, wrong};
+    const box = one.getClientRects()[0];
+    const x = box.left + box.width / 2, y = box.top + box.height / 2;
+    if (looks(one) === before[at]) wrong.push("looks the same without focus");
+    if (!one.contains(document.elementFromPoint(x, y))) wrong.push("is not visible");
+    return {at, wrong: wrong.map(what => `${one.outerHTML.slice(0, 80)} ${what}`)};
+  };
   return stops.length;
 })()"""
+FOCUSED = "focused()"
 
-# Which of them has the focus, and what is wrong with how it looks.
-FOCUSED = """(() => {
-  const one = document.activeElement, at = stops.indexOf(one), wrong = [];
-  if (at < 0) return {at, wrong};
-  const box = one.getClientRects()[0];
-  const x = box.left + box.width / 2, y = box.top + box.height / 2;
-  if (looks(one) === before[at]) wrong.push("looks the same without focus");
-  if (!one.contains(document.elementFromPoint(x, y))) wrong.push("is not visible");
-  return {at, wrong: wrong.map(what => `${one.outerHTML.slice(0, 80)} ${what}`)};
+# Focuses each of them in turn. The focus looks as with the Tab key, which was pressed before.
+EVERY_FOCUS = """(() => {
+  document.activeElement.blur();
+  before = stops.map(looks);
+  return stops.flatMap(one => {
+    one.focus();
+    return document.activeElement === one ? focused().wrong : [`${one.outerHTML} has no focus`];
+  });
 })()"""
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_and_contrast_is_aaa(
-    chromium: Chromium, site: BrowsedSite, scheme: str
-) -> None:
-    """Axe reports no violation and nothing to review on any page, and contrast is AAA."""
+def test_axe_finds_nothing_and_contrast_is_aaa(chromium: Chromium, site: BrowsedSite) -> None:
+    """Axe reports nothing on any page, light or dark, and contrast is AAA."""
     axe = node_module("axe-core/axe.min.js").read_text(encoding="utf-8")
     wrong = {}
     with chromium.tab() as tab:
         tab.size(360, 740, phone=True)
-        tab.media(scheme)
         for path in site.pages:
             tab.visit(site.url(path))
             tab.evaluate(f"{axe}; 0")
-            found: dict[str, Any] = tab.evaluate(RUN_AXE)
-            assert "color-contrast-enhanced" in found["passed"]
-            if found["wrong"]:
-                wrong[path] = found["wrong"]
+            for scheme in SCHEMES:
+                tab.media(scheme)
+                found: dict[str, Any] = tab.evaluate(RUN_AXE)
+                assert "color-contrast-enhanced" in found["passed"]
+                if found["wrong"]:
+                    wrong[f"{path} {scheme}"] = found["wrong"]
     assert wrong == {}, listed(wrong)
 
 
 def press_tab(tab: Tab) -> None:
     """Press the Tab key."""
-    key = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
-    for kind in ("rawKeyDown", "keyUp"):
-        tab.call("Input.dispatchKeyEvent", type=kind, **key)
+    tab.call("Input.dispatchKeyEvent", type="rawKeyDown", key="Tab", windowsVirtualKeyCode=9)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_tab_key_visits_every_link_in_order(
-    chromium: Chromium, site: BrowsedSite, scheme: str
-) -> None:
-    """The Tab key visits every link in document order, and the focus is visible."""
+def test_tab_key_visits_every_link_in_order(chromium: Chromium, site: BrowsedSite) -> None:
+    """The Tab key visits every link in document order, and the focus is visible, light or dark."""
+    light, dark = SCHEMES
     wrong = {}
     with chromium.tab() as tab:
         tab.size(1280, 900)
-        tab.media(scheme)
         tab.call("Emulation.setFocusEmulationEnabled", enabled=True)
         for path in site.pages:
+            tab.media(light)
             tab.visit(site.url(path))
             count = tab.evaluate(STOPS)
             links = outline(site.release.files[path].body).links()
@@ -98,6 +101,8 @@ def test_tab_key_visits_every_link_in_order(
                 problems += focused["wrong"]
             if seen != list(range(count)):
                 problems.append(f"the order is {seen}")
+            tab.media(dark)
+            problems += tab.evaluate(EVERY_FOCUS)
             if problems:
                 wrong[path] = problems
     assert wrong == {}, listed(wrong)
