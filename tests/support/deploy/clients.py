@@ -84,7 +84,7 @@ class Load:
 
     send: Callable[[], bool]
     clients: int = 2
-    pause: float = 0.005
+    pause: float = 0.03
     sent: int = 0
     failures: list[str] = field(default_factory=list)
     longest: float = 0.0  # seconds from the first failure to the last before the next success
