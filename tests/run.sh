@@ -15,6 +15,8 @@ cd "$top"
 cache=$top/.cache
 mkdir -p "$cache"
 export PATH=$PATH:/usr/sbin:/sbin
+# Where it is set, each of several hundred processes would compile the package again.
+unset PYTHONDONTWRITEBYTECODE
 
 case ${1:-} in
   --quick | --other-python) mode=${1#--} && shift ;;
