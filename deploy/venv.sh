@@ -48,11 +48,11 @@ for lock in "$@"; do
   pip install --no-deps --require-hashes --only-binary :all: -r "$lock"
 done
 pip install --no-deps --no-build-isolation --editable "$top"
-pip check >&2
 # Python reads .pth files in the locale's encoding, so a path outside ASCII is written as escapes.
 "$venv/bin/python" -S -I - "$top" "$venv"/lib/python3*/site-packages/*cccr_web.pth <<'EOF'
 import os, sys
 with open(sys.argv[2], "w", encoding="ascii") as file:
     print(f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(sys.argv[1])!r}))", file=file)
 EOF
+pip check >&2
 echo "$stamp" >"$venv/stamp"
