@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -57,13 +57,18 @@ def replace(file: Path, body: bytes, *, owner: os.stat_result | None = None) -> 
     _sync_folder(file.parent)
 
 
-def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write a folder of files (relative path → content), and remove the one it replaces."""
+def replace_folder(folder: Path, contents: Mapping[str, bytes], keep: Iterable[str] = ()) -> None:
+    """Write a folder of files (relative path → content), and remove the one it replaces.
+
+    The files and folders of the old one at the paths to ``keep`` are in both until then.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(folder) as partial:
         for path, body in contents.items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             _write(partial / path, body)
+        for path in keep:
+            _link(folder / path, partial / path)
         if folder.exists():
             # An exchange: at no time is there no folder of this name.
             _rename(partial, folder, _RENAME_EXCHANGE)
@@ -104,6 +109,20 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def _link(old: Path, new: Path) -> None:
+    """Give what is at ``old`` a second name, or copy it where there are no hard links."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    if old.is_dir() and not old.is_symlink():
+        shutil.copytree(
+            old, new, symlinks=True, copy_function=lambda *pair: _link(*map(Path, pair))
+        )
+        return
+    try:
+        os.link(old, new, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(old, new, follow_symlinks=False)
 
 
 def _write(file: Path, body: bytes, mode: int = 0o666) -> None:

@@ -6,8 +6,18 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web import files
+from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.mirror.header_rules import Listener, header_rules
-from cccr_web.release import Release, write
+from cccr_web.release import (
+    MANIFEST,
+    NO_JEKYLL,
+    Release,
+    ReleaseFolder,
+    read_signed_manifest,
+    reject_older,
+)
+
+_REMEDY: Final = "Check the disk and the permissions."
 
 # The files in headers/, and their formats.
 RULE_FILES: Final = {
@@ -21,12 +31,43 @@ RULE_FILES: Final = {
 def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet") -> None:
     """Write ``site/`` and ``headers/`` in ``folder``, and replace those of an older mirror.
 
-    ``site/`` is replaced in one step. Raises ``CccrError``.
+    ``site/`` is replaced in one step. What no release wrote there, such as ``.git``, stays.
+    Raises ``CccrError``, also for a release older than that in ``site/``.
     """
     rules = header_rules(release, listener, RULE_FILES.values())
-    write(release, folder / "site")
-    headers = folder / "headers"
-    with files.writing(headers, "Check the disk and the permissions."):
+    site, headers = folder / "site", folder / "headers"
+    with files.writing(site, _REMEDY):
+        others = _others(release, site) if site.exists() else ()
+        contents = {path: file.body for path, file in release.files.items()}
+        files.replace_folder(site, {**contents, NO_JEKYLL: b""}, keep=others)
+    with files.writing(headers, _REMEDY):
         headers.mkdir(exist_ok=True)
         for name, rule_format in RULE_FILES.items():
             files.replace(headers / name, rules[rule_format].encode())
+
+
+def _others(release: Release, site: Path) -> list[str]:
+    """Return the paths in ``site`` that no release wrote; the new one must not have them."""
+    with ReleaseFolder.open(site) as opened:
+        ours = {NO_JEKYLL}
+        if (site / MANIFEST).exists():
+            try:
+                before = read_signed_manifest(opened.read, None)
+            except ReleaseError as error:
+                remedy = "Choose another folder."
+                raise CccrError(f"The release in {site} is damaged: {error}", remedy) from error
+            where = f"which is in {site}"
+            reject_older(release, before.metadata.sequence, before.manifest_sha256, where)
+            ours |= before.files.keys()
+        others = sorted(opened.unlisted(ours))
+    for other in others:
+        if any(_is_in(path, other) or _is_in(other, path) for path in release.files):
+            raise CccrError(
+                f"{site / other} is not from a release, but this release has it.",
+                "Move it elsewhere.",
+            )
+    return others
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder}/")

@@ -2,6 +2,7 @@
 
 from cccr_web.release.archive import NAME as ARCHIVE
 from cccr_web.release.archive import pack_zip, with_archive
+from cccr_web.release.folder import NO_JEKYLL, ReleaseFolder
 from cccr_web.release.keys import (
     ORGANISATION,
     PublicKey,
@@ -18,7 +19,12 @@ from cccr_web.release.metadata import Metadata, format_policy, format_time, page
 from cccr_web.release.model import INDEX, File, Release, make_release
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.openpgp import strip_clear_signature
-from cccr_web.release.rollback_guard import RollbackGuard, reject_expired, reject_future
+from cccr_web.release.rollback_guard import (
+    RollbackGuard,
+    reject_expired,
+    reject_future,
+    reject_older,
+)
 from cccr_web.release.signed_manifest import (
     Signer,
     Verify,
@@ -37,12 +43,14 @@ __all__ = [
     "MAX_TOTAL",
     "METADATA",
     "MINISIG",
+    "NO_JEKYLL",
     "ORGANISATION",
     "SIGNATURES",
     "File",
     "Metadata",
     "PublicKey",
     "Release",
+    "ReleaseFolder",
     "RollbackGuard",
     "Signer",
     "SigningKey",
@@ -62,6 +70,7 @@ __all__ = [
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
+    "reject_older",
     "sign_with_gpg",
     "strip_clear_signature",
     "verify_in_subprocess",

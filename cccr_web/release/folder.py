@@ -8,8 +8,12 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Final
 
 from cccr_web.errors import MissingFileError, ReleaseError
+
+# Without it GitHub Pages leaves out .well-known. Mirrors have it, empty; no release lists it.
+NO_JEKYLL: Final = ".nojekyll"
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # O_NONBLOCK: opening a named pipe must not block before its type is known.
@@ -81,7 +85,9 @@ class ReleaseFolder:
             path[:index] for path in listed for index, char in enumerate(path) if char == "/"
         }
         try:
-            yield from _unlisted(self._top, "", listed, folders)
+            for path in _unlisted(self._top, "", listed, folders):
+                if path != NO_JEKYLL or self.read(path, 0):
+                    yield path
         except OSError as error:
             raise ReleaseError(
                 f"The folder changed while it was read: {error.strerror}."

@@ -50,6 +50,21 @@ def reject_expired(release: Release, now: datetime | None = None) -> None:
         )
 
 
+def reject_older(release: Release, sequence: int, sha256: str, where: str) -> None:
+    """Raise ``ReleaseError`` unless ``release`` may follow another one.
+
+    The other has this sequence and this SHA-256 of its manifest; ``where`` says where it is.
+    """
+    ours = release.metadata.sequence
+    if ours < sequence:
+        raise ReleaseError(f"Release {ours} is older than release {sequence}, {where}.")
+    if ours == sequence and release.manifest_sha256 != sha256:
+        raise ReleaseError(
+            f"{manifest.NAME} differs from that of release {ours}, {where}.",
+            "Raise the sequence in translations/site.toml for each release.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RollbackGuard:
     """The state folder of a server."""
@@ -58,17 +73,7 @@ class RollbackGuard:
 
     def check(self, release: Release) -> None:
         """Raise ``ReleaseError`` for a release older than the newest recorded one."""
-        sequence, sha256 = self._highest()
-        ours = release.metadata.sequence
-        if ours < sequence:
-            raise ReleaseError(
-                f"Release {ours} is older than release {sequence}, which was served before."
-            )
-        if ours == sequence and release.manifest_sha256 != sha256:
-            raise ReleaseError(
-                f"{manifest.NAME} differs from that of release {ours} served before.",
-                "Raise the sequence in translations/site.toml for each release.",
-            )
+        reject_older(release, *self._highest(), "which was served before")
 
     def record(self, release: Release) -> None:
         """Record that this release is served. Raises ``CccrError`` if that cannot be written.

@@ -7,13 +7,15 @@ contain libjpeg, gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
 from cccr_web.content import Photo
 from cccr_web.errors import CccrError
@@ -23,6 +25,12 @@ _WIDTHS = (480, 960)
 _QUALITY = 80
 
 _WHITE = (255, 255, 255)
+# Where a PNG holds the number of bits of a sample (PNG, 11.2.1).
+_DEPTH = 24
+
+# The largest cameras of phones have 200 million. Pillow rejects more, as an attack on memory.
+_MOST_PIXELS = 250_000_000
+Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
 
 # JPEG markers (ITU T.81, table B.1): start of image, start of scan, and what is allowed between
 # them: JFIF's own APP0, tables, frame, restart interval.
@@ -72,26 +80,88 @@ def _sizes(file: Path) -> Iterator[PhotoFile]:
 def _pixels(file: Path) -> Image.Image:
     """Return only the pixels of the photo: upright, in sRGB, on white."""
     try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise CccrError(
+            f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
+        ) from error
+    try:
         with warnings.catch_warnings():
+            # Pillow warns of damaged metadata, which is not published.
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=("JPEG", "PNG")) as opened:
-                upright = ImageOps.exif_transpose(opened)
-                profile = opened.info.get("icc_profile")
-        if upright.mode in {"RGBA", "LA", "P", "PA"}:
-            shown = upright.convert("RGBA")
-            ground = Image.new("RGBA", shown.size, (*_WHITE, 255))
-            upright = Image.alpha_composite(ground, shown).convert("RGB")
-        if profile and upright.mode in {"RGB", "CMYK"}:
+            photo, opacity = _decoded(body)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise CccrError(
+            f"{file} has more than {_MOST_PIXELS:,} pixels.", "Make it smaller."
+        ) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise CccrError(
+            f"{file} is damaged, incomplete or not a photo.", "Replace it with an intact copy."
+        ) from error
+    shown = Image.new("RGB", photo.size, _WHITE)
+    shown.paste(_in_srgb(photo), mask=opacity)
+    return shown
+
+
+def _decoded(body: bytes) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours with 8 bits a sample, and how opaque each pixel is."""
+    photo = _upright(body)
+    key = photo.info.get("transparency")
+    if photo.mode in {"LA", "RGBA"} or (photo.mode == "P" and key is not None):
+        whole = photo.convert("RGBA")
+        return photo.convert("L" if photo.mode == "LA" else "RGB"), whole.getchannel("A")
+    wide = photo.convert("I") if photo.mode == "I;16" else None
+    if photo.mode == "1":
+        photo = photo.convert("L")
+    shown = wide.point([value >> 8 for value in range(1 << 16)], "L") if wide else photo
+    if key is None:
+        return shown, None
+    # A PNG can declare one colour transparent, with the depth of its samples (PNG, 11.3.1.1).
+    depth = body[_DEPTH]
+    if wide:
+        return shown, _opacity([(wide, key)])
+    if shown.mode == "L":
+        most = 2**depth - 1
+        return shown, _opacity([(shown, (key & most) * 255 // most)])
+    low = _upright(body, "RGB;16L") if depth == 16 else shown
+    samples = [*zip(low.split(), (value & 255 for value in key), strict=True)]
+    samples += zip(shown.split(), (value >> depth - 8 & 255 for value in key), strict=True)
+    return shown, _opacity(samples)
+
+
+def _upright(body: bytes, raw_mode: str | None = None) -> Image.Image:
+    """Decode a photo; ``raw_mode`` decides which bits of its samples become the image's."""
+    with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as opened:
+        # A JPEG can be decoded at a fraction of its size, for a fraction of the memory.
+        opened.draft(None, (2 * _WIDTHS[-1],) * 2)
+        if raw_mode is not None:
+            opened.tile = [tile._replace(args=raw_mode) for tile in opened.tile]
+        return ImageOps.exif_transpose(opened)
+
+
+def _opacity(samples: Iterable[tuple[Image.Image, int]]) -> Image.Image:
+    """Return 0 for the pixels that have all these values, and 255 for the others."""
+    masks = (
+        band.point([255 * (at != value) for at in range(1 << (16 if band.mode == "I" else 8))], "L")
+        for band, value in samples
+    )
+    return reduce(ImageChops.lighter, masks)
+
+
+def _in_srgb(photo: Image.Image) -> Image.Image:
+    profile = photo.info.get("icc_profile") or b""
+    # A grey photo may have an RGB profile. One that does not fit is ignored, as browsers do.
+    for mode in (photo.mode, "RGB") if profile else ():
+        with contextlib.suppress(OSError, ImageCms.PyCMSError):
             theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             ours = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(upright, theirs, ours, outputMode="RGB")
-            upright = converted or upright
-        colours = upright.convert("RGB")
-    except (OSError, ValueError, SyntaxError, ImageCms.PyCMSError) as error:
-        raise CccrError(f"{file} cannot be read as a photo: {error}.", "Save it again.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise CccrError(f"{file} is too large: {error}", "Make it smaller.") from error
-    return Image.frombytes("RGB", colours.size, colours.tobytes())
+            converted = ImageCms.profileToProfile(
+                photo.convert(mode), theirs, ours, outputMode="RGB"
+            )
+            if converted is not None:
+                return converted
+    return photo.convert("RGB")
 
 
 def _reject_metadata(file: Path, body: bytes) -> None:
