@@ -40,7 +40,8 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
     click.echo(
         f"Release {checked.metadata.sequence}, {len(checked.files)} files, {signature}, "
-        f"is in {folder / 'site'}; the headers are in {folder / 'headers'}."
+        f"is in {folder / 'site'}; the headers are in {folder / 'headers'}. "
+        f"The release {checked.metadata.expiry()}."
     )
 
 

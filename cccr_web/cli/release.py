@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
 def sign(
     folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
 ) -> None:
-    """Sign the release in FOLDER. Minisign and OpenSSH can verify the signatures."""
+    """Sign the release in FOLDER. Minisign and OpenSSH can verify the signatures.
+
+    A release that has expired is signed with a warning.
+    """
     from cccr_web.notices import reject_overdue_canary
     from cccr_web.release import Signer, load, write
 
@@ -37,9 +39,10 @@ def sign(
     write(signed, folder)
     facts = signed.metadata
     click.echo(
-        f"Release {facts.sequence} of {facts.time:%Y-%m-%d} is signed, "
-        f"valid until {facts.expires:%Y-%m-%d}: {facts.fingerprint}"
+        f"Release {facts.sequence} of {facts.time:%Y-%m-%d} is signed and {facts.expiry()}: "
+        f"{facts.fingerprint}"
     )
+    _warn_if_expired(signed)
 
 
 @click.command(epilog=options.example("verify --json cccr-web.zip --public-key cccr.pub"))
@@ -50,9 +53,10 @@ def sign(
 def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -> None:
     """Verify every byte of RELEASE with the organisation's key.
 
-    RELEASE is a folder or ZIP. Exits with 1 if any check fails. With --json, the result is
-    an object with the keys sequence, time, expires, fingerprint, signed (the signature
-    files in the release), sha256 (of SHA256SUMS) and files (how many). After a failure, it
+    RELEASE is a folder or ZIP. Exits with 1 if any check fails; an expired release only
+    causes a warning. With --json, the result is an object with the keys sequence, time,
+    expires, fingerprint, signed (the signature files in the release), sha256 (of
+    SHA256SUMS), files (how many) and days_left (negative after expiry). After a failure, it
     has only the key error.
     """
     try:
@@ -63,6 +67,7 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
         click.echo(error, err=True)
         sys.exit(1)
     click.echo(_to_json(checked) if as_json else _to_sentence(checked))
+    _warn_if_expired(checked)
 
 
 def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
@@ -73,6 +78,15 @@ def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
     if deployable:
         reject_expired(release)
     return release
+
+
+def _warn_if_expired(release: Release) -> None:
+    from cccr_web.release import reject_expired
+
+    try:
+        reject_expired(release)
+    except CccrError as error:
+        click.echo(f"Warning: {error}", err=True)
 
 
 def _to_json(release: Release) -> str:
@@ -88,16 +102,16 @@ def _to_json(release: Release) -> str:
             "signed": [name for name in SIGNATURES if name in release.files],
             "sha256": release.manifest_sha256,
             "files": len(release.files),
+            "days_left": facts.expiry().days_left,
         }
     )
 
 
 def _to_sentence(release: Release) -> str:
     facts = release.metadata
-    validity = "expired on" if facts.expires < datetime.now(UTC) else "valid until"
     return (
         f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {len(release.files)} files, "
-        f"{validity} {facts.expires:%Y-%m-%d}, signed by {facts.fingerprint}."
+        f"{facts.expiry()}, signed by {facts.fingerprint}."
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,9 @@ def watch(
     *,
     as_json: bool,
 ) -> None:
-    """Compare every file at each URL with the signed release. Exits with 1 if any differs.
+    """Compare every file at each URL with the signed release.
+
+    Exits with 1 if any file differs or the release has expired.
 
     Runs on any machine and needs only the public key. Every URL must serve the newest
     signed release found at any of them, with the headers of our own server. Redirects are
@@ -82,7 +83,7 @@ def watch(
             lambda done, total: progress.show(f"file {done} of {total}", terminal_only=True),
         )
     click.echo(report.to_json() if as_json else "\n".join(_table(report)))
-    if not report.same:
+    if not report.good:
         raise click.exceptions.Exit(1)
 
 
@@ -92,8 +93,11 @@ def _table(report: Report) -> Iterator[str]:
         yield "No release with a good signature was found."
     else:
         facts = report.reference.metadata
-        over = ", which has EXPIRED" if report.has_expired(datetime.now(UTC)) else ""
-        yield f"Compared with release {facts.sequence} of {facts.time:%Y-%m-%d}{over}."
+        expiry = facts.expiry()
+        said = ""
+        if expiry.has_passed or expiry.is_near:
+            said = f", which {expiry}".replace("expired", "EXPIRED")
+        yield f"Compared with release {facts.sequence} of {facts.time:%Y-%m-%d}{said}."
     width = max(len(site.address) for site in report.sites)
     yield f"{'address':{width}}  release  files  differences  seconds"
     for site in report.sites:

@@ -10,10 +10,9 @@ from cccr_web.doctor.model import CheckResult, Target, not_applicable, ok, summa
 from cccr_web.doctor.probe import Probe
 from cccr_web.errors import CccrError
 from cccr_web.notices import CANARY, read_notice
-from cccr_web.release import Release, RollbackGuard, load, reject_future
+from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
 from cccr_web.watch import RequestLimits, Settings, check_sites
 
-_SOON: Final = timedelta(days=14)
 HEADERS_REMEDY: Final = (
     "Check the reverse proxy in front of the server: “cccr-web headers” prints the right headers."
 )
@@ -56,14 +55,10 @@ def _sequence(target: Target, release: Release) -> CheckResult:
 
 
 def _expiry(release: Release) -> CheckResult:
-    expires, now = release.metadata.expires, datetime.now(UTC)
-    days = (expires - now).days
-    remedy = "Build and sign a new release with a higher sequence."
-    if expires <= now:
-        return wrong("expiry", f"The release expired on {expires:%Y-%m-%d}.", remedy)
-    sentence = f"The release expires on {expires:%Y-%m-%d}, in {days} days."
-    if expires - now < _SOON:
-        return wrong("expiry", sentence, remedy)
+    expiry = release.metadata.expiry()
+    sentence = f"The release {expiry}."
+    if expiry.has_passed or expiry.is_near:
+        return wrong("expiry", sentence, "Build and sign a new release with a higher sequence.")
     return ok("expiry", sentence)
 
 
@@ -76,11 +71,14 @@ def _canary(target: Target, release: Release) -> CheckResult:
         notice = read_notice(CANARY, file.body, target.key)
     except CccrError as error:
         return wrong("canary", error.problem, remedy)
-    until = notice.until or datetime.now(UTC)
-    last = until - timedelta(days=1)
-    if until <= datetime.now(UTC):
-        return wrong("canary", f"The next canary was due on {last:%Y-%m-%d}.", remedy)
-    return ok("canary", f"The canary is dated {notice.issued}. The next is due on {last:%Y-%m-%d}.")
+    expiry = Expiry(notice.until or datetime.now(UTC))
+    last = f"{expiry.time - timedelta(days=1):%Y-%m-%d}"
+    if expiry.has_passed:
+        return wrong("canary", f"The next canary was due on {last}.", remedy)
+    return ok(
+        "canary",
+        f"The canary is dated {notice.issued}. The next is due on {last} ({expiry.left}).",
+    )
 
 
 def check_served_files(

@@ -15,7 +15,7 @@ from cccr_web.release.keys import (
 from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
-from cccr_web.release.metadata import Metadata, format_policy, format_time, page_policy
+from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
 from cccr_web.release.model import INDEX, File, Release, make_release
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.openpgp import strip_clear_signature
@@ -46,6 +46,7 @@ __all__ = [
     "NO_JEKYLL",
     "ORGANISATION",
     "SIGNATURES",
+    "Expiry",
     "File",
     "Metadata",
     "PublicKey",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cccr_web.errors import ReleaseError
@@ -20,6 +20,43 @@ _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
 _FINGERPRINT = re.compile(r"[0-9A-F]{4}( [0-9A-F]{4}){7}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+# How long before it expires a release is reported, by every command. verify.py has its own copy.
+_NEAR = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When something expires, as seen at ``now``."""
+
+    time: datetime
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether it has expired."""
+        return self.time <= self.now
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it expires within 14 days."""
+        return not self.has_passed and self.time - self.now <= _NEAR
+
+    @property
+    def days_left(self) -> int:
+        """How many whole days are left; negative once it has expired."""
+        return (self.time - self.now).days
+
+    @property
+    def left(self) -> str:
+        """What is left, in words: ``in 9 days``."""
+        days = self.days_left
+        return f"in {days} day{'s' * (days > 1)}" if days else "in less than a day"
+
+    def __str__(self) -> str:
+        if self.has_passed:
+            return f"expired on {self.time:%Y-%m-%d}"
+        return f"expires on {self.time:%Y-%m-%d} ({self.left})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +79,10 @@ class Metadata:
     clearnet: str | None
     onions: tuple[str, ...]
     style_hashes: tuple[str, ...]
+
+    def expiry(self, now: datetime | None = None) -> Expiry:
+        """Return when the release expires, as seen at ``now``."""
+        return Expiry(self.expires, now or datetime.now(UTC))
 
     def to_json(self) -> bytes:
         """Return the file: JSON with sorted keys, ending in a line feed."""

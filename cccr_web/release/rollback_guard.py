@@ -42,10 +42,10 @@ def reject_expired(release: Release, now: datetime | None = None) -> None:
 
     A server keeps serving a release that expires, but nobody should deploy one.
     """
-    expires = release.metadata.expires
-    if expires < (now or datetime.now(UTC)):
+    expiry = release.metadata.expiry(now)
+    if expiry.has_passed:
         raise ReleaseError(
-            f"Release {release.metadata.sequence} expired on {expires:%Y-%m-%d}.",
+            f"Release {release.metadata.sequence} {expiry}.",
             "Build and sign it again, with a text changed or SOURCE_DATE_EPOCH set to today.",
         )
 

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -85,9 +84,9 @@ class Source:
         """Yield a sentence for each file that has changed on the disk, and for an expired date."""
         for difference in differences(self._folder(), release):
             yield f"On the disk: {difference}"
-        expires = release.metadata.expires
-        if expires < datetime.now(UTC):
-            yield f"Release {release.metadata.sequence} expired on {expires:%Y-%m-%d}."
+        expiry = release.metadata.expiry()
+        if expiry.has_passed:
+            yield f"Release {release.metadata.sequence} {expiry}."
 
     def _last_good(self) -> Release | None:
         if not (self.key and self.guard):

@@ -9,7 +9,8 @@
 It needs Python 3.8 or newer and nothing else, opens no connection, and changes no file.
 Exit 0: everything is exactly as we signed it, complete, and nothing else is there.
      3: every file of ours is genuine, but some are missing, or files of others are there,
-        or another program has packed the ZIP again. The differences are listed.
+        or another program has packed the ZIP again, or the release has expired. What is
+        different is listed.
      1: do not trust the copy: a file or the signature is not ours, or the ZIP is unsafe.
      2: wrong usage.
 
@@ -28,7 +29,8 @@ So get both from elsewhere, and read this file: it is one file of plain Python f
 
 用法：python3 verify.py 文件夹、ZIP或单个文件 指纹。需要Python 3.8或更新的版本，不联网，不改动任何
 文件。核对单个文件时，清单SHA256SUMS和它的两个签名要放在同一个文件夹里。退出码：0表示与签名时完全
-一样；3表示本组织的文件都是真的，但有缺少的或多出的；1表示不要相信；2表示用法不对。
+一样；3表示本组织的文件都是真的，但有缺少的、多出的，或者已经过期；1表示不要
+相信；2表示用法不对。
 指纹和本程序都请从别处取得，不要用待核对的副本里的：伪造副本的人也能伪造它们。
 """
 
@@ -45,6 +47,7 @@ import struct
 import sys
 import unicodedata
 import zlib
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import BinaryIO, Iterable, Iterator, Mapping, NamedTuple, Tuple, Union
 
@@ -61,6 +64,7 @@ MAX_FILES = 20_000
 MAX_FILE = 256 << 20  # in bytes: no file of ours is as long
 MAX_BYTES = 1 << 30  # of a whole ZIP, unpacked
 MAX_LIST = 16 << 20
+NEAR = timedelta(days=14)  # from when on the days left are printed
 BLOCK = 1 << 16
 
 # Names that mean the same on every system: no "..", no backslash, no leading dot but one.
@@ -655,6 +659,14 @@ def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str,
     return listed, comment, unverified
 
 
+def read_expiry(comment: str) -> datetime | None:
+    """Return when the release expires, if the signed comment tells it."""
+    match = re.search(r"expires:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", comment)
+    if not match:
+        return None
+    return datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
 def our_stamp(comment: str) -> tuple[int, int] | None:
     """Return the date and time, as in a ZIP, that our packer gives each file: the release's."""
     issued = re.search(r"issued:(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", comment)
@@ -782,16 +794,30 @@ def report(result: Verdict, fingerprint: str) -> int:
     """Print that everything of ours is genuine, and what else is there; return the exit code."""
     english = f"{result.english} exactly what was signed with the key {fingerprint}."
     chinese = f"{result.chinese}与密钥{fingerprint}签名的内容完全相同。"
-    if result.differences:
-        print(f"GENUINE, BUT NOT AS WE MADE IT. {english} But:")
-        print(f"内容是真的，但与原样有出入。{chinese}但是：")
-        print(*(f"- {line}" for line in result.differences), sep="\n")
+    expires, now = read_expiry(result.comment), datetime.now(timezone.utc)
+    differences = list(result.differences)
+    if expires and expires <= now:
+        differences.append(
+            f"It expired on {expires:%Y-%m-%d} by this computer's clock: look for a newer one · "
+            f"按这台电脑的时间，它已在{expires:%Y-%m-%d}过期：请找更新的版本"
+        )
+    if differences:
+        print(f"GENUINE, BUT SEE BELOW. {english} But:")
+        print(f"内容是真的，但请看下面几点。{chinese}但是：")
+        print(*(f"- {line}" for line in differences), sep="\n")
     else:
         print(f"GOOD. {english}")
         print(f"核对无误。{chinese}")
+    if expires and now < expires <= now + NEAR:
+        days = (expires - now).days
+        left = f"{days} day{'s' * (days > 1)}" if days else "less than a day"
+        print(
+            f"Valid until {expires:%Y-%m-%d}, {left} left · "
+            f"有效期到{expires:%Y-%m-%d}，还有{days or '不到1'}天"
+        )
     print(f"Signed with it · 一并签名的说明：{result.comment}")
     print(f"Not verified · 未经核对：{', '.join(result.unverified)}")
-    return 3 if result.differences else 0
+    return 3 if differences else 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from cccr_web.release import Release
@@ -36,9 +35,14 @@ class Report:
         """Whether every address serves exactly the release."""
         return self.reference is not None and not any(site.differences for site in self.sites)
 
-    def has_expired(self, now: datetime) -> bool:
-        """Whether the release has expired, even if every address agrees on it."""
-        return self.reference is not None and self.reference.metadata.expires < now
+    @property
+    def good(self) -> bool:
+        """Whether they do, and the release has not expired."""
+        return (
+            self.same
+            and self.reference is not None
+            and not self.reference.metadata.expiry().has_passed
+        )
 
     def to_json(self) -> str:
         """Return the report as JSON, with its keys in a fixed order."""
@@ -57,6 +61,8 @@ def _release(release: Release) -> dict[str, Any]:
         "sequence": facts.sequence,
         "time": facts.time.isoformat(),
         "expires": facts.expires.isoformat(),
+        "expired": facts.expiry().has_passed,
+        "days_left": facts.expiry().days_left,
         "sha256sums": release.manifest_sha256,
     }
 

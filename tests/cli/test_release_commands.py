@@ -110,6 +110,7 @@ def test_verify_json_prints_the_facts_of_the_release(signed: Path) -> None:
             "signed": ["SHA256SUMS.minisig", "SHA256SUMS.sshsig"],
             "sha256": hashlib.sha256((signed / "SHA256SUMS").read_bytes()).hexdigest(),
             "files": sum(path.is_file() for path in signed.rglob("*")),
+            "days_left": 364,
         },
     )
     assert said["fingerprint"] == organisation_key().public.fingerprint
@@ -340,14 +341,17 @@ def test_a_passphrase_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_expired_release_is_verified_but_not_deployed(tmp_path: Path) -> None:
-    """``verify`` says that it has expired; ``verify --deployable`` and ``mirror`` reject it."""
+    """``verify`` warns that it has expired; ``verify --deployable`` and ``mirror`` reject it."""
     past = TODAY - timedelta(days=2)
     old = make_release(content(1), facts(1, time=past, expires=past))
     put_release(Signer(organisation_key()).sign(old), tmp_path / "release")
     options = (tmp_path / "release", "--public-key", organisation_key().public)
-    assert f"expired on {past:%Y-%m-%d}" in run("verify", *options).output
-    assert json.loads(run("verify", "--json", *options).stdout)["sequence"] == 1
     expected = f"Release 1 expired on {past:%Y-%m-%d}. Build and sign it again"
+    verified, as_json = run("verify", *options), run("verify", "--json", *options)
+    for done in (verified, as_json):
+        assert (done.exit_code, done.stderr.startswith(f"Warning: {expected}")) == (0, True)
+    assert f"expired on {past:%Y-%m-%d}, signed by" in verified.stdout
+    assert json.loads(as_json.stdout)["days_left"] < 0
     rejected = run("verify", *options, "--deployable")
     assert (rejected.exit_code, rejected.stdout) == (1, "")
     assert rejected.stderr.startswith(expected)
@@ -356,3 +360,25 @@ def test_an_expired_release_is_verified_but_not_deployed(tmp_path: Path) -> None
     rejected = run("mirror", tmp_path / "mirror", "--release", *options)
     assert rejected.stderr.startswith(expected)
     assert not (tmp_path / "mirror").exists()
+
+
+@pytest.mark.parametrize(
+    ("days", "words", "warns"),
+    [(300, "(in 299 days)", False), (10, "(in 9 days)", False), (-1, "expired on", True)],
+)
+def test_signing_reports_the_days_left_and_warns_of_an_expired_release(
+    tmp_path: Path, key_file: Path, days: int, words: str, *, warns: bool
+) -> None:
+    """``sign`` and ``verify`` give the days left; an expired release is signed with a warning."""
+    past = facts(1, time=TODAY - timedelta(days=30), expires=TODAY + timedelta(days=days))
+    put_release(make_release(content(1), past), tmp_path / "release")
+    passphrase = key_file.parent / "passphrase"
+    done = run("sign", tmp_path / "release", "--key", key_file, "--passphrase-file", passphrase)
+    assert (done.exit_code, words in done.stdout) == (0, True), done.output
+    warning = f"Warning: Release 1 expired on {past.expires:%Y-%m-%d}. "
+    assert done.stderr.startswith(warning) if warns else not done.stderr
+    done = run("verify", tmp_path / "release", "--public-key", organisation_key().public)
+    assert (done.exit_code, words in done.stdout, bool(done.stderr)) == (0, True, warns)
+    if not warns:
+        options = ("--release", tmp_path / "release", "--public-key", organisation_key().public)
+        assert words in run("mirror", tmp_path / "mirror", *options).stdout

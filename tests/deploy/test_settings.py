@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
 
 from support.deploy.machine import TOP
+from support.signed import TODAY, content, facts, organisation_key, put_release
+
+from cccr_web.release import Signer, make_release
 
 SCRIPT = TOP / "deploy/deploy.sh"
 
@@ -55,3 +61,30 @@ def test_wrong_usage_exits_2_and_points_to_the_help() -> None:
     usage = subprocess.run([SCRIPT, "--help"], text=True, capture_output=True, check=True)
     assert "rollback" in usage.stdout
     assert "set -euo" not in usage.stdout
+
+
+def test_release_reports_the_days_left(tmp_path: Path) -> None:
+    """``release`` says when the release expires, before it leaves the admin's machine."""
+    soon = facts(1, time=TODAY - timedelta(days=9), expires=TODAY + timedelta(days=9))
+    put_release(
+        Signer(organisation_key()).sign(make_release(content(1), soon)), tmp_path / "release"
+    )
+    (tmp_path / "deploy").mkdir()
+    for name in ("deploy.sh", "server"):
+        (tmp_path / "deploy" / name).symlink_to(TOP / "deploy" / name)
+    commands = {"deploy/cccr-web": f'exec {sys.executable} -m cccr_web "$@"', "ssh": "cat >sent"}
+    for name, line in commands.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "site.env").write_text(f"PUBLIC_KEY={organisation_key().public}\n")
+    command = ["deploy/deploy.sh", "--settings", "site.env", "root@server.example"]
+    done = subprocess.run(
+        [*command, "release", "release"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, (tmp_path / "sent").exists()) == (0, True), done.stderr
+    assert f"expires on {soon.expires:%Y-%m-%d} (in 8 days)" in done.stderr

@@ -111,19 +111,29 @@ def test_an_older_release_than_the_last_served_is_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "following", "verdict"), [(-9, 30, "ok"), (-99, -2, "wrong"), (0, None, "wrong")]
+    ("said", "following", "verdict", "words"),
+    [
+        (-9, 30, "ok", "(in 30 days)"),
+        (-9, 5, "ok", "(in 5 days)"),
+        (-9, 0, "ok", "(in less than a day)"),
+        (-99, -2, "wrong", "was due on"),
+        (0, None, "wrong", "does not match"),
+    ],
 )
 def test_an_overdue_or_damaged_canary_is_wrong(
-    tmp_path: Path, said: int, following: int | None, verdict: str
+    tmp_path: Path, said: int, following: int | None, verdict: str, words: str
 ) -> None:
-    """A canary is wrong if the next one is overdue or its signature does not match."""
+    """A canary is wrong if the next one is overdue or its signature does not match.
+
+    Before that, the result says how many days are left.
+    """
     day = TODAY.date() + said * DAY
-    next_day = TODAY.date() + (following or 30) * DAY
+    next_day = TODAY.date() + (30 if following is None else following) * DAY
     made = make_canary(organisation_key(), day, next_day, ("All is well.",), ("A headline",))
     if following is None:
         made = made.replace(b"All is well", b"All is lost")
     result = check(tmp_path, signed({"canary.txt": made}))["canary"]
-    assert result.verdict.value == verdict, result
+    assert (result.verdict.value, words in result.sentence) == (verdict, True), result
 
 
 def png(*, text: bool) -> bytes:

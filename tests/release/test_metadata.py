@@ -11,7 +11,7 @@ import pytest
 from support.serving import ONION
 
 from cccr_web.errors import ReleaseError
-from cccr_web.release import Metadata, Release
+from cccr_web.release import Expiry, Metadata, Release
 
 FACTS = Metadata(
     sequence=7,
@@ -53,6 +53,31 @@ def test_times_are_written_in_utc() -> None:
     beijing = timezone(timedelta(hours=8))
     shifted = replace(FACTS, time=FACTS.time.astimezone(beijing))
     assert json.loads(shifted.to_json())["time"] == "2026-11-22T01:02:03Z"
+
+
+@pytest.mark.parametrize(
+    ("left", "words", "is_near"),
+    [
+        (timedelta(days=15), "expires on 2027-11-22 (in 15 days)", False),
+        (timedelta(days=14, seconds=1), "expires on 2027-11-22 (in 14 days)", False),
+        (timedelta(days=14), "expires on 2027-11-22 (in 14 days)", True),
+        (timedelta(days=2, hours=-1), "expires on 2027-11-22 (in 1 day)", True),
+        (timedelta(seconds=1), "expires on 2027-11-22 (in less than a day)", True),
+        (timedelta(0), "expired on 2027-11-22", False),
+        (timedelta(days=-3), "expired on 2027-11-22", False),
+    ],
+)
+def test_expiry_is_near_from_14_days_ahead_and_is_described_in_days(
+    left: timedelta, words: str, *, is_near: bool
+) -> None:
+    """Fourteen days before it expires it is near; the days left are whole days."""
+    expiry = FACTS.expiry(FACTS.expires - left)
+    assert (str(expiry), expiry.is_near, expiry.has_passed) == (
+        words,
+        is_near,
+        left <= timedelta(0),
+    )
+    assert isinstance(expiry, Expiry)
 
 
 WRONG: dict[str, tuple[str, Any]] = {

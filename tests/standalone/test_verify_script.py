@@ -16,7 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,15 @@ FILES = {
 
 
 TIME = datetime(2026, 11, 22, 10, 20, 31, tzinfo=UTC)
-COMMENT = "sequence:7 issued:2026-11-22T10:20:31Z expires:2027-11-22T10:20:31Z"
+
+
+def comment(days: int) -> str:
+    """Return the signed comment of a release that expires in that many days and an hour."""
+    expires = datetime.now(UTC) + timedelta(days=days, hours=1)
+    return f"sequence:7 issued:{TIME:%Y-%m-%dT%H:%M:%SZ} expires:{expires:%Y-%m-%dT%H:%M:%SZ}"
+
+
+COMMENT = comment(300)
 UNTRUSTED = "SHA256SUMS.minisig (untrusted comment)"
 
 
@@ -145,9 +153,9 @@ def assert_differs(done: subprocess.CompletedProcess[str], *differences: str) ->
     assert done.returncode == 3, done.stdout + done.stderr
     assert done.stderr == ""
     first, second, *lines = done.stdout.splitlines()
-    assert first.startswith("GENUINE, BUT NOT AS WE MADE IT. ")
+    assert first.startswith("GENUINE, BUT SEE BELOW. ")
     assert first.endswith(" But:")
-    assert second.startswith("内容是真的，但与原样有出入。")
+    assert second.startswith("内容是真的，但请看下面几点。")
     assert second.endswith("但是：")
     assert [line for line in lines if line.startswith("- ")] == [
         f"- {each}" for each in differences
@@ -500,6 +508,59 @@ def _contents(body: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+# --- Expiry ---
+
+
+@pytest.mark.parametrize(
+    ("days", "english", "chinese"),
+    [
+        (14, "", ""),
+        (13, "13 days left", "还有13天"),
+        (1, "1 day left", "还有1天"),
+        (0, "less than a day left", "还有不到1天"),
+    ],
+)
+def test_the_days_left_are_reported_from_14_days_ahead(
+    tmp_path: Path, signer: MinisignSigner, days: int, english: str, chinese: str
+) -> None:
+    """A copy that expires within 14 days is good, and the days left are printed."""
+    said = comment(days)
+    copy = put(signed(signer, FILES, "-t", said), tmp_path / "copy")
+    for path in (copy, _alone(copy)):
+        done = run(path, signer.fingerprint)
+        assert done.returncode == 0, done.stdout
+        lines = [line for line in done.stdout.splitlines() if line.startswith("Valid until")]
+        day = said[-20:-10]
+        line = f"Valid until {day}, {english} · 有效期到{day}，{chinese}"
+        assert lines == ([line] if english else [])
+
+
+def _alone(copy: Path) -> Path:
+    """Put one file of a copy next to its list; return the file."""
+    file = copy.parent / f"{copy.name}-alone" / "index.html"
+    put({"index.html": (copy / "en/index.html").read_bytes()}, file.parent)
+    for name in ("SHA256SUMS", "SHA256SUMS.minisig", "minisign.pub"):
+        shutil.copy(copy / name, file.parent)
+    return file
+
+
+def test_an_expired_copy_is_genuine_with_a_warning(tmp_path: Path, signer: MinisignSigner) -> None:
+    """A folder, a ZIP and a single file of an expired release exit with 3 and name the day."""
+    said = comment(-2)
+    files = signed(signer, FILES, "-t", said)
+    copy = put(files, tmp_path / "copy")
+    (tmp_path / "cccr-web.zip").write_bytes(pack(files))
+    day = said[-20:-10]
+    for path in (copy, tmp_path / "cccr-web.zip", _alone(copy)):
+        done = run(path, signer.fingerprint)
+        assert_differs(
+            done,
+            f"It expired on {day} by this computer's clock: look for a newer one · "
+            f"按这台电脑的时间，它已在{day}过期：请找更新的版本",
+        )
+        assert "Valid until" not in done.stdout
+
+
 # --- Three verdicts: what is genuine but not alone or not complete is not called forged ---
 
 
@@ -523,7 +584,7 @@ def test_a_file_that_a_system_adds_is_no_alarm(
     """Everything of ours is genuine, and the file is named as one of macOS or Windows."""
     done = run(put({**good, name: b"Bud1"}, tmp_path), signer.fingerprint)
     assert_differs(done, by_a_system(name))
-    assert done.stdout.startswith("GENUINE, BUT NOT AS WE MADE IT. All 6 files are exactly what ")
+    assert done.stdout.startswith("GENUINE, BUT SEE BELOW. All 6 files are exactly what ")
 
 
 @pytest.mark.parametrize(

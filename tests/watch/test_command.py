@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ def test_json_has_a_fixed_format(site: Hostile) -> None:
             "sequence": 2,
             "time": signed_release(2).metadata.time.isoformat(),
             "expires": signed_release(2).metadata.expires.isoformat(),
+            "expired": False,
+            "days_left": 364,
             "sha256sums": signed_release(2).manifest_sha256,
         },
         "addresses": [
@@ -94,14 +97,24 @@ def test_with_a_release_given_all_addresses_are_compared_with_it(
     assert f"older release: {site.url}: release 2, not 3" in done.stdout
 
 
-def test_an_expired_release_is_reported_even_if_all_addresses_agree() -> None:
-    """The table says so when the release that every address serves has expired."""
-    old = facts(2, time=TODAY.replace(year=2020), expires=TODAY.replace(year=2021))
+@pytest.mark.parametrize(
+    ("days", "status", "words"),
+    [(-2, 1, ", which EXPIRED on {}."), (9, 0, ", which expires on {} (in 8 days)."), (20, 0, ".")],
+)
+def test_expiry_is_reported_even_if_all_addresses_agree(days: int, status: int, words: str) -> None:
+    """The days left are shown from 14 days ahead; an expired release is a failure."""
+    old = facts(2, time=TODAY - timedelta(days=30), expires=TODAY + timedelta(days=days))
     release = Signer(organisation_key()).sign(make_release({"en/index.html": b"x"}, old))
     with Hostile(release) as site:
         done = watch(site.url)
-    assert done.exit_code == 0
-    assert ", which has EXPIRED.\n" in done.stdout
+        said = watch(site.url, "--json")
+    first = (
+        f"Compared with release 2 of {old.time:%Y-%m-%d}{words.format(f'{old.expires:%Y-%m-%d}')}"
+    )
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (status, first)
+    assert said.exit_code == status
+    facts_said = json.loads(said.stdout)["release"]
+    assert (facts_said["expired"], facts_said["days_left"]) == (days < 0, days - 1)
 
 
 def test_a_missing_signature_is_reported_first(site: Hostile) -> None:
