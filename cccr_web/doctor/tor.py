@@ -93,6 +93,12 @@ def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
             f"The hosting tor is at {network.percent} % ({network.summary}).",
             "Check its log and this machine's network connection.",
         )
+    elif not status.online:
+        yield wrong(
+            _TOR,
+            "The Tor network does not answer the hosting tor.",
+            "Check this machine's network connection and clock; where Tor is blocked, set bridges.",
+        )
     elif not status.published:
         yield wrong(
             _TOR,
