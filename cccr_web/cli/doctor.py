@@ -67,14 +67,15 @@ def doctor(
     Nothing is changed. The checks cover the release and its dates; the onion, through
     its own tor and a Tor client; the clearnet, through this machine's ports; every byte and
     header on both; responses other than pages; permissions, clock, disk and versions; and
-    whether anything reveals the server. A check that cannot run counts as wrong.
+    whether anything reveals the server. One fault makes one check wrong; checks that cannot
+    run because of it are named as not checked.
 
     For an option that is not passed, the setting in the environment is used: CCCR_RELEASE,
     CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_DOMAINS or CCCR_ONIONS.
 
     With --json, the result is a list of objects of four strings: "name" of the check,
-    "verdict" ("ok", "wrong" or "not applicable"), "sentence" (what was found) and "remedy"
-    (what to do if it is wrong, otherwise empty). A name may occur more than once.
+    "verdict" ("ok", "wrong", "not applicable" or "not checked"), "sentence" (what was found)
+    and "remedy" (what to do if it is wrong, otherwise empty). A name may occur more than once.
     """
     from cccr_web.doctor import CheckVerdict, Target, run_checks, to_json
     from cccr_web.release import read_public_key
@@ -103,11 +104,11 @@ def doctor(
                 progress.clear()
                 click.echo(_line(result))
     click.echo(to_json(found) if as_json else _summary(found))
-    if any(result.verdict is CheckVerdict.WRONG for result in found):
+    if any(result.verdict in {CheckVerdict.WRONG, CheckVerdict.NOT_CHECKED} for result in found):
         raise click.exceptions.Exit(1)
 
 
-_LABELS = {"ok": "ok", "wrong": "WRONG", "not applicable": "-"}
+_LABELS = {"ok": "ok", "wrong": "WRONG", "not applicable": "-", "not checked": "?"}
 
 
 def _line(result: CheckResult) -> str:
@@ -117,8 +118,7 @@ def _line(result: CheckResult) -> str:
 
 def _summary(found: Sequence[CheckResult]) -> str:
     count = Counter(result.verdict.value for result in found)
-    parts = [f"{count['ok']} ok"]
-    if count["not applicable"]:
-        parts.append(f"{count['not applicable']} not applicable")
+    others = (name for name in ("not applicable", "not checked") if count[name])
+    parts = [f"{count['ok']} ok", *(f"{count[name]} {name}" for name in others)]
     verdict = f"{count['wrong']} wrong" if count["wrong"] else "No problems"
     return f"{verdict}: {', '.join(parts)}."

@@ -81,6 +81,8 @@ def describe(event: SupervisorEvent) -> str:
             protection = "with" if proof_of_work else "without"
             hint = "" if proof_of_work else " (this tor is too old for it)"
             return f"Published: {address} in {seconds:.1f} s, {protection} proof of work{hint}."
+        case package.Unreachable(address, reason):
+            return f"Readers may not reach {address}: {reason}."
         case package.Lost(reason):
             return f"The onion is down: {reason}. Publishing it again."
         case package.Failed(error):
@@ -136,7 +138,10 @@ def publish(key_file: Path, socket: Path, control: ControlAddress | None) -> Non
 @options.control
 @options.json_output
 def status(address: str, control: ControlAddress | None, *, as_json: bool) -> None:
-    """Show whether a tor on this machine publishes the onion. Exits with 1 if it does not."""
+    """Show whether a tor on this machine publishes the onion.
+
+    Exits with 1 if it does not, or if the Tor network does not answer.
+    """
     from cccr_web.onion import Status, connect
 
     with connect(control) as connection:
@@ -147,10 +152,13 @@ def status(address: str, control: ControlAddress | None, *, as_json: bool) -> No
         click.echo(
             f"tor {found.tor_version}, {found.bootstrap.percent} % {found.bootstrap.summary}"
         )
-        click.echo(f"{found.address} is {'published' if found.published else 'not published'}")
+        state = "published" if found.published else "not published"
+        if found.published and not found.online:
+            state = "published, but the Tor network does not answer"
+        click.echo(f"{found.address} is {state}")
         if found.descriptor is not None:
             protection = "with" if found.descriptor.proof_of_work else "without"
             points = found.descriptor.introduction_points
             click.echo(f"descriptor: {points} introduction points, {protection} proof of work")
-    if not found.published:
+    if not (found.published and found.online):
         raise click.exceptions.Exit(1)

@@ -1,7 +1,7 @@
 """Check a site from its own server.
 
-Each module yields ``CheckResult``s; ``run_checks`` runs them all. Nothing is changed. A
-check that cannot run is wrong, and its result says why.
+Each module yields ``CheckResult``s; ``run_checks`` runs them all. Nothing is changed. One
+fault makes one check wrong: those that cannot run because of it are not checked.
 """
 
 from cccr_web.doctor.model import CheckResult, CheckVerdict, PrivatePath, Target, to_json

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web import __version__
-from cccr_web.doctor.model import CheckResult, Target, not_applicable, ok, wrong
+from cccr_web.doctor.model import CheckResult, Target, not_applicable, not_checked, ok, wrong
 from cccr_web.doctor.tor import TorClient
 from cccr_web.errors import OnionError
 from cccr_web.onion import ControlConnection
@@ -43,11 +43,14 @@ def check_disk(target: Target) -> Iterator[CheckResult]:
         try:
             device, left = path.stat().st_dev, os.statvfs(path)
         except OSError as error:
-            yield wrong(
-                "disk",
-                f"The disk of {path} cannot be checked: {error.strerror}.",
-                "Use the path of an existing folder, and run this as root.",
-            )
+            if path in target.states:
+                yield wrong(
+                    "disk",
+                    f"The disk of {path} cannot be checked: {error.strerror}.",
+                    "Use the path of an existing folder, and run this as root.",
+                )
+            else:
+                yield not_checked("disk", "release")
             continue
         if device not in seen:
             seen.add(device)
@@ -72,8 +75,13 @@ def _disk(path: Path, left: os.statvfs_result) -> CheckResult:
     return ok("disk", f"The disk of {path} has {space // _MIB:,} MiB left.")
 
 
-def check_clock(client: TorClient | None, container: Path = _CONTAINER) -> Iterator[CheckResult]:
-    """Ask systemd about the clock; without an NTP service, compare it with tor's consensus."""
+def check_clock(
+    client: TorClient | None, container: Path = _CONTAINER, cause: str | None = None
+) -> Iterator[CheckResult]:
+    """Ask systemd about the clock; without an NTP service, compare it with tor's consensus.
+
+    ``cause`` is the check that found why there is no ``client``, if one should exist.
+    """
     settings = _timedatectl()
     if settings.get("NTP") == "yes":
         if settings.get("NTPSynchronized") == "yes":
@@ -86,6 +94,8 @@ def check_clock(client: TorClient | None, container: Path = _CONTAINER) -> Itera
             )
     elif settings and not container.exists():
         yield wrong("clock", "No NTP service is running.", _CLOCK_REMEDY)
+    elif client is None and cause:
+        yield not_checked("clock", cause)
     elif client is None:
         yield wrong("clock", "The clock cannot be checked: there is no reference.", _CLOCK_REMEDY)
     else:
@@ -129,12 +139,13 @@ def _compare_clock(client: TorClient) -> CheckResult:
     )
 
 
-def check_versions(link: ControlConnection | None) -> Iterator[CheckResult]:
-    """Report our version and Python's, and check whether the network recommends its tor."""
-    yield ok("versions", f"cccr-web {__version__} on Python {platform.python_version()}.")
-    if link is None:
-        yield wrong("versions", "No tor reports its version.", "Fix “tor” and “tor client” first.")
-        return
+def own_version() -> CheckResult:
+    """Report our version and Python's."""
+    return ok("versions", f"cccr-web {__version__} on Python {platform.python_version()}.")
+
+
+def check_tor_version(link: ControlConnection) -> Iterator[CheckResult]:
+    """Check whether the network recommends this tor."""
     try:
         version = link.info("version").partition(" ")[0]
         rating = link.info("status/version/current").strip()

@@ -75,6 +75,7 @@ class CheckVerdict(enum.StrEnum):
     OK = "ok"
     WRONG = "wrong"
     NOT_APPLICABLE = "not applicable"
+    NOT_CHECKED = "not checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,11 @@ def wrong(name: str, sentence: str, remedy: str) -> CheckResult:
 def not_applicable(name: str, reason: str) -> CheckResult:
     """Return the result of a check of something that the site does not have."""
     return CheckResult(name, CheckVerdict.NOT_APPLICABLE, reason)
+
+
+def not_checked(name: str, cause: str) -> CheckResult:
+    """Return the result of a check that cannot run because of the fault that ``cause`` found."""
+    return CheckResult(name, CheckVerdict.NOT_CHECKED, f"Not checked, because “{cause}” is wrong.")
 
 
 def to_json(results: Iterable[CheckResult]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from cccr_web.doctor.model import CheckResult, PrivatePath, ok, wrong
+from cccr_web.doctor.model import CheckResult, PrivatePath, not_checked, ok, wrong
 
 _NAME: Final = "permissions"
 
@@ -19,9 +19,14 @@ _FILE, _SOCKET, _FOLDER = 0o600, 0o660, 0o750
 _SERVICES: Final = (range(1000), range(61184, 65520))
 
 
-def check_permissions(private: Iterable[PrivatePath]) -> Iterator[CheckResult]:
-    """Check each path."""
+def check_permissions(
+    private: Iterable[PrivatePath], cause: str | None = None
+) -> Iterator[CheckResult]:
+    """Check each path. ``cause`` is the check that found why one may be missing, if any."""
     for each in private:
+        if cause and not each.path.exists():
+            yield not_checked(_NAME, cause)
+            continue
         yield _problem(each) or ok(_NAME, f"{each.path}: {_description(each.path.stat())}.")
 
 
@@ -33,24 +38,27 @@ def _problem(private: PrivatePath) -> CheckResult | None:
     path = private.path
     try:
         found = path.stat()
+    except FileNotFoundError:
+        return wrong(
+            _NAME,
+            f"{path} does not exist.",
+            "If a program creates it, start that program. Otherwise correct the path.",
+        )
     except OSError as error:
         return wrong(
             _NAME,
             f"{path} cannot be checked: {error.strerror}.",
-            "Use an existing path, and run this as root.",
+            "Run this as root.",
         )
     mode = stat.S_IMODE(found.st_mode)
     allowed = _default_mode(found.st_mode) if private.mode is None else private.mode
-    if stat.S_ISSOCK(found.st_mode):
-        # To connect takes write permission; read permission has no effect (unix(7)).
-        mode &= 0o222
-        allowed &= 0o222
-    if mode & ~allowed:
+    # To connect to a socket takes write permission; read permission has no effect (unix(7)).
+    relevant = 0o222 if stat.S_ISSOCK(found.st_mode) else 0o7777
+    if mode & ~allowed & relevant:
         return wrong(
             _NAME,
             f"{path} is accessible to too many users ({_description(found)}).",
-            f"chmod {stat.S_IMODE(found.st_mode) & allowed:04o} {path}. "
-            "If it is a key, find out who may have read it.",
+            f"chmod {mode & allowed:04o} {path}. If it is a key, find out who may have read it.",
         )
     if not _is_right_owner(found, private.owner):
         expected = private.owner or "root or a service's user"

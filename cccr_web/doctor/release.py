@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from cccr_web.doctor.model import CheckResult, Target, not_applicable, ok, summarise, wrong
+from cccr_web.doctor.model import (
+    CheckResult,
+    Target,
+    not_applicable,
+    not_checked,
+    ok,
+    summarise,
+    wrong,
+)
 from cccr_web.doctor.probe import Probe
 from cccr_web.errors import CccrError
 from cccr_web.notices import CANARY, read_notice
 from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
-from cccr_web.watch import RequestLimits, Settings, check_sites
+from cccr_web.watch import Difference, DifferenceKind, RequestLimits, Settings, check_sites
 
+_OTHER_RELEASES: Final = {DifferenceKind.OLDER_RELEASE, DifferenceKind.NEWER_RELEASE}
 HEADERS_REMEDY: Final = (
     "Check the reverse proxy in front of the server: “cccr-web headers” prints the right headers."
 )
@@ -87,27 +96,45 @@ def check_served_files(
     probe: Probe,
     onions: tuple[str, ...],
     progress: Callable[[int, int], None],
-) -> Iterator[CheckResult]:
+    cause: str | None = None,
+) -> Generator[CheckResult, None, str | None]:
     """Compare every byte and header as ``cccr-web watch`` does.
 
-    ``onions`` are those that the clearnet names in addition to the release's.
+    ``onions`` are those that the clearnet names in addition to the release's. ``cause`` is the
+    check that found why nothing may answer, if any. Returns the check that found why other
+    responses cannot be those of the release, if any.
     """
     limits = RequestLimits(timeout=target.seconds)
     settings = Settings(target.key, probe.route, limits, onions=onions)
     (site,) = check_sites([probe.address], settings, release, progress).sites
     bytes_name, headers_name = f"{probe.name} bytes", f"{probe.name} headers"
-    files, headers = (
-        [
-            f"{found.path or site.address}: {found.kind} ({found.detail})"
-            for found in site.differences
-            if found.kind.is_header == is_header
-        ]
-        for is_header in (False, True)
-    )
-    if files:
+    files = [found for found in site.differences if not found.kind.is_header]
+    headers = [found for found in site.differences if found.kind.is_header]
+    kinds = {found.kind for found in files}
+    if kinds == {DifferenceKind.UNREACHABLE}:
+        if cause is None:
+            cause = bytes_name
+            yield wrong(
+                bytes_name,
+                f"No response: {_summary(files, site.address)}.",
+                "Check the programs that serve it: systemctl status nginx 'cccr-web-*'",
+            )
+        else:
+            yield not_checked(bytes_name, cause)
+        yield not_checked(headers_name, cause)
+        return cause
+    if files and kinds <= _OTHER_RELEASES:
         yield wrong(
             bytes_name,
-            f"Different from the signed release: {summarise(files)}.",
+            f"The server serves another signed release: {files[0].detail}.",
+            "Reload it. If it rejects the release, its status says why: "
+            "systemctl status 'cccr-web-*'",
+        )
+        cause = bytes_name
+    elif files:
+        yield wrong(
+            bytes_name,
+            f"Different from the signed release: {_summary(files, site.address)}.",
             "Restart the server. If that does not help, treat this machine as compromised.",
         )
     else:
@@ -116,9 +143,14 @@ def check_served_files(
             f"{site.files} files at {site.address}, all as signed, in {site.seconds:.0f} s.",
         )
     if headers:
-        sentence = f"Different from the header policy: {summarise(headers)}."
+        sentence = f"Different from the header policy: {_summary(headers, site.address)}."
         yield wrong(headers_name, sentence, HEADERS_REMEDY)
-    elif site.files:
-        yield ok(headers_name, "Every file has exactly the headers of the policy.")
     else:
-        yield wrong(headers_name, "No response arrived to check.", f"Fix “{bytes_name}” first.")
+        yield ok(headers_name, "Every file has exactly the headers of the policy.")
+    return cause
+
+
+def _summary(differences: list[Difference], address: str) -> str:
+    return summarise(
+        [f"{found.path or address}: {found.kind} ({found.detail})" for found in differences]
+    )

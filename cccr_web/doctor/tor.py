@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from cccr_web.doctor.model import CheckResult, ok, wrong
+from cccr_web.doctor.model import CheckResult, not_checked, ok, wrong
 from cccr_web.errors import OnionError
 from cccr_web.listen import Tcp, parse_listen
 from cccr_web.onion import (
@@ -93,11 +93,18 @@ def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
             f"The hosting tor is at {network.percent} % ({network.summary}).",
             "Check its log and this machine's network connection.",
         )
+    elif not status.online:
+        yield wrong(
+            _TOR,
+            "The Tor network does not answer the hosting tor.",
+            "Check this machine's network connection and clock; where Tor is blocked, set bridges.",
+        )
     elif not status.published:
         yield wrong(
             _TOR,
             f"The hosting tor does not run {onion}.",
-            "Start the onion manager and check its log: journalctl -u cccr-web-manager",
+            "Start the onion manager: systemctl start cccr-web-manager. "
+            "Its log says why it stopped: journalctl --unit=cccr-web-manager",
         )
     elif status.descriptor is None:
         yield wrong(
@@ -110,21 +117,32 @@ def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
         yield ok(_TOR, f"The hosting tor runs {onion} with {points} introduction points.")
 
 
-def check_descriptor(client: TorClient, onion: str, seconds: float) -> Iterator[CheckResult]:
-    """Check the descriptor that HSDirs give to a client."""
+def check_descriptor(
+    client: TorClient, onion: str, seconds: float, cause: str | None = None
+) -> Generator[CheckResult, None, str | None]:
+    """Check the descriptor that HSDirs give to a client.
+
+    ``cause`` is the check that found why there may be none, if any. Returns the check that
+    found why no client can connect, if any.
+    """
     try:
         found = client.descriptor(onion, seconds)
     except OnionError as error:
-        yield wrong(_DESCRIPTOR, error.problem, error.remedy)
-        yield wrong(_POW, "There is no descriptor to check.", error.remedy)
-        return
+        if cause is None:
+            cause = _DESCRIPTOR
+            yield wrong(_DESCRIPTOR, error.problem, error.remedy)
+        else:
+            yield not_checked(_DESCRIPTOR, cause)
+        yield not_checked(_POW, cause)
+        return cause
     points = found.introduction_points
     if points == 0:
         yield wrong(
             _DESCRIPTOR,
             f"The descriptor of {onion} has no introduction points, so nobody can connect.",
-            "Restart the onion manager.",
+            "Restart the onion manager: systemctl restart cccr-web-manager",
         )
+        cause = _DESCRIPTOR
     else:
         yield ok(_DESCRIPTOR, f"The HSDirs have it, with {points} introduction points.")
     if found.proof_of_work:
@@ -135,3 +153,4 @@ def check_descriptor(client: TorClient, onion: str, seconds: float) -> Iterator[
             "The descriptor has no proof of work against floods.",
             "Update tor to 0.4.9.2 or later, and restart the onion manager.",
         )
+    return cause

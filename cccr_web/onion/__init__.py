@@ -29,6 +29,7 @@ from cccr_web.onion.supervisor import (
     Supervisor,
     SupervisorEvent,
     Tor,
+    Unreachable,
     Withdrawn,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "Supervisor",
     "SupervisorEvent",
     "Tor",
+    "Unreachable",
     "Withdrawn",
     "connect",
     "fetch_descriptor",

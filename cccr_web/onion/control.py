@@ -119,7 +119,7 @@ class ControlConnection:
     def __init__(self, control_socket: _Socket, address: ControlAddress) -> None:
         self.address = address
         self.lost = threading.Event()
-        self._subscriptions: dict[str, queue.SimpleQueue[Any]] = {}
+        self._subscriptions: dict[str, queue.SimpleQueue[tuple[str, str]]] = {}
         self._controller = _Controller(control_socket, self._on_event)
         self._controller.add_status_listener(self._on_state, spawn=False)
         if not self._controller.is_alive():  # it was lost before the listener was added
@@ -172,11 +172,12 @@ class ControlConnection:
         return value.decode("utf-8", "replace")
 
     @contextlib.contextmanager
-    def descriptor_events(self, onion: str) -> Iterator[Iterator[tuple[str, str]]]:
-        """Subscribe to the HS_DESC events of one onion address (control-spec, 4.1.25).
+    def service_events(self, onion: str) -> Iterator[Iterator[tuple[str, str]]]:
+        """Subscribe to the descriptors of one onion address, and to the clock (control-spec, 4.1).
 
-        The iterator yields each event's action and reason, or two empty strings after
-        ``POLL`` seconds without one. It raises ``ControlLostError``.
+        The iterator yields the action and reason of each HS_DESC event, ``CLOCK_SKEW`` and its
+        seconds, or two empty strings after ``POLL`` seconds without any. It raises
+        ``ControlLostError``.
         """
         name = onion.removesuffix(".onion")
         received = self._subscriptions.setdefault(name, queue.SimpleQueue())
@@ -189,7 +190,7 @@ class ControlConnection:
                 self._subscribe()
 
     def _read_events(
-        self, onion: str, received: queue.SimpleQueue[Any]
+        self, onion: str, received: queue.SimpleQueue[tuple[str, str]]
     ) -> Iterator[tuple[str, str]]:
         while not self.lost.is_set():
             try:
@@ -197,7 +198,7 @@ class ControlConnection:
             except queue.Empty:
                 yield "", ""
             else:
-                yield str(getattr(event, "action", "")), str(getattr(event, "reason", ""))
+                yield event
         raise ControlLostError(
             f"Tor at {self.address} closed the connection "
             f"while we waited for the descriptor of {onion}.",
@@ -205,16 +206,18 @@ class ControlConnection:
         )
 
     def _subscribe(self) -> None:
-        self.send("SETEVENTS HS_DESC" if self._subscriptions else "SETEVENTS")
+        self.send("SETEVENTS HS_DESC STATUS_GENERAL" if self._subscriptions else "SETEVENTS")
 
     def _on_event(self, event: Any) -> None:  # called in stem's thread
         try:
             stem.response.convert("EVENT", event)
         except stem.ProtocolError:
-            return  # an event that stem cannot parse is not about a descriptor
-        received = self._subscriptions.get(getattr(event, "address", None) or "")
-        if received is not None:
-            received.put(event)
+            return  # an event that stem cannot parse is none of these
+        for onion, received in self._subscriptions.copy().items():
+            if event.type == "HS_DESC" and event.address == onion:
+                received.put((event.action, event.reason or ""))
+            elif event.type == "STATUS_GENERAL" and event.action == "CLOCK_SKEW":
+                received.put((event.action, event.arguments.get("SKEW", "")))
 
 
 def connect(address: ControlAddress | None = None) -> ControlConnection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import time
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 PUBLISH_TIMEOUT: Final = 120.0  # seconds; takes about 3 on a good line, 60 on a very bad one
 VIRTUAL_PORT: Final = 80
-UNKNOWN_ARGUMENT: Final = "512"  # the reply of tor before 0.4.9.2 to the PoW arguments
+# How a tor without proof of work (before 0.4.9.2) rejects its arguments.
+NO_POW: Final = re.compile(r"unrecognized|unsupported|not (built|compiled)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def publish(
     _check_socket_exists(service.target)
     begin = time.monotonic()
     address = service.key.address
-    with connection.descriptor_events(address) as events:
+    with connection.service_events(address) as events:
         if address in list_services(connection):
             heartbeat()
             withdraw(connection, address)
@@ -149,7 +151,8 @@ def _add(connection: ControlConnection, service: Service) -> bool:
     )
     proof_of_work = True
     reply = connection.send(command + pow_arguments)
-    if reply.content()[-1][0] == UNKNOWN_ARGUMENT:
+    # Tor replies 512 to anything that it cannot do with the arguments.
+    if reply.content()[-1][0] == "512" and NO_POW.search(str(reply)):
         proof_of_work = False
         reply = connection.send(command)
     if "collision" in str(reply):
@@ -157,11 +160,23 @@ def _add(connection: ControlConnection, service: Service) -> bool:
             f"Tor at {connection.address} already runs {service.key.address} for another program.",
             "Remove its HiddenServiceDir from the torrc, or stop the program that published it.",
         )
+    if "non-anonymous" in str(reply):
+        raise OnionError(
+            f"Tor at {connection.address} runs in single-hop mode, which reveals this machine.",
+            "Remove HiddenServiceSingleHopMode and HiddenServiceNonAnonymousMode from its torrc.",
+        )
     if not reply.is_ok():
         raise TorRefusedError(
-            f"Tor rejects the onion service: {reply}.", "Update tor to 0.4.7 or later."
+            f"Tor rejects the onion service: {reply}.", "Its log and its torrc may say why."
         )
     return proof_of_work
+
+
+def clock_skew(seconds: str) -> str:
+    """Say how wrong the clock is by tor's ``CLOCK_SKEW``, which is negative if it is slow."""
+    slow = seconds.startswith("-")
+    amount = f"{seconds.lstrip('-')} s " if seconds else ""
+    return f"this machine's clock is {amount}{'slow' if slow else 'fast'}"
 
 
 def _await_upload(
@@ -180,6 +195,8 @@ def _await_upload(
             return True
         if action == "FAILED":
             failures.add(reason)
+        if action == "CLOCK_SKEW":
+            failures.add(clock_skew(reason))
         if stop is not None and stop.is_set():
             return False
         if time.monotonic() > deadline:

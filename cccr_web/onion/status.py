@@ -43,6 +43,12 @@ class Bootstrap:
         )
 
 
+def is_online(connection: ControlConnection) -> bool:
+    """Return whether the network answers tor, as far as tor has noticed (control-spec, 3.9)."""
+    live = connection.info("network-liveness") == "up"
+    return live and connection.info("status/circuit-established") == "1"
+
+
 @dataclass(frozen=True, slots=True)
 class Descriptor:
     """The content of the newest descriptor that a tor knows (rend-spec-v3, 2.5).
@@ -82,7 +88,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
     """
     failures = set()
     deadline = time.monotonic() + timeout
-    with connection.descriptor_events(address) as events:
+    with connection.service_events(address) as events:
         while time.monotonic() < deadline:
             reply = connection.send(f"HSFETCH {address.removesuffix('.onion')}")
             if not reply.is_ok():
@@ -110,12 +116,14 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
 class Status:
     """The state of tor and of one address on it.
 
-    ``published`` says that this tor runs the service, ``descriptor`` what it uploaded. The
-    stream limit is missing: tor does not report it for a service added by ADD_ONION.
+    ``published`` says that this tor runs the service, ``online`` whether the Tor network answers
+    it, ``descriptor`` what it uploaded. The stream limit is missing: tor does not report it for
+    a service added by ADD_ONION.
     """
 
     address: str
     published: bool
+    online: bool
     tor_version: str
     bootstrap: Bootstrap
     descriptor: Descriptor | None
@@ -129,6 +137,7 @@ class Status:
         return cls(
             address=address,
             published=address in list_services(connection),
+            online=is_online(connection),
             tor_version=connection.info("version").partition(" ")[0],
             bootstrap=Bootstrap.read(connection),
             descriptor=Descriptor.read(connection, address),

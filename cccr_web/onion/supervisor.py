@@ -13,11 +13,12 @@ from cccr_web.onion.service import (
     PUBLISH_TIMEOUT,
     Published,
     Service,
+    clock_skew,
     list_services,
     publish,
     withdraw,
 )
-from cccr_web.onion.status import Bootstrap
+from cccr_web.onion.status import Bootstrap, is_online
 
 if TYPE_CHECKING:
     import threading
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = 0.2  # seconds before the second attempt; doubled each time
 LONGEST_PAUSE: Final = 10.0  # seconds
 CHECK_INTERVAL: Final = 10.0  # seconds between two checks that tor still runs the service
+# Seconds between two fetches of our own descriptor, and until one counts as failed. Tor reports no
+# event if all its circuits fail, and asks each of the six HSDirs at most once in 15 minutes.
+FETCH_INTERVAL: Final = 300.0
+FETCH_TIMEOUT: Final = 60.0
+FAILED_UPLOADS: Final = 3  # so many in a row are no accident of one HSDir
 STALLED_AFTER: Final = 30.0  # seconds without bootstrap progress before it counts as a failure
 
 
@@ -43,6 +49,14 @@ class Publishing:
     """Tor is bootstrapped, and the service is being published."""
 
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """Tor still runs the service, but readers probably cannot reach it."""
+
+    address: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ class Withdrawn:
     address: str
 
 
-SupervisorEvent = Bootstrapping | Publishing | Published | Lost | Failed | Withdrawn
+SupervisorEvent = Bootstrapping | Publishing | Published | Unreachable | Lost | Failed | Withdrawn
 
 
 class Tor(Protocol):
@@ -116,6 +130,8 @@ class Supervisor:
         publish_timeout: float = PUBLISH_TIMEOUT,
         stalled_after: float = STALLED_AFTER,
         check_interval: float = CHECK_INTERVAL,
+        fetch_interval: float = FETCH_INTERVAL,
+        fetch_timeout: float = FETCH_TIMEOUT,
         heartbeat: Callable[[], object] = lambda: None,
     ) -> None:
         self.service = service
@@ -124,6 +140,8 @@ class Supervisor:
         self._publish_timeout = publish_timeout
         self._stalled_after = stalled_after
         self._check_interval = check_interval
+        self._fetch_interval = fetch_interval
+        self._fetch_timeout = fetch_timeout
         self._heartbeat = heartbeat
         self._down_since = 0.0
         self._pause = FIRST_PAUSE
@@ -176,8 +194,9 @@ class Supervisor:
         self._pause = FIRST_PAUSE
         try:
             # Readers count from the start, or from the loss of the service.
-            self._observe(replace(done, seconds=time.monotonic() - self._down_since))
-            reason = self._watch(connection, stop)
+            done = replace(done, seconds=time.monotonic() - self._down_since)
+            self._observe(done)
+            reason = self._watch(connection, stop, done)
         finally:
             self._down_since = time.monotonic()
             if not connection.lost.is_set():
@@ -205,15 +224,83 @@ class Supervisor:
             connection.lost.wait(POLL)
         return False
 
-    def _watch(self, connection: ControlConnection, stop: threading.Event) -> str | None:
+    def _watch(
+        self, connection: ControlConnection, stop: threading.Event, done: Published
+    ) -> str | None:
         """Wait until the service is lost, and return why; ``None`` if ``stop`` was set."""
+        address = self.service.key.address
         check_at = time.monotonic() + self._check_interval
-        while not stop.is_set():
-            self._heartbeat()
-            if connection.lost.wait(POLL):
-                return self.tor.exit_reason()
-            if time.monotonic() > check_at:
-                check_at = time.monotonic() + self._check_interval
-                if self.service.key.address not in list_services(connection):
-                    return "another program removed the service from tor"
+        health = _Health(address, self._fetch_interval, self._fetch_timeout)
+        problem: str | None = None
+        problem_at = 0.0
+        with connection.service_events(address) as events:
+            for event in events:
+                if stop.is_set():
+                    return None
+                self._heartbeat()
+                if time.monotonic() > check_at:
+                    check_at = time.monotonic() + self._check_interval
+                    if address not in list_services(connection):
+                        return "another program removed the service from tor"
+                    health.online = is_online(connection)
+                health.note(*event)
+                health.fetch(connection)
+                if (now := health.problem()) != problem:
+                    if problem is None:
+                        problem_at = time.monotonic()
+                    if now is None:
+                        self._observe(replace(done, seconds=time.monotonic() - problem_at))
+                    else:
+                        self._observe(Unreachable(address, now))
+                    problem = now
         return None
+
+
+class _Health:
+    """Whether readers can reach a published service, as far as its own tor can tell."""
+
+    def __init__(self, address: str, interval: float, timeout: float) -> None:
+        self._address = address
+        self._interval = interval
+        self._timeout = timeout
+        self.online = True
+        self._skew: str | None = None
+        self._failed_uploads: list[str] = []
+        self._fetch_at = time.monotonic() + interval
+        self._fetching = False
+        self._fetch_failed = False
+
+    def note(self, action: str, reason: str) -> None:
+        """Take in one of the ``service_events``."""
+        if action == "CLOCK_SKEW":
+            self._skew = clock_skew(reason)
+        elif action == "UPLOADED":
+            self._skew = None
+            self._failed_uploads.clear()
+        elif action == "FAILED" and reason.startswith(("UPLOAD", "UNEXPECTED")):
+            self._failed_uploads.append(reason)
+        if action in {"UPLOADED", "RECEIVED"}:
+            self._fetching = self._fetch_failed = False
+            self._fetch_at = time.monotonic() + self._interval
+
+    def fetch(self, connection: ControlConnection) -> None:
+        """Ask for our own descriptor when it is time; the answer comes as an event."""
+        if time.monotonic() < self._fetch_at:
+            return
+        self._fetch_failed = self._fetching
+        self._fetching = True
+        self._fetch_at = time.monotonic() + self._timeout
+        connection.send(f"HSFETCH {self._address.removesuffix('.onion')}")
+
+    def problem(self) -> str | None:
+        """Return why readers probably cannot reach the service; ``None`` if they can."""
+        reasons = []
+        if not self.online:
+            reasons.append("the Tor network does not answer")
+        if self._skew:
+            reasons.append(self._skew)
+        if len(self._failed_uploads) >= FAILED_UPLOADS:
+            reasons.append(f"HSDirs reject its descriptor ({self._failed_uploads[-1]})")
+        if self._fetch_failed:
+            reasons.append("no HSDir returns its descriptor")
+        return "; ".join(reasons) or None

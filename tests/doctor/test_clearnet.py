@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.hosting import short_folder
-from support.live_site import PublishedSite, real_release
+from support.live_site import PublishedSite, real_release, signed
 from support.reverse_proxy import CertificateAuthority, ReverseProxy
 from support.running import Running
 from support.serving import DOMAIN, ONION
-from support.signed import ServerFolder, organisation_key
+from support.signed import ServerFolder, organisation_key, put_release
+from support.tornet import free_ports
 
-from cccr_web.doctor import CheckResult, CheckVerdict, Target
+from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, Target, run_checks
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
 from cccr_web.doctor.leaks import check_leaks
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import check_served_files
 from cccr_web.doctor.responses import check_banners, check_responses, check_status_pages
 from cccr_web.listen import Tcp
+from cccr_web.onion import new_key
 from cccr_web.watch import Address, Route
 
 
@@ -75,22 +78,38 @@ def test_a_correct_clearnet_passes_every_check(clearnet: PublishedSite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "verdict", "words"),
+    ("lifetime", "days", "verdict", "words"),
     [
-        (22, "ok", "in 22 days"),
-        (20, "wrong", "in 20 days"),
-        (5, "wrong", "in 5 days"),
-        (-1, "wrong", "certificate has expired"),
+        (365, 22, "ok", "in 22 days. Its lifetime is 365 days."),
+        (365, 20, "wrong", "in 20 days"),
+        (90, 22, "ok", "in 22 days"),
+        (90, 20, "wrong", "in 20 days"),
+        (64, 17, "ok", "in 17 days"),
+        (64, 15, "wrong", "in 15 days"),
+        (45, 12, "ok", "in 12 days"),
+        (45, 10, "wrong", "in 10 days"),
+        (6, 2, "ok", "in 2 days. Its lifetime is 6 days."),
+        (6, 1, "wrong", "in 1 days"),
+        (90, -1, "wrong", "certificate has expired"),
     ],
 )
-def test_a_certificate_within_three_weeks_of_expiry_is_wrong(
-    clearnet: PublishedSite, days: int, verdict: str, words: str
+def test_a_certificate_is_judged_by_how_much_of_its_lifetime_is_left(
+    clearnet: PublishedSite, lifetime: int, days: int, verdict: str, words: str
 ) -> None:
-    """A certificate that expires within three weeks, or has expired, is wrong."""
-    result = check_result(clearnet, "certificate", days=days)
+    """With less than a quarter of its lifetime left, or three weeks, a certificate is wrong."""
+    result = check_result(clearnet, "certificate", days=days, lifetime=lifetime)
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
     if verdict == "wrong":
         assert result.remedy.startswith("Renew it: certbot renew")
+
+
+def test_a_certificate_that_is_not_valid_yet_points_to_the_clock(clearnet: PublishedSite) -> None:
+    """A certificate from the future is no reason to renew it, but to check the clock."""
+    result = check_result(clearnet, "certificate", days=90, lifetime=89)
+    assert result.verdict is CheckVerdict.WRONG
+    assert "certificate is not yet valid" in result.sentence
+    assert "certbot" not in result.remedy
+    assert "timedatectl" in result.remedy
 
 
 def test_an_untrusted_certificate_is_wrong(clearnet: PublishedSite) -> None:
@@ -99,6 +118,7 @@ def test_an_untrusted_certificate_is_wrong(clearnet: PublishedSite) -> None:
         (result,) = check_certificate(probe_of(clearnet, proxy, trusted=False))
     assert result.verdict is CheckVerdict.WRONG
     assert "unable to get local issuer certificate" in result.sentence
+    assert "certbot" not in result.remedy
 
 
 def test_a_certificate_for_another_name_is_wrong(clearnet: PublishedSite) -> None:
@@ -109,24 +129,114 @@ def test_a_certificate_for_another_name_is_wrong(clearnet: PublishedSite) -> Non
         (result,) = check_certificate(probe)
     assert result.verdict is CheckVerdict.WRONG
     assert "not valid for 'www.cccr.example'" in result.sentence
+    assert "DOMAIN" in result.remedy
 
 
-def test_an_unreachable_server_fails_every_check(clearnet: PublishedSite) -> None:
-    """When nothing listens, every check reports that, and none is left out."""
+def test_each_check_reports_an_unreachable_server(clearnet: PublishedSite) -> None:
+    """When nothing listens, each check reports that or names the check that does."""
     probe = probe_of(clearnet, clearnet.proxy())
-    target = Target(clearnet.folder / "release", organisation_key().public, seconds=10.0)
     results = [
         *check_certificate(probe),
         *check_redirect(clearnet.release, probe),
-        *check_served_files(target, clearnet.release, probe, (), lambda _done, _total: None),
+        *check_served_files(target_of(clearnet), clearnet.release, probe, (), no_progress),
         *check_responses(clearnet.release, probe, ()),
         *check_status_pages(probe),
     ]
-    assert [each.verdict.value for each in results] == ["wrong"] * 6
+    verdicts = [each.verdict.value for each in results]
+    assert verdicts == [*["wrong"] * 3, "not checked", *["wrong"] * 2]
     assert all("Connection refused" in each.sentence for each in [*results[:3], *results[4:]])
+    assert results[3].sentence == "Not checked, because “clearnet bytes” is wrong."
     (banners,) = check_banners(probe)
-    assert banners.verdict is CheckVerdict.WRONG
-    assert banners.sentence == "No response arrived to check."
+    assert banners.sentence == "Not checked, because “clearnet responses” is wrong."
+
+
+def target_of(site: PublishedSite, **changes: Any) -> Target:
+    """Return what the doctor checks."""
+    target = Target(site.folder / "release", organisation_key().public, seconds=10.0)
+    return replace(target, **changes)
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Ignore the progress of a check."""
+
+
+@pytest.fixture(scope="module")
+def without_onion() -> Iterator[PublishedSite]:
+    """A small site that has only a clearnet."""
+    with short_folder() as folder:
+        release = signed(onions=(), clearnet=f"https://{DOMAIN}")
+        put_release(release, folder / "release")
+        server_folder = ServerFolder(folder)
+        server_folder.point(folder / "release")
+        authority, none = CertificateAuthority(folder), folder / "none"
+        with Running(server_folder) as server:
+            yield PublishedSite(folder, release, "", "", "", none, authority, server)
+
+
+def found_wrong(site: PublishedSite, proxy: ReverseProxy, **changes: Any) -> list[CheckResult]:
+    """Return what the doctor finds wrong, except with this machine's clock."""
+    https, http = (Tcp("127.0.0.1", port) for port in proxy.ports)
+    target = target_of(site, https=https, http=http, authorities=site.authority.file, **changes)
+    results = [each for each in run_checks(target) if each.name != "clock"]
+    names = [each.name for each in results if each.name.startswith("clearnet ")]
+    assert len(names) == len(set(names)) == 5
+    assert "compromised" not in "".join(each.remedy for each in results)
+    return [each for each in results if each.verdict is CheckVerdict.WRONG]
+
+
+def test_a_stopped_proxy_is_reported_once(without_onion: PublishedSite) -> None:
+    """A stopped nginx makes one check wrong, also if its socket is missing."""
+    private = (PrivatePath(without_onion.folder / "proxy.sock"),)
+    (found,) = found_wrong(without_onion, without_onion.proxy(), private=private)
+    assert (found.name, "Connection refused" in found.sentence) == ("certificate", True)
+
+
+def test_an_expired_certificate_is_reported_once(without_onion: PublishedSite) -> None:
+    """An expired certificate makes one check wrong, although no page can be fetched."""
+    with without_onion.proxy(days=-1).running() as proxy:
+        (found,) = found_wrong(without_onion, proxy)
+    assert found.name == "certificate"
+
+
+def test_a_stopped_server_is_reported_once_and_not_as_a_break_in(
+    without_onion: PublishedSite,
+) -> None:
+    """If nginx answers and our server does not, one check is wrong and names the programs."""
+    (port,) = free_ports(1)
+    with replace(without_onion.proxy(), port=port).running() as proxy:
+        (found,) = found_wrong(without_onion, proxy)
+    assert found.name == "clearnet bytes"
+    assert "responded with 502" in found.sentence
+    assert "systemctl status" in found.remedy
+
+
+def test_another_signed_release_is_reported_once_and_not_as_a_break_in(
+    without_onion: PublishedSite, tmp_path: Path
+) -> None:
+    """If the server serves another release that the organisation signed, one check is wrong."""
+    newer = signed(sequence=2, onions=(), clearnet=f"https://{DOMAIN}")
+    put_release(newer, tmp_path / "release")
+    with without_onion.proxy().running() as proxy:
+        (found,) = found_wrong(without_onion, proxy, release=tmp_path / "release")
+    assert found.name == "clearnet bytes"
+    assert found.sentence == "The server serves another signed release: release 1, not 2."
+
+
+def test_a_missing_release_is_reported_once(without_onion: PublishedSite) -> None:
+    """Without a release to compare with, only that is wrong."""
+    none = without_onion.folder / "none"
+    with without_onion.proxy().running() as proxy:
+        (found,) = found_wrong(without_onion, proxy, release=none, domain=DOMAIN)
+    assert found.name == "release"
+
+
+def test_an_open_onion_key_is_reported_once(without_onion: PublishedSite, tmp_path: Path) -> None:
+    """A key that other users may read makes one check wrong."""
+    new_key(tmp_path / "onion.key")
+    (tmp_path / "onion.key").chmod(0o644)
+    with without_onion.proxy().running() as proxy:
+        (found,) = found_wrong(without_onion, proxy, onion_key=tmp_path / "onion.key")
+    assert found.name == "onion key"
 
 
 @pytest.mark.parametrize(
@@ -222,18 +332,14 @@ def test_an_address_of_the_machine_in_a_header_is_reported(clearnet: PublishedSi
 def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clearnet: PublishedSite) -> None:
     """An onion that only the server's options name must be given to the doctor as well."""
     other = "e" * 55 + "d.onion"
-    target = Target(clearnet.folder / "release", organisation_key().public, seconds=30.0)
+    target = target_of(clearnet)
     server_folder = ServerFolder(clearnet.folder)
     with Running(server_folder, "--onion-address", other) as server:
         site = replace(clearnet, server=server)
         with site.proxy().running() as proxy:
             probe = probe_of(site, proxy)
             found = [
-                list(
-                    check_served_files(
-                        target, clearnet.release, probe, onions, lambda _done, _total: None
-                    )
-                )[1]
+                list(check_served_files(target, clearnet.release, probe, onions, no_progress))[1]
                 for onions in ((other,), ())
             ]
     assert [each.verdict for each in found] == [CheckVerdict.OK, CheckVerdict.WRONG]
@@ -242,13 +348,11 @@ def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clearnet: Publ
 
 def test_a_changed_page_is_reported_apart_from_its_headers(clearnet: PublishedSite) -> None:
     """A changed page is reported by name; its headers are a separate result."""
-    target = Target(clearnet.folder / "release", organisation_key().public, seconds=30.0)
+    target = target_of(clearnet)
     page = "location = /en/who-we-are.html { return 200 other; }"
     with clearnet.proxy(clearnet=page).running() as proxy:
         probe = probe_of(clearnet, proxy)
-        compared = check_served_files(
-            target, clearnet.release, probe, (), lambda _done, _total: None
-        )
+        compared = check_served_files(target, clearnet.release, probe, (), no_progress)
         same, headers = compared
     assert same.verdict is CheckVerdict.WRONG
     assert "/en/who-we-are.html: changed (SHA-256 " in same.sentence

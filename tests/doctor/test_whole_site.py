@@ -21,20 +21,25 @@ from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
 from cccr_web.listen import Unix
-from cccr_web.onion import ControlConnection, connect, parse_control_address
+from cccr_web.onion import (
+    Bootstrap,
+    ControlConnection,
+    ManagedTor,
+    connect,
+    parse_control_address,
+)
 
 if TYPE_CHECKING:
     from support.measurements import Recorder
     from support.tornet import TorNetwork
 
 NAMES = [
-    *("release", "expiry", "canary", "images", "permissions", "permissions", "disk"),
-    *("tor", "tor client", "descriptor", "proof of work"),
+    *("release", "expiry", "canary", "images"),
+    *("tor", "certificate", "redirect", "tor client", "descriptor", "proof of work"),
     *("onion bytes", "onion headers", "onion responses", "onion status pages", "onion banners"),
-    *("certificate", "redirect"),
     *("clearnet bytes", "clearnet headers", "clearnet responses"),
     *("clearnet status pages", "clearnet banners"),
-    *("leaks", "clock", "versions", "versions"),
+    *("permissions", "permissions", "disk", "leaks", "clock", "versions", "versions"),
 ]
 
 
@@ -75,6 +80,30 @@ def test_one_changed_byte_on_the_onion_is_reported(published_site: PublishedSite
     assert "Server: BaseHTTP/" in found["onion banners"]
 
 
+def test_a_stopped_manager_is_reported_once(published_site: PublishedSite, folder: Path) -> None:
+    """If tor runs and its onion is not published, one check is wrong: no break-in is claimed."""
+    tor = ManagedTor(folder / "tor", extra=published_site.torrc)
+    with published_site.proxy().running() as proxy, tor.open() as link:
+        wait_until(lambda: Bootstrap.read(link).percent == 100, 60)
+        options = published_site.options(proxy)
+        options[options.index("--control") + 1] = str(link.address)
+        status, results, _ = doctor(*options)
+    tor.close()
+    found = wrong_ones(results)
+    assert status == 1
+    assert found == {"tor": f"The hosting tor does not run {published_site.onion}."}
+    assert {*NAMES} == {each["name"] for each in results}
+    assert "compromised" not in str(results)
+
+
+def test_a_stopped_proxy_is_reported_once_for_both_addresses(published_site: PublishedSite) -> None:
+    """If nginx is stopped, one check is wrong, and every other still has a result."""
+    proxy = published_site.proxy()
+    status, results, _ = doctor(*published_site.options(proxy), "--private", str(proxy.socket))
+    assert (status, [*wrong_ones(results)]) == (1, ["certificate"])
+    assert {*NAMES} == {each["name"] for each in results}
+
+
 def test_without_nginx_tor_or_network_every_check_still_has_a_result(
     published_site: PublishedSite, tmp_path: Path
 ) -> None:
@@ -89,12 +118,12 @@ def test_without_nginx_tor_or_network_every_check_still_has_a_result(
     found = wrong_ones(results)
     assert found["tor"].startswith("No tor listens for control connections at")
     assert found["tor client"].startswith("Tor is still at 0 % (Starting) after 3 s")
-    assert found["onion bytes"] == "It cannot be checked: there is no Tor client."
-    assert "Connection refused" in found["clearnet bytes"]
-    assert found["permissions"].endswith("none cannot be checked: No such file or directory.")
-    assert {*NAMES} - {*found} <= {
-        *("release", "expiry", "canary", "images", "disk", "leaks", "clock", "versions"),
-    }
+    assert "Connection refused" in found["certificate"]
+    assert {*found} == {"tor", "tor client", "certificate"}
+    others = {each["name"]: each["sentence"] for each in results if each["verdict"] != "wrong"}
+    assert others["onion bytes"] == "Not checked, because “tor client” is wrong."
+    assert others["clearnet bytes"] == "Not checked, because “certificate” is wrong."
+    assert {*NAMES} == {*found, *others}
     assert all(each["remedy"] for each in results if each["verdict"] == "wrong")
 
 
@@ -140,7 +169,7 @@ def test_an_unpublished_onion_is_wrong(hosting: ControlConnection, client: TorCl
     assert found.verdict is CheckVerdict.WRONG
     assert found.sentence == f"The hosting tor does not run {onion}."
     seen = by_name(check_descriptor(client, onion, 5.0))
-    assert {each.verdict for each in seen.values()} == {CheckVerdict.WRONG}
+    assert seen["proof of work"].verdict is CheckVerdict.NOT_CHECKED
     assert "No HSDir returned the descriptor" in seen["descriptor"].sentence
 
 

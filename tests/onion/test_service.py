@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.faketor import fake_tor
-from support.hosting import PAGE, web_server
+from support.hosting import OFFLINE, PAGE, web_server
 
 from cccr_web.errors import OnionError, TorRefusedError
 from cccr_web.onion import (
@@ -51,6 +51,7 @@ def test_a_published_page_is_fetched_over_the_private_network(
 
         status = Status.read(connection, key.address)
         assert status.published
+        assert status.online
         assert status.bootstrap.percent == 100
         assert status.descriptor is not None
         assert status.descriptor.proof_of_work
@@ -76,6 +77,7 @@ def test_the_status_of_an_unpublished_address_is_one_json_object(
         "address": key.address,
         "bootstrap": {"percent": 0, "summary": "Starting", "warning": None},
         "descriptor": None,
+        "online": False,
         "published": False,
         "tor_version": version,
     }
@@ -158,7 +160,8 @@ def answers_without_pow(key: OnionKey) -> dict[str, str]:
         "PROTOCOLINFO": PROTOCOL,
         "GETINFO onions/current": "250-onions/current=\n250 OK\n",
         "GETINFO onions/detached": "250-onions/detached=\n250 OK\n",
-        "ADD_ONION.*PoW": "512 Unrecognized argument\n",
+        "ADD_ONION.*PoW": "512 Bad arguments to ADD_ONION: Unrecognized keyword argument "
+        '"PoWDefensesEnabled"\n',
         "ADD_ONION": f"250-ServiceID={name}\n250 OK\n{uploaded}",
     }
 
@@ -174,6 +177,42 @@ def test_an_old_tor_publishes_without_proof_of_work(key: OnionKey, web: Path) ->
     ]
     plain = f"Flags=DiscardPK,Detach,MaxStreamsCloseCircuit MaxStreams=7 Port=80,unix:{web}"
     assert arguments == [f"{plain} PoWDefensesEnabled=1 PoWQueueRate=250 PoWQueueBurst=2500", plain]
+
+
+def test_a_rejected_argument_is_not_taken_for_an_old_tor(key: OnionKey, web: Path) -> None:
+    """Any other reply with status 512 is reported, and the service is not added without PoW."""
+    answers = {**answers_without_pow(key), "ADD_ONION.*PoW": "512 Invalid VIRTPORT/TARGET\n"}
+    with fake_tor(answers) as (address, received), connect(address) as connection:
+        with pytest.raises(TorRefusedError, match="Invalid VIRTPORT/TARGET"):
+            publish(connection, Service(key, web))
+        assert len([command for command in received if command.startswith("ADD_ONION")]) == 1
+
+
+def test_a_tor_in_single_hop_mode_is_not_taken_for_an_old_tor(
+    folder: Path, key: OnionKey, web: Path
+) -> None:
+    """A tor that does not hide where the service runs is named as such."""
+    extra = folder / "extra"
+    extra.write_text(f"{OFFLINE}HiddenServiceSingleHopMode 1\nHiddenServiceNonAnonymousMode 1\n")
+    tor = ManagedTor(folder / "tor", extra=extra)
+    with tor.open() as connection, pytest.raises(OnionError, match="runs in single-hop mode"):
+        publish(connection, Service(key, web))
+    tor.close()
+
+
+def test_a_wrong_clock_is_named_when_publishing_fails(key: OnionKey, web: Path) -> None:
+    """If tor reports a wrong clock while no HSDir accepts the descriptor, the error says so."""
+    answers = answers_without_pow(key)
+    skew = "650 STATUS_GENERAL WARN CLOCK_SKEW SKEW=-7200 SOURCE=CONSENSUS\n"
+    answers["ADD_ONION"] = answers["ADD_ONION"].partition("650 ")[0] + skew
+    with (
+        fake_tor(answers) as (address, _),
+        connect(address) as connection,
+        pytest.raises(
+            OnionError, match=r"No HSDir accepted.*: this machine's clock is 7200 s slow"
+        ),
+    ):
+        publish(connection, Service(key, web), timeout=0.5)
 
 
 def test_an_upload_of_another_address_does_not_count(key: OnionKey, web: Path) -> None:

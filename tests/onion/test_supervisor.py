@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.faketor import fake_tor
 from support.hosting import OFFLINE, PAGE, RunningTor, Watched, gone, wait_until, web_server
 from support.tornet import AUTHORITIES, free_ports
 
@@ -25,7 +26,9 @@ from cccr_web.onion import (
     Published,
     Publishing,
     Service,
+    Status,
     Supervisor,
+    Unreachable,
     Withdrawn,
     connect,
     control,
@@ -160,6 +163,63 @@ def test_a_removed_service_is_published_again(tor: ManagedTor, web: Path, key: O
         reason = watched.wait_for(Lost, 5).reason
         assert reason == "another program removed the service from tor"
         watched.wait_for(Published)
+
+
+def test_a_lost_network_is_reported_until_it_is_back(
+    tor: ManagedTor, web: Path, key: OnionKey
+) -> None:
+    """A service that tor still runs without a network is not called published until it is back."""
+    with Watched(Service(key, web), tor, check_interval=0.2) as watched:
+        watched.wait_for(Published)
+        with connect(tor.control) as connection:
+            assert connection.send("SETCONF DisableNetwork=1").is_ok()
+            found = watched.wait_for(Unreachable)
+            assert found == Unreachable(key.address, "the Tor network does not answer")
+            assert not Status.read(connection, key.address).online
+            assert connection.send("SETCONF DisableNetwork=0").is_ok()
+        assert watched.wait_for(Published).address == key.address
+
+
+FAILED_UPLOAD = "UNKNOWN $" + "A" * 40 + "~relay REASON=UPLOAD_REJECTED"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ("", "no HSDir returns its descriptor"),
+        (
+            "HS_DESC FAILED {name} " + FAILED_UPLOAD,
+            "HSDirs reject its descriptor (UPLOAD_REJECTED)",
+        ),
+        ("STATUS_GENERAL WARN CLOCK_SKEW SKEW=3600", "this machine's clock is 3600 s fast"),
+    ],
+)
+def test_what_hides_a_published_service_is_reported(
+    web: Path, key: OnionKey, event: str, reason: str
+) -> None:
+    """A descriptor that no HSDir returns or accepts, or a wrong clock, is reported."""
+    name = key.address.removesuffix(".onion")
+    uploaded = f"650 HS_DESC UPLOADED {name} UNKNOWN UNKNOWN\n"
+    events = f"650 {event.format(name=name)}\n" * 3 if event else ""
+    answers = {
+        "PROTOCOLINFO": '250-PROTOCOLINFO 1\n250-AUTH METHODS=NULL\n250-VERSION Tor="0.4.9.5"\n'
+        "250 OK\n",
+        "GETINFO status/bootstrap": "250-status/bootstrap-phase=NOTICE BOOTSTRAP PROGRESS=100\n"
+        "250 OK\n",
+        "GETINFO onions/current": "250-onions/current=\n250 OK\n",
+        "GETINFO onions/detached": "250-onions/detached=\n250 OK\n",
+        "ADD_ONION": f"250-ServiceID={name}\n250 OK\n{uploaded}",
+        "HSFETCH": f"250 OK\n{events}",
+    }
+    with (
+        fake_tor(answers) as (address, _),
+        Watched(
+            Service(key, web), ExternalTor(address), fetch_interval=0.1, fetch_timeout=0.5
+        ) as w,
+    ):
+        w.wait_for(Published)
+        while reason not in w.wait_for(Unreachable).reason:
+            pass
 
 
 def test_a_suspended_managed_tor_is_replaced(

@@ -30,7 +30,6 @@ from cccr_web.onion import (
     connect,
     new_key,
 )
-from cccr_web.onion.supervisor import CHECK_INTERVAL, STALLED_AFTER
 from support.tornet import end, start_tor
 
 if TYPE_CHECKING:
@@ -169,28 +168,23 @@ class RunningTor:
 
 
 class Watched:
-    """A supervisor that runs in a thread, and its events so far with their times."""
+    """A supervisor that runs in a thread, and its events so far with their times.
+
+    ``seconds`` replace some of its times.
+    """
 
     def __init__(
         self,
         service: Service,
         tor: Tor,
-        *,
-        stalled_after: float = STALLED_AFTER,
-        check_interval: float = CHECK_INTERVAL,
+        **seconds: float,
     ) -> None:
         self.events: list[SupervisorEvent] = []
         self.times: list[float] = []
         self.stop = threading.Event()
         self._news = threading.Condition()
         self._read = 0
-        supervisor = Supervisor(
-            service,
-            tor,
-            self._observe,
-            stalled_after=stalled_after,
-            check_interval=check_interval,
-        )
+        supervisor = Supervisor(service, tor, self._observe, **seconds)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=supervisor.run, args=[self.stop])
 
     def __enter__(self) -> Self:

@@ -51,10 +51,11 @@ def real_release(folder: Path, onion: str) -> Release:
     return release
 
 
-def signed(files: Mapping[str, bytes] | None = None, **changes: Any) -> Release:
+def signed(files: Mapping[str, bytes] | None = None, sequence: int = 1, **changes: Any) -> Release:
     """Return a small, correct release with these files and facts changed."""
-    whole = content(1) | dict(files or {})
-    return Signer(organisation_key()).sign(with_archive(make_release(whole, facts(1, **changes))))
+    whole = content(sequence) | dict(files or {})
+    unsigned = with_archive(make_release(whole, facts(sequence, **changes)))
+    return Signer(organisation_key()).sign(unsigned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ class PublishedSite:
     authority: CertificateAuthority
     server: Running
 
-    def proxy(self, days: int = 90, **changes: Any) -> ReverseProxy:
+    def proxy(self, days: int = 90, lifetime: int = 190, **changes: Any) -> ReverseProxy:
         """Return the nginx in front of it, not running yet."""
-        certificate = self.authority.certify(DOMAIN, days)
+        certificate = self.authority.certify(DOMAIN, days, lifetime)
         return ReverseProxy(
             self.folder, self.release, DOMAIN, self.server.port, certificate, **changes
         )

@@ -185,7 +185,7 @@ class CertificateAuthority:
             decipher_only=False,
         )
         made = (
-            self._builder(self._name, self._key.public_key(), 365)
+            self._builder(self._name, self._key.public_key(), 365, 465)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .sign(self._key, hashes.SHA256())
@@ -193,12 +193,12 @@ class CertificateAuthority:
         self.file = folder / "ca.pem"
         self.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def certify(self, name: str, days: int) -> Path:
-        """Return a file with a key and a certificate for ``name``."""
+    def certify(self, name: str, days: int, lifetime: int) -> Path:
+        """Return a file with a key and a certificate for ``name`` that expires in ``days``."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         made = (
-            self._builder(subject, key.public_key(), days)
+            self._builder(subject, key.public_key(), days, lifetime)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -212,7 +212,7 @@ class CertificateAuthority:
         return file
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int, lifetime: int
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         # Python 3.13 requires both identifiers (RFC 5280, sections 4.2.1.1 and 4.2.1.2).
@@ -224,7 +224,7 @@ class CertificateAuthority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=100))
+            .not_valid_before(now + timedelta(days=days - lifetime, hours=1))
             .not_valid_after(now + timedelta(days=days, hours=1))
             .add_extension(own, critical=False)
             .add_extension(issuer, critical=False)
