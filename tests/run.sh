@@ -34,6 +34,7 @@ declare -A needed=(
   [java]=default-jre-headless
   [minisign]=minisign
   [nginx]=nginx-light
+  [obfs4proxy]=obfs4proxy
   [shellcheck]=shellcheck
   [ssh-keygen]=openssh-client
   [systemd-analyze]=systemd

@@ -144,6 +144,7 @@ def admin_folder(offline_tor: ManagedTor) -> Iterator[AdminFolder]:
         )
         command.chmod(0o755)
         (folder / "offline").write_text("DisableNetwork 1\n")
+        (folder / "bridges.txt").write_text("192.0.2.7:443\n")
         (folder / "templates").symlink_to(TOP / "templates")
         (port,) = free_ports(1)
         made = AdminFolder(folder, port, str(offline_tor.control))

@@ -51,7 +51,7 @@ def default_state() -> Path:
     help="The folder for the onion's key, tor's files and the release.",
 )
 @click.option(
-    "--torrc", type=options.FILE, help="Further lines for tor's configuration, such as bridges."
+    "--torrc", type=options.FILE, help="Bridge lines, or further lines for tor's configuration."
 )
 def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
     """Build the site and serve it on this machine and an onion.

@@ -43,7 +43,9 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     help="A file, socket or folder with restricted access, and its most permissive mode, by "
     "default 0600, 0660 or 0750.",
 )
-@click.option("--torrc", type=options.FILE, help="Further configuration for the Tor client.")
+@click.option(
+    "--torrc", type=options.FILE, help="Bridge lines, or further configuration, for the Tor client."
+)
 @click.option(
     "--ca",
     "authorities",

@@ -47,6 +47,24 @@ def show(file: Path) -> None:
     click.echo(load_key(file).address)
 
 
+@onion.command(epilog=options.example("onion torrc bridges.txt"))
+@click.argument("file", type=options.FILE)
+def torrc(file: Path) -> None:
+    """Print the torrc lines for the bridge lines in FILE.
+
+    Bridge lines may be in any form in which people receive them. Other lines are printed
+    unchanged. Debian has programs for the transports obfs4, meek_lite and snowflake.
+    """
+    from cccr_web.errors import OnionError
+    from cccr_web.onion import torrc_lines
+
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OnionError(f"{file} cannot be read: {error}.", "Use a text file in UTF-8.") from error
+    click.echo(torrc_lines(text, str(file)), nl=False)
+
+
 class Reporter:
     """Shows a supervisor's events, and prints the address once, when it is first published."""
 

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from cccr_web.errors import ControlForeignError, ControlMissingError, OnionError
 from cccr_web.listen import Unix
+from cccr_web.onion.bridges import PROGRAMS, torrc_lines
 from cccr_web.onion.control import REPLY_TIMEOUT, check_socket_path, connect
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ NOISE: Final = ("You are running Tor as root", "Reading config failed", "set_opt
 class ManagedTor:
     """A tor that lives as long as we do, with all its files in the folder ``data`` (0700).
 
-    ``extra`` is a file of further torrc lines. ``is_client`` gives tor a SOCKS port on
+    ``extra`` is a file of bridge lines and torrc lines. ``is_client`` gives tor a SOCKS port on
     loopback, which the kernel chooses. ``open`` starts tor, or restarts it after it died;
     ``close`` stops it. If we are killed, the kernel stops it (``setpriv --pdeathsig``, tied
     to the thread that called ``open``), or it exits by itself within 15 seconds
@@ -200,12 +201,21 @@ class ManagedTor:
         if self.extra is None:
             return ""
         try:
-            return self.extra.read_text("utf-8")
+            text = self.extra.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise OnionError(
                 f"The extra torrc lines in {self.extra} cannot be read: {error}.",
                 "Use a text file that this user may read.",
             ) from error
+        lines = torrc_lines(text, str(self.extra))
+        for program in sorted(set(PROGRAMS.values())):
+            if f" exec {program}\n" in lines and not shutil.which(program):
+                package = program.rpartition("/")[2]
+                raise OnionError(
+                    f"The bridges in {self.extra} need the program {program}.",
+                    f"Install it: apt install {package}",
+                )
+        return lines
 
     def _torrc(self, extra: str) -> str:
         lines = TORRC.format(

@@ -11,20 +11,44 @@ tor_install() {
     change "create the tor instance $INSTANCE" || true
     [ "$DRY_RUN" = yes ] || tor-instance-create "$INSTANCE"
   fi
-  # The admin’s additional lines, such as bridges.
+  # The admin’s additional lines, and bridges as they were received.
   if [ -f "$BUNDLE/settings/torrc" ]; then put "$ETC/torrc" <"$BUNDLE/settings/torrc"; fi
   local more=$ETC/torrc
   [ "$DRY_RUN" = no ] || [ ! -f "$BUNDLE/settings/torrc" ] || more=$BUNDLE/settings/torrc
   {
     cat "$HERE/torrc"
-    [ ! -f "$more" ] || cat "$more"
+    [ ! -f "$more" ] || tor_more_lines "$more"
   } >"$WORK/torrc"
+  tor_transports "$WORK/torrc"
   tor_verify "$WORK/torrc"
   put "$TORRC_FILE" <"$WORK/torrc"
   # Debian’s default instance would open a SOCKS port.
   mask tor@default.service
   put /etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf <"$HERE/units/tor.conf"
   enable "tor@$INSTANCE.service"
+}
+
+tor_more_lines() { # FILE
+  if [ "$DRY_RUN" = no ]; then
+    "$COMMAND" onion torrc "$1"
+  else
+    "$COMMAND" onion torrc "$1" 2>/dev/null || cat "$1" # our code may be missing or older
+  fi
+}
+
+# Install the programs of the bridges’ transports, each from the Debian package of its name.
+tor_transports() { # TORRC
+  local program missing=()
+  for program in obfs4proxy snowflake-client; do
+    grep --quiet " exec /usr/bin/$program\$" "$1" || continue
+    package_is_installed "$program" || missing+=("$program")
+  done
+  if grep --quiet --ignore-case '^[[:space:]]*ClientTransportPlugin[[:space:]]' "$1"; then
+    sed -i 's/^Sandbox 1$/Sandbox 0/' "$1"
+  fi
+  [ ${#missing[@]} -gt 0 ] || return 0
+  change "install from Debian: ${missing[*]}" || return 0
+  apt_get install --no-install-recommends "${missing[@]}"
 }
 
 tor_verify() { # TORRC

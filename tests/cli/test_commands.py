@@ -69,6 +69,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "onion key show",
         "onion publish",
         "onion status",
+        "onion torrc",
     }
 
 

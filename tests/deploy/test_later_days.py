@@ -242,12 +242,21 @@ def test_a_failed_install_leaves_the_site_unchanged(
 
 
 def test_a_dry_run_shows_a_changed_setting_as_a_diff(admin: AdminMachine, server: Machine) -> None:
-    """A dry run shows a changed setting as the lines that would change, and changes nothing."""
+    """A dry run shows a changed setting as the lines that would change, and changes nothing.
+
+    A received obfs4 bridge brings its program, and turns off tor's filter of system calls.
+    """
     before = disk_state(server)
-    admin.write_settings(REBOOT_AT="", RELEASE=str(admin.release(2)))
+    bridge = f"obfs4 192.0.2.9:443 {'AB12' * 10} cert={'Ab1+/' * 14} iat-mode=0"
+    torrc = admin.folder / "bridges"
+    torrc.write_text(f"{(admin.folder / 'private.torrc').read_text()}> {bridge}\n")
+    admin.write_settings(REBOOT_AT="", RELEASE=str(admin.release(2)), TORRC=str(torrc))
     done = admin.deploy("--dry-run", "--offline", admin.bundle)
     assert '-Unattended-Upgrade::Automatic-Reboot "true";' in done.stderr
     assert '+Unattended-Upgrade::Automatic-Reboot "false";' in done.stderr
+    assert "would install from Debian: obfs4proxy\n" in done.stderr
+    for line in ("-Sandbox 1", "+Sandbox 0", f"+Bridge {bridge}", "+UseBridges 1"):
+        assert f"    {line}\n" in done.stderr
     assert disk_state(server) == before
     admin.write_settings(RELEASE=str(admin.release(2)))
 

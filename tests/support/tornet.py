@@ -76,6 +76,19 @@ V3AuthVoteDelay 2
 V3AuthDistDelay 2
 """
 
+BRIDGE = """\
+DataDirectory {data}
+Log notice file {data}/log
+Address 127.0.0.1
+SocksPort 0
+ORPort 127.0.0.1:{orport}
+BridgeRelay 1
+PublishServerDescriptor 0
+ExtORPort auto
+ServerTransportPlugin obfs4 exec /usr/bin/obfs4proxy
+ServerTransportListenAddr obfs4 127.0.0.1:{port}
+"""
+
 CLIENT = """\
 DataDirectory {data}
 Log notice file {data}/log
@@ -257,6 +270,22 @@ class TorNetwork:
         client.mkdir(mode=0o700)
         self._run(name, CLIENT.format(data=client, socks=port) + lines)
         self._await_client(client / "log")
+
+    def add_bridge(self, name: str) -> str:
+        """Start an obfs4 bridge, and return its line, without the word Bridge."""
+        port, orport = free_ports(2)
+        data = self._folder / name
+        data.mkdir(mode=0o700)
+        self._run(name, BRIDGE.format(data=data, port=port, orport=orport))
+        hint = data / "pt_state/obfs4_bridgeline.txt"
+        arguments = ""
+        for _ in self._until(START_TIMEOUT, "The bridge did not start"):
+            if hint.exists():
+                arguments = "".join(re.findall(r" cert=\S{9,} .*", hint.read_text()))
+            if arguments:
+                break
+        _, fingerprint = (data / "fingerprint").read_text().split()
+        return f"obfs4 127.0.0.1:{port} {fingerprint}{arguments}"
 
     def _run(self, name: str, lines: str) -> None:
         torrc = self._folder / f"{name}.torrc"
