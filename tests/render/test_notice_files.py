@@ -145,8 +145,8 @@ def test_the_former_site_in_a_notice_is_rejected(tree: Tree) -> None:
             "sequence = 1",
             "sequence = 0",
             (
-                "translations/site.toml:4: “sequence” must be a whole number, 1 or more, higher "
-                "than in the last release."
+                "translations/site.toml:4: “sequence” must be a whole number from 1 to "
+                "1,000,000,000, higher than in the last release."
             ),
         ),
         (
