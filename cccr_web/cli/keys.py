@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,17 +19,25 @@ if TYPE_CHECKING:
 def read_passphrase(file: Path | None, question: str, *, twice: bool = False) -> str:
     """Return the first line of ``file``, or ask on the terminal."""
     if file is None:
-        answer: str = click.prompt(
-            question,
-            hide_input=True,
-            confirmation_prompt=twice,
-            default="",
-            show_default=False,
-            err=True,
-        )
+        try:
+            answer: str = click.prompt(
+                question,
+                hide_input=True,
+                confirmation_prompt=twice,
+                default="",
+                show_default=False,
+                err=True,
+            )
+        except click.Abort as error:
+            raise CccrError(
+                "No passphrase was entered.", "Type it, or pass a file that holds it (see --help)."
+            ) from error
         return answer
     try:
-        text = file.read_text(encoding="utf-8")
+        body = file.read_bytes()
+        # Windows' editors write such marks.
+        is_utf_16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = body.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise CccrError(
@@ -105,26 +114,26 @@ def rotate(
 ) -> None:
     """Write keys.txt, which names the next key. Both keys sign it.
 
-    An existing file is never overwritten.
+    If the file exists, the change is added to it. A key has one successor, and no key becomes
+    current again.
     """
-    from cccr_web.notices import rotate_key
-    from cccr_web.release import write_new
+    from cccr_web.notices import read_keys_file, rotate_key, write_notice
 
+    before = read_keys_file(out) if out.exists() else b""
     current = unlock(old, passphrase_file)
-    whole = rotate_key(current, unlock(following, new_passphrase_file), day)
-    write_new(out, whole, mode=0o644)
+    write_notice(out, rotate_key(current, unlock(following, new_passphrase_file), day, before))
 
 
 @key.command(epilog=options.example("key check keys.txt --public-key cccr.pub"))
 @click.argument("file", type=options.FILE)
 @options.public_key(required=True)
 def check(file: Path, public_key: str) -> None:
-    """Verify FILE, a copy of keys.txt, and print the next key.
+    """Verify FILE, a copy of keys.txt, and print the newest key.
 
-    Exits with 1 if it is not signed by the key that you trust.
+    Exits with 1 if the key that you trust, or one that it leads to, has not signed it.
     """
-    from cccr_web.notices import check_key_rotation
+    from cccr_web.notices import read_key_rotation, read_keys_file
     from cccr_web.release import read_public_key
 
-    rotation = check_key_rotation(file, read_public_key(public_key))
+    rotation = read_key_rotation(read_keys_file(file), read_public_key(public_key))
     click.echo(f"On {rotation.issued} the key was replaced by:\n{describe(rotation.next)}")

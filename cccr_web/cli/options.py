@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -48,6 +48,13 @@ def _read_date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"“{text}” is not a date such as 2027-02-01.") from error
+
+
+def _read_notice_date(text: str) -> date:
+    day, today = _read_date(text), datetime.now(UTC).date()
+    if not today - timedelta(days=365) <= day <= today + timedelta(days=1):
+        raise ValueError(f"{day} is not within the last year, up to today ({today}, UTC).")
+    return day
 
 
 def _read_port(text: str) -> Tcp:
@@ -103,7 +110,7 @@ control = click.option(
 notice_date = click.option(
     "--date",
     "day",
-    type=DATE,
+    type=ParsedParam("DATE", _read_notice_date),
     default=lambda: datetime.now(UTC).date(),
     show_default="today, UTC",
     help="The date of the notice.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,12 +30,13 @@ def sign(
 
     A release that has expired is signed with a warning.
     """
-    from cccr_web.notices import reject_overdue_canary
-    from cccr_web.release import Signer, load, write
+    from cccr_web.notices import check_notices
+    from cccr_web.release import Signer, load, reject_future, write
 
     release = load(folder)
+    reject_future(release)
     key = unlock(key_file, passphrase_file)
-    reject_overdue_canary(release, key.public)
+    check_notices(release, key.public, datetime.now(UTC))
     signed = Signer(key, openpgp_key).sign(release)
     write(signed, folder)
     facts = signed.metadata
@@ -71,10 +73,13 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
 
 
 def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
+    from cccr_web.notices import check_notices
     from cccr_web.release import load, read_public_key, reject_expired, reject_future
 
-    release = load(path, read_public_key(public_key))
+    key = read_public_key(public_key)
+    release = load(path, key)
     reject_future(release)
+    check_notices(release, key)
     if deployable:
         reject_expired(release)
     return release

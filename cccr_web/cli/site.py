@@ -49,8 +49,9 @@ def check(translations: Path | None) -> None:
     "--out",
     required=True,
     type=options.FOLDER,
-    help="The folder to write; an older release is replaced.",
+    help="The folder to write; a release that is not signed is replaced.",
 )
+@click.option("--replace", is_flag=True, help="Also replace a signed release.")
 @click.option("--clearnet-url", metavar="URL", help="The clearnet address to show on the pages.")
 @options.repeatable(
     "--onion-address", "onions", type=options.ONION, help="An onion to show on the pages."
@@ -67,6 +68,7 @@ def build(
     onions: tuple[str, ...],
     translations: Path | None,
     *,
+    replace: bool,
     neutral_titles: bool,
 ) -> None:
     """Build a release: exactly the bytes that readers get.
@@ -75,12 +77,15 @@ def build(
     """
     from cccr_web.content import Addresses
     from cccr_web.content.site import is_clearnet
-    from cccr_web.release import write
+    from cccr_web.release import reject_future, reject_signed, write
 
     if clearnet_url is not None and not is_clearnet(clearnet_url):
         raise click.UsageError(f"{clearnet_url} is not an https address without a path.")
+    if not replace:
+        reject_signed(out)
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
     release = build_with_progress(translations, addresses, neutral_titles=neutral_titles)
+    reject_future(release)
     write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "

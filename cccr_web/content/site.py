@@ -93,8 +93,8 @@ _DEFAULTS = {"public_key": "", "exit": ""}
 
 _RULES: dict[str, tuple[Any, str]] = {
     "sequence": (
-        lambda value: type(value) is int and value > 0,
-        "a whole number, 1 or more, higher than in the last release",
+        lambda value: type(value) is int and 0 < value <= 10**9,
+        "a whole number from 1 to 1,000,000,000, higher than in the last release",
     ),
     "valid_days": (
         lambda value: type(value) is int and 0 < value <= 3650,

@@ -2,32 +2,37 @@
 
 from cccr_web.notices.canary import NAME as CANARY
 from cccr_web.notices.canary import make_canary
+from cccr_web.notices.key_rotation import NAME as KEYS
 from cccr_web.notices.key_rotation import (
     KeyRotation,
-    check_key_rotation,
+    check_successors,
     read_key_rotation,
+    read_keys_file,
     rotate_key,
 )
 from cccr_web.notices.mirrors import make_mirrors
 from cccr_web.notices.registry import NAMES as NOTICES
-from cccr_web.notices.registry import Notice, read_notice, reject_overdue_canary, write_notice
+from cccr_web.notices.registry import check_notices, read_notice, write_notice
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
 from cccr_web.notices.security_txt import make_security_txt
-from cccr_web.notices.signed_text import sign_text
+from cccr_web.notices.signed_text import Notice, midnight, sign_text
 
 __all__ = [
     "CANARY",
+    "KEYS",
     "NOTICES",
     "SECURITY_TXT_AHEAD",
     "KeyRotation",
     "Notice",
-    "check_key_rotation",
+    "check_notices",
+    "check_successors",
     "make_canary",
     "make_mirrors",
     "make_security_txt",
+    "midnight",
     "read_key_rotation",
+    "read_keys_file",
     "read_notice",
-    "reject_overdue_canary",
     "rotate_key",
     "sign_text",
     "write_notice",

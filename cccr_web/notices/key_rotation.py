@@ -1,26 +1,36 @@
-"""``keys.txt``: the signed change from the organisation's current key to the next.
+"""``keys.txt``: the signed changes from one of the organisation's keys to the next, oldest first.
 
-Both keys sign it inside (see ``signed_text``): the current key says which one to trust next,
-the next key proves that somebody holds it. A reader who trusts the current key verifies
-both signatures with this file alone.
+Both keys sign a change inside (see ``signed_text``): the current key says which one to trust
+next, the next key proves that somebody holds it. A reader who trusts any of the earlier keys
+verifies all signatures after it with this file alone. The chain has neither forks nor loops.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.notices.signed_text import DAY, KEY, MAX_BYTES, NoticeFormat, check_key, sign_text
-from cccr_web.release import ORGANISATION, PublicKey, SigningKey
+from cccr_web.notices.signed_text import (
+    DAY,
+    KEY,
+    MAX_BYTES,
+    Notice,
+    NoticeFormat,
+    check_key,
+    sign_text,
+)
+from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
 
 NAME: Final = "keys.txt"
+TITLE: Final = f"Keys of {ORGANISATION}"
 
 _TEMPLATE: Final = (
-    f"Keys of {ORGANISATION}"
-    """
+    TITLE
+    + """
 
 Date: {issued}
 Current key: {current}
@@ -56,29 +66,88 @@ FORMAT: Final = NoticeFormat(
 )
 
 
-def rotate_key(current: SigningKey, following: SigningKey, day: date) -> bytes:
-    """Return ``keys.txt``, signed by both keys. Raises ``CccrError`` if they are the same."""
+def rotate_key(current: SigningKey, following: SigningKey, day: date, before: bytes = b"") -> bytes:
+    """Return ``keys.txt`` with one more change after those ``before``, signed by both keys.
+
+    Raises ``CccrError`` if a key would have two successors, or become current twice.
+    """
     if current.public.raw == following.public.raw:
         raise CccrError("The old and the new key are the same.", "Make one: cccr-web key new")
     text = FORMAT.format(KeyRotation(day, current.public, following.public))
-    return sign_text(text, (current, following), f"keys {day}")
+    whole = strip_clear_signature(before, name=NAME) + sign_text(
+        text, (current, following), f"keys {day}"
+    )
+    read_rotations(whole)
+    return whole
 
 
-def check_key_rotation(file: Path, trusted: PublicKey) -> KeyRotation:
-    """Read ``file`` as ``read_key_rotation`` does."""
+def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, ...]:
+    """Return every change in ``keys.txt``. Raises ``CccrError`` unless they form a chain."""
+    title = TITLE.encode() + b"\n"
+    first, *others = strip_clear_signature(whole, name=NAME).split(title)
+    texts = [whole] if first or not others else [title + other for other in others]
+    rotations = tuple(FORMAT.read(text, verify=verify) for text in texts)
+    replaced: dict[bytes, PublicKey] = {}
+    for rotation in rotations:
+        current, following = rotation.current, rotation.next
+        if current.raw in replaced:
+            raise _two_successors(current, replaced[current.raw], following)
+        if replaced and current != next(reversed(replaced.values())):
+            raise CccrError(
+                f"{NAME}: the key {current.fingerprint} is not the one that was announced before.",
+                "Announce the next key with the key that was announced last.",
+            )
+        replaced[current.raw] = following
+        if following.raw in replaced:
+            raise CccrError(
+                f"{NAME}: the changes lead back to the key {following.fingerprint}.",
+                "Make a new key with: cccr-web key new",
+            )
+    return rotations
+
+
+def check_successors(before: bytes, after: bytes) -> None:
+    """Raise ``CccrError`` if a key has another successor in ``after`` than in ``before``.
+
+    ``before`` may be damaged: then it says nothing.
+    """
+    known: dict[bytes, PublicKey] = {}
+    with contextlib.suppress(CccrError):
+        earlier = read_rotations(before, verify=False)
+        known = {rotation.current.raw: rotation.next for rotation in earlier}
+    for rotation in read_rotations(after, verify=False):
+        successor = known.get(rotation.current.raw, rotation.next)
+        if successor != rotation.next:
+            raise _two_successors(rotation.current, successor, rotation.next)
+
+
+def _two_successors(key: PublicKey, one: PublicKey, other: PublicKey) -> CccrError:
+    return CccrError(
+        f"{NAME}: the key {key.fingerprint} hands over to two keys, "
+        f"{one.fingerprint} and {other.fingerprint}.",
+        "Keep the first change: a key has one successor.",
+    )
+
+
+def read_keys_file(file: Path) -> bytes:
+    """Return the bytes of a copy of ``keys.txt``. Raises ``CccrError``."""
     try:
         with file.open("rb") as source:
-            whole = source.read(MAX_BYTES)
+            return source.read(MAX_BYTES)
     except OSError as error:
         raise CccrError(f"{file} cannot be read: {error.strerror}.", "Pass keys.txt.") from error
-    return read_key_rotation(whole, trusted)
 
 
 def read_key_rotation(whole: bytes, trusted: PublicKey) -> KeyRotation:
-    """Return the rotation if ``trusted`` is its current key and both keys have signed it.
+    """Return the last change, if ``trusted`` or keys that it leads to have signed it.
 
-    Raises ``CccrError`` for another text, ``SignatureError`` for a wrong signature.
+    Raises ``CccrError`` for another text or a date in the future, ``SignatureError`` for a
+    wrong signature.
     """
-    rotation = FORMAT.read(whole)
-    check_key(NAME, rotation.current, trusted)
-    return rotation
+    rotations = read_rotations(whole)
+    last = rotations[-1]
+    if all(rotation.current != trusted for rotation in rotations):
+        check_key(NAME, last.current, trusted)
+    if fault := Notice(last.issued).fault(datetime.now(UTC)):
+        raise CccrError(f"{NAME}: {fault}")
+    return last

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from cccr_web import files
-from cccr_web.errors import CccrError
+from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.notices import canary, key_rotation, mirrors, security_txt
-from cccr_web.notices.signed_text import MAX_BYTES, check_key
-from cccr_web.release import PublicKey, Release, sign_with_gpg
+from cccr_web.notices.signed_text import MAX_AGE, MAX_BYTES, Notice, check_key, midnight
+from cccr_web.release import PublicKey, Release, is_public_keys, sign_with_gpg
 
 PGP: Final = "pgp.txt"
 
-_PGP = re.compile(
-    rb"(-----BEGIN PGP PUBLIC KEY BLOCK-----\n[A-Za-z0-9+/=\n:. -]+?"
-    rb"-----END PGP PUBLIC KEY BLOCK-----\n)+"
-)
 
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What a release needs to know of a notice: the day it was issued, and when it expires."""
-
-    issued: date | None = None
-    until: datetime | None = None
-
-
-def read_notice(path: str, body: bytes, key: PublicKey | None) -> Notice:
+def read_notice(path: str, body: bytes, key: PublicKey | None, *, verify: bool = True) -> Notice:
     """Check one notice against the organisation's ``key``; ``None`` while it has none.
 
+    Without ``verify``, the signatures inside are not checked: its release is signed as a whole.
     Raises ``CccrError`` for an unknown name, a wrong size or a wrong format, and
     ``SignatureError`` if another key signed it.
     """
@@ -48,20 +34,24 @@ def read_notice(path: str, body: bytes, key: PublicKey | None) -> Notice:
             f"{path} cannot be checked: the organisation's key is not known.",
             "Write public_key into translations/site.toml.",
         )
-    return reader(body, key)
+    return reader(body, key, verify)
 
 
-def reject_overdue_canary(release: Release, key: PublicKey, now: datetime | None = None) -> None:
-    """Raise ``CccrError`` if the canary after the one in ``release`` was due before ``now``."""
-    file = release.files.get(canary.NAME)
-    if file is None:
-        return
-    until = _read_canary(file.body, key).until
-    if until is not None and until <= (now or datetime.now(UTC)):
-        raise CccrError(
-            f"{canary.NAME} is out of date: the next one was due before {until:%Y-%m-%d}.",
-            "Make it with: cccr-web canary. Then build again.",
-        )
+def check_notices(release: Release, key: PublicKey, now: datetime | None = None) -> None:
+    """Raise ``CccrError`` if a signed notice was not valid when ``release`` was made.
+
+    A server serves a release longer than its notices are valid; whoever signs it passes
+    ``now``: then the signatures inside are verified too, and the notices must still be valid.
+    """
+    for path in (canary.NAME, key_rotation.NAME, mirrors.NAME):
+        if path not in release.files:
+            continue
+        notice = read_notice(path, release.files[path].body, key, verify=now is not None)
+        fault = notice.fault(release.metadata.time, "the release is dated")
+        if now is not None:
+            fault = fault or notice.fault(now)
+        if fault:
+            raise ReleaseError(f"{path}: {fault}", path=path)
 
 
 def write_notice(file: Path, body: bytes, *, openpgp: str | None = None) -> None:
@@ -79,43 +69,44 @@ def write_notice(file: Path, body: bytes, *, openpgp: str | None = None) -> None
 
 
 def _same_kind(one: bytes, other: bytes) -> bool:
-    marks = (canary.TITLE.encode(), mirrors.TITLE.encode(), b"\nExpires: ")
-    return any(mark in one and mark in other for mark in marks)
+    titles = (canary.TITLE, key_rotation.TITLE, mirrors.TITLE, "\nExpires: ")
+    return any(title.encode() in one and title.encode() in other for title in titles)
 
 
-def _read_canary(body: bytes, key: PublicKey) -> Notice:
-    found = canary.FORMAT.read(body)
+def _read_canary(body: bytes, key: PublicKey, verify: bool) -> Notice:
+    found = canary.FORMAT.read(body, verify=verify)
     check_key(canary.NAME, found.key, key)
     # Until the last day is over, in UTC.
-    return Notice(found.issued, datetime.combine(found.next + timedelta(days=1), time(), UTC))
+    return Notice(found.issued, midnight(found.next + timedelta(days=1)))
 
 
-def _read_mirrors(body: bytes, key: PublicKey) -> Notice:
-    found = mirrors.FORMAT.read(body)
+def _read_mirrors(body: bytes, key: PublicKey, verify: bool) -> Notice:
+    found = mirrors.FORMAT.read(body, verify=verify)
     check_key(mirrors.NAME, found.key, key)
-    return Notice(found.issued)
+    return Notice(found.issued, midnight(found.issued + MAX_AGE))
 
 
-def _read_keys(body: bytes, key: PublicKey) -> Notice:
-    found = key_rotation.FORMAT.read(body)
-    if key != found.next:
-        check_key(key_rotation.NAME, found.current, key)
-    return Notice(found.issued)
+def _read_keys(body: bytes, key: PublicKey, verify: bool) -> Notice:
+    last = key_rotation.read_rotations(body, verify=verify)[-1]
+    if key == last.next:
+        return Notice(last.issued)  # done: the record stays valid
+    check_key(key_rotation.NAME, last.current, key)
+    return Notice(last.issued, midnight(last.issued + MAX_AGE))
 
 
-def _read_pgp(body: bytes, _: PublicKey) -> Notice:
-    if _PGP.fullmatch(body) is None:
+def _read_pgp(body: bytes, _key: PublicKey, _verify: bool) -> Notice:
+    if not is_public_keys(body):
         raise CccrError(
             f"{PGP} holds something other than public keys.", "Use: gpg --armor --export KEY"
         )
     return Notice()
 
 
-_READERS: Final[Mapping[str, Callable[[bytes, PublicKey], Notice]]] = {
+_READERS: Final[Mapping[str, Callable[[bytes, PublicKey, bool], Notice]]] = {
     canary.NAME: _read_canary,
     key_rotation.NAME: _read_keys,
     mirrors.NAME: _read_mirrors,
     PGP: _read_pgp,
-    security_txt.NAME: lambda body, _: Notice(until=security_txt.read_security_txt(body)),
+    security_txt.NAME: lambda body, *_: Notice(until=security_txt.read_security_txt(body)),
 }
 NAMES: Final = frozenset(_READERS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from string import Formatter
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,6 +19,10 @@ from cccr_web.errors import CccrError, SignatureError
 from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
 
 MAX_BYTES: Final = 64 * 1024
+# How long a list of addresses, and the announcement of a key that does not sign yet, are valid.
+MAX_AGE: Final = timedelta(days=366)
+# Clocks differ, and a notice may be dated by the day in another time zone.
+MAX_AHEAD: Final = timedelta(days=1)
 BILINGUAL_NAME: Final = f"{ORGANISATION} (公民自由联盟)"
 
 _MARK: Final = "-----BEGIN"
@@ -26,6 +30,33 @@ _BEGIN: Final = b"-----BEGIN MINISIGN SIGNATURE-----\n"
 _END: Final = b"-----END MINISIGN SIGNATURE-----\n"
 
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a release needs to know of a notice: the day it was issued, and when it expires."""
+
+    issued: date | None = None
+    until: datetime | None = None
+
+    def fault(self, now: datetime, reference: str = "this machine's clock says") -> str:
+        """Return why it is not valid ``now``, or nothing; ``reference`` says what that time is."""
+        if self.issued is not None and midnight(self.issued) > now + MAX_AHEAD:
+            return (
+                f"It is dated {self.issued}, but {reference} {now:%Y-%m-%d}. "
+                "Correct the date and make it again."
+            )
+        if self.until is not None and self.until <= now:
+            return (
+                f"It was valid until {self.until:%Y-%m-%d %H:%M} UTC, but {reference} "
+                f"{now:%Y-%m-%d}. Make a new one."
+            )
+        return ""
+
+
+def midnight(day: date) -> datetime:
+    """Return the beginning of a day in UTC."""
+    return datetime.combine(day, time(), UTC)
 
 
 def sign_text(text: bytes, keys: Sequence[SigningKey], trusted_comment: str) -> bytes:
@@ -63,7 +94,7 @@ class Field:
     prepare: Callable[[Any], Any] = lambda value: value
 
 
-DAY: Final = Field(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", date.fromisoformat)
+DAY: Final = Field(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", date.fromisoformat)
 KEY: Final = Field(r"RW[A-Za-z0-9+/]{54}", PublicKey.parse)
 LINES: Final = Field(r".+(?:\n.+)*", lambda text: tuple(text.split("\n")), "\n".join)
 NUMBERED_LINES: Final = Field(
@@ -111,9 +142,10 @@ class NoticeFormat(Generic[Value]):
                 )
         return text.encode()
 
-    def read(self, whole: bytes) -> Value:
+    def read(self, whole: bytes, *, verify: bool = True) -> Value:
         """Return the value of a notice that its ``signers``, and nobody else, have signed.
 
+        Without ``verify``, the signatures are counted but not checked.
         Raises ``CccrError`` for any other text, ``SignatureError`` for a wrong signature.
         """
         text, *rest = strip_clear_signature(whole, name=self.name).split(_BEGIN)
@@ -127,7 +159,8 @@ class NoticeFormat(Generic[Value]):
             raise SignatureError(f"{self.name} holds {len(rest)} signatures, not {len(keys)}.")
         for number, (key, part) in enumerate(zip(keys, rest, strict=True), start=1):
             signature, name = part.removesuffix(_END), f"Signature {number} in {self.name}"
-            key.verify(text, signature, name=name, of="the text above it")
+            if verify:
+                key.verify(text, signature, name=name, of="the text above it")
         return value
 
     def _parse(self, text: str) -> Value:

@@ -10,15 +10,14 @@ from cccr_web.release.keys import (
     new_key,
     read_locked_key,
     read_public_key,
-    write_new,
 )
 from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
 from cccr_web.release.model import INDEX, File, Release, make_release
+from cccr_web.release.openpgp import is_public_keys, strip_clear_signature, unix_lines
 from cccr_web.release.openpgp import sign as sign_with_gpg
-from cccr_web.release.openpgp import strip_clear_signature
 from cccr_web.release.rollback_guard import (
     RollbackGuard,
     reject_expired,
@@ -32,7 +31,14 @@ from cccr_web.release.signed_manifest import (
     verify_signatures,
 )
 from cccr_web.release.sshsig import allowed_signers
-from cccr_web.release.store import MAX_FILE, MAX_TOTAL, differences, load, write
+from cccr_web.release.store import (
+    MAX_FILE,
+    MAX_TOTAL,
+    differences,
+    load,
+    reject_signed,
+    write,
+)
 from cccr_web.release.verify_subprocess import verify_in_subprocess
 
 __all__ = [
@@ -60,6 +66,7 @@ __all__ = [
     "differences",
     "format_policy",
     "format_time",
+    "is_public_keys",
     "is_safe_path",
     "load",
     "make_release",
@@ -72,11 +79,12 @@ __all__ = [
     "reject_expired",
     "reject_future",
     "reject_older",
+    "reject_signed",
     "sign_with_gpg",
     "strip_clear_signature",
+    "unix_lines",
     "verify_in_subprocess",
     "verify_signatures",
     "with_archive",
     "write",
-    "write_new",
 ]

@@ -35,6 +35,9 @@ _MAX_KEY_FILE: Final = 64 * 1024
 _OPSLIMIT: Final = 8 * 1024 * 1024
 _MEMLIMIT: Final = 256 * 1024 * 1024
 
+# In characters. Each guess costs a second, but a short passphrase needs few.
+_MIN_PASSPHRASE: Final = 12
+
 # The position of Ed25519's 32-byte seed in the bytes of a decrypted key file.
 _SEED: Final = slice(62, 94)
 
@@ -139,8 +142,9 @@ class SigningKey:
 
     def to_file(self, passphrase: str) -> bytes:
         """Return minisign's secret key file, encrypted. Raises ``CccrError``."""
-        if not passphrase:
-            raise CccrError("The passphrase is empty.", "Choose one of six words or more.")
+        if len(passphrase.strip()) < _MIN_PASSPHRASE:
+            what = f"has fewer than {_MIN_PASSPHRASE} characters" if passphrase else "is empty"
+            raise CccrError(f"The passphrase {what}.", "Choose one of six words or more.")
         import minisign
 
         copy = minisign.SecretKey.from_base64(self._secret.to_base64())
@@ -156,7 +160,7 @@ class LockedKey:
         import minisign
 
         try:
-            self._secret = minisign.SecretKey.from_bytes(text)
+            self._secret = minisign.SecretKey.from_bytes("\n".join(_lines(text)).encode())
         except (minisign.Error, ValueError) as error:
             raise CccrError(
                 f"{name} holds no minisign secret key: {error}.",
@@ -214,8 +218,8 @@ def read_public_key(text: str) -> PublicKey:
     Raises ``CccrError``.
     """
     with contextlib.suppress(ValueError):
-        return PublicKey.parse(text)
-    lines = _read(Path(text)).decode("utf-8", errors="replace").splitlines()
+        return PublicKey.parse(text.strip())
+    lines = _lines(_read(Path(text)))
     try:
         # minisign's file has a comment above the key.
         return PublicKey.parse(lines[-1] if lines else "")
@@ -232,6 +236,12 @@ def write_new(file: Path, body: bytes, *, mode: int) -> None:
             files.create(file, body, mode=mode)
         except FileExistsError as error:
             raise _exists(file) from error
+
+
+def _lines(body: bytes) -> list[str]:
+    """Return the lines of a key file without the blanks and marks that editors add."""
+    lines = body.decode("utf-8-sig", errors="replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _exists(file: Path) -> CccrError:

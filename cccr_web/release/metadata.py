@@ -7,13 +7,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from cccr_web.errors import ReleaseError
 from cccr_web.host_names import DOMAIN, ONION
 
 NAME = "RELEASE.json"
 FORMAT = 1
+
+# A server must be able to record the sequence, and to go beyond it.
+MAX_SEQUENCE: Final = 10**9
+# The greatest valid_days of site.toml.
+MAX_VALID: Final = timedelta(days=3650)
 
 _CLEARNET = re.compile(rf"https://{DOMAIN.pattern}")
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
@@ -61,7 +66,7 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The facts of a release.
+    """The facts of a release. Raises ``ReleaseError`` if a number or date is out of bounds.
 
     ``sequence`` rises with every release; ``time`` and ``expires`` are UTC, to the
     second; ``fingerprint`` is that of the key that signs the release, or ``None``
@@ -79,6 +84,22 @@ class Metadata:
     clearnet: str | None
     onions: tuple[str, ...]
     style_hashes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        begin, end = format_time(self.time), format_time(self.expires)
+        wrong, remedy = "", ""
+        if self.sequence > MAX_SEQUENCE:
+            wrong = f"“sequence” is more than {MAX_SEQUENCE:,}."
+            remedy = "Correct it in translations/site.toml and build again."
+        elif self.time.year < 1970:
+            wrong = "“time” is before 1970."
+        elif self.expires < self.time:
+            wrong = f"“expires” is {end}, which is before “time”, {begin}."
+        elif self.expires - self.time > MAX_VALID:
+            limit = f"{MAX_VALID.days:,} days after “time”, {begin}."
+            wrong = f"“expires” is {end}, more than {limit}"
+        if wrong:
+            raise ReleaseError(f"{NAME}: {wrong}", remedy, path=NAME)
 
     def expiry(self, now: datetime | None = None) -> Expiry:
         """Return when the release expires, as seen at ``now``."""

@@ -6,6 +6,7 @@ signature holds the SHA-256 of the OpenPGP signature, so that nobody can replace
 
 from __future__ import annotations
 
+import codecs
 import re
 import subprocess
 
@@ -17,10 +18,11 @@ def sign(message: bytes, key: str, *, clear: bool = False) -> bytes:
 
     With ``clear``, return ``message`` itself, still readable, with the signature around it
     (RFC 9580, section 7). gpg asks for its own passphrase. It writes the time into the
-    signature, so two signatures of the same bytes differ.
+    signature, so two signatures of the same bytes differ. The user's gpg.conf is not read: it
+    may add comments, keys or other signers.
     """
     how = "--clear-sign" if clear else "--detach-sign"
-    command = ["gpg", "--armor", how, "--local-user", key, "--output", "-"]
+    command = ["gpg", "--no-options", "--armor", how, "--local-user", key, "--output", "-"]
     try:
         done = subprocess.run(command, input=message, capture_output=True, check=True)
     except FileNotFoundError as error:
@@ -34,19 +36,42 @@ def sign(message: bytes, key: str, *, clear: bool = False) -> bytes:
     return done.stdout
 
 
+# An armour (RFC 9580, section 6.2) without its first line. Its headers are whatever the program
+# writes that made it: Version, Comment and others.
+_ARMOUR = rb"(?:[A-Za-z-]+: ?[^\x00-\x08\x0b-\x1f\x7f\n]*\n)*[ \t]*\n(?:[A-Za-z0-9+/=]+[ \t]*\n)+"
 _CLEAR_SIGNED = re.compile(
-    rb"-----BEGIN PGP SIGNED MESSAGE-----\n(?:Hash: [A-Za-z0-9, -]+\n)?\n"
+    rb"\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:Hash: [A-Za-z0-9, -]+\n)*[ \t]*\n"
     rb"(.*\n)"
-    rb"-----BEGIN PGP SIGNATURE-----\n\n[A-Za-z0-9+/=\n]+-----END PGP SIGNATURE-----\n",
+    rb"-----BEGIN PGP SIGNATURE-----\n" + _ARMOUR + rb"-----END PGP SIGNATURE-----\s*",
     re.DOTALL,
 )
+_PUBLIC_KEYS = re.compile(
+    rb"(?:\s*-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
+    + _ARMOUR
+    + rb"-----END PGP PUBLIC KEY BLOCK-----)+\s*"
+)
+
+
+def unix_lines(text: bytes) -> bytes:
+    """Return ``text`` with line feeds only, and without a byte order mark.
+
+    This changes no OpenPGP signature of a text: its lines end in CR LF when it is signed.
+    """
+    return text.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
+
+
+def is_public_keys(text: bytes) -> bool:
+    """Whether ``text`` is one or more armoured public keys, and nothing else."""
+    return _PUBLIC_KEYS.fullmatch(unix_lines(text)) is not None
 
 
 def strip_clear_signature(whole: bytes, *, name: str) -> bytes:
     """Return the message that was signed with ``clear``, or ``whole`` without such a signature.
 
-    The signature is not verified. Raises ``CccrError`` for anything outside the signature.
+    Its lines end in line feeds. The signature is not verified. Raises ``CccrError`` for
+    anything outside the signature.
     """
+    whole = unix_lines(whole)
     if b"-----BEGIN PGP" not in whole:
         return whole
     match = _CLEAR_SIGNED.fullmatch(whole)

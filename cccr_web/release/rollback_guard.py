@@ -7,6 +7,7 @@ sequence and the manifest's SHA-256 of the newest release that was served, and
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from typing import Final
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release import manifest, metadata
+from cccr_web.release.folder import ReleaseFolder
 from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release
 from cccr_web.release.signed_manifest import Verify, verify_signatures
-from cccr_web.release.store import load, write
+from cccr_web.release.store import MAX_FILE, load, write
 
 _HIGHEST: Final = "highest-sequence"
 _LAST_GOOD: Final = "last-good"
@@ -122,6 +124,13 @@ class RollbackGuard:
     def load_last_good(self, key: PublicKey, *, verify: Verify = verify_signatures) -> Release:
         """Return the copy. Raises ``ReleaseError`` if there is none, or if it is not intact."""
         return load(self.folder / _LAST_GOOD, key, verify=verify)
+
+    def last_good_file(self, path: str) -> bytes:
+        """Return one file of the copy without verifying it, or nothing."""
+        folder = self.folder / _LAST_GOOD
+        with contextlib.suppress(ReleaseError), ReleaseFolder.open(folder) as copy:
+            return copy.read(path, MAX_FILE)
+        return b""
 
     def _highest(self) -> tuple[int, str]:
         file = self.folder / _HIGHEST

@@ -98,6 +98,16 @@ def write(release: Release, folder: Path) -> None:
         files.replace_folder(folder, bodies(release.files))
 
 
+def reject_signed(folder: Path) -> None:
+    """Raise ``CccrError`` if ``folder`` holds a signed release, which may be the only copy."""
+    with files.writing(folder, "Check the disk and the permissions."):
+        signed = any((folder / name).exists() for name in manifest.SIGNATURES)
+    if signed:
+        raise CccrError(
+            f"{folder} holds a signed release.", "Choose another folder, or pass --replace."
+        )
+
+
 def _check_replaceable(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise CccrError(f"{folder} is not a folder.", "Choose another name.")

@@ -72,6 +72,7 @@ def check_trees(
     The content is ``None`` if a file could not be read. Nothing may be dated later than the
     day after ``today``, by default that of this machine's clock.
     """
+    today = today or datetime.now(UTC).date()
     site, problems = read_site(tree)
     # A key that cannot be read is one problem, not one for each notice that it signed.
     text = read_public_key(tree)
@@ -87,11 +88,11 @@ def check_trees(
         known_files,
         is_servable=is_safe_path,
         simplify=simplify,
-        today=today or datetime.now(UTC).date(),
+        today=today,
     )
     problems += found + notices.problems
     if content is not None:
-        problems += notices.expired(release_time(content, notices, environ))
+        problems += notices.faults(release_time(content, notices, environ), today)
     return content, notices, problems
 
 

@@ -1,4 +1,4 @@
-"""``translations/files/``: notices that go into the release byte for byte.
+"""``translations/files/``: notices that go into the release unchanged, with line feeds only.
 
 Paths below it are paths in the release: ``files/mirrors.txt``, ``files/canary.txt``,
 ``files/.well-known/security.txt``. The folder is optional.
@@ -16,8 +16,8 @@ from typing import Final
 
 from cccr_web.content import Problem, SourceTree
 from cccr_web.errors import CccrError
-from cccr_web.notices import NOTICES, Notice, read_notice
-from cccr_web.release import PublicKey
+from cccr_web.notices import NOTICES, Notice, midnight, read_notice
+from cccr_web.release import PublicKey, unix_lines
 
 FOLDER: Final = "files"
 
@@ -37,16 +37,17 @@ class NoticeFiles:
         days = (notice.issued for notice in self.notices.values() if notice.issued)
         return max(days, default=date.min)
 
-    def expired(self, time: datetime) -> Iterator[Problem]:
-        """Yield a problem for each notice that is no longer valid at a release's ``time``."""
+    def faults(self, time: datetime, today: date) -> Iterator[Problem]:
+        """Yield a problem for each notice that is not valid at a release's ``time``.
+
+        Nor may it be dated later than the day after ``today``.
+        """
         for path, notice in self.notices.items():
-            if notice.until is not None and notice.until <= time:
-                yield Problem(
-                    self.folder / path,
-                    1,
-                    f"It was valid until {notice.until:%Y-%m-%d %H:%M} UTC, but the release is "
-                    f"dated {time:%Y-%m-%d}. Make a new one.",
-                )
+            fault = Notice(notice.issued).fault(midnight(today)) or notice.fault(
+                time, "the release is dated"
+            )
+            if fault:
+                yield Problem(self.folder / path, 1, fault)
 
 
 def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
@@ -66,7 +67,7 @@ def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
             except CccrError as error:
                 detail = str(error)
             else:
-                found.files[path] = body
+                found.files[path] = unix_lines(body)
                 continue
         found.problems.append(Problem(found.folder / path, 1, detail))
     return found

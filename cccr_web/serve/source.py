@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.notices import KEYS, check_notices, check_successors
 from cccr_web.release import (
     PublicKey,
     Release,
@@ -44,8 +45,12 @@ class Source:
         """Load and check the release that is at the path now. Raises ``CccrError``."""
         release = load(self._folder(), self.key, verify=self.verify)
         reject_future(release)
+        if self.key:
+            check_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
+            if KEYS in release.files and (before := self.guard.last_good_file(KEYS)):
+                check_successors(before, release.files[KEYS].body)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:

@@ -13,12 +13,15 @@ import pytest
 from click.testing import Result
 from support.command import run
 from support.hosting import short_folder
-from support.signed import facts, organisation_key
+from support.signed import facts, known_key, organisation_key, put_release
 
-from cccr_web.notices import make_canary, read_notice
-from cccr_web.release import Release, make_release, write
+from cccr_web.errors import CccrError
+from cccr_web.notices import make_canary, make_mirrors, read_notice, rotate_key
+from cccr_web.release import Release, Signer, make_release, write
+from cccr_web.serve import Source
 
-PUBLIC = organisation_key().public
+KEY = organisation_key()
+PUBLIC = KEY.public
 DAY = timedelta(days=1)
 Run = Callable[..., Result]
 
@@ -125,6 +128,65 @@ def release_with(canary: bytes) -> Release:
     return make_release({"canary.txt": canary}, facts())
 
 
+# The cases hold on the next day, too.
+TODAY = facts().time.date()
+MIRROR = ("https://cccr.example",)
+TO_NEXT = rotate_key(KEY, known_key(b"next"), TODAY)
+WRONG: dict[str, tuple[bytes, str]] = {
+    "mirrors.txt of the future": (make_mirrors(KEY, TODAY + 9 * DAY, MIRROR), "It is dated"),
+    "mirrors.txt of the past": (make_mirrors(KEY, TODAY - 400 * DAY, MIRROR), "It was valid until"),
+    "keys.txt of the future": (rotate_key(KEY, known_key(b"n"), TODAY + 9 * DAY), "It is dated"),
+    "keys.txt of the past": (rotate_key(KEY, known_key(b"n"), TODAY - 400 * DAY), "It was valid"),
+    "keys.txt with two successors": (
+        TO_NEXT + rotate_key(KEY, known_key(b"other"), TODAY),
+        f"the key {PUBLIC.fingerprint} hands over to two keys",
+    ),
+    "keys.txt with a loop": (
+        TO_NEXT + rotate_key(known_key(b"next"), KEY, TODAY),
+        "the changes lead back to the key",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_release_with_a_wrong_notice_is_not_signed_verified_or_served(
+    case: str, tmp_path: Path
+) -> None:
+    """Each gives the same sentence, which names the file."""
+    body, problem = WRONG[case]
+    release = make_release({case.partition(" ")[0]: body}, facts())
+    put_release(release, tmp_path / "release")
+    (tmp_path / "key").write_bytes(bytes(KEY._secret) + b"\n")
+    done = run("sign", tmp_path / "release", "--key", tmp_path / "key")
+    assert (done.exit_code, (tmp_path / "release/SHA256SUMS.minisig").exists()) == (1, False)
+    assert done.stderr.startswith(f"{case.partition(' ')[0]}: {problem}")
+    put_release(Signer(KEY).sign(release), tmp_path / "release")
+    verified = run("verify", tmp_path / "release", "--public-key", PUBLIC)
+    assert (verified.exit_code, verified.stderr) == (1, done.stderr)
+    with pytest.raises(CccrError) as refused:
+        Source(tmp_path / "release", PUBLIC).load()
+    assert f"{refused.value}\n" == done.stderr
+
+
+def test_a_release_dated_in_the_future_is_not_signed(tmp_path: Path) -> None:
+    """Nobody could verify it before its day."""
+    tomorrow = facts(time=facts().time + timedelta(days=2))
+    put_release(make_release({}, tomorrow), tmp_path / "release")
+    (tmp_path / "key").write_bytes(bytes(KEY._secret) + b"\n")
+    done = run("sign", tmp_path / "release", "--key", tmp_path / "key")
+    assert (done.exit_code, "which is in the future" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("days", [-366, 2])
+@pytest.mark.parametrize("command", ["canary", "mirrors", "key rotate"])
+def test_a_notice_is_dated_within_the_last_year(command: str, days: int, today: date) -> None:
+    """Readers and servers would reject any other."""
+    day = today + days * DAY
+    done = run(*command.split(), "--date", day)
+    assert done.exit_code == 2
+    assert f"{day} is not within the last year" in done.stderr
+
+
 def test_a_release_with_an_overdue_canary_is_not_signed(
     run_with_key: Run, tmp_path: Path, today: date
 ) -> None:
@@ -133,7 +195,7 @@ def test_a_release_with_an_overdue_canary_is_not_signed(
     write(release_with(old), tmp_path / "old")
     done = run_with_key("sign", tmp_path / "old")
     assert done.exit_code == 1
-    assert done.stderr.startswith("canary.txt is out of date: ")
+    assert done.stderr.startswith("canary.txt: It was valid until ")
     assert not (tmp_path / "old" / "SHA256SUMS.minisig").exists()
     good = make_canary(organisation_key(), today - 60 * DAY, today, ("x",), ("y",))
     write(release_with(good), tmp_path / "good")
@@ -158,14 +220,19 @@ def test_a_notice_can_also_be_signed_by_gpg(
     run_with_key: Run, gpg: Path, tmp_path: Path, today: date
 ) -> None:
     """gpg verifies the outer signature, minisign the inner one."""
-    assert gpg.is_dir()
+    # None of these may get into what we publish.
+    settings = gpg / "gpg.conf"
+    settings.write_text("comment x\nemit-version\nnot-dash-escaped\nstatus-fd 1\n")
     file = tmp_path / "mirrors.txt"
     done = run_with_key("mirrors", "--openpgp-key", "cccr", "--out", file, "https://cccr.example")
     assert done.exit_code == 0, done.output
+    settings.unlink()
     shown = subprocess.run(["gpg", "--decrypt", str(file)], capture_output=True, check=True)
     assert b"Good signature" in shown.stderr
     whole = file.read_bytes()
-    assert whole.startswith(b"-----BEGIN PGP SIGNED MESSAGE-----\n")
+    heads = [part.splitlines()[:2] for part in whole.split(b"-----BEGIN PGP ")[1:]]
+    hash_ = next(line for line in whole.splitlines() if line.startswith(b"Hash: "))
+    assert heads == [[b"SIGNED MESSAGE-----", hash_], [b"SIGNATURE-----", b""]]
     assert read_notice("mirrors.txt", whole, PUBLIC).issued == today
     # gpg returns the notice with our signature, which minisign can verify.
     (tmp_path / "plain.txt").write_bytes(shown.stdout)

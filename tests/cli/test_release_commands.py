@@ -20,6 +20,7 @@ from support.hosting import short_folder
 from support.signed import TODAY, content, facts, organisation_key, put_release
 from support.texts import texts_with_key
 
+from cccr_web.cli.keys import read_passphrase
 from cccr_web.release import Signer, load, make_release, read_public_key
 
 
@@ -196,6 +197,22 @@ def test_pages_and_facts_name_the_key(signed: Path) -> None:
     assert (signed / "minisign.pub").read_bytes() == organisation_key().public.to_file()
 
 
+def test_build_does_not_replace_a_signed_release(signed: Path) -> None:
+    """The signatures may exist nowhere else; ``--replace`` says that they may go."""
+    before = load(signed)
+    result = run("build", "--out", signed)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"{signed} holds a signed release. Choose another folder, or pass --replace.\n",
+    )
+    # Nor by a release that every server would reject.
+    result = run("build", "--out", signed, "--replace", SOURCE_DATE_EPOCH="4102444800")
+    assert result.stderr == "RELEASE.json is dated 2100-01-01, which is in the future.\n"
+    assert load(signed) == before
+    assert run("build", "--out", signed, "--replace").exit_code == 0
+    assert not (signed / "SHA256SUMS.minisig").exists()
+
+
 def test_build_is_reproducible(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,7 +294,7 @@ def test_sign_without_gpg_leaves_the_release_unsigned(
 
 @pytest.mark.long
 def test_keys_are_made_shown_and_rotated(key_file: Path, tmp_path: Path) -> None:
-    """key new, show, rotate and check work together, and rotate overwrites nothing."""
+    """key new, show, rotate and check work together, and nothing else is overwritten."""
     passphrase = key_file.parent / "passphrase"
     made = run("key", "new", "--out", tmp_path / "next.key", "--passphrase-file", passphrase)
     following = read_public_key(str(tmp_path / "next.pub"))
@@ -285,17 +302,22 @@ def test_keys_are_made_shown_and_rotated(key_file: Path, tmp_path: Path) -> None
     assert run("key", "show", tmp_path / "next.pub").stdout == made.stdout
     rotate = (
         "key", "rotate", "--old", key_file, "--new", tmp_path / "next.key",
-        "--out", tmp_path / "keys.txt", "--date", "2026-11-22",
+        "--out", tmp_path / "keys.txt", "--date", TODAY.date(),
         "--passphrase-file", passphrase, "--new-passphrase-file", passphrase,
     )  # fmt: skip
     assert run(*rotate).exit_code == 0
     checked = run(
         "key", "check", tmp_path / "keys.txt", "--public-key", key_file.with_suffix(".pub")
     )
-    assert checked.stdout == f"On 2026-11-22 the key was replaced by:\n{made.stdout}"
+    assert checked.stdout == f"On {TODAY:%Y-%m-%d} the key was replaced by:\n{made.stdout}"
+    before = (tmp_path / "keys.txt").read_bytes()
     again = run(*rotate)
     assert again.exit_code == 1
-    assert again.stderr.startswith(f"{tmp_path}/keys.txt exists already")
+    assert "hands over to two keys" in again.stderr
+    assert (tmp_path / "keys.txt").read_bytes() == before
+    replaced: dict[object, object] = {tmp_path / "keys.txt": tmp_path / "next.pub"}
+    other = run(*(replaced.get(each, each) for each in rotate))
+    assert (other.exit_code, "is not in the format" in other.stderr) == (1, True)
 
 
 def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
@@ -317,6 +339,35 @@ def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
     os.close(ours)
     assert PASSPHRASE.encode() not in shown
     assert read_public_key(str(tmp_path / "cccr.pub")).fingerprint.encode() in shown
+
+
+def test_input_that_ends_at_the_prompt_is_an_error(key_file: Path, tmp_path: Path) -> None:
+    """Without a terminal or an answer, one sentence says so; nothing is written."""
+    for command in (
+        ("key", "new", "--out", tmp_path / "new.key"),
+        ("mirrors", "--key", key_file, "--out", tmp_path / "m", "https://cccr.example"),
+    ):
+        done = run(*command)
+        assert (done.exit_code, "Aborted" in done.output) == (1, False)
+        assert done.stderr.endswith(
+            "No passphrase was entered. Type it, or pass a file that holds it (see --help).\n"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"\ufeff{PASSPHRASE}\r\n".encode(),
+        f"{PASSPHRASE}\r\nsecond line\r\n".encode(),
+        f"{PASSPHRASE}\r\n".encode("utf-16"),
+        b"\xfe\xff" + f"{PASSPHRASE}\n".encode("utf-16-be"),
+    ],
+)
+def test_a_passphrase_file_made_on_windows_is_read(tmp_path: Path, body: bytes) -> None:
+    """A byte order mark and CR LF are no part of the passphrase."""
+    (tmp_path / "passphrase").write_bytes(body)
+    assert read_passphrase(tmp_path / "passphrase", "") == PASSPHRASE
 
 
 def test_a_missing_passphrase_file_is_an_error(tmp_path: Path) -> None:

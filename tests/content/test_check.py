@@ -642,7 +642,16 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         replace_once("site.toml", "sequence = 1", "sequence = 0"),
         [
             (
-                "site.toml:4: “sequence” must be a whole number, 1 or more, "
+                "site.toml:4: “sequence” must be a whole number from 1 to 1,000,000,000, "
+                "higher than in the last release."
+            )
+        ],
+    ),
+    "sequence above the limit": (
+        replace_once("site.toml", "sequence = 1", "sequence = 1_000_000_001"),
+        [
+            (
+                "site.toml:4: “sequence” must be a whole number from 1 to 1,000,000,000, "
                 "higher than in the last release."
             )
         ],
@@ -651,7 +660,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         replace_once("site.toml", "sequence = 1", "sequence = true"),
         [
             (
-                "site.toml:4: “sequence” must be a whole number, 1 or more, "
+                "site.toml:4: “sequence” must be a whole number from 1 to 1,000,000,000, "
                 "higher than in the last release."
             )
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from support.signed import known_key
 from cccr_web.errors import CccrError, SignatureError
 from cccr_web.notices import KeyRotation, read_key_rotation, rotate_key, sign_text
 from cccr_web.notices.key_rotation import FORMAT
+from cccr_web.release import SigningKey
 
 OLD, NEW, OTHER = known_key(b"old"), known_key(b"new"), known_key(b"other")
 DAY = date(2026, 11, 22)
@@ -40,6 +41,69 @@ def test_minisign_verifies_each_signature(tmp_path: Path) -> None:
         (tmp_path / "keys-text.minisig").write_bytes(b"".join(lines))
         command = ["minisign", "-Vm", "keys-text", "-P", str(key.public)]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_a_later_change_is_added_to_the_earlier_ones() -> None:
+    """A reader who missed a change, or trusts the second key, learns the newest key."""
+    whole = rotate_key(NEW, OTHER, DAY + timedelta(days=1), rotate_key(OLD, NEW, DAY))
+    newest = KeyRotation(DAY + timedelta(days=1), NEW.public, OTHER.public)
+    assert read_key_rotation(whole, OLD.public) == newest
+    assert read_key_rotation(whole, NEW.public) == newest
+
+
+THIRD = known_key(b"third")
+CHAIN = rotate_key(NEW, OTHER, DAY, rotate_key(OLD, NEW, DAY))
+NO_CHAIN: dict[str, tuple[bytes, SigningKey, SigningKey, str]] = {
+    "two successors": (
+        rotate_key(OLD, NEW, DAY),
+        OLD,
+        OTHER,
+        (
+            f"{OLD.public.fingerprint} hands over to two keys, "
+            f"{NEW.public.fingerprint} and {OTHER.public.fingerprint}. Keep the first"
+        ),
+    ),
+    "two successors of an earlier key": (CHAIN, OLD, THIRD, "hands over to two keys"),
+    "back": (
+        rotate_key(OLD, NEW, DAY),
+        NEW,
+        OLD,
+        f"the changes lead back to the key {OLD.public.fingerprint}. Make a new key",
+    ),
+    "back in three steps": (CHAIN, OTHER, OLD, "the changes lead back to"),
+    "back to the key before": (CHAIN, OTHER, NEW, "the changes lead back to"),
+    "from a key that was not announced": (
+        CHAIN,
+        THIRD,
+        OLD,
+        f"{THIRD.public.fingerprint} is not the one that was announced before",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_CHAIN)
+def test_changes_that_are_no_chain_are_rejected(case: str) -> None:
+    """A key has one successor, and no key comes back: neither is made, nor read."""
+    before, current, following, problem = NO_CHAIN[case]
+    with pytest.raises(CccrError, match=problem):
+        rotate_key(current, following, DAY, before)
+    with pytest.raises(CccrError, match=problem):
+        read_key_rotation(before + rotate_key(current, following, DAY), OLD.public)
+
+
+def test_a_key_that_is_its_own_successor_is_rejected() -> None:
+    """A file that was not made by ``key rotate`` can say so."""
+    text = FORMAT.format(KeyRotation(DAY, OLD.public, OLD.public))
+    with pytest.raises(CccrError, match="the changes lead back to"):
+        read_key_rotation(sign_text(text, [OLD, OLD], "x"), OLD.public)
+
+
+def test_a_change_in_the_future_is_rejected() -> None:
+    """Tomorrow is accepted, because clocks and time zones differ."""
+    today = datetime.now(UTC).date()
+    read_key_rotation(rotate_key(OLD, NEW, today + timedelta(days=1)), OLD.public)
+    with pytest.raises(CccrError, match=r"keys\.txt: It is dated .* clock says"):
+        read_key_rotation(rotate_key(OLD, NEW, today + timedelta(days=3)), OLD.public)
 
 
 def without(block: int) -> Callable[[bytes], bytes]:

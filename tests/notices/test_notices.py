@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +15,11 @@ from cccr_web.errors import CccrError
 from cccr_web.notices import (
     NOTICES,
     Notice,
+    check_notices,
     make_canary,
     make_mirrors,
     make_security_txt,
     read_notice,
-    reject_overdue_canary,
     rotate_key,
     sign_text,
     write_notice,
@@ -66,8 +66,8 @@ def test_every_notice_that_we_make_is_accepted() -> None:
     said = {path: read_notice(path, body, KEY.public) for path, body in GOOD.items()}
     assert said == {
         "canary.txt": Notice(DAY, datetime(2027, 2, 21, tzinfo=UTC)),
-        "mirrors.txt": Notice(DAY),
-        "keys.txt": Notice(DAY),
+        "mirrors.txt": Notice(DAY, datetime(2027, 11, 23, tzinfo=UTC)),
+        "keys.txt": Notice(DAY, datetime(2027, 11, 23, tzinfo=UTC)),
         "pgp.txt": Notice(),
         SECURITY: Notice(until=EXPIRES),
     }
@@ -81,7 +81,7 @@ def test_the_bytes_of_a_notice_never_change() -> None:
 
 
 def test_keys_txt_stays_valid_after_the_rotation() -> None:
-    """The file is still accepted when the site uses the next key."""
+    """The file is still accepted when the site uses the next key, and then does not expire."""
     assert read_notice("keys.txt", KEYS, NEXT_KEY.public) == Notice(DAY)
 
 
@@ -164,6 +164,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         resigned(MIRRORS, ONION.encode(), b"https://cccr.example"),
         "or one twice",
     ),
+    "mirrors of the last day of all": (
+        "mirrors.txt",
+        resigned(MIRRORS, b"2026-11-22", b"9999-12-31"),
+        "is not in the form",
+    ),
     "mirrors with more": (
         "mirrors.txt",
         resigned(MIRRORS, b"# Each", b"more\n# Each"),
@@ -191,7 +196,29 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         CONTACT.replace(b"2027-06-30T00:00:00Z", b"June"),
         "Expires is",
     ),
-    "an end without a zone": (SECURITY, CONTACT.replace(b"00Z", b"00"), "has no time zone"),
+    "an end without a zone": (SECURITY, CONTACT.replace(b"00Z", b"00"), "Expires is"),
+    "an end in another ISO 8601 form": (
+        SECURITY,
+        CONTACT.replace(b"2027-06-30T00:00:00Z", b"20270630T000000Z"),
+        "Expires is",
+    ),
+    "an end in no 61st minute": (SECURITY, CONTACT.replace(b"00:00:00Z", b"00:60:00Z"), "Expires"),
+    "an end before the first day of all": (
+        SECURITY,
+        CONTACT.replace(b"2027-06-30T00:00:00Z", b"0001-01-01T00:00:00+09:00"),
+        "Expires is",
+    ),
+    "a misspelt field in small letters": (
+        SECURITY,
+        b"expire: x\n" + CONTACT,
+        "line 1: “expire: x” is not a field of RFC 9116. Did you mean “Expires”?",
+    ),
+    "an address without its scheme": (SECURITY, b"Contact: mailto:a\n" + CONTACT, "line 1"),
+    "two ends in other letters": (
+        SECURITY,
+        CONTACT + b"EXPIRES: 2027-06-30T00:00:00Z\n",
+        "more than one Expires",
+    ),
     "a misspelt field": (SECURITY, b"Contacts: mailto:a@b\n" + CONTACT, "line 1: “Contacts"),
     "a contact over http": (SECURITY, b"Contact: http://b.example\n" + CONTACT, "line 1"),
     "security.txt not UTF-8": (SECURITY, b"\xff" + CONTACT, "is not UTF-8"),
@@ -201,6 +228,79 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         "that gpg did not sign",
     ),
 }
+
+
+# What gpg, Kleopatra, Sequoia and Windows' editors make of our notices, and what RFC 9116 allows.
+HEADERS = (
+    b"Version: GnuPG v2\nComment: Alice (CCCR) <a@cccr.example>\nComment: https://x.example/, \n"
+)
+SIGNED = (
+    b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\nHash: SHA512\n\n%s"
+    b"-----BEGIN PGP SIGNATURE-----\n%s\niHUEARYIAB0W\n=AbCd\n-----END PGP SIGNATURE-----\n"
+)
+
+
+def crlf(text: bytes) -> bytes:
+    """Return a text as Windows' editors save it."""
+    return b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n")
+
+
+def clear_signed(text: bytes, headers: bytes) -> bytes:
+    """Return a text with an OpenPGP signature around it, whose armour has these headers."""
+    return SIGNED % (text.replace(b"\n-", b"\n- -"), headers)
+
+
+RFC_9116 = b"""\
+# Comment, \xe7\xac\xac9116\xe5\x8f\xb7
+
+contact: mailto:security%2Buri%2Bencoded@cccr.example  \t
+Contact: tel:+1-201-555-0123
+Contact: xmpp:a@cccr.example
+ENCRYPTION: dns:5d2d37ab76d47d36._openpgpkey.cccr.example?type=OPENPGPKEY
+Encryption: openpgp4fpr:5f2de5521c63a801ab59ccb603d49de44b29100f
+Encryption: https://cccr.example/pgp-key.txt#%E5%85%AC
+Preferred-Languages: en , zh-Hans,\tes-419
+X-Other: anything at all \xe4\xbd\xa0
+Expires: 2027-06-29t19:59:60.25-04:00
+"""
+FOREIGN: dict[str, tuple[str, bytes]] = {
+    "a key with headers": ("pgp.txt", PGP.replace(b"-\n\n", b"-\n" + HEADERS + b" \t\n")),
+    "a key on Windows": ("pgp.txt", crlf(PGP)),
+    "a key with headers on Windows": (
+        "pgp.txt",
+        crlf(PGP.replace(b"-\n\n", b"-\n" + HEADERS + b"\n")),
+    ),
+    "two keys with blank lines around": ("pgp.txt", b"\n" + PGP + b"\n\n" + PGP + b"\n"),
+    "a key without its last line feed": ("pgp.txt", PGP.rstrip()),
+    "a canary on Windows": ("canary.txt", crlf(CANARY)),
+    "mirrors, signed": ("mirrors.txt", clear_signed(MIRRORS, b"")),
+    "mirrors, signed with headers": ("mirrors.txt", clear_signed(MIRRORS, HEADERS)),
+    "mirrors, signed on Windows": ("mirrors.txt", crlf(clear_signed(MIRRORS, HEADERS))),
+    "keys, signed with headers": ("keys.txt", clear_signed(KEYS, HEADERS) + b"\n"),
+    "all that RFC 9116 allows": (SECURITY, RFC_9116),
+    "the same on Windows": (SECURITY, crlf(RFC_9116)),
+    "the same, signed": (SECURITY, clear_signed(RFC_9116, HEADERS)),
+    "the same, signed on Windows": (SECURITY, crlf(clear_signed(RFC_9116, HEADERS))),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_notice_from_another_program_is_accepted(case: str) -> None:
+    """Line ends, marks, blanks and armour headers of other programs change nothing."""
+    path, body = FOREIGN[case]
+    expected = read_notice(path, GOOD[path], KEY.public)
+    if RFC_9116.split()[1] in body:
+        expected = Notice(until=datetime(2027, 6, 29, 23, 59, 59, 250000, UTC))
+    assert read_notice(path, body, KEY.public) == expected
+
+
+@pytest.mark.parametrize("headers", [b"Not a header\n", b"Comment: \x1b[2J\n", b"NotDashEscaped\n"])
+def test_an_armour_with_other_lines_is_rejected(headers: bytes) -> None:
+    """Only headers may be outside what gpg has signed, and nothing that a terminal acts on."""
+    with pytest.raises(CccrError, match="that gpg did not sign"):
+        read_notice("mirrors.txt", clear_signed(MIRRORS, headers), KEY.public)
+    with pytest.raises(CccrError, match="other than public keys"):
+        read_notice("pgp.txt", PGP.replace(b"-\n\n", b"-\n" + headers + b"\n"), KEY.public)
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -263,14 +363,43 @@ def test_no_notice_contains_a_line_that_looks_like_a_signature() -> None:
         lines.format(SimpleNamespace(lines=("a", "-----BEGIN x")))
 
 
-def test_an_overdue_canary_is_rejected() -> None:
-    """A canary is accepted until its last day is over."""
-    release = make_release({"canary.txt": CANARY}, facts())
-    last_day = datetime(2027, 2, 20, 23, 59, tzinfo=UTC)
-    reject_overdue_canary(release, KEY.public, last_day)
-    with pytest.raises(CccrError, match="the next one was due before 2027-02-21"):
-        reject_overdue_canary(release, KEY.public, last_day + timedelta(minutes=1))
-    reject_overdue_canary(make_release(content(1), facts()), KEY.public)
+LAST = {"canary.txt": date(2027, 2, 20), "mirrors.txt": date(2027, 11, 22)}
+LAST["keys.txt"] = LAST["mirrors.txt"]
+
+
+@pytest.mark.parametrize("path", LAST)
+def test_a_release_holds_no_notice_that_expired_before_it(path: str) -> None:
+    """A notice is valid until its last day is over, at the release's time and at its signing."""
+    last = datetime.combine(LAST[path], time(23, 59), UTC)
+    after = last + timedelta(minutes=1)
+    problem = f"{path}: It was valid until {after:%Y-%m-%d} 00:00 UTC, but "
+    made_then = make_release({path: GOOD[path]}, facts(time=last, expires=after))
+    check_notices(made_then, KEY.public)
+    check_notices(made_then, KEY.public, last)
+    with pytest.raises(CccrError, match=f"^{problem}this machine's clock says {after:%Y-%m-%d}"):
+        check_notices(made_then, KEY.public, after)
+    made_later = make_release({path: GOOD[path]}, facts(time=after, expires=after))
+    with pytest.raises(CccrError, match=f"^{problem}the release is dated {after:%Y-%m-%d}"):
+        check_notices(made_later, KEY.public)
+
+
+@pytest.mark.parametrize("path", LAST)
+def test_a_release_holds_no_notice_from_its_future(path: str) -> None:
+    """A notice may be dated a day later than its release: time zones differ."""
+    before = datetime(2026, 11, 21, tzinfo=UTC)
+    check_notices(make_release({path: GOOD[path]}, facts(time=before)), KEY.public)
+    earlier = make_release({path: GOOD[path]}, facts(time=before - timedelta(seconds=1)))
+    with pytest.raises(CccrError, match=f"^{path}: It is dated 2026-11-22, but the release is "):
+        check_notices(earlier, KEY.public)
+
+
+def test_whoever_signs_a_release_verifies_its_notices() -> None:
+    """A server does not: the release is signed as a whole."""
+    release = make_release({"canary.txt": CANARY.replace(b"No key", b"A key")}, facts())
+    check_notices(release, KEY.public)
+    with pytest.raises(CccrError, match="does not match"):
+        check_notices(release, KEY.public, facts().time)
+    check_notices(make_release(content(1), facts()), KEY.public, facts().time)
 
 
 def test_a_notice_replaces_only_its_own_kind(tmp_path: Path) -> None:

@@ -66,17 +66,21 @@ def test_there_are_at_least_sixty_attacks() -> None:
 def test_an_attack_is_rejected(
     each: Attack, server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The error is the expected one, and the last good release is served, also at a start."""
+    """The error is the expected one, the last good release is served, also at a start, and
+    what the server has recorded stays as it was.
+    """
     reloader = server_folder.reloader()
     target = AttackTarget(server_folder.path / "next")
     server_folder.point(each.do(target) or target.folder)
     caplog.clear()
+    record = (server_folder.path / "state/highest-sequence").read_bytes()
     reloader.reload()
     sentence = each.sentence.replace("{folder}", str(server_folder.path))
     assert caplog.messages == [f"{sentence} Rejected: still serving release 1."]
     assert is_served(reloader, 1)
     again, _ = server_folder.source.open(make_apps)
     assert again.files == signed_release(1).files
+    assert (server_folder.path / "state/highest-sequence").read_bytes() == record
 
 
 def accused(each: Attack) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from support.hosting import as_nobody
 from support.signed import organisation_key
 
 from cccr_web.errors import CccrError
-from cccr_web.release import new_key, read_locked_key, read_public_key, write_new
+from cccr_web.release import new_key, read_locked_key, read_public_key
+from cccr_web.release.keys import write_new
 
 PASSPHRASE = "six words that nobody else knows"
 
@@ -72,6 +74,37 @@ def test_an_empty_passphrase_is_rejected(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("passphrase", ["x", "11 letters!", "       words       "])
+def test_a_short_passphrase_is_rejected(tmp_path: Path, passphrase: str) -> None:
+    """Fewer than 12 characters, without blanks around them, protect nothing."""
+    with pytest.raises(CccrError, match=r"fewer than 12 characters\. Choose one of six words"):
+        new_key(tmp_path / "cccr.key", passphrase)
+    assert list(tmp_path.iterdir()) == []
+
+
+PUBLIC = organisation_key().public.to_file()
+SECRET = bytes(organisation_key()._secret)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text + b" \t\n\n \n",
+        lambda text: text.rstrip(b"\n").replace(b"\n", b" \n"),
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\r\n\r\n",
+        lambda text: b"\n  " + text,
+    ],
+)
+def test_a_key_file_with_blanks_around_its_lines_is_read(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    """Editors and mail programs add blanks, empty lines, a byte order mark and CR LF."""
+    (tmp_path / "pub").write_bytes(change(PUBLIC))
+    (tmp_path / "key").write_bytes(change(SECRET))
+    assert read_public_key(str(tmp_path / "pub")) == organisation_key().public
+    assert read_locked_key(tmp_path / "key").unlock("").public == organisation_key().public
+
+
 @pytest.mark.long
 def test_a_wrong_passphrase_is_rejected(tmp_path: Path) -> None:
     """A wrong passphrase does not unlock the key."""
@@ -111,3 +144,4 @@ def test_a_missing_key_file_is_an_error(tmp_path: Path) -> None:
 def test_public_key_may_be_given_as_text() -> None:
     """A public key can be given as a file or as RW… itself."""
     assert read_public_key(str(organisation_key().public)) == organisation_key().public
+    assert read_public_key(f" {organisation_key().public} \n") == organisation_key().public

@@ -109,6 +109,53 @@ def test_a_wrong_value_is_rejected(key: str, value: Any) -> None:
         Metadata.from_json(json.dumps(without).encode())
 
 
+AT = "2026-11-22T01:02:03Z"
+OUT_OF_BOUNDS: dict[str, tuple[dict[str, Any], str]] = {
+    "sequence": (
+        {"sequence": 10**9 + 1},
+        (
+            "“sequence” is more than 1,000,000,000. "
+            "Correct it in translations/site.toml and build again."
+        ),
+    ),
+    "sequence with 4,000 digits": ({"sequence": 10**3999}, "“sequence” is more than 1,000,000,000"),
+    "expires before time": (
+        {"expires": "2026-11-22T01:02:02Z"},
+        f"“expires” is 2026-11-22T01:02:02Z, which is before “time”, {AT}.",
+    ),
+    "valid for too long": (
+        {"expires": "2036-11-20T01:02:03Z"},
+        f"“expires” is 2036-11-20T01:02:03Z, more than 3,650 days after “time”, {AT}.",
+    ),
+    "before Unix": ({"time": "1969-12-31T23:59:59Z"}, "“time” is before 1970."),
+}
+
+
+@pytest.mark.parametrize(("changes", "problem"), OUT_OF_BOUNDS.values(), ids=OUT_OF_BOUNDS)
+def test_a_number_or_a_date_out_of_bounds_is_rejected(
+    changes: dict[str, Any], problem: str
+) -> None:
+    """The error says which bound is exceeded, and names the file."""
+    with pytest.raises(ReleaseError) as caught:
+        Metadata.from_json(json.dumps(values() | changes).encode())
+    assert str(caught.value).startswith(f"RELEASE.json: {problem}")
+    assert caught.value.path == "RELEASE.json"
+
+
+def test_the_bounds_themselves_are_accepted() -> None:
+    """The highest sequence, a release that expires at once, and ten years are in order."""
+    last = replace(FACTS, sequence=10**9, expires=FACTS.time)
+    assert Metadata.from_json(last.to_json()) == last
+    ten_years = replace(FACTS, expires=FACTS.time + timedelta(days=3650))
+    assert Metadata.from_json(ten_years.to_json()) == ten_years
+
+
+def test_metadata_out_of_bounds_cannot_be_made() -> None:
+    """So no build and no signature can hold them either."""
+    with pytest.raises(ReleaseError, match="“sequence” is more than"):
+        replace(FACTS, sequence=10**9 + 1)
+
+
 @pytest.mark.parametrize(
     ("addresses", "key"),
     [

@@ -100,8 +100,10 @@ def test_minisign_reads_our_public_key_file(tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_bytes(organisation_key().public.to_file())
     secret = tmp_path / "key"
     key = known_key(b"the tests' organisation")
-    secret.write_bytes(key.to_file("pass words"))
-    again = minisign("-R", "-s", str(secret), "-p", str(tmp_path / "x.pub"), input_="pass words\n")
+    secret.write_bytes(key.to_file("passing words"))
+    again = minisign(
+        "-R", "-s", str(secret), "-p", str(tmp_path / "x.pub"), input_="passing words\n"
+    )
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "x.pub").read_bytes() == (tmp_path / "key.pub").read_bytes()
 
@@ -109,10 +111,10 @@ def test_minisign_reads_our_public_key_file(tmp_path: Path) -> None:
 def test_only_the_bytes_that_we_write_are_accepted(tmp_path: Path) -> None:
     """A signature by the minisign command is valid, but its unsigned comment is not ours."""
     key = organisation_key()
-    (tmp_path / "key").write_bytes(key.to_file("pass words"))
+    (tmp_path / "key").write_bytes(key.to_file("passing words"))
     (tmp_path / "m").write_bytes(MESSAGE)
     done = minisign(
-        "-Sm", str(tmp_path / "m"), "-s", str(tmp_path / "key"), "-t", "x", input_="pass words\n"
+        "-Sm", str(tmp_path / "m"), "-s", str(tmp_path / "key"), "-t", "x", input_="passing words\n"
     )
     assert done.returncode == 0, done.stderr
     theirs = (tmp_path / "m.minisig").read_bytes()
@@ -126,11 +128,11 @@ def test_only_the_bytes_that_we_write_are_accepted(tmp_path: Path) -> None:
 def test_key_made_by_minisign_signs_for_us(tmp_path: Path) -> None:
     """A key made by “minisign -G” is unlocked with its passphrase and signs like ours."""
     secret, public = tmp_path / "key", tmp_path / "key.pub"
-    made = minisign("-G", "-s", str(secret), "-p", str(public), input_="pass words\n" * 2)
+    made = minisign("-G", "-s", str(secret), "-p", str(public), input_="passing words\n" * 2)
     assert made.returncode == 0, made.stderr
     locked = LockedKey(secret.read_bytes(), "key")
     assert locked.encrypted
-    key = locked.unlock("pass words")
+    key = locked.unlock("passing words")
     assert key.public.to_file() == public.read_bytes()
     assert verify(key.public, key.sign(MESSAGE, "a")) == "a"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +19,9 @@ from cccr_web.release import Release
 from cccr_web.render import build_release
 
 KEY = organisation_key()
-DAY = date(2026, 12, 24)
+DAY = date(2026, 11, 24)
+TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
+NEXT = known_key(b"next")
 CANARY = make_canary(KEY, DAY, DAY + timedelta(days=90), ("x",), ("y",))
 MIRRORS = make_mirrors(KEY, DAY, ("https://cccr.example",))
 SECURITY = make_security_txt(datetime(2027, 6, 30, tzinfo=UTC), [("Contact", "tel:+1-201-555-01")])
@@ -61,6 +64,12 @@ def test_notices_are_published_byte_for_byte(tree: Tree) -> None:
     }
     release = built(tree(files))
     assert {path: release.files[path].body for path in files} == files
+
+
+def test_a_notice_is_published_with_line_feeds_only(tree: Tree) -> None:
+    """What an editor on Windows saved is published as it was signed, so minisign verifies it."""
+    release = built(tree({"mirrors.txt": b"\xef\xbb\xbf" + MIRRORS.replace(b"\n", b"\r\n")}))
+    assert release.files["mirrors.txt"].body == MIRRORS
 
 
 def test_a_notice_dates_the_release(tree: Tree) -> None:
@@ -110,7 +119,7 @@ def test_without_a_key_no_notice_is_published(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "last"),
     [
-        ("canary.txt", CANARY, datetime(2027, 3, 24, 23, 59, 59, tzinfo=UTC)),
+        ("canary.txt", CANARY, datetime(2027, 2, 22, 23, 59, 59, tzinfo=UTC)),
         (".well-known/security.txt", SECURITY, datetime(2027, 6, 29, 23, 59, 59, tzinfo=UTC)),
     ],
 )
@@ -123,6 +132,43 @@ def test_a_notice_that_expired_before_the_release_is_rejected(
     assert path in built(folder, SOURCE_DATE_EPOCH=str(seconds)).files
     (found,) = problems(folder, SOURCE_DATE_EPOCH=str(seconds + 1))
     assert found.startswith(f"translations/files/{path}:1: It was valid until ")
+
+
+@pytest.mark.parametrize(
+    ("mirrors", "keys", "expected"),
+    [
+        (
+            make_mirrors(KEY, TOMORROW + timedelta(days=1), ("https://cccr.example",)),
+            rotate_key(KEY, NEXT, DAY) + rotate_key(KEY, known_key(b"other"), DAY),
+            [
+                "keys.txt:1: keys.txt: the key .* hands over to two keys",
+                "mirrors.txt:1: It is dated",
+            ],
+        ),
+        (
+            make_mirrors(KEY, date(2024, 1, 1), ("https://cccr.example",)),
+            rotate_key(KEY, NEXT, DAY) + rotate_key(NEXT, KEY, DAY),
+            [
+                "keys.txt:1: keys.txt: the changes lead back",
+                "mirrors.txt:1: It was valid until 2025-01-01",
+            ],
+        ),
+        (
+            MIRRORS,
+            rotate_key(KEY, NEXT, date(2024, 1, 1)),
+            ["keys.txt:1: It was valid until 2025-01-01"],
+        ),
+        (MIRRORS, rotate_key(KEY, NEXT, TOMORROW + timedelta(days=1)), ["keys.txt:1: It is dated"]),
+    ],
+)
+def test_notices_with_impossible_dates_or_changes_of_keys_are_rejected(
+    tree: Tree, mirrors: bytes, keys: bytes, expected: list[str]
+) -> None:
+    """Dated later than tomorrow by the clock, expired, two successors, or a loop."""
+    found = problems(tree({"mirrors.txt": mirrors, "keys.txt": keys}))
+    assert len(found) == len(expected)
+    for problem, pattern in zip(found, expected, strict=True):
+        assert re.match(f"translations/files/{pattern}", problem), problem
 
 
 def test_the_former_site_in_a_notice_is_rejected(tree: Tree) -> None:
@@ -145,8 +191,8 @@ def test_the_former_site_in_a_notice_is_rejected(tree: Tree) -> None:
             "sequence = 1",
             "sequence = 0",
             (
-                "translations/site.toml:4: “sequence” must be a whole number, 1 or more, higher "
-                "than in the last release."
+                "translations/site.toml:4: “sequence” must be a whole number from 1 to "
+                "1,000,000,000, higher than in the last release."
             ),
         ),
         (

@@ -14,6 +14,7 @@ from support.signed import (
     ServerFolder,
     content,
     facts,
+    known_key,
     make_apps,
     organisation_key,
     put_release,
@@ -22,6 +23,7 @@ from support.signed import (
 
 from cccr_web import files
 from cccr_web.errors import CccrError
+from cccr_web.notices import rotate_key
 from cccr_web.release import Release, Signer, make_release
 
 
@@ -189,3 +191,43 @@ def test_a_failing_disk_is_rejected(
     assert "Rejected: still serving release 1." in caplog.text
     reloader.reload()
     assert reloader.release == signed_release(2)
+
+
+def test_a_second_successor_of_a_key_is_rejected(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a release that announces one next key, none that announces another is served.
+
+    Neither now nor after a restart; what was recorded stays, and the next good release is
+    accepted.
+    """
+    day, path = TODAY.date(), server_folder.path
+    for number, name in enumerate((b"next", b"other", b"next"), start=4):
+        keys = {"keys.txt": rotate_key(organisation_key(), known_key(name), day)}
+        release = make_release(content(number) | keys, facts(number))
+        put_signed(release, path / f"release-{number}")
+    reloader = server_folder.reloader()
+    for number in (4, 5):
+        server_folder.point(path / f"release-{number}")
+        reloader.reload()
+    assert "hands over to two keys" in caplog.text
+    assert caplog.text.count("Rejected: still serving release 4.") == 1
+    record = (path / "state/highest-sequence").read_bytes()
+    assert record.startswith(b"4 ")
+    again = server_folder.reloader()
+    assert again.release.metadata.sequence == 4
+    assert (path / "state/highest-sequence").read_bytes() == record
+    server_folder.point(path / "release-6")
+    again.reload()
+    assert again.release.metadata.sequence == 6
+
+
+def test_a_damaged_copy_of_the_keys_stops_no_release(server_folder: ServerFolder) -> None:
+    """The copy of the last good release only says what was announced before."""
+    reloader = server_folder.reloader()
+    (server_folder.path / "state/last-good/keys.txt").write_bytes(b"damaged")
+    keys = {"keys.txt": rotate_key(organisation_key(), known_key(b"next"), TODAY.date())}
+    put_signed(make_release(content(4) | keys, facts(4)), server_folder.path / "release-4")
+    server_folder.point(server_folder.path / "release-4")
+    reloader.reload()
+    assert reloader.release.metadata.sequence == 4

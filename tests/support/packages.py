@@ -15,7 +15,7 @@ PACKAGES: dict[str, set[str]] = {
     # One file for readers, without anything else of ours.
     "standalone": set(),
     "render": {"content", "errors", "languages", "notices", "release"},
-    "serve": {"errors", "languages", "listen", "release", "systemd"},
+    "serve": {"errors", "languages", "listen", "notices", "release", "systemd"},
     "systemd": {"errors"},
     "onion": {"errors", "files", "host_names", "listen"},
     "watch": {"errors", "listen", "release", "serve"},

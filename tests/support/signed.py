@@ -64,11 +64,15 @@ def known_key(name: bytes) -> SigningKey:
 
 
 def facts(sequence: int = 1, **changes: Any) -> Metadata:
-    """Return the facts of a release, in order but for ``changes``."""
+    """Return the facts of a release, in order but for ``changes``.
+
+    It is dated today, or when it ``expires`` if that is earlier.
+    """
+    changes.setdefault("time", min(TODAY, changes.get("expires", TODAY)))
     return dataclasses.replace(
         Metadata(
             sequence=sequence,
-            time=TODAY,
+            time=changes["time"],
             expires=TODAY + timedelta(days=365),
             fingerprint=organisation_key().public.fingerprint,
             languages={"en": "en", "zh-hans": "zh-Hans"},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 from support.attacks.target import (
     MINISIG,
@@ -19,6 +21,9 @@ from support.signed import (
     organisation_key,
     signed_release,
 )
+
+if TYPE_CHECKING:
+    from cccr_web.release import Metadata
 
 # What the release says of itself.
 
@@ -82,6 +87,25 @@ for _key, _value in {
         f"RELEASE.json: “{_key}” is missing or wrong.",
         partial(AttackTarget.says, key=_key, value=_value),
     )
+
+
+@attack(
+    "RELEASE.json: “sequence” is more than 1,000,000,000. "
+    "Correct it in translations/site.toml and build again."
+)
+def a_sequence_that_no_record_could_hold(target: AttackTarget) -> None:
+    """A sequence that no record could hold."""
+    known = {"sequence": 10**18, "time": target.facts.time, "expires": target.facts.expires}
+    target.facts = cast("Metadata", SimpleNamespace(**known))
+    target.says("sequence", 10**18)
+
+
+simple(
+    "an end before its beginning",
+    "RELEASE.json: “expires” is 2026-01-01T00:00:00Z, which is before “time”, "
+    f"{TODAY:%Y-%m-%dT%H:%M:%SZ}.",
+    lambda target: target.says("expires", "2026-01-01T00:00:00Z"),
+)
 simple(
     "another format",
     "RELEASE.json is not of format 1. Install the matching version of cccr-web.",
