@@ -10,17 +10,18 @@
 #   backup FILE        write the onion key, settings and release to FILE, encrypted
 #   restore FILE       set up a server from a backup, with the same onion address
 #   upgrade            upgrade Debian’s packages and our code, then install
-#   uninstall          remove everything except the key and the release, which move to /root;
-#                      with --purge, remove those too
+#   uninstall          remove everything; leave a backup in /root, unless --purge is given
 #   bundle FILE        write everything that --offline needs to FILE
 #
 #   --dry-run               show every change as a diff, and change nothing
 #   --settings FILE         the settings (default: deploy/site.env, if it exists)
 #   --offline FILE          install our code from a bundle, without a package index
-#   --passphrase-file FILE  for backup and restore; without it, gpg asks
+#   --passphrase-file FILE  for backup, restore and uninstall; without it, gpg asks
+#   --drop-domain           take down a domain that DOMAIN no longer names, without asking
 #
-# Without root@SERVER or --local, SERVER in the settings names the server.
-# Everything is plain bash. The code that runs on the server is in deploy/server/.
+# Without root@SERVER or --local, SERVER in the settings names the server. A file with @ in its name
+# needs a slash: ./NAME. Everything is plain bash, for macOS too: bash 3.2, and the options that BSD’s
+# programs have. The code that runs on the server is in deploy/server/.
 set -euo pipefail
 
 TOP=$(cd "$(dirname "$0")/.." && pwd)
@@ -30,29 +31,33 @@ for file in common settings wheels; do
   . "$TOP/deploy/server/$file.sh"
 done
 
-usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }
+usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
 usage_error() {
   say "$1"
   say "See deploy/deploy.sh --help."
   exit 2
 }
 
-TARGET='' COMMAND=install ARGUMENT='' OPTIONS=() SETTINGS_FILE='' OFFLINE='' PURGE=()
+TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE=''
+SWITCHES='' # what server/run.sh gets before the command
+PARTIAL=''  # the file that is being written
 # gpg asks in this terminal, so no pinentry program is needed.
 PASSPHRASE=(--pinentry-mode loopback)
 read_command_line() {
-  local positional=() argument
+  local positional=() given='' argument uses
   while [ $# -gt 0 ]; do
     argument=$1
     shift
     case $argument in
       -h | --help) usage && exit 0 ;;
-      --local) TARGET=--local ;;
-      --dry-run) DRY_RUN=yes OPTIONS=(--dry-run) ;;
-      --purge) PURGE=(--purge) ;;
+      --dry-run | --drop-domain | --purge)
+        given="$given $argument"
+        SWITCHES="$SWITCHES $argument"
+        ;;
       --settings | --offline | --passphrase-file)
         [ $# -gt 0 ] || usage_error "$argument needs a file."
         [ -r "$1" ] || usage_error "$argument: cannot read $1."
+        given="$given $argument"
         case $argument in
           --settings) SETTINGS_FILE=$1 ;;
           --offline) OFFLINE=$1 ;;
@@ -60,34 +65,58 @@ read_command_line() {
         esac
         shift
         ;;
+      --local) target "$argument" ;;
       -*) usage_error "There is no option $argument." ;;
-      *@*) TARGET=$argument ;;
+      ssh://* | *@*) if [[ $argument == */* && $argument != ssh://* ]] || [ -e "$argument" ]; then positional+=("$argument"); else target "$argument"; fi ;;
       *) positional+=("$argument") ;;
     esac
   done
   [ ${#positional[@]} = 0 ] || COMMAND=${positional[0]}
   ARGUMENT=${positional[1]:-}
   case $COMMAND in
-    install | rollback | status | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “$ARGUMENT”." ;;
+    install | rollback | status | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
     release | backup | restore | bundle) [ ${#positional[@]} = 2 ] || usage_error "$COMMAND needs exactly one file or folder." ;;
-    *) usage_error "There is no command “$COMMAND”." ;;
+    *) usage_error "There is no command “${COMMAND}”." ;;
   esac
+  case $COMMAND in
+    install | upgrade) uses='--settings --dry-run --drop-domain --offline' ;;
+    restore) uses='--settings --dry-run --drop-domain --offline --passphrase-file' ;;
+    release | rollback) uses='--settings --dry-run' ;;
+    status) uses=--settings ;;
+    backup) uses='--settings --passphrase-file' ;;
+    uninstall) uses='--settings --dry-run --purge --passphrase-file' ;;
+    bundle) uses='' ;;
+  esac
+  for argument in $given; do
+    [[ " $uses " == *" $argument "* ]] || usage_error "$COMMAND does not use $argument."
+  done
+  [[ $given != *--purge* || $given != *--passphrase-file* ]] || usage_error "uninstall --purge writes no backup, so it does not use --passphrase-file."
+  [ "$COMMAND" != bundle ] || [ -z "$TARGET" ] || usage_error "bundle does not use $TARGET."
+  [[ $given != *--dry-run* ]] || DRY_RUN=yes
   [ "$COMMAND" != release ] || [ -d "$ARGUMENT" ] || usage_error "There is no folder $ARGUMENT."
   [ "$COMMAND" != restore ] || [ -r "$ARGUMENT" ] || usage_error "There is no file $ARGUMENT."
 }
 
+target() { # root@SERVER|--local
+  [ -z "$TARGET" ] || usage_error "Only one server can be given, but there are two: $TARGET and $1."
+  TARGET=$1
+}
+
 read_settings() {
-  local file=$SETTINGS_FILE
+  local file=$SETTINGS_FILE name folder
   [ -n "$file" ] || [ ! -f "$TOP/deploy/site.env" ] || file=$TOP/deploy/site.env
   settings_clear
   if [ -n "$file" ]; then
     settings_read "$file"
     SETTINGS_FILE=$file
     # Paths are relative to the folder of the settings.
-    local name folder
     folder=$(cd "$(dirname "$file")" && pwd)
     for name in RELEASE PUBLIC_KEY ONION_KEY TORRC; do
-      case ${!name} in '' | /* | RW*) ;; *) printf -v "$name" %s "$folder/${!name}" ;; esac
+      case ${!name} in
+        '' | /* | RW*) ;;
+        '~'/*) printf -v "$name" %s "$HOME/${!name#\~/}" ;;
+        *) printf -v "$name" %s "$folder/${!name}" ;;
+      esac
       [ -z "${!name}" ] || [[ ${!name} == RW* ]] || [ -r "${!name}" ] || fail "$name: cannot read ${!name}." "Correct it in $file."
     done
   fi
@@ -99,7 +128,7 @@ read_settings() {
 # These functions fill the folder that is sent to the server.
 bundle_scripts() {
   mkdir -p "$BUNDLE/settings"
-  cp --recursive "$TOP/deploy/server" "$BUNDLE/server"
+  cp -R "$TOP/deploy/server" "$BUNDLE/server"
 }
 
 bundle_settings() {
@@ -116,7 +145,9 @@ bundle_settings() {
 bundle_release() { # FOLDER
   [ -n "$1" ] || return 0
   verify_release "$1"
-  cp --recursive "$1" "$BUNDLE/release"
+  need_space "$WORK" "$(du -sk "$1" | cut -f 1)"
+  mkdir "$BUNDLE/release"
+  cp -R "$1/." "$BUNDLE/release"
 }
 
 bundle_code() {
@@ -141,55 +172,104 @@ verify_release() { # FOLDER
   "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
 }
 
-# Run server/run.sh on the target.
-on_server() { # ARGUMENT…
+# Run server/run.sh on the target. It exits 3 if a domain would be taken down.
+on_server() { # COMMAND
+  local status=0 answer=no
+  send "$1" || status=$?
+  if [ $status = 3 ]; then
+    [ -t 0 ] || fail "To take it down, add --drop-domain."
+    printf 'Take it down? Type yes: ' >&2
+    read -r answer || true
+    [ "$answer" = yes ] || fail "Nothing was changed."
+    SWITCHES="$SWITCHES --drop-domain"
+    status=0
+    send "$1" || status=$?
+  elif [ $status = 255 ]; then
+    fail "ssh could not connect to $TARGET, or lost the connection. See its message above." "Then run the same command again: it completes what was interrupted."
+  fi
+  return $status
+}
+
+send() { # COMMAND
   if [ "$TARGET" = --local ]; then
-    bash "$BUNDLE/server/run.sh" "${OPTIONS[@]}" "$@"
+    # shellcheck disable=SC2086 # several words
+    bash "$BUNDLE/server/run.sh" $SWITCHES "$1"
     return
   fi
   # One connection carries everything. The folder on the server is readable by root only and is
-  # removed at the end.
+  # removed at the end. If ssh fails, tar’s message says nothing more.
   # shellcheck disable=SC2016 # the server’s shell expands it
-  tar --create --gzip --directory "$BUNDLE" . | ssh "$TARGET" \
-    'set -eu; umask 077; d=$(mktemp -d); trap '\''rm -rf "$d"'\'' EXIT; tar --extract --gzip --directory "$d"; bash "$d/server/run.sh" '"${OPTIONS[*]} $*"
+  COPYFILE_DISABLE=1 tar --create --gzip --file - --directory "$BUNDLE" . 2>"$WORK/tar.log" | ssh "$TARGET" \
+    "need=$(du -sk "$BUNDLE" | cut -f 1)"'
+    umask 077
+    d=$(mktemp -d /tmp/cccr-web.XXXXXX) || exit 1
+    trap '\''rm -rf "$d"'\'' EXIT
+    trap "exit 130" HUP INT TERM
+    free=$(df -Pk "$d" | awk "NR == 2 { print \$4 }")
+    if [ "$free" -lt "$need" ]; then
+      echo "The disk is too full: /tmp on the server needs $((need / 1024 + 1)) MB, but only $((free / 1024)) MB are free." >&2
+      echo "See “Full disk” in deploy/README.md." >&2
+      exit 1
+    fi
+    tar --extract --gzip --no-same-owner --directory "$d" 2>/dev/null || { echo "The server did not receive everything. Run the same command again." >&2; exit 1; }
+    bash "$d/server/run.sh" '"$SWITCHES $1"
+}
+
+# Write what cannot be recreated to FILE, encrypted.
+encrypted() { # COMMAND FILE
+  command -v gpg >/dev/null || fail "gpg is not installed on this machine." "As root: apt-get install gpg gpg-agent"
+  (umask 077 && on_server "$1" >"$WORK/backup.tar")
+  [ -s "$WORK/backup.tar" ] || return 0
+  gpg --quiet "${PASSPHRASE[@]}" --symmetric --cipher-algo AES256 --s2k-digest-algo SHA512 --s2k-count 65011712 \
+    --no-symkey-cache --output "$WORK/backup.gpg" "$WORK/backup.tar" || fail "gpg could not encrypt the backup." "Nothing was written."
+  PARTIAL=$2.partial
+  cp "$WORK/backup.gpg" "$PARTIAL"
+  mv "$PARTIAL" "$2"
 }
 
 backup() { # FILE
-  local file=$1
-  command -v gpg >/dev/null || fail "gpg is not installed on this machine." "As root: apt-get install gpg gpg-agent"
-  [ ! -e "$file" ] || fail "$file already exists, and a backup is never overwritten." "Choose another name."
-  (umask 077 && on_server backup >"$WORK/backup.tar")
-  gpg --quiet "${PASSPHRASE[@]}" --symmetric --cipher-algo AES256 --s2k-digest-algo SHA512 --s2k-count 65011712 \
-    --no-symkey-cache --output "$file.partial" "$WORK/backup.tar" || fail "gpg could not encrypt the backup." "Nothing was written."
-  mv "$file.partial" "$file"
-  say "Wrote $file. Keep it and its passphrase in different places, and neither on the server."
+  [ ! -e "$1" ] || fail "$1 already exists, and a backup is never overwritten." "Choose another name."
+  encrypted backup "$1"
+  say "Wrote $1. Keep it and its passphrase in different places, and neither on the server."
 }
 
 restore() { # FILE
   mkdir "$WORK/restored"
-  (umask 077 && gpg --quiet "${PASSPHRASE[@]}" --decrypt --no-symkey-cache "$1" >"$WORK/backup.tar") ||
-    fail "$1 cannot be decrypted." "Check that it is a backup and that the passphrase is correct."
+  if tar --list --file "$1" ./settings/onion.key >/dev/null 2>&1; then # from “uninstall” of version 0.2.0
+    (umask 077 && cp "$1" "$WORK/backup.tar")
+  else
+    (umask 077 && gpg --quiet "${PASSPHRASE[@]}" --decrypt --no-symkey-cache "$1" >"$WORK/backup.tar") ||
+      fail "$1 cannot be decrypted." "Check that it is a backup and that the passphrase is correct."
+  fi
   tar --extract --file "$WORK/backup.tar" --directory "$WORK/restored"
-  [ -f "$WORK/restored/settings/onion.key" ] || fail "$1 contains no onion key, so “backup” did not write it."
-  cp --recursive "$WORK/restored/." "$BUNDLE"
+  [ -f "$WORK/restored/settings/onion.key" ] || fail "$1 contains no onion key, so it is not a backup."
+  cp -R "$WORK/restored/." "$BUNDLE"
   # Settings given now override those in the backup.
   [ -z "$SETTINGS_FILE" ] || cp "$SETTINGS_FILE" "$BUNDLE/settings/site.env"
   bundle_code
   on_server install
 }
 
+# The server keeps an encrypted backup, which only “restore” can read.
+uninstall() {
+  [[ $SWITCHES == *--purge* || $DRY_RUN = yes ]] || encrypted keep "$BUNDLE/kept.backup"
+  on_server uninstall
+}
+
 bundle() { # FILE
   local out=$WORK/whole
   wheels_build "$TOP" "$out"
   wheels_fetch "$out"
-  tar --create --file "$1.partial" --directory "$out" .
-  mv "$1.partial" "$1"
+  PARTIAL=$1.partial
+  tar --create --file "$PARTIAL" --directory "$out" .
+  mv "$PARTIAL" "$1"
   say "Wrote $1. Use it with: deploy/deploy.sh --offline $1"
 }
 
 read_command_line "$@"
 WORK=$(mktemp -d)
-trap 'rm -rf --one-file-system "$WORK"' EXIT
+trap 'rm -rf "$WORK"; [ -z "$PARTIAL" ] || rm -f "$PARTIAL"' EXIT
+trap 'exit 130' INT TERM HUP
 BUNDLE=$WORK/bundle
 read_settings
 bundle_scripts
@@ -205,7 +285,7 @@ case $COMMAND in
     on_server release
     ;;
   rollback | status) on_server "$COMMAND" ;;
-  uninstall) on_server uninstall "${PURGE[@]}" ;;
+  uninstall) uninstall ;;
   backup) backup "$ARGUMENT" ;;
   restore) restore "$ARGUMENT" ;;
   bundle) bundle "$ARGUMENT" ;;

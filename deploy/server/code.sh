@@ -21,7 +21,9 @@ code_install() {
       return 0
     fi
     make_folder "$CODE"
+    need_space "$CODE" 200000
     UNDO+=("rm -rf '$venv'")
+    touch "$venv.partial" # if this run is interrupted, the next one removes both
     # Create it at its final path: a virtual environment cannot be moved. It needs no pip of its own.
     python3 -m venv --without-pip "$venv" || fail "python3 could not create a virtual environment in $venv." "Check that the disk has free space."
     # Only what the lock lists, verified by hash; nothing is compiled here.
@@ -33,6 +35,7 @@ code_install() {
         "If this server cannot reach the package index, use --offline with a file from “deploy.sh bundle FILE”."
     fi
   fi
+  rm -f "$venv.partial"
   link "$venv" "$PYTHON_LINK"
 }
 

@@ -6,7 +6,6 @@
 
 DRY_RUN=${DRY_RUN:-no}
 CHANGES=0           # how many were made, or would be made
-declare -A CHANGED  # path → yes
 UNDO=()             # commands that undo the changes, run in reverse order
 RESTARTED=()        # units to restart once the old files are restored
 STEP=starting
@@ -26,6 +25,14 @@ fail() { # PROBLEM [REMEDY]
 
 note() { say "  $*"; }
 
+# Fail unless the file system of FOLDER has room, before anything is copied.
+need_space() { # FOLDER KIBIBYTES
+  local folder=$1 free
+  while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+  free=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$2" ] || fail "The disk is too full: $1 needs $(($2 / 1024 + 1)) MB, but only $((free / 1024)) MB are free." "See “Full disk” in deploy/README.md."
+}
+
 # Report a change. Returns false in a dry run, where the change must not be made.
 change() { # DESCRIPTION
   CHANGES=$((CHANGES + 1))
@@ -43,7 +50,7 @@ put() { # FILE [MODE] [OWNER:GROUP] [secret]
   if [ -f "$file" ] && cmp --quiet "$new" "$file" && [ "$(stat --format '%a %U:%G' "$file")" = "$mode $owner" ]; then
     return 0
   fi
-  CHANGED[$file]=yes
+  mark_changed "$file"
   if ! change "write $file"; then
     show_difference "$file" "$new" "$secret"
     return 0
@@ -103,15 +110,19 @@ remove() { # PATH
 # Point LINK to TARGET atomically.
 link() { # TARGET LINK
   [ "$(readlink "$2" 2>/dev/null)" != "$1" ] || return 0
-  CHANGED[$2]=yes
+  mark_changed "$2"
   change "point $2 to $1" || return 0
   save_for_undo "$2"
-  ln --symbolic --no-target-directory "$1" "$2.cccr-new"
+  ln --symbolic --force --no-target-directory "$1" "$2.cccr-new"
   mv --no-target-directory "$2.cccr-new" "$2"
 }
 
-# Mark PATH as changed where a dry run does not reach the change.
-mark_changed() { CHANGED[$1]=yes; } # PATH
+# The services must still load PATH. Should this run be interrupted, the next one finds it in the
+# file of the lock.
+mark_changed() { # PATH
+  CHANGED[$1]=yes
+  [ "$DRY_RUN" = yes ] || printf '%s\n' "$1" >&9
+}
 
 changed() { # PATH…
   local path
@@ -187,14 +198,17 @@ finish() {
         systemctl --quiet stop "$index" 2>/dev/null || true # it is a new unit
       fi
     done
+    if [ "$SWITCHED" = yes ]; then (nginx_forget) || say "  nginx may still answer from its cache for an hour"; fi
     if [ "$failed" = yes ]; then
       say "Not everything could be undone: see “failed” above."
     else
+      interrupted_restore
       say "The site is unchanged. Fix the problem above and run the same command again."
     fi
   elif [ "$status" != 0 ] && [ -n "$STEP" ]; then
     say "Failed at step: $STEP.$([ "$CHANGES" != 0 ] || echo " Nothing was changed.")"
   fi
+  remove_leftovers
   rm -rf --one-file-system "$WORK"
   exit "$status"
 }

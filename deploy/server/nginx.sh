@@ -15,7 +15,7 @@ nginx_install() {
   nginx_write "$staged"
   nginx_test "$staged"
   for file in "$staged"/*; do
-    put "$NGINX/${file##*/}" <"$file"
+    [ "${file##*/}" = release.conf ] || put "$NGINX/${file##*/}" <"$file"
   done
   for file in "$NGINX"/*; do
     [ -e "$staged/${file##*/}" ] || remove "$file"
@@ -23,6 +23,21 @@ nginx_install() {
   put /etc/systemd/system/nginx.service.d/cccr-web.conf <"$HERE/units/nginx.conf"
   put /etc/tmpfiles.d/cccr-web.conf <"$HERE/units/tmpfiles.conf"
   enable nginx.service
+}
+
+NGINX_DEBIAN=/etc/nginx
+
+# Our nginx.service no longer reads Debian’s configuration, so it would take other sites down.
+nginx_check_others() {
+  local others
+  [ ! -e "$UNITS/nginx.service.d/cccr-web.conf" ] || return 0
+  others=$({
+    find "$NGINX_DEBIAN/conf.d" "$NGINX_DEBIAN/sites-enabled" -mindepth 1 ! -name default 2>/dev/null
+    # Debian’s own files, if they were edited.
+    dpkg --verify nginx-common 2>/dev/null | awk '$NF ~ /\/(nginx.conf|sites-available\/default)$/ { print $NF }' || true
+  } | paste --serial --delimiters=' ')
+  [ -z "$others" ] || fail "nginx on this machine already serves other sites, which would stop answering: $others" \
+    "Install on a machine of its own, or move these files away first."
 }
 
 # Write all of nginx’s configuration to FOLDER.
@@ -48,14 +63,28 @@ nginx_write() { # FOLDER
     fi
   fi
   render nginx/nginx.conf CLEARNET >"$folder/nginx.conf"
+  # On a kernel without IPv6, nginx would not start.
+  has_ipv6 || sed --in-place '/^ *listen \[::\]/d' "$folder"/*.conf
 }
 
+# The part of the cache keys that says which release our servers serve, by their own account.
 nginx_release() {
-  local number switched=0
-  number=$(release_number)
+  local server switched=0
   [ ! -f "$DATA/switched" ] || switched=$(cat "$DATA/switched")
-  # shellcheck disable=SC2016 # a variable of nginx
-  printf '# Written by deploy.sh.\nmap "" $cccr_release { default "%s-%s"; }\n' "${number:-0}" "$switched"
+  # shellcheck disable=SC2016 # variables of nginx
+  printf '# Written by deploy.sh.\nmap $cccr_route $cccr_release {\n  default "";\n'
+  for server in "${SERVERS[@]}"; do printf '  %s "%s-%s";\n' "$server" "$(release_of "$server")" "$switched"; done
+  echo '}'
+}
+
+# After an undone switch: no longer answer with what was cached meanwhile.
+nginx_forget() {
+  [ -e "$NGINX/release.conf" ] || return 0
+  nginx_release >"$NGINX/release.conf"
+  systemctl --quiet is-active nginx.service || return 0
+  nginx_reload
+  NGINX_IS_NEW=yes
+  nginx_warm
 }
 
 # The headers of nginx's own error responses: policy-LISTENER.conf for the http block, and
@@ -74,6 +103,8 @@ nginx_headers() { # LISTENER FORMAT
   "$COMMAND" headers --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" --format "$2" "$1"
 }
 
+has_ipv6() { ! command -v python3 >/dev/null || python3 -I -c 'import socket; socket.socket(socket.AF_INET6)' 2>/dev/null; }
+
 is_at_least() { # VERSION HAVE
   [ "$(printf '%s\n%s\n' "$1" "$2" | sort --version-sort | sed -n 1p)" = "$1" ]
 }
@@ -88,6 +119,8 @@ NGINX_IS_NEW=no # whether the cache must be filled
 
 nginx_start() {
   local dropin=$UNITS/nginx.service.d/cccr-web.conf path
+  # Only now have our servers been restarted, if they had to be.
+  nginx_release | put "$NGINX/release.conf"
   if ! systemctl --quiet is-active nginx.service; then
     start nginx.service
     NGINX_IS_NEW=yes

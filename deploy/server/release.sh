@@ -27,6 +27,13 @@ release_number() {
   basename "$target"
 }
 
+# Print the release that a server serves, or will serve when it starts.
+release_of() { # SERVER
+  local number=
+  ! systemctl --quiet is-active "cccr-web-$1.service" || number=$(server_status "$1" release)
+  echo "${number:-$(release_number)}"
+}
+
 # Store the bundle’s release under its number. It is verified first.
 release_store() {
   local partial=$RELEASES/.partial number
@@ -41,6 +48,7 @@ release_store() {
   if [ ! -d "$RELEASES/$number" ]; then
     change "store release $number in $RELEASES" || { NEW_RELEASE=$number && return 0; }
     rm -rf --one-file-system "$partial"
+    need_space "$RELEASES" "$(du -sk "$BUNDLE/release" | cut -f 1)"
     cp --recursive --no-preserve=mode,ownership "$BUNDLE/release" "$partial"
     chmod -R u=rwX,go=rX "$partial"
     release_verify "$partial" >/dev/null
@@ -67,19 +75,26 @@ release_is_wanted() { # NUMBER
 
 # Switch the servers to release NUMBER without dropping a request, or leave them unchanged.
 release_switch() { # NUMBER
-  local number=$1 before server reloads
+  local number=$1 before server reloads late=()
   before=$(release_number)
-  if [ "$before" = "$number" ]; then
+  for server in "${SERVERS[@]}"; do
+    [ "$(release_of "$server")" = "$number" ] || late+=("$server")
+  done
+  if [ "$before" != "$number" ]; then
+    link "$RELEASES/$number" "$CURRENT"
+  elif [ ${#late[@]} != 0 ]; then # an earlier run was interrupted
+    change "switch to release $number, which is current but not served: ${late[*]}" || true
+  else
     note "release $number is already served"
     return 0
   fi
-  link "$RELEASES/$number" "$CURRENT"
   [ "$DRY_RUN" = no ] || return 0
   # This time is part of nginx’s cache keys. Responses cached between the two reloads are never used
-  # again, even if this release returns later.
-  save_for_undo "$DATA/switched"
+  # again, even if this release returns later; nor, if the switch is undone, those of this release.
+  UNDO+=("date +%s%N >'$DATA/switched'")
+  SWITCHED=yes
   date +%s%N >"$DATA/switched"
-  for server in "${SERVERS[@]}"; do
+  for server in "${late[@]}"; do
     # Otherwise a server that has served the new release would reject the old one.
     save_for_undo "/var/lib/cccr-web-$server/$HIGHEST_SEQUENCE"
     systemctl --quiet is-active "cccr-web-$server.service" || continue
@@ -95,6 +110,17 @@ release_switch() { # NUMBER
       fail "The $server server rejected release $number and still serves release ${before:-none}." \
         "See: journalctl --unit=cccr-web-$server --lines=5"
     restart_on_undo "cccr-web-$server.service"
+  done
+}
+
+# A server that cannot read the current release serves its last good one.
+release_check_servers() {
+  local server number
+  [ "$DRY_RUN" = no ] || return 0
+  for server in "${SERVERS[@]}"; do
+    number=$(release_of "$server")
+    [ "$number" = "$(release_number)" ] ||
+      WARNINGS+=("The $server server serves release $number, not $(release_number). See: journalctl --unit=cccr-web-$server --lines=5")
   done
 }
 
@@ -129,10 +155,10 @@ release_wait() { # SERVER NUMBER RELOADS-BEFORE
 # Go back to an older release. Servers reject a lower sequence, so that nobody can replay an old
 # release. Here root allows it explicitly, and the journal records it.
 release_rollback() {
-  local now before number server
+  local now before='' number server
   step "rollback"
-  now=$(release_number)
-  before=
+  # If an earlier rollback was interrupted, servers still serve a newer release than the current one.
+  now=$({ release_number && for server in "${SERVERS[@]}"; do release_of "$server"; done; } | sort --numeric-sort | tail -n 1)
   while IFS= read -r number; do
     [ "$number" -ge "${now:-0}" ] || before=$number
   done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort)
@@ -144,6 +170,7 @@ release_rollback() {
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
   # “install” must not return to the release that was rolled back.
+  save_for_undo "$DATA/left"
   echo "$now" >"$DATA/left"
   release_switch "$before"
 }

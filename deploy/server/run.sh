@@ -3,12 +3,13 @@
 #
 #   server/         these files
 #   settings/       site.env, public.key, onion.key, torrc (each optional)
+#   kept.backup     the encrypted backup that “uninstall” leaves on the server
 #   release/        a signed release
 #   requirements.txt, wheels/   our code, or “source”, a link to a checkout to build it from
 #   offline         exists if pip must not use the network
 #   history/        rollback state from a backup
 #
-#   server/run.sh [--dry-run] install|release|rollback|status|backup|upgrade|uninstall [--purge]
+#   server/run.sh [--dry-run] [--drop-domain] [--purge] install|release|rollback|status|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -22,16 +23,24 @@ CODE=/opt/cccr-web
 DATA=/srv/cccr-web
 WARNINGS=()     # problems that did not stop the run
 NEW_RELEASE=    # the number of the bundle’s release
+COMMAND_NAME=
+DROP_DOMAIN=no
 PURGE=no
+SWITCHED=no     # whether this run has let a server switch to another release
 
-for file in common settings packages wheels code release tor nginx certificate units firewall system backup status uninstall; do
+for file in common interrupted settings packages wheels code release tor nginx certificate units firewall system backup status uninstall; do
   # shellcheck source=/dev/null
   . "$HERE/$file.sh"
 done
 
-case ${1:-} in --dry-run) DRY_RUN=yes && shift ;; esac
-COMMAND_NAME=${1:-}
-[ "${2:-}" != --purge ] || PURGE=yes
+for argument in "$@"; do
+  case $argument in
+    --dry-run) DRY_RUN=yes ;;
+    --drop-domain) DROP_DOMAIN=yes ;;
+    --purge) PURGE=yes ;;
+    *) COMMAND_NAME=$argument ;;
+  esac
+done
 
 WORK=$(mktemp -d)
 trap finish EXIT
@@ -61,14 +70,21 @@ read_settings() {
   [ -z "$DOMAIN" ] || SERVERS=(clearnet onion)
 }
 
-# Two simultaneous runs would undo each other’s changes.
-lock() {
-  [ "$DRY_RUN" = no ] || return 0
-  exec 9>/run/lock/cccr-web
-  flock --nonblock 9 || fail "deploy.sh is already running on this machine." "Wait until it has finished."
+# Exit 3, so that deploy.sh asks, if the settings no longer name a domain that readers use.
+check_domain() {
+  local name before=''
+  [ ! -f "$ETC/site.env" ] || before=$(sed -n 's/^DOMAIN=//p' "$ETC/site.env")
+  if [ "$DROP_DOMAIN" = yes ] || [ "$DRY_RUN" = yes ]; then return 0; fi
+  for name in $before; do
+    [[ " $DOMAIN " != *" $name "* ]] || continue
+    say "DOMAIN in the settings no longer names $name, so https://$name/ would stop answering."
+    STEP= && exit 3
+  done
 }
 
 install_all() {
+  check_domain
+  nginx_check_others
   step "packages"
   packages_install
   code_install
@@ -80,7 +96,8 @@ install_all() {
     fail "There is no release to serve." "Set RELEASE in the settings to the folder of a signed release."
   fi
   # Running servers reload here, unless the key changed. New ones need a release before they start.
-  if [ -n "$NEW_RELEASE" ] && release_is_wanted "$NEW_RELEASE"; then release_switch "$NEW_RELEASE"; fi
+  if [ -z "$NEW_RELEASE" ] || ! release_is_wanted "$NEW_RELEASE"; then NEW_RELEASE=$(release_number); fi
+  [ -z "$NEW_RELEASE" ] || release_switch "$NEW_RELEASE"
   release_check_key
   tor_install
   units_install
@@ -93,6 +110,7 @@ install_all() {
   tor_start
   units_start
   nginx_start
+  release_check_servers
   remove /run/cccr-front # where nginx listened for tor until version 0.2.0
   certificate_install
   release_prune
@@ -117,17 +135,20 @@ after_switch() {
   release_prune
 }
 
+# From here on nothing fails or is undone.
 summarize() {
-  local warning
+  UNDO=() STEP=
+  interrupted_done
   if [ "$DRY_RUN" = yes ]; then
     say "Changes that would be made: $CHANGES. Nothing was changed."
+  elif [ ${#WARNINGS[@]} != 0 ]; then
+    say "The site is not complete yet. Changes made: $CHANGES."
+    printf '%s\n' "${WARNINGS[@]}" >&2
   elif [ "$CHANGES" = 0 ]; then
     say "Nothing needed to be changed."
   else
     say "Done. Changes made: $CHANGES."
   fi
-  for warning in "${WARNINGS[@]}"; do say "$warning"; done
-  UNDO=() STEP=
   [ ${#WARNINGS[@]} = 0 ]
 }
 
@@ -137,7 +158,7 @@ addresses() {
 }
 
 check_machine
-if [ "$COMMAND_NAME" != uninstall ] || [ -e "$ETC/site.env" ]; then read_settings; fi
+if [[ $COMMAND_NAME != uninstall && $COMMAND_NAME != keep ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
 lock
 case $COMMAND_NAME in
   install)
@@ -163,6 +184,7 @@ case $COMMAND_NAME in
     ;;
   status) status_show ;;
   backup) backup_export ;;
+  keep) [ ! -f "$ONION_KEY_FILE" ] || backup_export ;;
   uninstall) uninstall "$PURGE" ;;
   *) fail "There is no command “$COMMAND_NAME”." ;;
 esac

@@ -14,16 +14,18 @@ settings_clear() {
 settings_read() { # FILE
   local file=$1 line name value problems=() number=0
   settings_clear
-  while IFS= read -r line || [ -n "$line" ]; do
+  while read -r line || [ -n "$line" ]; do # without blanks around it
     number=$((number + 1))
+    line=${line#$'\xEF\xBB\xBF'} # a byte order mark
+    line=${line%$'\r'}
     case $line in '' | '#'*) continue ;; esac
-    name=${line%%=*}
-    value=${line#*=}
+    read -r name <<<"${line%%=*}"
+    read -r value <<<"${line#*=}"
     if [ "$name" = "$line" ] || [[ " ${SETTINGS[*]} " != *" $name "* ]]; then
-      problems+=("$file:$number: “$line” is not a setting. The settings are ${SETTINGS[*]}.")
+      problems+=("$file:$number: “${line}” is not a setting. The settings are ${SETTINGS[*]}.")
       continue
     fi
-    value=${value%\"} value=${value#\"}
+    case $value in \"*\" | \'*\') value=${value:1:${#value}-2} ;; esac
     printf -v "$name" %s "$value"
   done <"$file"
   settings_validate
@@ -37,13 +39,19 @@ settings_read() { # FILE
 settings_validate() { # appends to problems
   local name
   for name in $DOMAIN; do
-    [[ $name =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$ ]] ||
-      problems+=("DOMAIN: “$name” is not a domain name in lower case, such as example.org.")
+    if [[ ! $name =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$ ]] || [ ${#name} -gt 253 ]; then
+      problems+=("DOMAIN: “${name}” is not a domain name in lower case, such as example.org.")
+    elif [[ $name == *.onion ]]; then
+      problems+=("DOMAIN: “${name}” is an onion address. Leave it out: every site has its onion.")
+    elif [[ $name =~ \.[0-9]+$ ]]; then
+      problems+=("DOMAIN: “${name}” is an IP address. Use a name that leads to it, or leave DOMAIN empty for the onion only.")
+    fi
   done
-  [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “$CONTACT” is not an email address.")
-  [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “$ACME_SERVER” is not an https address.")
-  [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “$REBOOT_AT” is not a time such as 04:30.")
-  [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “$KEEP_RELEASES” is not a number from 1 to 99.")
+  [[ $SERVER =~ ^([A-Za-z0-9_][^[:space:]]*)?$ ]] || problems+=("SERVER: “${SERVER}” is not a server such as root@server.example.")
+  [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “${CONTACT}” is not an email address.")
+  [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
+  [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “${REBOOT_AT}” is not a time such as 04:30.")
+  [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")
 }
 
 settings_kept() { # → the settings that the server keeps

@@ -4,6 +4,8 @@
 INSTANCE=cccr
 TORRC_FILE=/etc/tor/instances/$INSTANCE/torrc
 ONION_KEY_FILE=$ETC/onion.key
+RUNNING_KEY=/run/credentials/cccr-web-manager.service/onion.key
+KEPT=/root # where “uninstall” leaves a backup
 
 tor_install() {
   step "tor"
@@ -79,11 +81,27 @@ onion_key_install() {
     fi
     put "$ONION_KEY_FILE" 400 root:root secret <"$BUNDLE/settings/onion.key"
   elif [ ! -f "$ONION_KEY_FILE" ]; then
+    onion_key_check_old
     change "create a new onion key in $ONION_KEY_FILE" || return 0
     UNDO+=("rm -f '$ONION_KEY_FILE'")
     "$COMMAND" onion key new "$ONION_KEY_FILE" >/dev/null
     chmod 400 "$ONION_KEY_FILE"
   fi
+}
+
+# A new key means a new address, which no reader knows.
+onion_key_check_old() {
+  local kept onions=''
+  if [ -f "$RUNNING_KEY" ]; then
+    fail "$ONION_KEY_FILE is missing, but the running manager still has the key." "To keep the address: cp $RUNNING_KEY $ONION_KEY_FILE"
+  fi
+  for kept in "$KEPT"/cccr-web-kept-*; do
+    [ ! -e "$kept" ] || fail "The onion key of an earlier installation is in $kept." \
+      "To keep its address, copy the file and use “restore”. For a new address, move the file away."
+  done
+  [ ! -f "$BUNDLE/release/RELEASE.json" ] || onions=$(json_field addresses <"$BUNDLE/release/RELEASE.json" | grep --only-matching '[a-z2-7]\{56\}\.onion' | paste --serial --delimiters=' ') || true
+  [ -z "$onions" ] || fail "The release names the onion $onions, but there is no key for it." \
+    "Set ONION_KEY in the settings, or restore a backup. For a new address, make its key with “deploy/cccr-web onion key new”."
 }
 
 onion_address() {

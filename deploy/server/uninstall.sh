@@ -11,11 +11,8 @@ uninstall() { # yes|no (purge)
     systemctl --quiet disable --now "$unit" 2>/dev/null || true
   done
   if [ "$purge" = no ] && [ -f "$ONION_KEY_FILE" ]; then
-    kept=/root/cccr-web-kept-$(date +%Y%m%dT%H%M%S).tar
-    if change "save the onion key, settings and release to $kept"; then
-      (umask 077 && backup_export >"$kept.partial")
-      mv "$kept.partial" "$kept"
-    fi
+    kept=/root/cccr-web-kept-$(date +%Y%m%dT%H%M%S).backup
+    if change "write the encrypted backup $kept"; then install --mode 600 "$BUNDLE/kept.backup" "$kept"; fi
   fi
   if nft list table inet cccr_web >/dev/null 2>&1 && change "remove the firewall table"; then
     nft delete table inet cccr_web
@@ -41,5 +38,5 @@ uninstall() { # yes|no (purge)
   [ "$DRY_RUN" = yes ] || systemctl daemon-reload
   UNDO=()
   say "Not removed: Debian’s packages (${PACKAGES[*]} ${PACKAGES_FOR_A_DOMAIN[*]}) and the certificate in /etc/letsencrypt."
-  [ -z "${kept:-}" ] || say "The onion key, settings and release are in $kept. Anyone who has this file can impersonate the site."
+  [ -z "${kept:-}" ] || say "The onion key, settings and release are in $kept. Copy it, and keep the passphrase: “deploy.sh restore” needs both."
 }

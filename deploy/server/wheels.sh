@@ -4,6 +4,8 @@
 BUNDLED_PYTHONS=(3.11 3.13) # Debian 12 and 13
 BUNDLED_MACHINES=(x86_64 aarch64)
 WHEEL_SOURCES=(cccr_web templates translations pyproject.toml README.md LICENSE) # of our own wheel
+SHA256=(sha256sum)
+command -v sha256sum >/dev/null || SHA256=(shasum -a 256) # on macOS
 
 # Build into OUT/wheels, and write OUT/requirements.txt with the SHA-256 of each. Wheels built
 # earlier from the same source are reused.
@@ -17,9 +19,9 @@ wheels_build() { # SOURCE OUT
     wheels_make "$source" "$WORK/build"
     mkdir -p "$cache"
     find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
-    mv --no-target-directory "$WORK/build" "$cache/$state"
+    mv "$WORK/build" "$cache/$state"
   fi
-  cp --recursive "$cache/$state/." "$out"
+  cp -R "$cache/$state/." "$out"
 }
 
 # Print a hash of everything that the wheels are made from. The documents inside the folders are not
@@ -28,8 +30,8 @@ wheels_state() { # SOURCE
   (cd "$1" && {
     python3 -VV
     find "${WHEEL_SOURCES[@]}" deploy/lock/{build,server}.txt -type f ! -name '*.pyc' ! -path '*/README.md' -print0 |
-      LC_ALL=C sort -z | xargs -0 sha256sum
-  }) | sha256sum | cut -c 1-16
+      LC_ALL=C sort -z | xargs -0 "${SHA256[@]}"
+  }) | "${SHA256[@]}" | cut -c 1-16
 }
 
 wheels_make() { # SOURCE OUT
@@ -44,7 +46,7 @@ wheels_make() { # SOURCE OUT
       wheels_of "$source/deploy/lock/server.txt" stem >"$WORK/stem.txt" &&
       wheels_pip wheel --require-hashes --no-deps --no-build-isolation --use-pep517 --wheel-dir "$out/wheels" --requirement "$WORK/stem.txt" &&
       mkdir "$WORK/source" && # pip writes into the folder that it builds in
-      (cd "$source" && cp --recursive "${WHEEL_SOURCES[@]}" "$WORK/source") &&
+      (cd "$source" && cp -R "${WHEEL_SOURCES[@]}" "$WORK/source") &&
       wheels_pip wheel --no-deps --no-build-isolation --wheel-dir "$out/wheels" "$WORK/source"
   } >"$WORK/pip.log" 2>&1 || {
     tail -n 20 "$WORK/pip.log" >&2
@@ -55,7 +57,7 @@ wheels_make() { # SOURCE OUT
     local wheel name version
     for wheel in "$out"/wheels/*.whl; do
       IFS=- read -r name version _ <<<"$(basename "$wheel")"
-      printf '%s==%s --hash=sha256:%s\n' "${name//_/-}" "$version" "$(sha256sum "$wheel" | cut -d ' ' -f 1)"
+      printf '%s==%s --hash=sha256:%s\n' "${name//_/-}" "$version" "$("${SHA256[@]}" "$wheel" | cut -d ' ' -f 1)"
     done
   } >"$out/requirements.txt"
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -183,14 +184,25 @@ def test_a_different_release_with_the_same_sequence_is_rejected(
 def test_a_release_that_one_server_rejects_is_undone_on_the_other(
     admin: AdminMachine, server: Machine, clearnet: ClearnetClient
 ) -> None:
-    """If the onion's server rejects a release, the clearnet's returns to the one before."""
+    """If the onion's server rejects a release, the clearnet's returns to the one before.
+
+    nginx forgets what it cached of the rejected release.
+    """
+
+    def cache_new_page() -> bool:
+        return clearnet.get("/en/only-in-4.html").status in (200, 404)
+
     state = server.root / "var/lib/private"
     # The onion's server, which is reloaded last, believes that it has served release 9.
     guard = state / "cccr-web-onion/highest-sequence"
     highest = guard.read_text()
     guard.write_text(f"9 {'0' * 64}\n")
     try:
-        with Load(PageRequest(clearnet)) as cached, Load(PageRequest(clearnet, "?x")) as direct:
+        with (
+            Load(PageRequest(clearnet)) as cached,
+            Load(PageRequest(clearnet, "?x")) as direct,
+            Load(cache_new_page),
+        ):
             done = admin.deploy("release", admin.release(4), status=1)
     finally:
         guard.write_text(highest)
@@ -198,6 +210,7 @@ def test_a_release_that_one_server_rejects_is_undone_on_the_other(
     assert [cached.failures, direct.failures] == [[], []]
     assert serves_release(server, 2)
     assert b"release 2" in clearnet.get(PAGE + "?x").body
+    assert clearnet.get("/en/only-in-4.html").status == 404
     assert (state / "cccr-web-clearnet/highest-sequence").read_text().startswith("2 ")
     server.run("rm", "--recursive", "/srv/cccr-web/releases/4")
 
@@ -219,8 +232,31 @@ def test_rollback_drops_no_request_and_is_logged(
     admin.write_settings(RELEASE=str(admin.release(2)))
     assert "which was rolled back" in admin.deploy("--offline", admin.bundle).stderr
     assert serves_release(server, 1)
+
+
+def test_an_interrupted_release_is_completed(
+    admin: AdminMachine, server: Machine, clearnet: ClearnetClient, hidden: Callable[[str], Reply]
+) -> None:
+    """If a run was killed after it pointed ``current`` to a release, the next one switches to it.
+
+    The part of nginx's cache key is the release that the servers report.
+    """
+    partial = server.root / "srv/cccr-web/releases/.partial"
+    partial.mkdir()
+    link = server.root / "srv/cccr-web/current"
+    link.unlink()
+    link.symlink_to("/srv/cccr-web/releases/2")
+    assert serves_release(server, 1)
     admin.deploy("release", admin.release(2))
     assert serves_release(server, 2)
+    assert b"release 2" in clearnet.get(PAGE).body
+    assert b"release 2" in hidden(PAGE).body
+    keys = (server.root / "etc/cccr-web/nginx/release.conf").read_text()
+    assert sorted(re.findall(r"^  (clearnet|onion) \"2-", keys, re.MULTILINE)) == [
+        "clearnet",
+        "onion",
+    ]
+    assert not partial.exists()
 
 
 def test_a_failed_install_leaves_the_site_unchanged(

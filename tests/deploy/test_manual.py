@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.deploy.inspection import serves_release
@@ -38,9 +39,17 @@ def test_every_ssh_command_of_the_manual_works(
 
 
 def test_an_install_starts_stopped_servers(admin: AdminMachine, server: Machine) -> None:
-    """deploy.sh starts servers that an admin has stopped, with the release that they served."""
+    """deploy.sh starts servers that an admin has stopped, with the release that they served.
+
+    It also loads what an interrupted run only wrote.
+    """
     sequence = int(server.run("readlink", "/srv/cccr-web/current").strip().rpartition("/")[2])
     units = [f"cccr-web-{name}.{kind}" for name in SERVERS for kind in ("socket", "service")]
     server.run("systemctl", "stop", *units)
-    admin.deploy("--offline", admin.bundle)
+    lock = Path(f"/proc/{server.pid}/root/run/lock/cccr-web")
+    assert lock.read_text() == ""
+    lock.write_text("/etc/systemd/system/cccr-web-manager.service\n")
+    done = admin.deploy("--offline", admin.bundle)
+    assert "restart cccr-web-manager.service\n" in done.stderr
+    assert lock.read_text() == ""
     assert serves_release(server, sequence)

@@ -217,7 +217,7 @@ def test_a_change_of_the_signing_key_drops_no_request(
     assert again.endswith("Nothing needed to be changed.\n"), again
 
 
-def test_a_backup_restores_the_site_on_another_server(
+def test_what_uninstall_leaves_restores_the_site_on_another_server(
     admin: AdminMachine,
     server: Machine,
     debian: Path,
@@ -226,25 +226,20 @@ def test_a_backup_restores_the_site_on_another_server(
     private_tor: TorNetwork,
     note: Recorder,
 ) -> None:
-    """A backup restores the onion address, the release and the rollback guard on a fresh server."""
+    """``uninstall`` leaves a backup, which brings onion, release and guard to a fresh server."""
     onion = onion_address(server)
-    file = admin.folder / "site.backup"
     passphrase = ("--passphrase-file", admin.folder / "passphrase")
-    admin.deploy("backup", file, *passphrase)
-    assert onion.encode() not in file.read_bytes()
-    assert (
-        file.read_bytes()[0] == 0x8C
-    )  # an OpenPGP packet: a session key encrypted with a passphrase
-
-    done = admin.deploy("uninstall")
+    done = admin.deploy("uninstall", *passphrase)
     assert "Not removed: " in done.stderr
     left = server.run(
         "sh", "-c", "find /etc /opt /srv /var/lib /run -name '*cccr*' ! -path '/srv/apt*'"
     )
     assert [line for line in left.split() if "letsencrypt" not in line] == []
-    kept = list((server.root / "root").glob("cccr-web-kept-*.tar"))
-    assert len(kept) == 1
-    assert kept[0].stat().st_mode & 0o777 == 0o600
+    (kept,) = (server.root / "root").glob("cccr-web-kept-*")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.read_bytes()[0] == 0x8C  # OpenPGP: a session key encrypted with a passphrase
+    file = admin.folder / "site.backup"
+    shutil.copy(kept, file)
     assert server.try_run("nft", "list", "table", "inet", "cccr_web").returncode != 0
     server.power_off()
 
@@ -271,7 +266,9 @@ def test_a_backup_restores_the_site_on_another_server(
 
         # Without a domain only the onion remains.
         admin.write_settings(RELEASE="", TORRC="", DOMAIN="")
-        done = admin.deploy("--offline", admin.bundle)
+        refused = admin.deploy("--offline", admin.bundle, status=1)
+        assert f"https://{DOMAIN}/ would stop answering" in refused.stderr
+        done = admin.deploy("--offline", admin.bundle, "--drop-domain")
         assert done.stdout == f"onion http://{onion}/\n"
         assert (
             other.try_run("systemctl", "is-active", "cccr-web-clearnet.socket").stdout

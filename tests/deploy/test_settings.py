@@ -46,6 +46,15 @@ def test_all_wrong_settings_are_reported_at_once(tmp_path: Path) -> None:
     assert not trap.exists()
 
 
+def test_a_domain_must_be_a_name_that_can_get_a_certificate(tmp_path: Path) -> None:
+    """An IP address or an onion address is no DOMAIN, and the message says what to write."""
+    message = rejection(f"DOMAIN=192.0.2.1 {'a' * 56}.onion 2001:db8::1 a.example\n", tmp_path)
+    assert "DOMAIN: “192.0.2.1” is an IP address. Use a name" in message
+    assert f"DOMAIN: “{'a' * 56}.onion” is an onion address. Leave it out" in message
+    assert "DOMAIN: “2001:db8::1” is not a domain name" in message
+    assert "a.example" not in message
+
+
 def test_wrong_usage_exits_2_and_points_to_the_help() -> None:
     """A wrong command line exits 2 with a sentence and a pointer to --help."""
     for arguments in (

@@ -86,7 +86,10 @@ class AdminMachine:
         (self.folder / "deploy/site.env").write_text(lines)
 
     def release(self, number: int) -> Path:
-        """Return the folder of a release with this sequence number, signed with ``key``."""
+        """Return the folder of a release with this sequence number, signed with ``key``.
+
+        It has a page that no other release has.
+        """
         folder = self.folder / f"release-{number}-{self.key.public.fingerprint[:4]}"
         if not folder.exists():
             known = facts(
@@ -95,7 +98,8 @@ class AdminMachine:
                 onions=(),
                 fingerprint=self.key.public.fingerprint,
             )
-            unsigned = with_archive(make_release(content(number) | self._key_files(), known))
+            own = {f"en/only-in-{number}.html": b"a page"} | self._key_files()
+            unsigned = with_archive(make_release(content(number) | own, known))
             put_release(Signer(self.key).sign(unsigned), folder)
         return folder
 

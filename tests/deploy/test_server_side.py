@@ -1,0 +1,226 @@
+"""The functions in ``deploy/server/``, without a booted machine."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import platform
+import struct
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from support.deploy.machine import TOP
+from support.deploy.scripts import in_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONION = "a" * 56 + ".onion"
+
+
+def test_a_killed_run_is_completed_by_the_next(tmp_path: Path) -> None:
+    """After SIGKILL the next run loads what the killed one wrote, and removes what it left."""
+    killed = """
+    lock
+    mkdir -p "$RELEASES/.partial" "$CODE/half" && touch "$CODE/half.partial"
+    echo new | put "$ETC/written"
+    kill -KILL $$
+    """
+    assert in_server(killed, tmp_path).returncode == -9
+    again = """
+    lock
+    echo new | put "$ETC/written"
+    changed "$ETC/written" && echo "load it"
+    interrupted_done
+    """
+    assert in_server(again, tmp_path).stdout == "load it\n"
+    assert not (tmp_path / "srv/releases/.partial").exists()
+    assert not list((tmp_path / "opt").iterdir())
+    last = 'lock; changed "$ETC/written" || echo "nothing to load"'
+    assert in_server(last, tmp_path).stdout == "nothing to load\n"
+
+
+def test_a_release_does_not_hide_an_interrupted_install(tmp_path: Path) -> None:
+    """After an interrupted install, ``release`` reports that only an install completes it."""
+    in_server('lock; mark_changed /etc/unit; mark_changed "$NGINX/nginx.conf"', tmp_path)
+    done = in_server(
+        'COMMAND_NAME=release; lock; interrupted_done; echo "${WARNINGS[@]}"', tmp_path
+    )
+    assert done.stdout.startswith("An earlier installation was interrupted.")
+    assert (tmp_path / "lock").read_text() == "/etc/unit\n"
+
+
+def test_a_killed_run_does_not_keep_services_from_starting(tmp_path: Path) -> None:
+    """``policy-rc.d`` forbids starts only while its run lives, and the next run removes it."""
+    policy = tmp_path / "policy-rc.d"
+    script = 'ask() { "$POLICY" nginx start; echo $?; }; without_starting_services ask || true'
+    done = in_server(script + '; [ ! -e "$POLICY" ]', tmp_path)
+    assert (done.stdout, done.returncode) == ("101\n", 0)
+    killed = in_server("without_starting_services kill -KILL $$", tmp_path)
+    assert killed.returncode == -9
+    assert subprocess.run([policy, "nginx", "start"], check=False).returncode == 0
+    in_server("lock", tmp_path)
+    assert not policy.exists()
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    in_server("lock; without_starting_services true", tmp_path)
+    assert policy.exists()  # someone else's
+
+
+@pytest.fixture
+def apt_folder(tmp_path: Path) -> Path:
+    """The folder of an apt without sources, for ``APT_CONFIG``."""
+    for name in ("state/lists/partial", "cache/archives/partial", "etc"):
+        (tmp_path / "apt" / name).mkdir(parents=True)
+    (tmp_path / "apt/status").touch()
+    (tmp_path / "apt/conf").write_text(
+        f'Dir::State "{tmp_path}/apt/state";\nDir::State::status "{tmp_path}/apt/status";\n'
+        f'Dir::Cache "{tmp_path}/apt/cache";\nDir::Etc "{tmp_path}/apt/etc";\n'
+    )
+    return tmp_path / "apt"
+
+
+def test_apts_lock_is_awaited_for_a_limited_time(tmp_path: Path, apt_folder: Path) -> None:
+    """While another program holds apt's lock, it is named and awaited, up to a limit."""
+    environment = f'export APT_CONFIG="{apt_folder}/conf"; '
+    with (apt_folder / "state/lists/lock").open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        done = in_server(environment + "APT_WAIT=1; apt_run update", tmp_path)
+        assert done.returncode == 1
+        assert f"still using apt after 1 s: {file.name}" in done.stderr
+        assert f"process {os.getpid()} " in done.stderr
+        timer = threading.Timer(1.5, fcntl.lockf, (file, fcntl.LOCK_UN))
+        timer.start()
+        done = in_server(environment + "apt_run update", tmp_path)
+        timer.join()
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.startswith("  waiting up to 600 s for another program that uses apt: ")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    """Before a copy that the disk has no room for, the message names the folder and both sizes."""
+    done = in_server(f'need_space "{tmp_path}/not/there" $((1 << 50))', tmp_path)
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"The disk is too full: {tmp_path}/not/there needs 1099511627777 MB, ")
+    assert second == "See “Full disk” in deploy/README.md."
+    assert done.returncode == 1
+
+
+def test_an_incomplete_site_is_not_called_done(tmp_path: Path) -> None:
+    """With a warning, such as a failed certificate, the summary does not say that it is done."""
+    run = (TOP / "deploy/server/run.sh").read_text()
+    summarize = run[run.index("summarize() {") :].split("\n}\n")[0] + "\n}\n"
+    script = summarize + 'lock; CHANGES=3; WARNINGS=("No certificate: it failed."); summarize'
+    done = in_server(script, tmp_path)
+    assert done.returncode == 1
+    assert "Done" not in done.stderr
+    assert "The site is not complete yet. Changes made: 3.\nNo certificate" in done.stderr
+
+
+def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
+    """nginx's other sites are named before anything changes; Debian's default page is no site."""
+    sites = tmp_path / "nginx/sites-enabled"
+    sites.mkdir(parents=True)
+    (sites / "default").touch()
+    check = f"UNITS={tmp_path}/units; dpkg() {{ :; }}; nginx_check_others"
+    assert in_server(check, tmp_path).returncode == 0
+    (sites / "blog").touch()
+    done = in_server(check, tmp_path)
+    assert done.returncode == 1
+    assert f"other sites, which would stop answering: {sites}/blog\n" in done.stderr
+    edited = f"dpkg() {{ echo '??5?????? c {sites}/nginx.conf'; return 1; }}; "
+    (sites / "blog").unlink()
+    done = in_server(check.replace("dpkg() { :; }; ", edited), tmp_path)
+    assert f"other sites, which would stop answering: {sites}/nginx.conf\n" in done.stderr
+    ours = tmp_path / "units/nginx.service.d/cccr-web.conf"
+    ours.parent.mkdir(parents=True)
+    ours.touch()
+    (sites / "blog").touch()
+    assert in_server(check, tmp_path).returncode == 0
+
+
+def without_ipv6() -> None:
+    """Let ``socket(AF_INET6)`` fail in this process as on a kernel without IPv6."""
+    number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+    rules = [
+        (0x20, 0, 0, 0),  # load the system call's number
+        (0x15, 0, 3, number),  # not socket: allow it
+        (0x20, 0, 0, 16),  # load its first argument
+        (0x15, 0, 1, 10),  # not AF_INET6: allow it
+        (0x06, 0, 0, 0x00050000 | 97),  # EAFNOSUPPORT
+        (0x06, 0, 0, 0x7FFF0000),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+    program = struct.pack("HxxxxxxP", len(rules), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(22, 2, program) != 0:  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+@pytest.mark.parametrize("ipv6", [True, False])
+def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
+    """nginx accepts our configuration on a kernel without IPv6, and uses IPv6 where there is it."""
+    script = """
+    DOMAIN=cccr.example SERVERS=(clearnet onion)
+    nginx_write "$FOLDER/staged"
+    folders="mount -t tmpfs run /run && mount -t tmpfs cache /var/cache"
+    folders+=" && mkdir /run/cccr-nginx /var/cache/nginx"
+    unshare --net --mount sh -c "$folders && nginx -t -q -c '$FOLDER/staged/nginx.conf'" >&2
+    cat "$FOLDER"/staged/*.conf
+    """
+    done = in_server(script, tmp_path, preexec_fn=None if ipv6 else without_ipv6)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("listen [::]:80") == (2 if ipv6 else 0)
+    assert done.stdout.count("listen 80") == 2
+
+
+NEW_KEY = """
+COMMAND=new_key
+new_key() { echo "a new key" >"$4"; }
+onion_key_install
+"""
+
+
+def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> None:
+    """An old key on the server, or a release that names an onion, stops a new address."""
+    lock = "lock; "
+    (tmp_path / "root").mkdir()
+    kept = tmp_path / "root/cccr-web-kept-20260101T000000.backup"
+    running = tmp_path / "running.key"
+    release = tmp_path / "bundle/release/RELEASE.json"
+    release.parent.mkdir(parents=True)
+    for file, text, wanted in (
+        (kept, "", f"The onion key of an earlier installation is in {kept}."),
+        (running, "", "but the running manager still has the key"),
+        (release, f'{{"addresses": {{"onions": ["{ONION}"]}}}}', f"names the onion {ONION}, but"),
+    ):
+        file.write_text(text)
+        done = in_server(lock + NEW_KEY, tmp_path)
+        assert done.returncode == 1
+        assert wanted in done.stderr
+        assert not (tmp_path / "etc/onion.key").exists()
+        file.unlink()
+    release.write_text('{"addresses": {"onions": []}}')
+    assert in_server(lock + NEW_KEY, tmp_path).returncode == 0
+    assert (tmp_path / "etc/onion.key").read_text() == "a new key\n"
+
+
+def test_a_domain_that_the_settings_drop_needs_consent(tmp_path: Path) -> None:
+    """A name that readers use is not taken down until the admin agrees; new names need nothing."""
+    run = (TOP / "deploy/server/run.sh").read_text()
+    function = run[run.index("check_domain() {") :].split("\n}\n")[0] + "\n}\n"
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/site.env").write_text("DOMAIN=a.example b.example\n")
+    for domain, drop, status in (
+        ("a.example", "no", 3),
+        ("", "no", 3),
+        ("", "yes", 0),
+        ("b.example c.example a.example", "no", 0),
+    ):
+        script = f'{function} DOMAIN="{domain}" DROP_DOMAIN={drop}; check_domain'
+        done = in_server(script, tmp_path)
+        assert done.returncode == status, done.stderr
+        assert ("would stop answering" in done.stderr) == (status == 3)
