@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.command import SHORT_LIVED
 from support.parsed import Page, dead_links
 from support.texts import copy_texts
 
@@ -114,7 +115,7 @@ def epubcheck(body: bytes, folder: Path) -> None:
     file = folder / "book.epub"
     file.write_bytes(body)
     done = subprocess.run(
-        [java, "-jar", jar, "--failonwarnings", str(file)],
+        [java, *SHORT_LIVED, "-jar", jar, "--failonwarnings", str(file)],
         check=False,
         capture_output=True,
         text=True,

@@ -18,6 +18,9 @@ from click.testing import CliRunner, Result
 from cccr_web.cli import main
 from support.signed import organisation_key
 
+# For a short run of Java: only the quick compiler, and no threads to collect garbage. It halves the
+# CPU time.
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 # The interpreter outside any virtual environment; with -I -S it finds no installed package.
 PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 PASSPHRASE = "six words that nobody else knows"

@@ -50,7 +50,7 @@ def an_older_release(target: AttackTarget) -> Path:
 
 
 @attack(
-    "SHA256SUMS differs from that of release 2 served before. "
+    "SHA256SUMS differs from that of release 2, which was served before. "
     "Raise the sequence in translations/site.toml for each release."
 )
 def another_release_of_the_same_number(target: AttackTarget) -> None:
