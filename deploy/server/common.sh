@@ -180,10 +180,20 @@ start() { # UNIT…, those that are not running
   done
 }
 
+# Other messages only follow from a full disk.
+report_full_disk() {
+  local folder free
+  for folder in "$WORK" "$ETC" "$CODE" "$DATA" /var; do
+    free=$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 { print $4 }')
+    [ "${free:-1024}" -ge 1024 ] || { say "The disk is full: $folder has no free space. See “Full disk” in deploy/README.md." && return; }
+  done
+}
+
 # Runs at every exit.
 finish() {
   local status=$? index failed=no
   trap - EXIT
+  [ "$status" = 0 ] || report_full_disk
   trap '' PIPE # undo the changes even if the connection to the admin was lost
   if [ "$status" != 0 ] && [ "$DRY_RUN" = no ] && [ ${#UNDO[@]} -gt 0 ]; then
     say "Failed at step: $STEP. Undoing the changes."

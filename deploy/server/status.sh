@@ -5,6 +5,7 @@ status_show() {
   local unit
   STEP= # the exit status is the doctor’s, so “finish” reports no failed step
   [ -e "$ETC/site.env" ] || fail "The site is not installed on this machine." "Install it with deploy.sh --local."
+  [ -z "$INTERRUPTED" ] || say "An earlier run was interrupted. To complete it, run deploy.sh without a command."
   for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do
     printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
   done

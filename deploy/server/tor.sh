@@ -91,7 +91,7 @@ onion_key_install() {
 
 # A new key means a new address, which no reader knows.
 onion_key_check_old() {
-  local kept onions=''
+  local kept release onions=''
   if [ -f "$RUNNING_KEY" ]; then
     fail "$ONION_KEY_FILE is missing, but the running manager still has the key." "To keep the address: cp $RUNNING_KEY $ONION_KEY_FILE"
   fi
@@ -99,7 +99,9 @@ onion_key_check_old() {
     [ ! -e "$kept" ] || fail "The onion key of an earlier installation is in $kept." \
       "To keep its address, copy the file and use “restore”. For a new address, move the file away."
   done
-  [ ! -f "$BUNDLE/release/RELEASE.json" ] || onions=$(json_field addresses <"$BUNDLE/release/RELEASE.json" | grep --only-matching '[a-z2-7]\{56\}\.onion' | paste --serial --delimiters=' ') || true
+  for release in "$CURRENT" "$BUNDLE/release"; do
+    [ ! -f "$release/RELEASE.json" ] || onions=$(json_field addresses <"$release/RELEASE.json" | grep --only-matching '[a-z2-7]\{56\}\.onion' | paste --serial --delimiters=' ') || true
+  done
   [ -z "$onions" ] || fail "The release names the onion $onions, but there is no key for it." \
     "Set ONION_KEY in the settings, or restore a backup. For a new address, make its key with “deploy/cccr-web onion key new”."
 }

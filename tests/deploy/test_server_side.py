@@ -109,6 +109,20 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+def test_a_disk_that_fills_up_is_reported(tmp_path: Path) -> None:
+    """A run that fails because the disk became full says so in one sentence."""
+    script = """
+    trap finish EXIT
+    mount -t tmpfs -o size=64k full "$ETC"
+    lock
+    head --bytes=1M /dev/zero | put "$ETC/too-large"
+    """
+    done = in_server(script, tmp_path, prefix=("unshare", "--mount"))
+    assert done.returncode == 1
+    wanted = f"The disk is full: {tmp_path}/etc has no free space. See “Full disk” in"
+    assert done.stderr.count(wanted) == 1
+
+
 def test_an_incomplete_site_is_not_called_done(tmp_path: Path) -> None:
     """With a warning, such as a failed certificate, the summary does not say that it is done."""
     run = (TOP / "deploy/server/run.sh").read_text()
@@ -178,6 +192,7 @@ def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
 
 
 NEW_KEY = """
+lock
 COMMAND=new_key
 new_key() { echo "a new key" >"$4"; }
 onion_key_install
@@ -186,25 +201,28 @@ onion_key_install
 
 def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> None:
     """An old key on the server, or a release that names an onion, stops a new address."""
-    lock = "lock; "
     (tmp_path / "root").mkdir()
     kept = tmp_path / "root/cccr-web-kept-20260101T000000.backup"
     running = tmp_path / "running.key"
     release = tmp_path / "bundle/release/RELEASE.json"
+    current = tmp_path / "srv/current/RELEASE.json"
     release.parent.mkdir(parents=True)
+    current.parent.mkdir(parents=True)
+    names_onion = f'{{"addresses": {{"onions": ["{ONION}"]}}}}'
     for file, text, wanted in (
         (kept, "", f"The onion key of an earlier installation is in {kept}."),
         (running, "", "but the running manager still has the key"),
-        (release, f'{{"addresses": {{"onions": ["{ONION}"]}}}}', f"names the onion {ONION}, but"),
+        (release, names_onion, f"names the onion {ONION}, but"),
+        (current, names_onion, f"names the onion {ONION}, but"),
     ):
         file.write_text(text)
-        done = in_server(lock + NEW_KEY, tmp_path)
+        done = in_server(NEW_KEY, tmp_path)
         assert done.returncode == 1
         assert wanted in done.stderr
         assert not (tmp_path / "etc/onion.key").exists()
         file.unlink()
     release.write_text('{"addresses": {"onions": []}}')
-    assert in_server(lock + NEW_KEY, tmp_path).returncode == 0
+    assert in_server(NEW_KEY, tmp_path).returncode == 0
     assert (tmp_path / "etc/onion.key").read_text() == "a new key\n"
 
 

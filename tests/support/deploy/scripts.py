@@ -48,17 +48,16 @@ SAME_PROGRAMS = "awk bash chmod env gpg gpg-agent grep python3 sh shasum"
 
 
 def in_server(
-    script: str, folder: Path, path: Path | None = None, **options: object
+    script: str, folder: Path, prefix: tuple[str, ...] = (), **options: object
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``script`` after the functions in ``deploy/server/``; programs in ``path`` come first."""
-    search = os.environ["PATH"] + ":/usr/sbin"
-    command = ["bash", "-c", SERVER + script, "bash", str(TOP), str(folder)]
+    """Run ``script`` after the functions in ``deploy/server/`` have been read."""
+    command = [*prefix, "bash", "-c", SERVER + script, "bash", str(TOP), str(folder)]
     done: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
         command,
         text=True,
         capture_output=True,
         check=False,
-        env={**os.environ, "PATH": f"{path}:{search}" if path else search},
+        env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"},
         **options,
     )
     return done
