@@ -32,7 +32,7 @@ tor_install() {
 
 tor_more_lines() { # FILE
   if [ "$DRY_RUN" = no ]; then
-    "$COMMAND" onion torrc "$1"
+    "$COMMAND" onion torrc "$1" || fail "Correct the file that TORRC names in the settings."
   else
     "$COMMAND" onion torrc "$1" 2>/dev/null || cat "$1" # our code may be missing or older
   fi
