@@ -4,7 +4,7 @@
 #   deploy/try.sh [--port N] [--no-onion] [--state DIR] [--torrc FILE]
 #
 # Installs what is missing, then builds, serves and publishes the site until Ctrl-C.
-# Only the state directory remains. It holds the onion key, so the address stays the same.
+# Only the state folder remains. It holds the onion key, so the address stays the same.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)

@@ -244,7 +244,7 @@ def deploy(_admin_folder: AdminFolder, command: str) -> None:
     """The tests on a booted Debian run the same command with the same options."""
     folders = (TOP / "tests" / "deploy", TOP / "tests" / "support" / "deploy")
     sources = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
-    calls = re.findall(r"(?:\.deploy\(|deploy/deploy\.sh\"?,)([^()]*)", sources)
+    calls = re.findall(r"(?:\.deploy\(|side\.run\(|deploy/deploy\.sh\"?,)([^()]*)", sources)
     own = [
         argument
         for argument in command.split()[1:]

@@ -131,7 +131,7 @@ def check_catalogues(
 
 
 def _malformed(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the line and the message of what Babel would skip or cut off without a word.
+    """Yield the line and the message of what Babel would skip or cut off silently.
 
     After the first line that breaks the order of an entry, the rest is not judged.
     """

@@ -37,8 +37,6 @@ from cccr_web.content.text_rules import (
 )
 from cccr_web.languages import WRITTEN
 
-Line = tuple[int, str]
-
 # In Chinese, the parts of a Uyghur, Tibetan or foreign name are separated by a dot.
 _CHINESE_NAME = re.compile(
     r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"

@@ -60,7 +60,7 @@ def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
 
 
 def read_public_key(tree: SourceTree) -> str | None:
-    """Return the signing key in ``site.toml``, also if other facts are wrong."""
+    """Return the signing key in ``site.toml``, even if other facts are wrong."""
     key = (tree.toml(FILE)[1] or {}).get("public_key")
     return key if _matches(_PUBLIC_KEY)(key) else None
 

@@ -149,5 +149,5 @@ def read_key_rotation(whole: bytes, trusted: PublicKey) -> KeyRotation:
     if all(rotation.current != trusted for rotation in rotations):
         check_key(NAME, last.current, trusted)
     if fault := Notice(last.issued).fault(datetime.now(UTC)):
-        raise CccrError(f"{NAME}: {fault}")
+        raise CccrError(f"{NAME}: {fault}", "Get the newest one from another address.")
     return last

@@ -10,13 +10,13 @@ from typing import Final
 
 from cccr_web.errors import CccrError
 from cccr_web.notices.signed_text import decode
+from cccr_web.release import format_time
 
 NAME: Final = ".well-known/security.txt"
 
 # RFC 9116, section 2.5.5: less than a year into the future.
 MAX_AHEAD: Final = timedelta(days=366)
 
-_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 # RFC 9116, section 4, whose names ignore case. Other fields are allowed, but not a typo.
 _URI: Final = r"[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-\[\]_a-z~%]+"
@@ -43,7 +43,7 @@ _ONCE: Final = ("Expires", "Preferred-Languages")
 
 def make_security_txt(expires: datetime, fields: Iterable[tuple[str, str]]) -> bytes:
     """Return the file. Raises ``CccrError`` if the RFC does not allow it."""
-    lines = [*fields, ("Expires", expires.astimezone(UTC).strftime(_TIME))]
+    lines = [*fields, ("Expires", format_time(expires))]
     body = "".join(f"{name}: {value}\n" for name, value in lines).encode()
     read_security_txt(body)
     return body

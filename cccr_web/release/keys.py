@@ -191,7 +191,7 @@ class LockedKey:
 def new_key(file: Path, passphrase: str) -> PublicKey:
     """Make a key in ``file``, and its public key in a file of the same name that ends in ``.pub``.
 
-    Raises ``CccrError``, also if one of the files exists.
+    Raises ``CccrError``, including if one of the files exists.
     """
     public_file = file.with_suffix(_PUBLIC)
     if public_file == file:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import posixpath
 import uuid
-from datetime import UTC
 
 from cccr_web.content import Text
 from cccr_web.languages import Language
-from cccr_web.release import pack_zip
+from cccr_web.release import format_time, pack_zip
 from cccr_web.render.copies import reading_order
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
@@ -60,7 +59,7 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
         "order": order,
         "chapter": chapter,
         "identifier": identifier(language),
-        "modified": time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "modified": format_time(time),
     }
 
     def part(template: str) -> str:

@@ -596,7 +596,7 @@ def is_zip(path: Path) -> bool:
 
 
 class Verdict(NamedTuple):
-    """What is genuine, in English and Chinese, and what else must be told."""
+    """What is genuine, in English and Chinese, and what else to report."""
 
     english: str
     chinese: str
@@ -650,7 +650,7 @@ def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str,
     ssh_good = ssh and ssh[0] == key and is_signed_for_ssh(key, text, ssh[1])
     if SSH_SIGNATURE in copy.names and not ssh_good:
         unverified.append(SSH_SIGNATURE)
-    # The signed comment tells the checksum of the OpenPGP signature, if there should be one.
+    # The signed comment contains the checksum of the OpenPGP signature, if there should be one.
     openpgp = re.search(" openpgp:([0-9a-f]{64})$", comment)
     if openpgp:
         listed[OPENPGP_SIGNATURE] = openpgp[1]

@@ -67,7 +67,7 @@ FORBIDDEN = {
     "\uf9e9": "which only looks like 里 (U+91CC): type the ideograph",
     "\U0002f800": "which only looks like 丽 (U+4E3D): type the ideograph",
 }
-# The place of a text: its file, what stands there, and a character to follow.
+# The place of a text: its file, its content, and a character to follow.
 PLACES = {
     "body": ("zh_Hans/pages/errors/404.md", "地址可能打错了。", "可"),
     "code": ("en/pages/copy.md", "python3 verify.py FOLDER", "y"),

@@ -79,7 +79,7 @@ def test_a_tracking_parameter_is_named(url: str, names: set[str]) -> None:
     ],
 )
 def test_user_information_is_rejected(url: str) -> None:
-    """What stands before an @ looks like the host and is not."""
+    """The text before an @ looks like the host and is not."""
     assert messages(url) == [USER]
 
 

@@ -139,5 +139,5 @@ def test_a_mark_of_another_keyboard_is_named(line: str, message: str) -> None:
 
 
 def test_curly_quotation_marks_within_straight_ones_are_text() -> None:
-    """What stands between straight quotation marks is the writer's."""
+    """Text between straight quotation marks is the writer's."""
     assert problems_of(HEAD.replace("How to verify", "“How” to ‘verify’＝")) == []

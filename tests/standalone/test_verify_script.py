@@ -594,7 +594,7 @@ def test_a_file_that_a_system_adds_is_no_alarm(
 def test_an_unknown_file_is_named_as_unknown(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str
 ) -> None:
-    """A file that is not ours is named, and the reader is told not to open it."""
+    """A file that is not ours is named, with a warning not to open it."""
     done = run(put({**good, name: b"MZ"}, tmp_path), signer.fingerprint)
     assert_differs(done, unknown(name))
 
@@ -768,7 +768,7 @@ def test_a_single_file_is_verified_with_the_key_next_to_it(tmp_path: Path) -> No
 
 
 def test_a_single_file_under_another_name_is_genuine(tmp_path: Path) -> None:
-    """Which file it is is told, because its name says something else."""
+    """The file is identified, because its name says something else."""
     folder = put(released("onion.png"), tmp_path)
     (folder / "onion.png").rename(folder / "who-we-are.html")
     done = run(folder / "who-we-are.html", ORGANISATION)

@@ -724,7 +724,7 @@ unsafe(
 
 
 def descriptor_inside() -> bytes:
-    """Return a ZIP with a stored file in which a descriptor and a hidden file stand."""
+    """Return a ZIP with a stored file that contains a descriptor and a hidden file."""
     start = b"Bud1"
     inside = Member(b"", start, changes={"method": 0})
     body = start + descriptor(inside) + whole(hidden())
