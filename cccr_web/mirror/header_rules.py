@@ -172,10 +172,11 @@ def _netlify(rules: _Rules) -> Iterable[str]:
 
 def _netlify_redirects(rules: _Rules) -> Iterable[str]:
     yield "# For hosts that read a file _redirects (Netlify, Cloudflare): copy it into site/."
-    yield "# A host that does not support Language= skips that line."
+    yield "# A host that does not support Language= or the status 404 skips that line."
     if not rules.has_index:
         yield f"/ /{ZH_HANS.slug}/ 302 Language=zh"
         yield f"/ /{DEFAULT.slug}/ 302"
+    yield f"/* /{DEFAULT.slug}/errors/404.html 404"
 
 
 def _text(rules: _Rules) -> Iterable[str]:

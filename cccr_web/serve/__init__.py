@@ -11,6 +11,7 @@ from cccr_web.serve.app import (
     file_headers,
     root_headers,
 )
+from cccr_web.serve.encoding import decompress
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import NO_CACHE, Policy, clearnet_policy, onion_policy
 from cccr_web.serve.prepared import ResponseCache, prepare
@@ -34,6 +35,7 @@ __all__ = [
     "clearnet_hosts",
     "clearnet_policy",
     "create_app",
+    "decompress",
     "file_addresses",
     "file_headers",
     "onion_hosts",

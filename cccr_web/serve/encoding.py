@@ -1,4 +1,4 @@
-"""Content codings: compress the files of a release, and choose a coding for a request.
+"""Content codings: compress the files of a release, choose a coding, and read one.
 
 Measured on the 32 pages and lists of the real release (284 kB): gzip at level 9 118 kB
 in 8 ms; zopfli 114 kB in 3,400 ms; brotli at quality 5 106 kB in 10 ms, at 11 95 kB in
@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 import gzip
 import re
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 
 import brotli
 
@@ -93,6 +94,50 @@ def _choose(accepted: str, offered: tuple[str, ...]) -> str:
     best = max(offered, key=lambda coding: qualities.get(coding, others))
     quality = qualities.get(best, others)
     return best if quality > 0 and quality >= qualities.get(IDENTITY, 0.0) else IDENTITY
+
+
+# In bytes: what is decompressed at a time, so that a few bytes cannot fill the memory.
+_PIECE = 64 * 1024
+
+
+def decompress(coding: str | None, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a body with this ``Content-Encoding``, in pieces of limited size.
+
+    Raises ``ValueError`` for a coding that only other programs read, and for damaged bytes.
+    """
+    name = (coding or IDENTITY).lower().removeprefix("x-")
+    if name == IDENTITY:
+        yield from chunks
+    elif name not in {"br", "deflate", "gzip"}:
+        raise ValueError(f"its coding {name[:20]!a} cannot be read")
+    else:
+        try:
+            yield from _unbrotli(chunks) if name == "br" else _inflate(chunks)
+        except (brotli.error, zlib.error) as error:
+            raise ValueError(f"its coding {name} is damaged") from error
+
+
+def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    # 32 detects whether the header is gzip's or zlib's.
+    inflater = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    for chunk in chunks:
+        piece = inflater.decompress(chunk, _PIECE)
+        while piece:
+            yield piece
+            piece = inflater.decompress(inflater.unconsumed_tail, _PIECE)
+    if not inflater.eof or inflater.unused_data:
+        raise zlib.error
+
+
+def _unbrotli(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    decompressor = brotli.Decompressor()
+    for chunk in chunks:
+        piece = decompressor.process(chunk, output_buffer_limit=_PIECE)
+        while piece or not decompressor.can_accept_more_data():
+            yield piece
+            piece = decompressor.process(b"", output_buffer_limit=_PIECE)
+    if not decompressor.is_finished():
+        raise brotli.error
 
 
 _choose_cached = functools.lru_cache(maxsize=128)(_choose)

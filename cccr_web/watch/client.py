@@ -14,10 +14,12 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cccr_web.release import MAX_FILE, MAX_TOTAL
+from cccr_web.serve import decompress
 from cccr_web.watch.address import Address
 from cccr_web.watch.route import Route
 
@@ -39,13 +41,14 @@ class UnreachableError(Exception):
 class RequestLimits:
     """What one address may use.
 
-    ``file`` and ``total`` are bytes, by default what a release may have. ``idle_timeout`` is
+    ``file`` and ``total`` are bytes, by default what a file may have, and twice what a release
+    may have, because some files are fetched more than once. ``idle_timeout`` is
     how many seconds may pass without a byte, ``timeout`` how many in all. ``connections``
     is how many may be open at once.
     """
 
     file: int = MAX_FILE
-    total: int = MAX_TOTAL
+    total: int = 2 * MAX_TOTAL
     idle_timeout: float = 30.0
     timeout: float = 600.0
     connections: int = 4
@@ -79,7 +82,8 @@ class RequestBudget:
 class Response:
     """A complete response. ``body`` is empty unless the caller asked to keep it.
 
-    ``too_long``: the body exceeds its limit and was not read further.
+    ``sha256`` and ``body`` are without the content coding. ``too_long``: the body exceeds its
+    limit and was not read further.
     """
 
     status: int
@@ -108,10 +112,12 @@ class HttpConnection:
             self._socket.close()
             self._socket = None
 
-    def get(self, target: str, limit: int, *, keep_body: bool = False) -> Response:
+    def get(
+        self, target: str, limit: int, headers: Iterable[str] = (), *, keep_body: bool = False
+    ) -> Response:
         """Fetch the path ``target``, at most ``limit`` bytes. Raises ``UnreachableError``."""
         lines = f"GET {target} HTTP/1.1", f"Host: {self._address.netloc}"
-        request = "\r\n".join([*lines, "Accept-Encoding: identity", "", ""])
+        request = "\r\n".join([*lines, *headers, "", ""])
         return self.send(request.encode("ascii"), limit, keep_body=keep_body)
 
     def send(
@@ -155,17 +161,27 @@ class HttpConnection:
 
 
 def _read(raw: http.client.HTTPResponse, limit: int, *, keep_body: bool) -> Response:
-    digest, size, chunks = hashlib.sha256(), 0, []
-    while size <= limit and (chunk := raw.read(_CHUNK)):
-        digest.update(chunk)
-        size += len(chunk)
-        if keep_body:
-            chunks.append(chunk)
-    if size <= limit and raw.length:
+    digest, size, kept = hashlib.sha256(), 0, []
+    try:
+        for piece in decompress(raw.getheader("Content-Encoding"), _chunks(raw)):
+            digest.update(piece)
+            size += len(piece)
+            if size > limit:
+                break
+            if keep_body:
+                kept.append(piece)
+    except ValueError as error:
+        raise UnreachableError(str(error)) from error
+    headers = tuple((name, value.strip()) for name, value in raw.getheaders())
+    return Response(raw.status, headers, digest.hexdigest(), b"".join(kept), size > limit)
+
+
+def _chunks(raw: http.client.HTTPResponse) -> Iterator[bytes]:
+    while chunk := raw.read(_CHUNK):
+        yield chunk
+    if raw.length:
         # http.client raises this itself only for chunked bodies.
         raise http.client.IncompleteRead(b"", raw.length)
-    headers = tuple((name, value.strip()) for name, value in raw.getheaders())
-    return Response(raw.status, headers, digest.hexdigest(), b"".join(chunks), size > limit)
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ accepted as a plain nginx or Caddy sends them:
 - ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding``, ``Content-Length``,
   ``Accept-Ranges``, ``ETag``, ``Last-Modified``;
 - ``Server`` with only the name nginx or Caddy, no version;
+- ``Content-Encoding``, because the bytes are compared after decompression;
 - ``Vary: Accept-Encoding``;
 - ``Alt-Svc`` that offers another protocol at the same name.
 
@@ -21,22 +22,24 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-from cccr_web.release import INDEX, Release
+from cccr_web.release import INDEX, File, Release
 from cccr_web.serve import root_headers
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
-
-ROOT: Final = "/"
+from cccr_web.watch.reader import ROOT
 
 _MAX_SHOWN: Final = 100
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Browsers do not show the body of a redirect, and its sender decides how long to cache it.
 _REDIRECT_HEADERS: Final = frozenset({"cache-control", "content-type", "location", "vary"})
+_ERROR_HEADERS: Final = _REDIRECT_HEADERS | {"onion-location"}
+_EMPTY: Final = File.of(b"").sha256
 
 _ACCEPTED: Final = frozenset(
     {
         "accept-ranges",
         "connection",
+        "content-encoding",
         "content-length",
         "date",
         "etag",
@@ -61,6 +64,7 @@ class DifferenceKind(enum.StrEnum):
     NEWER_RELEASE = "newer release"
     CHANGED = "changed"
     MISSING = "missing"
+    UNLISTED = "unlisted"
     EXTRA_HEADER = "extra header"
     MISSING_HEADER = "missing header"
     CHANGED_HEADER = "changed header"
@@ -129,19 +133,74 @@ def root_differences(
         if index and response.status == 200:
             yield from header_differences(ROOT, response, root_headers(headers), allowed)
         return
+    landing_pages = {f"/{slug}/" for slug in release.metadata.languages}
+    yield from _redirect_differences(ROOT, address, response, landing_pages)
+    yield from _bare_header_differences(ROOT, response, headers, {*allowed, *_REDIRECT_HEADERS})
+
+
+def folder_differences(
+    path: str,
+    address: Address,
+    response: Response,
+    headers: Mapping[str, Mapping[str, str]],
+    allowed: Collection[str],
+) -> Iterator[Difference]:
+    """Compare the response to a folder without its final slash, which must redirect to it."""
+    if response.status == 200:
+        yield Difference(path, DifferenceKind.UNLISTED, "responded with 200, not a redirect")
+    elif response.status in _REDIRECTS:
+        yield from _redirect_differences(path, address, response, {f"{path}/"})
+        yield from _bare_header_differences(path, response, headers, {*allowed, *_REDIRECT_HEADERS})
+    elif found := file_difference(path, response):
+        yield found
+
+
+def unlisted_differences(
+    path: str,
+    response: Response,
+    release: Release,
+    headers: Mapping[str, Mapping[str, str]],
+    allowed: Collection[str],
+) -> Iterator[Difference]:
+    """Compare the response to a path that no release has: an error page of ours, or none."""
+    if response.status == 200:
+        yield Difference(path, DifferenceKind.UNLISTED, "responded with 200")
+    elif response.status not in range(400, 500):
+        found = file_difference(path, response)
+        if found:
+            yield found
+    else:
+        pages = {file.sha256 for name, file in release.files.items() if "/errors/" in name}
+        if response.sha256 not in pages | {_EMPTY}:
+            yield Difference(
+                path, DifferenceKind.CHANGED, "an error page that is not in the release"
+            )
+        yield from _bare_header_differences(path, response, headers, {*allowed, *_ERROR_HEADERS})
+
+
+def _redirect_differences(
+    path: str, address: Address, response: Response, folders: Collection[str]
+) -> Iterator[Difference]:
+    """Compare where a redirect leads with the ``folders`` to which it may lead."""
     location = response.header("location")
-    landing_pages = {
-        f"{address}/{slug}/{name}" for slug in release.metadata.languages for name in ("", INDEX)
-    }
-    if location is None or urljoin(f"{address}/", location) not in landing_pages:
-        detail = f"it redirects to {printable(location)}"
-        yield Difference(ROOT, DifferenceKind.CHANGED, detail)
+    allowed = {f"{address}{folder}{name}" for folder in folders for name in ("", INDEX)}
+    if location is None or urljoin(f"{address}{path}", location) not in allowed:
+        yield Difference(path, DifferenceKind.CHANGED, f"it redirects to {printable(location)}")
+
+
+def _bare_header_differences(
+    path: str,
+    response: Response,
+    headers: Mapping[str, Mapping[str, str]],
+    allowed: Collection[str],
+) -> Iterator[Difference]:
+    """Compare the headers of a redirect or an error with those of our own redirect."""
     expected = {
         name: value
         for name, value in headers[ROOT].items()
         if name.lower() not in _REDIRECT_HEADERS
     }
-    yield from header_differences(ROOT, response, expected, {*allowed, *_REDIRECT_HEADERS})
+    yield from header_differences(path, response, expected, allowed)
 
 
 def header_differences(

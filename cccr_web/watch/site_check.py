@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import queue
+import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -24,14 +25,16 @@ from cccr_web.watch.client import (
     UnreachableError,
 )
 from cccr_web.watch.differences import (
-    ROOT,
     Difference,
     DifferenceKind,
     changed_file,
     file_difference,
+    folder_differences,
     header_differences,
     root_differences,
+    unlisted_differences,
 )
+from cccr_web.watch.reader import BROWSERS, MINIMAL, ROOT, Way, plan
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.route import Route
 
@@ -45,6 +48,7 @@ class Settings:
 
     ``allowed_headers`` are lower-case names that an address may add. ``onions`` are those
     that the clearnet names before the release's own (“cccr-web serve --onion-address”).
+    ``chance`` chooses the order and the ways of the requests.
     """
 
     key: PublicKey
@@ -52,6 +56,7 @@ class Settings:
     limits: RequestLimits = field(default_factory=RequestLimits)
     allowed_headers: Collection[str] = ()
     onions: tuple[str, ...] = ()
+    chance: random.Random = field(default_factory=random.SystemRandom)
 
 
 Progress = Callable[[int, int], None]
@@ -73,7 +78,7 @@ def check_sites(
     with ThreadPoolExecutor(len(checks)) as pool:
         list(pool.map(SiteCheck.fetch_manifest, checks))
         reference = release or _newest(checks)
-        total = sum(check.response_count(reference) for check in checks)
+        total = sum(check.plan(reference) for check in checks)
         done, lock = itertools.count(1), threading.Lock()
 
         def count() -> None:
@@ -98,13 +103,14 @@ class _ReadError(Exception):
 
 
 class SiteCheck:
-    """One check of ``address``: call ``fetch_manifest``, then ``compare``."""
+    """One check of ``address``: call ``fetch_manifest``, ``plan``, then ``compare``."""
 
     def __init__(self, address: Address, settings: Settings) -> None:
         self.address = address
         self._settings = settings
         self._found: set[Difference] = set()
         self._responses: dict[str, Response] = {}
+        self._plan: list[tuple[Way, str]] = []
         self._idle: queue.LifoQueue[HttpConnection] = queue.LifoQueue()
         self._seconds = 0.0
         self.signed: Release | None = None
@@ -116,7 +122,8 @@ class SiteCheck:
         with self._timer(), contextlib.closing(self._connection(budget)) as connection:
 
             def read(path: str, limit: int) -> bytes:
-                response = self._fetch(connection, f"/{path}", limit, keep_body=True)
+                way = self._settings.chance.choice(BROWSERS)
+                response = self._fetch(connection, way, f"/{path}", limit, keep_body=True)
                 if isinstance(response, Difference):
                     raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
@@ -136,10 +143,11 @@ class SiteCheck:
                 path = error.path or MANIFEST
                 self._found.add(Difference(f"/{path}", DifferenceKind.CHANGED, str(error)))
 
-    def response_count(self, reference: Release | None) -> int:
-        """Return how many responses ``compare`` will check."""
-        release = self._release(reference)
-        return len(file_addresses(release)) + 1 if release else 0
+    def plan(self, reference: Release | None) -> int:
+        """Choose the requests that ``compare`` will send; return how many."""
+        if release := self._release(reference):
+            self._plan = plan(release, self._settings.chance)
+        return len(self._plan)
 
     def compare(self, reference: Release | None, count: Callable[[], None]) -> SiteResult:
         """Compare every file with the site's own manifest if it verified, else ``reference``.
@@ -168,37 +176,62 @@ class SiteCheck:
         paths = file_addresses(release)
         budget = RequestBudget(self._settings.limits)
 
-        def check(target: str) -> list[Difference]:
-            with self._reused_connection(budget) as connection:
-                response = self._responses.get(target) or self._fetch(
-                    connection, target, budget.limits.file
-                )
-            count()
+        def judge(target: str, response: Response | Difference) -> Iterator[Difference]:
             if isinstance(response, Difference):
-                return [response]
-            if target == ROOT:
-                return list(root_differences(self.address, response, release, headers, allowed))
-            difference = file_difference(target, response, release.files[paths[target]].sha256)
-            found = [difference] if difference else []
-            if response.status == 200:
-                found += header_differences(target, response, headers[target], allowed)
+                yield response
+            elif target == ROOT:
+                yield from root_differences(self.address, response, release, headers, allowed)
+            elif target in paths:
+                if found := file_difference(target, response, release.files[paths[target]].sha256):
+                    yield found
+                if response.status == 200:
+                    yield from header_differences(target, response, headers[target], allowed)
+            elif f"{target}/" in paths:
+                yield from folder_differences(target, self.address, response, headers, allowed)
+            else:
+                yield from unlisted_differences(target, response, release, headers, allowed)
+
+        def check(request: tuple[Way, str]) -> list[Difference]:
+            way, target = request
+            limit = budget.limits.file
+            with self._reused_connection(budget) as connection:
+                known = self._responses.get(target) if way.is_browser else None
+                response = known or self._fetch(connection, way, target, limit)
+                found = list(judge(target, response))
+                if found and way.is_browser and isinstance(response, Response):
+                    again = self._fetch(connection, MINIMAL, target, limit)
+                    if not any(judge(target, again)):
+                        found = [_noted(each, "only for browsers") for each in found]
+            count()
             return found
 
         with ThreadPoolExecutor(self._settings.limits.connections) as pool:
-            for found in pool.map(check, (*paths, ROOT)):
-                self._found.update(found)
+            results = list(zip(self._plan, pool.map(check, self._plan), strict=True))
         while not self._idle.empty():
             self._idle.get().close()
+        for (way, _), found in results:
+            if way.is_browser:
+                self._found.update(found)
+        for (way, _), found in results:
+            if not way.is_browser:
+                self._found.update(_noted(each, way.name) for each in {*found} - self._found)
 
     def _fetch(
-        self, connection: HttpConnection, target: str, limit: int, *, keep_body: bool = False
+        self,
+        connection: HttpConnection,
+        way: Way,
+        target: str,
+        limit: int,
+        *,
+        keep_body: bool = False,
     ) -> Response | Difference:
         try:
-            response = connection.get(target, limit, keep_body=keep_body)
+            response = connection.get(target, limit, way.lines, keep_body=keep_body)
         except UnreachableError as error:
             path = target if self._responses else ""
             return Difference(path, DifferenceKind.UNREACHABLE, str(error))
-        self._responses[target] = response
+        if way.is_browser:
+            self._responses[target] = response
         return response
 
     def _connection(self, budget: RequestBudget) -> HttpConnection:
@@ -218,6 +251,10 @@ class SiteCheck:
         begin = time.monotonic()
         yield
         self._seconds += time.monotonic() - begin
+
+
+def _noted(difference: Difference, note: str) -> Difference:
+    return replace(difference, detail=f"{difference.detail} ({note})")
 
 
 def _release_differences(own: Release, reference: Release) -> Iterator[Difference]:

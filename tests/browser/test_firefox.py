@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import http.server
+import re
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from support.browser.browsing import CUT_OFF, BrowsedSite, listed
 from support.browser.outlines import is_copy
+
+from cccr_web.watch.reader import FIREFOX, browser
 
 if TYPE_CHECKING:
     from support.browser.marionette import Firefox
@@ -43,6 +48,32 @@ def test_a_page_is_one_request_without_messages(firefox: Firefox, site: BrowsedS
     ended = [one for one in ours if one.stage == "stop-request"]
     assert {(one.status, one.error) for one in ended} == {(200, 0)}
     assert console == []
+
+
+def test_watch_sends_the_headers_of_this_browser(firefox: Firefox) -> None:
+    """``watch`` requests a page with the same header lines as Firefox, and is not out of date."""
+    seen: list[list[str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append([f"{name}: {value}" for name, value in self.headers.items()])
+            self.send_response_only(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        firefox.visit(f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()
+    host, agent, *_ = lines = seen[0]
+    found = re.fullmatch(r"User-Agent: Mozilla/5.0 \((.+); rv:(\d+)\.0\) .*", agent)
+    assert found is not None, agent
+    languages = next(line for line in lines if line.startswith("Accept-Language: "))
+    way = browser(found[1], languages.partition(": ")[2], f"{found[2]}.0")
+    assert lines == [host, *way.lines]
+    assert float(FIREFOX) >= int(found[2]), "Raise FIREFOX in watch/reader.py."
 
 
 def test_nothing_is_cut_off_at_200_percent_zoom(firefox: Firefox, site: BrowsedSite) -> None:

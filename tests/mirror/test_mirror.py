@@ -268,10 +268,17 @@ def test_a_host_with_the_headers_file_sends_our_headers(mirror: Path) -> None:
 
 
 def test_the_redirects_file_redirects_to_a_language(mirror: Path) -> None:
-    """The file _redirects redirects / to a language, the reader's if the host supports that."""
+    """The file _redirects redirects / to a language, the reader's if the host supports that.
+
+    What does not exist gets our error page.
+    """
     lines = (mirror / "headers" / "_redirects").read_text().splitlines()
     rules = [line for line in lines if not line.startswith("#")]
-    assert rules == ["/ /zh-hans/ 302 Language=zh", "/ /en/ 302"]
+    assert rules == [
+        "/ /zh-hans/ 302 Language=zh",
+        "/ /en/ 302",
+        "/* /en/errors/404.html 404",
+    ]
 
 
 def every_value(release: Release) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import socket
 import socketserver
 import ssl
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HostileResponse:
-    """A response: the ``pieces`` of its body are sent in turn; then the connection stays open."""
+    """A response: the ``pieces`` of its body are sent in turn; then the connection stays open.
+
+    ``asked`` are the headers of the request, with lower-case names, for ``tamper`` to see.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     pieces: Iterable[bytes]
     hang_up: bool = False
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 def honest(_path: str, answer: HostileResponse) -> HostileResponse:
@@ -51,6 +55,10 @@ def answers(release: Release, *, onion: bool = False) -> Mapping[str, HostileRes
         body = release.files[paths[address]].body if address in paths else b""
         whole = (*its_headers.items(), ("Content-Length", str(len(body))))
         found[address] = HostileResponse(200 if address in paths else 302, whole, (body,))
+    bare = tuple(pair for pair in found["/"].headers if pair[0] != "Location")
+    for address in [address for address in found if address.endswith("/") and address != "/"]:
+        redirect = (*bare, ("Location", address))
+        found[address.removesuffix("/")] = HostileResponse(301, redirect, ())
     return found
 
 
@@ -60,9 +68,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hostile = self.server.hostile
-        plain = HostileResponse(404, (("Content-Length", "0"),), ())
-        answer = hostile.tamper(self.path, hostile.answers.get(self.path, plain))
+        asked = {name.lower(): value for name, value in self.headers.items()}
+        answer = replace(hostile.answers.get(self.path, hostile.missing), asked=asked)
+        answer = hostile.tamper(self.path, answer)
         hostile.asked.append(self.path)
+        hostile.headers.append((self.path, asked))
         self.send_response_only(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)
@@ -112,6 +122,9 @@ class Hostile:
         path: Path | None = None,
     ) -> None:
         self.answers = answers(release, onion=path is not None)
+        bare = (pair for pair in self.answers["/"].headers if pair[0] != "Location")
+        self.missing = HostileResponse(404, tuple(bare), ())
+        self.headers: list[tuple[str, Mapping[str, str]]] = []
         self.tamper = tamper
         self.asked: list[str] = []
         self.open: list[socket.socket] = []
