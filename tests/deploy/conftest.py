@@ -10,6 +10,7 @@ from support.deploy.fixtures import (
     drips,
     hidden,
     network,
+    next_debian,
     private_tor,
     server,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "drips",
     "hidden",
     "network",
+    "next_debian",
     "private_tor",
     "server",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.deploy.admin import DOMAIN, NEXT_KEY, AdminMachine
 from support.deploy.clients import ClearnetClient, Load, get_over_socket
-from support.deploy.inspection import onion_address, serves_release
+from support.deploy.inspection import onion_address, serves_release, wait_for_published
 from support.deploy.machine import TOP, Machine, Network, call
 
 if TYPE_CHECKING:
@@ -118,15 +118,6 @@ def test_an_upgrade_to_code_that_does_not_start_is_undone(
     assert load.failures == []
     assert server.run("readlink", "/opt/cccr-web/current") == good
     assert clearnet.get(PAGE + "?x").status == 200
-
-
-def wait_for_published(server: Machine) -> None:
-    """Wait until the manager reports that the onion's descriptor is published."""
-    show = ["systemctl", "show", "--property=StatusText", "--value", "cccr-web-manager"]
-    end_at = time.monotonic() + 60
-    while not (status := server.run(*show)).startswith("Published: "):
-        assert time.monotonic() < end_at, status
-        time.sleep(0.1)
 
 
 def broken_bundle(bundle: Path, folder: Path) -> Path:

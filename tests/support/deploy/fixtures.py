@@ -34,16 +34,25 @@ class Downloads:
     debian: Future[Path]
     bundle: Future[Path]
     tools: Future[Path]
+    next_debian: Future[Path]
 
 
 @pytest.fixture(scope="session")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Downloads]:
+def downloads(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Downloads]:
     """Start all downloads. Their threads must start before the tests enter their own network."""
-    with ThreadPoolExecutor(3) as pool:
+    needed = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    with ThreadPoolExecutor(4) as pool:
+        debian = pool.submit(_debian)
+        next_debian = Future[Path]()
+        if "next_debian" in needed:
+            next_debian = pool.submit(lambda: _next_debian(debian.result()))
         yield Downloads(
-            pool.submit(_debian),
+            debian,
             pool.submit(_bundle),
             pool.submit(_tools, tmp_path_factory.mktemp("tools")),
+            next_debian,
         )
 
 
@@ -54,6 +63,12 @@ def _debian() -> Path:
         [TOP / "tests/deploy/root.sh", suite, CACHE], check=True, stdout=subprocess.PIPE, text=True
     )
     return Path(made.stdout.strip())
+
+
+def _next_debian(fresh: Path) -> Path:
+    """Return a repository of the packages that upgrade a Debian 12."""
+    script = TOP / "tests/deploy/next.sh"
+    return Path(call(script, fresh).stdout.strip())
 
 
 def _bundle() -> Path:
@@ -144,6 +159,12 @@ def admin(
 def debian(downloads: Downloads) -> Path:
     """The folder with a fresh Debian's root and its packages."""
     return downloads.debian.result()
+
+
+@pytest.fixture(scope="session")
+def next_debian(downloads: Downloads) -> Path:
+    """A repository of the packages that upgrade a Debian 12 to 13."""
+    return downloads.next_debian.result()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,3 +55,12 @@ def serves_release(machine: Machine, number: int) -> bool:
     units = ["cccr-web-clearnet", "cccr-web-onion"]
     status = machine.run("systemctl", "show", "--property=StatusText", *units)
     return status.count(f"(release={number} ") == len(units)
+
+
+def wait_for_published(machine: Machine) -> None:
+    """Wait until the manager reports that the onion's descriptor is published."""
+    show = ["systemctl", "show", "--property=StatusText", "--value", "cccr-web-manager"]
+    end_at = time.monotonic() + 60
+    while not (status := machine.run(*show)).startswith("Published: "):
+        assert time.monotonic() < end_at, status
+        time.sleep(0.1)

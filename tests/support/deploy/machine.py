@@ -91,10 +91,14 @@ def _set_namespace(number: int) -> None:
 
 
 class Machine:
-    """A server. Its disk is an overlay on a fresh Debian, deleted at the end."""
+    """A server. Its disk is an overlay on a fresh Debian, deleted at the end.
 
-    def __init__(self, fresh: Path, network: Network) -> None:
+    Package repositories are in ``/srv/apt``, and in a folder of ``/srv`` for each of ``more_apt``.
+    """
+
+    def __init__(self, fresh: Path, network: Network, **more_apt: Path) -> None:
         self.fresh = fresh
+        self.apt = {"apt": fresh / "apt", **more_apt}
         self.network = network
         self.pid = 0
         self.folder = Path(tempfile.mkdtemp(prefix="cccr-machine-", dir="/var/tmp"))
@@ -134,7 +138,7 @@ class Machine:
             "--console=read-only",
             f"--directory={self.root}",
             f"--network-namespace-path=/run/netns/{self.network.machine}",
-            f"--bind-ro={self.fresh / 'apt'}:/srv/apt",
+            *(f"--bind-ro={path}:/srv/{name}" for name, path in self.apt.items()),
             "--capability=CAP_NET_ADMIN,CAP_BPF",
             "--system-call-filter=bpf",
         ]
