@@ -220,6 +220,8 @@ def test_what_uninstall_leaves_restores_the_site_on_another_server(
     """``uninstall`` leaves a backup, which brings onion, release and guard to a fresh server."""
     onion = onion_address(server)
     passphrase = ("--passphrase-file", admin.folder / "passphrase")
+    backup = admin.folder / "daily.backup"
+    admin.deploy("backup", backup, *passphrase)
     done = admin.deploy("uninstall", *passphrase)
     assert "Not removed: " in done.stderr
     left = server.run(
@@ -228,7 +230,9 @@ def test_what_uninstall_leaves_restores_the_site_on_another_server(
     assert [line for line in left.split() if "letsencrypt" not in line] == []
     (kept,) = (server.root / "root").glob("cccr-web-kept-*")
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert kept.read_bytes()[0] == 0x8C  # OpenPGP: a session key encrypted with a passphrase
+    for encrypted in (kept, backup):
+        # OpenPGP: a session key encrypted with a passphrase.
+        assert encrypted.read_bytes()[0] == 0x8C
     file = admin.folder / "site.backup"
     shutil.copy(kept, file)
     assert server.try_run("nft", "list", "table", "inet", "cccr_web").returncode != 0
