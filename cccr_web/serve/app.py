@@ -105,7 +105,8 @@ def _apply_policy(app: Flask, policy: Policy) -> None:
         # Sent only where the WSGI server's url_scheme is https: see serve/server.py.
         strict_transport_security=policy.hsts_seconds is not None,
         strict_transport_security_max_age=policy.hsts_seconds,
-        strict_transport_security_include_subdomains=False,
+        strict_transport_security_include_subdomains=policy.hsts_preload,
+        strict_transport_security_preload=policy.hsts_preload,
         x_content_type_options=True,
         x_xss_protection=False,
     )
