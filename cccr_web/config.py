@@ -31,7 +31,8 @@ class Config:
     the path of its file. ``state``: where the server records which releases it has served.
     ``clearnet``: where to listen for clearnet readers. ``onion_socket``: the unix
     socket that tor connects to, or its name in systemd. ``domains`` and ``onions``: names to
-    answer to in addition to those of the release.
+    answer to in addition to those of the release. ``hsts_preload``: whether HSTS covers all
+    subdomains and may be preloaded.
     """
 
     release: Path | None = None
@@ -41,6 +42,7 @@ class Config:
     onion_socket: Unix | SystemdSocket | None = None
     domains: tuple[str, ...] = ()
     onions: tuple[str, ...] = ()
+    hsts_preload: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Config:
@@ -79,6 +81,13 @@ def read_domain(text: str) -> str:
     return text
 
 
+def read_yes(text: str) -> bool:
+    """Read “yes”, or nothing for no. Raises ``ValueError`` for anything else."""
+    if text not in {"", "yes"}:
+        raise ValueError(f"“{text}” is neither “yes” nor empty.")
+    return bool(text)
+
+
 def read_onion(text: str) -> str:
     """Check an onion address. Raises ``ValueError``."""
     if ONION.fullmatch(text) is None:
@@ -114,4 +123,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "onion_socket": read_onion_socket,
     "domains": _each(read_domain),
     "onions": _each(read_onion),
+    "hsts_preload": read_yes,
 }

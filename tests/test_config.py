@@ -28,6 +28,7 @@ def test_each_setting_becomes_a_typed_value() -> None:
             "CCCR_ONION_SOCKET": "unix:/run/onion.sock",
             "CCCR_DOMAINS": " a.example\nb.example ",
             "CCCR_ONIONS": ONION,
+            "CCCR_HSTS_PRELOAD": "yes",
         }
     ) == Config(
         release=Path("/srv/release"),
@@ -35,6 +36,7 @@ def test_each_setting_becomes_a_typed_value() -> None:
         onion_socket=Unix(Path("/run/onion.sock")),
         domains=("a.example", "b.example"),
         onions=(ONION,),
+        hsts_preload=True,
     )
 
 
@@ -71,6 +73,7 @@ def test_settings_have_the_names_of_the_fields() -> None:
         ("CCCR_ONIONS", ONION.upper()),
         ("CCCR_ONIONS", f"www.{ONION}"),
         ("CCCR_DOMAIN", "a.example"),
+        ("CCCR_HSTS_PRELOAD", "no"),
     ],
 )
 def test_an_invalid_setting_is_reported_by_name(name: str, value: str) -> None:

@@ -53,8 +53,16 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
 @click.option(
     "--format", "rule_format", metavar="NAME", default="text", help="The format, as listed above."
 )
+@options.hsts_preload
 @click.argument("listener", type=click.Choice(["clearnet", "onion"]))
-def headers(release: Path, public_key: str | None, rule_format: str, listener: Listener) -> None:
+def headers(
+    release: Path,
+    public_key: str | None,
+    rule_format: str,
+    listener: Listener,
+    *,
+    hsts_preload: bool,
+) -> None:
     """Print the headers that other servers must send.
 
     A reverse proxy must add the same headers to its own error responses (400, 429, 502).
@@ -72,4 +80,5 @@ def headers(release: Path, public_key: str | None, rule_format: str, listener: L
     if rule_format not in FORMATS:
         raise click.UsageError(f"--format {rule_format} is not one of {', '.join(FORMATS)}.")
     loaded = load(release, read_public_key(public_key) if public_key else None)
-    click.echo(header_rules(loaded, listener, [rule_format])[rule_format], nl=False)
+    rules = header_rules(loaded, listener, [rule_format], hsts_preload=hsts_preload)
+    click.echo(rules[rule_format], nl=False)

@@ -107,6 +107,11 @@ control = click.option(
     help="Tor's control socket or port: unix:/PATH, PORT or HOST:PORT. "
     "By default, the usual addresses are tried.",
 )
+hsts_preload = click.option(
+    "--hsts-preload",
+    is_flag=True,
+    help="Extend HSTS to all subdomains, and allow browsers to preload it.",
+)
 notice_date = click.option(
     "--date",
     "day",

@@ -57,6 +57,7 @@ _log = logging.getLogger(__name__)
 @options.repeatable(
     "--onion-address", "onions", type=options.ONION, help="A further onion address to answer to."
 )
+@options.hsts_preload
 def serve(
     release: Path | None,
     public_key: str | None,
@@ -66,6 +67,8 @@ def serve(
     onion_socket: Unix | SystemdSocket | None,
     domains: tuple[str, ...],
     onions: tuple[str, ...],
+    *,
+    hsts_preload: bool,
 ) -> None:
     """Serve a release on the clearnet, to tor, or both.
 
@@ -83,7 +86,7 @@ def serve(
 
     For an option that is not passed, the server uses the setting in the environment:
     CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET,
-    CCCR_DOMAINS or CCCR_ONIONS.
+    CCCR_DOMAINS, CCCR_ONIONS or CCCR_HSTS_PRELOAD ("yes").
     """
     from cccr_web.serve import RELOAD, AppSwitch, Listeners, ReloadQueue, serve_source
 
@@ -98,7 +101,11 @@ def serve(
     if clearnet is None and onion_socket is None:
         clearnet = parse_listen(_DEFAULT_CLEARNET)
     listeners = Listeners(
-        clearnet, onion_socket, domains or settings.domains, onions or settings.onions
+        clearnet,
+        onion_socket,
+        domains or settings.domains,
+        onions or settings.onions,
+        hsts_preload or settings.hsts_preload,
     )
     source = _source(
         release or settings.release, public_key or settings.public_key, state or settings.state

@@ -40,11 +40,13 @@ Listener = Literal["clearnet", "onion"]
 class _Rules:
     """The headers of one listener's responses, computed when a format needs them."""
 
-    def __init__(self, release: Release, listener: Listener) -> None:
+    def __init__(self, release: Release, listener: Listener, *, hsts_preload: bool) -> None:
         self._release = release
         facts = release.metadata
         self._policy = (
-            onion_policy(facts) if listener == "onion" else clearnet_policy(facts, facts.onions)
+            onion_policy(facts)
+            if listener == "onion"
+            else clearnet_policy(facts, facts.onions, hsts_preload=hsts_preload)
         )
         self.listener = listener
         self.onion = self._policy.onion_location
@@ -90,9 +92,11 @@ class _Rules:
         return found
 
 
-def header_rules(release: Release, listener: Listener, formats: Iterable[str]) -> dict[str, str]:
+def header_rules(
+    release: Release, listener: Listener, formats: Iterable[str], *, hsts_preload: bool = False
+) -> dict[str, str]:
     """Return format → rules. Raises ``CccrError`` as ``file_headers`` does."""
-    rules = _Rules(release, listener)
+    rules = _Rules(release, listener, hsts_preload=hsts_preload)
     return {name: "".join(f"{line}\n" for line in _FORMATS[name](rules)) for name in formats}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from flask_talisman import DENY, Talisman
 from werkzeug.exceptions import HTTPException
 
 from cccr_web.errors import CccrError
-from cccr_web.languages import by_slug, negotiate
+from cccr_web.languages import Language, by_slug, negotiate
 from cccr_web.release import INDEX, File, Release
 from cccr_web.serve.conditional import (
     Precondition,
@@ -22,7 +23,7 @@ from cccr_web.serve.conditional import (
     evaluate,
     read_range,
 )
-from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings
+from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings, qualities
 from cccr_web.serve.hosts import HostMatch, Hosts
 from cccr_web.serve.policy import NO_CACHE, Policy, cache_control, is_html, media_type
 
@@ -46,6 +47,7 @@ def create_app(
     """
     _reject_unknown_types(release)
     encoded = bodies or EncodedBodies(release)
+    offered = tuple(release.metadata.languages)
     app = Flask("cccr_web.serve", static_folder=None, template_folder=None)
     # Werkzeug would redirect “//”, with an address built from the client's Host.
     app.url_map.merge_slashes = False
@@ -59,9 +61,15 @@ def create_app(
             return _error(release, 403)
         return None if host is HostMatch.OURS else _error(release, 421)
 
+    @app.before_request
+    def reject_more_slashes() -> Response | None:
+        # Werkzeug would remove them, so that a page would have many addresses.
+        more = request.environ["PATH_INFO"].startswith("//")
+        return _error(release, 404) if more and request.method in {"GET", "HEAD"} else None
+
     @app.get("/", provide_automatic_options=False)
     def choose_language() -> Response:
-        language = negotiate(request.accept_languages, release.metadata.languages)
+        language = accepted_language(request.headers.get("Accept-Language"), offered)
         return _empty(302, {"Location": f"/{language.slug}/", "Vary": "Accept-Language"})
 
     @app.get("/<path:path>", provide_automatic_options=False)
@@ -71,9 +79,8 @@ def create_app(
         file = release.files.get(path)
         if file is not None:
             return _file(path, file, policy, encoded)
-        if f"{path}/{INDEX}" in release.files:
-            return _empty(301, {"Location": f"/{path}/"})
-        return _error(release, 404)
+        target = redirect_target(path, release.files)
+        return _empty(301, {"Location": target}) if target else _error(release, 404)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -91,6 +98,28 @@ def create_app(
     return app
 
 
+def redirect_target(path: str, files: Container[str]) -> str | None:
+    """Return the address that a path without a file redirects to: a folder's, with its slash."""
+    return f"/{path}/" if f"{path}/{INDEX}" in files else None
+
+
+def accepted_language(header: str | None, offered: tuple[str, ...]) -> Language:
+    """Choose one of the ``offered`` languages for an ``Accept-Language`` header."""
+    # Browsers send short headers; long ones must not fill the cache.
+    find = _accepted_language if len(header or "") < 128 else _accepted_language.__wrapped__
+    return find(header or "", offered)
+
+
+@functools.lru_cache(maxsize=128)
+def _accepted_language(header: str, offered: tuple[str, ...]) -> Language:
+    return negotiate(qualities(header), offered)
+
+
+def path_language(path: str) -> Language | None:
+    """Return the language whose folder an address is in."""
+    return by_slug(path.split("/", 2)[1]) if path.startswith("/") else None
+
+
 def _apply_policy(app: Flask, policy: Policy) -> None:
     Talisman(
         app,
@@ -105,7 +134,8 @@ def _apply_policy(app: Flask, policy: Policy) -> None:
         # Sent only where the WSGI server's url_scheme is https: see serve/server.py.
         strict_transport_security=policy.hsts_seconds is not None,
         strict_transport_security_max_age=policy.hsts_seconds,
-        strict_transport_security_include_subdomains=False,
+        strict_transport_security_include_subdomains=policy.hsts_preload,
+        strict_transport_security_preload=policy.hsts_preload,
         x_content_type_options=True,
         x_xss_protection=False,
     )
@@ -186,7 +216,9 @@ def _file(path: str, file: File, policy: Policy, encoded: EncodedBodies) -> Resp
     if coding != IDENTITY:
         response.headers["Content-Encoding"] = coding
     if policy.onion_location is not None and is_html(path):
-        response.headers["Onion-Location"] = policy.onion_location + _path_and_query()
+        response.headers["Onion-Location"] = policy.onion_location + path_and_query(
+            request.path, request.query_string
+        )
     if accepts_ranges(len(body)):
         response.headers["Accept-Ranges"] = "bytes"
         if precondition is Precondition.PASSED and request.method == "GET":
@@ -210,11 +242,10 @@ def _partial(response: Response, body: bytes, tag: str) -> Response:
     return response
 
 
-def _path_and_query() -> str:
-    """Return the request's path and query as ASCII, fit for a header."""
-    path = quote(request.path)
-    query = quote(request.query_string, safe=_QUERY_SAFE)
-    return f"{path}?{query}" if query else path
+def path_and_query(path: str, query: bytes) -> str:
+    """Return a request's path and query as ASCII, fit for a header."""
+    quoted = quote(query, safe=_QUERY_SAFE)
+    return f"{quote(path)}?{quoted}" if quoted else quote(path)
 
 
 # Every character allowed in a query (RFC 3986, section 3.4), and “%” itself.
@@ -230,8 +261,10 @@ def _empty(status: int, headers: dict[str, str]) -> Response:
 
 def _error(release: Release, status: int) -> Response:
     """Return the error page in the language of the path or of Accept-Language."""
-    language = by_slug(request.path.split("/")[1]) if request.path.startswith("/") else None
-    chosen = language or negotiate(request.accept_languages, release.metadata.languages)
+    language = path_language(request.environ["PATH_INFO"])
+    chosen = language or accepted_language(
+        request.headers.get("Accept-Language"), tuple(release.metadata.languages)
+    )
     file = release.files.get(f"{chosen.slug}/errors/{status}.html")
     response = Response(
         file.body if file else b"",

@@ -44,13 +44,11 @@ class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
 
     def execute(self) -> None:
         """Send the response."""
-        prepared = None
         # waitress writes the rare HTTP/1.0 responses.
-        if self.version == "1.1":
-            prepared = self.channel.server.app.lookup(self.get_environment())
-        if prepared is None:
+        if self.version != "1.1":
             super().execute()
             return
+        prepared = self.channel.server.app.lookup(self.get_environment())
         self.complete = self.wrote_header = True
         request = self.request
         self.close_on_finish = request.headers.get("CONNECTION", "").lower() == "close"
@@ -58,13 +56,22 @@ class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
         head = prepared.head(date, close=self.close_on_finish)
         self.channel.send_prepared(head, b"" if request.command == "HEAD" else prepared.body)
 
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment with the path as it was sent.
+
+        waitress removes slashes at its beginning, so that a page would have many addresses.
+        """
+        environ: dict[str, Any] = super().get_environment()
+        environ["PATH_INFO"] = self.request.path
+        return environ
+
 
 class ClosingTask(PreparedTask):
     """Sends a response during shutdown; the last one on its connection closes it."""
 
     def execute(self) -> None:
         """Send the response, and close unless more requests have already arrived."""
-        if len(self.channel.requests) == 1:
+        if not self.channel.has_unread:
             self.request.headers["CONNECTION"] = "close"
         super().execute()
 
@@ -88,19 +95,23 @@ class EmptyErrorTask(ErrorTask):  # type: ignore[misc]  # it has no types
 class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     """A connection, which is closed at ``deadline`` (monotonic clock).
 
-    ``idle_since`` is when it was opened or its last response was sent. Pipelined requests
-    are answered one at a time.
+    ``idle_since`` is when it was opened or its last response was sent. In each turn of the
+    event loop a connection gets at most one response, so that none that pipelines requests
+    delays the others.
     """
 
     task_class = PreparedTask
     error_task_class = EmptyErrorTask
     parser_class = StrictRequestParser
+    request: StrictRequestParser | None
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._opened = self.idle_since = time.monotonic()
         self.deadline = self.idle_since + HEAD_SECONDS
         self._response_began = self.idle_since
         self._response_size = 0
+        # Pipelined bytes, of later requests.
+        self._unread = b""
         super().__init__(*args, **settings)
 
     @property
@@ -111,7 +122,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     @property
     def is_receiving(self) -> bool:
         """Whether a part of a request has arrived."""
-        return self.request is not None
+        return self.request is not None or self.has_unread
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes of a later request have arrived."""
+        return bool(self._unread)
 
     @property
     def is_new(self) -> bool:
@@ -134,8 +150,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         stalled = self._response_size - self.total_outbufs_len < STALLED_RATE * seconds
         return 0 if stalled and seconds > GRACE_SECONDS else 2, self._response_began
 
+    def readable(self) -> bool:
+        """Whether to read: not before the bytes that have arrived are answered."""
+        return not self._unread and bool(super().readable())
+
+    def writable(self) -> bool:
+        """Whether there is something to send; requests that have arrived wait for their turn."""
+        return bool(self._unread or super().writable())
+
     def handle_read(self) -> None:
-        """Read, and answer complete requests."""
+        """Read, and answer a complete request."""
         idle = self.request is None
         super().handle_read()
         if idle and self.request is not None:
@@ -146,9 +170,28 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         """Continue a response; once it is sent, answer the next request."""
         pending = self.total_outbufs_len
         super().handle_write()
-        if self.connected and pending > self.total_outbufs_len == 0:
+        if not self.connected or self.total_outbufs_len:
+            return
+        if pending:
             self._finish_response()
+        if self._unread:
+            self.received(b"")
             self._answer()
+
+    def received(self, data: bytes) -> None:
+        """Parse one request, and leave the bytes behind it for the next turn."""
+        self._unread += data
+        if self.close_when_flushed or self.will_close:
+            self._unread = b""
+        if not self._unread:
+            return
+        if self.request is None:
+            self.request = self.parser_class(self.adj)
+        self._unread = self._unread[self.request.received(self._unread) :]
+        if self.request.completed:
+            if not self.request.empty:
+                self.requests.append(self.request)
+            self.request = None
 
     def handle_error(self) -> None:
         """Close after an internal error; waitress would log the client's address."""
@@ -157,14 +200,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         self.handle_close()
 
     def _answer(self) -> None:
-        while self.requests and self.connected and not (self.is_sending or self.close_when_flushed):
-            self.service()
-            pending = self.total_outbufs_len
-            if pending:
-                self._response_began, self._response_size = time.monotonic(), pending
-                self.deadline = time.monotonic() + RESPONSE_SECONDS + pending / RESPONSE_RATE
-            else:
-                self._finish_response()
+        if not self.requests or not self.connected:
+            return
+        self.service()
+        if self.close_when_flushed:
+            self._unread = b""
+        pending = self.total_outbufs_len
+        if pending:
+            self._response_began, self._response_size = time.monotonic(), pending
+            self.deadline = time.monotonic() + RESPONSE_SECONDS + pending / RESPONSE_RATE
+        else:
+            self._finish_response()
 
     def _finish_response(self) -> None:
         self.idle_since = time.monotonic()

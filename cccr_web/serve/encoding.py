@@ -68,6 +68,18 @@ class EncodedBodies:
 _ELEMENT = re.compile(
     r"[ \t]*([!#$%&'*+.^_`|~0-9a-z-]+)[ \t]*(?:;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*)?"
 )
+# No browser sends more; a request head has room for thousands.
+_MAX_ELEMENTS = 64
+
+
+def qualities(header: str) -> list[tuple[str, float]]:
+    """Return each value of an ``Accept-…`` header, in lower case, with its quality.
+
+    Malformed elements are left out (RFC 9110, section 12.4.2).
+    """
+    elements = header.lower().split(",", _MAX_ELEMENTS)[:_MAX_ELEMENTS]
+    matches = filter(None, map(_ELEMENT.fullmatch, elements))
+    return [(match[1], float(match[2] or 1)) for match in matches]
 
 
 def choose(accepted: str | None, offered: tuple[str, ...]) -> str:
@@ -84,16 +96,13 @@ def choose(accepted: str | None, offered: tuple[str, ...]) -> str:
 
 
 def _choose(accepted: str, offered: tuple[str, ...]) -> str:
-    qualities: dict[str, float] = {}
-    for element in accepted.lower().split(","):
-        match = _ELEMENT.fullmatch(element)
-        if match:
-            name = match[1].removeprefix("x-")
-            qualities.setdefault(name, float(match[2] or 1))
-    others = qualities.get("*", 0.0)
-    best = max(offered, key=lambda coding: qualities.get(coding, others))
-    quality = qualities.get(best, others)
-    return best if quality > 0 and quality >= qualities.get(IDENTITY, 0.0) else IDENTITY
+    found: dict[str, float] = {}
+    for name, quality in qualities(accepted):
+        found.setdefault(name.removeprefix("x-"), quality)
+    others = found.get("*", 0.0)
+    best = max(offered, key=lambda coding: found.get(coding, others))
+    quality = found.get(best, others)
+    return best if quality > 0 and quality >= found.get(IDENTITY, 0.0) else IDENTITY
 
 
 # In bytes: what is decompressed at a time, so that a few bytes cannot fill the memory.

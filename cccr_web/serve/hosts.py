@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 # RFC 9110, section 7.2, narrowed to names and IPv4 addresses; a final dot is not ours.
 _HOST = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::([0-9]{1,5}))?", re.IGNORECASE)
+# The longest name (RFC 1035, section 2.3.4) with a port.
+_MAX_LENGTH = 253 + 6
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
@@ -33,7 +35,7 @@ class Hosts:
 
         Any port is accepted: a server behind a forwarded port cannot know it.
         """
-        parsed = _HOST.fullmatch(host or "")
+        parsed = _HOST.fullmatch(host) if host and len(host) <= _MAX_LENGTH else None
         if parsed is None:
             return HostMatch.FOREIGN
         name = parsed[1].lower()

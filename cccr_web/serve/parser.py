@@ -49,18 +49,19 @@ class StrictRequestParser(HTTPRequestParser):  # type: ignore[misc]  # it has no
         # Line folding (RFC 9112, section 5.2).
         if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
             raise ParsingError("folded header")
+        version = line["version"]
+        if version not in {b"1.0", b"1.1"}:
+            self.error = _VersionError("")
+            return
+        # Before they are parsed: a head has room for thousands.
+        if header_plus.count(b"\r\n") > _MAX_HEADERS + 2:
+            self.error = RequestHeaderFieldsTooLarge("")
+            return
         try:
             super().parse_header(header_plus)
         except ValueError as error:
             # urllib raises ValueError for “http://[”, which waitress does not expect.
             raise ParsingError("no address") from error
-        version = line["version"]
-        if version not in {b"1.0", b"1.1"}:
-            self.error = _VersionError("")
-            return
-        if header_plus.count(b"\r\n") > _MAX_HEADERS + 2:
-            self.error = RequestHeaderFieldsTooLarge("")
-            return
         hosts = len(_HOST_LINE.findall(header_plus))
         # Section 3.2: none in HTTP/1.1, or more than one.
         if hosts > 1 or (hosts == 0 and version == b"1.1"):
@@ -71,8 +72,9 @@ class StrictRequestParser(HTTPRequestParser):  # type: ignore[misc]  # it has no
         if line["authority"] is not None:
             # Section 3.2.2: the authority replaces the Host header.
             self.headers["HOST"] = line["authority"].decode("ascii", "replace")
-            # RFC 9110, section 4.2.3: an empty path is “/”.
-            self.path = self.path or "/"
+        # Not decoded, so that each page has one address: ours need no “%”. RFC 9110, section
+        # 4.2.3: an empty path is “/”.
+        self.path = line["rest"].partition(b"?")[0].decode("ascii") or "/"
 
     @property
     def _has_length(self) -> bool:

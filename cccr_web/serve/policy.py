@@ -65,7 +65,7 @@ _CACHE = dict.fromkeys((".html", ".ico", ".jpg", ".png"), _PAGE_CACHE)
 class Policy:
     """The headers of one listener.
 
-    ``content_security_policy``, ``permissions_policy`` and ``hsts_seconds``
+    ``content_security_policy``, ``permissions_policy``, ``hsts_seconds`` and ``hsts_preload``
     are applied by Talisman; ``other`` holds the headers that it does not support.
     ``onion_location`` is the address (``http://….onion``) that clearnet pages announce to
     Tor Browser. ``rejects_proxies``: requests through a tor2web proxy get 403.
@@ -77,6 +77,7 @@ class Policy:
     hsts_seconds: int | None
     onion_location: str | None
     rejects_proxies: bool
+    hsts_preload: bool = False
     permissions_policy: dict[str, str] = field(
         default_factory=lambda: dict.fromkeys(_DENIED_FEATURES, "()")
     )
@@ -91,11 +92,14 @@ class Policy:
     )
 
 
-def clearnet_policy(metadata: Metadata, onions: tuple[str, ...]) -> Policy:
+def clearnet_policy(
+    metadata: Metadata, onions: tuple[str, ...], *, hsts_preload: bool = False
+) -> Policy:
     """Return the policy of the clearnet listener, which announces the first of ``onions``.
 
-    HSTS is also sent where the listener itself speaks plain HTTP: in production TLS ends
-    at nginx, and browsers ignore HSTS on plain HTTP (RFC 6797, 8.1).
+    ``hsts_preload`` extends HSTS to all subdomains and lets browsers preload it (section 14.4),
+    which cannot be undone for months. HSTS is also sent where the listener itself speaks plain
+    HTTP: in production TLS ends at nginx, and browsers ignore HSTS on plain HTTP (RFC 6797, 8.1).
     """
     return Policy(
         url_scheme="https",
@@ -103,6 +107,7 @@ def clearnet_policy(metadata: Metadata, onions: tuple[str, ...]) -> Policy:
         hsts_seconds=_TWO_YEARS,
         onion_location=f"http://{onions[0]}" if onions else None,
         rejects_proxies=False,
+        hsts_preload=hsts_preload,
     )
 
 

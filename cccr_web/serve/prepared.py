@@ -1,4 +1,8 @@
-"""Every response of a release, made once by the Flask app, then served by lookup."""
+"""Every response of a release, made once by the Flask app, then served by lookup.
+
+Refusals are prepared, too: otherwise a client that floods the server with misses would make
+it spend most of its time in Flask.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,18 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
-from cccr_web.serve.app import TOR2WEB, bare_headers, create_app, file_addresses
+from cccr_web.serve.app import (
+    TOR2WEB,
+    accepted_language,
+    bare_headers,
+    create_app,
+    file_addresses,
+    path_and_query,
+    path_language,
+    redirect_target,
+)
 from cccr_web.serve.conditional import (
     Precondition,
     accepts_ranges,
@@ -64,10 +78,10 @@ class PreparedResponse:
     def changed(self, changes: dict[str, str], body: bytes | memoryview) -> PreparedResponse:
         """Return this response with another body and other values of some of its headers."""
         headers = tuple((name, changes.get(name, value)) for name, value in self.headers)
-        return replace(_ResponseFactory().make(self.status, headers), body=body)
+        return replace(ResponseFactory().make(self.status, headers), body=body)
 
 
-class _ResponseFactory:
+class ResponseFactory:
     """Makes responses that share equal headers, which most files have in common."""
 
     def __init__(self) -> None:
@@ -96,20 +110,20 @@ class _ResponseFactory:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """The responses of one address in one coding: 200, 304, and a template for 206."""
+    """The responses of one address in one coding: 200, 304, a template for 206, and 416."""
 
     tag: str
     whole: PreparedResponse
     not_modified: PreparedResponse
     part: PreparedResponse | None
+    beyond: PreparedResponse | None
 
 
 class ResponseCache:
-    """The app of one listener, with its header policy and a prepared response for every file.
+    """The app of one listener, with its header policy and a prepared response to every request.
 
-    It answers GET and HEAD of the release's files; the Flask app answers all other requests,
-    and would give the same answers, byte for byte. The Host is checked first here, too.
-    ``error_headers`` are those of the server's own errors.
+    The Flask app made each of them, and would give the same answers, byte for byte. The Host
+    is checked first here, too. ``error_headers`` are those of the server's own errors.
     """
 
     def __init__(
@@ -119,57 +133,82 @@ class ResponseCache:
         self.error_headers = tuple(bare_headers(policy))
         self.flask = create_app(release, policy, hosts, bodies)
         self._hosts = hosts
-        self._rejects_proxies = policy.rejects_proxies
-        # Onion-Location repeats the query.
-        self._pages_depend_on_query = policy.onion_location is not None
+        self._files = release.files
+        self._languages = tuple(release.metadata.languages)
         self._variants: dict[str, tuple[tuple[str, ...], dict[str, _Variant]]] = {}
         self._pages = frozenset(
             address for address, path in file_addresses(release).items() if is_html(path)
         )
-        if hosts.names:
-            self._prepare(release, policy, bodies)
+        factory = ResponseFactory()
+        request = _request("/", policy.url_scheme, min(hosts.names))
+        self._prepare_files(release, bodies, request, factory)
+        self._prepare_others(release, request, factory)
 
-    def lookup(self, environ: WSGIEnvironment) -> PreparedResponse | None:
-        """Return the prepared response to a request, or ``None`` if there is none."""
+    def lookup(self, environ: WSGIEnvironment) -> PreparedResponse:
+        """Return the response to a request."""
+        host = self._hosts.match(environ.get("HTTP_HOST"))
+        if self.policy.rejects_proxies and (host is HostMatch.PROXY or TOR2WEB in environ):
+            return self._refusal(403, environ)
+        if host is not HostMatch.OURS:
+            return self._refusal(421, environ)
+        if environ["REQUEST_METHOD"] not in _METHODS:
+            return self._wrong_method
         address = environ["PATH_INFO"]
         found = self._variants.get(address)
-        if (
-            found is None
-            or environ["REQUEST_METHOD"] not in _METHODS
-            or "HTTP_IF_MATCH" in environ
-            or self._hosts.match(environ.get("HTTP_HOST")) is not HostMatch.OURS
-            or (self._rejects_proxies and TOR2WEB in environ)
-            or (self._pages_depend_on_query and environ["QUERY_STRING"] and address in self._pages)
-        ):
-            return None
-        offered, variants = found
-        variant = variants[choose(environ.get("HTTP_ACCEPT_ENCODING"), offered)]
-        if_none_match = environ.get("HTTP_IF_NONE_MATCH")
-        if (
-            if_none_match is not None
-            and evaluate(None, if_none_match, variant.tag) is Precondition.NOT_MODIFIED
-        ):
-            return variant.not_modified
-        if variant.part is not None and "HTTP_RANGE" in environ:
-            return _partial(environ, variant, variant.part)
-        return variant.whole
+        if found is None:
+            return self._redirect(address, environ) or self._refusal(404, environ)
+        response = self._choose(environ, *found)
+        query, onion = environ["QUERY_STRING"], self.policy.onion_location
+        if query and onion and address in self._pages:
+            repeated = onion + path_and_query(address, query.encode("latin-1"))
+            return response.changed({"Onion-Location": repeated}, response.body)
+        return response
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI app (PEP 3333)."""
         prepared = self.lookup(environ)
-        if prepared is None:
-            return self.flask(environ, start_response)
         start_response(prepared.status, list(prepared.headers))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [bytes(prepared.body)]
 
-    def _prepare(self, release: Release, policy: Policy, encoded: EncodedBodies) -> None:
-        host = min(self._hosts.names)
-        factory = _ResponseFactory()
+    def _choose(
+        self, environ: WSGIEnvironment, offered: tuple[str, ...], variants: dict[str, _Variant]
+    ) -> PreparedResponse:
+        """Return the response for a file, with the request's coding, preconditions and range."""
+        variant = variants[choose(environ.get("HTTP_ACCEPT_ENCODING"), offered)]
+        if_match, if_none_match = environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH")
+        precondition = evaluate(if_match, if_none_match, variant.tag)
+        if precondition is Precondition.FAILED:
+            return self._failed_precondition
+        if precondition is Precondition.NOT_MODIFIED:
+            return variant.not_modified
+        return _partial(environ, variant) if "HTTP_RANGE" in environ else variant.whole
+
+    def _redirect(self, address: str, environ: WSGIEnvironment) -> PreparedResponse | None:
+        if address == "/":
+            accepted = environ.get("HTTP_ACCEPT_LANGUAGE")
+            return self._choices[accepted_language(accepted, self._languages).slug]
+        target = redirect_target(address[1:], self._files)
+        return self._redirects[target] if target else None
+
+    def _refusal(self, status: int, environ: WSGIEnvironment) -> PreparedResponse:
+        language = path_language(environ["PATH_INFO"])
+        chosen = language or accepted_language(environ.get("HTTP_ACCEPT_LANGUAGE"), self._languages)
+        return self._refusals[status, chosen.slug, language is None]
+
+    def _prepare_files(
+        self,
+        release: Release,
+        encoded: EncodedBodies,
+        request: WSGIEnvironment,
+        factory: ResponseFactory,
+    ) -> None:
         for address, path in file_addresses(release).items():
-            bodies = {coding: encoded.get(path, coding) for coding in (*codings(policy), IDENTITY)}
+            bodies = {
+                coding: encoded.get(path, coding) for coding in (*codings(self.policy), IDENTITY)
+            }
             offered = {coding: body for coding, body in bodies.items() if body is not None}
             names = tuple(coding for coding in offered if coding != IDENTITY)
-            environ = _request(address, policy.url_scheme, host)
+            environ = request | {"PATH_INFO": address}
             sha256 = release.files[path].sha256
             self._variants[address] = (
                 names,
@@ -180,6 +219,39 @@ class ResponseCache:
                     for coding, body in offered.items()
                 },
             )
+
+    def _prepare_others(
+        self, release: Release, request: WSGIEnvironment, factory: ResponseFactory
+    ) -> None:
+        def ask(body: bytes = b"", **changes: str) -> PreparedResponse:
+            return _ask(self.flask, request | changes, body, factory)
+
+        addresses = list(file_addresses(release))
+        self._wrong_method = ask(REQUEST_METHOD="POST")
+        self._failed_precondition = ask(PATH_INFO=addresses[0], HTTP_IF_MATCH='""')
+        self._redirects = {
+            address: ask(PATH_INFO=address.rstrip("/"))
+            for address in addresses
+            if address.endswith("/")
+        }
+        self._choices: dict[str, PreparedResponse] = {}
+        self._refusals: dict[tuple[int, str, bool], PreparedResponse] = {}
+        causes = {404: {}, 421: {"HTTP_HOST": ""}}
+        if self.policy.rejects_proxies:
+            causes[403] = {TOR2WEB: "1"}
+        for language in LANGUAGES:
+            chosen = accepted_language(language.tag, self._languages).slug
+            self._choices[chosen] = ask(HTTP_ACCEPT_LANGUAGE=language.tag)
+            # No file has two slashes in its path.
+            for slug, path in ((language.slug, f"/{language.slug}//"), (chosen, "//")):
+                for status, cause in causes.items():
+                    page = release.files.get(f"{slug}/errors/{status}.html")
+                    self._refusals[status, slug, path == "//"] = ask(
+                        page.body if page else b"",
+                        PATH_INFO=path,
+                        HTTP_ACCEPT_LANGUAGE=language.tag,
+                        **cause,
+                    )
 
 
 def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list[ResponseCache]:
@@ -197,7 +269,7 @@ def _variant(
     coding: str,
     body: bytes,
     tag: str,
-    factory: _ResponseFactory,
+    factory: ResponseFactory,
 ) -> _Variant:
     request = environ | {"HTTP_ACCEPT_ENCODING": coding}
     return _Variant(
@@ -207,11 +279,14 @@ def _variant(
         _ask(app, request | {"HTTP_RANGE": "bytes=0-0"}, body[:1], factory)
         if accepts_ranges(len(body))
         else None,
+        _ask(app, request | {"HTTP_RANGE": f"bytes={len(body)}-"}, b"", factory)
+        if accepts_ranges(len(body))
+        else None,
     )
 
 
 def _ask(
-    app: WSGIApplication, environ: WSGIEnvironment, body: bytes, factory: _ResponseFactory
+    app: WSGIApplication, environ: WSGIEnvironment, body: bytes, factory: ResponseFactory
 ) -> PreparedResponse:
     """Return the app's response with our own ``body``, which must equal the app's."""
     responses: list[PreparedResponse] = []
@@ -226,11 +301,9 @@ def _ask(
     return responses[0]
 
 
-def _partial(
-    environ: WSGIEnvironment, variant: _Variant, template: PreparedResponse
-) -> PreparedResponse | None:
+def _partial(environ: WSGIEnvironment, variant: _Variant) -> PreparedResponse:
     """Return a range of a large file. HEAD has no ranges (RFC 9110, section 14.2)."""
-    if environ["REQUEST_METHOD"] == "HEAD":
+    if variant.part is None or variant.beyond is None or environ["REQUEST_METHOD"] == "HEAD":
         return variant.whole
     body = variant.whole.body
     length = len(body)
@@ -238,9 +311,9 @@ def _partial(
     if part is None:
         return variant.whole
     if not part:
-        return None
+        return variant.beyond
     changes = {"Content-Length": str(len(part)), "Content-Range": content_range(part, length)}
-    return template.changed(changes, memoryview(body)[part.start : part.stop])
+    return variant.part.changed(changes, memoryview(body)[part.start : part.stop])
 
 
 def _request(address: str, scheme: str, host: str) -> WSGIEnvironment:

@@ -49,19 +49,23 @@ class AppSwitch:
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Where to listen, and the names to answer to in addition to those of the release."""
+    """Where to listen, and the names to answer to in addition to those of the release.
+
+    ``hsts_preload`` is that of ``clearnet_policy``.
+    """
 
     clearnet: Listen | None
     onion_socket: Unix | SystemdSocket | None
     domains: tuple[str, ...] = ()
     onions: tuple[str, ...] = ()
+    hsts_preload: bool = False
 
     def make_apps(self, release: Release) -> list[ResponseCache]:
         """Return the app of each listener. Raises ``CccrError``."""
         onions = tuple(dict.fromkeys((*self.onions, *release.metadata.onions)))
         sites: list[tuple[Policy, Hosts]] = []
         if self.clearnet is not None:
-            policy = clearnet_policy(release.metadata, onions)
+            policy = clearnet_policy(release.metadata, onions, hsts_preload=self.hsts_preload)
             sites.append((policy, self._clearnet_hosts(self.clearnet, release)))
         if self.onion_socket is not None:
             if not onions:

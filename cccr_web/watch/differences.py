@@ -241,5 +241,8 @@ def _is_accepted(key: str, value: str) -> bool:
 
 
 def _normal(key: str, value: str) -> str:
+    # A site may extend HSTS; it must not shorten it.
+    if key == "strict-transport-security":
+        return value.removesuffix("; preload").removesuffix("; includeSubDomains")
     # A media type and its charset ignore case (RFC 9110, section 8.3.1).
     return value.lower().replace(" ", "") if key == "content-type" else value

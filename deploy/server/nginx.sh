@@ -46,8 +46,8 @@ nginx_write() { # FOLDER
   onion=$(onion_address)
   mkdir -p "$folder"
   nginx_release >"$folder/release.conf"
-  for name in $DOMAIN "$onion" "www.$onion"; do printf '"%s" "";\n' "$name"; done >"$folder/hosts.conf"
-  cp "$HERE/nginx/proxy.conf" "$HERE/nginx/onion.conf" "$folder"
+  for name in $DOMAIN "$onion" "www.$onion"; do printf '"%s" "%s";\n' "$name" "$name"; done >"$folder/hosts.conf"
+  cp "$HERE"/nginx/{errors,onion,proxy,site}.conf "$folder"
   nginx_policy onion "$folder"
   if [ -n "$DOMAIN" ]; then
     CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'
@@ -100,7 +100,7 @@ nginx_headers() { # LISTENER FORMAT
   # In a dry run this version of cccr-web may not be installed yet.
   if [ ! -x "$COMMAND" ] || [ ! -e "$CURRENT" ]; then return 0; fi
   if [ "$DRY_RUN" = yes ] && changed "$PYTHON_LINK"; then return 0; fi
-  "$COMMAND" headers --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" --format "$2" "$1"
+  "$COMMAND" headers ${HSTS_PRELOAD:+--hsts-preload} --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" --format "$2" "$1"
 }
 
 has_ipv6() { ! command -v python3 >/dev/null || python3 -I -c 'import socket; socket.socket(socket.AF_INET6)' 2>/dev/null; }

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER ACME_SERVER REBOOT_AT KEEP_RELEASES)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
 # Kept on the server. The others are paths on the admin’s machine.
-KEPT_SETTINGS=(DOMAIN CONTACT ACME_SERVER REBOOT_AT KEEP_RELEASES)
+KEPT_SETTINGS=(DOMAIN CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
 
 settings_clear() {
   local name
@@ -50,6 +50,7 @@ settings_validate() { # appends to problems
   [[ $SERVER =~ ^([A-Za-z0-9_][^[:space:]]*)?$ ]] || problems+=("SERVER: “${SERVER}” is not a server such as root@server.example.")
   [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “${CONTACT}” is not an email address.")
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
+  [[ $HSTS_PRELOAD =~ ^(yes)?$ ]] || problems+=("HSTS_PRELOAD: “${HSTS_PRELOAD}” is neither “yes” nor empty.")
   [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “${REBOOT_AT}” is not a time such as 04:30.")
   [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")
 }

@@ -46,7 +46,7 @@ units_write() { # FOLDER
   render units/hardening.conf BACKOFF >"$folder/hardening.conf"
   for server in "${SERVERS[@]}"; do
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
-    render "units/cccr-web-$server.service" DOMAIN ONION >"$folder/cccr-web-$server.service"
+    render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
   done
   cp "$HERE/units/cccr-web-manager.service" "$folder"
 }

@@ -1,4 +1,4 @@
-"""Fill nginx’s cache: request every URL of a release in each content coding.
+"""Fill nginx’s cache: request “/” in each language, and every URL of a release in each coding.
 
 warm.py RELEASE unix:SOCKET HOST CODING…      through the onion’s socket
 warm.py RELEASE https HOST CODING…            over https, as on the clearnet
@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 
+from cccr_web.languages import LANGUAGES
 from cccr_web.release import load
 from cccr_web.serve import file_addresses
 
@@ -33,19 +34,20 @@ def connect() -> http.client.HTTPConnection:
     return secure
 
 
-requests = failed = 0
-connection = connect()
+requests = [("/", "Accept-Language", language.tag) for language in LANGUAGES]
 for path in sorted(file_addresses(load(pathlib.Path(release).resolve()))):
-    for coding in codings:
-        requests += 1
-        try:
-            connection.request("GET", path, headers={"Host": host, "Accept-Encoding": coding})
-            response = connection.getresponse()
-            response.read()
-            failed += response.status not in (200, 301)
-            if not connection.sock:
-                connection = connect()
-        except (OSError, http.client.HTTPException):
-            failed += 1
+    requests += [(path, "Accept-Encoding", coding) for coding in codings]
+failed = 0
+connection = connect()
+for path, name, value in requests:
+    try:
+        connection.request("GET", path, headers={"Host": host, name: value})
+        response = connection.getresponse()
+        response.read()
+        failed += response.status not in (200, 301, 302)
+        if not connection.sock:
             connection = connect()
-sys.exit(f"{failed} of {requests} requests failed" if failed else 0)
+    except (OSError, http.client.HTTPException):
+        failed += 1
+        connection = connect()
+sys.exit(f"{failed} of {len(requests)} requests failed" if failed else 0)

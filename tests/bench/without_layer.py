@@ -6,21 +6,27 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from werkzeug.test import run_wsgi_app
+
 from cccr_web.listen import Tcp, listening
 from cccr_web.release import load
 from cccr_web.serve import AppSwitch, ResponseCache, clearnet_hosts, clearnet_policy, serve
 from cccr_web.serve.encoding import EncodedBodies
+from cccr_web.serve.prepared import ResponseFactory
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
+
+    from cccr_web.serve.prepared import PreparedResponse
 
 
 class FlaskOnly(ResponseCache):
     """The app without its prepared responses."""
 
-    def lookup(self, environ: WSGIEnvironment) -> None:
-        """Find nothing, so that Flask answers every request."""
-        del environ
+    def lookup(self, environ: WSGIEnvironment) -> PreparedResponse:
+        """Let Flask answer the request."""
+        body, status, headers = run_wsgi_app(self.flask, environ, buffered=True)
+        return ResponseFactory().make(status, list(headers), b"".join(body))
 
 
 def main() -> None:

@@ -64,6 +64,17 @@ def test_a_zip_has_the_headers_of_its_folder(release_folder: Path) -> None:
     assert printed("--release", zipped, "onion") == printed("--release", release_folder, "onion")
 
 
+def test_hsts_covers_subdomains_only_on_request(release_folder: Path) -> None:
+    """With --hsts-preload HSTS covers all subdomains on the clearnet; the onion has none."""
+    clearnet, onion = (
+        printed("--hsts-preload", "--release", release_folder, listener)
+        for listener in ("clearnet", "onion")
+    )
+    value = "max-age=63072000; includeSubDomains; preload"
+    assert clearnet["Strict-Transport-Security"] == value
+    assert "Strict-Transport-Security" not in onion
+
+
 def test_json_holds_the_same_headers_as_the_text(release_folder: Path) -> None:
     """The JSON object holds the same headers as the text."""
     words = ["--release", str(release_folder), "onion"]

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 from support.hosting import short_folder
 from support.serving import DOMAIN, ONION, Server, ask, read_answer
+from support.signed import make_apps, signed_release
 from waitress import wasyncore
+from waitress.adjustments import Adjustments
 
-from cccr_web.serve import channel
+from cccr_web.serve import AppSwitch, ResponseCache, channel
 from cccr_web.serve import server as server_module
+from cccr_web.serve.parser import StrictRequestParser
+from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -245,6 +249,67 @@ def test_a_listener_survives_an_error_in_accept(
     wasyncore.read(listener)
     assert caplog.messages == ["A connection was not accepted: MemoryError"]
     assert next(taken, "asked twice") == "asked twice"
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, folder: Path, *sent: bytes) -> list[list[str]]:
+    """Send bytes on a connection each; return the paths answered in each turn of the loop."""
+    turns: list[list[str]] = []
+    lookup = ResponseCache.lookup
+
+    def record(app: ResponseCache, environ: dict[str, object]) -> object:
+        turns[-1].append(str(environ["PATH_INFO"]))
+        return lookup(app, environ)
+
+    monkeypatch.setattr(ResponseCache, "lookup", record)
+    sockets: dict[int, object] = {}
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(folder / "socket"))
+        listener.listen()
+        links = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in sent]
+        server = server_module._create_server(
+            listener, AppSwitch(make_apps(signed_release(1))), 0, sockets, 100
+        )
+        stack.callback(wasyncore.close_all, sockets)
+        server.notifier, server.is_healthy = Notifier({}), lambda: True
+        for link, data in zip(links, sent, strict=True):
+            link.connect(str(folder / "socket"))
+            link.sendall(data)
+        while not turns or len(turns) < 3 or turns[-1]:
+            turns.append([])
+            wasyncore.loop(timeout=0, use_poll=True, map=sockets, count=1)
+    return turns[1:-1]
+
+
+def test_each_connection_gets_one_response_in_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many requests a connection pipelines, the others are answered in between."""
+
+    def requests(path: str, number: int) -> bytes:
+        return f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * number
+
+    with short_folder() as folder:
+        turns = answered(monkeypatch, folder, requests("/a", 9), requests("/en/", 3))
+    assert turns == [["/a", "/en/"]] * 3 + [["/a"]] * 6
+
+
+def test_blank_lines_and_malformed_requests_take_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bytes that are no request delay other connections no longer than a request does."""
+    page = b"HEAD /en/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with short_folder() as folder:
+        turns = answered(monkeypatch, folder, b"\r\n\r\n" * 4 + page, page * 5, b"?\r\n\r\n" * 9)
+    assert turns == [["/en/"]] * 4 + [["/en/", "/en/"]]
+
+
+def test_a_head_with_too_many_headers_is_not_parsed() -> None:
+    """A head with 1,500 headers is rejected before its headers are parsed."""
+    parser = StrictRequestParser(Adjustments())
+    parser.received(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 1500 + b"\r\n")
+    assert parser.completed
+    assert (parser.error.code, parser.headers) == (431, {})
 
 
 def test_a_half_closed_connection_gets_its_response(fresh: Server) -> None:

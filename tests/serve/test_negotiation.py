@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cccr_web.serve.conditional import Precondition, content_range, evaluate, read_range
-from cccr_web.serve.encoding import choose
+from cccr_web.serve.encoding import choose, qualities
 
 BOTH = ("br", "gzip")
 
@@ -46,6 +46,15 @@ BOTH = ("br", "gzip")
 def test_the_best_accepted_coding_is_chosen(accepted: str | None, coding: str) -> None:
     """The best coding that both sides support is chosen (RFC 9110, 12.5.3)."""
     assert choose(accepted, BOTH) == coding
+
+
+def test_a_long_header_is_read_up_to_a_limit() -> None:
+    """A header has room for thousands of values; the first ones count, at little cost."""
+    assert qualities("A;q=0.5, b,?,c;q=2," + "x," * 5000) == [
+        ("a", 0.5),
+        ("b", 1.0),
+        *[("x", 1.0)] * 60,
+    ]
 
 
 @given(st.text(max_size=200))

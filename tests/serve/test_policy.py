@@ -8,7 +8,7 @@ import pytest
 from support.serving import ONION
 
 from cccr_web.release import Release
-from cccr_web.serve import clearnet_policy, onion_policy
+from cccr_web.serve import bare_headers, clearnet_policy, onion_policy
 from cccr_web.serve.policy import cache_control, is_html, media_type
 
 
@@ -26,6 +26,18 @@ def test_the_policies_differ_only_in_https_and_the_onion(release: Release) -> No
 def test_hsts_lasts_two_years(release: Release) -> None:
     """HSTS lasts two years, as the preload lists require."""
     assert clearnet_policy(release.metadata, ()).hsts_seconds == 2 * 365 * 24 * 60 * 60
+
+
+def test_hsts_covers_subdomains_and_preloading_only_on_request(release: Release) -> None:
+    """By default HSTS binds the site's own names only; the setting adds what preloading needs."""
+    policies = [
+        clearnet_policy(release.metadata, (), hsts_preload=preload) for preload in (False, True)
+    ]
+    assert [dict(bare_headers(policy))["Strict-Transport-Security"] for policy in policies] == [
+        "max-age=63072000",
+        "max-age=63072000; includeSubDomains; preload",
+    ]
+    assert clearnet_policy(release.metadata, ()) == policies[0]
 
 
 def test_the_first_onion_is_announced(release: Release) -> None:

@@ -88,7 +88,7 @@ def test_prepared_responses_equal_those_of_flask(
     for path, method, coding in itertools.product(paths(release), ("GET", "HEAD", "POST"), CODINGS):
         accept = {} if coding is None else {"HTTP_ACCEPT_ENCODING": coding}
         ready = app.lookup(request_(name, path, method, **accept))
-        tag = dict(ready.headers)["ETag"] if ready else '"none"'
+        tag = dict(ready.headers).get("ETag", '"none"')
         own = [{key: tag} for key in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")]
         parts = [{"HTTP_RANGE": "bytes=3-", "HTTP_IF_RANGE": value} for value in (tag, '"x"')]
         parts += [{"HTTP_RANGE": "bytes=3-", "HTTP_IF_NONE_MATCH": tag}]
@@ -111,17 +111,46 @@ def test_prepared_responses_equal_those_of_flask(
         {"HTTP_X_TOR2WEB": "1"},
         {"QUERY_STRING": "a=b&c=%20"},
         {"HTTP_COOKIE": "a=b"},
-        {"PATH_INFO": "/en/\xe9"},
-        {"PATH_INFO": "//en/"},
+        {"QUERY_STRING": "\xe9", "HTTP_RANGE": "bytes=3-9"},
+        {"HTTP_ACCEPT_LANGUAGE": "fr;q=0.9,zh-TW;q=0.8"},
+        {"HTTP_ACCEPT_LANGUAGE": "zh-CN", "HTTP_HOST": "evil.example"},
+        {"HTTP_ACCEPT_LANGUAGE": "zh", "HTTP_X_TOR2WEB": "1", "REQUEST_METHOD": "POST"},
+        {"HTTP_ACCEPT_LANGUAGE": ",".join(["fr"] * 100 + ["zh"])},
     ],
 )
-def test_foreign_hosts_proxies_and_queries_are_left_to_flask(
+def test_refusals_redirects_and_queries_equal_those_of_flask(
     listeners: dict[str, ResponseCache], name: str, change: dict[str, str]
 ) -> None:
-    """Requests with a foreign Host, through a proxy or with a query get Flask's response."""
-    for path in ("/en/", "/SHA256SUMS", "/", "/none"):
+    """Refusals, redirects and pages with a query get Flask's response, but not from Flask."""
+    paths = ["/en/", "/SHA256SUMS", "/", "/none", "//", "//en/", "/en//", "/en", "/zh-hant/none"]
+    paths += ["/en/\xe9", "/EN/", "/en/statements/index.html"]
+    for path in paths:
         fast, slow = both(listeners[name], request_(name, path) | change)
-        assert fast == slow
+        assert fast == slow, path
+
+
+def test_flask_answers_no_request(
+    listeners: dict[str, ResponseCache], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every response is prepared, also 301, 302, 403, 404, 405, 412, 416 and 421."""
+    statuses = set()
+    for name, app in listeners.items():
+        monkeypatch.setattr(app, "flask", None)
+        for change in (
+            {"PATH_INFO": "/"},
+            {"PATH_INFO": "/en"},
+            {"PATH_INFO": "/none"},
+            {"PATH_INFO": "//"},
+            {"HTTP_HOST": "evil.example"},
+            {"HTTP_HOST": f"{ONION}.example"},
+            {"HTTP_IF_MATCH": '"x"'},
+            {"REQUEST_METHOD": "POST"},
+            {"QUERY_STRING": "a=b"},
+            {"PATH_INFO": "/cccr-web.zip", "HTTP_RANGE": "bytes=99999999-"},
+        ):
+            _, status, _ = run_wsgi_app(app, request_(name, "/en/") | change, buffered=True)
+            statuses.add(int(status.split()[0]))
+    assert statuses == {200, 301, 302, 403, 404, 405, 412, 416, 421}
 
 
 def test_every_file_has_a_prepared_response(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -202,17 +203,40 @@ def test_all_apps_are_replaced_together() -> None:
         switch.replace(make_apps(signed_release(3)))
 
 
+ERRORS = {
+    400: b"nothing\r\n\r\n",
+    404: b"GET /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    405: b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    413: b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n1",
+    421: b"GET / HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n",
+    431: b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 1500 + b"\r\n",
+}
+
+
 def test_error_headers_change_with_the_release(server_folder: ServerFolder) -> None:
-    """After a reload the server's own errors have the headers of the new release."""
+    """After a reload every error response has the policy of the new release.
+
+    So has one on a connection that was open before, with a part of its request.
+    """
     style = "sha256-" + "A" * 43 + "="
     other = make_release(content(2), facts(2, style_hashes=(style,)))
     put_release(Signer(organisation_key()).sign(other), server_folder.path / "other")
     with Running(server_folder) as server:
         where = ("127.0.0.1", server.port)
-        assert style not in str(read_answer(talk(where, b"nothing\r\n\r\n")).headers)
-        server_folder.point(server_folder.path / "other")
-        server.reload()
-        server.wait_for("Now serving release 2.")
-        error = read_answer(talk(where, b"nothing\r\n\r\n"))
-        assert error.status == 400
-        assert style in (error.header("Content-Security-Policy") or "")
+
+        def with_style() -> dict[int, bool]:
+            answers = {sent: read_answer(talk(where, sent)) for sent in ERRORS.values()}
+            assert [answer.status for answer in answers.values()] == list(ERRORS)
+            policies = (answer.header("Content-Security-Policy") for answer in answers.values())
+            found = [style in (policy or "") for policy in policies]
+            return dict(zip(ERRORS, found, strict=True))
+
+        assert with_style() == dict.fromkeys(ERRORS, False)
+        with socket.create_connection(where, 10) as begun:
+            begun.sendall(ERRORS[400][:-2])
+            server_folder.point(server_folder.path / "other")
+            server.reload()
+            server.wait_for("Now serving release 2.")
+            begun.sendall(ERRORS[400][-2:])
+            assert style in begun.recv(65536).decode()
+        assert with_style() == dict.fromkeys(ERRORS, True)

@@ -1,0 +1,257 @@
+"""Our server behind nginx with the configuration that ``deploy.sh`` writes (``deploy/server/``)."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from support.deployed_nginx import DeployedNginx, written
+from support.hosting import short_folder, wait_until
+from support.serving import DOMAIN, ONION, START_TIMEOUT, ReceivedResponse, Server, read_answer
+from support.signed import content, facts, organisation_key, put_release
+
+from cccr_web.languages import negotiate
+from cccr_web.release import Release, Signer, make_release, with_archive
+from cccr_web.serve.encoding import qualities
+
+LARGE = bytes(range(256)) * 400
+STYLES = ["sha256-" + letter * 43 + "=" for letter in "AB"]
+NAMES = {"clearnet": DOMAIN, "onion": ONION}
+# Responses of nginx itself.
+OWN_ERRORS = {
+    400: b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    405: b"TRACE / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+    413: b"POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 9\r\n\r\nnine byte",
+    414: b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: %s\r\n\r\n",
+    501: b"GET / HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: unknown\r\n\r\n",
+}
+TAGS = ("en", "en-US", "zh", "zh-CN", "zh-TW", "zh-Hans-HK", "zh-Hant-SG", "fr", "*", "ug")
+LISTS = [
+    "",
+    "zh-CN,zh;q=0.8,zh-TW;q=0.7,zh-HK;q=0.5,en-US;q=0.3,en;q=0.2",
+    "fr, zh-MO;q=0.9, en;q=0.8",
+    "en;q=0.5,zh;q=0.6",
+    "zh;q=0.5,en-GB",
+    "zh;q=0,en;q=0",
+    "fr;q=0.9,zh-TW;q=0",
+    "zh_CN",
+    "en-GB-oxendict,zh;q=0.93",
+    "ZH-hant;q=0.8,EN;q=0.8",
+    "yue-HK,en;q=0.5",
+    "en,yue;q=0.5",
+    *TAGS,
+    *(f"{first},{second};q=0.5" for first, second in itertools.permutations(TAGS, 2)),
+]
+
+
+@functools.cache
+def release(number: int) -> Release:
+    """Return a signed release with a large file, and with a style of its own."""
+    known = facts(
+        number, clearnet=f"https://{DOMAIN}", onions=(ONION,), style_hashes=(STYLES[number - 1],)
+    )
+    files = content(number) | {"en/large.zip": LARGE}
+    return Signer(organisation_key()).sign(with_archive(make_release(files, known)))
+
+
+@functools.cache
+def conf(number: int) -> Mapping[str, str]:
+    """Return nginx's configuration for a release."""
+    return written(release(number))
+
+
+class SiteBehindNginx:
+    """The site's servers and nginx, with release 1."""
+
+    def __init__(self, folder: Path) -> None:
+        for number in (1, 2):
+            put_release(release(number), folder / str(number))
+        self.current = folder / "current"
+        self.current.symlink_to(folder / "1")
+        self.nginx = DeployedNginx(folder)
+        self.server = Server(folder, self.current)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[SiteBehindNginx]:
+        """Run all of it."""
+        with self.server:
+            self.write(1)
+            with self.nginx.running():
+                yield self
+
+    def write(self, number: int) -> None:
+        """Write nginx's configuration for a release."""
+        port = self.server.clearnet[1]
+        sock = f"unix:{self.nginx.folder}/clearnet.sock"
+        self.nginx.write(conf(number), (sock, f"127.0.0.1:{port}"))
+
+    def send(self, sent: bytes, listener: str = "clearnet") -> bytes:
+        """Send bytes to nginx, and return what it sends until it closes."""
+        received = b""
+        with self.nginx.connect(listener) as link:
+            link.sendall(sent)
+            while more := link.recv(65536):
+                received += more
+        return received
+
+    def ask(
+        self,
+        path: str,
+        *headers: str,
+        method: str = "GET",
+        host: str = "",
+        listener: str = "clearnet",
+    ) -> ReceivedResponse:
+        """Make one request to nginx."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host or NAMES[listener]}", *headers]
+        sent = "\r\n".join([*lines, "Connection: close", "", ""]).encode()
+        return read_answer(self.send(sent, listener), bodiless=method == "HEAD")
+
+    def language(self, accepted: str) -> str:
+        """Return where “/” leads, behind nginx."""
+        answer = self.ask("/", *([f"Accept-Language: {accepted}"] if accepted else []))
+        assert (answer.status, answer.header("Vary")) == (302, "Accept-Language")
+        return (answer.header("Location") or "").strip("/")
+
+    @property
+    def cached(self) -> set[str]:
+        """The keys of nginx's cache."""
+        return {file.name for file in (self.nginx.folder / "cache").rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[SiteBehindNginx]:
+    """The site, for tests that change nothing."""
+    with short_folder() as folder, SiteBehindNginx(folder).running() as site:
+        yield site
+
+
+@pytest.mark.parametrize("listener", NAMES)
+def test_other_spellings_fill_no_cache(site: SiteBehindNginx, listener: str) -> None:
+    """Neither another spelling of a path nor one of the Host gets a place in nginx's cache."""
+    assert site.ask("/en/", listener=listener).status == 200
+    before = site.cached
+    for path in ("//en/", "///en/", "/en//", "/./en/", "/en/../en/", "/%2e/en/", "/%65n/", "/EN/"):
+        for method in ("GET", "HEAD"):
+            assert site.ask(path, method=method, listener=listener).status != 200, path
+    for host in (NAMES[listener].upper(), NAMES[listener].title()):
+        assert site.ask("/en/", host=host, listener=listener).status == 200
+    assert site.cached == before
+
+
+def test_the_root_leads_behind_nginx_where_it_leads_without(site: SiteBehindNginx) -> None:
+    """For any Accept-Language “/” leads to the language that our server chooses, cached or not."""
+    for accepted in (*LISTS, *LISTS[:10]):
+        assert site.language(accepted) == negotiate(qualities(accepted), ["en", "zh-hans"]).slug
+    # Nothing is cached for each Accept-Language.
+    assert len(site.cached) < 30
+
+
+def test_the_large_copies_have_ranges_behind_nginx(site: SiteBehindNginx) -> None:
+    """A range of a large copy is 206: from the cache or not, whatever codings a client accepts."""
+    tag = site.ask("/en/large.zip", method="HEAD", listener="onion").header("ETag")
+    for listener, path, coding in itertools.product(
+        NAMES,
+        ("/en/large.zip", "/en/large.zip?a=b"),
+        ("gzip, deflate, br", "identity", "identity;q=1, *;q=0"),
+    ):
+        accept = f"Accept-Encoding: {coding}"
+        for _ in range(2):
+            part = site.ask(path, accept, "Range: bytes=70000-70009", listener=listener)
+            assert (part.status, part.body) == (206, LARGE[70000:70010])
+            assert part.header("Content-Range") == f"bytes 70000-70009/{len(LARGE)}"
+        rest = site.ask(path, accept, "Range: bytes=102000-", f"If-Range: {tag}", listener=listener)
+        assert (rest.status, rest.body) == (206, LARGE[102000:])
+        changed = site.ask(path, accept, "Range: bytes=9-", 'If-Range: "x"', listener=listener)
+        assert (changed.status, changed.body) == (200, LARGE)
+        beyond = site.ask(path, accept, "Range: bytes=999999-", listener=listener)
+        assert (beyond.status, beyond.header("Content-Range")) == (416, f"bytes */{len(LARGE)}")
+        several = site.ask(path, accept, "Range: bytes=0-1,5-6", listener=listener)
+        assert (several.status, several.body) == (200, LARGE)
+
+
+def test_addresses_that_people_type_work_while_the_server_is_down() -> None:
+    """While our server is down, “/” leads to a language of the reader, and pages are answered.
+
+    Requests with odd paths before do not change that.
+    """
+    with short_folder() as folder, SiteBehindNginx(folder).running() as site:
+        for accepted in ("en", "zh-Hans", "zh-Hant"):
+            site.language(accepted)
+        assert site.ask("/en/").status == 200
+        for number in range(50):
+            site.ask(f"/{'/' * (number % 5)}en/{number % 3 or ''}", method="HEAD")
+        site.server.process.kill()
+        site.server.process.wait()
+        assert site.ask("/none").status == 502
+        for accepted, slug in (
+            ("", "en"),
+            ("en-GB,en;q=0.9,zh;q=0.1", "en"),
+            ("zh-CN,zh;q=0.9", "zh-hans"),
+            ("de,zh;q=0.5", "zh-hans"),
+            # These are not cached.
+            ("de,zh-CN;q=0.93", "zh-hans"),
+            ("zh-SG;q=1.0", "zh-hans"),
+        ):
+            assert site.language(accepted) == slug
+        assert site.ask("/?a=b").header("Location") == "/en/"
+        assert site.ask("/", method="HEAD").status == 302
+        assert site.ask("/en/").status == 200
+
+
+def test_every_error_has_the_policy_of_the_new_release() -> None:
+    """After a release every error has the new policy: those of nginx, waitress and the app."""
+    with short_folder() as folder:
+        site = SiteBehindNginx(folder)
+
+        def check(style: str) -> None:
+            for listener, (status, sent) in itertools.product(NAMES, OWN_ERRORS.items()):
+                named = sent.replace(b"%s", NAMES[listener].encode())
+                answer = read_answer(site.send(named, listener))
+                assert (answer.status, answer.body) == (status, b"")
+                assert style in (answer.header("Content-Security-Policy") or "")
+            for answer in (site.ask("/none"), site.ask("/", host="other.example")):
+                assert answer.status in {404, 421}
+                assert style in (answer.header("Content-Security-Policy") or "")
+
+        with site.running():
+            check(STYLES[0])
+        with site.server:
+            site.current.unlink()
+            site.current.symlink_to(folder / "2")
+            site.server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "serving release 2" in site.server.errors.read_text(), START_TIMEOUT)
+            site.write(2)
+            with site.nginx.running():
+                check(STYLES[1])
+
+
+def test_the_limits_count_an_ipv6_network_as_one_reader() -> None:
+    """nginx counts the addresses of one IPv6 /64 as one reader, as the firewall does."""
+    with short_folder() as folder:
+        nginx = DeployedNginx(folder)
+        # Clients name their addresses themselves, and a second request in a minute is too many.
+        named = "listen", "set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol; listen"
+        port = f":{nginx.http}", f":{nginx.http} proxy_protocol"
+        nginx.write(conf(1), named, port, ("rate=50r/s", "rate=1r/m"), ("burst=200", "burst=1"))
+
+        # A redirect is answered before limits apply.
+        path = "/.well-known/acme-challenge/none"
+
+        def status(address: str) -> int:
+            family = "TCP6" if ":" in address else "TCP4"
+            head = f"PROXY {family} {address} {address} 1 2\r\nGET {path} HTTP/1.1\r\n"
+            with nginx.connect("http") as link:
+                link.sendall(f"{head}Host: {DOMAIN}\r\nConnection: close\r\n\r\n".encode())
+                return int(link.recv(65536).split()[1])
+
+        with nginx.running():
+            six = [status(f"2001:db8:a:{net}::{host}") for net in (1, 2) for host in (1, 10, 11)]
+            four = [status(f"192.0.2.{host}") for host in (1, 1, 1, 2)]
+    assert six == [404, 404, 429, 404, 404, 429]
+    assert four == [404, 404, 429, 404]
