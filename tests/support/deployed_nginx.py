@@ -30,7 +30,7 @@ WRITE = """\
 set -euo pipefail
 HERE=deploy/server DATA=$1 ETC=$1 COMMAND=$2/cccr-web DOMAIN=$3
 . deploy/server/common.sh; . deploy/server/release.sh; . deploy/server/nginx.sh
-CERTIFICATE=$1
+CERTIFICATE=$1 SERVERS=(clearnet onion)
 onion_address() { echo "$ONION"; }
 nginx_write "$1/conf"
 """
@@ -64,7 +64,7 @@ class DeployedNginx:
         self.http, self.https = free_ports(2)
         self.onion = folder / "nginx.sock"
         self._authority = CertificateAuthority(folder)
-        self._certificate = self._authority.certify(DOMAIN, 90)
+        self._certificate = self._authority.certify(DOMAIN, 60, 90)
 
     def write(self, conf: Mapping[str, str], *replaced: tuple[str, str]) -> None:
         """Write the configuration ``conf`` with other paths and ports, and with ``replaced``."""
