@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from flask_talisman import DENY, Talisman
 from werkzeug.exceptions import HTTPException
 
 from cccr_web.errors import CccrError
-from cccr_web.languages import by_slug, negotiate
+from cccr_web.languages import LANGUAGES, by_slug, negotiate, slug_for
 from cccr_web.release import INDEX, File, Release
 from cccr_web.serve.conditional import (
     Precondition,
@@ -71,9 +71,8 @@ def create_app(
         file = release.files.get(path)
         if file is not None:
             return _file(path, file, policy, encoded)
-        if f"{path}/{INDEX}" in release.files:
-            return _empty(301, {"Location": f"/{path}/"})
-        return _error(release, 404)
+        target = redirect_target(path, release.files)
+        return _empty(301, {"Location": target}) if target else _error(release, 404)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -89,6 +88,20 @@ def create_app(
         return _empty(500, {})
 
     return app
+
+
+def redirect_target(path: str, files: Container[str]) -> str | None:
+    """Return the address that a path without a file redirects to.
+
+    It is a folder's, with its slash, or the same page's below the slug of a language that
+    the path names otherwise, such as ``zh-tw/`` or ``EN``.
+    """
+    if f"{path}/{INDEX}" in files:
+        return f"/{path}/"
+    first, _, rest = path.partition("/")
+    slug = slug_for(first, [one.slug for one in LANGUAGES if f"{one.slug}/{INDEX}" in files])
+    target = f"{slug}/{rest.removesuffix(INDEX)}"
+    return f"/{target}" if slug and (target in files or f"{target}{INDEX}" in files) else None
 
 
 def _apply_policy(app: Flask, policy: Policy) -> None:
