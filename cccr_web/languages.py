@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -35,8 +36,15 @@ LANGUAGES: tuple[Language, ...] = (EN, ZH_HANS, ZH_HANT)
 WRITTEN: tuple[Language, ...] = tuple(lang for lang in LANGUAGES if lang.source is None)
 DEFAULT = EN
 
-# Regions that use Traditional characters (CLDR, likely subtags of zh-TW, zh-HK, zh-MO).
-_TRADITIONAL_REGIONS = {"tw", "hk", "mo"}
+# Chinese and the languages that ISO 639-3 counts as Chinese.
+_CHINESE = re.compile(
+    "zh|chi|zho|cdo|cjy|cmn|cnp|cpx|csp|czh|czo|gan|hak|hnm|hsn|lzh|luh|mnp|nan|sjc|wuu|yue"
+)
+# Subtags that tell the script: its own, what older systems called it, and the regions whose
+# readers of Chinese most likely read Traditional (CLDR 42, likely subtags).
+_SIMPLIFIED = re.compile("hans|chs")
+_TRADITIONAL = re.compile("hant|hanb|bopo|cht|au|bn|gb|gf|hk|id|mo|pa|pf|ph|sr|th|tw|us|vn")
+_TAG = re.compile(r"[a-z]{2,3}(?:[-_](?:han[st]|ch[st]|[a-z]{2,3}|[0-9]{3})){0,3}", re.IGNORECASE)
 
 
 def by_slug(slug: str) -> Language | None:
@@ -55,26 +63,43 @@ def negotiate(
     default is English.
     """
     for tag, quality in sorted(accepted, key=lambda pair: -pair[1]):
-        language = _best_match(tag)
-        while language is not None and offered is not None and language.slug not in offered:
-            language = language.source
+        language = _offered(_best_match(tag), offered)
         if language is not None and quality > 0:
             return language
     return DEFAULT
+
+
+def slug_for(segment: str, offered: Collection[str]) -> str | None:
+    """Return the slug that a reader meant by ``zh-tw`` or ``EN`` at the start of a path.
+
+    ``None`` if it is no language tag, or a slug as it must be.
+    """
+    language = _offered(_best_match(segment), offered) if _TAG.fullmatch(segment) else None
+    return language.slug if language is not None and language.slug != segment else None
+
+
+def _offered(language: Language | None, offered: Collection[str] | None) -> Language | None:
+    while language is not None and offered is not None and language.slug not in offered:
+        language = language.source
+    return language
 
 
 def _best_match(tag: str) -> Language | None:
     """Return our best language for a reader who asks for ``tag``.
 
     For English only the primary subtag counts. The script of Chinese follows from its
-    script subtag, or else from its region (RFC 5646, section 2.2). A reader in Taiwan reads
-    Traditional most easily, then Simplified, then English.
+    script subtag, or else from its region, or else from the language, of which only
+    Cantonese is written in Traditional (RFC 5646, section 2.2; CLDR, likely subtags). A
+    reader in Taiwan reads Traditional most easily, then Simplified, then English.
     """
-    primary, *others = tag.replace("_", "-").lower().split("-")
-    if primary == "en":
+    # What follows a dot or @ is a system's encoding, and a letter alone starts an extension.
+    subtags = re.split(r"[-_]", re.split(r"[.@]|[-_][0-9a-z][-_]", tag.lower())[0])
+    if subtags[0] == "en":
         return EN
-    if primary != "zh":
+    if not _CHINESE.fullmatch(subtags[0]) and subtags[:2] != ["i", "hak"]:
         return None
-    if "hant" in others or ("hans" not in others and _TRADITIONAL_REGIONS & {*others}):
+    if any(map(_SIMPLIFIED.fullmatch, subtags)):
+        return ZH_HANS
+    if any(map(_TRADITIONAL.fullmatch, subtags[1:])):
         return ZH_HANT
-    return ZH_HANS
+    return ZH_HANT if "yue" in subtags and "cn" not in subtags else ZH_HANS

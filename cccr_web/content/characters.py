@@ -25,7 +25,7 @@ _RADICALS: Final = (
 _FIRST_RADICAL: Final = 0x2E80
 
 _BIDI: Final = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_SELECTOR: Final = re.compile(r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+SELECTOR: Final = re.compile(r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _MONGOLIAN_CONTROL: Final = re.compile(r"[\u180b-\u180f]")
 _NONCHARACTER: Final = re.compile(r"[\ufdd0-\ufdef]")
 # What has no shape although its category is not Cf, and what Unicode reserves for such
@@ -36,6 +36,13 @@ _NO_SHAPE: Final = re.compile(
 # Signs of the category Cf that have a shape (property Prepended_Concatenation_Mark).
 _SHAPED: Final = re.compile(r"[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 _IDEOGRAPH: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+# A name in Chinese characters: rare ones and their variants, a dot between its parts, and the
+# signs for what was redacted.
+NAME: Final = re.compile(
+    r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\ufa0e-\ufa29\U00020000-\U0003ffff]"
+    r"[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\ufa0e-\ufa29\U00020000-\U0003ffff"
+    r"·•‧・×□○\ufe00-\ufe0f\U000e0100-\U000e01ef]*"
+)
 _COMPATIBILITY: Final = re.compile(r"[\u2e80-\u2fdf\uf900-\ufaff\U0002f800-\U0002fa1f]")
 
 _ZWNJ: Final = "\u200c"
@@ -125,7 +132,7 @@ def _rule(char: str) -> CharacterRule | None:
         # Twelve characters of these blocks are ideographs of their own.
         return LOOKALIKE if _ideograph(char) != char or code < 0x3000 else None
     if (category == "Cf" and not _SHAPED.match(char)) or any(
-        kind.match(char) for kind in (_SELECTOR, _MONGOLIAN_CONTROL, _NO_SHAPE)
+        kind.match(char) for kind in (SELECTOR, _MONGOLIAN_CONTROL, _NO_SHAPE)
     ):
         return INVISIBLE
     return None
@@ -134,7 +141,7 @@ def _rule(char: str) -> CharacterRule | None:
 def _is_needed(text: str, at: int) -> bool:
     """Whether the writing of its neighbours needs the invisible character at ``at``."""
     char, before, after = text[at], text[at - 1 : at], text[at + 1 : at + 2]
-    if _SELECTOR.match(char):
+    if SELECTOR.match(char):
         return _IDEOGRAPH.match(before) is not None
     if _MONGOLIAN_CONTROL.match(char) or char == _NARROW_SPACE:
         return _is_mongolian(before)

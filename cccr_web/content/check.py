@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from cccr_web.content.catalogue import check_catalogues
+from cccr_web.content.characters import NAME
 from cccr_web.content.file_rules import every_file_is_read, urls_are_free
 from cccr_web.content.markdown import (
     Heading,
@@ -36,12 +37,6 @@ from cccr_web.content.text_rules import (
     text_is_not_empty,
 )
 from cccr_web.languages import WRITTEN
-
-# In Chinese, the parts of a Uyghur, Tibetan or foreign name are separated by a dot.
-_CHINESE_NAME = re.compile(
-    r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
-    r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff·•‧×□\ufe00-\ufe0f\U000e0100-\U000e01ef]*"
-)
 
 
 def check(
@@ -222,7 +217,7 @@ def _cards_have_listed_names(content: Content) -> Iterator[Problem]:
             rest = item.name
             for name in sorted(content.names, key=len, reverse=True):
                 rest = rest.replace(name, "")
-            for name in set(_CHINESE_NAME.findall(rest)) - reported:
+            for name in set(NAME.findall(rest)) - reported:
                 reported.add(name)
                 message = (
                     f"“{name}” is not in {NAMES}: add a line with the name in Simplified and in "

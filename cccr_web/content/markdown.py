@@ -1,6 +1,6 @@
 """The Markdown that writers may use: CommonMark and tables, without raw HTML.
 
-Four extensions are added, all of which read well in any other viewer:
+Five extensions are added, all of which read well in any other viewer:
 
 - an **editor's note**, a block quotation that starts with its date::
 
@@ -19,6 +19,10 @@ Four extensions are added, all of which read well in any other viewer:
 
       ![](/photos/name.jpg)
 
+- **words in another language** that their script does not tell, such as Japanese::
+
+      [東京]{lang=ja}
+
 - a **heading's name** for links, the same in every language::
 
       ## 刘晓波 {#liu-xiaobo}
@@ -27,6 +31,7 @@ Four extensions are added, all of which read well in any other viewer:
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -48,6 +53,8 @@ _STRAY = re.compile(
     r"\*\*|`|[*_](?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])(?:\*|_(?=[^\W_]))"
 )
 _URL = re.compile(r"https?://[^\s<>，。、；：！？（）《》「」『』“”‘’]+(?<![.,;:!?)\]'\"])")
+# Words, and their language (BCP 47).
+_MARKED = re.compile(r"\[([^\[\]]+)\]\{lang=([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\}")
 _HEADING_ID = re.compile(r"\s*\{#([a-z0-9-]+)\}$")
 
 
@@ -182,6 +189,8 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
     """Parse a text that starts after ``lines_before`` lines of its file."""
     tokens = _PARSER.parse(text)
     items: list[Item] = []
+    for token in tokens:
+        token.children = [*_with_languages(token.children)] if token.children else token.children
     for index, token in enumerate(tokens):
         line = lines_before + 1 + (token.map[0] if token.map else 0)
         if token.type == "html_block":
@@ -244,6 +253,30 @@ def _slips(tokens: list[Token], text: str) -> Iterator[tuple[int, str]]:
             for words in (alt or child.content, child.attrGet("title")):
                 for _, message in explain(str(words or ""), escaped=True):
                     yield line, message
+
+
+def _with_languages(children: list[Token]) -> Iterator[Token]:
+    """Put words that are marked with a language between ``lang_open`` and ``lang_close``."""
+    for child in children:
+        if child.type != "text" or "{lang=" not in child.content:
+            yield child
+            continue
+        # split() returns text, words and tag in turn.
+        text, *marked = _MARKED.split(child.content)
+        yield child.copy(content=text)
+        for words, tag, text in zip(marked[::3], marked[1::3], marked[2::3], strict=True):
+            attrs = language_attributes(words, tag)
+            element = "bdi" if "dir" in attrs else "span"
+            yield Token("lang_open", element, 1, attrs=dict[str, str | int | float](attrs))
+            yield child.copy(content=words)
+            yield Token("lang_close", element, -1)
+            yield child.copy(content=text)
+
+
+def language_attributes(words: str, tag: str) -> dict[str, str]:
+    """Return ``lang`` and, if they are written from right to left, ``dir`` of some words."""
+    right_to_left = any(unicodedata.bidirectional(char) in {"R", "AL"} for char in words)
+    return {"lang": tag, "dir": "rtl"} if right_to_left else {"lang": tag}
 
 
 def _take_heading_id(tokens: list[Token], index: int) -> str | None:

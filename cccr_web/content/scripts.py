@@ -3,6 +3,7 @@
 A name, a title or a term in another script is ordinary. A whole passage is a text that was
 pasted into the wrong file or not translated. Quotations are exempt: they may have the
 original wording.
+So are words that are marked with their language: shown_lines leaves them out.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def wrong_script(
     where = f"this folder's texts are in {language.tag}"
     remedy = "translate it, or make it a quotation with > if it is the original wording"
     if count >= _LONG_OTHER and count > _MOST * letters:
-        return f"This is in {other.capitalize()} script, but {where}: {remedy}."
+        mark = "mark a long name or title as [words]{lang=ug}"
+        return f"This is in {other.capitalize()} script, but {where}: {remedy}; {mark}."
     if not chinese and han >= _LONG_HAN and han * _LETTERS > latin:
         return f"This is in Chinese, but {where}: {remedy}."
     if not chinese:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.front_matter import lines_of_keys
 from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Addresses, Site
@@ -30,7 +31,6 @@ _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
 # A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
 _AUTHORITY = re.compile(rf"{DOMAIN.pattern},[0-9]{{4}}(-[0-9]{{2}}){{0,2}}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+")
 _NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 
@@ -147,10 +147,16 @@ def _lines_of_names(text: str) -> dict[str, int]:
 def _wrong_names(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each wrong name, and why it is wrong."""
     for name, form in values.items():
-        if _HAN.fullmatch(name) is None or len(name) < 2:
+        length = _length(name)
+        if NAME.fullmatch(name) is None or length < 2:
             yield name, f"“{name}” is not a name of two or more Chinese characters."
-        elif not isinstance(form, str) or _HAN.fullmatch(form) is None or len(form) != len(name):
-            yield name, f"“{name}” needs a form of {len(name)} Chinese characters in quotes."
-    for before, name in itertools.pairwise(filter(_HAN.fullmatch, values)):
+        elif not isinstance(form, str) or not NAME.fullmatch(form) or _length(form) != length:
+            yield name, f"“{name}” needs a form of {length} Chinese characters in quotes."
+    for before, name in itertools.pairwise(filter(NAME.fullmatch, values)):
         if name < before:
             yield name, f"“{name}” must come before “{before}”: sort the names by code point."
+
+
+def _length(name: str) -> int:
+    """Return the number of characters, of which a variation selector is a part."""
+    return len(SELECTOR.sub("", name))

@@ -65,6 +65,10 @@ _IN_PARAGRAPHS: Final = (
 )
 _ANYWHERE: Final = (
     (re.compile(r"｀+"), "write code between half-width `"),
+    (
+        re.compile(r"[{｛]\s*lang\s*[=＝][^}｝]*[}｝]?", re.IGNORECASE),
+        "mark the language of words as [words]{lang=ja}, in half-width",
+    ),
     (re.compile(r"＊＊(?=[^＊\s][^＊]*＊＊)"), _EMPHASIS),
     (
         re.compile(
@@ -181,13 +185,14 @@ def _nested_emphasis(block: Token) -> Iterator[Slip]:
 
 
 def shown_lines(block: Token) -> list[str]:
-    """Return what readers see of each line of a block, except code."""
-    lines = [""]
+    """Return what readers see of each line of a block, except code and other languages."""
+    lines, before = [""], ""
     for token in block.children or []:
         if token.type in {"softbreak", "hardbreak"}:
             lines.append("")
+        elif token.type in {"code_inline", "image"} or before == "lang_open":
+            lines[-1] += "\N{OBJECT REPLACEMENT CHARACTER}"
         elif token.type == "text":
             lines[-1] += token.content
-        elif token.type in {"code_inline", "image"}:
-            lines[-1] += "\N{OBJECT REPLACEMENT CHARACTER}"
+        before = token.type
     return [line.lstrip() for line in lines]

@@ -13,13 +13,40 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict, OptionsType
 from markupsafe import Markup
 
-from cccr_web.content.markdown import PHOTOS, Body
+from cccr_web.content.markdown import PHOTOS, Body, language_attributes
 from cccr_web.render.layout import PageLayout
 
 # A list of many short items, such as names, is shown in columns.
 _LONG_LIST = 9
 
-_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff《》]+")
+_HAN = (
+    r"\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff《》"
+    r"\ufe00-\ufe0f\U000e0100-\U000e01ef"
+)
+_KANA = r"\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+# Scripts that few languages use: the language that they are most likely in here.
+_SCRIPTS = {
+    "ug": r"\u0600-\u06ff\u0750-\u077f\u0870-\u08ff\u200c\u200d\ufb50-\ufdff\ufe70-\ufefe",
+    "he": r"\u0590-\u05ff\ufb1d-\ufb4f",
+    "bo": r"\u0f00-\u0fff",
+    "ko": r"\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff",
+    "ja": _KANA,
+}
+_BRACKETS = ("()", "（）", "[]", "［］")
+
+
+def _runs_of(scripts: dict[str, str]) -> re.Pattern[str]:
+    """Return the pattern of a run of words in one of the scripts.
+
+    It includes the digits, blanks, dots and brackets between the words.
+    """
+    between = r"[\s\d·•‧()（）\[\]［］]*"
+    runs = (f"(?P<{tag}>[{script}](?:{between}[{script}])*)" for tag, script in scripts.items())
+    return re.compile("|".join(runs))
+
+
+_RUNS = _runs_of(_SCRIPTS)
+_RUNS_WITH_HAN = _runs_of({**_SCRIPTS, "ja": _HAN + _KANA})
 
 _OPTIONS: OptionsType = {
     "maxNesting": 20,
@@ -41,8 +68,9 @@ class PageRenderer(RendererHTML):
 
     ``layout`` shifts headings, names them and closes empty elements. ``link`` turns the
     target of a link into a URL, or into ``None`` if only its text must be shown.
-    ``note_title`` returns the title of an editor's note of that day. ``han_tag``, if set,
-    marks Chinese characters in a text in another language (WCAG 3.1.2). ``photo`` renders
+    ``note_title`` returns the title of an editor's note of that day. Words in another
+    script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
+    it is set. ``photo`` renders
     the photo of that name with its caption. ``below_heading`` returns a line to show below
     the heading of that name, or nothing.
     """
@@ -72,11 +100,11 @@ class PageRenderer(RendererHTML):
         return Markup(self.render(body.tokens, options, {}))  # noqa: S704  # escaped below
 
     def text(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
-        """Escape text, and mark Chinese characters in a text in another language."""
-        text = escapeHtml(tokens[idx].content)
-        if self._han_tag is None:
-            return text
-        return _HAN.sub(lambda run: f'<span lang="{self._han_tag}">{run[0]}</span>', text)
+        """Escape text, and mark words in another script unless the writer marked them."""
+        text = tokens[idx].content
+        if idx and tokens[idx - 1].type == "lang_open":
+            return escapeHtml(text)
+        return mark_languages(text, self._han_tag)
 
     def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render a line break in the source."""
@@ -152,3 +180,36 @@ class PageRenderer(RendererHTML):
     def note_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the end of an editor's note."""
         return "</aside>\n"
+
+
+def mark_languages(text: str, han_tag: str | None) -> str:
+    """Escape ``text``, and mark words in another script with their language.
+
+    ``han_tag`` is the tag for Chinese characters; they are not marked if it is ``None``.
+    Words from right to left are isolated, so that they do not move their neighbours.
+    """
+    html, end = "", 0
+    for run in (_RUNS_WITH_HAN if han_tag else _RUNS).finditer(text):
+        start, stop = _with_partners(text, *run.span(), end)
+        tag = str(run.lastgroup)
+        if tag == "ja" and han_tag and not re.search(f"[{_KANA}]", run[0]):
+            tag = han_tag
+        attributes = language_attributes(run[0], tag)
+        element = "bdi" if "dir" in attributes else "span"
+        marks = "".join(f' {name}="{value}"' for name, value in attributes.items())
+        html += f"{escapeHtml(text[end:start])}<{element}{marks}>"
+        html += f"{escapeHtml(text[start:stop])}</{element}>"
+        end = stop
+    return html + escapeHtml(text[end:])
+
+
+def _with_partners(text: str, start: int, stop: int, least: int) -> tuple[int, int]:
+    """Return the ends of a run with the other bracket of each pair that is half in it."""
+    for pair in _BRACKETS:
+        opening, closing = pair[0], pair[1]
+        more = text.count(opening, start, stop) - text.count(closing, start, stop)
+        if more > 0 and text[stop : stop + 1] == closing:
+            stop += 1
+        if more < 0 and start > least and text[start - 1] == opening:
+            start -= 1
+    return start, stop

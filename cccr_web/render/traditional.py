@@ -4,7 +4,8 @@ OpenCC's ``s2tw`` converts characters to Taiwan's standard, which is also read i
 and Macau, and keeps the organisation's choice of words. ``s2twp`` would replace words;
 ``s2t`` returns OpenCC's intermediate forms, which no standard uses (裏, 羣, 爲).
 
-Only text is converted: no URLs, no code. Names are written as in ``names.toml``.
+It converts one word at a time (``words.py``). Only text is converted: no URLs, no code.
+Names are written as in ``names.toml``.
 """
 
 from __future__ import annotations
@@ -14,45 +15,89 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from markdown_it.token import Token
 from opencc import OpenCC
 
 from cccr_web.content import Content, Photo, Text
 from cccr_web.content.catalogue import Convert
+from cccr_web.content.characters import SELECTOR
 from cccr_web.languages import LANGUAGES, Language
+from cccr_web.render.words import phrases, split
 
 _CONFIGURATION = "s2tw"
+
+# No text contains these control characters: markup begins or ends; a word ends.
+BORDER: Final = "\x1e"
+_SEPARATOR: Final = "\x1f"
+# What is no text of its paragraph, such as code.
+_GAP: Final = "\n"
 
 # The attributes that contain text for readers.
 _WORDS = {"alt", "title"}
 
 
 def converter(names: Mapping[str, str]) -> Convert:
-    """Return the function that converts text and writes ``names`` as given."""
-    convert = OpenCC(_CONFIGURATION).convert
-    if not names:
-        return convert
+    """Return the function that converts text and writes ``names`` as given.
+
+    It looks through each ``BORDER`` in the text, and leaves it where it is.
+    """
     # The longest first, so that a name inside a longer one does not split it.
-    longest = sorted(names, key=lambda name: (-len(name), name))
-    known = re.compile(f"({'|'.join(map(re.escape, longest))})")
+    forms = {SELECTOR.sub("", name): form for name, form in names.items()}
+    longest = sorted(forms, key=lambda name: (-len(name), name))
+    # A text can have a variation selector after each character.
+    selector = f"{SELECTOR.pattern}?"
+    patterns = ("".join(re.escape(char) + selector for char in name) for name in longest)
+    known = re.compile(f"({'|'.join(patterns) or '(?!)'})")
+
+    def named(name: str) -> str:
+        bare = SELECTOR.sub("", name)
+        return name if SELECTOR.sub("", forms[bare]) == bare else forms[bare]
 
     def convert_words(words: str) -> str:
         # split() returns names at odd positions, other text at even ones.
-        parts = known.split(words)
-        return "".join(names[part] if i % 2 else convert(part) for i, part in enumerate(parts))
+        parts = known.split(words.replace(BORDER, ""))
+        pairs = [
+            pair
+            for i, part in enumerate(parts)
+            for pair in ([(part, named(part))] if i % 2 else _convert(part))
+        ]
+        return _with_borders(words, pairs)
 
     return convert_words
 
 
+def _convert(text: str) -> list[tuple[str, str]]:
+    """Return the words of ``text``, each with its conversion."""
+    words = split(text)
+    converted = _opencc(_CONFIGURATION)(_SEPARATOR.join(words)).split(_SEPARATOR)
+    return [(word, phrases().get(word, form)) for word, form in zip(words, converted, strict=True)]
+
+
+def _with_borders(words: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """Return the converted words with each border of ``words`` at the same character."""
+    if BORDER not in words:
+        return "".join(form for _, form in pairs)
+    converted, at = "", 0
+    for word, form in pairs:
+        # A form has other characters, but as many.
+        for i in range(len(word)):
+            while words[at] == BORDER:
+                converted, at = converted + BORDER, at + 1
+            converted, at = converted + form[i : i + 1], at + 1
+        converted += form[len(word) :]
+    return converted + words[at:]
+
+
 def simplify(words: str) -> str:
     """Return ``words`` in Simplified Chinese."""
-    return _simplifier()(words)
+    return _opencc("t2s")(words)
 
 
 @cache
-def _simplifier() -> Convert:
-    return OpenCC("t2s").convert
+def _opencc(configuration: str) -> Convert:
+    return OpenCC(configuration).convert
 
 
 def with_derived(content: Content, convert: Convert) -> Content:
@@ -85,14 +130,14 @@ def _text(text: Text, language: Language, convert: Convert) -> Text:
         description=convert(text.head.description),
         place=None if text.head.place is None else convert(text.head.place),
     )
-    body = replace(text.body, tokens=tuple(_tokens(text.body.tokens, convert)))
+    body = replace(text.body, tokens=tuple(convert_tokens(text.body.tokens, convert)))
     # Its own file name, so that links between files lead to texts in this language.
     tree, _, *rest = text.file.parts
     file = Path(tree, language.locale, *rest)
     return replace(text, language=language, file=file, head=head, body=body)
 
 
-def _tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
+def convert_tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
     """Return the tokens with their text converted."""
     converted: list[Token] = []
     for token in tokens:
@@ -101,13 +146,30 @@ def _tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
             for name, value in token.attrs.items()
         }
         children = token.children
-        if children is not None:
-            children = _tokens(_joined(children), convert)
+        if children:
+            children = _inline(convert_tokens(_joined(children), convert), convert)
         words = token.content
-        if token.type in {"text", "image"}:
+        if token.type == "image":
             words = convert(words)
         converted.append(token.copy(attrs=attrs, children=children, content=words))
     return converted
+
+
+def _inline(tokens: list[Token], convert: Convert) -> list[Token]:
+    """Convert the text of one paragraph as a whole: markup may split a name or a word."""
+    is_text = [
+        token.type == "text" and (i == 0 or tokens[i - 1].type != "lang_open")
+        for i, token in enumerate(tokens)
+    ]
+    parts = [
+        token.content if ours else "" if token.nesting or token.type == "softbreak" else _GAP
+        for token, ours in zip(tokens, is_text, strict=True)
+    ]
+    converted = convert(BORDER.join(parts)).split(BORDER)
+    return [
+        token.copy(content=words) if ours else token
+        for token, ours, words in zip(tokens, is_text, converted, strict=True)
+    ]
 
 
 def _joined(tokens: Iterable[Token]) -> list[Token]:

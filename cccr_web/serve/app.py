@@ -13,7 +13,7 @@ from flask_talisman import DENY, Talisman
 from werkzeug.exceptions import HTTPException
 
 from cccr_web.errors import CccrError
-from cccr_web.languages import Language, by_slug, negotiate
+from cccr_web.languages import LANGUAGES, Language, by_slug, negotiate, slug_for
 from cccr_web.release import INDEX, File, Release
 from cccr_web.serve.conditional import (
     Precondition,
@@ -99,8 +99,17 @@ def create_app(
 
 
 def redirect_target(path: str, files: Container[str]) -> str | None:
-    """Return the address that a path without a file redirects to: a folder's, with its slash."""
-    return f"/{path}/" if f"{path}/{INDEX}" in files else None
+    """Return the address that a path without a file redirects to.
+
+    It is a folder's, with its slash, or the same page's below the slug of a language that
+    the path names otherwise, such as ``zh-tw/`` or ``EN``.
+    """
+    if f"{path}/{INDEX}" in files:
+        return f"/{path}/"
+    first, _, rest = path.partition("/")
+    slug = slug_for(first, [one.slug for one in LANGUAGES if f"{one.slug}/{INDEX}" in files])
+    target = f"{slug}/{rest.removesuffix(INDEX)}"
+    return f"/{target}" if slug and (target in files or f"{target}{INDEX}" in files) else None
 
 
 def accepted_language(header: str | None, offered: tuple[str, ...]) -> Language:

@@ -188,7 +188,7 @@ class ResponseCache:
             accepted = environ.get("HTTP_ACCEPT_LANGUAGE")
             return self._choices[accepted_language(accepted, self._languages).slug]
         target = redirect_target(address[1:], self._files)
-        return self._redirects[target] if target else None
+        return self._moved.changed({"Location": target}, b"") if target else None
 
     def _refusal(self, status: int, environ: WSGIEnvironment) -> PreparedResponse:
         language = path_language(environ["PATH_INFO"])
@@ -229,11 +229,8 @@ class ResponseCache:
         addresses = list(file_addresses(release))
         self._wrong_method = ask(REQUEST_METHOD="POST")
         self._failed_precondition = ask(PATH_INFO=addresses[0], HTTP_IF_MATCH='""')
-        self._redirects = {
-            address: ask(PATH_INFO=address.rstrip("/"))
-            for address in addresses
-            if address.endswith("/")
-        }
+        folder = next(address for address in addresses if address.endswith("/"))
+        self._moved = ask(PATH_INFO=folder.rstrip("/"))
         self._choices: dict[str, PreparedResponse] = {}
         self._refusals: dict[tuple[int, str, bool], PreparedResponse] = {}
         causes = {404: {}, 421: {"HTTP_HOST": ""}}

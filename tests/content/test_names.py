@@ -37,6 +37,25 @@ def test_every_known_name_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "阿不都·热西提",
+        "李□□",
+        "于××",
+        "余\U00030edd",
+        "刘葛\U000e0100",
+        "\ufa11某",
+        "〇一",
+        "伊×·□□",
+    ],
+)
+def test_a_name_of_every_kind_can_be_listed(tmp_path: Path, name: str) -> None:
+    """A name can have dots, redacted or rare characters, and variation selectors."""
+    (tmp_path / "names.toml").write_text(f'"{name}" = "{name}"\n', encoding="utf-8")
+    assert read_names(SourceTree(tmp_path)) == ({name: name}, [])
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ('"刘霞" = "刘霞"\n"余杰" = "余杰"\n', "2: “余杰” must come before “刘霞”:"),
@@ -45,6 +64,8 @@ def test_every_known_name_is_listed() -> None:
             '"余杰" = "余杰"\n"Yu Jie" = "余杰"\n',
             "2: “Yu Jie” is not a name of two or more",
         ),
+        ('"余\U000e0100" = "余\U000e0100"\n', "1: “余\U000e0100” is not a name of two or more"),
+        ('"·杰" = "·杰"\n', "1: “·杰” is not a name of two or more Chinese characters."),
         ('"余" = "余"\n', "1: “余” is not a name of two or more Chinese characters."),
         ('"余 杰" = "余 杰"\n', "1: “余 杰” is not a name of two or more Chinese characters."),
         (

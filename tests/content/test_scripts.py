@@ -37,8 +37,22 @@ def judged(words: str, *, chinese: bool = True, names: tuple[str, ...] = ()) -> 
 def test_a_passage_in_another_script_is_reported(words: str, chinese: bool, script: str) -> None:
     """A whole sentence in another script is in the wrong file."""
     tag = "zh-Hans" if chinese else "en"
-    message = f"This is {script}, but this folder's texts are in {tag}: {REMEDY}"
-    assert judged(words, chinese=chinese) == message
+    message = f"This is {script}, but this folder's texts are in {tag}: {REMEDY[:-1]}"
+    assert str(judged(words, chinese=chinese)).startswith(message)
+
+
+def test_a_long_name_in_another_script_can_be_marked(tmp_path: Path) -> None:
+    """Words that are marked with their language are where the writer wants them."""
+    tree = copy_texts(tmp_path)
+    title = "ئۇيغۇر كىشىلىك ھوقۇق ۋە دېموكراتىيە جەمئىيىتى"
+    append(tree, "zh_Hans", f"[{title}]{{lang=ug}}")
+    assert problems_of(tree) == []
+    where = append(tree, "zh_Hans", title)
+    (problem,) = problems_of(tree)
+    assert problem == (
+        f"{where}: This is in Arabic script, but this folder's texts are in zh-Hans: "
+        f"{REMEDY[:-1]}; mark a long name or title as [words]{{lang=ug}}."
+    )
 
 
 def test_traditional_characters_in_a_simplified_text_are_named() -> None:

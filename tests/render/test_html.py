@@ -37,6 +37,12 @@ def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
         ("a\nb", "<p>a\nb</p>\n"),
         ("刘晓波 (Liu)", '<p><span lang="zh-Hans">刘晓波</span> (Liu)</p>\n'),
         ("《零八宪章》", '<p><span lang="zh-Hans">《零八宪章》</span></p>\n'),
+        ("刘霞 (刘晓波) x", '<p><span lang="zh-Hans">刘霞 (刘晓波)</span> x</p>\n'),
+        (
+            "𮯰 or 阿不都·热西提",
+            '<p><span lang="zh-Hans">𮯰</span> or <span lang="zh-Hans">阿不都·热西提</span></p>\n',
+        ),
+        ("東京タワー", '<p><span lang="ja">東京タワー</span></p>\n'),
     ],
 )
 def test_english_text_is_escaped_and_chinese_is_marked(text: str, html: str) -> None:
@@ -51,6 +57,28 @@ def test_english_text_is_escaped_and_chinese_is_marked(text: str, html: str) -> 
 def test_chinese_text_has_no_marks_or_line_breaks(text: str, html: str) -> None:
     """Chinese text is not marked, and a wrapped line leaves no space."""
     assert render(text, han_tag=None) == html
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a ئۇيغۇر 1989 (تىل) b", 'a <bdi lang="ug" dir="rtl">ئۇيغۇر 1989 (تىل)</bdi> b'),
+        (
+            "(ئۇيغۇر) & تىل",
+            '(<bdi lang="ug" dir="rtl">ئۇيغۇر</bdi>) &amp; <bdi lang="ug" dir="rtl">تىل</bdi>',
+        ),
+        ("x [فارسی]{lang=fa}", 'x <bdi lang="fa" dir="rtl">فارسی</bdi>'),
+        ("שלום", '<bdi lang="he" dir="rtl">שלום</bdi>'),
+        ("བོད་ཡིག", '<span lang="bo">བོད་ཡིག</span>'),
+        ("한국 2008 말", '<span lang="ko">한국 2008 말</span>'),
+        ("东京、とう 京", '东京、<span lang="ja">とう</span> 京'),
+        ("[東京]{lang=ja}", '<span lang="ja">東京</span>'),
+        ("**[東京]{lang=ja}**", '<strong><span lang="ja">東京</span></strong>'),
+    ],
+)
+def test_words_in_another_script_have_their_language(text: str, html: str) -> None:
+    """A run includes digits, blanks and brackets; from right to left, it is isolated."""
+    assert render(text, han_tag=None) == f"<p>{html}</p>\n"
 
 
 def test_a_note_is_an_aside_under_its_title() -> None:

@@ -6,6 +6,7 @@ import io
 import posixpath
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,15 @@ from support.texts import copy_texts
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree
 from cccr_web.content.catalogue import load_translations
+from cccr_web.content.markdown import parse
 from cccr_web.content.site import read_names
 from cccr_web.languages import ZH_HANS, ZH_HANT
 from cccr_web.release import Release
 from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url
-from cccr_web.render.traditional import converter
+from cccr_web.render.html import PageRenderer
+from cccr_web.render.layout import PageLayout
+from cccr_web.render.traditional import convert_tokens, converter
 
 NAMES, _ = read_names(SourceTree(find_tree("translations")))
 LABEL = "本頁繁體由程序從簡體自動轉換"
@@ -74,6 +78,63 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> str:
         (tree / locale / "statements" / "2014-06-04-hard.md").write_text(text, encoding="utf-8")
     made = build_release(tree, find_tree("templates"), environ={})
     return made.files["zh-hant/statements/2014-06-04-hard.html"].body.decode()
+
+
+CORPUS = [
+    tuple(line.split("\t"))
+    for line in Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+def test_words_and_sentences_are_converted_as_their_sources_have_them() -> None:
+    """Every row of the corpus is converted as its dictionary or publisher writes it."""
+    assert len(CORPUS) >= 500
+    assert len({simplified for simplified, *_ in CORPUS}) == len(CORPUS)
+    convert = converter(NAMES)
+    wrong = {
+        simplified: (convert(simplified), traditional)
+        for simplified, traditional, _source in CORPUS
+        if convert(simplified) != traditional
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("余**杰**和*于*浩成", "余<strong>杰</strong>和<em>于</em>浩成"),
+        ("一**个**中国", "一<strong>個</strong>中國"),
+        ("头**发**、发*展*", "頭<strong>髮</strong>、發<em>展</em>"),
+        ("头`x`发", "頭<code>x</code>發"),
+        ("阿不都·**热西提**", "阿不都·<strong>热西提</strong>"),
+        ("[东京国会]{lang=ja}国会", '<span lang="ja">东京国会</span>國會'),
+    ],
+)
+def test_markup_splits_no_name_and_no_word(markdown: str, html: str) -> None:
+    """A paragraph is converted as a whole, except code and words in another language."""
+    convert = converter({**NAMES, "阿不都·热西提": "阿不都·热西提"})
+    body = parse(markdown)
+    body = replace(body, tokens=tuple(convert_tokens(body.tokens, convert)))
+    renderer = PageRenderer(PageLayout("base.html", 1, lambda url, _: url), str, str)
+    assert renderer.page(body) == f"<p>{html}</p>\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "converted"),
+    [
+        ({"阿不都·热西提": "阿不都·熱西提"}, "阿不都·热西提说", "阿不都·熱西提說"),
+        ({"李□□": "李□□", "于××": "于××"}, "于××与李□□", "于××與李□□"),
+        ({"余\U00030edd": "余\U00030edd"}, "余\U00030edd说", "余\U00030edd說"),
+        ({"余葛": "余葛"}, "余葛\U000e0100说", "余葛\U000e0100說"),
+        ({"刘葛\U000e0100": "劉葛\U000e0100"}, "刘葛说", "劉葛\U000e0100說"),
+    ],
+)
+def test_a_name_of_every_kind_takes_its_listed_form(
+    names: dict[str, str], text: str, converted: str
+) -> None:
+    """A name can have dots, redacted or rare characters, and variation selectors."""
+    assert converter(names)(text) == converted
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,29 @@ def test_a_folder_without_a_slash_gets_a_301(server: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/zh", "/zh-hans/"),
+        ("/zh-cn/", "/zh-hans/"),
+        ("/zh-TW", "/zh-hant/"),
+        ("/zh_hk/", "/zh-hant/"),
+        ("/EN/", "/en/"),
+        ("/ZH-HANS/statements/", "/zh-hans/statements/"),
+        ("/zh-tw/statements/index.html", "/zh-hant/statements/"),
+        ("/En/verify.html?a=b", "/en/verify.html"),
+    ],
+)
+def test_any_tag_of_a_language_redirects_to_its_pages(
+    server: Server, path: str, location: str
+) -> None:
+    """A tag in any letter case, with or without a slash, leads to the page in that language."""
+    answer = get(server, path)
+    assert (answer.status, answer.header("Location"), answer.body) == (301, location, b"")
+    assert get(server, "/zh-tw/none").status == 404
+    assert get(server, "/fr/").status == 404
+
+
+@pytest.mark.parametrize(
     "target", ["/", "/en", "/en/", "/SHA256SUMS", "/none", "/en/?x=1", "/zh-hans/none"]
 )
 def test_head_gets_the_headers_of_get(endpoint: tuple[Where, str], target: str) -> None:
@@ -136,7 +159,6 @@ def test_the_root_redirects_to_the_accepted_language(
         ("/en/%00", "zh", "en", None),
         ("/en/index.html/", "zh", "en", None),
         ("/en/../SHA256SUMS", "zh", "en", None),
-        ("/EN/", "zh", "zh-hans", "Accept-Language"),
         ("/%ff%fe", "zh", "zh-hans", "Accept-Language"),
         ("/en/errors/", "zh", "en", None),
     ],
