@@ -34,7 +34,7 @@ def test_wheel_holds_code_templates_and_translations(wheel: Path) -> None:
     expected = {
         f"cccr_web/{path.relative_to(ROOT / 'cccr_web').as_posix()}"
         for path in (ROOT / "cccr_web").rglob("*")
-        if path.suffix in {".ico", ".png", ".py", ".typed"}
+        if path.suffix in {".ico", ".png", ".py", ".tsv", ".txt", ".typed"}
     }
     for tree in ("templates", "translations"):
         files = {path for path in (ROOT / tree).rglob("*") if path.is_file()}

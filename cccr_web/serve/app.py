@@ -79,8 +79,11 @@ def create_app(
         file = release.files.get(path)
         if file is not None:
             return _file(path, file, policy, encoded)
-        target = redirect_target(path, release.files)
-        return _empty(301, {"Location": target}) if target else _error(release, 404)
+        redirect = redirect_of(path, release.files)
+        if redirect is None:
+            return _error(release, 404)
+        status, target = redirect
+        return _empty(status, {"Location": target})
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -98,18 +101,21 @@ def create_app(
     return app
 
 
-def redirect_target(path: str, files: Container[str]) -> str | None:
-    """Return the address that a path without a file redirects to.
+def redirect_of(path: str, files: Container[str]) -> tuple[int, str] | None:
+    """Return the status and the address of the redirect of a path without a file, if any.
 
-    It is a folder's, with its slash, or the same page's below the slug of a language that
-    the path names otherwise, such as ``zh-tw/`` or ``EN``.
+    A folder's is 301, with its slash. A path below another tag of a language, such as
+    ``zh-tw/`` or ``EN``, is a 302 to the page below that language's slug. There is no end
+    of such paths, and nginx caches each 301.
     """
     if f"{path}/{INDEX}" in files:
-        return f"/{path}/"
+        return 301, f"/{path}/"
     first, _, rest = path.partition("/")
     slug = slug_for(first, [one.slug for one in LANGUAGES if f"{one.slug}/{INDEX}" in files])
     target = f"{slug}/{rest.removesuffix(INDEX)}"
-    return f"/{target}" if slug and (target in files or f"{target}{INDEX}" in files) else None
+    if slug and (target in files or f"{target}{INDEX}" in files):
+        return 302, f"/{target}"
+    return None
 
 
 def accepted_language(header: str | None, offered: tuple[str, ...]) -> Language:

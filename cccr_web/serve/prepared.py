@@ -22,7 +22,7 @@ from cccr_web.serve.app import (
     file_addresses,
     path_and_query,
     path_language,
-    redirect_target,
+    redirect_of,
 )
 from cccr_web.serve.conditional import (
     Precondition,
@@ -187,8 +187,11 @@ class ResponseCache:
         if address == "/":
             accepted = environ.get("HTTP_ACCEPT_LANGUAGE")
             return self._choices[accepted_language(accepted, self._languages).slug]
-        target = redirect_target(address[1:], self._files)
-        return self._moved.changed({"Location": target}, b"") if target else None
+        redirect = redirect_of(address[1:], self._files)
+        if redirect is None:
+            return None
+        status, target = redirect
+        return self._redirects[status].changed({"Location": target}, b"")
 
     def _refusal(self, status: int, environ: WSGIEnvironment) -> PreparedResponse:
         language = path_language(environ["PATH_INFO"])
@@ -229,8 +232,12 @@ class ResponseCache:
         addresses = list(file_addresses(release))
         self._wrong_method = ask(REQUEST_METHOD="POST")
         self._failed_precondition = ask(PATH_INFO=addresses[0], HTTP_IF_MATCH='""')
-        folder = next(address for address in addresses if address.endswith("/"))
-        self._moved = ask(PATH_INFO=folder.rstrip("/"))
+        homes = [f"/{language.slug}/" for language in LANGUAGES]
+        home = next((address for address in homes if address in addresses), homes[0])
+        self._redirects = {
+            301: ask(PATH_INFO=home.rstrip("/")),
+            302: ask(PATH_INFO=home.upper()),
+        }
         self._choices: dict[str, PreparedResponse] = {}
         self._refusals: dict[tuple[int, str, bool], PreparedResponse] = {}
         causes = {404: {}, 421: {"HTTP_HOST": ""}}
