@@ -4,24 +4,72 @@
 #   deploy/try.sh [--port N] [--no-onion] [--state DIR] [--torrc FILE]
 #
 # Installs what is missing, then builds, serves and publishes the site until Ctrl-C.
-# Only the state folder remains. It holds the onion key, so the address stays the same.
+# DIR holds the onion key, so the address stays the same. By default it is
+# ~/.local/state/cccr-web. FILE has lines for tor's configuration, such as bridges.
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/.." && pwd)
-state=${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/cccr-web
+wrong_usage() {
+  echo "$1 All options: deploy/try.sh --help" >&2
+  exit 2
+}
+
+state=
 onion=yes
-previous=
-for argument in "$@"; do
-  case $previous:$argument in
-    --state:*) state=$argument ;;
-    *:--state=*) state=${argument#--state=} ;;
-    *:--no-onion | *:--help | *:-h) onion=no ;;
+given=("$@")
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help | -h)
+      sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+      exit
+      ;;
+    --no-onion)
+      onion=no
+      shift
+      continue
+      ;;
+    --port=* | --state=* | --torrc=*) value=${1#*=} ;;
+    --port | --state | --torrc)
+      [ $# -gt 1 ] || wrong_usage "$1 needs a value."
+      value=$2
+      ;;
+    *) wrong_usage "There is no option “$1”." ;;
   esac
-  previous=$argument
+  case $1 in
+    --port*)
+      if ! [[ $value =~ ^[0-9]{1,5}$ ]] || ((10#$value > 65535)); then
+        wrong_usage "--port is “$value”, but a port is a number from 0 to 65535."
+      fi
+      ;;
+    --state*)
+      [ -n "$value" ] || wrong_usage "--state needs a value."
+      state=$value
+      ;;
+    --torrc*)
+      if [ ! -r "$value" ] || [ -d "$value" ]; then
+        wrong_usage "--torrc is “$value”, which is no file that can be read."
+      fi
+      ;;
+  esac
+  [[ $1 == *=* ]] || shift
+  shift
 done
 
-[ -d "$state" ] || (umask 077 && mkdir -p "$state")
-state=$(cd "$state" && pwd)
+if [ -z "$state" ]; then
+  case ${XDG_STATE_HOME:-} in
+    /*) state=$XDG_STATE_HOME/cccr-web ;;
+    *)
+      if [ -z "${HOME:-}" ]; then
+        echo "HOME is not set, so there is no folder for the onion key. Pass one: --state DIR" >&2
+        exit 1
+      fi
+      state=$HOME/.local/state/cccr-web
+      ;;
+  esac
+fi
+if ! (umask 077 && mkdir -p "$state") 2>/dev/null || [ ! -w "$state" ]; then
+  echo "The folder $state for the onion key cannot be written. Pass another one: --state DIR" >&2
+  exit 1
+fi
 
 if [ $onion = yes ] && ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
   if [ "$(id -u)" != 0 ]; then
@@ -29,8 +77,7 @@ if [ $onion = yes ] && ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
     exit 1
   fi
   echo "installing tor" >&2
-  "$top/deploy/apt.sh" tor
+  "$(dirname "$0")/apt.sh" tor
 fi
 
-"$top/deploy/venv.sh" "$state/venv"
-exec "$state/venv/bin/cccr-web" demo "$@"
+exec "$(dirname "$0")/cccr-web" demo "${given[@]}" --state "$state"

@@ -1,58 +1,108 @@
 #!/usr/bin/env bash
-# Create a virtual environment from the hash-pinned locks, unless it is already up to date.
+# Create a virtual environment from the hash-pinned locks, unless there is one that is up to date.
 #
 #   [PYTHON=python3.13] deploy/venv.sh DIR [LOCK…]
 #
-# Installs into DIR what deploy/lock/ pins, then what each LOCK pins, then this checkout as an
-# editable package. Nothing is installed without a hash.
+# Installs what deploy/lock/ pins, then what each LOCK pins, then this checkout as an editable
+# package. Nothing is installed without a hash. The environment is DIR-STAMP, whose path is
+# printed, and DIR is a link to it. If what goes into it changes, another takes its place;
+# commands that run keep the old one, which a later call removes.
 set -euo pipefail
+exec 3>&1 >&2
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-venv=$1
-python=${PYTHON:-python3}
+mkdir -p "$(dirname "$1")"
+venv=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 shift
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+# If an environment is active, python3 is in it, so this asks for the Python that made it.
+if ! python=$("${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys._base_executable))' 2>/dev/null); then
   echo "python3 is missing or older than 3.11. On Debian 12 or later: apt-get install python3" >&2
   exit 1
 fi
 
-# The venv is up to date as long as nothing that went into it has changed.
-stamp=$({ "$python" -VV; echo "$top $venv"; cat "$top/pyproject.toml" "$top"/deploy/lock/*.txt "$@"; } | sha256sum)
-if [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ]; then
-  exit 0
-fi
+# The environment is up to date as long as nothing that went into it has changed.
+stamp=$({ "$python" -VV; echo "$python $top $venv"; cat "$0" "$top/pyproject.toml" "$top"/deploy/lock/*.txt "$@"; } | sha256sum)
+# Its scripts contain its path, so it is made under its final name.
+made=$venv-${stamp:0:16}
 
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-  if [ "$(id -u)" != 0 ]; then
-    echo "python3-venv is not installed. As root: apt-get install python3-venv" >&2
+is_ready() { [ -e "$made/stamp" ] && [ "$venv" -ef "$made" ]; }
+
+pip() { # pip keeps this machine's settings (proxies, mirrors). Only its progress output is turned off
+  "$made/bin/python" -m pip --disable-pip-version-check -qq "$@"
+}
+
+make() { # [LOCK…]
+  local lock
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    if [ "$(id -u)" != 0 ]; then
+      echo "python3-venv is not installed. As root: apt-get install python3-venv" >&2
+      exit 1
+    fi
+    echo "installing python3-venv" >&2
+    "$top/deploy/apt.sh" python3-venv
+  fi
+  echo "creating the virtual environment in $venv" >&2
+  rm -rf "$made"
+  "$python" -m venv "$made"
+  # A lock is complete. Without --no-deps, pip looks for the newest coverage[toml], which a package
+  # requires, although the lock has pinned coverage, and then rejects it for having no hash.
+  pip install --no-deps --require-hashes --only-binary :all: -r "$top/deploy/lock/build.txt"
+  # stem is published only as source, so it is built with the setuptools pinned above.
+  pip install --no-deps --require-hashes --use-pep517 --no-build-isolation -r "$top/deploy/lock/run.txt"
+  for lock in "$@"; do
+    pip install --no-deps --require-hashes --only-binary :all: -r "$lock"
+  done
+  pip install --no-deps --no-build-isolation --editable "$top"
+  # Python reads .pth files in the locale's encoding, so a path outside ASCII is written as escapes.
+  # While a Python of this environment runs, it holds a lock on it. It was perhaps started through
+  # the link, but imports from here when the link leads elsewhere.
+  "$made/bin/python" -S -I - "$top" "$made" "$made"/lib/python3*/site-packages/*cccr_web.pth <<'EOF'
+import os, sys
+top, made = map(os.fsencode, sys.argv[1:3])
+code = f"""
+import fcntl, os, sys
+sys.path[:] = [os.path.realpath(path) if "site-packages" in path else path for path in sys.path]
+sys.path.append(os.fsdecode({top!r}))
+try:
+    fcntl.flock(os.open({made!r}, os.O_RDONLY), fcntl.LOCK_SH | fcntl.LOCK_NB)
+except OSError:
+    pass
+"""
+with open(sys.argv[3], "w", encoding="ascii") as file:
+    print(f"import os; exec({code!r})", file=file)
+EOF
+  pip check
+  touch "$made/stamp"
+}
+
+if ! is_ready; then
+  if [ -d "$venv" ] && [ ! -L "$venv" ] && [ ! -e "$venv/stamp" ]; then
+    echo "$venv is a folder that this command did not make. Move it elsewhere." >&2
     exit 1
   fi
-  echo "installing python3-venv" >&2
-  "$top/deploy/apt.sh" python3-venv
+  if ! touch "$venv.lock" 2>/dev/null; then
+    echo "$(dirname "$venv") cannot be written, and the virtual environment belongs there. Use a copy of this folder that belongs to you." >&2
+    exit 1
+  fi
+  exec 8>>"$venv.lock"
+  flock --nonblock 8 || { echo "waiting for another command that creates the virtual environment" >&2 && flock 8; }
+  [ -e "$made/stamp" ] || make "$@"
+  # See below.
+  if [ -e "$venv/stamp" ]; then touch "$venv/stamp"; fi
+  rm -rf "$venv.former"
+  [ -L "$venv" ] || [ ! -d "$venv" ] || mv "$venv" "$venv.former" # earlier versions made no link
+  ln -sfn "$(basename "$made")" "$venv.new"
+  mv -T "$venv.new" "$venv"
+  rm -rf "$venv.former"
+  exec 8>&-
 fi
-
-# If the venv to be replaced is active, python3 is in it.
-python=$("$python" -c 'import sys; print(sys._base_executable)')
-echo "creating the virtual environment in $venv" >&2
-rm -rf "$venv"
-"$python" -m venv "$venv"
-# pip keeps this machine's settings (proxies, mirrors). Only its progress output is turned off.
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@"; }
-# A lock is complete. Without --no-deps, pip looks for the newest coverage[toml], which a package
-# requires, although the lock has pinned coverage, and then rejects it for having no hash.
-pip install --no-deps --require-hashes --only-binary :all: -r "$top/deploy/lock/build.txt"
-# stem is published only as source, so it is built with the setuptools pinned above.
-pip install --no-deps --require-hashes --use-pep517 --no-build-isolation -r "$top/deploy/lock/run.txt"
-for lock in "$@"; do
-  pip install --no-deps --require-hashes --only-binary :all: -r "$lock"
+# A command may be about to start Python, so what was used in the last minute stays.
+touch "$made/stamp" 2>/dev/null || true
+for old in "$venv"-*; do
+  if [[ ${old#"$venv"-} =~ ^[0-9a-f]{16}$ ]] && [ ! "$old" -ef "$venv" ] &&
+    [ -z "$(find "$old/stamp" -mmin -1 2>/dev/null)" ]; then
+    (exec 8>>"$venv.lock" 9<"$old" && flock --nonblock 8 && flock --nonblock 9 && rm -rf "$old") 2>/dev/null || true
+  fi
 done
-pip install --no-deps --no-build-isolation --editable "$top"
-# Python reads .pth files in the locale's encoding, so a path outside ASCII is written as escapes.
-"$venv/bin/python" -S -I - "$top" "$venv"/lib/python3*/site-packages/*cccr_web.pth <<'EOF'
-import os, sys
-with open(sys.argv[2], "w", encoding="ascii") as file:
-    print(f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(sys.argv[1])!r}))", file=file)
-EOF
-pip check >&2
-echo "$stamp" >"$venv/stamp"
+echo "$made" >&3

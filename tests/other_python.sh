@@ -20,6 +20,8 @@ for found in "python3.$minor" "$HOME"/.pyenv/versions/3."$minor".*/bin/python3; 
 done
 
 root=$cache/python-$suite
+exec 8>>"$root.lock"
+flock 8
 if [ ! -d "$root" ]; then
   for program in mmdebstrap patchelf; do
     command -v $program >/dev/null && continue

@@ -73,14 +73,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   deploy/apt.sh "${missing[@]}"
 fi
 
-deploy/venv.sh "$cache/venv" tests/lock.txt
-python=$cache/venv/bin/python
+python=$(deploy/venv.sh "$cache/venv" tests/lock.txt)/bin/python
 if [ -n "${needed[npm]:-}" ]; then tests/browser/npm.sh; fi
 # A release must have the same bytes on two versions of Python.
 if [ "$mode" != quick ] && other=$(tests/other_python.sh "$cache"); then
   version=$("$other" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-  PYTHON=$other deploy/venv.sh "$cache/venv-$version" tests/lock.txt
-  export OTHER_PYTHON=$cache/venv-$version/bin/python
+  OTHER_PYTHON=$(PYTHON=$other deploy/venv.sh "$cache/venv-$version" tests/lock.txt)/bin/python
+  export OTHER_PYTHON
 elif [ "$mode" = other-python ]; then
   exit 1
 fi

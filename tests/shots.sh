@@ -8,6 +8,6 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-"$top/deploy/venv.sh" "$top/.cache/venv" "$top/tests/lock.txt"
+venv=$("$top/deploy/venv.sh" "$top/.cache/venv" "$top/tests/lock.txt")
 export PYTHONPATH=$top:$top/tests
-exec "$top/.cache/venv/bin/python" "$top/tests/browser/shots.py" "${1:-$top/shots}"
+exec "$venv/bin/python" "$top/tests/browser/shots.py" "${1:-$top/shots}"

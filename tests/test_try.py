@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from support.hosting import short_folder
@@ -43,7 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def state(checkout: Path, tor_network: TorNetwork) -> Iterator[Path]:
-    """A state folder with a virtual environment, created once in a locale without Chinese.
+    """A state folder. The checkout's environment is created once, in a locale without Chinese.
 
     Its path is short and without spaces, as tor requires of sockets. It depends on the Tor network
     so that all tests that use it run on one worker.
@@ -53,7 +54,7 @@ def state(checkout: Path, tor_network: TorNetwork) -> Iterator[Path]:
         state = folder / "state"
         state.mkdir(mode=0o700)
         subprocess.run(
-            [checkout / "deploy/venv.sh", state / "venv"],
+            [checkout / "deploy/venv.sh", checkout / ".venv"],
             check=True,
             env=without_locale() | {"LC_ALL": "C"},
         )
@@ -114,7 +115,7 @@ def test_the_command_runs_in_a_path_with_spaces_and_chinese(
     checkout: Path, state: Path, locale: str
 ) -> None:
     """``deploy/cccr-web`` works in any path and locale."""
-    settings = without_locale() | {"LC_ALL": locale, "CCCR_STATE_DIR": str(state)}
+    settings = without_locale() | {"LC_ALL": locale, "HOME": str(state)}
     command = [str(checkout / "deploy/cccr-web"), "check"]
     done = subprocess.run(command, check=False, text=True, capture_output=True, env=settings)
     assert (done.returncode, done.stderr) == (0, "")
@@ -125,9 +126,12 @@ def test_the_command_runs_in_a_path_with_spaces_and_chinese(
 def test_try_serves_in_a_path_with_spaces_and_chinese(
     checkout: Path, state: Path, locale: str
 ) -> None:
-    """``try.sh`` builds and serves the site in any path and locale."""
+    """``try.sh`` builds and serves the site in any path and locale, and answers once it says so."""
     with running_try(checkout, state, "--no-onion", locale=locale) as process:
-        assert address_in_next_line(process, "clearnet").startswith("http://127.0.0.1:")
+        address = address_in_next_line(process, "clearnet")
+        assert address.startswith("http://127.0.0.1:")
+        with urlopen(address) as page:
+            assert page.status == 200
 
 
 def test_try_publishes_an_onion_and_keeps_its_address(
@@ -150,7 +154,84 @@ def test_try_publishes_an_onion_and_keeps_its_address(
         address_in_next_line(process, "clearnet")
         note("second run of deploy/try.sh until the clearnet answers", time.monotonic() - begin)
         assert address_in_next_line(process, "onion") == onion
-    assert sorted(path.name for path in state.iterdir()) == ["onion.key", "release", "tor", "venv"]
+    assert sorted(path.name for path in state.iterdir()) == ["onion.key", "release", "tor"]
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """``try.sh`` next to scripts that only note that they were called."""
+    folder = tmp_path / "deploy"
+    folder.mkdir()
+    shutil.copy(TOP / "deploy/try.sh", folder)
+    for name in ("cccr-web", "venv.sh", "apt.sh"):
+        (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/called\n')
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def call_try(
+    scripts: Path, *options: str, **environment: str
+) -> tuple[int, str, str, list[list[str]]]:
+    """Return its exit status, stdout and stderr, and what it called."""
+    done = subprocess.run(
+        [scripts / "try.sh", *options],
+        env={"PATH": os.environ["PATH"], **environment},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    called = scripts.parent / "called"
+    calls = called.read_text().splitlines() if called.exists() else []
+    return done.returncode, done.stdout, done.stderr, [call.split() for call in calls]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prot", "1"], "There is no option “--prot”."),
+        (["8000"], "There is no option “8000”."),
+        (["--no-onion=yes"], "There is no option “--no-onion=yes”."),
+        (["--port"], "--port needs a value."),
+        (["--port", "http"], "--port is “http”, but a port is a number from 0 to 65535."),
+        (["--port=65536"], "--port is “65536”, but a port is a number from 0 to 65535."),
+        (["--port=8", "--port="], "--port is “”, but a port is a number from 0 to 65535."),
+        (["--state="], "--state needs a value."),
+        (["--torrc", "none"], "--torrc is “none”, which is no file that can be read."),
+        (["--torrc=/"], "--torrc is “/”, which is no file that can be read."),
+    ],
+)
+def test_a_wrong_option_is_rejected_before_anything_is_installed(
+    scripts: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    """Wrong usage exits 2 with a sentence on stderr, and makes nothing."""
+    status, printed, explained, called = call_try(scripts, *options, HOME=str(tmp_path / "home"))
+    assert (status, printed, called) == (2, "", [])
+    assert explained == f"{message} All options: deploy/try.sh --help\n"
+    assert not (tmp_path / "home").exists()
+
+
+def test_help_installs_nothing(scripts: Path, tmp_path: Path) -> None:
+    """The help names every option of the README."""
+    status, printed, explained, called = call_try(scripts, "--help", HOME=str(tmp_path / "home"))
+    assert (status, explained, called) == (0, "", [])
+    assert all(f"--{name}" in printed for name in ("port N", "no-onion", "state D", "torrc F"))
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_home_that_is_unset_or_read_only_is_explained(scripts: Path, tmp_path: Path) -> None:
+    """Without a folder for the onion key nothing is installed; ``--state`` names another."""
+    status, _, explained, called = call_try(scripts)
+    assert (status, called) == (1, [])
+    assert explained.startswith("HOME is not set, so there is no folder for the onion key.")
+    for name, folder in (("HOME", "/proc/.local/state"), ("XDG_STATE_HOME", "/proc")):
+        status, _, explained, called = call_try(scripts, **{name: "/proc"})
+        assert (status, called) == (1, [])
+        assert explained.startswith(f"The folder {folder}/cccr-web for the onion key cannot be w")
+    status, *_, called = call_try(scripts, "--no-onion", "--state", str(tmp_path), HOME="/proc")
+    assert status == 0
+    assert called == [
+        ["cccr-web", "demo", "--no-onion", "--state", str(tmp_path), "--state", str(tmp_path)]
+    ]
 
 
 def test_try_serves_the_clearnet_without_a_tor_network(folder: Path, no_network: Path) -> None:

@@ -19,8 +19,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   deploy/apt.sh tor nginx-light nftables iproute2
 fi
 if [ -z "${PYTHON:-}" ]; then
-  deploy/venv.sh .cache/venv tests/lock.txt
-  PYTHON=$top/.cache/venv/bin/python
+  PYTHON=$(deploy/venv.sh .cache/venv tests/lock.txt)/bin/python
 fi
 # shellcheck disable=SC2016  # expanded by the inner shell
 exec unshare --net sh -c 'ip link set lo mtu 1500 up && exec "$@"' sh \

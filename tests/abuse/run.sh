@@ -31,8 +31,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   deploy/apt.sh "${missing[@]}"
 fi
 if [ -z "${PYTHON:-}" ]; then
-  deploy/venv.sh "$cache/venv" tests/lock.txt
-  PYTHON=$cache/venv/bin/python
+  PYTHON=$(deploy/venv.sh "$cache/venv" tests/lock.txt)/bin/python
 fi
 export PYTHONPATH=$top
 

@@ -15,8 +15,7 @@ if ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
   deploy/apt.sh tor
 fi
 if [ -z "${PYTHON:-}" ]; then
-  deploy/venv.sh .cache/venv tests/lock.txt
-  PYTHON=$top/.cache/venv/bin/python
+  PYTHON=$(deploy/venv.sh .cache/venv tests/lock.txt)/bin/python
 fi
 if [ "$(id -u)" -eq 0 ]; then
   # shellcheck disable=SC2016  # expanded by the inner shell

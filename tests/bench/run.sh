@@ -18,11 +18,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   deploy/apt.sh "${missing[@]}"
 fi
 
-deploy/venv.sh "$cache/venv" tests/lock.txt
+venv=$(deploy/venv.sh "$cache/venv" tests/lock.txt)
 if ! cmp --silent tests/bench/requirements.txt "$cache/bench/requirements.txt"; then
   rm -rf "$cache/bench"
   python3 -m venv "$cache/bench"
   "$cache/bench/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/bench/requirements.txt
   cp tests/bench/requirements.txt "$cache/bench/requirements.txt"
 fi
-exec "$cache/venv/bin/python" tests/bench/serve.py --rivals "$cache/bench/bin/python" "$@"
+exec "$venv/bin/python" tests/bench/serve.py --rivals "$cache/bench/bin/python" "$@"

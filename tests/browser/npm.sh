@@ -10,6 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=$here/../../.cache/node
 mkdir -p "$folder"
 
+exec 8>>"$folder/lock"
+flock 8
 stamp=$(cat "$here/package.json" "$here/package-lock.json" | sha256sum)
 if [ "$(cat "$folder/stamp" 2>/dev/null)" = "$stamp" ]; then
   exit 0

@@ -46,8 +46,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   deploy/apt.sh "${missing[@]}"
 fi
 
-deploy/venv.sh "$top/.cache/venv" tests/lock.txt
+venv=$(deploy/venv.sh "$top/.cache/venv" tests/lock.txt)
 for suite in "${suites[@]}"; do
   echo "== $suite" >&2
-  DEPLOY_SUITE=$suite "$top/.cache/venv/bin/python" -m pytest tests/deploy "$@"
+  DEPLOY_SUITE=$suite "$venv/bin/python" -m pytest tests/deploy "$@"
 done

@@ -1,0 +1,200 @@
+"""``deploy/venv.sh``: an environment for each checkout, replaced without disturbing what runs.
+
+Python, its ``venv`` and the scripts are real. Only pip is a stub, because no test downloads.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parent.parent
+BASE = Path(sys.base_prefix) / "bin" / f"python{sysconfig.get_python_version()}"
+# Instead of “python -m venv”. The pip of this environment installs only the command cccr-web,
+# which prints where it is, and a module.
+MAKE = r"""
+import pathlib, sys, venv
+home = pathlib.Path(sys.argv[1])
+with (home.parent / "made").open("a") as log:
+    print(home.name, file=log)
+venv.create(home, symlinks=True)
+(packages,) = home.glob("lib/python3*/site-packages")
+(packages / "pip").mkdir()
+(packages / "late.py").touch()
+(packages / "pip/__main__.py").write_text('''
+import pathlib, sys, time
+home = pathlib.Path(sys.prefix)
+if (home.parent / "fail").exists():
+    sys.exit(1)
+if "--editable" in sys.argv:
+    time.sleep(0.2)
+    (pathlib.Path(__file__).parent.parent / "_cccr_web.pth").touch()
+    command = home / "bin" / "cccr-web"
+    command.write_text(f"#!{home}/bin/python\\nimport sys; print(sys.prefix)")
+    command.chmod(0o755)
+''')
+"""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """A Python that makes such environments."""
+    script = tmp_path / "python"
+    (tmp_path / "make.py").write_text(MAKE)
+    script.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *_base_executable*) echo "$0" ;;\n'
+        f'  "-m venv "*) exec {BASE} -I {tmp_path}/make.py "$3" ;;\n'
+        f'  *) exec {BASE} "$@" ;;\nesac\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+def clone(folder: Path) -> Path:
+    """Make a checkout with empty locks."""
+    (folder / "deploy/lock").mkdir(parents=True)
+    for name in ("venv.sh", "cccr-web"):
+        shutil.copy(TOP / "deploy" / name, folder / "deploy")
+    for name in ("pyproject.toml", "deploy/lock/build.txt", "deploy/lock/run.txt"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout."""
+    return clone(tmp_path / "one")
+
+
+def start(python: Path, *command: str | Path) -> subprocess.Popen[str]:
+    """Start a command of one user with this Python."""
+    environment = {**os.environ, "PYTHON": str(python), "HOME": str(python.parent)}
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def make(python: Path, checkout: Path) -> Path:
+    """Make the checkout's environment and return its folder."""
+    with start(python, checkout / "deploy/venv.sh", checkout / ".venv") as process:
+        printed, explained = process.communicate()
+    assert process.returncode == 0, explained
+    return Path(printed.removesuffix("\n"))
+
+
+def environments(checkout: Path) -> set[str]:
+    """Return the names of the environments of a checkout."""
+    return {path.name for path in checkout.glob(".venv-*")}
+
+
+def change(checkout: Path) -> None:
+    """Change what goes into the environment."""
+    with (checkout / "deploy/lock/run.txt").open("a") as lock:
+        lock.write("# changed\n")
+
+
+def age(environment: Path) -> None:
+    """Let the last use of an environment be two minutes ago."""
+    seen = (environment / "stamp").stat().st_mtime - 120
+    os.utime(environment / "stamp", (seen, seen))
+
+
+def test_an_environment_is_made_once_under_its_final_name(python: Path, checkout: Path) -> None:
+    """A second call changes nothing; the scripts in it name its own folder."""
+    made = make(python, checkout)
+    assert (checkout / ".venv").resolve() == made
+    assert environments(checkout) == {made.name}
+    assert (made / "bin/cccr-web").read_text().startswith(f"#!{made}/bin/python\n")
+    assert make(python, checkout) == made
+    assert (checkout / "made").read_text() == f"{made.name}\n"
+
+
+def test_two_checkouts_of_one_user_do_not_disturb_each_other(
+    python: Path, checkout: Path, tmp_path: Path
+) -> None:
+    """Each has its own environment, which calls from the other never replace."""
+    other = clone(tmp_path / "two")
+    for top in (checkout, other) * 2:
+        with start(python, top / "deploy/cccr-web") as process:
+            printed, explained = process.communicate()
+        assert Path(printed.strip()).parent == top, explained
+    assert [len(environments(top)) for top in (checkout, other)] == [1, 1]
+
+
+def test_calls_at_once_make_one_environment(python: Path, checkout: Path) -> None:
+    """One call makes it and the others wait for it."""
+    calls = [start(python, checkout / "deploy/cccr-web") for _ in range(3)]
+    printed = {call.communicate()[0] for call in calls}
+    assert [call.returncode for call in calls] == [0, 0, 0]
+    (made,) = environments(checkout)
+    assert printed == {f"{checkout / made}\n"}
+    assert (checkout / "made").read_text() == f"{made}\n"
+
+
+def test_a_running_command_keeps_its_environment(python: Path, checkout: Path) -> None:
+    """It can still import from it after another took its place; then the old one is removed."""
+    old = make(python, checkout)
+    program = "print('runs', flush=True); input(); import late; print(late.__file__)"
+    with subprocess.Popen(
+        [checkout / ".venv/bin/python", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "runs\n"
+        change(checkout)
+        new = make(python, checkout)
+        assert (checkout / ".venv").resolve() == new != old
+        age(old)
+        make(python, checkout)
+        assert environments(checkout) == {old.name, new.name}
+        assert running.communicate("\n")[0].startswith(f"{old}/lib/")
+    make(python, checkout)
+    assert environments(checkout) == {new.name}
+
+
+def test_an_environment_that_was_just_in_use_is_kept(python: Path, checkout: Path) -> None:
+    """A command that got its path may be about to start."""
+    old = make(python, checkout)
+    age(old)
+    change(checkout)
+    for _ in range(2):
+        make(python, checkout)
+        assert (old / "bin/python").exists()
+
+
+def test_an_unfinished_environment_is_made_again(python: Path, checkout: Path) -> None:
+    """If an installation fails, the old environment stays; the next call repairs it."""
+    old = make(python, checkout)
+    change(checkout)
+    (checkout / "fail").touch()
+    with start(python, checkout / "deploy/cccr-web") as process:
+        process.communicate()
+    assert process.returncode == 1
+    assert (checkout / ".venv").resolve() == old
+    (checkout / "fail").unlink()
+    new = make(python, checkout)
+    assert (checkout / ".venv").resolve() == new != old
+
+
+def test_only_environments_are_replaced_and_removed(python: Path, checkout: Path) -> None:
+    """Names that are alike stay, and so does a folder that was not made by this command."""
+    others = {".venv-3.13", ".venv-3.13-0123456789abcdef", ".venv-mine"}
+    for name in {".venv", *others}:
+        (checkout / name).mkdir()
+    with start(python, checkout / "deploy/venv.sh", checkout / ".venv") as process:
+        assert "is a folder that this command did not make. Move it" in process.communicate()[1]
+    assert (process.returncode, environments(checkout)) == (1, others)
+    # What earlier versions made is a folder with a stamp.
+    (checkout / ".venv/stamp").touch()
+    made = make(python, checkout)
+    assert (checkout / ".venv").resolve() == made
+    assert environments(checkout) == {made.name, *others}
