@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 from support.browser.browsing import listed, need, node_module
 from support.browser.outlines import is_copy, outline, page_paths, resolve
-from support.command import SHORT_LIVED
 from support.serving import DOMAIN, ONION, Server, talk
 
 from cccr_web.config import find_tree
@@ -31,7 +30,7 @@ def test_nu_checker_finds_nothing(release: Release, release_folder: Path) -> Non
     """The Nu checker reports nothing about any page or its style sheet."""
     jar = str(node_module("vnu-jar/build/dist/vnu.jar"))
     files = [str(release_folder / path) for path in page_paths(release)]
-    command = [need("java"), *SHORT_LIVED, "-jar", jar, "--format", "json", "--exit-zero-always"]
+    command = [need("java"), "-Xshare:auto", "-jar", jar, "--format", "json", "--exit-zero-always"]
     # In the locale C, Java finds no file below a folder with a Chinese name.
     utf8 = os.environ | {"LC_ALL": "C.UTF-8"}
     result = subprocess.run(
