@@ -40,7 +40,7 @@ DEFAULT = EN
 _CHINESE = re.compile(
     "zh|chi|zho|cdo|cjy|cmn|cnp|cpx|csp|czh|czo|gan|hak|hnm|hsn|lzh|luh|mnp|nan|sjc|wuu|yue"
 )
-# Subtags that tell the script: its own, what older systems called it, and the regions whose
+# Subtags that tell the script: its own, what older systems called it, and the regions where
 # readers of Chinese most likely read Traditional (CLDR 42, likely subtags).
 _SIMPLIFIED = re.compile("hans|chs")
 _TRADITIONAL = re.compile("hant|hanb|bopo|cht|au|bn|gb|gf|hk|id|mo|pa|pf|ph|sr|th|tw|us|vn")

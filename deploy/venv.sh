@@ -4,9 +4,9 @@
 #   [PYTHON=python3.13] deploy/venv.sh DIR [LOCK…]
 #
 # Installs what deploy/lock/ pins, then what each LOCK pins, then this checkout as an editable
-# package. Nothing is installed without a hash. The environment is DIR-STAMP, whose path is
-# printed, and DIR is a link to it. If what goes into it changes, another takes its place;
-# commands that run keep the old one, which a later call removes.
+# package. Nothing is installed without a hash. The environment is DIR-STAMP. Its path is printed,
+# and DIR is a link to it. If what goes into it changes, another takes its place; commands that
+# run keep the old one, which a later call removes.
 set -euo pipefail
 exec 3>&1 >&2
 

@@ -18,7 +18,7 @@ NAME: Final = ".well-known/security.txt"
 MAX_AHEAD: Final = timedelta(days=366)
 
 
-# RFC 9116, section 4, whose names ignore case. Other fields are allowed, but not a typo.
+# RFC 9116, section 4. Field names ignore case. Other fields are allowed, but not a typo.
 _URI: Final = r"[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-\[\]_a-z~%]+"
 # A link is https, and an address needs its scheme.
 _LINK: Final = re.compile(rf"(?!(?i:http):)(?!(?i:mailto):[^@]*$){_URI}")

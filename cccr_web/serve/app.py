@@ -131,7 +131,7 @@ def _accepted_language(header: str, offered: tuple[str, ...]) -> Language:
 
 
 def path_language(path: str) -> Language | None:
-    """Return the language whose folder an address is in."""
+    """Return the language of the folder that an address is in."""
     return by_slug(path.split("/", 2)[1]) if path.startswith("/") else None
 
 

@@ -90,7 +90,7 @@ LAYOUTS = {
 # Our policy allows no style attributes, so each of them comes from a script above.
 UNDO = "for (const one of document.querySelectorAll('[style]')) one.removeAttribute('style')"
 
-# The paragraphs whose lines have more than 90 characters.
+# The paragraphs with lines of more than 90 characters.
 LONG_LINES = """[...document.querySelectorAll("main p")].flatMap(one => {
     const range = document.createRange();
     range.selectNodeContents(one);

@@ -15,9 +15,10 @@ if [ ! -d "$made" ]; then
   rm -rf --one-file-system "$new"
   mkdir -p "$new"/{debs/partial,state/lists}
   trap 'rm -rf --one-file-system "$new"' EXIT
-  echo "deb http://deb.debian.org/debian trixie main" >"$new/sources.list"
+  # mmdebstrap knows where Debian's packages are; an empty root holds its list of sources.
+  mmdebstrap --quiet --variant=custom trixie "$new/root"
   touch "$new/status"
-  apt=(--quiet --quiet --option "Dir::Etc::SourceList=$new/sources.list" --option Dir::Etc::SourceParts=/dev/null
+  apt=(--quiet --quiet --option "Dir::Etc::SourceList=$new/root/etc/apt/sources.list" --option Dir::Etc::SourceParts=/dev/null
     --option "Dir::State=$new/state" --option "Dir::State::status=$new/status" --option "Dir::Cache=$new/state"
     --option "Dir::Cache::archives=$new/debs" --option APT::Sandbox::User=root)
   apt-get "${apt[@]}" update >&2

@@ -49,5 +49,7 @@ fi
 venv=$(deploy/venv.sh "$top/.cache/venv" tests/lock.txt)
 for suite in "${suites[@]}"; do
   echo "== $suite" >&2
-  DEPLOY_SUITE=$suite "$venv/bin/python" -m pytest tests/deploy "$@"
+  left_out=()
+  [ "$suite" = bookworm ] || left_out=(--ignore tests/deploy/test_upgrade.py) # upgrades Debian 12
+  DEPLOY_SUITE=$suite "$venv/bin/python" -m pytest tests/deploy "${left_out[@]}" "$@"
 done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,6 @@ APT += [
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.environ.get("DEPLOY_SUITE") == "trixie", reason="it upgrades Debian 12")
 def test_after_an_upgrade_of_debian_in_place_one_command_repairs_the_site(
     admin: AdminMachine,
     server: Machine,

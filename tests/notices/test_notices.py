@@ -246,7 +246,7 @@ def crlf(text: bytes) -> bytes:
 
 
 def clear_signed(text: bytes, headers: bytes) -> bytes:
-    """Return a text with an OpenPGP signature around it, whose armour has these headers."""
+    """Return a text with an OpenPGP signature around it and these armour headers."""
     return SIGNED % (text.replace(b"\n-", b"\n- -"), headers)
 
 

@@ -229,7 +229,7 @@ def test_every_depth_and_transparency_is_shown_on_white(
 
 
 def linear_profile(space: bytes) -> bytes:
-    """Return an ICC profile of a grey or RGB device whose values are linear (ICC.1, 7 and 10)."""
+    """Return an ICC profile of a grey or RGB device with linear values (ICC.1, 7 and 10)."""
     places = {b"wtpt": (0.9642, 1.0, 0.8249)}
     curves = [b"kTRC"]
     if space == b"RGB ":
