@@ -84,11 +84,15 @@ elif [ "$mode" = other-python ]; then
   exit 1
 fi
 
-# Most tests wait for something, hence more workers than cores.
-options=(-n "$(($(nproc) * 2))")
+# Most tests wait for something, hence more workers than cores; those of the quick mode compute.
+workers=$(($(nproc) * 2))
+options=()
 left_out=()
 case $mode in
-  quick) options+=(--quick) ;;
+  quick)
+    workers=$(nproc)
+    options+=(--quick)
+    ;;
   other-python)
     options+=(-m "not browser")
     # The floor is what was measured on 2026-11-25, rounded down: 97.46 % of lines and branches.
@@ -134,7 +138,7 @@ case $mode in
 esac
 
 failed=()
-"$python" -m pytest "${options[@]}" "$@" || failed+=(pytest)
+"$python" -m pytest -n "$workers" "${options[@]}" "$@" || failed+=(pytest)
 for name in "${!jobs[@]}"; do
   wait "${jobs[$name]}" || failed+=("$name")
   unset "jobs[$name]"

@@ -5,31 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from flask import g
+from flask import Flask, g
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree, read_content, read_site
 from cccr_web.content.dates import parse_date
-from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
+from cccr_web.languages import EN, ZH_HANS, ZH_HANT
 from cccr_web.render import build_release
 from cccr_web.render.app import create_app
 from cccr_web.render.formats import format_day, format_statement_date
 from cccr_web.render.layout import read_style
 
 
-@pytest.fixture
-def in_language(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Render in the given language during the test."""
-    language: Language = request.param
+@pytest.fixture(scope="module")
+def app() -> Flask:
+    """Return the app that renders the site."""
     templates, translations = find_tree("templates"), find_tree("translations")
     tree = SourceTree(translations)
     content, _ = read_content(tree, read_site(tree)[0])
     assert content is not None
     facts = build_release(translations, templates, environ={}).metadata
     style = read_style(templates)
-    app = create_app(content, style, facts, templates=templates, translations=tree)
+    return create_app(content, style, facts, templates=templates, translations=tree)
+
+
+@pytest.fixture
+def in_language(request: pytest.FixtureRequest, app: Flask) -> Iterator[None]:
+    """Render in the given language during the test."""
     with app.test_request_context():
-        g.language = language
+        g.language = request.param
         yield
 
 

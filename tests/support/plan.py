@@ -28,14 +28,18 @@ PLACES = {
     "deploy": "booted",
     "onion": "tor",
     "onion_site": "tor",
+    "test_attacks.py": "long",
     "test_channel.py": "long",
     "test_differences.py": "long",
     "test_kills.py": "long",
     "test_notice_commands.py": "long",
+    "test_odd_zips.py": "long",
     "test_prepared.py": "long",
     "test_release_commands.py": "long",
     "test_switch.py": "long",
     "test_systemd.py": "long",
+    "test_venv.py": "long",
+    "test_verify_script.py": "long",
 }
 USED = {
     "chromium": "browser",
