@@ -39,7 +39,6 @@ make() { # [LOCK…]
       echo "python3-venv is not installed. As root: apt-get install python3-venv" >&2
       exit 1
     fi
-    echo "installing python3-venv" >&2
     "$top/deploy/apt.sh" python3-venv
   fi
   echo "creating the virtual environment in $venv" >&2

@@ -69,7 +69,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "The tests need packages that are missing. Run: sudo apt-get install ${missing[*]}" >&2
     exit 1
   fi
-  echo "installing ${missing[*]}" >&2
   deploy/apt.sh "${missing[@]}"
 fi
 

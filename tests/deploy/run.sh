@@ -42,7 +42,6 @@ for program in "${!needed[@]}"; do
   PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-  echo "installing ${missing[*]}" >&2
   deploy/apt.sh "${missing[@]}"
 fi
 
