@@ -73,5 +73,5 @@ class ControlLostError(OnionError):
     """Tor closed the control connection, or did not answer in time."""
 
 
-class TorRefusedError(OnionError):
+class CommandRejectedError(OnionError):
     """Tor rejected a command that it should know."""

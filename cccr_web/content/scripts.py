@@ -15,11 +15,12 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
+from cccr_web.content.characters import HAN
 from cccr_web.languages import Language
 
 Convert = Callable[[str], str]
 
-_HAN: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+_HAN: Final = re.compile(rf"[{HAN}]")
 # As many words as no name of a person or organisation has.
 _LATIN_SENTENCE: Final = re.compile(r"(?:[A-Za-zÀ-ɏ'’-]+[,;:]?\s+){5,}[A-Za-zÀ-ɏ'’-]+")
 

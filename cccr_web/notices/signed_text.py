@@ -39,6 +39,11 @@ class Notice:
     issued: date | None = None
     until: datetime | None = None
 
+    @property
+    def last_day(self) -> date | None:
+        """The last day in UTC on which it is valid, if it expires."""
+        return (self.until - timedelta.resolution).date() if self.until else None
+
     def fault(self, now: datetime, reference: str = "this machine's clock says") -> str:
         """Return why it is not valid ``now``, or nothing; ``reference`` says what that time is."""
         if self.issued is not None and midnight(self.issued) > now + MAX_AHEAD:

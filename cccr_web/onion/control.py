@@ -24,11 +24,11 @@ from stem.descriptor.hidden_service import HiddenServiceDescriptorV3
 from stem.socket import ControlSocket
 
 from cccr_web.errors import (
+    CommandRejectedError,
     ControlForeignError,
     ControlLostError,
     ControlMissingError,
     OnionError,
-    TorRefusedError,
 )
 from cccr_web.listen import MAX_UNIX_PATH, Tcp, Unix, parse_listen
 
@@ -160,11 +160,11 @@ class ControlConnection:
     def info(self, name: str) -> str:
         """Return the answer to ``GETINFO name``, never from a cache (control-spec, 3.9).
 
-        Raises ``TorRefusedError`` or ``ControlLostError``.
+        Raises ``CommandRejectedError`` or ``ControlLostError``.
         """
         reply = self.send(f"GETINFO {name}")
         if not reply.is_ok():
-            raise TorRefusedError(
+            raise CommandRejectedError(
                 f"Tor does not report {name}: {reply}.", "Update tor to 0.4.7 or later."
             )
         stem.response.convert("GETINFO", reply)

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from cccr_web.errors import OnionError, TorRefusedError
+from cccr_web.errors import CommandRejectedError, OnionError
 from cccr_web.onion.control import decrypt_descriptor
 from cccr_web.onion.service import list_services
 
@@ -70,7 +70,7 @@ class Descriptor:
         side = "service" if own else "client"
         try:
             text = connection.info(f"hs/{side}/desc/id/{address.removesuffix('.onion')}")
-        except TorRefusedError:
+        except CommandRejectedError:
             return None
         lifetime, inner = decrypt_descriptor(text, address)
         points = len(re.findall(r"^introduction-point ", inner, re.MULTILINE))
@@ -84,7 +84,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
     The service's own tor has no part in it (HSFETCH, control-spec 3.27). If an HSDir does not
     have it, others are asked for ``timeout`` seconds.
 
-    Raises ``OnionError``, ``TorRefusedError`` or ``ControlLostError``.
+    Raises ``OnionError``, ``CommandRejectedError`` or ``ControlLostError``.
     """
     failures = set()
     deadline = time.monotonic() + timeout
@@ -92,7 +92,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
         while time.monotonic() < deadline:
             reply = connection.send(f"HSFETCH {address.removesuffix('.onion')}")
             if not reply.is_ok():
-                raise TorRefusedError(
+                raise CommandRejectedError(
                     f"Tor cannot fetch the descriptor of {address}: {reply}.", "Update tor."
                 )
             for action, reason in events:
@@ -132,7 +132,7 @@ class Status:
     def read(cls, connection: ControlConnection, address: str) -> Self:
         """Ask tor about ``address``.
 
-        Raises ``ControlLostError``, or ``TorRefusedError`` if tor is too old.
+        Raises ``ControlLostError``, or ``CommandRejectedError`` if tor is too old.
         """
         return cls(
             address=address,

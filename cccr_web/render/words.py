@@ -18,8 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from cccr_web.content.characters import HAN
+
 _HERE: Final = Path(__file__).parent
-_HAN: Final = re.compile(r"([\u3400-\u9fff\U00020000-\U0003ffff]+)")
+_HAN: Final = re.compile(rf"([{HAN}]+)")
 
 # A word costs the logarithm of its rank, because its frequency is about one by its rank
 # (Zipf's law), and a constant, so that fewer words cost less.

@@ -15,7 +15,7 @@ from typing import Final
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
 from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
-from cccr_web.serve import clearnet_policy, file_addresses, file_headers, onion_policy
+from cccr_web.serve import file_addresses, file_headers, listener_policy
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import (
     HttpConnection,
@@ -59,14 +59,11 @@ class Settings:
     chance: random.Random = field(default_factory=random.SystemRandom)
 
 
-Progress = Callable[[int, int], None]
-
-
 def check_sites(
     addresses: Sequence[Address],
     settings: Settings,
     release: Release | None = None,
-    progress: Progress = lambda _done, _total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
     """Compare everything served at ``addresses`` with ``release``.
 
@@ -170,8 +167,7 @@ class SiteCheck:
 
     def _compare_files(self, release: Release, count: Callable[[], None]) -> None:
         facts, allowed = release.metadata, self._settings.allowed_headers
-        onions = (*self._settings.onions, *facts.onions)
-        policy = onion_policy(facts) if self.address.is_onion else clearnet_policy(facts, onions)
+        policy = listener_policy(self.address.listener, facts, self._settings.onions)
         headers = file_headers(release, policy)
         paths = file_addresses(release)
         budget = RequestBudget(self._settings.limits)

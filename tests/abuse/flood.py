@@ -48,7 +48,7 @@ from cccr_web.render import build_release
 
 PAGE = "/en/"
 COPIES = ("/cccr-web.zip", "/en/", "/en/cccr-en.html", "/zh-hans/")
-Published = tuple[str, Callable[[], str]]
+PublishedPage = tuple[str, Callable[[], str]]
 """The address, and a function that returns a remark at the end."""
 
 REJECTION_LIMIT = 20  # rejected requests in ten seconds before a circuit is closed
@@ -215,7 +215,7 @@ class FloodNetwork:
     quiet: str
 
     @contextlib.contextmanager
-    def published(self, folder: Path, max_streams: int) -> Iterator[Published]:
+    def published(self, folder: Path, max_streams: int) -> Iterator[PublishedPage]:
         """Publish as ``cccr-web onion publish`` does, directly to our server."""
         key = new_key(folder / "key")
         with (
@@ -227,7 +227,7 @@ class FloodNetwork:
             yield key.address, lambda: ""
 
     @contextlib.contextmanager
-    def limited(self, folder: Path, *, close: bool) -> Iterator[Published]:
+    def limited(self, folder: Path, *, close: bool) -> Iterator[PublishedPage]:
         """Publish by torrc with circuit IDs, through nginx with limits per circuit.
 
         With ``close``, the circuits with the most rejected requests are closed.
@@ -287,7 +287,9 @@ class FloodNetwork:
             return seen, counts, remark()
 
 
-SETUPS: dict[str, Callable[[FloodNetwork, Path], contextlib.AbstractContextManager[Published]]] = {
+SETUPS: dict[
+    str, Callable[[FloodNetwork, Path], contextlib.AbstractContextManager[PublishedPage]]
+] = {
     "100 streams": lambda lab, folder: lab.published(folder, 100),
     "16 streams": lambda lab, folder: lab.published(folder, 16),
     "limits": lambda lab, folder: lab.limited(folder, close=False),
