@@ -31,8 +31,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
-
 from circuits import CircuitCloser
 from flooder import Flood, flooding
 from support.hosting import RunningTor, short_folder, wait_until, web_server
@@ -184,7 +182,7 @@ def proxy(folder: Path, server: Path, inbox: Path | None) -> Iterator[None]:
 
 
 def narrow(kilobytes: int) -> None:
-    """Limit the site's group to so many KB per second, with a queue of 128 KB (tc-htb(8)).
+    """Limit what the site's group sends per second, with a queue of 128 KB (tc-htb(8)).
 
     Raises ``SystemExit`` if there is any interface other than the loopback.
     """
