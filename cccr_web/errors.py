@@ -1,6 +1,6 @@
 """Exceptions: one class for each failure that somebody catches.
 
-Every other failure raises the nearest class below with a message of its own. A
+Every other failure raises the nearest class below with its own message. A
 message says what happened, where, and what to do; only the command line prints it.
 """
 

@@ -123,7 +123,7 @@ job() { # NAME COMMAND…
 case $mode in
   quick | other-python) left_out+=("booted machines: tests/deploy/run.sh runs them") ;;
   whole)
-    # It boots a Debian in network namespaces of its own, which only root can create.
+    # It boots a Debian in new network namespaces, which only root can create.
     if [ "$(id -u)" != 0 ]; then
       left_out+=("these tests need root:")
       mapfile -t -O "${#left_out[@]}" left_out < <("$python" -m pytest --collect-only -q tests/deploy | grep ::)

@@ -82,7 +82,7 @@ class AdminFolder:
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.path)
-            os.execvp("sh", ["sh", "-c", command])  # noqa: S606  # in a terminal of its own
+            os.execvp("sh", ["sh", "-c", command])  # noqa: S606  # in a new terminal
         shown, answered = b"", 0
         with os.fdopen(terminal, "r+b", buffering=0) as screen:
             while select.select([screen], [], [], 60)[0]:

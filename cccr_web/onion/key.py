@@ -23,7 +23,7 @@ from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
 from cccr_web.host_names import onion_address
 
 TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
-MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and no more is read into memory
+MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and only this much is read
 
 ExtendedPoint = tuple[int, int, int, int]
 """Extended homogeneous coordinates X, Y, Z, T (RFC 8032, 5.1.4)."""

@@ -71,7 +71,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The service is reachable, protected by proof of work or not, after so many seconds."""
+    """The service became reachable in ``seconds``, with or without ``proof_of_work``."""
 
     address: str
     seconds: float

@@ -35,7 +35,7 @@ class Bootstrap:
         return cls(int(fields["PROGRESS"]), fields.get("SUMMARY", ""), fields.get("WARNING"))
 
     def stalled(self, seconds: float) -> OnionError:
-        """Return the error of a tor that has got no further in so many seconds."""
+        """Return the error of a tor that has made no progress for ``seconds``."""
         why = f": {self.warning}" if self.warning else ""
         return OnionError(
             f"Tor is still at {self.percent} % ({self.summary}) after {seconds:.0f} s{why}.",

@@ -2,7 +2,7 @@
 
 OpenCC takes the longest phrase of its dictionary that starts at a character, also if the
 phrase ends inside a word: 一个中国 holds 个中, “therein”. So text is split first, and OpenCC
-converts one word at a time. Of all ways to split a text, the one with the fewest and most
+converts one word at a time. Of all possible splits, the one with the fewest and most
 frequent words is chosen.
 
 ``words.txt`` has the words that matter for this, the most frequent first. ``phrases.tsv``
@@ -47,7 +47,7 @@ def phrases() -> Mapping[str, str]:
 
 def _words(text: str) -> list[str]:
     costs, longest, unknown = _dictionary()
-    # The cost of the best way to split the text up to each place, and its last word.
+    # The cost of the best split of the text up to each place, and its last word.
     best = [(0.0, ""), *[(math.inf, "")] * len(text)]
     for start, char in enumerate(text):
         before = best[start][0]

@@ -3,7 +3,7 @@
 #
 #   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]
 #
-# Run it as root; the default is all. Each Debian boots in network namespaces of its own, with a
+# Run it as root; the default is all. Each Debian boots in separate network namespaces, with a
 # private Tor network and a certificate authority. Nothing reaches another network. tests/run.sh runs
 # it on bookworm.
 set -euo pipefail

@@ -51,7 +51,7 @@ LISTS = [
 
 @functools.cache
 def release(number: int) -> Release:
-    """Return a signed release with a large file, and with a style of its own."""
+    """Return a signed release with a large file, and with a different style."""
     known = facts(
         number, clearnet=f"https://{DOMAIN}", onions=(ONION,), style_hashes=(STYLES[number - 1],)
     )
