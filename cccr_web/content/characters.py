@@ -1,9 +1,9 @@
 """The characters that no text of the site may contain, whatever kind of file holds it.
 
-``RULES`` is the only list of them. A character is judged by its general category, its block
-and its neighbours (The Unicode Standard, chapters 4, 9, 13 and 23), not by the file that it
-is in. ``clean`` returns what the writer meant, so that the other rules read a text as if it
-were corrected, and one mistake gives one message.
+A character is judged by its general category, its block and its neighbours (The Unicode
+Standard, chapters 4, 9, 13 and 23), not by the file that it is in. ``clean`` returns what the
+writer meant, so that the other rules read a text as if it were corrected, and one mistake
+gives one message.
 """
 
 from __future__ import annotations
@@ -106,8 +106,6 @@ LOST: Final = CharacterRule(
     _ANY,
 )
 LOOKALIKE: Final = CharacterRule("which only looks like an ideograph", "type the ideograph")
-
-RULES: Final = (CONTROL, LINE, BIDI, INVISIBLE, SPACE, MARK, PRIVATE, LOST, LOOKALIKE)
 
 
 @cache

@@ -305,10 +305,9 @@ def _authenticate(control_socket: _Socket, address: ControlAddress) -> None:
         ) from error
 
 
-def decrypt_descriptor(text: str, onion: str) -> tuple[int, str]:
-    """Return a version 3 descriptor's lifetime in minutes and its inner text (rend-spec-v3, 2.5).
+def decrypt_descriptor(text: str, onion: str) -> str:
+    """Return the inner text of a version 3 descriptor (rend-spec-v3, 2.5).
 
     Stem's own parser of the control port's answer expects version 2.
     """
-    outer = HiddenServiceDescriptorV3.from_str(text.strip() + "\n")
-    return outer.lifetime, str(outer.decrypt(onion))
+    return str(HiddenServiceDescriptorV3.from_str(text.strip() + "\n").decrypt(onion))

@@ -58,7 +58,6 @@ class Descriptor:
 
     introduction_points: int
     proof_of_work: bool
-    lifetime_minutes: int
 
     @classmethod
     def read(cls, connection: ControlConnection, address: str, *, own: bool = True) -> Self | None:
@@ -72,10 +71,10 @@ class Descriptor:
             text = connection.info(f"hs/{side}/desc/id/{address.removesuffix('.onion')}")
         except CommandRejectedError:
             return None
-        lifetime, inner = decrypt_descriptor(text, address)
+        inner = decrypt_descriptor(text, address)
         points = len(re.findall(r"^introduction-point ", inner, re.MULTILINE))
         protected = re.search(r"^pow-params ", inner, re.MULTILINE) is not None
-        return cls(points, protected, lifetime)
+        return cls(points, protected)
 
 
 def fetch_descriptor(connection: ControlConnection, address: str, timeout: float) -> Descriptor:

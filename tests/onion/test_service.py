@@ -56,7 +56,6 @@ def test_a_published_page_is_fetched_over_the_private_network(
         assert status.descriptor is not None
         assert status.descriptor.proof_of_work
         assert status.descriptor.introduction_points == 3
-        assert status.descriptor.lifetime_minutes == 180
 
         with web_server(folder / "other.sock", b"the other server") as other:
             with tor.open() as second:
