@@ -48,15 +48,14 @@ def wrong_script(
         key=lambda pair: pair[1],
         default=("", 0),
     )
-    chinese = language.locale.startswith("zh")
     where = f"this folder's texts are in {language.tag}"
     remedy = "translate it, or make it a quotation with > if it is the original wording"
     if count >= _LONG_OTHER and count > _MOST * letters:
         mark = "mark a long name or title as [words]{lang=ug}"
         return f"This is in {other.capitalize()} script, but {where}: {remedy}; {mark}."
-    if not chinese and han >= _LONG_HAN and han * _LETTERS > latin:
+    if not language.is_chinese and han >= _LONG_HAN and han * _LETTERS > latin:
         return f"This is in Chinese, but {where}: {remedy}."
-    if not chinese:
+    if not language.is_chinese:
         return None
     if _LATIN_SENTENCE.search(words) and latin > 2 * _LETTERS * (han + 1):
         return f"This is in Latin script, but {where}: {remedy}."
