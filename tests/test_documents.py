@@ -207,7 +207,7 @@ def run_tests(_admin_folder: AdminFolder, command: str) -> None:
     is_tested("tests/run.sh", ".ci/run")
     arguments = shlex.split(command)[1:]
     if arguments == ["--quick"]:
-        assert "--quick" in (TOP / "tests" / "run.sh").read_text(encoding="utf-8")
+        assert '"--quick"' in (TOP / "tests" / "test_plan.py").read_text(encoding="utf-8")
     elif arguments:
         collect(arguments)
 

@@ -24,7 +24,7 @@ _HAN: Final = re.compile(rf"[{HAN}]")
 # As many words as no name of a person or organisation has.
 _LATIN_SENTENCE: Final = re.compile(r"(?:[A-Za-zÀ-ɏ'’-]+[,;:]?\s+){5,}[A-Za-zÀ-ɏ'’-]+")
 
-# The number of letters from which a run in another script is no name.
+# The number of letters from which a run in another script is not a name.
 _LONG_HAN: Final = 10
 _LONG_OTHER: Final = 30
 # About how many Latin letters say as much as one Chinese character.

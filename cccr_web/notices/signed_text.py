@@ -148,7 +148,7 @@ class NoticeFormat(Generic[Value]):
         return text.encode()
 
     def read(self, whole: bytes, *, verify: bool = True) -> Value:
-        """Return the value of a notice that its ``signers``, and nobody else, have signed.
+        """Return the value of a notice that exactly its ``signers`` have signed.
 
         Without ``verify``, the signatures are counted but not checked.
         Raises ``CccrError`` for any other text, ``SignatureError`` for a wrong signature.

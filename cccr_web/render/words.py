@@ -66,7 +66,7 @@ def _words(text: str) -> list[str]:
 @cache
 def _dictionary() -> tuple[Mapping[str, float], Mapping[str, int], float]:
     """Return the cost of each word, the length of the longest with each first character,
-    and the cost of a character that is no word.
+    and the cost of a character that is not a word.
     """
     lines = (_HERE / "words.txt").read_text(encoding="utf-8").splitlines()
     words = " ".join(line for line in lines if not line.startswith("#")).split(" ")

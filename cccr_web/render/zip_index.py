@@ -47,7 +47,7 @@ def require_text(content: Content) -> None:
 
 def render_zip_index(renderer: TemplateRenderer) -> str:
     """Return the page in every language; Chinese comes before English."""
-    languages = sorted(LANGUAGES, key=lambda language: not language.is_chinese)
+    languages = sorted(LANGUAGES, key=lambda language: not language.tag.startswith("zh"))
     parts = [_part(renderer, language) for language in languages]
     # The name can be the same in two languages; it is shown once.
     names = {part.name: part.language for part in reversed(parts)}

@@ -207,7 +207,7 @@ def test_a_certificate_counts_until_it_expires_and_for_its_names_only(tmp_path: 
 
 @pytest.mark.parametrize("ipv6", [True, False])
 def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
-    """nginx accepts our configuration on a kernel without IPv6, and uses IPv6 where there is it."""
+    """nginx accepts our configuration on a kernel without IPv6, and uses IPv6 on any other."""
     script = """
     DOMAIN=cccr.example SERVERS=(clearnet onion)
     nginx_write "$FOLDER/staged"
