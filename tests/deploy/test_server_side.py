@@ -70,6 +70,19 @@ def test_a_killed_run_does_not_keep_services_from_starting(tmp_path: Path) -> No
     assert policy.exists()  # someone else's
 
 
+def test_only_missing_packages_are_installed_and_start_nothing(tmp_path: Path) -> None:
+    """What is installed is left alone; the services of the others are not started."""
+    script = """
+    package_is_installed() { [ "$1" = present ]; }
+    apt_get() { echo "$*: $("$POLICY" nginx start || echo $?)"; }
+    packages_install present absent missing
+    packages_install present
+    """
+    # 101: Debian must not start the service (policy-rc.d(8)).
+    wanted = "install --no-install-recommends absent missing: 101\n"
+    assert in_server(script, tmp_path).stdout == wanted
+
+
 @pytest.fixture
 def apt_folder(tmp_path: Path) -> Path:
     """The folder of an apt without sources, for ``APT_CONFIG``."""
