@@ -1,6 +1,6 @@
 """Exceptions: one class for each failure that somebody catches.
 
-Every other failure raises the nearest class below with a message of its own. A
+Every other failure raises the nearest class below with its own message. A
 message says what happened, where, and what to do; only the command line prints it.
 """
 
@@ -73,5 +73,5 @@ class ControlLostError(OnionError):
     """Tor closed the control connection, or did not answer in time."""
 
 
-class TorRefusedError(OnionError):
+class CommandRejectedError(OnionError):
     """Tor rejected a command that it should know."""

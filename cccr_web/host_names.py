@@ -9,6 +9,8 @@ from typing import Final
 
 # The last part starts with a letter, so that no IPv4 address matches.
 DOMAIN: Final = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+")
+# The address of a site on the clearnet, without a path.
+CLEARNET: Final = re.compile(rf"https://{DOMAIN.pattern}")
 ONION: Final = re.compile(r"[a-z2-7]{56}\.onion")
 
 _VERSION: Final = b"\x03"

@@ -24,6 +24,11 @@ class Language:
     own_name: str
     source: Language | None = None
 
+    @property
+    def is_chinese(self) -> bool:
+        """Whether it is written in Chinese characters."""
+        return self.tag.startswith("zh")
+
 
 EN = Language(slug="en", tag="en", locale="en", own_name="English")
 ZH_HANS = Language(slug="zh-hans", tag="zh-Hans", locale="zh_Hans", own_name="简体中文")

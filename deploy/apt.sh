@@ -12,4 +12,4 @@ done
 WORK=$(mktemp -d)
 trap 'allow_starting_services; rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
-without_starting_services apt_get install --no-install-recommends "$@"
+packages_install "$@"

@@ -76,7 +76,6 @@ if [ $onion = yes ] && ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
     echo "tor is not installed. As root: apt-get install tor. Or add --no-onion." >&2
     exit 1
   fi
-  echo "installing tor" >&2
   "$(dirname "$0")/apt.sh" tor
 fi
 

@@ -39,7 +39,6 @@ make() { # [LOCK…]
       echo "python3-venv is not installed. As root: apt-get install python3-venv" >&2
       exit 1
     fi
-    echo "installing python3-venv" >&2
     "$top/deploy/apt.sh" python3-venv
   fi
   echo "creating the virtual environment in $venv" >&2
@@ -57,20 +56,23 @@ make() { # [LOCK…]
   # Python reads .pth files in the locale's encoding, so a path outside ASCII is written as escapes.
   # While a Python of this environment runs, it holds a lock on it. It was perhaps started through
   # the link, but imports from here when the link leads elsewhere.
-  "$made/bin/python" -S -I - "$top" "$made" "$made"/lib/python3*/site-packages/*cccr_web.pth <<'EOF'
+  # The folder of a lock can be imported from too: tests/ holds the modules of its scripts.
+  "$made/bin/python" -S -I - "$made" "$made"/lib/python3*/site-packages/*cccr_web.pth "$top" "$@" <<'EOF'
 import os, sys
-top, made = map(os.fsencode, sys.argv[1:3])
+made, file, top, *locks = sys.argv[1:]
+folders = [top, *(os.path.dirname(os.path.abspath(lock)) for lock in locks)]
+made, *folders = map(os.fsencode, [made, *folders])
 code = f"""
 import fcntl, os, sys
 sys.path[:] = [os.path.realpath(path) if "site-packages" in path else path for path in sys.path]
-sys.path.append(os.fsdecode({top!r}))
+sys.path += map(os.fsdecode, {folders!r})
 try:
     fcntl.flock(os.open({made!r}, os.O_RDONLY), fcntl.LOCK_SH | fcntl.LOCK_NB)
 except OSError:
     pass
 """
-with open(sys.argv[3], "w", encoding="ascii") as file:
-    print(f"import os; exec({code!r})", file=file)
+with open(file, "w", encoding="ascii") as out:
+    print(f"import os; exec({code!r})", file=out)
 EOF
   pip check
   touch "$made/stamp"

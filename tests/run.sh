@@ -69,7 +69,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "The tests need packages that are missing. Run: sudo apt-get install ${missing[*]}" >&2
     exit 1
   fi
-  echo "installing ${missing[*]}" >&2
   deploy/apt.sh "${missing[@]}"
 fi
 
@@ -124,7 +123,7 @@ job() { # NAME COMMAND…
 case $mode in
   quick | other-python) left_out+=("booted machines: tests/deploy/run.sh runs them") ;;
   whole)
-    # It boots a Debian in network namespaces of its own, which only root can create.
+    # It boots a Debian in new network namespaces, which only root can create.
     if [ "$(id -u)" != 0 ]; then
       left_out+=("these tests need root:")
       mapfile -t -O "${#left_out[@]}" left_out < <("$python" -m pytest --collect-only -q tests/deploy | grep ::)

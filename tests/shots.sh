@@ -9,5 +9,4 @@ set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 venv=$("$top/deploy/venv.sh" "$top/.cache/venv" "$top/tests/lock.txt")
-export PYTHONPATH=$top:$top/tests
 exec "$venv/bin/python" "$top/tests/browser/shots.py" "${1:-$top/shots}"

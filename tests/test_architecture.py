@@ -221,12 +221,23 @@ def test_templates_hold_no_words(template: Path) -> None:
     assert words.found == []
 
 
-def test_class_names_are_unique() -> None:
-    """No two classes of the package and its tests have the same name."""
+def types_of(module: Path) -> Iterator[str]:
+    """Yield the names of a module's classes, and of its aliases and variables of types."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    yield from (node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for name in (target.id for target in targets if isinstance(target, ast.Name)):
+            # Constants are in capitals, other values in small letters.
+            if re.fullmatch(r"_?[A-Z]\w*[a-z]\w*", name):
+                yield name
+
+
+def test_names_of_types_are_unique() -> None:
+    """No two classes or type aliases of the package and its tests have the same name."""
     names = [
-        node.name
+        name
         for module in (*MODULES, *Path(__file__).parent.rglob("*.py"))
-        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
+        for name in types_of(module)
     ]
     assert sorted(names) == sorted(set(names))

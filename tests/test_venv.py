@@ -198,3 +198,13 @@ def test_only_environments_are_replaced_and_removed(python: Path, checkout: Path
     made = make(python, checkout)
     assert (checkout / ".venv").resolve() == made
     assert environments(checkout) == {made.name, *others}
+
+
+def test_scripts_find_the_modules_of_the_tests() -> None:
+    """In the environment of the tests, ``support`` can be imported from any folder."""
+    script = "import support; print(support.__file__)"
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd="/", env=settings, check=True, capture_output=True
+    )
+    assert Path(os.fsdecode(done.stdout).strip()).parent == TOP / "tests/support"

@@ -10,7 +10,7 @@ import click
 from cccr_web.cli import options
 
 if TYPE_CHECKING:
-    from cccr_web.mirror import Listener
+    from cccr_web.serve import Listener
 
 
 @click.command(epilog=options.example("mirror mirror --release cccr-web.zip --public-key cccr.pub"))

@@ -47,9 +47,9 @@ def canary(
     The next canary must be due after today and within about half a year. A release with
     an overdue canary cannot be signed.
     """
-    from cccr_web.notices import make_canary, write_notice
+    from cccr_web.notices import canary_valid_until, make_canary, write_notice
 
-    if following < datetime.now(UTC).date():
+    if canary_valid_until(following) <= datetime.now(UTC):
         raise CccrError(
             f"The next canary was due on {following}, which is in the past.", "Choose a later day."
         )

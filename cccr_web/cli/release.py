@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,8 +65,7 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
     except CccrError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
-        click.echo(error, err=True)
-        sys.exit(1)
+        raise
     click.echo(_to_json(checked) if as_json else _to_sentence(checked))
     _warn_if_expired(checked)
 

@@ -21,6 +21,7 @@ from babel.support import Translations
 from jinja2.ext import babel_extract
 
 from cccr_web.content.characters import explain
+from cccr_web.content.scripts import Convert
 from cccr_web.content.source import Problem, SourceTree
 from cccr_web.languages import WRITTEN, Language
 
@@ -33,8 +34,6 @@ _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 # The types of files that use message ids: code and templates.
 _KINDS = ("html", "py", "xml")
-
-Convert = Callable[[str], str]
 
 
 def catalogue_file(tree: Path, locale: str) -> Path:

@@ -1,9 +1,9 @@
 """The characters that no text of the site may contain, whatever kind of file holds it.
 
-``RULES`` is the only list of them. A character is judged by its general category, its block
-and its neighbours (The Unicode Standard, chapters 4, 9, 13 and 23), not by the file that it
-is in. ``clean`` returns what the writer meant, so that the other rules read a text as if it
-were corrected, and one mistake gives one message.
+A character is judged by its general category, its block and its neighbours (The Unicode
+Standard, chapters 4, 9, 13 and 23), not by the file that it is in. ``clean`` returns what the
+writer meant, so that the other rules read a text as if it were corrected, and one mistake
+gives one message.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ _RADICALS: Final = (
 )
 _FIRST_RADICAL: Final = 0x2E80
 
+# Chinese characters and variation selectors, to be used between the brackets of a pattern.
+HAN: Final = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+SELECTORS: Final = r"\ufe00-\ufe0f\U000e0100-\U000e01ef"
+
 _BIDI: Final = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-SELECTOR: Final = re.compile(r"[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+SELECTOR: Final = re.compile(rf"[{SELECTORS}]")
 _MONGOLIAN_CONTROL: Final = re.compile(r"[\u180b-\u180f]")
 _NONCHARACTER: Final = re.compile(r"[\ufdd0-\ufdef]")
 # What has no shape although its category is not Cf, and what Unicode reserves for such
@@ -35,13 +39,11 @@ _NO_SHAPE: Final = re.compile(
 )
 # Signs of the category Cf that have a shape (property Prepended_Concatenation_Mark).
 _SHAPED: Final = re.compile(r"[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
-_IDEOGRAPH: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+_IDEOGRAPH: Final = re.compile(rf"[{HAN}]")
 # A name in Chinese characters: rare ones and their variants, a dot between its parts, and the
 # signs for what was redacted.
 NAME: Final = re.compile(
-    r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\ufa0e-\ufa29\U00020000-\U0003ffff]"
-    r"[\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\ufa0e-\ufa29\U00020000-\U0003ffff"
-    r"·•‧・×□○\ufe00-\ufe0f\U000e0100-\U000e01ef]*"
+    rf"[\u3007\ufa0e-\ufa29{HAN}][\u3005\u3007\ufa0e-\ufa29·•‧・×□○{HAN}{SELECTORS}]*"
 )
 _COMPATIBILITY: Final = re.compile(r"[\u2e80-\u2fdf\uf900-\ufaff\U0002f800-\U0002fa1f]")
 
@@ -104,8 +106,6 @@ LOST: Final = CharacterRule(
     _ANY,
 )
 LOOKALIKE: Final = CharacterRule("which only looks like an ideograph", "type the ideograph")
-
-RULES: Final = (CONTROL, LINE, BIDI, INVISIBLE, SPACE, MARK, PRIVATE, LOST, LOOKALIKE)
 
 
 @cache

@@ -207,7 +207,7 @@ def _cards_have_listed_names(content: Content) -> Iterator[Problem]:
     """A conversion guesses at a name that is not listed, and a card shows it as a fact."""
     reported: set[str] = set()
     # Chinese first: its cards are the ones that are converted.
-    for text in sorted(content.all_texts, key=lambda text: not text.language.tag.startswith("zh")):
+    for text in sorted(content.all_texts, key=lambda text: not text.language.is_chinese):
         for item in text.body.items:
             if not isinstance(item, NameCard):
                 continue

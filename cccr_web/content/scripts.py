@@ -15,15 +15,16 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
+from cccr_web.content.characters import HAN
 from cccr_web.languages import Language
 
 Convert = Callable[[str], str]
 
-_HAN: Final = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+_HAN: Final = re.compile(rf"[{HAN}]")
 # As many words as no name of a person or organisation has.
 _LATIN_SENTENCE: Final = re.compile(r"(?:[A-Za-zÀ-ɏ'’-]+[,;:]?\s+){5,}[A-Za-zÀ-ɏ'’-]+")
 
-# The number of letters from which a run in another script is no name.
+# The number of letters from which a run in another script is not a name.
 _LONG_HAN: Final = 10
 _LONG_OTHER: Final = 30
 # About how many Latin letters say as much as one Chinese character.
@@ -47,15 +48,14 @@ def wrong_script(
         key=lambda pair: pair[1],
         default=("", 0),
     )
-    chinese = language.locale.startswith("zh")
     where = f"this folder's texts are in {language.tag}"
     remedy = "translate it, or make it a quotation with > if it is the original wording"
     if count >= _LONG_OTHER and count > _MOST * letters:
         mark = "mark a long name or title as [words]{lang=ug}"
         return f"This is in {other.capitalize()} script, but {where}: {remedy}; {mark}."
-    if not chinese and han >= _LONG_HAN and han * _LETTERS > latin:
+    if not language.is_chinese and han >= _LONG_HAN and han * _LETTERS > latin:
         return f"This is in Chinese, but {where}: {remedy}."
-    if not chinese:
+    if not language.is_chinese:
         return None
     if _LATIN_SENTENCE.search(words) and latin > 2 * _LETTERS * (han + 1):
         return f"This is in Latin script, but {where}: {remedy}."

@@ -19,13 +19,12 @@ from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Addresses, Site
 from cccr_web.content.source import Problem, SourceTree
 from cccr_web.content.urls import faults
-from cccr_web.host_names import DOMAIN, ONION
+from cccr_web.host_names import CLEARNET, DOMAIN, ONION
 
 FILE = Path("translations/site.toml")
 NAMES = Path("translations/names.toml")
 
-_CLEARNET = re.compile(rf"https://{DOMAIN.pattern}")
-_HTTPS = re.compile(rf"https://{DOMAIN.pattern}/\S*")
+_HTTPS = re.compile(rf"{CLEARNET.pattern}/\S*")
 # minisign's format: 56 characters of base64 that start with “Ed” and a key number.
 _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
 # A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
@@ -82,7 +81,7 @@ def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterato
 
 def is_clearnet(value: Any) -> bool:
     """Whether ``value`` is an https address without a path, such as ``https://example.org``."""
-    return isinstance(value, str) and _CLEARNET.fullmatch(value) is not None
+    return isinstance(value, str) and CLEARNET.fullmatch(value) is not None
 
 
 def _matches(pattern: re.Pattern[str]) -> Any:

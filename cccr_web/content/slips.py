@@ -13,9 +13,11 @@ from typing import Final
 
 from markdown_it.token import Token
 
-Slip = tuple[int, str]
+from cccr_web.content.characters import HAN
 
-_HAN: Final = r"\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+# The line (from 1), and the message.
+LineProblem = tuple[int, str]
+
 _BLANK: Final = r"[ \t\u3000]"
 
 # Not code, whatever else is in the line: Chinese punctuation, or other markup.
@@ -25,7 +27,7 @@ _PROSE: Final = re.compile(
 # A Chinese character, or a capital letter and at least three words, with nothing that only
 # code has.
 _SENTENCE: Final = re.compile(
-    rf"^[{_HAN}]|^[“\"‘']?[A-Z][a-z’']*(?:[,;:]?[ ][A-Za-z][A-Za-z’'-]*){{2,}}"
+    rf"^[{HAN}]|^[“\"‘']?[A-Z][a-z’']*(?:[,;:]?[ ][A-Za-z][A-Za-z’'-]*){{2,}}"
 )
 _CODE: Final = re.compile(r"[=<>{}\[\]|\\/$_`]|--|\(\)")
 
@@ -49,12 +51,12 @@ _IN_PARAGRAPHS: Final = (
         "a quotation starts with a half-width > and a space",
     ),
     (
-        re.compile(rf"^(?:－|[＊＋•●▪◦‣∙]{_BLANK}|[-*+]\u3000|-(?=[{_HAN}]))"),
+        re.compile(rf"^(?:－|[＊＋•●▪◦‣∙]{_BLANK}|[-*+]\u3000|-(?=[{HAN}]))"),
         "a list item starts with a half-width - and a space",
     ),
     (
         re.compile(
-            rf"^(?:[0-9０-９]{{1,3}}．(?![0-9０-９])|[０-９]{{1,3}}[.)）]|[0-9]{{1,3}}[.](?=[{_HAN}]))"
+            rf"^(?:[0-9０-９]{{1,3}}．(?![0-9０-９])|[０-９]{{1,3}}[.)）]|[0-9]{{1,3}}[.](?=[{HAN}]))"
         ),
         "a numbered item starts with half-width digits, a full stop and a space, such as “1. ”",
     ),
@@ -89,7 +91,7 @@ _ANYWHERE: Final = (
 _HEADING_NAME: Final = re.compile(r"[{｛]\s*[#＃][^}｝]*[}｝]\s*$")
 
 
-def find_slips(tokens: Sequence[Token], source: str) -> Iterator[Slip]:
+def find_slips(tokens: Sequence[Token], source: str) -> Iterator[LineProblem]:
     """Yield the line (from 1) and the message of each slip in a parsed text."""
     lines = source.split("\n")
     yield from _prose_in_code(tokens, lines)
@@ -118,7 +120,7 @@ def find_slips(tokens: Sequence[Token], source: str) -> Iterator[Slip]:
                 )
 
 
-def _prose_in_code(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Slip]:
+def _prose_in_code(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[LineProblem]:
     for token in tokens:
         if token.type != "code_block" or token.map is None:
             continue
@@ -141,7 +143,7 @@ def _is_prose(line: str, text: str) -> bool:
     return _SENTENCE.match(text) is not None and _CODE.search(text) is None
 
 
-def _indented_items(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Slip]:
+def _indented_items(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[LineProblem]:
     """Find list items that an indent joins to the paragraph above."""
     known = {token.map[0] for token in tokens if token.type == "list_item_open" and token.map}
     for token in tokens:
@@ -163,7 +165,7 @@ def _indented_items(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[S
             )
 
 
-def _nested_emphasis(block: Token) -> Iterator[Slip]:
+def _nested_emphasis(block: Token) -> Iterator[LineProblem]:
     """Find marks that closed the wrong emphasis: nobody emphasises within emphasis."""
     open_ = {"strong": 0, "em": 0}
     line = (block.map or [0])[0] + 1

@@ -20,16 +20,15 @@ from cccr_web.content.markdown import (
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
+from cccr_web.content.slips import LineProblem
 from cccr_web.content.urls import faults
 from cccr_web.languages import WRITTEN
-
-Line = tuple[int, str]
 
 # The templates that show nothing but the text.
 _ALL_TEXT = {"page", "statement"}
 
 
-def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[Line]:
+def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[LineProblem]:
     """The template, the file's name and the checked headings fit the text."""
     head = text.head
     if head.template not in templates:
@@ -46,7 +45,7 @@ def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[Line]:
             yield line, f"“checked” names {{#{name}}}, but there is no such heading."
 
 
-def headings_descend(text: Text) -> Iterator[Line]:
+def headings_descend(text: Text) -> Iterator[LineProblem]:
     """A page has one ``h1``, its title, and skips no level below it (WCAG 1.3.1)."""
     level, seen = 1, set[str]()
     for item in text.body.items:
@@ -62,7 +61,7 @@ def headings_descend(text: Text) -> Iterator[Line]:
         seen.add(item.id or "")
 
 
-def marks_are_allowed(text: Text) -> Iterator[Line]:
+def marks_are_allowed(text: Text) -> Iterator[LineProblem]:
     """There is no HTML, no mark that shows as typed, and no image or note without its words."""
     for item in text.body.items:
         match item:
@@ -79,7 +78,7 @@ def marks_are_allowed(text: Text) -> Iterator[Line]:
                 yield item.line, f"The image “{item.target}” has no alternative text."
 
 
-def photos_have_records(text: Text, content: Content) -> Iterator[Line]:
+def photos_have_records(text: Text, content: Content) -> Iterator[LineProblem]:
     """A photo has a record, and is alone in its paragraph."""
     for item in text.body.items:
         if not isinstance(item, PhotoReference):
@@ -95,7 +94,7 @@ def photos_have_records(text: Text, content: Content) -> Iterator[Line]:
 
 def links_lead_somewhere(
     text: Text, by_file: Mapping[Path, Text], known_files: Collection[str], former_host: str
-) -> Iterator[Line]:
+) -> Iterator[LineProblem]:
     """Every link leads to a page, a file of the release, or a safe public address."""
     for item in text.body.items:
         if not isinstance(item, MarkdownLink):
@@ -142,7 +141,7 @@ def _twins(file: Path) -> Iterator[Path]:
         )
 
 
-def text_is_not_empty(text: Text) -> Iterator[Line]:
+def text_is_not_empty(text: Text) -> Iterator[LineProblem]:
     """Some templates of pages add content of their own; a statement is its text."""
     if text.head.template in _ALL_TEXT and not text.body.has_own_words:
         what = "statement" if text.is_statement else "page"
@@ -150,7 +149,7 @@ def text_is_not_empty(text: Text) -> Iterator[Line]:
         yield fence, f"The {what} is empty: write its text below the +++."
 
 
-def dates_are_past(text: Text, today: date) -> Iterator[Line]:
+def dates_are_past(text: Text, today: date) -> Iterator[LineProblem]:
     """A later date is a slip, and feed readers keep its entry on top for ever."""
     head = text.head
     dates = [("updated", head.lines.get("updated", 1), head.updated)]
@@ -171,7 +170,9 @@ def dates_are_past(text: Text, today: date) -> Iterator[Line]:
             )
 
 
-def script_is_its_folders(text: Text, simplify: Convert, names: Collection[str]) -> Iterator[Line]:
+def script_is_its_folders(
+    text: Text, simplify: Convert, names: Collection[str]
+) -> Iterator[LineProblem]:
     """The text is in the script of its folder, except quotations, names and terms."""
     head = text.head
     shown = {"title": head.title, "description": head.description, "place": head.place or ""}

@@ -12,7 +12,7 @@ from cccr_web.doctor.model import CheckResult, ok, summarise, wrong
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.responses import UNKNOWN_HOST, policy_differences
 from cccr_web.release import Release
-from cccr_web.serve import onion_policy
+from cccr_web.serve import listener_policy
 from cccr_web.watch import UnreachableError
 
 # A certificate is wrong with less than a quarter of its lifetime left, or 21 days. certbot 2 renews
@@ -88,7 +88,7 @@ def check_redirect(release: Release, probe: Probe) -> Iterator[CheckResult]:
     elif response.header("location") != expected:
         problems.append(f"it redirects to {response.header('location')}, not {expected}")
     # Without HSTS the clearnet's policy is the onion's.
-    found = policy_differences(response, onion_policy(release.metadata), _HSTS)
+    found = policy_differences(response, listener_policy("onion", release.metadata), _HSTS)
     if found:
         problems.append(summarise(found, 1))
     with contextlib.suppress(UnreachableError):

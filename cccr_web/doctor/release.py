@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from cccr_web.doctor.model import (
@@ -81,13 +81,10 @@ def _canary(target: Target, release: Release) -> CheckResult:
     except CccrError as error:
         return wrong("canary", error.problem, remedy)
     expiry = Expiry(notice.until or datetime.now(UTC))
-    last = f"{expiry.time - timedelta(days=1):%Y-%m-%d}"
     if expiry.has_passed:
-        return wrong("canary", f"The next canary was due on {last}.", remedy)
-    return ok(
-        "canary",
-        f"The canary is dated {notice.issued}. The next is due on {last} ({expiry.left}).",
-    )
+        return wrong("canary", f"The next canary was due on {notice.last_day}.", remedy)
+    due = f"The next is due on {notice.last_day} ({expiry.left})."
+    return ok("canary", f"The canary is dated {notice.issued}. {due}")
 
 
 def check_served_files(

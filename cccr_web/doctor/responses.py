@@ -15,7 +15,7 @@ from cccr_web.doctor.model import CheckResult, not_checked, ok, summarise, wrong
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import HEADERS_REMEDY
 from cccr_web.release import Release
-from cccr_web.serve import Policy, bare_headers, clearnet_policy, onion_policy
+from cccr_web.serve import Policy, bare_headers, listener_policy
 from cccr_web.watch import Response, UnreachableError, header_differences
 
 UNKNOWN_HOST: Final = "another.example"
@@ -81,9 +81,7 @@ def check_responses(
     release: Release, probe: Probe, foreign_hosts: tuple[str, ...]
 ) -> Iterator[CheckResult]:
     """Send each kind of request; ``foreign_hosts`` are site names that this route must reject."""
-    facts = release.metadata
-    onion = probe.address.is_onion
-    policy = onion_policy(facts) if onion else clearnet_policy(facts, facts.onions)
+    policy = listener_policy(probe.address.listener, release.metadata)
     problems: list[str] = []
     cases = list(_cases(release, probe, foreign_hosts))
     for case in cases:

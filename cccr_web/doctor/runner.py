@@ -29,7 +29,6 @@ from cccr_web.onion import ControlConnection, connect, load_key
 from cccr_web.release import Release
 from cccr_web.watch import Address, Route
 
-Progress = Callable[[str], None]
 Needed = TypeVar("Needed")
 # Yields results, and returns what later checks need, if available.
 _Results = Generator[CheckResult, None, Needed | None]
@@ -41,7 +40,9 @@ _CHECKS = ("bytes", "headers", "responses", "status pages", "banners")
 _CLEARNET_CHECKS = ("certificate", "redirect")
 
 
-def run_checks(target: Target, progress: Progress = lambda _what: None) -> Iterator[CheckResult]:
+def run_checks(
+    target: Target, progress: Callable[[str], None] = lambda _what: None
+) -> Iterator[CheckResult]:
     """Run every check and yield its results; ``progress`` gets the name of what is checked."""
     progress("the release")
     release, results = check_release(target)
@@ -58,13 +59,14 @@ class _Checks:
     site's programs does not answer; whatever fails later for that reason is not checked.
     """
 
-    def __init__(self, target: Target, release: Release | None, progress: Progress) -> None:
+    def __init__(
+        self, target: Target, release: Release | None, progress: Callable[[str], None]
+    ) -> None:
         self._target = target
         self._release = release
         self._progress = progress
         facts = release.metadata if release else None
-        named = facts.clearnet.removeprefix("https://") if facts and facts.clearnet else None
-        self._domain = target.domain or named
+        self._domain = target.domain or (facts.domain if facts else None)
         self._probes: list[Probe] = []
         self._down: str | None = None
         self._onion = target.onion

@@ -7,7 +7,7 @@ from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.mirror.header_rules import Listener, header_rules
+from cccr_web.mirror.header_rules import header_rules
 from cccr_web.release import (
     MANIFEST,
     NO_JEKYLL,
@@ -16,6 +16,7 @@ from cccr_web.release import (
     read_signed_manifest,
     reject_older,
 )
+from cccr_web.serve import Listener
 
 _REMEDY: Final = "Check the disk and the permissions."
 

@@ -10,17 +10,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from posixpath import basename, splitext
-from typing import Final, Literal
+from typing import Final
 
 from cccr_web.languages import DEFAULT, ZH_HANS
 from cccr_web.release import INDEX, Release
 from cccr_web.serve import (
     NO_CACHE,
+    Listener,
     bare_headers,
-    clearnet_policy,
     file_addresses,
     file_headers,
-    onion_policy,
+    listener_policy,
     root_headers,
 )
 
@@ -34,7 +34,6 @@ _SPECIAL: Final = frozenset({_CACHE, _TYPE, _ONION})
 _CHINESE: Final = "^zh"
 
 _Headers = Mapping[str, str]
-Listener = Literal["clearnet", "onion"]
 
 
 class _Rules:
@@ -42,12 +41,7 @@ class _Rules:
 
     def __init__(self, release: Release, listener: Listener, *, hsts_preload: bool) -> None:
         self._release = release
-        facts = release.metadata
-        self._policy = (
-            onion_policy(facts)
-            if listener == "onion"
-            else clearnet_policy(facts, facts.onions, hsts_preload=hsts_preload)
-        )
+        self._policy = listener_policy(listener, release.metadata, hsts_preload=hsts_preload)
         self.listener = listener
         self.onion = self._policy.onion_location
         self.has_index = INDEX in release.files

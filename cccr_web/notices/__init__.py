@@ -2,6 +2,7 @@
 
 from cccr_web.notices.canary import NAME as CANARY
 from cccr_web.notices.canary import make_canary
+from cccr_web.notices.canary import valid_until as canary_valid_until
 from cccr_web.notices.key_rotation import NAME as KEYS
 from cccr_web.notices.key_rotation import (
     KeyRotation,
@@ -24,6 +25,7 @@ __all__ = [
     "SECURITY_TXT_AHEAD",
     "KeyRotation",
     "Notice",
+    "canary_valid_until",
     "check_notices",
     "check_successors",
     "make_canary",

@@ -8,7 +8,7 @@ series of them in advance. Readers are warned when it stops.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from cccr_web.errors import CccrError
@@ -19,6 +19,7 @@ from cccr_web.notices.signed_text import (
     LINES,
     NUMBERED_LINES,
     NoticeFormat,
+    midnight,
     sign_text,
 )
 from cccr_web.release import PublicKey, SigningKey
@@ -90,6 +91,11 @@ def _check_line(line: str) -> None:
             f"{NAME}: {line[:60]!a} is not a line of text.",
             "Write one line of at most 1,000 characters, without space around it.",
         )
+
+
+def valid_until(next_day: date) -> datetime:
+    """Return when a canary expires: at the end of the day by which the next one is due, in UTC."""
+    return midnight(next_day + timedelta(days=1))
 
 
 FORMAT: Final = NoticeFormat(

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.host_names import DOMAIN, ONION
+from cccr_web.host_names import CLEARNET, ONION
 from cccr_web.notices.signed_text import BILINGUAL_NAME, DAY, KEY, LINES, NoticeFormat, sign_text
 from cccr_web.release import PublicKey, SigningKey
 
@@ -39,7 +39,7 @@ _TEMPLATE: Final = (
 
 """
 )
-_URL = re.compile(rf"https?://(?:[a-z0-9-]+\.)*{ONION.pattern}|https://{DOMAIN.pattern}")
+_URL = re.compile(rf"https?://(?:[a-z0-9-]+\.)*{ONION.pattern}|{CLEARNET.pattern}")
 
 
 @dataclass(frozen=True, slots=True)

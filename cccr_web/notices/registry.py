@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -76,8 +76,7 @@ def _same_kind(one: bytes, other: bytes) -> bool:
 def _read_canary(body: bytes, key: PublicKey, verify: bool) -> Notice:
     found = canary.FORMAT.read(body, verify=verify)
     check_key(canary.NAME, found.key, key)
-    # Until the last day is over, in UTC.
-    return Notice(found.issued, midnight(found.next + timedelta(days=1)))
+    return Notice(found.issued, canary.valid_until(found.next))
 
 
 def _read_mirrors(body: bytes, key: PublicKey, verify: bool) -> Notice:

@@ -39,6 +39,11 @@ class Notice:
     issued: date | None = None
     until: datetime | None = None
 
+    @property
+    def last_day(self) -> date | None:
+        """The last day in UTC on which it is valid, if it expires."""
+        return (self.until - timedelta.resolution).date() if self.until else None
+
     def fault(self, now: datetime, reference: str = "this machine's clock says") -> str:
         """Return why it is not valid ``now``, or nothing; ``reference`` says what that time is."""
         if self.issued is not None and midnight(self.issued) > now + MAX_AHEAD:
@@ -143,7 +148,7 @@ class NoticeFormat(Generic[Value]):
         return text.encode()
 
     def read(self, whole: bytes, *, verify: bool = True) -> Value:
-        """Return the value of a notice that its ``signers``, and nobody else, have signed.
+        """Return the value of a notice that exactly its ``signers`` have signed.
 
         Without ``verify``, the signatures are counted but not checked.
         Raises ``CccrError`` for any other text, ``SignatureError`` for a wrong signature.

@@ -117,7 +117,7 @@ class Bridge:
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each line with its number; an argument on a line of its own joins its bridge."""
+    """Yield each line with its number; an argument on a separate line joins its bridge."""
     number, whole = 0, ""
     for n, line in enumerate(_NEXT_IN_LIST.sub("\n", text.removeprefix("\ufeff")).splitlines(), 1):
         words = _plain(line).split()

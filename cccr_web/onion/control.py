@@ -24,11 +24,11 @@ from stem.descriptor.hidden_service import HiddenServiceDescriptorV3
 from stem.socket import ControlSocket
 
 from cccr_web.errors import (
+    CommandRejectedError,
     ControlForeignError,
     ControlLostError,
     ControlMissingError,
     OnionError,
-    TorRefusedError,
 )
 from cccr_web.listen import MAX_UNIX_PATH, Tcp, Unix, parse_listen
 
@@ -160,11 +160,11 @@ class ControlConnection:
     def info(self, name: str) -> str:
         """Return the answer to ``GETINFO name``, never from a cache (control-spec, 3.9).
 
-        Raises ``TorRefusedError`` or ``ControlLostError``.
+        Raises ``CommandRejectedError`` or ``ControlLostError``.
         """
         reply = self.send(f"GETINFO {name}")
         if not reply.is_ok():
-            raise TorRefusedError(
+            raise CommandRejectedError(
                 f"Tor does not report {name}: {reply}.", "Update tor to 0.4.7 or later."
             )
         stem.response.convert("GETINFO", reply)
@@ -305,10 +305,9 @@ def _authenticate(control_socket: _Socket, address: ControlAddress) -> None:
         ) from error
 
 
-def decrypt_descriptor(text: str, onion: str) -> tuple[int, str]:
-    """Return a version 3 descriptor's lifetime in minutes and its inner text (rend-spec-v3, 2.5).
+def decrypt_descriptor(text: str, onion: str) -> str:
+    """Return the inner text of a version 3 descriptor (rend-spec-v3, 2.5).
 
     Stem's own parser of the control port's answer expects version 2.
     """
-    outer = HiddenServiceDescriptorV3.from_str(text.strip() + "\n")
-    return outer.lifetime, str(outer.decrypt(onion))
+    return str(HiddenServiceDescriptorV3.from_str(text.strip() + "\n").decrypt(onion))

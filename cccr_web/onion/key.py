@@ -23,17 +23,17 @@ from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
 from cccr_web.host_names import onion_address
 
 TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
-MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and no more is read into memory
+MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and only this much is read
 
-Point = tuple[int, int, int, int]
+ExtendedPoint = tuple[int, int, int, int]
 """Extended homogeneous coordinates X, Y, Z, T (RFC 8032, 5.1.4)."""
 
 FIELD_PRIME: Final = 2**255 - 19
 CURVE_D: Final = -121665 * pow(121666, -1, FIELD_PRIME) % FIELD_PRIME
 BASE_X: Final = 15112221349535400772501151409588531511454012693041857206046113283949847762202
 BASE_Y: Final = 4 * pow(5, -1, FIELD_PRIME) % FIELD_PRIME
-BASE: Final[Point] = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % FIELD_PRIME)
-NEUTRAL: Final[Point] = (0, 1, 1, 0)
+BASE: Final[ExtendedPoint] = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % FIELD_PRIME)
+NEUTRAL: Final[ExtendedPoint] = (0, 1, 1, 0)
 
 TEXT: Final = """\
 # The secret key of an onion service. Anyone who has it can impersonate the site: keep it
@@ -209,7 +209,7 @@ def public_key(secret: bytes) -> bytes:
     return _encode(total)
 
 
-def _add(one: Point, two: Point) -> Point:
+def _add(one: ExtendedPoint, two: ExtendedPoint) -> ExtendedPoint:
     a = (one[1] - one[0]) * (two[1] - two[0]) % FIELD_PRIME
     b = (one[1] + one[0]) * (two[1] + two[0]) % FIELD_PRIME
     c = 2 * one[3] * two[3] * CURVE_D % FIELD_PRIME
@@ -218,7 +218,7 @@ def _add(one: Point, two: Point) -> Point:
     return (e * f % FIELD_PRIME, g * h % FIELD_PRIME, f * g % FIELD_PRIME, e * h % FIELD_PRIME)
 
 
-def _encode(point: Point) -> bytes:
+def _encode(point: ExtendedPoint) -> bytes:
     inverse = pow(point[2], -1, FIELD_PRIME)
     x, y = point[0] * inverse % FIELD_PRIME, point[1] * inverse % FIELD_PRIME
     return (y | (x & 1) << 255).to_bytes(32, "little")

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cccr_web.errors import OnionError, TorRefusedError
+from cccr_web.errors import CommandRejectedError, OnionError
 from cccr_web.onion.control import check_socket_path
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The service is reachable, protected by proof of work or not, after so many seconds."""
+    """The service became reachable in ``seconds``, with or without ``proof_of_work``."""
 
     address: str
     seconds: float
@@ -93,7 +93,7 @@ def publish(
     meanwhile; ``heartbeat`` is called every ``POLL`` seconds, and between two commands.
     Unless this returns ``Published``, the service is removed again.
 
-    Raises ``OnionError`` (after ``timeout`` seconds, too), ``TorRefusedError`` or
+    Raises ``OnionError`` (after ``timeout`` seconds, too), ``CommandRejectedError`` or
     ``ControlLostError``.
     """
     _check_socket_exists(service.target)
@@ -166,7 +166,7 @@ def _add(connection: ControlConnection, service: Service) -> bool:
             "Remove HiddenServiceSingleHopMode and HiddenServiceNonAnonymousMode from its torrc.",
         )
     if not reply.is_ok():
-        raise TorRefusedError(
+        raise CommandRejectedError(
             f"Tor rejects the onion service: {reply}.", "Its log and its torrc may say why."
         )
     return proof_of_work

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from cccr_web.errors import OnionError, TorRefusedError
+from cccr_web.errors import CommandRejectedError, OnionError
 from cccr_web.onion.control import decrypt_descriptor
 from cccr_web.onion.service import list_services
 
@@ -35,7 +35,7 @@ class Bootstrap:
         return cls(int(fields["PROGRESS"]), fields.get("SUMMARY", ""), fields.get("WARNING"))
 
     def stalled(self, seconds: float) -> OnionError:
-        """Return the error of a tor that has got no further in so many seconds."""
+        """Return the error of a tor that has made no progress for ``seconds``."""
         why = f": {self.warning}" if self.warning else ""
         return OnionError(
             f"Tor is still at {self.percent} % ({self.summary}) after {seconds:.0f} s{why}.",
@@ -58,7 +58,6 @@ class Descriptor:
 
     introduction_points: int
     proof_of_work: bool
-    lifetime_minutes: int
 
     @classmethod
     def read(cls, connection: ControlConnection, address: str, *, own: bool = True) -> Self | None:
@@ -70,12 +69,12 @@ class Descriptor:
         side = "service" if own else "client"
         try:
             text = connection.info(f"hs/{side}/desc/id/{address.removesuffix('.onion')}")
-        except TorRefusedError:
+        except CommandRejectedError:
             return None
-        lifetime, inner = decrypt_descriptor(text, address)
+        inner = decrypt_descriptor(text, address)
         points = len(re.findall(r"^introduction-point ", inner, re.MULTILINE))
         protected = re.search(r"^pow-params ", inner, re.MULTILINE) is not None
-        return cls(points, protected, lifetime)
+        return cls(points, protected)
 
 
 def fetch_descriptor(connection: ControlConnection, address: str, timeout: float) -> Descriptor:
@@ -84,7 +83,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
     The service's own tor has no part in it (HSFETCH, control-spec 3.27). If an HSDir does not
     have it, others are asked for ``timeout`` seconds.
 
-    Raises ``OnionError``, ``TorRefusedError`` or ``ControlLostError``.
+    Raises ``OnionError``, ``CommandRejectedError`` or ``ControlLostError``.
     """
     failures = set()
     deadline = time.monotonic() + timeout
@@ -92,7 +91,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
         while time.monotonic() < deadline:
             reply = connection.send(f"HSFETCH {address.removesuffix('.onion')}")
             if not reply.is_ok():
-                raise TorRefusedError(
+                raise CommandRejectedError(
                     f"Tor cannot fetch the descriptor of {address}: {reply}.", "Update tor."
                 )
             for action, reason in events:
@@ -132,7 +131,7 @@ class Status:
     def read(cls, connection: ControlConnection, address: str) -> Self:
         """Ask tor about ``address``.
 
-        Raises ``ControlLostError``, or ``TorRefusedError`` if tor is too old.
+        Raises ``ControlLostError``, or ``CommandRejectedError`` if tor is too old.
         """
         return cls(
             address=address,

@@ -33,7 +33,7 @@ CHECK_INTERVAL: Final = 10.0  # seconds between two checks that tor still runs t
 # event if all its circuits fail, and asks each of the six HSDirs at most once in 15 minutes.
 FETCH_INTERVAL: Final = 300.0
 FETCH_TIMEOUT: Final = 60.0
-FAILED_UPLOADS: Final = 3  # so many in a row are no accident of one HSDir
+FAILED_UPLOADS: Final = 3  # in a row; fewer can be the fault of one HSDir
 STALLED_AFTER: Final = 30.0  # seconds without bootstrap progress before it counts as a failure
 
 

@@ -2,7 +2,7 @@
 
 from cccr_web.release.archive import NAME as ARCHIVE
 from cccr_web.release.archive import pack_zip, with_archive
-from cccr_web.release.folder import NO_JEKYLL, ReleaseFolder
+from cccr_web.release.folder import NO_JEKYLL, ReleaseFolder, printable
 from cccr_web.release.keys import (
     ORGANISATION,
     PublicKey,
@@ -73,6 +73,7 @@ __all__ = [
     "new_key",
     "pack_zip",
     "page_policy",
+    "printable",
     "read_locked_key",
     "read_public_key",
     "read_signed_manifest",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cccr_web.errors import ReleaseError
-from cccr_web.host_names import DOMAIN, ONION
+from cccr_web.host_names import CLEARNET, ONION
 
 NAME = "RELEASE.json"
 FORMAT = 1
@@ -20,7 +20,6 @@ MAX_SEQUENCE: Final = 10**9
 # The greatest valid_days of site.toml.
 MAX_VALID: Final = timedelta(days=3650)
 
-_CLEARNET = re.compile(rf"https://{DOMAIN.pattern}")
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
 _FINGERPRINT = re.compile(r"[0-9A-F]{4}( [0-9A-F]{4}){7}")
@@ -85,6 +84,11 @@ class Metadata:
     onions: tuple[str, ...]
     style_hashes: tuple[str, ...]
 
+    @property
+    def domain(self) -> str | None:
+        """The name of the clearnet site."""
+        return self.clearnet.removeprefix("https://") if self.clearnet else None
+
     def __post_init__(self) -> None:
         begin, end = format_time(self.time), format_time(self.expires)
         wrong, remedy = "", ""
@@ -143,7 +147,7 @@ class Metadata:
                 values, "fingerprint", lambda v: v is None or _is(_FINGERPRINT, v)
             ),
             languages=_checked(values, "languages", _is_languages),
-            clearnet=_checked(addresses, "clearnet", lambda v: v is None or _is(_CLEARNET, v)),
+            clearnet=_checked(addresses, "clearnet", lambda v: v is None or _is(CLEARNET, v)),
             onions=tuple(_checked(addresses, "onions", lambda v: _is_list(ONION, v))),
             style_hashes=tuple(
                 _checked(values, "style_hashes", lambda v: _is_list(_STYLE_HASH, v))

@@ -12,7 +12,8 @@ from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
-from cccr_web.content.catalogue import Convert, load_translations
+from cccr_web.content.catalogue import load_translations
+from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.copies import copies_for, epub_url, render_single, single_url

@@ -58,8 +58,6 @@ RELEASE_FILES: Final = frozenset(
     }
 )
 
-Progress = Callable[[int, int], None]
-
 
 def check_trees(
     tree: SourceTree,
@@ -103,7 +101,7 @@ def build_release(
     addresses: Addresses | None = None,
     neutral_titles: bool = False,
     environ: Mapping[str, str] = os.environ,
-    progress: Progress = lambda _done, _total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Release:
     """Check the folders and render every page and every copy once.
 
@@ -186,7 +184,7 @@ def _public_key(site: Site) -> PublicKey | None:
 
 
 def _render_all(
-    app: Flask, content: Content, sizes: dict[str, int], progress: Progress
+    app: Flask, content: Content, sizes: dict[str, int], progress: Callable[[int, int], None]
 ) -> dict[str, bytes]:
     """Return every page and every copy, each rendered once; note their ``sizes``."""
     urls = [text.url for text in content.all_texts if not lists_copies(text)]

@@ -13,16 +13,14 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict, OptionsType
 from markupsafe import Markup
 
+from cccr_web.content.characters import HAN, SELECTORS
 from cccr_web.content.markdown import PHOTOS, Body, language_attributes
 from cccr_web.render.layout import PageLayout
 
 # A list of many short items, such as names, is shown in columns.
 _LONG_LIST = 9
 
-_HAN = (
-    r"\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff《》"
-    r"\ufe00-\ufe0f\U000e0100-\U000e01ef"
-)
+_CHINESE = rf"\u3005-\u3007{HAN}\uf900-\ufaff《》{SELECTORS}"
 _KANA = r"\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 # Scripts that few languages use: the language that they are most likely in here.
 _SCRIPTS = {
@@ -46,7 +44,7 @@ def _runs_of(scripts: dict[str, str]) -> re.Pattern[str]:
 
 
 _RUNS = _runs_of(_SCRIPTS)
-_RUNS_WITH_HAN = _runs_of({**_SCRIPTS, "ja": _HAN + _KANA})
+_RUNS_WITH_HAN = _runs_of({**_SCRIPTS, "ja": _CHINESE + _KANA})
 
 _OPTIONS: OptionsType = {
     "maxNesting": 20,

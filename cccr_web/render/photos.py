@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from PIL import Image, ImageChops, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps, JpegImagePlugin
 
 from cccr_web.content import Photo
 from cccr_web.errors import CccrError
@@ -32,11 +32,8 @@ _DEPTH = 24
 _MOST_PIXELS = 250_000_000
 Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
 
-# JPEG markers (ITU T.81, table B.1): start of image, start of scan, and what is allowed between
-# them: JFIF's own APP0, tables, frame, restart interval.
-_START = b"\xff\xd8"
-_SCAN = 0xDA
-_NEEDED = {0xE0, 0xDB, 0xC4, 0xC0, 0xC1, 0xDD}
+# JFIF's own, which says that the file is one.
+_JFIF = "APP0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +162,10 @@ def _in_srgb(photo: Image.Image) -> Image.Image:
 
 
 def _reject_metadata(file: Path, body: bytes) -> None:
-    """Raise ``CccrError`` if a segment before the first scan is not needed to show the pixels."""
-    at = len(_START)
-    while body[at + 1] != _SCAN:
-        if body[at + 1] not in _NEEDED:
+    """Raise ``CccrError`` if a comment or an application's segment is before the first scan."""
+    for segment, _ in JpegImagePlugin.JpegImageFile(io.BytesIO(body)).applist:
+        if segment != _JFIF:
             raise CccrError(
-                f"{file}: the published photo would contain more than pixels ({body[at + 1]:X}).",
+                f"{file}: the published photo would contain more than pixels ({segment}).",
                 "Build with the version of Pillow in the lock file.",
             )
-        at += 2 + int.from_bytes(body[at + 2 : at + 4], "big")

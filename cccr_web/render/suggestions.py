@@ -16,6 +16,7 @@ from functools import cache
 from typing import Final
 
 from cccr_web.content import Content, Problem, Text
+from cccr_web.content.characters import HAN
 from cccr_web.content.site import NAMES
 from cccr_web.languages import LANGUAGES
 from cccr_web.render.traditional import converter, simplify
@@ -33,8 +34,7 @@ _SURNAMES: Final = (
 _LONG_SURNAMES: Final = (
     "欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|司徒|令狐|端木|夏侯|南宫|独孤|宇文"
 )
-_HAN: Final = r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]"
-_NAME: Final = re.compile(rf"(?:{_LONG_SURNAMES}|[{_SURNAMES}]){_HAN}{{1,2}}")
+_NAME: Final = re.compile(rf"(?:{_LONG_SURNAMES}|[{_SURNAMES}])[{HAN}]{{1,2}}")
 
 # What precedes and follows a name in a sentence.
 _BEFORE: Final = re.compile(

@@ -122,4 +122,4 @@ def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
 
 def _han_tag(language: Language) -> str | None:
     """Return the tag that marks Chinese characters; ``None`` in a Chinese page."""
-    return None if language.tag.startswith("zh") else ZH_HANS.tag
+    return None if language.is_chinese else ZH_HANS.tag

@@ -21,8 +21,8 @@ from markdown_it.token import Token
 from opencc import OpenCC
 
 from cccr_web.content import Content, Photo, Text
-from cccr_web.content.catalogue import Convert
 from cccr_web.content.characters import SELECTOR
+from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.render.words import phrases, split
 

@@ -2,7 +2,7 @@
 
 OpenCC takes the longest phrase of its dictionary that starts at a character, also if the
 phrase ends inside a word: 一个中国 holds 个中, “therein”. So text is split first, and OpenCC
-converts one word at a time. Of all ways to split a text, the one with the fewest and most
+converts one word at a time. Of all possible splits, the one with the fewest and most
 frequent words is chosen.
 
 ``words.txt`` has the words that matter for this, the most frequent first. ``phrases.tsv``
@@ -18,8 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from cccr_web.content.characters import HAN
+
 _HERE: Final = Path(__file__).parent
-_HAN: Final = re.compile(r"([\u3400-\u9fff\U00020000-\U0003ffff]+)")
+_HAN: Final = re.compile(rf"([{HAN}]+)")
 
 # A word costs the logarithm of its rank, because its frequency is about one by its rank
 # (Zipf's law), and a constant, so that fewer words cost less.
@@ -45,7 +47,7 @@ def phrases() -> Mapping[str, str]:
 
 def _words(text: str) -> list[str]:
     costs, longest, unknown = _dictionary()
-    # The cost of the best way to split the text up to each place, and its last word.
+    # The cost of the best split of the text up to each place, and its last word.
     best = [(0.0, ""), *[(math.inf, "")] * len(text)]
     for start, char in enumerate(text):
         before = best[start][0]
@@ -64,7 +66,7 @@ def _words(text: str) -> list[str]:
 @cache
 def _dictionary() -> tuple[Mapping[str, float], Mapping[str, int], float]:
     """Return the cost of each word, the length of the longest with each first character,
-    and the cost of a character that is no word.
+    and the cost of a character that is not a word.
     """
     lines = (_HERE / "words.txt").read_text(encoding="utf-8").splitlines()
     words = " ".join(line for line in lines if not line.startswith("#")).split(" ")

@@ -13,7 +13,14 @@ from cccr_web.serve.app import (
 )
 from cccr_web.serve.encoding import decompress
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
-from cccr_web.serve.policy import NO_CACHE, Policy, clearnet_policy, onion_policy
+from cccr_web.serve.policy import (
+    NO_CACHE,
+    Listener,
+    Policy,
+    clearnet_policy,
+    listener_policy,
+    onion_policy,
+)
 from cccr_web.serve.prepared import ResponseCache, prepare
 from cccr_web.serve.reloader import RELOAD, Reloader, ReloadQueue, serve_source
 from cccr_web.serve.server import serve
@@ -25,6 +32,7 @@ __all__ = [
     "RELOAD",
     "AppSwitch",
     "Hosts",
+    "Listener",
     "Listeners",
     "Policy",
     "ReloadQueue",
@@ -38,6 +46,7 @@ __all__ = [
     "decompress",
     "file_addresses",
     "file_headers",
+    "listener_policy",
     "onion_hosts",
     "onion_policy",
     "prepare",

@@ -6,11 +6,14 @@ the Tor Project's "Onion-Location"; Fetch and HTML standards (CORP, COEP, COOP).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from posixpath import basename, splitext
 from typing import Literal
 
 from cccr_web.release import Metadata, page_policy
+
+Listener = Literal["clearnet", "onion"]
 
 _TWO_YEARS = 2 * 365 * 24 * 60 * 60
 
@@ -90,6 +93,23 @@ class Policy:
             "X-Permitted-Cross-Domain-Policies": "none",
         }
     )
+
+
+def listener_policy(
+    listener: Listener,
+    metadata: Metadata,
+    onions: Sequence[str] = (),
+    *,
+    hsts_preload: bool = False,
+) -> Policy:
+    """Return the policy of a listener of a release.
+
+    The clearnet announces the first of ``onions``, or else the release's own first one.
+    ``hsts_preload`` is that of ``clearnet_policy``.
+    """
+    if listener == "onion":
+        return onion_policy(metadata)
+    return clearnet_policy(metadata, (*onions, *metadata.onions), hsts_preload=hsts_preload)
 
 
 def clearnet_policy(

@@ -14,7 +14,7 @@ from cccr_web.errors import CccrError
 from cccr_web.listen import Listen, SystemdSocket, Tcp, Unix, address_of, listening
 from cccr_web.release import Release
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
-from cccr_web.serve.policy import Policy, clearnet_policy, onion_policy
+from cccr_web.serve.policy import Policy, listener_policy
 from cccr_web.serve.prepared import ResponseCache, prepare
 from cccr_web.serve.server import serve
 from cccr_web.systemd import Notifier
@@ -62,23 +62,24 @@ class Listeners:
 
     def make_apps(self, release: Release) -> list[ResponseCache]:
         """Return the app of each listener. Raises ``CccrError``."""
-        onions = tuple(dict.fromkeys((*self.onions, *release.metadata.onions)))
+        facts = release.metadata
         sites: list[tuple[Policy, Hosts]] = []
         if self.clearnet is not None:
-            policy = clearnet_policy(release.metadata, onions, hsts_preload=self.hsts_preload)
+            policy = listener_policy("clearnet", facts, self.onions, hsts_preload=self.hsts_preload)
             sites.append((policy, self._clearnet_hosts(self.clearnet, release)))
         if self.onion_socket is not None:
+            onions = {*self.onions, *facts.onions}
             if not onions:
                 raise CccrError(
                     "The release names no onion address, so the server cannot know its own.",
                     "Use --onion-address, or write it into translations/site.toml.",
                 )
-            sites.append((onion_policy(release.metadata), onion_hosts(onions)))
+            sites.append((listener_policy("onion", facts), onion_hosts(onions)))
         return prepare(release, sites)
 
     def _clearnet_hosts(self, where: Listen, release: Release) -> Hosts:
-        own = release.metadata.clearnet
-        names = (*((own.removeprefix("https://"),) if own else ()), *self.domains)
+        own = release.metadata.domain
+        names = (*((own,) if own else ()), *self.domains)
         loopback = isinstance(where, Tcp) and where.is_loopback
         if not (names or loopback):
             raise CccrError(

@@ -77,7 +77,7 @@ SYSTEM_FILE = re.compile(
 )
 
 
-class RefusedError(Exception):
+class VerificationError(Exception):
     """The copy cannot be trusted; the reason in English and Chinese."""
 
 
@@ -170,7 +170,7 @@ def read_key(text: bytes) -> tuple[bytes, bytes]:
     lines = text.replace(b"\r\n", b"\n").split(b"\n")
     data = decode_base64(lines[1], 42) if len(lines) > 1 else None
     if not lines[0].startswith(b"untrusted comment: ") or data is None or data[:2] != b"Ed":
-        raise RefusedError(f"{KEY} is not a minisign key.", f"{KEY}不是minisign公钥。")
+        raise VerificationError(f"{KEY} is not a minisign key.", f"{KEY}不是minisign公钥。")
     return data[2:10], data[10:]
 
 
@@ -194,26 +194,26 @@ def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: 
         or not lines[0].startswith(b"untrusted comment: ")
         or not lines[2].startswith(trusted)
     ):
-        raise RefusedError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
+        raise VerificationError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
     head, seal = decode_base64(lines[1], 74), decode_base64(lines[3], 64)
     if head is None or seal is None:
-        raise RefusedError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
+        raise VerificationError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
     algorithm, number, signature = head[:2], head[2:10], head[10:]
     # "Ed", the older kind, signs the text itself: we never make it, so it is not ours.
     if algorithm != b"ED":
-        raise RefusedError(
+        raise VerificationError(
             f"{SIGNATURE} is of a kind that the organisation does not use.",
             f"{SIGNATURE}不是本组织使用的签名种类。",
         )
     if key_number not in (None, number):
-        raise RefusedError(
+        raise VerificationError(
             f"{SIGNATURE} was made with another key.", f"{SIGNATURE}是用另一把密钥签的。"
         )
     comment = lines[2][len(trusted) :]
     if not is_signed(key, hashlib.blake2b(message).digest(), signature):
-        raise RefusedError(f"The signature does not match {LIST}.", f"签名与{LIST}不符。")
+        raise VerificationError(f"The signature does not match {LIST}.", f"签名与{LIST}不符。")
     if not is_signed(key, signature + comment, seal):
-        raise RefusedError(
+        raise VerificationError(
             f"The comment in {SIGNATURE} was changed.", f"{SIGNATURE}里的说明被人改动过。"
         )
     return "".join(c if c.isprintable() else "?" for c in comment.decode("utf-8", "replace"))
@@ -254,28 +254,30 @@ def read_list(text: bytes) -> dict[str, str]:
         name = match[2].decode("ascii", "replace") if match else ""
         # Sorted names can't be doubled without its being seen.
         if match is None or not NAME.fullmatch(name) or name <= last or name in UNLISTED:
-            raise RefusedError(f"{LIST}, line {number}, is damaged.", f"{LIST}第{number}行已损坏。")
+            raise VerificationError(
+                f"{LIST}, line {number}, is damaged.", f"{LIST}第{number}行已损坏。"
+            )
         entries[name] = match[1].decode("ascii")
         last = name
     if not text.endswith(b"\n"):
-        raise RefusedError(f"{LIST} is cut off.", f"{LIST}不完整。")
+        raise VerificationError(f"{LIST} is cut off.", f"{LIST}不完整。")
     return entries
 
 
 # --- The copy: a folder, a ZIP, or what lies next to a single file ---
 
 
-def no_check_without(name: str) -> RefusedError:
+def no_check_without(name: str) -> VerificationError:
     """Return the error of a copy that lacks the list, its signature or the key."""
-    return RefusedError(
+    return VerificationError(
         f"{name} is missing: without it in the same folder nothing can be checked.",
         f"缺少{name}：同一个文件夹里没有它，就无法核对。",
     )
 
 
-def too_long(name: str) -> RefusedError:
+def too_long(name: str) -> VerificationError:
     """Return the error of a file that is longer than any of ours."""
-    return RefusedError(f"{name} is too long to be ours.", f"{name}太长，不会是本组织的文件。")
+    return VerificationError(f"{name} is too long to be ours.", f"{name}太长，不会是本组织的文件。")
 
 
 class ListFolder:
@@ -327,7 +329,7 @@ class Folder(ListFolder):
             if name + "/" in self.folders:
                 places.add(name)
             for place in sorted(places):
-                raise RefusedError(
+                raise VerificationError(
                     f"{place!r} is a link or not a file.", f"{place!r}是链接，或者不是文件。"
                 )
 
@@ -400,17 +402,17 @@ class Record(NamedTuple):
         return self == ours._replace(extra_length=0, is_text=0, mode=0o100644 << 16)
 
 
-def unsafe(where: str) -> RefusedError:
+def unsafe(where: str) -> VerificationError:
     """Return the error of a ZIP from which programs may unpack different files."""
-    return RefusedError(
+    return VerificationError(
         f"The ZIP is unsafe at {where!r}: programs may unpack different files from it.",
         f"这个ZIP在{where!r}处不安全：不同的程序可能解压出不同的文件。",
     )
 
 
-def too_much() -> RefusedError:
+def too_much() -> VerificationError:
     """Return the error of a ZIP that would fill a disk."""
-    return RefusedError("The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
+    return VerificationError("The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
 
 
 def plain(name: str) -> str:
@@ -513,7 +515,9 @@ class Zip:
         tops = [name[: -len(LIST)] for name in self.entries if f"/{name}".endswith(f"/{LIST}")]
         tops.sort(key=lambda top: top.count("/"))
         if len(tops) > 1 and tops[0].count("/") == tops[1].count("/"):
-            raise RefusedError(f"The ZIP holds more than one {LIST}.", f"ZIP里不止一个{LIST}。")
+            raise VerificationError(
+                f"The ZIP holds more than one {LIST}.", f"ZIP里不止一个{LIST}。"
+            )
         self.top = tops[0] if tops else ""
         stamps = {(record.date, record.time) for _, record in self.entries.values()}
         self.stamp = max(stamps, default=(0, 0))
@@ -631,7 +635,7 @@ def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str,
     signature = read_small(copy, SIGNATURE, 4096)
     ssh = None
     if SSH_SIGNATURE in copy.names:
-        with contextlib.suppress(RefusedError):  # it is reported below
+        with contextlib.suppress(VerificationError):  # it is reported below
             ssh = read_ssh_signature(read_small(copy, SSH_SIGNATURE, 4096))
     # Wherever the key comes from, its fingerprint must be the one that was typed.
     if ssh and KEY not in copy.names:
@@ -639,7 +643,7 @@ def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str,
     else:
         number, key = read_key(read_small(copy, KEY, 4096))
     if fingerprint_of(key) != fingerprint:
-        raise RefusedError(
+        raise VerificationError(
             f"The copy was signed with another key, {fingerprint_of(key)}.",
             f"这份副本用的是另一把密钥：{fingerprint_of(key)}。",
         )
@@ -689,13 +693,13 @@ def describe_extra(name: str) -> str:
 
 
 def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
-    """Check a whole copy; raise RefusedError if a file in it must not be trusted."""
+    """Check a whole copy; raise VerificationError if a file in it must not be trusted."""
     listed, comment, unverified = read_signed_list(copy, fingerprint)
     copy.check_rest(listed)
     missing = [name for name in listed if name not in copy.names]
     for name, wanted in listed.items():
         if name in copy.names and hash_blocks(copy.blocks(name)) != wanted:
-            raise RefusedError(f"{name} was changed.", f"{name}被改动过。")
+            raise VerificationError(f"{name} was changed.", f"{name}被改动过。")
     differences = [f"Missing · 缺少：{name}" for name in missing]
     # An empty folder of ours only shows that its files are missing.
     folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
@@ -729,7 +733,7 @@ def check_file(path: Path, fingerprint: str) -> Verdict:
     digest = hash_blocks(copy.blocks(name))
     same = [place for place, wanted in listed.items() if wanted == digest]
     if not same:
-        raise RefusedError(
+        raise VerificationError(
             f"{name!r} was changed, or is not ours: its checksum is not in the list.",
             f"{name!r}被改动过，或者不是本组织的文件：清单里没有它的校验和。",
         )
@@ -779,7 +783,7 @@ def main(arguments: list[str]) -> int:
     except WrongUseError as error:
         print(*error.args, sep="\n", file=sys.stderr)
         return 2
-    except RefusedError as error:
+    except VerificationError as error:
         reason = error.args
     except (OSError, ValueError) as error:
         reason = (f"It is damaged or cannot be read ({error}).", "它已损坏或无法读取。")

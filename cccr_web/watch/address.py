@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from cccr_web.listen import Tcp
+from cccr_web.serve import Listener
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -44,6 +45,11 @@ class Address:
     def is_onion(self) -> bool:
         """Whether it can be reached only through Tor."""
         return self.host.endswith(".onion")
+
+    @property
+    def listener(self) -> Listener:
+        """The listener of our server that responds there."""
+        return "onion" if self.is_onion else "clearnet"
 
     @property
     def is_loopback(self) -> bool:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-from cccr_web.release import INDEX, File, Release
+from cccr_web.release import INDEX, File, Release, printable
 from cccr_web.serve import root_headers
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
@@ -95,7 +95,7 @@ def file_difference(
     elif response.status >= 500:
         kind = DifferenceKind.UNREACHABLE
     elif response.status in range(300, 400):
-        detail = f"it redirects to {printable(response.header('location'))}"
+        detail = f"it redirects to {_shown(response.header('location'))}"
     elif response.status == 200 and response.too_long:
         detail = "it is longer than the file may be"
     elif response.status == 200:
@@ -185,7 +185,7 @@ def _redirect_differences(
     location = response.header("location")
     allowed = {f"{address}{folder}{name}" for folder in folders for name in ("", INDEX)}
     if location is None or urljoin(f"{address}{path}", location) not in allowed:
-        yield Difference(path, DifferenceKind.CHANGED, f"it redirects to {printable(location)}")
+        yield Difference(path, DifferenceKind.CHANGED, f"it redirects to {_shown(location)}")
 
 
 def _bare_header_differences(
@@ -217,10 +217,10 @@ def header_differences(
         if key in policy and key not in seen:
             own_name, own_value = policy[key]
             if _normal(key, value) != _normal(key, own_value):
-                detail = f"{own_name}: {printable(value)}"
+                detail = f"{own_name}: {_shown(value)}"
                 yield Difference(path, DifferenceKind.CHANGED_HEADER, detail)
         elif key not in {*_ACCEPTED, *allowed} and not _is_accepted(key, value):
-            detail = f"{printable(name)}: {printable(value)}"
+            detail = f"{_shown(name)}: {_shown(value)}"
             yield Difference(path, DifferenceKind.EXTRA_HEADER, detail)
         seen.add(key)
     for key, (name, _) in policy.items():
@@ -228,11 +228,11 @@ def header_differences(
             yield Difference(path, DifferenceKind.MISSING_HEADER, name)
 
 
-def printable(text: str | None) -> str:
+def _shown(text: str | None) -> str:
     """Return untrusted text in a form that is safe for a terminal and not too long."""
     if text is None:
         return "nowhere"
-    plain = text if text.isascii() and text.isprintable() else ascii(text)
+    plain = printable(text)
     return plain if len(plain) <= _MAX_SHOWN else plain[:_MAX_SHOWN] + "…"
 
 

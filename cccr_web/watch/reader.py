@@ -1,8 +1,8 @@
-"""The requests of one check: as browsers send them, in other ways, and for what must not exist.
+"""The requests of one check: those of browsers, of other clients, and for what must not exist.
 
 A site could send other bytes to browsers than to programs, or only in one coding. So every
-file is requested as a browser would, and a tenth of them, another tenth in each check, in
-every other way; all in random order.
+file is requested as by a browser, and each other client requests a tenth of the files, which
+differs from check to check. The order is random.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ FIREFOX: Final = "153.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way to request a file: the lines after ``Host``. Only browsers have no ``name``."""
+class ClientProfile:
+    """How a client requests a file: the lines after ``Host``. Only browsers have no ``name``."""
 
     name: str
     lines: tuple[str, ...] = ()
 
     @property
     def is_browser(self) -> bool:
-        """Whether a browser requests like this."""
+        """Whether it is a browser."""
         return not self.name
 
 
-def browser(system: str, languages: str, version: str = FIREFOX) -> Way:
+def browser(system: str, languages: str, version: str = FIREFOX) -> ClientProfile:
     """Return how Firefox requests an address that somebody typed."""
-    return Way(
+    return ClientProfile(
         "",
         (
             f"User-Agent: Mozilla/5.0 ({system}; rv:{version}) Gecko/20100101 Firefox/{version}",
@@ -60,11 +60,11 @@ BROWSERS: Final = tuple(
     for system in ("Windows NT 10.0; Win64; x64", "X11; Linux x86_64")
     for languages in ("en-US,en;q=0.9", _CHINESE)
 )
-MINIMAL: Final = Way("without headers")
-_OTHER_WAYS: Final = (
+MINIMAL: Final = ClientProfile("without headers")
+_OTHER_CLIENTS: Final = (
     MINIMAL,
     *(
-        Way(f"with Accept-Encoding: {coding}", (f"Accept-Encoding: {coding}",))
+        ClientProfile(f"with Accept-Encoding: {coding}", (f"Accept-Encoding: {coding}",))
         for coding in ("identity", "gzip", "br", "deflate")
     ),
 )
@@ -74,15 +74,17 @@ _SHARE: Final = 10
 _FOREIGN: Final = ("/app.apk", "/index.php", "/login", "/sw.js", "/wp-login.php", f"/{INDEX}")
 
 
-def plan(release: Release, chance: random.Random) -> list[tuple[Way, str]]:
-    """Return the requests of one check in their order, each a way and a path."""
+def plan(release: Release, chance: random.Random) -> list[tuple[ClientProfile, str]]:
+    """Return the requests of one check in their order, each a client and a path."""
     paths = file_addresses(release)
     files = [*paths, ROOT]
     folders = [path.removesuffix("/") for path in paths if path.endswith("/")]
     others = [*folders, *_unlisted(release, chance)]
     requests = [(chance.choice(BROWSERS), path) for path in (*files, *others)]
     share = -(-len(files) // _SHARE)
-    requests += [(way, path) for way in _OTHER_WAYS for path in chance.sample(files, share)]
+    requests += [
+        (client, path) for client in _OTHER_CLIENTS for path in chance.sample(files, share)
+    ]
     chance.shuffle(requests)
     return requests
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
 from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
-from cccr_web.serve import clearnet_policy, file_addresses, file_headers, onion_policy
+from cccr_web.serve import file_addresses, file_headers, listener_policy
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import (
     HttpConnection,
@@ -34,7 +34,7 @@ from cccr_web.watch.differences import (
     root_differences,
     unlisted_differences,
 )
-from cccr_web.watch.reader import BROWSERS, MINIMAL, ROOT, Way, plan
+from cccr_web.watch.reader import BROWSERS, MINIMAL, ROOT, ClientProfile, plan
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.route import Route
 
@@ -48,7 +48,7 @@ class Settings:
 
     ``allowed_headers`` are lower-case names that an address may add. ``onions`` are those
     that the clearnet names before the release's own (“cccr-web serve --onion-address”).
-    ``chance`` chooses the order and the ways of the requests.
+    ``chance`` chooses the order and the clients of the requests.
     """
 
     key: PublicKey
@@ -59,14 +59,11 @@ class Settings:
     chance: random.Random = field(default_factory=random.SystemRandom)
 
 
-Progress = Callable[[int, int], None]
-
-
 def check_sites(
     addresses: Sequence[Address],
     settings: Settings,
     release: Release | None = None,
-    progress: Progress = lambda _done, _total: None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
     """Compare everything served at ``addresses`` with ``release``.
 
@@ -110,7 +107,7 @@ class SiteCheck:
         self._settings = settings
         self._found: set[Difference] = set()
         self._responses: dict[str, Response] = {}
-        self._plan: list[tuple[Way, str]] = []
+        self._plan: list[tuple[ClientProfile, str]] = []
         self._idle: queue.LifoQueue[HttpConnection] = queue.LifoQueue()
         self._seconds = 0.0
         self.signed: Release | None = None
@@ -122,8 +119,8 @@ class SiteCheck:
         with self._timer(), contextlib.closing(self._connection(budget)) as connection:
 
             def read(path: str, limit: int) -> bytes:
-                way = self._settings.chance.choice(BROWSERS)
-                response = self._fetch(connection, way, f"/{path}", limit, keep_body=True)
+                client = self._settings.chance.choice(BROWSERS)
+                response = self._fetch(connection, client, f"/{path}", limit, keep_body=True)
                 if isinstance(response, Difference):
                     raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
@@ -170,8 +167,7 @@ class SiteCheck:
 
     def _compare_files(self, release: Release, count: Callable[[], None]) -> None:
         facts, allowed = release.metadata, self._settings.allowed_headers
-        onions = (*self._settings.onions, *facts.onions)
-        policy = onion_policy(facts) if self.address.is_onion else clearnet_policy(facts, onions)
+        policy = listener_policy(self.address.listener, facts, self._settings.onions)
         headers = file_headers(release, policy)
         paths = file_addresses(release)
         budget = RequestBudget(self._settings.limits)
@@ -191,14 +187,14 @@ class SiteCheck:
             else:
                 yield from unlisted_differences(target, response, release, headers, allowed)
 
-        def check(request: tuple[Way, str]) -> list[Difference]:
-            way, target = request
+        def check(request: tuple[ClientProfile, str]) -> list[Difference]:
+            client, target = request
             limit = budget.limits.file
             with self._reused_connection(budget) as connection:
-                known = self._responses.get(target) if way.is_browser else None
-                response = known or self._fetch(connection, way, target, limit)
+                known = self._responses.get(target) if client.is_browser else None
+                response = known or self._fetch(connection, client, target, limit)
                 found = list(judge(target, response))
-                if found and way.is_browser and isinstance(response, Response):
+                if found and client.is_browser and isinstance(response, Response):
                     again = self._fetch(connection, MINIMAL, target, limit)
                     if not any(judge(target, again)):
                         found = [_noted(each, "only for browsers") for each in found]
@@ -209,28 +205,28 @@ class SiteCheck:
             results = list(zip(self._plan, pool.map(check, self._plan), strict=True))
         while not self._idle.empty():
             self._idle.get().close()
-        for (way, _), found in results:
-            if way.is_browser:
+        for (client, _), found in results:
+            if client.is_browser:
                 self._found.update(found)
-        for (way, _), found in results:
-            if not way.is_browser:
-                self._found.update(_noted(each, way.name) for each in {*found} - self._found)
+        for (client, _), found in results:
+            if not client.is_browser:
+                self._found.update(_noted(each, client.name) for each in {*found} - self._found)
 
     def _fetch(
         self,
         connection: HttpConnection,
-        way: Way,
+        client: ClientProfile,
         target: str,
         limit: int,
         *,
         keep_body: bool = False,
     ) -> Response | Difference:
         try:
-            response = connection.get(target, limit, way.lines, keep_body=keep_body)
+            response = connection.get(target, limit, client.lines, keep_body=keep_body)
         except UnreachableError as error:
             path = target if self._responses else ""
             return Difference(path, DifferenceKind.UNREACHABLE, str(error))
-        if way.is_browser:
+        if client.is_browser:
             self._responses[target] = response
         return response
 

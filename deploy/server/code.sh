@@ -24,7 +24,7 @@ code_install() {
     need_space "$CODE" 200000
     UNDO+=("rm -rf '$venv'")
     touch "$venv.partial" # if this run is interrupted, the next one removes both
-    # Create it at its final path: a virtual environment cannot be moved. It needs no pip of its own.
+    # Create it at its final path: a virtual environment cannot be moved. It needs no pip.
     python3 -m venv --without-pip "$venv" || fail "python3 could not create a virtual environment in $venv." "Check that the disk has free space."
     # Only what the lock lists, verified by hash; nothing is compiled here.
     [ ! -e "$BUNDLE/offline" ] || offline=(--no-index)

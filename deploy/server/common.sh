@@ -132,6 +132,14 @@ changed() { # PATH…
   return 1
 }
 
+changed_below() { # FOLDER
+  local path
+  for path in "${!CHANGED[@]}"; do
+    case $path in "$1"/*) return 0 ;; esac
+  done
+  return 1
+}
+
 # Print a template with each @NAME@ replaced by the shell variable NAME.
 render() { # TEMPLATE NAME…
   local text name

@@ -3,15 +3,16 @@
 
 NGINX=$ETC/nginx
 CERTIFICATE=/etc/letsencrypt/live/cccr-web
+ACME=/var/lib/cccr-web/acme # certbot’s challenge files
 
 nginx_install() {
   step "nginx"
   local staged=$WORK/nginx file
   # tor connects to a socket in this folder, and the manager checks that it exists.
-  make_folder /run/cccr-nginx 750 "root:$(getent group _tor-cccr | cut -d : -f 1)"
+  make_folder /run/cccr-nginx 750 "root:$(getent group "_tor-$INSTANCE" | cut -d : -f 1)"
   make_folder /var/cache/nginx
-  make_folder /var/lib/cccr-web
-  make_folder /var/lib/cccr-web/acme
+  make_folder "${ACME%/*}"
+  make_folder "$ACME"
   nginx_write "$staged"
   nginx_test "$staged"
   for file in "$staged"/*; do
@@ -21,7 +22,7 @@ nginx_install() {
     [ -e "$staged/${file##*/}" ] || remove "$file"
   done
   put /etc/systemd/system/nginx.service.d/cccr-web.conf <"$HERE/units/nginx.conf"
-  put /etc/tmpfiles.d/cccr-web.conf <"$HERE/units/tmpfiles.conf"
+  render units/tmpfiles.conf INSTANCE | put /etc/tmpfiles.d/cccr-web.conf
   enable nginx.service
 }
 
@@ -52,13 +53,13 @@ nginx_write() { # FOLDER
   if [ -n "$DOMAIN" ]; then
     CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'
     nginx_policy clearnet "$folder"
-    render nginx/clearnet.conf DOMAIN >"$folder/clearnet.conf"
+    render nginx/clearnet.conf ACME DOMAIN >"$folder/clearnet.conf"
     if [ -e "$CERTIFICATE/fullchain.pem" ]; then
       # Since nginx 1.25.1 http2 is a separate directive.
       if is_at_least 1.25.1 "$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')"; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
       # A post-quantum key exchange protects recorded traffic, if OpenSSL supports it.
       if is_at_least 3.5 "$(openssl version | cut -d ' ' -f 2)"; then TLS_GROUPS=X25519MLKEM768:$TLS_GROUPS; fi
-      render nginx/tls.conf DOMAIN HTTP2_LISTEN HTTP2_ON TLS_GROUPS >"$folder/tls.conf"
+      render nginx/tls.conf CERTIFICATE DOMAIN HTTP2_LISTEN HTTP2_ON TLS_GROUPS >"$folder/tls.conf"
       CLEARNET+=$'\n  include tls.conf;'
     fi
   fi
@@ -127,7 +128,7 @@ nginx_start() {
   elif changed "$dropin"; then
     unit_action restart nginx.service
     NGINX_IS_NEW=yes
-  elif nginx_changed; then
+  elif changed_below "$NGINX"; then
     nginx_reload
     NGINX_IS_NEW=yes
   fi
@@ -162,14 +163,6 @@ nginx_workers() { # MASTER
       'nginx: worker process') printf '%s ' "$worker" ;;
     esac
   done
-}
-
-nginx_changed() {
-  local path
-  for path in "${!CHANGED[@]}"; do
-    case $path in "$NGINX"/*) return 0 ;; esac
-  done
-  return 1
 }
 
 # Fill the cache, so that nginx can answer while a server is down.

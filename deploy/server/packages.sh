@@ -17,12 +17,11 @@ PACKAGES_FOR_A_DOMAIN=(
   certbot
 )
 
-# Install what is missing. The services must not start with Debian’s configuration: nginx would
+# Install those that are missing. The services must not start with Debian’s configuration: nginx would
 # serve its default page, and tor would open a SOCKS port.
-packages_install() {
-  local wanted=("${PACKAGES[@]}") missing=() package
-  [ -z "$DOMAIN" ] || wanted+=("${PACKAGES_FOR_A_DOMAIN[@]}")
-  for package in "${wanted[@]}"; do
+packages_install() { # PACKAGE…
+  local missing=() package
+  for package in "$@"; do
     package_is_installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0

@@ -20,6 +20,11 @@ json_field() { # NAME, of the JSON object on stdin
   python3 -I -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
 }
 
+# Print the numbers of the stored releases, the oldest first.
+releases_stored() {
+  find "$RELEASES" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' -printf '%f\n' 2>/dev/null | sort --numeric-sort
+}
+
 # Print the current release’s number, if there is one.
 release_number() {
   local target
@@ -161,7 +166,7 @@ release_rollback() {
   now=$({ release_number && for server in "${SERVERS[@]}"; do release_of "$server"; done; } | sort --numeric-sort | tail -n 1)
   while IFS= read -r number; do
     [ "$number" -ge "${now:-0}" ] || before=$number
-  done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort)
+  done < <(releases_stored)
   [ -n "$before" ] || fail "The server has no release older than ${now:-none}." "Build one with a higher sequence and deploy it with “release”."
   release_verify "$RELEASES/$before" >/dev/null
   change "go back from release $now to release $before" || return 0
@@ -190,6 +195,5 @@ release_prune() {
     [ "$number" != "$now" ] || continue
     change "remove release $number and keep the newest ${KEEP_RELEASES:-5}" || continue
     rm -rf --one-file-system "${RELEASES:?}/$number"
-  done < <(find "$RELEASES" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' -printf '%f\n' 2>/dev/null |
-    sort --reverse --numeric-sort | tail -n "+$((${KEEP_RELEASES:-5} + 1))")
+  done < <(releases_stored | head -n "-${KEEP_RELEASES:-5}")
 }

@@ -86,7 +86,7 @@ install_all() {
   check_domain
   nginx_check_others
   step "packages"
-  packages_install
+  packages_install "${PACKAGES[@]}" ${DOMAIN:+"${PACKAGES_FOR_A_DOMAIN[@]}"}
   code_install
   settings_install
   onion_key_install

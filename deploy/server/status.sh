@@ -9,7 +9,7 @@ status_show() {
   for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do
     printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
   done
-  printf '%-22s %s\n' "release" "$(release_number) (stored: $(find "$RELEASES" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --numeric-sort | paste --serial --delimiters=' '))"
+  printf '%-22s %s\n' "release" "$(release_number) (stored: $(releases_stored | paste --serial --delimiters=' '))"
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
   printf '%-22s %s\n' "onion" "http://$(onion_address)/"
   status_doctor

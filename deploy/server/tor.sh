@@ -18,7 +18,7 @@ tor_install() {
   local more=$ETC/torrc
   [ "$DRY_RUN" = no ] || [ ! -f "$BUNDLE/settings/torrc" ] || more=$BUNDLE/settings/torrc
   {
-    cat "$HERE/torrc"
+    render torrc INSTANCE
     [ ! -f "$more" ] || tor_more_lines "$more"
   } >"$WORK/torrc"
   tor_transports "$WORK/torrc"
@@ -40,17 +40,14 @@ tor_more_lines() { # FILE
 
 # Install the programs of the bridges’ transports, each from the Debian package of its name.
 tor_transports() { # TORRC
-  local program missing=()
+  local program wanted=()
   for program in obfs4proxy snowflake-client; do
-    grep --quiet " exec /usr/bin/$program\$" "$1" || continue
-    package_is_installed "$program" || missing+=("$program")
+    if grep --quiet " exec /usr/bin/$program\$" "$1"; then wanted+=("$program"); fi
   done
   if grep --quiet --ignore-case '^[[:space:]]*ClientTransportPlugin[[:space:]]' "$1"; then
     sed -i 's/^Sandbox 1$/Sandbox 0/' "$1"
   fi
-  [ ${#missing[@]} -gt 0 ] || return 0
-  change "install from Debian: ${missing[*]}" || return 0
-  apt_get install --no-install-recommends "${missing[@]}"
+  packages_install "${wanted[@]}"
 }
 
 tor_verify() { # TORRC

@@ -48,7 +48,7 @@ units_write() { # FOLDER
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
     render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
   done
-  cp "$HERE/units/cccr-web-manager.service" "$folder"
+  render units/cccr-web-manager.service INSTANCE >"$folder/cccr-web-manager.service"
 }
 
 units_verify() { # FOLDER
@@ -62,15 +62,7 @@ units_verify() { # FOLDER
 }
 
 units_daemon_reload() {
-  local path
-  for path in "${!CHANGED[@]}"; do
-    case $path in
-      "$UNITS"/*)
-        [ "$DRY_RUN" = yes ] || systemctl daemon-reload
-        return 0
-        ;;
-    esac
-  done
+  if [ "$DRY_RUN" = no ] && changed_below "$UNITS"; then systemctl daemon-reload; fi
 }
 
 units_start() {

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import os
 import random
 import shutil
 import signal
@@ -49,7 +48,6 @@ class FaultyServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -116,16 +114,23 @@ def random_kills(release: Path, whole: bytes, seconds: float) -> Counter[str]:
     return counts
 
 
-def few_files(release: Path, whole: bytes, seconds: float) -> Counter[str]:
-    """Limit the server to 128 open files, and hold 1,000 connections: every reader is answered."""
-    server = FaultyServer(release, "prlimit", "--nofile=128:128")
-    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
+def counts_while_held(
+    server: FaultyServer, connections: list[socket.socket], whole: bytes, seconds: float
+) -> Counter[str]:
+    """Return what readers get while the connections stay open; then end the server."""
     with server.readers(whole) as counts:
         time.sleep(seconds / 10)
     for connection in connections:
         connection.close()
     server.kill(signal.SIGTERM)
     return counts
+
+
+def few_files(release: Path, whole: bytes, seconds: float) -> Counter[str]:
+    """Limit the server to 128 open files, and hold 1,000 connections: every reader is answered."""
+    server = FaultyServer(release, "prlimit", "--nofile=128:128")
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
+    return counts_while_held(server, connections, whole, seconds)
 
 
 def little_memory(release: Path, whole: bytes, seconds: float) -> Counter[str]:
@@ -138,12 +143,7 @@ def little_memory(release: Path, whole: bytes, seconds: float) -> Counter[str]:
         link.connect(("127.0.0.1", server.port))
         link.sendall(b"GET /cccr-web.zip HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
         connections.append(link)
-    with server.readers(whole) as counts:
-        time.sleep(seconds / 10)
-    for connection in connections:
-        connection.close()
-    server.kill(signal.SIGTERM)
-    return counts
+    return counts_while_held(server, connections, whole, seconds)
 
 
 def full_disk(release: Path, whole: bytes, seconds: float) -> Counter[str]:

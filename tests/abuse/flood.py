@@ -31,8 +31,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
-
 from circuits import CircuitCloser
 from flooder import Flood, flooding
 from support.hosting import RunningTor, short_folder, wait_until, web_server
@@ -48,7 +46,7 @@ from cccr_web.render import build_release
 
 PAGE = "/en/"
 COPIES = ("/cccr-web.zip", "/en/", "/en/cccr-en.html", "/zh-hans/")
-Published = tuple[str, Callable[[], str]]
+PublishedPage = tuple[str, Callable[[], str]]
 """The address, and a function that returns a remark at the end."""
 
 REJECTION_LIMIT = 20  # rejected requests in ten seconds before a circuit is closed
@@ -184,7 +182,7 @@ def proxy(folder: Path, server: Path, inbox: Path | None) -> Iterator[None]:
 
 
 def narrow(kilobytes: int) -> None:
-    """Limit the site's group to so many KB per second, with a queue of 128 KB (tc-htb(8)).
+    """Limit what the site's group sends per second, with a queue of 128 KB (tc-htb(8)).
 
     Raises ``SystemExit`` if there is any interface other than the loopback.
     """
@@ -215,7 +213,7 @@ class FloodNetwork:
     quiet: str
 
     @contextlib.contextmanager
-    def published(self, folder: Path, max_streams: int) -> Iterator[Published]:
+    def published(self, folder: Path, max_streams: int) -> Iterator[PublishedPage]:
         """Publish as ``cccr-web onion publish`` does, directly to our server."""
         key = new_key(folder / "key")
         with (
@@ -227,7 +225,7 @@ class FloodNetwork:
             yield key.address, lambda: ""
 
     @contextlib.contextmanager
-    def limited(self, folder: Path, *, close: bool) -> Iterator[Published]:
+    def limited(self, folder: Path, *, close: bool) -> Iterator[PublishedPage]:
         """Publish by torrc with circuit IDs, through nginx with limits per circuit.
 
         With ``close``, the circuits with the most rejected requests are closed.
@@ -287,7 +285,9 @@ class FloodNetwork:
             return seen, counts, remark()
 
 
-SETUPS: dict[str, Callable[[FloodNetwork, Path], contextlib.AbstractContextManager[Published]]] = {
+SETUPS: dict[
+    str, Callable[[FloodNetwork, Path], contextlib.AbstractContextManager[PublishedPage]]
+] = {
     "100 streams": lambda lab, folder: lab.published(folder, 100),
     "16 streams": lambda lab, folder: lab.published(folder, 16),
     "limits": lambda lab, folder: lab.limited(folder, close=False),

@@ -98,7 +98,7 @@ def _run(socks: tuple[int, ...], host: str, flood: Flood, seconds: float, result
 def flooding(
     socks: tuple[int, ...], host: str, flood: Flood, seconds: float
 ) -> Iterator[Counter[str]]:
-    """Flood ``host`` for so many seconds; the counts are filled in at the end."""
+    """Flood ``host`` for ``seconds``; the counts are filled in at the end."""
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
     process = context.Process(target=_run, args=(socks, host, flood, seconds, results), daemon=True)

@@ -212,7 +212,7 @@ def check(status: int, head: bytes, body: bytes, request: FuzzRequest) -> None:
 
 
 def attack(port: int, seed: int, number: int, known: dict[str, str]) -> Counter[str]:
-    """Send so many requests; return how often each status was received."""
+    """Send ``number`` requests; return how often each status was received."""
     chance = random.Random(seed)  # noqa: S311
     counts: Counter[str] = Counter()
     while counts["sent"] < number:

@@ -33,7 +33,6 @@ fi
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=$(deploy/venv.sh "$cache/venv" tests/lock.txt)/bin/python
 fi
-export PYTHONPATH=$top
 
 work=$(mktemp -d)
 server=

@@ -18,8 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
-
 from support.signed import facts, organisation_key, put_release
 
 from cccr_web.release import Signer, load, make_release
@@ -29,7 +27,7 @@ PAGE_BYTES = 50_000
 
 
 def measure(work: Callable[[], object], rounds: int) -> str:
-    """Return the best and the median time of so many rounds."""
+    """Return the best and the median time of some ``rounds``."""
     seconds = []
     for _ in range(rounds):
         began = time.perf_counter()

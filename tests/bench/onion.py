@@ -27,8 +27,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent.parent)]
-
 from support.hosting import RunningTor, short_folder, wait_until
 from support.serving import Server, environment, talk
 from support.tor_reader import Fetched, NoAnswerError, fetch, request_for
@@ -61,7 +59,7 @@ waitress.serve(app, unix_socket=sys.argv[1], _quiet=True)
 
 @contextmanager
 def bare_server(path: Path, size: int) -> Iterator[Path]:
-    """Run waitress with an app that returns so many bytes, without our headers."""
+    """Run waitress with an app that returns ``size`` bytes, without our headers."""
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", BARE, str(path), str(size)],
         env=environment(),
@@ -111,7 +109,7 @@ def one_circuit(socks: int, address: str, name: str, count: int) -> list[list[Fe
 
 @contextmanager
 def others(network: TorNetwork, address: str, count: int) -> Iterator[None]:
-    """Run so many other readers of bare waitress's page, each on its own circuit."""
+    """Run ``count`` other readers of bare waitress's page, each on its own circuit."""
     ports = [network.add_client(f"other{number}") for number in range(CLIENTS)]
     over = threading.Event()
 

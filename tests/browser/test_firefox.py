@@ -71,8 +71,8 @@ def test_watch_sends_the_headers_of_this_browser(firefox: Firefox) -> None:
     found = re.fullmatch(r"User-Agent: Mozilla/5.0 \((.+); rv:(\d+)\.0\) .*", agent)
     assert found is not None, agent
     languages = next(line for line in lines if line.startswith("Accept-Language: "))
-    way = browser(found[1], languages.partition(": ")[2], f"{found[2]}.0")
-    assert lines == [host, *way.lines]
+    client = browser(found[1], languages.partition(": ")[2], f"{found[2]}.0")
+    assert lines == [host, *client.lines]
     assert float(FIREFOX) >= int(found[2]), "Raise FIREFOX in watch/reader.py."
 
 

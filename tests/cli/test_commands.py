@@ -451,7 +451,7 @@ def test_an_onion_key_is_made_and_shown(tmp_path: Path) -> None:
 
 
 def output_of(script: str) -> str:
-    """Return what a script prints in a Python of its own."""
+    """Return what a script prints in a separate Python."""
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     return done.stdout

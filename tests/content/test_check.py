@@ -6,15 +6,24 @@ these lines and no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.texts import TEXTS, copy_texts, problems_of, replace_once
+from support.texts import (
+    TEXTS,
+    TreeChange,
+    add,
+    both,
+    copy_texts,
+    lines,
+    problems_of,
+    put,
+    remove,
+    rename,
+    replace_once,
+)
 
 from cccr_web import render
-
-Change = Callable[[Path], object]
 
 DATED = "statements/2013-05-07-tiananmen-rally.md"
 UNDATED = "statements/2011-liu-xiaobo-and-chen-guangcheng.md"
@@ -24,48 +33,6 @@ DEFANG = (
     "write it as cfcr2008[.]org."
 )
 SAME_ORDER = "all languages must have the same headings, notes and photos in the same order."
-
-
-def add(file: str, text: str) -> Change:
-    """Add ``text`` as a new paragraph at the end of ``file``."""
-
-    def change(tree: Path) -> None:
-        with (tree / file).open("a", encoding="utf-8") as out:
-            out.write(f"\n{text}\n")
-
-    return change
-
-
-def put(file: str, content: bytes) -> Change:
-    """Make ``file`` hold nothing but ``content``."""
-    return lambda tree: (tree / file).write_bytes(content)
-
-
-def remove(file: str) -> Change:
-    """Remove ``file``."""
-    return lambda tree: (tree / file).unlink()
-
-
-def rename(file: str, name: str) -> Change:
-    """Give ``file`` another name in its folder."""
-    return lambda tree: (tree / file).rename((tree / file).with_name(name))
-
-
-def both(file: str, *changes: Callable[[str], Change]) -> Change:
-    """Do the same to the text ``file`` in each language."""
-
-    def change(tree: Path) -> None:
-        for locale in ("en", "zh_Hans"):
-            for make in changes:
-                make(f"{locale}/{file}")(tree)
-
-    return change
-
-
-def lines(file: str) -> int:
-    """Return how many lines a file of the real tree has."""
-    return len((TEXTS / file).read_text(encoding="utf-8").splitlines())
-
 
 APP = Path(render.__file__).with_name("template_renderer.py").read_text(encoding="utf-8")
 _LINE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
@@ -86,7 +53,7 @@ STRAY = (
     "outside the marks."
 )
 
-CASES: dict[str, tuple[Change, list[str]]] = {
+CASES: dict[str, tuple[TreeChange, list[str]]] = {
     # The languages agree.
     "translation missing in Chinese": (
         remove("zh_Hans/pages/reach-us.md"),
@@ -740,7 +707,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("change", "problems"), CASES.values(), ids=CASES)
 def test_a_broken_rule_is_reported_with_file_line_and_remedy(
-    tree: Path, change: Change, problems: list[str]
+    tree: Path, change: TreeChange, problems: list[str]
 ) -> None:
     """A tree with one change reports exactly the expected problems."""
     change(tree)

@@ -3,7 +3,7 @@
 #
 #   tests/deploy/run.sh [bookworm|trixie|all] [ARGUMENTS FOR PYTEST…]
 #
-# Run it as root; the default is all. Each Debian boots in network namespaces of its own, with a
+# Run it as root; the default is all. Each Debian boots in separate network namespaces, with a
 # private Tor network and a certificate authority. Nothing reaches another network. tests/run.sh runs
 # it on bookworm.
 set -euo pipefail
@@ -42,7 +42,6 @@ for program in "${!needed[@]}"; do
   PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-  echo "installing ${missing[*]}" >&2
   deploy/apt.sh "${missing[@]}"
 fi
 

@@ -25,6 +25,7 @@ from support.deploy.inspection import (
     without_connection_headers,
 )
 from support.deploy.machine import SERVER, Machine, Network
+from support.deployed_nginx import OWN_ERRORS
 from support.signed import content
 
 if TYPE_CHECKING:
@@ -237,12 +238,8 @@ def policies(server: Machine) -> dict[str, dict[str, str]]:
 
 
 NGINX_RESPONSES = {
-    400: b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    405: b"TRACE / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
-    413: b"POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 9\r\n\r\nnine byte",
-    414: b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: %s\r\n\r\n",
+    **OWN_ERRORS,
     421: b"GET / HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n",
-    501: b"GET / HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: unknown\r\n\r\n",
 }
 
 

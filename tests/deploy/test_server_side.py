@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.deploy.machine import TOP
 from support.deploy.scripts import in_server
+from support.reverse_proxy import CertificateAuthority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,19 @@ def test_a_killed_run_does_not_keep_services_from_starting(tmp_path: Path) -> No
     policy.write_text("#!/bin/sh\nexit 101\n")
     in_server("lock; without_starting_services true", tmp_path)
     assert policy.exists()  # someone else's
+
+
+def test_only_missing_packages_are_installed_and_start_nothing(tmp_path: Path) -> None:
+    """What is installed is left alone; the services of the others are not started."""
+    script = """
+    package_is_installed() { [ "$1" = present ]; }
+    apt_get() { echo "$*: $("$POLICY" nginx start || echo $?)"; }
+    packages_install present absent missing
+    packages_install present
+    """
+    # 101: Debian must not start the service (policy-rc.d(8)).
+    wanted = "install --no-install-recommends absent missing: 101\n"
+    assert in_server(script, tmp_path).stdout == wanted
 
 
 @pytest.fixture
@@ -174,9 +188,39 @@ def without_ipv6() -> None:
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
+def test_the_newest_releases_and_the_current_one_are_kept(tmp_path: Path) -> None:
+    """Pruning keeps as many of the newest releases as the settings say, and the current one."""
+    script = """
+    mkdir -p "$RELEASES"/{1,2,9,10,11,.partial}
+    ln -s "$RELEASES/2" "$CURRENT"
+    KEEP_RELEASES=2
+    release_prune
+    releases_stored
+    """
+    assert in_server(script, tmp_path).stdout == "2\n10\n11\n"
+
+
+def test_a_certificate_counts_until_it_expires_and_for_its_names_only(tmp_path: Path) -> None:
+    """A certificate that has expired, lacks one of the domains or is missing is requested again."""
+    authority = CertificateAuthority(tmp_path)
+    (tmp_path / "live").mkdir()
+    script = """
+    CERTIFICATE=$FOLDER/live
+    for DOMAIN in a.example b.example "a.example b.example"; do
+      if certificate_is_valid; then echo "$DOMAIN"; fi
+    done
+    """
+    for days, valid in ((1, "a.example\n"), (-1, "")):
+        chain = authority.certify("a.example", days, 90).read_bytes() + authority.file.read_bytes()
+        (tmp_path / "live/fullchain.pem").write_bytes(chain)
+        assert in_server(script, tmp_path).stdout == valid
+    (tmp_path / "live/fullchain.pem").unlink()
+    assert in_server(script, tmp_path).stdout == ""
+
+
 @pytest.mark.parametrize("ipv6", [True, False])
 def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
-    """nginx accepts our configuration on a kernel without IPv6, and uses IPv6 where there is it."""
+    """nginx accepts our configuration on a kernel without IPv6, and uses IPv6 on any other."""
     script = """
     DOMAIN=cccr.example SERVERS=(clearnet onion)
     nginx_write "$FOLDER/staged"

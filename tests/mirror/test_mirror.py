@@ -17,9 +17,9 @@ from support.signed import content, facts, organisation_key, put, put_release, s
 
 from cccr_web import files
 from cccr_web.errors import CccrError
-from cccr_web.mirror import RULE_FILES, Listener, header_rules, write_mirror
+from cccr_web.mirror import RULE_FILES, header_rules, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.serve import clearnet_policy, file_headers
+from cccr_web.serve import Listener, clearnet_policy, file_headers
 from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_sites
 
 PUBLIC = str(organisation_key().public)

@@ -17,11 +17,11 @@ from support.hosting import OFFLINE, RunningTor, forbidden
 from support.tornet import free_ports
 
 from cccr_web.errors import (
+    CommandRejectedError,
     ControlForeignError,
     ControlLostError,
     ControlMissingError,
     OnionError,
-    TorRefusedError,
 )
 from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import ControlAddress, ControlConnection, connect, control
@@ -259,7 +259,7 @@ def test_a_suspended_tor_times_out(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_an_unknown_key_is_reported_in_the_words_of_tor(connection: ControlConnection) -> None:
     """If tor does not know a GETINFO key, the error includes tor's reply."""
-    with pytest.raises(TorRefusedError, match="Unrecognized key"):
+    with pytest.raises(CommandRejectedError, match="Unrecognized key"):
         connection.info("no/such/thing")
 
 

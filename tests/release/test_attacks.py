@@ -58,7 +58,7 @@ def is_served(reloader: Reloader, sequence: int) -> bool:
 
 
 def test_there_are_at_least_sixty_attacks() -> None:
-    """The table holds more than sixty attacks, each under a name of its own."""
+    """The table holds more than sixty attacks, each with a unique name."""
     assert len({each.name for each in ATTACKS}) == len(ATTACKS) >= 60
 
 

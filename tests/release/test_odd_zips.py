@@ -73,7 +73,7 @@ def assert_unpacked_alike(body: bytes, words: str, room: Path) -> None:
 
 
 def test_the_table_holds_at_least_forty_odd_zips() -> None:
-    """The table has lines of all three kinds, each under a name of its own."""
+    """The table has lines of all three kinds, each with a unique name."""
     assert len({each.name for each in ODD_ZIPS}) == len(ODD_ZIPS) >= 40
     assert {each.code for each in ODD_ZIPS} == {0, 1, 3}
 

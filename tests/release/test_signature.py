@@ -1,4 +1,4 @@
-"""minisign's form: our keys and signatures agree with the minisign command, both ways."""
+"""minisign's form: our keys and signatures agree with the minisign command, and its with ours."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_verifying_returns_the_trusted_comment() -> None:
 
 
 def test_a_key_that_is_not_on_the_curve_is_rejected() -> None:
-    """A public key whose bytes are not an Ed25519 key verifies nothing."""
+    """A public key that is not on the curve verifies nothing."""
     key = organisation_key()
     broken = PublicKey(key.public.number, b"\xff" * 32)
     with pytest.raises(SignatureError, match=r"m\.minisig does not match m"):

@@ -17,7 +17,7 @@ PAGE = "en/index.html"
 
 @pytest.fixture
 def folder(release: Release, tmp_path: Path) -> Path:
-    """A release of its own for each test, to be broken."""
+    """A separate release for each test, to be broken."""
     write(release, tmp_path / "release")
     return tmp_path / "release"
 

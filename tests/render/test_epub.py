@@ -27,7 +27,7 @@ every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: 
 OPF = "{http://www.idpf.org/2007/opf}"
 DC = "{http://purl.org/dc/elements/1.1/}"
 
-# A text with all that Markdown can bring and XML could trip over.
+# A text with all of our Markdown, and with what XML must escape.
 HARD = """+++
 title = "Less < more & “more” > 'less'"
 description = "A text that tries XML: < & >."
@@ -43,7 +43,7 @@ and the [list](/SHA256SUMS) & `<code>`.
 
 > [!NOTE 2026-11-22]
 
-> A quotation, which is no note.
+> A quotation, which is not a note.
 
 ## A name that begins with a digit {#1989}
 

@@ -388,5 +388,5 @@ def test_metadata_in_the_output_stops_the_build(
         plain(self, file, kind, **{**options, "comment": b"made by a library"})
 
     monkeypatch.setattr(Image.Image, "save", save)
-    with pytest.raises(CccrError, match=r"would contain more than pixels \(FE\)"):
+    with pytest.raises(CccrError, match=r"would contain more than pixels \(COM\)"):
         built(tree)

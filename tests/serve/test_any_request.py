@@ -45,7 +45,7 @@ TAGS = st.sampled_from(["en", "zh", "zh-TW", "*", "x", ";q=0", ";q=0.5", ";q=", 
 LANGUAGES = st.one_of(st.lists(TAGS, max_size=8).map("".join), ANY)
 
 
-class Listener:
+class RunningListener:
     """One listener of the site: where it listens, and an app that answers the same."""
 
     def __init__(self, name: str, server: Server, release: Release) -> None:
@@ -62,9 +62,9 @@ class Listener:
 
 
 @pytest.fixture(scope="module", params=LISTENERS)
-def listener(request: pytest.FixtureRequest, server: Server, release: Release) -> Listener:
+def listener(request: pytest.FixtureRequest, server: Server, release: Release) -> RunningListener:
     """Each of the two."""
-    return Listener(request.param, server, release)
+    return RunningListener(request.param, server, release)
 
 
 def hand_to(app: Flask, path: str, query: str, host: str, accept: str) -> ReceivedResponse:
@@ -96,7 +96,7 @@ def hand_to(app: Flask, path: str, query: str, host: str, accept: str) -> Receiv
     )
 
 
-def check(answer: ReceivedResponse, listener: Listener, query: str) -> None:
+def check(answer: ReceivedResponse, listener: RunningListener, query: str) -> None:
     """Make sure that an answer is one of those that there are, and repeats nothing."""
     files = listener.release.files
     assert answer.body in {file.body for file in files.values()} | {b""}
@@ -123,7 +123,7 @@ def check(answer: ReceivedResponse, listener: Listener, query: str) -> None:
 @example(path="/en%2F", query="", host=ONION, accept="")
 @settings(max_examples=300, deadline=None)
 def test_any_request_to_the_app_gets_the_stored_headers(
-    listener: Listener, path: str, query: str, host: str, accept: str
+    listener: RunningListener, path: str, query: str, host: str, accept: str
 ) -> None:
     """The app answers any request with one of its own bodies and exactly the stored headers."""
     answer = hand_to(listener.app, path, query, host, accept)
@@ -134,7 +134,7 @@ def test_any_request_to_the_app_gets_the_stored_headers(
 @given(path=PATHS, query=QUERIES, host=HOSTS, accept=LANGUAGES)
 @settings(max_examples=150, deadline=None)
 def test_any_request_to_the_server_gets_the_stored_headers(
-    listener: Listener, path: str, query: str, host: str, accept: str
+    listener: RunningListener, path: str, query: str, host: str, accept: str
 ) -> None:
     """The server does the same, and also rejects malformed requests with the stored headers."""
     answer = ask(listener.where, path + query, host, ("Accept-Language", accept))

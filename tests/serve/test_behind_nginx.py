@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from support.deployed_nginx import DeployedNginx, written
+from support.deployed_nginx import OWN_ERRORS, DeployedNginx, written
 from support.hosting import short_folder, wait_until
 from support.serving import DOMAIN, ONION, START_TIMEOUT, ReceivedResponse, Server, read_answer
 from support.signed import content, facts, organisation_key, put_release
@@ -22,14 +22,6 @@ from cccr_web.serve.encoding import qualities
 LARGE = bytes(range(256)) * 400
 STYLES = ["sha256-" + letter * 43 + "=" for letter in "AB"]
 NAMES = {"clearnet": DOMAIN, "onion": ONION}
-# Responses of nginx itself.
-OWN_ERRORS = {
-    400: b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-    405: b"TRACE / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
-    413: b"POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 9\r\n\r\nnine byte",
-    414: b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: %s\r\n\r\n",
-    501: b"GET / HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: unknown\r\n\r\n",
-}
 TAGS = ("en", "en-US", "zh", "zh-CN", "zh-TW", "zh-Hans-HK", "zh-Hant-SG", "fr", "*", "ug")
 LISTS = [
     "",
@@ -51,7 +43,7 @@ LISTS = [
 
 @functools.cache
 def release(number: int) -> Release:
-    """Return a signed release with a large file, and with a style of its own."""
+    """Return a signed release with a large file, and with a different style."""
     known = facts(
         number, clearnet=f"https://{DOMAIN}", onions=(ONION,), style_hashes=(STYLES[number - 1],)
     )

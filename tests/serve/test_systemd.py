@@ -217,6 +217,16 @@ def test_requests_sent_together_are_all_answered(
         assert manager.process.wait(STOP_TIMEOUT) == 0
 
 
+@contextlib.contextmanager
+def partial_request(server_folder: ServerFolder) -> Iterator[None]:
+    """Hold a connection on which the server has received half a request."""
+    with contextlib.closing(connected(server_folder.path / "clearnet.sock")) as slow:
+        assert slow.sock is not None
+        slow.sock.sendall(b"GET /en/ HTT")
+        time.sleep(0.2)
+        yield
+
+
 @pytest.mark.alone
 def test_a_partial_request_delays_shutdown_within_a_limit(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
@@ -224,19 +234,13 @@ def test_a_partial_request_delays_shutdown_within_a_limit(
     """A partial request delays the shutdown within its limit; a second signal ends it at once."""
     with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
         manager.wait_for("READY=1")
-        with contextlib.closing(connected(server_folder.path / "clearnet.sock")) as slow:
-            assert slow.sock is not None
-            slow.sock.sendall(b"GET /en/ HTT")
-            time.sleep(0.2)
+        with partial_request(server_folder):
             begin = time.monotonic()
             assert manager.stop() == 0
             assert 4.5 < time.monotonic() - begin < 7
         manager.start()
         manager.wait_for("READY=1")
-        with contextlib.closing(connected(server_folder.path / "clearnet.sock")) as slow:
-            assert slow.sock is not None
-            slow.sock.sendall(b"GET /en/ HTT")
-            time.sleep(0.2)
+        with partial_request(server_folder):
             begin = time.monotonic()
             manager.process.terminate()
             manager.wait_for("STOPPING=1")

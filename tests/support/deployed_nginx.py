@@ -34,6 +34,14 @@ CERTIFICATE=$1 SERVERS=(clearnet onion)
 onion_address() { echo "$ONION"; }
 nginx_write "$1/conf"
 """
+# Requests that nginx answers itself, by the status of its response; %s is the host.
+OWN_ERRORS = {
+    400: b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    405: b"TRACE / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+    413: b"POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 9\r\n\r\nnine byte",
+    414: b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: %s\r\n\r\n",
+    501: b"GET / HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: unknown\r\n\r\n",
+}
 
 
 def written(release: Release) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from cccr_web.serve import clearnet_policy, file_addresses, file_headers, onion_policy
+from cccr_web.serve import file_addresses, file_headers, listener_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,7 +47,7 @@ def honest(_path: str, answer: HostileResponse) -> HostileResponse:
 def answers(release: Release, *, onion: bool = False) -> Mapping[str, HostileResponse]:
     """Return the response of our own server for every address of ``release``."""
     facts = release.metadata
-    policy = onion_policy(facts) if onion else clearnet_policy(facts, facts.onions)
+    policy = listener_policy("onion" if onion else "clearnet", facts)
     headers = file_headers(release, policy)
     paths = file_addresses(release)
     found = {}

@@ -40,7 +40,7 @@ OFFLINE = "DisableNetwork 1\n"
 NOBODY = 65534
 PAGE = b"the page of the onion tests"
 
-Event = TypeVar("Event")
+AnyEvent = TypeVar("AnyEvent")
 
 
 @contextlib.contextmanager
@@ -207,7 +207,7 @@ class Watched:
             self.times.append(time.monotonic())
             self._news.notify_all()
 
-    def wait_for(self, kind: type[Event], limit: float = 60.0) -> Event:
+    def wait_for(self, kind: type[AnyEvent], limit: float = 60.0) -> AnyEvent:
         """Return the next event of this kind, and skip those before it."""
         deadline = time.monotonic() + limit
         with self._news:

@@ -16,17 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
-
-from cccr_web.release import (  # noqa: E402
-    Signer,
-    load,
-    make_release,
-    with_archive,
-    write,
-)
-from support.signed import ServerFolder, content, facts, organisation_key  # noqa: E402
+from cccr_web.release import Signer, load, make_release, with_archive, write
+from support.signed import ServerFolder, content, facts, organisation_key
 
 
 def build(folder: Path, sequence: int) -> None:

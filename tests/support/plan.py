@@ -55,7 +55,7 @@ USED = {
 NOT_QUICK = {"browser": "with a browser", "tor": "with tor", "long": "that take seconds each"}
 
 # Fixtures that take long to set up: the modules that request one are a group, which runs on one
-# worker. Every other module is a group of its own. The groups here start first, then modules
+# worker. Every other module is a separate group. The groups here start first, then modules
 # that take long, and the lone tests of all other modules are the last group.
 SHARED = {"published_site": "tor", "tor_network": "tor", "chromium": "chromium"}
 GROUPS = ("tor", "chromium")

@@ -53,5 +53,5 @@ class Running(ServerProcess):
         self.process.send_signal(signal.SIGHUP)
 
     def wait_for(self, words: str, times: int = 1) -> None:
-        """Wait until the log holds ``words`` so many times."""
+        """Wait until the log holds ``words`` at least ``times`` times."""
         wait_until(lambda: self.log.count(words) >= times, START_TIMEOUT)

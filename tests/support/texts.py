@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree, content_error
 from cccr_web.render import check_trees
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+TreeChange = Callable[[Path], object]
 
 TEXTS = find_tree("translations")
 
@@ -32,7 +31,7 @@ def texts_with_key(folder: Path, public_key: object) -> Path:
     return tree
 
 
-def replace_once(file: str, old: str, new: str) -> Callable[[Path], object]:
+def replace_once(file: str, old: str, new: str) -> TreeChange:
     """Return a function that replaces ``old``, which occurs once in ``file`` of a tree."""
 
     def change(tree: Path) -> None:
@@ -42,6 +41,47 @@ def replace_once(file: str, old: str, new: str) -> Callable[[Path], object]:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     return change
+
+
+def add(file: str, text: str) -> TreeChange:
+    """Add ``text`` as a new paragraph at the end of ``file``."""
+
+    def change(tree: Path) -> None:
+        with (tree / file).open("a", encoding="utf-8") as out:
+            out.write(f"\n{text}\n")
+
+    return change
+
+
+def put(file: str, content: bytes) -> TreeChange:
+    """Make ``file`` hold nothing but ``content``."""
+    return lambda tree: (tree / file).write_bytes(content)
+
+
+def remove(file: str) -> TreeChange:
+    """Remove ``file``."""
+    return lambda tree: (tree / file).unlink()
+
+
+def rename(file: str, name: str) -> TreeChange:
+    """Give ``file`` another name in its folder."""
+    return lambda tree: (tree / file).rename((tree / file).with_name(name))
+
+
+def both(file: str, *changes: Callable[[str], TreeChange]) -> TreeChange:
+    """Do the same to the text ``file`` in each language."""
+
+    def change(tree: Path) -> None:
+        for locale in ("en", "zh_Hans"):
+            for make in changes:
+                make(f"{locale}/{file}")(tree)
+
+    return change
+
+
+def lines(file: str) -> int:
+    """Return how many lines a file of the real tree has."""
+    return len((TEXTS / file).read_text(encoding="utf-8").splitlines())
 
 
 def problems_of(tree: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""``watch`` requests a site as readers do, and in every other way."""
+"""``watch`` requests a site as browsers do, and as every other client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cccr_web.watch.reader import BROWSERS, plan
 PAGE = "/en/who-we-are.html"
 RELEASE = signed_release(2)
 LISTED = {"/", *file_addresses(RELEASE)}
-WAYS = {"", "identity", "gzip", "br", "deflate"}
+CODINGS = {"", "identity", "gzip", "br", "deflate"}
 
 
 def check(server: Hostile, limits: RequestLimits | None = None) -> tuple[Difference, ...]:
@@ -50,7 +50,7 @@ def changed(answer: HostileResponse) -> HostileResponse:
 def test_every_path_is_requested_once_as_a_browser_and_a_tenth_in_every_other_way(
     site: Hostile,
 ) -> None:
-    """All paths are requested as a browser does, and a tenth of the files in each other way."""
+    """All paths are requested as a browser does, and each other client requests a tenth."""
     assert check(site) == ()
     browsers = Counter(path for path, asked in site.headers if is_browser(asked))
     assert set(browsers.values()) == {1}
@@ -60,12 +60,12 @@ def test_every_path_is_requested_once_as_a_browser_and_a_tenth_in_every_other_wa
         for _, asked in site.headers
         if is_browser(asked)
     }
-    known = {tuple(_lower(line) for line in way.lines) for way in BROWSERS}
+    known = {tuple(_lower(line) for line in client.lines) for client in BROWSERS}
     assert sent <= known
     assert len(sent) > 1
     others = [(path, asked) for path, asked in site.headers if not is_browser(asked)]
-    ways = Counter(asked.get("accept-encoding", "") for _, asked in others)
-    assert ways == dict.fromkeys(WAYS, -(-len(LISTED) // 10))
+    codings = Counter(asked.get("accept-encoding", "") for _, asked in others)
+    assert codings == dict.fromkeys(CODINGS, -(-len(LISTED) // 10))
     assert {path for path, _ in others} <= LISTED
     assert {name for _, asked in others for name in asked} == {"host", "accept-encoding"}
 
@@ -78,13 +78,17 @@ def _lower(line: str) -> str:
 def test_each_check_has_its_own_order_tenth_and_unknown_pages() -> None:
     """No two checks have the same order, the same tenth or the same unknown pages."""
     first, second = (plan(RELEASE, random.SystemRandom()) for _ in range(2))
-    paths = [[path for way, path in requests if way.is_browser] for requests in (first, second)]
+    paths = [
+        [path for client, path in requests if client.is_browser] for requests in (first, second)
+    ]
     assert paths[0] != paths[1]
     assert paths[0] != sorted(paths[0])
-    tenths = [{(way, path) for way, path in requests if way.name} for requests in (first, second)]
+    tenths = [
+        {(client, path) for client, path in requests if client.name} for requests in (first, second)
+    ]
     assert tenths[0] != tenths[1]
-    ways = [way.name for way, _ in first]
-    assert ways != sorted(ways)
+    names = [client.name for client, _ in first]
+    assert names != sorted(names)
     unlisted = [{*each} - LISTED for each in paths]
     assert {"/en", "/zh-hans", "/app.apk", "/login"} <= unlisted[0] & unlisted[1]
     assert all(path.removesuffix(".html")[-12:].isalnum() for path in unlisted[0] - unlisted[1])
@@ -107,12 +111,12 @@ CHEATS: dict[str, tuple[Callable[[Mapping[str, str]], bool], str]] = {
 
 @pytest.mark.parametrize("case", CHEATS)
 def test_other_bytes_for_some_clients_are_reported(site: Hostile, case: str) -> None:
-    """A site that sends some clients other pages is reported, with the way that shows it."""
+    """A site that sends some clients other pages is reported, with the client that shows it."""
     cheats, note = CHEATS[case]
     site.tamper = lambda path, answer: (
         changed(answer) if path.endswith((".html", "/")) and cheats(answer.asked) else answer
     )
-    # A tenth of the files may hold no page, so one check may show nothing in this way.
+    # A tenth of the files may hold no page, so one check may show nothing with this client.
     checks = (check(site) for _ in range(20))
     found = next(one for one in checks if any(each.detail.endswith(f"({note})") for each in one))
     assert {each.kind for each in found} == {DifferenceKind.CHANGED}

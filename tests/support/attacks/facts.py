@@ -60,7 +60,7 @@ def another_release_of_the_same_number(target: AttackTarget) -> None:
 
 
 def _served_before(target: AttackTarget) -> None:
-    """Remember release 2 as the newest, as its server would, without its being served now."""
+    """Remember release 2 as the newest, as its server would, without serving it now."""
     ServerFolder(target.folder.parent).source.accept(signed_release(2))
 
 

@@ -511,7 +511,7 @@ LOCATOR = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
 
 
 def large_end() -> bytes:
-    """Return a ZIP whose second end record leads to another directory."""
+    """Return a ZIP with a second end record, which leads to another directory."""
     forged = Member(NAME.encode(), FORGED)
     record = forged.record(0)
     before = whole(forged) + record
@@ -589,7 +589,7 @@ unsafe(
 
 
 def inside_another() -> bytes:
-    """Return a ZIP whose directory leads past a forged page to the true one, inside a file."""
+    """Return a ZIP with a directory that leads past a forged page to the true one in a file."""
     true = Member(NAME.encode(), inner()[NAME])
     holder = Member(f"{TOP}a".encode(), whole(true), changes={"method": 0})
     entries = [holder, *members()]

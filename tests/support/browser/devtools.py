@@ -56,7 +56,7 @@ class DevToolsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class BrowserEvent:
     """An event that Chromium sent."""
 
     method: str
@@ -75,7 +75,7 @@ class Chromium:
         self._buffer = b""
         self._last_id = 0
         self._replies: dict[int, dict[str, Any]] = {}
-        self._events: dict[str, list[Event]] = {}
+        self._events: dict[str, list[BrowserEvent]] = {}
 
     def __enter__(self) -> Self:
         with self._errors.open("wb") as errors:
@@ -124,7 +124,7 @@ class Chromium:
         result: dict[str, Any] = reply["result"]
         return result
 
-    def events(self, session: str) -> list[Event]:
+    def events(self, session: str) -> list[BrowserEvent]:
         """Return the list to which the events of a session are added."""
         return self._events.setdefault(session, [])
 
@@ -146,7 +146,7 @@ class Chromium:
             if "id" in message:
                 self._replies[message["id"]] = message
             else:
-                event = Event(message["method"], message["params"])
+                event = BrowserEvent(message["method"], message["params"])
                 self.events(message.get("sessionId", "")).append(event)
 
     def _stderr_tail(self) -> str:

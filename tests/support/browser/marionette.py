@@ -104,7 +104,7 @@ class MarionetteError(Exception):
 
 
 class Firefox:
-    """One process with one tab, whose profile has these preferences."""
+    """One process with one tab, and with these preferences in its profile."""
 
     def __init__(self, profile: Path, prefs: Mapping[str, Pref] | None = None) -> None:
         profile.mkdir()

@@ -1,0 +1,50 @@
+"""What ``tests/run.sh --quick`` runs, and what it leaves out (``support/plan.py``)."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.plan import NOT_QUICK, PLACES, USED
+
+TESTS = Path(__file__).parent
+# Their tests start browsers, tor or whole machines.
+SLOW_FOLDERS = {"browser", "deploy", "onion", "onion_site"}
+SOURCES = [ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("*.py")]
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_the_plan_marks_by_its_place_exists(name: str) -> None:
+    """A folder or file that the plan marks was not renamed since."""
+    assert list(TESTS.rglob(name)) != []
+
+
+@pytest.mark.parametrize("name", USED)
+def test_what_the_plan_marks_by_its_use_exists(name: str) -> None:
+    """A fixture or helper that the plan marks is a function in ``tests/``."""
+    nodes = (node for source in SOURCES for node in ast.walk(source))
+    assert any(isinstance(node, ast.FunctionDef) and node.name == name for node in nodes)
+
+
+@pytest.mark.long
+def test_quick_mode_keeps_only_tests_without_browsers_tor_and_waiting() -> None:
+    """Quick mode collects every test file except those that the plan marks, and counts the rest."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quick", "--collect-only", "-q", "-p", "no:xdist"],
+        cwd=TESTS.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    collected = {line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line}
+    assert {name for name in collected if name.split("/")[1] in SLOW_FOLDERS} == set()
+    for file in TESTS.rglob("test_*.py"):
+        if file.relative_to(TESTS.parent).as_posix() not in collected:
+            text = file.read_text(encoding="utf-8")
+            marked = not {*PLACES}.isdisjoint(file.parts) or any(name in text for name in USED)
+            assert marked, f"{file} has no test that runs in quick mode"
+    for kind in NOT_QUICK.values():
+        assert f" tests {kind}\n" in done.stdout
