@@ -76,6 +76,9 @@ SYSTEM_FILE = re.compile(
     r"(?:.*/)?(?:\.DS_Store|\._[^/]*|__MACOSX/.*|(?i:Thumbs\.db|desktop\.ini))"
 )
 
+# “cccr-web mirror” adds this empty file, which GitHub Pages needs.
+MIRROR_FILE = ".nojekyll"
+
 
 class RefusedError(Exception):
     """The copy cannot be trusted; the reason in English and Chinese."""
@@ -683,6 +686,8 @@ def describe_extra(name: str) -> str:
     """Say what a file is that is not ours."""
     if SYSTEM_FILE.fullmatch(name):
         kind = "macOS or Windows adds files of this name · macOS或Windows会添加这种名字的文件"
+    elif name == MIRROR_FILE:
+        kind = "mirrors add a file of this name · 镜像站会添加这个名字的文件"
     else:
         kind = "unknown, do not open it · 来历不明，不要打开"
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
