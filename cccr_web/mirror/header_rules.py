@@ -259,8 +259,9 @@ def _netlify_redirects(rules: _Rules) -> Iterable[str]:
             yield f"/ /{slug}/ 302 Language={','.join(tags)}"
         yield f"/ /{DEFAULT.slug}/ 302"
     for tag in _TYPED:
-        if slug := slug_for(tag, rules.offered):
-            yield f"/{tag}/* /{slug}/:splat 302"
+        typed = slug_for(tag, rules.offered)
+        if typed is not None:
+            yield f"/{tag}/* /{typed}/:splat 302"
     yield f"/* /{DEFAULT.slug}/errors/404.html 404"
 
 

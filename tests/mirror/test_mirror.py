@@ -322,8 +322,9 @@ def by_caddy_file(rules: str, accepted: str) -> str:
     ):
         for line in lines.splitlines():
             pattern, value = line.strip().rsplit(" ", 1)
-            expression = pattern.strip('"').removeprefix("~")
-            match = re.search(expression, known[source]) if pattern != "default" else ...
+            # The line “default” comes last.
+            expression = pattern.strip('"').removeprefix("~").removeprefix("default")
+            match = re.search(expression, known[source])
             if match is not None:
                 known[target] = match[1] if value == "${1}" else value.strip('"')
                 break
