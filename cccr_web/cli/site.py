@@ -79,6 +79,7 @@ def build(
     """
     from cccr_web.content import Addresses
     from cccr_web.content.site import is_clearnet
+    from cccr_web.errors import counted
     from cccr_web.release import reject_future, reject_loss, write
 
     if clearnet_url is not None and not is_clearnet(clearnet_url):
@@ -91,7 +92,7 @@ def build(
     write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "
-        f"{len(release.files)} files in {out}"
+        f"{counted(len(release.files), 'file')} in {out}"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from cccr_web.doctor.model import CheckResult, not_checked, ok, summarise, wrong
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import HEADERS_REMEDY
+from cccr_web.errors import counted
 from cccr_web.release import Release
 from cccr_web.serve import Policy, bare_headers, clearnet_policy, onion_policy
 from cccr_web.watch import Response, UnreachableError, header_differences
@@ -210,7 +211,7 @@ def check_banners(probe: Probe) -> Iterator[CheckResult]:
             "nginx: “server_tokens off;” and “more_clear_headers Server;”.",
         )
     else:
-        yield ok(name, f"{len(responses)} responses name no program or version.")
+        yield ok(name, f"No program or version in {counted(len(responses), 'response')}.")
 
 
 def _banners(request: str, response: Response) -> Iterator[str]:

@@ -710,15 +710,16 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
         differences.append(
             "The ZIP was packed again by another program · 这个ZIP由别的程序重新打包过"
         )
-    english, chinese = f"All {len(listed)} files", f"全部{len(listed)}个文件都"
+    english, chinese, are = f"All {len(listed)} files", f"全部{len(listed)}个文件都", "are"
     if missing:
         present = len(listed) - len(missing)
+        are = "is" if present == 1 else "are"
         english = f"{present} of {len(listed)} files"
         chinese = f"{len(listed)}个文件中的{present}个"
     if isinstance(copy, Folder) and copy.is_inside:
         english += f" in {copy.top.name!r}"
         chinese = f"{copy.top.name!r}里的{chinese}"
-    return Verdict(f"{english} are", chinese, comment, differences, unverified)
+    return Verdict(f"{english} {are}", chinese, comment, differences, unverified)
 
 
 def check_file(path: Path, fingerprint: str) -> Verdict:
