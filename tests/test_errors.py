@@ -13,7 +13,7 @@ from cccr_web.config import PACKAGE
 from cccr_web.errors import CccrError, ReleaseError, counted
 
 # A count, and a plural that follows it, as they are in an f-string.
-COUNT = re.compile(r"\blen\([a-z]|\bdays\b|\bcount\b|\bf_favail\b|\bpoints\b")
+COUNT = re.compile(r"\blen\([a-z]|(?<![A-Z]\.)\bdays\b|\bcount\b|\bf_favail\b|\bpoints\b")
 PLURAL = re.compile(r" [a-z]+s\b")
 
 CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type)]

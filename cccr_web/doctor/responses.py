@@ -103,7 +103,8 @@ def check_responses(
     if problems:
         yield wrong(name, f"{summarise(problems)}.", HEADERS_REMEDY)
     else:
-        yield ok(name, f"{len(cases)} kinds of response have the right status and headers.")
+        kinds = counted(len(cases), "kind")
+        yield ok(name, f"Every response has the right status and headers ({kinds}).")
 
 
 def policy_differences(

@@ -65,7 +65,7 @@ def test_a_signed_valid_release_is_ok(tmp_path: Path) -> None:
         "security.txt": "ok",
     }
     release = make_release({"en/index.html": b""}, facts())
-    without = check(tmp_path, Signer(organisation_key()).sign(release))
+    without = check(tmp_path / "2", Signer(organisation_key()).sign(release))
     assert without["security.txt"].verdict is CheckVerdict.NOT_APPLICABLE
     assert found["release"].sentence.startswith(f"Release 1 of {TODAY:%Y-%m-%d}: ")
 
