@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from support.command import run
@@ -311,34 +312,60 @@ def test_nginx_redirects_to_the_language_that_our_server_chooses(
     assert len({to for _, to in found.values()}) > 4
 
 
-def by_caddy_file(rules: str, accepted: str) -> str:
-    """Return where ``/`` redirects to, by the ``map`` blocks of a Caddyfile, as Caddy documents it.
+def by_caddyfile(release: Release) -> dict[str, tuple[int, str]]:
+    """Return where the rules of a Caddyfile redirect to, as Caddy documents its directives.
 
-    The first expression of a block that matches decides.
+    The first expression of a ``map`` that matches decides; all lines of a matcher must match.
     """
-    known = {"header.Accept-Language": accepted}
-    for source, target, lines in re.findall(
-        r"^map {(\S+)} {(\S+)} {\n(.*?)^}", rules, re.MULTILINE | re.DOTALL
-    ):
-        for line in lines.splitlines():
-            pattern, value = line.strip().rsplit(" ", 1)
-            # The line “default” comes last.
-            expression = pattern.strip('"').removeprefix("~").removeprefix("default")
-            match = re.search(expression, known[source])
-            if match is not None:
-                known[target] = match[1] if value == "${1}" else value.strip('"')
-                break
-    (home,) = re.findall(r"^redir / (\S+) 302$", rules, re.MULTILINE)
-    return str(home.replace("{cccr_home}", known["cccr_home"]))
+    rules = rule_files(release)["Caddyfile"]
+    maps = re.findall(r"^map {(\S+)} ((?:{\S+} )+){\n((?: .*\n)*)", rules, re.MULTILINE)
+    redirects = re.findall(r"^redir (\S+) (\S+) 302$", rules, re.MULTILINE)
+    (matcher,) = re.findall(r"^@cccr_page {\n((?: .*\n)*)", rules, re.MULTILINE)
+
+    def get(path: str, accepted: str) -> tuple[int, str | None]:
+        known = {"path": unquote(path), "header.Accept-Language": accepted}
+
+        def filled(text: str) -> str:
+            return re.sub(r"{(\w+)}", lambda name: known[name[1]], text)
+
+        for source, targets, lines in maps:
+            for line in lines.splitlines():
+                ((pattern, values),) = re.findall(r'^ +("[^"]*"|\S+) (.*)', line)
+                # The line “default” comes last.
+                expression = pattern.strip('"').removeprefix("~").removeprefix("default")
+                found = re.search(expression.replace("$", r"\Z"), known[source])
+                if found is not None:
+                    for target, value in zip(targets.split(), values.split(), strict=True):
+                        group = re.fullmatch(r"\${(\d)}", value)
+                        known[target[1:-1]] = (
+                            found[int(group[1])] or "" if group else value.strip('"')
+                        )
+                    break
+        pages = set()
+        for kind, value in re.findall(
+            r"^ +(not path_regexp|path_regexp|file) (.*)", matcher, re.MULTILINE
+        ):
+            if kind == "file":
+                pages.add(any(filled(file)[1:] in release.files for file in value.split()))
+            else:
+                matches = re.search(value.replace("$", r"\Z"), known["path"]) is not None
+                pages.add(matches != kind.startswith("not"))
+        for what, target in redirects:
+            if (what == "@cccr_page" and pages == {True}) or what == path:
+                return 302, filled(target)
+        return 404, None
+
+    return responses(get)
 
 
-def test_caddy_redirects_to_the_language_that_our_server_chooses() -> None:
-    """Caddy's rules choose the page for ``/`` as our server does."""
-    rules = rule_files(IN_THREE)["Caddyfile"]
-    rules = re.sub(r"^map {path}.*?^}\nmap.*?^}\n", "", rules, flags=re.MULTILINE | re.DOTALL)
-    server = of_server(IN_THREE)
-    for accepted in ACCEPTED:
-        assert (302, by_caddy_file(rules, accepted)) == server[f"/ {accepted}"], accepted
+@pytest.mark.parametrize("release", [IN_THREE, IN_TWO], ids=["three languages", "two languages"])
+def test_caddy_redirects_to_the_language_that_our_server_chooses(release: Release) -> None:
+    """Caddy's rules redirect ``/`` and paths below another tag of a language as our server does."""
+    found = by_caddyfile(release)
+    server = of_server(release)
+    redirects = {what: answer for what, answer in server.items() if answer[0] == 302}
+    assert {what: answer for what, answer in found.items() if answer[0] == 302} == redirects
+    assert len(redirects) > 20
 
 
 def test_a_mirror_serves_no_hidden_file(mirror: Path, nginx_folder: Path) -> None:
