@@ -7,6 +7,11 @@ message says what happened, where, and what to do; only the command line prints 
 from __future__ import annotations
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number and its noun for a message, such as ``1 day`` or ``1,000 days``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 class CccrError(Exception):
     """A failure that a person can fix.
 

@@ -42,14 +42,34 @@ WRITTEN: tuple[Language, ...] = tuple(lang for lang in LANGUAGES if lang.source 
 DEFAULT = EN
 
 # Chinese and the languages that ISO 639-3 counts as Chinese.
-_CHINESE = re.compile(
-    "zh|chi|zho|cdo|cjy|cmn|cnp|cpx|csp|czh|czo|gan|hak|hnm|hsn|lzh|luh|mnp|nan|sjc|wuu|yue"
-)
-# Subtags that tell the script: its own, what older systems called it, and the regions where
+CHINESE = "zh|chi|zho|cdo|cjy|cmn|cnp|cpx|csp|czh|czo|gan|hak|hnm|hsn|lzh|luh|mnp|nan|sjc|wuu|yue"
+# What tells the script: its own subtag, what older systems called it, and the regions where
 # readers of Chinese most likely read Traditional (CLDR 42, likely subtags).
-_SIMPLIFIED = re.compile("hans|chs")
-_TRADITIONAL = re.compile("hant|hanb|bopo|cht|au|bn|gb|gf|hk|id|mo|pa|pf|ph|sr|th|tw|us|vn")
-_TAG = re.compile(r"[a-z]{2,3}(?:[-_](?:han[st]|ch[st]|[a-z]{2,3}|[0-9]{3})){0,3}", re.IGNORECASE)
+SIMPLIFIED = "hans|chs"
+TRADITIONAL = "hant|hanb|bopo|cht|au|bn|gb|gf|hk|id|mo|pa|pf|ph|sr|th|tw|us|vn"
+
+# Mirrors use these expressions too, in programs without look-ahead, and where braces have
+# another meaning.
+# A language range for which we have a language, without extensions and a system's encoding.
+RANGE = f"(?:i[-_]hak|en|{CHINESE})(?:[-_][0-9a-z][0-9a-z]+)*"
+# One that can be the first part of a path.
+SEGMENT = f"(?:en|{CHINESE})(?:[-_](?:han[st]|ch[st]|[a-z][a-z][a-z]?|[0-9][0-9][0-9]))*"
+# What such a range means: the first expression that is found in it decides. For English only the
+# primary subtag counts. The script of Chinese follows from its script subtag, or else from its
+# region, or else from the language, of which only Cantonese is written in Traditional (RFC 5646,
+# section 2.2).
+MEANINGS: tuple[tuple[str, Language], ...] = (
+    ("^en(?:[-_]|$)", EN),
+    (f"[-_](?:{SIMPLIFIED})(?:[-_]|$)", ZH_HANS),
+    (f"[-_](?:{TRADITIONAL})(?:[-_]|$)", ZH_HANT),
+    ("[-_]cn(?:[-_]|$)", ZH_HANS),
+    ("(?:^|[-_])yue(?:[-_]|$)", ZH_HANT),
+    (".", ZH_HANS),
+)
+
+_RANGE = re.compile(f"({RANGE})(?:[^0-9a-z]|$)", re.IGNORECASE)
+_SEGMENT = re.compile(SEGMENT, re.IGNORECASE)
+_MEANINGS = tuple((re.compile(tag, re.IGNORECASE), language) for tag, language in MEANINGS)
 
 
 def by_slug(slug: str) -> Language | None:
@@ -68,7 +88,7 @@ def negotiate(
     default is English.
     """
     for tag, quality in sorted(accepted, key=lambda pair: -pair[1]):
-        language = _offered(_best_match(tag), offered)
+        language = available(_best_match(tag), offered)
         if language is not None and quality > 0:
             return language
     return DEFAULT
@@ -79,32 +99,23 @@ def slug_for(segment: str, offered: Collection[str]) -> str | None:
 
     ``None`` if it is no language tag, or a slug as it must be.
     """
-    language = _offered(_best_match(segment), offered) if _TAG.fullmatch(segment) else None
+    language = available(_best_match(segment), offered) if _SEGMENT.fullmatch(segment) else None
     return language.slug if language is not None and language.slug != segment else None
 
 
-def _offered(language: Language | None, offered: Collection[str] | None) -> Language | None:
+def available(language: Language | None, offered: Collection[str] | None) -> Language | None:
+    """Return ``language``, or its source if only that is among the slugs ``offered``.
+
+    A reader in Taiwan reads Traditional most easily, then Simplified, then English.
+    """
     while language is not None and offered is not None and language.slug not in offered:
         language = language.source
     return language
 
 
 def _best_match(tag: str) -> Language | None:
-    """Return our best language for a reader who asks for ``tag``.
-
-    For English only the primary subtag counts. The script of Chinese follows from its
-    script subtag, or else from its region, or else from the language, of which only
-    Cantonese is written in Traditional (RFC 5646, section 2.2; CLDR, likely subtags). A
-    reader in Taiwan reads Traditional most easily, then Simplified, then English.
-    """
-    # What follows a dot or @ is a system's encoding, and a letter alone starts an extension.
-    subtags = re.split(r"[-_]", re.split(r"[.@]|[-_][0-9a-z][-_]", tag.lower())[0])
-    if subtags[0] == "en":
-        return EN
-    if not _CHINESE.fullmatch(subtags[0]) and subtags[:2] != ["i", "hak"]:
+    """Return our best language for a reader who asks for ``tag``."""
+    found = _RANGE.match(tag)
+    if found is None:
         return None
-    if any(map(_SIMPLIFIED.fullmatch, subtags)):
-        return ZH_HANS
-    if any(map(_TRADITIONAL.fullmatch, subtags[1:])):
-        return ZH_HANT
-    return ZH_HANT if "yue" in subtags and "cn" not in subtags else ZH_HANS
+    return next(language for pattern, language in _MEANINGS if pattern.search(found[1]))

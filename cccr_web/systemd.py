@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from cccr_web.errors import CccrError
+from cccr_web.errors import CccrError, counted
 
 _FIRST: Final = 3  # SD_LISTEN_FDS_START
 _SEND_SECONDS: Final = 1.0
@@ -30,8 +30,9 @@ def take(name: str, environ: Mapping[str, str] = os.environ) -> socket.socket:
     """
     found = [number for number, passed in _passed(environ) if passed == name]
     if len(found) != 1:
+        passed = counted(len(found), "socket") if found else "no socket"
         raise CccrError(
-            f"systemd passed {len(found) or 'no'} socket{'s' * (len(found) > 1)} named “{name}”.",
+            f"systemd passed {passed} named “{name}”.",
             "Start the service from a socket unit with one ListenStream= "
             f"and FileDescriptorName={name}.",
         )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 
 import pytest
 
 from cccr_web import errors
 from cccr_web.config import PACKAGE
-from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.errors import CccrError, ReleaseError, counted
+
+# A count, and a plural that follows it, as they are in an f-string.
+COUNT = re.compile(r"\blen\([a-z]|(?<![A-Z]\.)\bdays\b|\bcount\b|\bf_favail\b|\bpoints\b")
+PLURAL = re.compile(r" [a-z]+s\b")
 
 CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type)]
 
@@ -38,6 +44,23 @@ def test_every_class_is_documented_and_raised(kind: type[Exception]) -> None:
     assert issubclass(kind, CccrError)
     assert kind.__doc__
     assert kind.__name__ in {name for _, name, _ in calls()}
+
+
+def test_a_number_and_its_noun_agree() -> None:
+    """One is singular, and no message joins a count that can be one and a plural."""
+    assert [counted(number, "day") for number in (0, 1, 2, 1000)] == [
+        *("0 days", "1 day", "2 days", "1,000 days")
+    ]
+    found = []
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for text in ast.walk(ast.parse(module.read_text("utf-8"))):
+            parts = text.values if isinstance(text, ast.JoinedStr) else []
+            for value, noun in itertools.pairwise(parts):
+                plural = isinstance(noun, ast.Constant) and PLURAL.match(str(noun.value))
+                if plural and COUNT.search(ast.unparse(value)):
+                    found.append(f"{module.name}:{value.lineno}: {ast.unparse(text)}")
+    # verify.py imports nothing of ours; a copy has more than one file.
+    assert [each for each in found if not each.startswith("verify.py")] == []
 
 
 def test_every_error_says_what_to_do() -> None:

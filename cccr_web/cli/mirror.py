@@ -28,6 +28,7 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     read these files from the site. An expired release is rejected. Without --public-key,
     the files are checked only against SHA256SUMS.
     """
+    from cccr_web.errors import counted
     from cccr_web.mirror import write_mirror
     from cccr_web.release import load, read_public_key, reject_expired
 
@@ -38,8 +39,9 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     reject_expired(checked)
     write_mirror(checked, folder, "onion" if onion else "clearnet")
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
+    files = counted(len(checked.files), "file")
     click.echo(
-        f"Release {checked.metadata.sequence}, {len(checked.files)} files, {signature}, "
+        f"Release {checked.metadata.sequence}, {files}, {signature}, "
         f"is in {folder / 'site'}; the headers are in {folder / 'headers'}. "
         f"The release {checked.metadata.expiry()}."
     )

@@ -160,6 +160,7 @@ def status(address: str, control: ControlAddress | None, *, as_json: bool) -> No
 
     Exits with 1 if it does not, or if the Tor network does not answer.
     """
+    from cccr_web.errors import counted
     from cccr_web.onion import Status, connect
 
     with connect(control) as connection:
@@ -176,7 +177,7 @@ def status(address: str, control: ControlAddress | None, *, as_json: bool) -> No
         click.echo(f"{found.address} is {state}")
         if found.descriptor is not None:
             protection = "with" if found.descriptor.proof_of_work else "without"
-            points = found.descriptor.introduction_points
-            click.echo(f"descriptor: {points} introduction points, {protection} proof of work")
+            points = counted(found.descriptor.introduction_points, "introduction point")
+            click.echo(f"descriptor: {points}, {protection} proof of work")
     if not (found.published and found.online):
         raise click.exceptions.Exit(1)

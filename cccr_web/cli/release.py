@@ -11,7 +11,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.keys import unlock
-from cccr_web.errors import CccrError
+from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
     from cccr_web.release import Release
@@ -112,8 +112,9 @@ def _to_json(release: Release) -> str:
 
 def _to_sentence(release: Release) -> str:
     facts = release.metadata
+    files = counted(len(release.files), "file")
     return (
-        f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {len(release.files)} files, "
+        f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {files}, "
         f"{facts.expiry()}, signed by {facts.fingerprint}."
     )
 

@@ -32,12 +32,14 @@ def check(translations: Path | None) -> None:
     Each problem is reported with its file and line. A suggestion is not a problem.
     """
     from cccr_web.content import SourceTree, content_error
-    from cccr_web.render import check_trees, name_suggestions
+    from cccr_web.render import check_trees, damaged_photos, name_suggestions
 
     tree = SourceTree(translations or find_tree("translations"))
     content, _, problems = check_trees(tree, find_tree("templates"))
-    for suggestion in name_suggestions(content) if content else ():
-        click.echo(f"Suggestion: {suggestion}", err=True)
+    if content is not None:
+        problems += damaged_photos(tree.folder, content.photos)
+        for suggestion in name_suggestions(content):
+            click.echo(f"Suggestion: {suggestion}", err=True)
     if content is None or problems:
         raise content_error(problems)
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())
@@ -49,9 +51,9 @@ def check(translations: Path | None) -> None:
     "--out",
     required=True,
     type=options.FOLDER,
-    help="The folder to write; a release that is not signed is replaced.",
+    help="The folder to write. A release that is not signed, and nothing else, is replaced.",
 )
-@click.option("--replace", is_flag=True, help="Also replace a signed release.")
+@click.option("--replace", is_flag=True, help="Replace a signed release or other files, too.")
 @click.option("--clearnet-url", metavar="URL", help="The clearnet address to show on the pages.")
 @options.repeatable(
     "--onion-address", "onions", type=options.ONION, help="An onion to show on the pages."
@@ -77,19 +79,20 @@ def build(
     """
     from cccr_web.content import Addresses
     from cccr_web.content.site import is_clearnet
-    from cccr_web.release import reject_future, reject_signed, write
+    from cccr_web.errors import counted
+    from cccr_web.release import reject_future, reject_loss, write
 
     if clearnet_url is not None and not is_clearnet(clearnet_url):
         raise click.UsageError(f"{clearnet_url} is not an https address without a path.")
     if not replace:
-        reject_signed(out)
+        reject_loss(out)
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
     release = build_with_progress(translations, addresses, neutral_titles=neutral_titles)
     reject_future(release)
     write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "
-        f"{len(release.files)} files in {out}"
+        f"{counted(len(release.files), 'file')} in {out}"
     )
 
 

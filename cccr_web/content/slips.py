@@ -36,6 +36,8 @@ _INDENTED_ITEM: Final = re.compile(
 )
 _LONG_INDENT: Final = 4
 
+LANGUAGE_MARK: Final = re.compile(r"[{｛]\s*lang\s*[=＝][^}｝]*[}｝]?", re.IGNORECASE)
+
 _LINK: Final = "write [text](address) with half-width brackets"
 _EMPHASIS: Final = "write **text** with half-width marks, or × for a redacted character"
 
@@ -68,7 +70,7 @@ _IN_PARAGRAPHS: Final = (
 _ANYWHERE: Final = (
     (re.compile(r"｀+"), "write code between half-width `"),
     (
-        re.compile(r"[{｛]\s*lang\s*[=＝][^}｝]*[}｝]?", re.IGNORECASE),
+        LANGUAGE_MARK,
         "mark the language of words as [words]{lang=ja}, in half-width",
     ),
     (re.compile(r"＊＊(?=[^＊\s][^＊]*＊＊)"), _EMPHASIS),

@@ -20,7 +20,7 @@ from cccr_web.content.markdown import (
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
-from cccr_web.content.slips import LineProblem
+from cccr_web.content.slips import LANGUAGE_MARK, LineProblem
 from cccr_web.content.urls import faults
 from cccr_web.languages import WRITTEN
 
@@ -38,6 +38,11 @@ def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[LinePr
     if head.date is not None and not text.path.name.startswith(f"{head.date.start}-"):
         start = f"{head.date.start}-"
         yield head.lines["date"], f"“date” is {head.date}: the file's name must start with {start}."
+    for key, words in _shown(text):
+        mark = LANGUAGE_MARK.search(words)
+        if mark is not None:
+            why = f"would appear as typed, because “{key}” is plain text"
+            yield head.lines.get(key, 1), f"“{mark[0]}” {why}: delete it."
     names = {item.id for item in text.body.items if isinstance(item, Heading)}
     for name in head.checked:
         if name not in names:
@@ -174,13 +179,18 @@ def script_is_its_folders(
     text: Text, simplify: Convert, names: Collection[str]
 ) -> Iterator[LineProblem]:
     """The text is in the script of its folder, except quotations, names and terms."""
-    head = text.head
-    shown = {"title": head.title, "description": head.description, "place": head.place or ""}
-    if head.short_title != head.title:
-        shown["short_title"] = head.short_title
-    passages = [(head.lines.get(key, 1), words) for key, words in shown.items()]
+    passages = [(text.head.lines.get(key, 1), words) for key, words in _shown(text)]
     passages += [(item.line, item.words) for item in text.body.passages if not item.quoted]
     for line, words in passages:
         message = wrong_script(words, text.language, simplify, names)
         if message is not None:
             yield line, message
+
+
+def _shown(text: Text) -> Iterator[tuple[str, str]]:
+    """Yield the key and the words of each fact in the front matter that readers see."""
+    head = text.head
+    yield from (("title", head.title), ("description", head.description))
+    yield "place", head.place or ""
+    if head.short_title != head.title:
+        yield "short_title", head.short_title

@@ -11,7 +11,8 @@ from typing import Final
 from cccr_web.doctor.model import CheckResult, ok, summarise, wrong
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.responses import UNKNOWN_HOST, policy_differences
-from cccr_web.release import Release
+from cccr_web.errors import counted
+from cccr_web.release import Expiry, Release
 from cccr_web.serve import listener_policy
 from cccr_web.watch import UnreachableError
 
@@ -64,8 +65,8 @@ def check_certificate(probe: Probe) -> Generator[CheckResult, None, bool | None]
     )
     left, lifetime = ends - datetime.now(UTC), ends - begins
     sentence = (
-        f"The certificate of {host} expires on {ends:%Y-%m-%d}, in {left.days} days. "
-        f"Its lifetime is {round(lifetime / timedelta(days=1))} days."
+        f"The certificate of {host} {Expiry(ends)}. "
+        f"Its lifetime is {counted(round(lifetime / timedelta(days=1)), 'day')}."
     )
     if left < min(_MIN_LEFT, lifetime * _MIN_SHARE):
         yield wrong("certificate", sentence, _RENEW)

@@ -14,7 +14,7 @@ from typing import Final
 from cccr_web import __version__
 from cccr_web.doctor.model import CheckResult, Target, not_applicable, not_checked, ok, wrong
 from cccr_web.doctor.tor import TorClient
-from cccr_web.errors import OnionError
+from cccr_web.errors import OnionError, counted
 from cccr_web.onion import ControlConnection
 
 # Bytes and files: enough for a release, a copy of it and a system update.
@@ -69,7 +69,7 @@ def _disk(path: Path, left: os.statvfs_result) -> CheckResult:
     if left.f_files and left.f_favail < MIN_FILES:
         return wrong(
             "disk",
-            f"The disk of {path} has room for only {left.f_favail:,} files.",
+            f"The disk of {path} has room for only {counted(left.f_favail, 'file')}.",
             "Find the folder with many small files: “du --inodes -x / | sort -n | tail”.",
         )
     return ok("disk", f"The disk of {path} has {space // _MIB:,} MiB left.")

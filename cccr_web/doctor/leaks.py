@@ -18,6 +18,7 @@ from typing import Final
 
 from cccr_web.doctor.model import CheckResult, not_applicable, ok, summarise, wrong
 from cccr_web.doctor.probe import Probe
+from cccr_web.errors import counted
 from cccr_web.release import MAX_FILE, Release
 
 _ZIP: Final = b"PK\3\4"
@@ -138,7 +139,7 @@ def check_images(release: Release) -> Iterator[CheckResult]:
             "Build the release with “cccr-web build”, which removes it.",
         )
     elif count:
-        yield ok("images", f"{count} pictures contain no metadata.")
+        yield ok("images", f"No metadata in {counted(count, 'picture')}.")
     else:
         yield not_applicable("images", "The release has no pictures.")
 

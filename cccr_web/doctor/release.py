@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Final
 
 from cccr_web.doctor.model import (
@@ -16,8 +17,8 @@ from cccr_web.doctor.model import (
     wrong,
 )
 from cccr_web.doctor.probe import Probe
-from cccr_web.errors import CccrError
-from cccr_web.notices import CANARY, read_notice
+from cccr_web.errors import CccrError, counted
+from cccr_web.notices import CANARY, SECURITY_TXT, read_notice
 from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
 from cccr_web.watch import Difference, DifferenceKind, RequestLimits, Settings, check_sites
 
@@ -41,7 +42,12 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
                 "Restore the last good release, or build and sign a new one.",
             )
         ]
-    return release, [_sequence(target, release), _expiry(release), _canary(target, release)]
+    return release, [
+        _sequence(target, release),
+        _expiry(release),
+        _canary(target, release),
+        _security_txt(target, release),
+    ]
 
 
 def _sequence(target: Target, release: Release) -> CheckResult:
@@ -56,19 +62,35 @@ def _sequence(target: Target, release: Release) -> CheckResult:
                 "Serve the newest release. To roll back, sign the older texts with a higher "
                 "sequence.",
             )
+    files = counted(len(release.files), "file")
     return ok(
         "release",
-        f"Release {facts.sequence} of {facts.time:%Y-%m-%d}: {len(release.files)} files, "
-        "all as signed.",
+        f"Release {facts.sequence} of {facts.time:%Y-%m-%d}: {files}, all as signed.",
     )
 
 
 def _expiry(release: Release) -> CheckResult:
-    expiry = release.metadata.expiry()
-    sentence = f"The release {expiry}."
+    remedy = "Build and sign a new release with a higher sequence."
+    return _judged("expiry", "The release", release.metadata.expiry(), remedy)
+
+
+def _judged(name: str, what: str, expiry: Expiry, remedy: str) -> CheckResult:
     if expiry.has_passed or expiry.is_near:
-        return wrong("expiry", sentence, "Build and sign a new release with a higher sequence.")
-    return ok("expiry", sentence)
+        return wrong(name, f"{what} {expiry}.", remedy)
+    return ok(name, f"{what} {expiry}.")
+
+
+def _security_txt(target: Target, release: Release) -> CheckResult:
+    name = PurePosixPath(SECURITY_TXT).name
+    file = release.files.get(SECURITY_TXT)
+    if file is None:
+        return not_applicable(name, f"The release has no {SECURITY_TXT}.")
+    remedy = "Write one with “cccr-web security-txt”. Then build and sign a new release."
+    try:
+        notice = read_notice(SECURITY_TXT, file.body, target.key)
+    except CccrError as error:
+        return wrong(name, error.problem, remedy)
+    return _judged(name, SECURITY_TXT, Expiry(notice.until or datetime.now(UTC)), remedy)
 
 
 def _canary(target: Target, release: Release) -> CheckResult:
@@ -137,7 +159,8 @@ def check_served_files(
     else:
         yield ok(
             bytes_name,
-            f"{site.files} files at {site.address}, all as signed, in {site.seconds:.0f} s.",
+            f"{counted(site.files, 'file')} at {site.address}, all as signed, "
+            f"in {site.seconds:.0f} s.",
         )
     if headers:
         sentence = f"Different from the header policy: {_summary(headers, site.address)}."

@@ -14,6 +14,7 @@ from typing import Final
 from cccr_web.doctor.model import CheckResult, not_checked, ok, summarise, wrong
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import HEADERS_REMEDY
+from cccr_web.errors import counted
 from cccr_web.release import Release
 from cccr_web.serve import Policy, bare_headers, listener_policy
 from cccr_web.watch import Response, UnreachableError, header_differences
@@ -100,7 +101,8 @@ def check_responses(
     if problems:
         yield wrong(name, f"{summarise(problems)}.", HEADERS_REMEDY)
     else:
-        yield ok(name, f"{len(cases)} kinds of response have the right status and headers.")
+        kinds = counted(len(cases), "kind")
+        yield ok(name, f"Every response has the right status and headers ({kinds}).")
 
 
 def policy_differences(
@@ -208,7 +210,7 @@ def check_banners(probe: Probe) -> Iterator[CheckResult]:
             "nginx: “server_tokens off;” and “more_clear_headers Server;”.",
         )
     else:
-        yield ok(name, f"{len(responses)} responses name no program or version.")
+        yield ok(name, f"No program or version in {counted(len(responses), 'response')}.")
 
 
 def _banners(request: str, response: Response) -> Iterator[str]:

@@ -12,7 +12,17 @@ from functools import cached_property
 from posixpath import basename, splitext
 from typing import Final
 
-from cccr_web.languages import DEFAULT, ZH_HANS
+from cccr_web.languages import (
+    CHINESE,
+    DEFAULT,
+    MEANINGS,
+    RANGE,
+    SEGMENT,
+    TRADITIONAL,
+    available,
+    negotiate,
+    slug_for,
+)
 from cccr_web.release import INDEX, Release
 from cccr_web.serve import (
     NO_CACHE,
@@ -30,8 +40,14 @@ _ONION: Final = "Onion-Location"
 # These differ between files.
 _SPECIAL: Final = frozenset({_CACHE, _TYPE, _ONION})
 
-# An Accept-Language that begins with Chinese; our own server evaluates the whole header.
-_CHINESE: Final = "^zh"
+# The first language of an Accept-Language for which we have one: browsers send the preferred
+# first. Our own server evaluates the qualities as well.
+_ACCEPTED: Final = rf"^(?:[^,]*,)*?[ \t]*({RANGE})(?:[^0-9a-z]|$)"
+# A path below a language tag. nginx would copy a control character into the header.
+_INDEX: Final = re.escape(INDEX)
+_REST: Final = "[0-9A-Za-z._/-]*"
+# Netlify's rules hold no expressions, so these are the tags that people type.
+_TYPED: Final = ("zh", "zh-cn", "zh-sg", "zh-tw", "zh-hk", "zh-mo", "zh-TW", "zh-HK", "EN")
 
 _Headers = Mapping[str, str]
 
@@ -45,6 +61,14 @@ class _Rules:
         self.listener = listener
         self.onion = self._policy.onion_location
         self.has_index = INDEX in release.files
+        self.offered = tuple(release.metadata.languages)
+        self.slugs = "|".join(self.offered)
+
+    @property
+    def meanings(self) -> Iterable[tuple[str, str]]:
+        """Expression → slug of the language that the release has for such a tag."""
+        for pattern, language in MEANINGS:
+            yield pattern, (available(language, self.offered) or DEFAULT).slug
 
     @cached_property
     def errors(self) -> _Headers:
@@ -112,6 +136,16 @@ def _nginx(rules: _Rules) -> Iterable[str]:
     yield f"add_header {_CACHE} $cccr_cache always;"
     yield f"add_header {_ONION} $cccr_onion always;"
     yield "types {}"
+    # The first matching expression decides. A mirror may hold .git and other files of its owner.
+    yield r"location ~ /\.(?!well-known/) { return 404; }"
+    tag = f"(?!(?-i:{rules.slugs})(?:/|$))(?<cccr_tag>{SEGMENT})"
+    yield f'location ~* "^/{tag}(?:/(?<cccr_rest>{_REST}?)(?:{_INDEX})?)?\\z" {{'
+    yield from _nginx_slug(rules)
+    yield "    set $cccr_page $document_root/$cccr_slug/$cccr_rest;"
+    for file in ("$cccr_page", f"${{cccr_page}}{INDEX}"):
+        yield f'    if (-f "{file}") {{ return 302 /$cccr_slug/$cccr_rest; }}'
+    yield "    return 404;"
+    yield "}"
     for suffix, headers in sorted(rules.suffixes.items()):
         location = f"~ {re.escape(suffix)}$" if suffix else "/"
         onion = f' set $cccr_onion "{rules.onion}$request_uri";' if _ONION in headers else ""
@@ -121,9 +155,19 @@ def _nginx(rules: _Rules) -> Iterable[str]:
         )
     if not rules.has_index:
         yield "location = / {"
-        yield f'    if ($http_accept_language ~* "{_CHINESE}") {{ return 302 /{ZH_HANS.slug}/; }}'
-        yield f"    return 302 /{DEFAULT.slug}/;"
+        yield '    set $cccr_tag "";'
+        yield f'    if ($http_accept_language ~* "{_ACCEPTED}") {{ set $cccr_tag $1; }}'
+        yield from _nginx_slug(rules)
+        yield "    return 302 /$cccr_slug/;"
         yield "}"
+
+
+def _nginx_slug(rules: _Rules) -> Iterable[str]:
+    """Yield the directives that set ``$cccr_slug`` by ``$cccr_tag``."""
+    yield f"    set $cccr_slug {DEFAULT.slug};"
+    # The first expression decides on our server; here it is the last.
+    for pattern, slug in reversed([*rules.meanings]):
+        yield f'    if ($cccr_tag ~* "{pattern}") {{ set $cccr_slug {slug}; }}'
 
 
 def _caddy(rules: _Rules) -> Iterable[str]:
@@ -146,14 +190,41 @@ def _caddy(rules: _Rules) -> Iterable[str]:
         if _ONION in headers:
             yield f'    {_ONION} "{rules.onion}{{http.request.orig_uri}}"'
         yield "}"
+    # A mirror may hold .git and other files of its owner.
+    yield "@cccr_hidden {"
+    yield r"    path_regexp (^|/)\."
+    yield "    not path /.well-known/*"
+    yield "}"
+    yield "respond @cccr_hidden 404"
+    yield "map {path} {cccr_tag} {cccr_rest} {"
+    yield f'    ~^/(?:{rules.slugs})(?:/|$) "" ""'
+    yield f"    ~(?i)^/({SEGMENT})(?:/({_REST}?)(?:{_INDEX})?)?$ ${{1}} ${{2}}"
+    yield '    default "" ""'
+    yield "}"
+    yield from _caddy_slug(rules, "cccr_tag", "cccr_slug")
+    files = " ".join(f"/{{cccr_slug}}/{{cccr_rest}}{name}" for name in ("", INDEX))
+    yield "@cccr_page {"
+    yield f"    path_regexp (?i)^/{SEGMENT}(?:/{_REST})?$"
+    yield f"    not path_regexp ^/({rules.slugs})(/|$)"
+    yield f"    file {files}"
+    yield "}"
+    yield "redir @cccr_page /{cccr_slug}/{cccr_rest} 302"
     if not rules.has_index:
-        yield "@cccr_chinese {"
-        yield "    path /"
-        yield f"    header_regexp Accept-Language (?i){_CHINESE}"
+        yield "map {header.Accept-Language} {cccr_accepted} {"
+        yield f'    "~(?i){_ACCEPTED}" ${{1}}'
+        yield '    default ""'
         yield "}"
-        yield f"redir @cccr_chinese /{ZH_HANS.slug}/ 302"
-        yield f"redir / /{DEFAULT.slug}/ 302"
+        yield from _caddy_slug(rules, "cccr_accepted", "cccr_home")
+        yield "redir / /{cccr_home}/ 302"
     yield "file_server"
+
+
+def _caddy_slug(rules: _Rules, tag: str, slug: str) -> Iterable[str]:
+    yield f"map {{{tag}}} {{{slug}}} {{"
+    for pattern, its_slug in rules.meanings:
+        yield f"    ~(?i){pattern} {its_slug}"
+    yield f"    default {DEFAULT.slug}"
+    yield "}"
 
 
 def _netlify(rules: _Rules) -> Iterable[str]:
@@ -171,9 +242,20 @@ def _netlify(rules: _Rules) -> Iterable[str]:
 def _netlify_redirects(rules: _Rules) -> Iterable[str]:
     yield "# For hosts that read a file _redirects (Netlify, Cloudflare): copy it into site/."
     yield "# A host that does not support Language= or the status 404 skips that line."
+    # The programs that upload a folder to such hosts leave .git out.
     if not rules.has_index:
-        yield f"/ /{ZH_HANS.slug}/ 302 Language=zh"
+        by_slug: dict[str, list[str]] = {}
+        regions = [f"zh-{subtag}" for subtag in TRADITIONAL.split("|")]
+        for tag in (*regions, "yue", *CHINESE.split("|")):
+            tags = by_slug.setdefault(negotiate([(tag, 1.0)], rules.offered).slug, [])
+            tags += [tag] if tag not in tags else []
+        for slug, tags in by_slug.items():
+            yield f"/ /{slug}/ 302 Language={','.join(tags)}"
         yield f"/ /{DEFAULT.slug}/ 302"
+    for tag in _TYPED:
+        typed = slug_for(tag, rules.offered)
+        if typed is not None:
+            yield f"/{tag}/* /{typed}/:splat 302"
     yield f"/* /{DEFAULT.slug}/errors/404.html 404"
 
 

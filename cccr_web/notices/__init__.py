@@ -15,6 +15,7 @@ from cccr_web.notices.mirrors import make_mirrors
 from cccr_web.notices.registry import NAMES as NOTICES
 from cccr_web.notices.registry import check_notices, read_notice, write_notice
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
+from cccr_web.notices.security_txt import NAME as SECURITY_TXT
 from cccr_web.notices.security_txt import make_security_txt
 from cccr_web.notices.signed_text import Notice, midnight, sign_text
 
@@ -22,6 +23,7 @@ __all__ = [
     "CANARY",
     "KEYS",
     "NOTICES",
+    "SECURITY_TXT",
     "SECURITY_TXT_AHEAD",
     "KeyRotation",
     "Notice",

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from string import Formatter
 from typing import Any, Final, Generic, TypeVar
 
-from cccr_web.errors import CccrError, SignatureError
+from cccr_web.errors import CccrError, SignatureError, counted
 from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
 
 MAX_BYTES: Final = 64 * 1024
@@ -161,7 +161,8 @@ class NoticeFormat(Generic[Value]):
         value = self._parse(decode(text, name=self.name))
         keys = self._signers(value)
         if len(rest) != len(keys):
-            raise SignatureError(f"{self.name} holds {len(rest)} signatures, not {len(keys)}.")
+            held = counted(len(rest), "signature")
+            raise SignatureError(f"{self.name} holds {held}, not {len(keys)}.")
         for number, (key, part) in enumerate(zip(keys, rest, strict=True), start=1):
             signature, name = part.removesuffix(_END), f"Signature {number} in {self.name}"
             if verify:

@@ -36,7 +36,7 @@ from cccr_web.release.store import (
     MAX_TOTAL,
     differences,
     load,
-    reject_signed,
+    reject_loss,
     write,
 )
 from cccr_web.release.verify_subprocess import verify_in_subprocess
@@ -79,8 +79,8 @@ __all__ = [
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
+    "reject_loss",
     "reject_older",
-    "reject_signed",
     "sign_with_gpg",
     "strip_clear_signature",
     "unix_lines",

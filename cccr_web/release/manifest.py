@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from cccr_web.errors import ReleaseError
+from cccr_web.errors import ReleaseError, counted
 
 NAME = "SHA256SUMS"
 
@@ -62,12 +62,12 @@ def format_manifest(hashes: Mapping[str, str]) -> bytes:
 def parse_manifest(text: bytes) -> dict[str, str]:
     """Return path → SHA-256. Raises ``ReleaseError`` with the line that is wrong."""
     if len(text) > MAX_BYTES:
-        raise ReleaseError(f"{NAME} has {len(text):,} bytes, more than {MAX_BYTES:,}.")
+        raise ReleaseError(f"{NAME} has {counted(len(text), 'byte')}, more than {MAX_BYTES:,}.")
     if not text.endswith(b"\n"):
         raise ReleaseError(f"{NAME} is empty or cut off: its last line has no end.")
     count = text.count(b"\n")
     if count > MAX_FILES:
-        raise ReleaseError(f"{NAME} lists {count:,} files, more than {MAX_FILES:,}.")
+        raise ReleaseError(f"{NAME} lists {counted(count, 'file')}, more than {MAX_FILES:,}.")
     entries: dict[str, str] = {}
     last = ""
     for number, line in enumerate(text[:-1].split(b"\n"), start=1):

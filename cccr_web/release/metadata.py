@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from cccr_web.errors import ReleaseError
+from cccr_web.errors import ReleaseError, counted
 from cccr_web.host_names import CLEARNET, ONION
 
 NAME = "RELEASE.json"
@@ -54,8 +54,7 @@ class Expiry:
     @property
     def left(self) -> str:
         """What is left, in words: ``in 9 days``."""
-        days = self.days_left
-        return f"in {days} day{'s' * (days > 1)}" if days else "in less than a day"
+        return f"in {counted(self.days_left, 'day')}" if self.days_left else "in less than a day"
 
     def __str__(self) -> str:
         if self.has_passed:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web import files
-from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.errors import CccrError, MissingFileError, ReleaseError
 from cccr_web.release import manifest, metadata
 from cccr_web.release.archive import Archive
 from cccr_web.release.folder import ReleaseFolder, printable
@@ -26,6 +26,9 @@ from cccr_web.release.signed_manifest import (
 # In bytes: far more than the site will ever hold, far less than a server can load.
 MAX_FILE: Final = 256 * 1024 * 1024
 MAX_TOTAL: Final = 512 * 1024 * 1024
+
+# How many files one message names.
+_MOST_NAMED: Final = 10
 
 
 def load(
@@ -98,14 +101,35 @@ def write(release: Release, folder: Path) -> None:
         files.replace_folder(folder, bodies(release.files))
 
 
-def reject_signed(folder: Path) -> None:
-    """Raise ``CccrError`` if ``folder`` holds a signed release, which may be the only copy."""
+def reject_loss(folder: Path) -> None:
+    """Raise ``CccrError`` if ``folder`` holds a release with what no build can make again.
+
+    That is a signature, or a file that is not as the release lists it.
+    """
+    remedy = "Choose another folder, or pass --replace."
     with files.writing(folder, "Check the disk and the permissions."):
-        signed = any((folder / name).exists() for name in manifest.SIGNATURES)
-    if signed:
-        raise CccrError(
-            f"{folder} holds a signed release.", "Choose another folder, or pass --replace."
-        )
+        if any((folder / name).exists() for name in manifest.SIGNATURES):
+            raise CccrError(f"{folder} holds a signed release.", remedy)
+        if not (folder / manifest.NAME).exists():
+            return
+    try:
+        others = list(_not_as_listed(folder))
+    except ReleaseError as error:
+        raise CccrError(f"The release in {folder} is damaged: {error}", remedy) from error
+    if others:
+        named = ", ".join(map(printable, others[:_MOST_NAMED]))
+        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+        raise CccrError(f"{folder} holds files that no build wrote: {named}{more}.", remedy)
+
+
+def _not_as_listed(folder: Path) -> Iterator[str]:
+    with ReleaseFolder.open(folder) as opened:
+        built = read_signed_manifest(opened.read, None)
+        yield from sorted(opened.unlisted(built.files))
+        for name, file in built.listed.items():
+            with contextlib.suppress(MissingFileError):
+                if manifest.digest(opened.read(name, MAX_FILE)) != file.sha256:
+                    yield name
 
 
 def _check_replaceable(folder: Path) -> None:

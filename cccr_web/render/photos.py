@@ -17,7 +17,8 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageCms, ImageOps, JpegImagePlugin
 
-from cccr_web.content import Photo
+from cccr_web.content import Photo, Problem
+from cccr_web.content.photos import FILE, FOLDER
 from cccr_web.errors import CccrError
 
 # Widths in pixels: a phone held upright, and our widest column on a high-resolution screen.
@@ -60,6 +61,15 @@ def resize_photos(folder: Path, photos: Mapping[str, Photo]) -> dict[str, Resize
         name: ResizedPhoto(photo, tuple(_sizes(folder / name)))
         for name, photo in sorted(photos.items())
     }
+
+
+def damaged_photos(tree: Path, photos: Mapping[str, Photo]) -> Iterator[Problem]:
+    """Yield a problem for each photo below ``tree`` that ``resize_photos`` would reject."""
+    for name, photo in photos.items():
+        try:
+            _pixels(tree / FOLDER / name)
+        except CccrError as error:
+            yield Problem(FILE, photo.line, str(error))
 
 
 def _sizes(file: Path) -> Iterator[PhotoFile]:

@@ -19,7 +19,7 @@ from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
 from cccr_web.render.formats import format_day, format_statement_date, format_years, region
-from cccr_web.render.html import PageRenderer
+from cccr_web.render.html import PageRenderer, mark_languages
 from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.photos import ResizedPhoto
 
@@ -61,6 +61,7 @@ class TemplateRenderer:
             site=content.site,
             release=self.facts,
             language=language,
+            marked=lambda words: _marked(words, language),
             link=layout.link,
             pictures=layout.pictures,
             onion_code=onion_code,
@@ -118,6 +119,11 @@ def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
     years = [(format_years(when), text) for text, when in dated if when is not None]
     groups = itertools.groupby(years, key=lambda pair: pair[0])
     return [(year, [text for _, text in group]) for year, group in groups]
+
+
+def _marked(words: str, language: Language) -> Markup:
+    """Return plain text as HTML, with words in another script marked as in running text."""
+    return Markup(mark_languages(words, _han_tag(language)))  # noqa: S704  # it escapes
 
 
 def _han_tag(language: Language) -> str | None:

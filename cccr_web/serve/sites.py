@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cccr_web.errors import CccrError
+from cccr_web.errors import CccrError, counted
 from cccr_web.listen import Listen, SystemdSocket, Tcp, Unix, address_of, listening
 from cccr_web.release import Release
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
@@ -35,7 +35,9 @@ class AppSwitch:
     def replace(self, apps: Sequence[ResponseCache]) -> None:
         """Serve these apps from the next request on, in the order of the listeners."""
         if len(apps) != len(self.current):
-            raise ValueError(f"{len(apps)} apps for {len(self.current)} listeners")
+            raise ValueError(
+                f"{counted(len(apps), 'app')} for {counted(len(self.current), 'listener')}"
+            )
         self.current = tuple(apps)
 
     def wsgi_app(self, index: int) -> WSGIApplication:

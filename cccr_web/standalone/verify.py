@@ -76,6 +76,9 @@ SYSTEM_FILE = re.compile(
     r"(?:.*/)?(?:\.DS_Store|\._[^/]*|__MACOSX/.*|(?i:Thumbs\.db|desktop\.ini))"
 )
 
+# “cccr-web mirror” adds this empty file, which GitHub Pages needs.
+MIRROR_FILE = ".nojekyll"
+
 
 class VerificationError(Exception):
     """The copy cannot be trusted; the reason in English and Chinese."""
@@ -687,6 +690,8 @@ def describe_extra(name: str) -> str:
     """Say what a file is that is not ours."""
     if SYSTEM_FILE.fullmatch(name):
         kind = "macOS or Windows adds files of this name · macOS或Windows会添加这种名字的文件"
+    elif name == MIRROR_FILE:
+        kind = "mirrors add a file of this name · 镜像站会添加这个名字的文件"
     else:
         kind = "unknown, do not open it · 来历不明，不要打开"
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
@@ -709,15 +714,16 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
         differences.append(
             "The ZIP was packed again by another program · 这个ZIP由别的程序重新打包过"
         )
-    english, chinese = f"All {len(listed)} files", f"全部{len(listed)}个文件都"
+    english, chinese, are = f"All {len(listed)} files", f"全部{len(listed)}个文件都", "are"
     if missing:
         present = len(listed) - len(missing)
+        are = "is" if present == 1 else "are"
         english = f"{present} of {len(listed)} files"
         chinese = f"{len(listed)}个文件中的{present}个"
     if isinstance(copy, Folder) and copy.is_inside:
         english += f" in {copy.top.name!r}"
         chinese = f"{copy.top.name!r}里的{chinese}"
-    return Verdict(f"{english} are", chinese, comment, differences, unverified)
+    return Verdict(f"{english} {are}", chinese, comment, differences, unverified)
 
 
 def check_file(path: Path, fingerprint: str) -> Verdict:

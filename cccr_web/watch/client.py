@@ -7,9 +7,11 @@ nor flood it. Redirects are not followed.
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import hashlib
 import http.client
 import io
+import re
 import socket
 import ssl
 import threading
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _CHUNK: Final = 64 * 1024
+
+# How often one request waits, and the longest wait in seconds, if a server asks for it.
+_MOST_WAITS: Final = 3
+_LONGEST_WAIT: Final = 60.0
 
 # A failed connection is retried once: tor loses one in 150. A reused one gets a further
 # try, because a server may close it just as the next request is sent.
@@ -60,6 +66,7 @@ class RequestBudget:
     def __init__(self, limits: RequestLimits) -> None:
         self.limits = limits
         self._ends = time.monotonic() + limits.timeout
+        self._begins = 0.0
         self._bytes_left = limits.total
         self._lock = threading.Lock()
 
@@ -69,6 +76,19 @@ class RequestBudget:
         if left <= 0:
             raise UnreachableError(f"not finished after {self.limits.timeout:g} s")
         return min(left, self.limits.idle_timeout)
+
+    def postpone(self, seconds: float) -> bool:
+        """Let no request begin before this time has passed; ``False`` if that is too long."""
+        with self._lock:
+            begins = time.monotonic() + seconds
+            if seconds > _LONGEST_WAIT or begins >= self._ends:
+                return False
+            self._begins = max(self._begins, begins)
+            return True
+
+    def wait(self) -> None:
+        """Wait until a request may begin."""
+        time.sleep(max(0.0, self._begins - time.monotonic()))
 
     def spend(self, count: int) -> None:
         """Count ``count`` received bytes. Raises ``UnreachableError``."""
@@ -115,10 +135,20 @@ class HttpConnection:
     def get(
         self, target: str, limit: int, headers: Iterable[str] = (), *, keep_body: bool = False
     ) -> Response:
-        """Fetch the path ``target``, at most ``limit`` bytes. Raises ``UnreachableError``."""
+        """Fetch the path ``target``, at most ``limit`` bytes. Raises ``UnreachableError``.
+
+        If the server asks for fewer requests (429 with ``Retry-After``; RFC 6585, section 4),
+        all connections of this address wait, and this one asks again, a few times.
+        """
         lines = f"GET {target} HTTP/1.1", f"Host: {self._address.netloc}"
-        request = "\r\n".join([*lines, *headers, "", ""])
-        return self.send(request.encode("ascii"), limit, keep_body=keep_body)
+        request = "\r\n".join([*lines, *headers, "", ""]).encode("ascii")
+        for waits_left in reversed(range(_MOST_WAITS + 1)):
+            self._budget.wait()
+            response = self.send(request, limit, keep_body=keep_body)
+            seconds = _retry_after(response) if waits_left else None
+            if seconds is None or not self._budget.postpone(seconds):
+                return response
+        raise AssertionError
 
     def send(
         self, request: bytes, limit: int, *, method: str = "GET", keep_body: bool = True
@@ -158,6 +188,19 @@ class HttpConnection:
                 undo.pop_all()
                 self._socket = connection
             return response
+
+
+def _retry_after(response: Response) -> float | None:
+    """Return how many seconds a server wants to be left alone (RFC 9110, section 10.2.3)."""
+    text = response.header("retry-after") or ""
+    if response.status != http.HTTPStatus.TOO_MANY_REQUESTS:
+        return None
+    if re.fullmatch("[0-9]{1,9}", text):
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _read(raw: http.client.HTTPResponse, limit: int, *, keep_body: bool) -> Response:

@@ -16,6 +16,7 @@ import click
 import pytest
 from support.command import run
 from support.hosting import short_folder
+from support.photographs import photo, put_photo
 from support.serving import DOMAIN, ONION, Server, ask, environment
 from support.signed import organisation_key, put_release, signed_release
 from support.texts import copy_texts
@@ -202,6 +203,19 @@ def test_check_counts_the_texts() -> None:
     done = run("check")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == "All texts are in order: 13 in en, 13 in zh-Hans.\n"
+
+
+def test_check_finds_damaged_photos(tmp_path: Path) -> None:
+    """A photo that the build could not decode is a problem, at the line of its record."""
+    tree = copy_texts(tmp_path)
+    put_photo(tree, "good.jpg", photo())
+    put_photo(tree, "cut.jpg", photo()[:-2000])
+    records = (tree / "photos.toml").read_text(encoding="utf-8").splitlines()
+    line = records.index('["cut.jpg"]') + 1
+    assert failure("check", "--translations", tree) == (
+        f"translations/photos.toml:{line}: {tree}/photos/cut.jpg is damaged, incomplete or not a "
+        "photo. Replace it with an intact copy.\n"
+    )
 
 
 def test_check_names_file_and_line(tmp_path: Path) -> None:

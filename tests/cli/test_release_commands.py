@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from support.command import PASSPHRASE, run
 from support.hosting import short_folder
-from support.signed import TODAY, content, facts, organisation_key, put_release
+from support.signed import TODAY, content, facts, organisation_key, put, put_release
 from support.texts import texts_with_key
 
 from cccr_web.cli.keys import read_passphrase
@@ -211,6 +211,30 @@ def test_build_does_not_replace_a_signed_release(signed: Path) -> None:
     assert load(signed) == before
     assert run("build", "--out", signed, "--replace").exit_code == 0
     assert not (signed / "SHA256SUMS.minisig").exists()
+
+
+def test_build_does_not_delete_files_that_no_build_wrote(tmp_path: Path) -> None:
+    """Files that the release does not list, or lists otherwise, are named and stay."""
+    out = tmp_path / "release"
+    assert run("build", "--out", out).exit_code == 0
+    theirs = put({".git/HEAD": b"ref", "en/notes.txt": b"mine", "robots.txt": b"changed"}, out)
+    (out / "en/feed.xml").unlink()
+    result = run("build", "--out", out)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{out} holds files that no build wrote: .git, en/notes.txt, robots.txt. "
+        "Choose another folder, or pass --replace.\n"
+    )
+    assert (theirs / "en/notes.txt").read_bytes() == b"mine"
+    put({f"{number}.txt": b"" for number in range(10)}, out)
+    assert "8.txt and 3 more. Choose" in run("build", "--out", out).stderr
+    (out / "RELEASE.json").write_text("{}")
+    damaged = run("build", "--out", out)
+    assert damaged.stderr.startswith(f"The release in {out} is damaged: RELEASE.json is not ")
+    assert (theirs / "en/notes.txt").read_bytes() == b"mine"
+    assert run("build", "--out", out, "--replace").exit_code == 0
+    assert not (out / "en/notes.txt").exists()
+    assert load(out).files
 
 
 def test_build_is_reproducible(

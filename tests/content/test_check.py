@@ -216,6 +216,15 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
             for locale in ("en", "zh_Hans")
         ],
     ),
+    "language marked in a title": (
+        replace_once("en/pages/verify.md", '"Verify"', '"[東京]{lang=ja}"'),
+        [
+            (
+                "en/pages/verify.md:7: “{lang=ja}” would appear as typed, because “short_title” is "
+                "plain text: delete it."
+            )
+        ],
+    ),
     "template unknown": (
         both(
             "pages/addresses.md",

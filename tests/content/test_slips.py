@@ -125,6 +125,40 @@ def test_marks_that_markdown_does_not_know_are_reported(text: str, mark: str, ad
 
 
 @pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("[東京]｛lang=ja｝", "｛lang=ja｝"),
+        ("[東京]{lang＝ja}", "{lang＝ja}"),
+        ("[東京]{ lang=ja }", "{ lang=ja }"),
+        ("[東京] {lang=ja}", "{lang=ja}"),
+        ("［東京］{lang=ja}", "{lang=ja}"),
+        ("東京{lang=ja}", "{lang=ja}"),
+        ("[東京]{LANG=ja}", "{LANG=ja}"),
+        ("[東京]{lang=}", "{lang=}"),
+        ('[東京]{lang="ja"}', '{lang="ja"}'),
+        ("[東京]{lang=japanese}", "{lang=japanese}"),
+        ("[東京]{lang=ja", "{lang=ja"),
+        ("## [東京]{lang= ja}", "{lang= ja}"),
+        ("- [東京]{lang= ja}", "{lang= ja}"),
+        ("| [東京]{lang= ja} |\n|---|", "{lang= ja}"),
+    ],
+)
+def test_a_language_that_marks_no_words_is_reported(text: str, mark: str) -> None:
+    """A mark that was typed in another way is named, in every kind of block."""
+    advice = "mark the language of words as [words]{lang=ja}, in half-width."
+    assert slips(text) == [(1, f"“{mark}” would appear as typed: {advice}")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[東京]{lang=ja}", "**[東京]{lang=zh-Hant-TW}**", "`[東京]{lang=}`", "## [東京]{lang=ja}"],
+)
+def test_a_language_that_marks_words_is_accepted(text: str) -> None:
+    """A mark that works, and one in code, is no slip."""
+    assert slips(text) == []
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "> [！NOTE 2026-11-22]\n> 注。",

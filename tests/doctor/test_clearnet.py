@@ -80,7 +80,7 @@ def test_a_correct_clearnet_passes_every_check(clearnet: PublishedSite) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "days", "verdict", "words"),
     [
-        (365, 22, "ok", "in 22 days. Its lifetime is 365 days."),
+        (365, 22, "ok", "(in 22 days). Its lifetime is 365 days."),
         (365, 20, "wrong", "in 20 days"),
         (90, 22, "ok", "in 22 days"),
         (90, 20, "wrong", "in 20 days"),
@@ -88,8 +88,8 @@ def test_a_correct_clearnet_passes_every_check(clearnet: PublishedSite) -> None:
         (64, 15, "wrong", "in 15 days"),
         (45, 12, "ok", "in 12 days"),
         (45, 10, "wrong", "in 10 days"),
-        (6, 2, "ok", "in 2 days. Its lifetime is 6 days."),
-        (6, 1, "wrong", "in 1 days"),
+        (6, 2, "ok", "(in 2 days). Its lifetime is 6 days."),
+        (6, 1, "wrong", "in 1 day)"),
         (90, -1, "wrong", "certificate has expired"),
     ],
 )

@@ -35,9 +35,9 @@ from cccr_web.doctor.permissions import check_permissions
 from cccr_web.doctor.release import check_release
 from cccr_web.doctor.tor import TorClient
 from cccr_web.errors import ControlLostError
-from cccr_web.notices import make_canary
+from cccr_web.notices import SECURITY_TXT, make_canary, make_security_txt
 from cccr_web.onion import connect
-from cccr_web.release import Release, RollbackGuard, make_release, with_archive
+from cccr_web.release import Release, RollbackGuard, Signer, make_release, with_archive
 
 PUBLIC = organisation_key().public
 DAY = timedelta(days=1)
@@ -56,9 +56,17 @@ def verdicts(results: dict[str, CheckResult]) -> dict[str, str]:
 
 
 def test_a_signed_valid_release_is_ok(tmp_path: Path) -> None:
-    """A signed release that is valid for a year is ok; a canary is optional."""
+    """A signed release that is valid for a year is ok; the notices are optional."""
     found = check(tmp_path, signed())
-    assert verdicts(found) == {"release": "ok", "expiry": "ok", "canary": "not applicable"}
+    assert verdicts(found) == {
+        "release": "ok",
+        "expiry": "ok",
+        "canary": "not applicable",
+        "security.txt": "ok",
+    }
+    release = make_release({"en/index.html": b""}, facts())
+    without = check(tmp_path / "2", Signer(organisation_key()).sign(release))
+    assert without["security.txt"].verdict is CheckVerdict.NOT_APPLICABLE
     assert found["release"].sentence.startswith(f"Release 1 of {TODAY:%Y-%m-%d}: ")
 
 
@@ -95,6 +103,28 @@ def test_a_release_within_two_weeks_of_expiry_is_wrong(
     """A release that has expired, or will within two weeks, is wrong."""
     release = signed(time=TODAY - 300 * DAY, expires=datetime.now(UTC) + expires * DAY)
     result = check(tmp_path, release)["expiry"]
+    assert (result.verdict.value, words in result.sentence) == (verdict, True), result
+
+
+@pytest.mark.parametrize(
+    ("expires", "verdict", "words"),
+    [
+        (-1, "wrong", ".well-known/security.txt expired on"),
+        (1.5, "wrong", "(in 1 day)."),
+        (13, "wrong", "(in 12 days)."),
+        (15, "ok", "(in 14 days)."),
+        (None, "wrong", "has no Expires, which RFC 9116 requires."),
+    ],
+)
+def test_a_security_txt_within_two_weeks_of_expiry_is_wrong(
+    tmp_path: Path, expires: float | None, verdict: str, words: str
+) -> None:
+    """It is judged as the release is; researchers must not trust one that has expired."""
+    until = datetime.now(UTC) + (expires or 0) * DAY
+    made = make_security_txt(until, [("Contact", "mailto:a@cccr.example")])
+    if expires is None:
+        made = made.partition(b"Expires")[0]
+    result = check(tmp_path, signed({SECURITY_TXT: made}))["security.txt"]
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
 
 

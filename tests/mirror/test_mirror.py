@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from support.command import run
@@ -19,7 +22,7 @@ from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.mirror import RULE_FILES, header_rules, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.serve import Listener, clearnet_policy, file_headers
+from cccr_web.serve import Hosts, Listener, clearnet_policy, create_app, file_headers
 from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_sites
 
 PUBLIC = str(organisation_key().public)
@@ -221,7 +224,7 @@ def test_an_index_page_of_the_release_is_served_at_the_root(
     with nginx(nginx_folder, tmp_path / "mirror") as url:
         assert look(url).sites[0].differences == ()
     rules = rule_files(release)
-    assert "302" not in rules["_redirects"]
+    assert "\n/ " not in rules["_redirects"]
     by_file = by_headers_file(rules["_headers"])
     shown = answers(release)["/index.html"]
 
@@ -233,6 +236,152 @@ def test_an_index_page_of_the_release_is_served_at_the_root(
     with Hostile(release, lambda path, answer: shown if path == "/" else answer) as server:
         (found,) = look(server.url).sites[0].differences
     assert (found.path, found.kind) == ("/", DifferenceKind.CHANGED_HEADER)
+
+
+IN_THREE = make_release(
+    {**content(2), **dict.fromkeys(("zh-hant/index.html", "zh-hant/who-we-are.html"), b"")},
+    facts(2, languages={"en": "en", "zh-hans": "zh-Hans", "zh-hant": "zh-Hant"}),
+)
+IN_TWO = make_release(content(2), facts(2))
+
+# What browsers and systems send, the preferred language first.
+ACCEPTED = (
+    *("zh-CN", "zh-TW,zh;q=0.9,en;q=0.8", "ug, zh-HK;q=0.8, en;q=0.5", "bo,zh;q=0.5", "en-GB,zh"),
+    *("yue", "yue-CN", "zh-yue", "nan-Hant-TW", "wuu,en;q=0.5", "hak", "i-hak", "zh-Hans-HK"),
+    *("zh-CHT", "zh_TW.UTF-8", "zh-u-tw", "ZH-mo", "enx,zh-MO;q=0.5", "zhx", "fr", "EN", "*", ""),
+)
+PATHS = (
+    *("/zh/", "/zh", "/ZH/", "/zh-cn/", "/zh-TW", "/zh-tw/", "/zh_hk/", "/EN/", "/En", "/en/"),
+    *("/zh-hant/", "/ZH-HANT/", "/zh-tw/who-we-are.html", "/zh-tw/index.html", "/zh-tw/x.html"),
+    *(
+        "/en-us/errors/404.html",
+        "/EN/errors/",
+        "/EN/errors",
+        "/fr/",
+        "/yue/",
+        "/hak.txt",
+        "/i-hak/",
+    ),
+    *("/zh-tw/../en/", "/zh-tw/%0d%0aX:y", "/zh-tw/who-we-are.html%0a", "/zh-tw-hk/", "/i-hak/"),
+)
+
+
+def responses(get: Callable[[str, str], tuple[int, str | None]]) -> dict[str, tuple[int, str]]:
+    """Return the response to each of these requests: its status, and where it redirects to."""
+    asked = [("/", accepted) for accepted in ACCEPTED] + [(path, "") for path in PATHS]
+    found = ((path, accepted, *get(path, accepted)) for path, accepted in asked)
+    return {f"{path} {accepted}": (status, to or "") for path, accepted, status, to in found}
+
+
+def of_server(release: Release) -> dict[str, tuple[int, str]]:
+    """Return what our own server responds."""
+    policy = clearnet_policy(release.metadata, ())
+    client = create_app(release, policy, Hosts(frozenset({"localhost"}))).test_client()
+
+    def get(path: str, accepted: str) -> tuple[int, str | None]:
+        response = client.get(path, headers={"Accept-Language": accepted})
+        return response.status_code, response.headers.get("Location")
+
+    return responses(get)
+
+
+def of_mirror(url: str) -> dict[str, tuple[int, str]]:
+    """Return what a mirror responds."""
+
+    def get(path: str, accepted: str) -> tuple[int, str | None]:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Accept-Language": accepted})
+            response = connection.getresponse()
+            return response.status, response.getheader("Location")
+
+    return responses(get)
+
+
+@pytest.mark.parametrize("release", [IN_THREE, IN_TWO], ids=["three languages", "two languages"])
+def test_nginx_redirects_to_the_language_that_our_server_chooses(
+    release: Release, tmp_path: Path, nginx_folder: Path
+) -> None:
+    """``/`` and paths below another tag of a language lead to the same page as on our server."""
+    write_mirror(release, tmp_path / "mirror")
+    with nginx(nginx_folder, tmp_path / "mirror") as url:
+        found = of_mirror(url)
+    # nginx resolves the dots before it looks for a file; our server has one URL for each page.
+    wanted = {**of_server(release), "/zh-tw/../en/ ": (200, "")}
+    assert found == wanted
+    assert len({to for _, to in found.values()}) > 4
+
+
+def by_caddyfile(release: Release) -> dict[str, tuple[int, str]]:
+    """Return where the rules of a Caddyfile redirect to, as Caddy documents its directives.
+
+    The first expression of a ``map`` that matches decides; all lines of a matcher must match.
+    """
+    rules = rule_files(release)["Caddyfile"]
+    maps = re.findall(r"^map {(\S+)} ((?:{\S+} )+){\n((?: .*\n)*)", rules, re.MULTILINE)
+    redirects = re.findall(r"^redir (\S+) (\S+) 302$", rules, re.MULTILINE)
+    (matcher,) = re.findall(r"^@cccr_page {\n((?: .*\n)*)", rules, re.MULTILINE)
+
+    def get(path: str, accepted: str) -> tuple[int, str | None]:
+        known = {"path": unquote(path), "header.Accept-Language": accepted}
+
+        def filled(text: str) -> str:
+            return re.sub(r"{(\w+)}", lambda name: known[name[1]], text)
+
+        for source, targets, lines in maps:
+            for line in lines.splitlines():
+                ((pattern, values),) = re.findall(r'^ +("[^"]*"|\S+) (.*)', line)
+                # The line “default” comes last.
+                expression = pattern.strip('"').removeprefix("~").removeprefix("default")
+                found = re.search(expression.replace("$", r"\Z"), known[source])
+                if found is not None:
+                    for target, value in zip(targets.split(), values.split(), strict=True):
+                        group = re.fullmatch(r"\${(\d)}", value)
+                        known[target[1:-1]] = (
+                            found[int(group[1])] or "" if group else value.strip('"')
+                        )
+                    break
+        pages = set()
+        for kind, value in re.findall(
+            r"^ +(not path_regexp|path_regexp|file) (.*)", matcher, re.MULTILINE
+        ):
+            if kind == "file":
+                pages.add(any(filled(file)[1:] in release.files for file in value.split()))
+            else:
+                matches = re.search(value.replace("$", r"\Z"), known["path"]) is not None
+                pages.add(matches != kind.startswith("not"))
+        for what, target in redirects:
+            if (what == "@cccr_page" and pages == {True}) or what == path:
+                return 302, filled(target)
+        return 404, None
+
+    return responses(get)
+
+
+@pytest.mark.parametrize("release", [IN_THREE, IN_TWO], ids=["three languages", "two languages"])
+def test_caddy_redirects_to_the_language_that_our_server_chooses(release: Release) -> None:
+    """Caddy's rules redirect ``/`` and paths below another tag of a language as our server does."""
+    found = by_caddyfile(release)
+    server = of_server(release)
+    redirects = {what: answer for what, answer in server.items() if answer[0] == 302}
+    assert {what: answer for what, answer in found.items() if answer[0] == 302} == redirects
+    assert len(redirects) > 20
+
+
+def test_a_mirror_serves_no_hidden_file(mirror: Path, nginx_folder: Path) -> None:
+    """What its owner keeps in the folder, such as ``.git``, gets 404; ``.well-known`` does not."""
+    kept = (".git/HEAD", ".env", "en/.notes.html", ".well-known/.git/HEAD", ".nojekyll")
+    put(dict.fromkeys(kept, b"secret"), mirror / "site")
+    with nginx(nginx_folder, mirror) as url:
+        for path in (*kept, ".git/", ".git", "en/../.git/HEAD", ".well-known/security.txt"):
+            found = 200 if path == ".well-known/security.txt" else 404
+            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+            with contextlib.closing(connection):
+                connection.request("GET", f"/{path}")
+                response = connection.getresponse()
+                assert (response.status, b"secret" in response.read()) == (found, False), path
+    caddy = rule_files(RELEASE)["Caddyfile"]
+    assert "path_regexp (^|/)\\.\n    not path /.well-known/*\n}\nrespond @cccr_hidden 404" in caddy
 
 
 def by_headers_file(rules: str) -> Callable[[str, HostileResponse], HostileResponse]:
@@ -267,16 +416,32 @@ def test_a_host_with_the_headers_file_sends_our_headers(mirror: Path) -> None:
         assert look(server.url).sites[0].differences == ()
 
 
-def test_the_redirects_file_redirects_to_a_language(mirror: Path) -> None:
+def test_the_redirects_file_redirects_to_a_language() -> None:
     """The file _redirects redirects / to a language, the reader's if the host supports that.
 
-    What does not exist gets our error page.
+    So it does with other tags of a language; what does not exist gets our error page.
     """
-    lines = (mirror / "headers" / "_redirects").read_text().splitlines()
+    lines = rule_files(IN_THREE)["_redirects"].splitlines()
     rules = [line for line in lines if not line.startswith("#")]
     assert rules == [
-        "/ /zh-hans/ 302 Language=zh",
+        (
+            "/ /zh-hant/ 302 Language=zh-hant,zh-hanb,zh-bopo,zh-cht,zh-au,zh-bn,zh-gb,zh-gf,zh-hk,"
+            "zh-id,zh-mo,zh-pa,zh-pf,zh-ph,zh-sr,zh-th,zh-tw,zh-us,zh-vn,yue"
+        ),
+        (
+            "/ /zh-hans/ 302 Language=zh,chi,zho,cdo,cjy,cmn,cnp,cpx,csp,czh,czo,gan,hak,hnm,hsn,"
+            "lzh,luh,mnp,nan,sjc,wuu"
+        ),
         "/ /en/ 302",
+        "/zh/* /zh-hans/:splat 302",
+        "/zh-cn/* /zh-hans/:splat 302",
+        "/zh-sg/* /zh-hans/:splat 302",
+        "/zh-tw/* /zh-hant/:splat 302",
+        "/zh-hk/* /zh-hant/:splat 302",
+        "/zh-mo/* /zh-hant/:splat 302",
+        "/zh-TW/* /zh-hant/:splat 302",
+        "/zh-HK/* /zh-hant/:splat 302",
+        "/EN/* /en/:splat 302",
         "/* /en/errors/404.html 404",
     ]
 

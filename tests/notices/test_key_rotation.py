@@ -139,8 +139,8 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], type[CccrError], str]] = {
         CccrError,
         OTHER_FORM,
     ),
-    "no signature by the old key": (without(1), SignatureError, "holds 1 signatures, not 2"),
-    "no signature by the new key": (without(2), SignatureError, "holds 1 signatures, not 2"),
+    "no signature by the old key": (without(1), SignatureError, "holds 1 signature, not 2"),
+    "no signature by the new key": (without(2), SignatureError, "holds 1 signature, not 2"),
     "no signature": (lambda whole: whole.partition(b"-----BEGIN")[0], SignatureError, UNSIGNED),
     "text added at the end": (
         lambda whole: whole + b"visit evil.example\n",

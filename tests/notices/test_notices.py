@@ -185,7 +185,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         "the organisation's key is",
     ),
     "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not match"),
-    "keys half signed": ("keys.txt", KEYS[: KEYS.rindex(b"-----BEGIN")], "holds 1 signatures"),
+    "keys half signed": (
+        "keys.txt",
+        KEYS[: KEYS.rindex(b"-----BEGIN")],
+        "holds 1 signature, not 2",
+    ),
     "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "other than public keys"),
     "text before a key": ("pgp.txt", b"Our key:\n" + PGP, "other than public keys"),
     "no contact": (SECURITY, b"Expires: 2027-06-30T00:00:00Z\n", "has no Contact"),

@@ -199,7 +199,7 @@ def test_all_apps_are_replaced_together() -> None:
     switch.replace([*make_apps(signed_release(2)), *make_apps(signed_release(2))])
     expected = signed_release(2).files[PAGE].body
     assert [body(switch, 0), body(switch, 1)] == [expected, expected]
-    with pytest.raises(ValueError, match="1 apps for 2 listeners"):
+    with pytest.raises(ValueError, match="1 app for 2 listeners"):
         switch.replace(make_apps(signed_release(3)))
 
 

@@ -587,6 +587,16 @@ def test_a_file_that_a_system_adds_is_no_alarm(
     assert done.stdout.startswith("GENUINE, BUT SEE BELOW. All 6 files are exactly what ")
 
 
+def test_the_file_that_a_mirror_adds_is_no_alarm(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """The empty file for GitHub Pages is named as one of a mirror, but only at its place."""
+    done = run(put({**good, ".nojekyll": b"", "en/.nojekyll": b""}, tmp_path), signer.fingerprint)
+    kind = "mirrors add a file of this name · 镜像站会添加这个名字的文件"
+    known = f"Not ours · 不是本组织的文件：'.nojekyll' ({kind})"
+    assert_differs(done, known, unknown("en/.nojekyll"))
+
+
 @pytest.mark.parametrize(
     "name",
     ["en/extra.html", ".htaccess", "setup.exe", "DS_Store", "en/thumbs.db.exe", "说明.txt"],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from cccr_web.notices import make_security_txt
 from cccr_web.release import (
     Metadata,
     Release,
@@ -94,7 +95,9 @@ def content(sequence: int) -> dict[str, bytes]:
         for page in pages
     }
     return files | {
-        ".well-known/security.txt": b"Contact: " + mark,
+        ".well-known/security.txt": make_security_txt(
+            TODAY + timedelta(days=180), [("Contact", f"https://cccr.example/{sequence}")]
+        ),
         "allowed_signers": allowed_signers(organisation_key().public),
         "en/feed.xml": b"<feed>" + mark + b"</feed>",
         "en/cccr-en.epub": b"PK\3\4 a book of " + mark,
