@@ -32,7 +32,7 @@ nginx_check_others() {
   local file others='' names
   [ ! -e "$UNITS/nginx.service.d/cccr-web.conf" ] || return 0
   while IFS= read -r file; do
-    names=$(sed -n 's/^[^#]*server_name[[:space:]]\{1,\}\([^;]*\);.*/\1/p' "$file" 2>/dev/null | paste --serial --delimiters=' ')
+    names=$(sed -n 's/^[^#]*server_name[[:space:]]\{1,\}\([^;]*\);.*/\1/p' "$file" 2>/dev/null | paste --serial --delimiters=' ') || true
     others+=$'\n'"  $file${names:+: $names}"
   done < <(
     find "$NGINX_DEBIAN/conf.d" "$NGINX_DEBIAN/sites-enabled" -mindepth 1 ! -name default 2>/dev/null || true
