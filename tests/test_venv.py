@@ -74,9 +74,7 @@ def checkout(tmp_path: Path) -> Path:
     return clone(tmp_path / "one")
 
 
-def start(
-    python: Path, *command: str | Path, **environment: str
-) -> subprocess.Popen[str]:
+def start(python: Path, *command: str | Path, **environment: str) -> subprocess.Popen[str]:
     """Start a command of one user with this Python."""
     environment = {
         **os.environ,

@@ -64,6 +64,8 @@ def test_two_runs_may_build_the_same_wheels_at_once(tmp_path: Path) -> None:
     call("bash", "-euc", script, "bash", SCRIPT.parent, tmp_path, "2", env=environment)
     made = ["requirements.txt", "wheels", "wheels/a.whl"]
     for folder in ("out-1", "out-2", "cache/cccr-web/0123456789abcdef"):
-        found = sorted(str(path.relative_to(tmp_path / folder)) for path in (tmp_path / folder).rglob("*"))
+        found = sorted(
+            str(path.relative_to(tmp_path / folder)) for path in (tmp_path / folder).rglob("*")
+        )
         assert found == made, folder
     assert len(list((tmp_path / "cache/cccr-web").iterdir())) == 1

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 from support.deployed_nginx import DeployedNginx, written
 from support.hosting import short_folder, wait_until
-from support.serving import DOMAIN, ONION, START_TIMEOUT, ReceivedResponse, Server, read_answer, talk
+from support.serving import (
+    DOMAIN,
+    ONION,
+    START_TIMEOUT,
+    ReceivedResponse,
+    Server,
+    read_answer,
+    talk,
+)
 from support.signed import content, facts, organisation_key, put_release
 
 from cccr_web.languages import negotiate
@@ -229,7 +237,9 @@ def test_after_sighup_alone_every_error_has_the_policy_of_the_new_release() -> N
             own = [site.ask("/none"), site.ask("/en/", method="POST")]
             own.append(site.ask("/", host=DOMAIN.upper() + ".", listener="onion"))
             assert [answer.status for answer in own] == [404, 405, 421]
-            assert {style for style in STYLES if style in str([a.headers for a in own])} == {current}
+            assert {style for style in STYLES if style in str([a.headers for a in own])} == {
+                current
+            }
 
         check(STYLES[0])
         site.current.unlink()
