@@ -28,7 +28,7 @@ NEWER_BASH = {
 }
 GNU_PROGRAMS = {
     "not on macOS": r"(?<!command -v )\b(flock|sha256sum|realpath|timeout|nproc|setsid)\b(?![()])",
-    "options": r"\b(readlink -f|sed -i|mv -T|cp -T|ln -T|date -d|date -I|stat -c|xargs -r|grep -P)\b",
+    "options": r"\b(readlink -f|sed -i|mv -T|date -[dI]|stat -c|xargs -r|grep -P)\b",
     "long options": r"\b(cat|cp|cut|df|du|find|grep|head|ln|mkdir|mktemp|mv|rm|sed|sort|tail|touch"
     r"|xargs)(?: -[\w-]+)* --[a-z]",
 }
