@@ -153,8 +153,8 @@ def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
     assert done.stderr == (
         "nginx on this machine already serves other sites, which would stop answering:\n"
         f"  {sites}/blog: blog.example www.blog.example shop.example\n"
-        "Install on a machine of its own. If these sites may stop: move the files away, and run the "
-        "same command again.\n"
+        "Install on a machine of its own. If these sites may stop: move the files away, and run "
+        "the same command again.\n"
     )
     (sites / "blog").unlink()
     edited = "dpkg() {{ echo '{} c {}/nginx.conf'; return 1; }}; "
