@@ -322,7 +322,7 @@ def test_an_obfs4_bridge_publishes_the_onion_where_tor_is_blocked(
     user = server.run("id", "--user", "_tor-cccr").strip()
     blocked = f"meta skuid {user} tcp dport {{ {ports} }} counter reject with tcp reset"
     chain = "type filter hook output priority 0;"
-    server.run("nft", f"table inet blocked {{ chain out {{ {chain} {blocked}; }} }}")
+    server.run("nft", f"table inet blocked {{ chain out {{ {chain} {blocked}; }}; }}")
     server.run("systemctl", "restart", "tor@cccr")
     end_at = time.monotonic() + 30
     while "packets 0 " in server.run("nft", "list", "table", "inet", "blocked"):
