@@ -247,12 +247,23 @@ backup() { # FILE
   say "Wrote $1. Keep it and its passphrase in different places, and neither on the server."
 }
 
+decrypt() { # FILE
+  gpg --quiet "${PASSPHRASE[@]}" --decrypt --no-symkey-cache "$1"
+}
+
+# Until version 0.2.0, such marks were part of the passphrase.
+decrypt_as_before() { # FILE
+  [ -n "$PASSPHRASE_FILE" ] || return 1
+  PASSPHRASE=(--batch --pinentry-mode loopback --passphrase-file "$PASSPHRASE_FILE")
+  decrypt "$1" 2>/dev/null
+}
+
 restore() { # FILE
   mkdir "$WORK/restored"
   if tar --list --file "$1" ./settings/onion.key >/dev/null 2>&1; then # from “uninstall” of version 0.2.0
     (umask 077 && cp "$1" "$WORK/backup.tar")
   else
-    (umask 077 && gpg --quiet "${PASSPHRASE[@]}" --decrypt --no-symkey-cache "$1" >"$WORK/backup.tar") ||
+    (umask 077 && { decrypt "$1" || decrypt_as_before "$1"; } >"$WORK/backup.tar") ||
       fail "$1 cannot be decrypted." "Check that it is a backup and that the passphrase is correct."
   fi
   tar --extract --file "$WORK/backup.tar" --directory "$WORK/restored"

@@ -190,6 +190,18 @@ def test_a_passphrase_file_from_another_editor_works(side: AdminSide, written: b
     assert side.received("settings/onion.key") == "the onion's key\n"
 
 
+def test_a_backup_of_an_older_version_is_restored_with_the_same_file(side: AdminSide) -> None:
+    """gpg itself read the passphrase file before, and took a carriage return as part of it."""
+    (side.folder / "windows").write_bytes(b"a passphrase\r\n")
+    tar = ["tar", "--create", "--directory", "kept", "--file", "kept.tar", "."]
+    gpg = ["gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase-file", "windows"]
+    gpg += ["--output", "old.backup", "--symmetric", "kept.tar"]
+    for command in (tar, gpg):
+        subprocess.run(command, cwd=side.folder, env=side.environment(), check=True)
+    side.run("restore", "old.backup", "--passphrase-file", "windows", *INSTALL)
+    assert side.received("settings/onion.key") == "the onion's key\n"
+
+
 def test_a_passphrase_file_that_is_no_text_is_rejected(side: AdminSide) -> None:
     """A file that is not text is named, before the server is asked for anything."""
     (side.folder / "key").write_bytes(b"\xff\x00\x80")
