@@ -39,7 +39,7 @@ made=$venv-${found%% *}
 is_ready() { [ -e "$made/stamp" ] && [ "$venv" -ef "$made" ]; }
 
 # macOS has neither flock(1) nor “mv -T”.
-lock() { # DESCRIPTOR LOCK_EX|LOCK_EX|LOCK_NB
+lock() { # DESCRIPTOR OPERATION, as of flock(2)
   "$python" -I -c "from fcntl import *; flock($1, $2)" 2>/dev/null
 }
 replace() { # PATH WITH
