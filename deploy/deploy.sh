@@ -41,6 +41,7 @@ usage_error() {
 TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE=''
 SWITCHES='' # what server/run.sh gets before the command
 PARTIAL=''  # the file that is being written
+PASSPHRASE_FILE=''
 # gpg asks in this terminal, so no pinentry program is needed.
 PASSPHRASE=(--pinentry-mode loopback)
 read_command_line() {
@@ -61,7 +62,7 @@ read_command_line() {
         case $argument in
           --settings) SETTINGS_FILE=$1 ;;
           --offline) OFFLINE=$1 ;;
-          *) PASSPHRASE=(--batch --pinentry-mode loopback --passphrase-file "$1") ;;
+          *) PASSPHRASE_FILE=$1 ;;
         esac
         shift
         ;;
@@ -215,6 +216,19 @@ send() { # COMMAND
     bash "$d/server/run.sh" '"$SWITCHES $1"
 }
 
+# Let gpg read the passphrase from FILE as cccr-web does: its first line, without the byte order
+# mark, the carriage return and the UTF-16 of Windows’ editors.
+use_passphrase() { # FILE
+  python3 -I -c 'if True:
+    import codecs, sys
+    body = open(sys.argv[1], "rb").read()
+    is_utf_16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = body.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    sys.stdout.buffer.write(text.partition("\n")[0].removesuffix("\r").encode())
+  ' "$1" >"$WORK/passphrase" 2>/dev/null || fail "The passphrase file $1 is not text." "Use a text file."
+  PASSPHRASE=(--batch --pinentry-mode loopback --passphrase-file "$WORK/passphrase")
+}
+
 # Write what cannot be recreated to FILE, encrypted.
 encrypted() { # COMMAND FILE
   command -v gpg >/dev/null || fail "gpg is not installed on this machine." "As root: apt-get install gpg gpg-agent"
@@ -233,12 +247,23 @@ backup() { # FILE
   say "Wrote $1. Keep it and its passphrase in different places, and neither on the server."
 }
 
+decrypt() { # FILE
+  gpg --quiet "${PASSPHRASE[@]}" --decrypt --no-symkey-cache "$1"
+}
+
+# Until version 0.2.0, such marks were part of the passphrase.
+decrypt_as_before() { # FILE
+  [ -n "$PASSPHRASE_FILE" ] || return 1
+  PASSPHRASE=(--batch --pinentry-mode loopback --passphrase-file "$PASSPHRASE_FILE")
+  decrypt "$1" 2>/dev/null
+}
+
 restore() { # FILE
   mkdir "$WORK/restored"
   if tar --list --file "$1" ./settings/onion.key >/dev/null 2>&1; then # from “uninstall” of version 0.2.0
     (umask 077 && cp "$1" "$WORK/backup.tar")
   else
-    (umask 077 && gpg --quiet "${PASSPHRASE[@]}" --decrypt --no-symkey-cache "$1" >"$WORK/backup.tar") ||
+    (umask 077 && { decrypt "$1" || decrypt_as_before "$1"; } >"$WORK/backup.tar") ||
       fail "$1 cannot be decrypted." "Check that it is a backup and that the passphrase is correct."
   fi
   tar --extract --file "$WORK/backup.tar" --directory "$WORK/restored"
@@ -271,6 +296,7 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"; [ -z "$PARTIAL" ] || rm -f "$PARTIAL"' EXIT
 trap 'exit 130' INT TERM HUP
 BUNDLE=$WORK/bundle
+[ -z "$PASSPHRASE_FILE" ] || use_passphrase "$PASSPHRASE_FILE"
 read_settings
 bundle_scripts
 case $COMMAND in

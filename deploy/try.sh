@@ -15,44 +15,47 @@ wrong_usage() {
 
 state=
 onion=yes
-given=("$@")
-while [ $# -gt 0 ]; do
-  case $1 in
-    --help | -h)
-      sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
-      exit
-      ;;
-    --no-onion)
-      onion=no
-      shift
-      continue
-      ;;
-    --port=* | --state=* | --torrc=*) value=${1#*=} ;;
-    --port | --state | --torrc)
-      [ $# -gt 1 ] || wrong_usage "$1 needs a value."
-      value=$2
-      ;;
-    *) wrong_usage "There is no option “$1”." ;;
-  esac
-  case $1 in
-    --port*)
-      if ! [[ $value =~ ^[0-9]{1,5}$ ]] || ((10#$value > 65535)); then
-        wrong_usage "--port is “$value”, but a port is a number from 0 to 65535."
-      fi
-      ;;
-    --state*)
-      [ -n "$value" ] || wrong_usage "--state needs a value."
-      state=$value
-      ;;
-    --torrc*)
-      if [ ! -r "$value" ] || [ -d "$value" ]; then
-        wrong_usage "--torrc is “$value”, which is no file that can be read."
-      fi
-      ;;
-  esac
-  [[ $1 == *=* ]] || shift
-  shift
-done
+read_options() {
+  local value
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --help | -h)
+        sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+        exit
+        ;;
+      --no-onion)
+        onion=no
+        shift
+        continue
+        ;;
+      --port=* | --state=* | --torrc=*) value=${1#*=} ;;
+      --port | --state | --torrc)
+        [ $# -gt 1 ] || wrong_usage "$1 needs a value."
+        value=$2
+        ;;
+      *) wrong_usage "There is no option “${1}”." ;;
+    esac
+    case $1 in
+      --port*)
+        if ! [[ $value =~ ^[0-9]{1,5}$ ]] || ((10#$value > 65535)); then
+          wrong_usage "--port is “${value}”, but a port is a number from 0 to 65535."
+        fi
+        ;;
+      --state*)
+        [ -n "$value" ] || wrong_usage "--state needs a value."
+        state=$value
+        ;;
+      --torrc*)
+        if [ ! -r "$value" ] || [ -d "$value" ]; then
+          wrong_usage "--torrc is “${value}”, which is no file that can be read."
+        fi
+        ;;
+    esac
+    [[ $1 == *=* ]] || shift
+    shift
+  done
+}
+read_options "$@"
 
 if [ -z "$state" ]; then
   case ${XDG_STATE_HOME:-} in
@@ -79,4 +82,4 @@ if [ $onion = yes ] && ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
   "$(dirname "$0")/apt.sh" tor
 fi
 
-exec "$(dirname "$0")/cccr-web" demo "${given[@]}" --state "$state"
+exec "$(dirname "$0")/cccr-web" demo "$@" --state "$state"

@@ -15,18 +15,36 @@ mkdir -p "$(dirname "$1")"
 venv=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 shift
 
-# If an environment is active, python3 is in it, so this asks for the Python that made it.
-if ! python=$("${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys._base_executable))' 2>/dev/null); then
+# If an environment is active, python3 is in it, so this asks for the Python that made it. The
+# environment is up to date as long as nothing that went into it has changed.
+facts='if True:
+  import hashlib, os, sys
+  if sys.version_info < (3, 11):
+    sys.exit(1)
+  base = sys._base_executable
+  stamp = hashlib.sha256(os.fsencode("\n".join([sys.version, base, *sys.argv[1:3]])))
+  for name in sys.argv[3:]:
+    stamp.update(open(name, "rb").read())
+  print(stamp.hexdigest()[:16], base)
+'
+if ! found=$("${PYTHON:-python3}" -I -c "$facts" "$top" "$venv" "$0" "$top/pyproject.toml" "$top"/deploy/lock/*.txt "$@" 2>/dev/null); then
   echo "python3 is missing or older than 3.11. On Debian 12 or later: apt-get install python3" >&2
   exit 1
 fi
 
-# The environment is up to date as long as nothing that went into it has changed.
-stamp=$({ "$python" -VV; echo "$python $top $venv"; cat "$0" "$top/pyproject.toml" "$top"/deploy/lock/*.txt "$@"; } | sha256sum)
+python=${found#* }
 # Its scripts contain its path, so it is made under its final name.
-made=$venv-${stamp:0:16}
+made=$venv-${found%% *}
 
 is_ready() { [ -e "$made/stamp" ] && [ "$venv" -ef "$made" ]; }
+
+# macOS has neither flock(1) nor “mv -T”.
+lock() { # DESCRIPTOR OPERATION, as of flock(2)
+  "$python" -I -c "from fcntl import *; flock($1, $2)" 2>/dev/null
+}
+replace() { # PATH WITH
+  "$python" -I -c 'import os, sys; os.replace(sys.argv[2], sys.argv[1])' "$@"
+}
 
 pip() { # pip keeps this machine's settings (proxies, mirrors). Only its progress output is turned off
   "$made/bin/python" -m pip --disable-pip-version-check -qq "$@"
@@ -88,14 +106,14 @@ if ! is_ready; then
     exit 1
   fi
   exec 8>>"$venv.lock"
-  flock --nonblock 8 || { echo "waiting for another command that creates the virtual environment" >&2 && flock 8; }
+  lock 8 'LOCK_EX|LOCK_NB' || { echo "waiting for another command that creates the virtual environment" >&2 && lock 8 LOCK_EX; }
   [ -e "$made/stamp" ] || make "$@"
   # See below.
   if [ -e "$venv/stamp" ]; then touch "$venv/stamp"; fi
   rm -rf "$venv.former"
   [ -L "$venv" ] || [ ! -d "$venv" ] || mv "$venv" "$venv.former" # earlier versions made no link
   ln -sfn "$(basename "$made")" "$venv.new"
-  mv -T "$venv.new" "$venv"
+  replace "$venv" "$venv.new"
   rm -rf "$venv.former"
   exec 8>&-
 fi
@@ -104,7 +122,7 @@ touch "$made/stamp" 2>/dev/null || true
 for old in "$venv"-*; do
   if [[ ${old#"$venv"-} =~ ^[0-9a-f]{16}$ ]] && [ ! "$old" -ef "$venv" ] &&
     [ -z "$(find "$old/stamp" -mmin -1 2>/dev/null)" ]; then
-    (exec 8>>"$venv.lock" 9<"$old" && flock --nonblock 8 && flock --nonblock 9 && rm -rf "$old") 2>/dev/null || true
+    (exec 8>>"$venv.lock" 9<"$old" && lock 8 'LOCK_EX|LOCK_NB' && lock 9 'LOCK_EX|LOCK_NB' && rm -rf "$old") 2>/dev/null || true
   fi
 done
 echo "$made" >&3

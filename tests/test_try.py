@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 from support.hosting import short_folder
 from support.measurements import Recorder
-from support.tornet import TorNetwork
+from support.tornet import TorNetwork, free_ports
 
 from cccr_web.release import load
 
@@ -234,8 +234,43 @@ def test_a_home_that_is_unset_or_read_only_is_explained(scripts: Path, tmp_path:
     ]
 
 
+def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:
+    """While the server starts slowly, or if its port is taken, nothing is printed."""
+    (scripts / "cccr-web").write_text(f'#!/bin/sh\nexec {sys.executable} -m cccr_web "$@"\n')
+    # The server's process begins through this program.
+    slow = folder / "setpriv"
+    real = shutil.which("setpriv")
+    slow.write_text(f'#!/bin/sh\ntouch {folder}/begun; sleep 1\nexec {real} "$@"\n')
+    slow.chmod(0o755)
+    (port,) = free_ports(1)
+    address = f"http://127.0.0.1:{port}/"
+    options = ("--no-onion", "--port", str(port), "--state")
+    with subprocess.Popen(
+        [scripts / "try.sh", *options, folder / "state"],
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(TOP)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == f"clearnet {address}\n"
+            with urlopen(address) as page:
+                assert page.status == 200
+            other = str(folder / "other")
+            status, printed, explained, _ = call_try(scripts, *options, other, PYTHONPATH=str(TOP))
+            assert (status, printed) == (1, ""), explained
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == ""
+        assert process.wait(20) == 0
+    assert (folder / "begun").exists()
+
+
 def test_try_serves_the_clearnet_without_a_tor_network(folder: Path, no_network: Path) -> None:
-    """Without a connection to Tor the clearnet is served, and stderr reports the problem."""
+    """Without a connection to Tor the clearnet is served, and stderr reports the problem.
+
+    The onion's address, which nobody can reach, is not printed.
+    """
     command = [sys.executable, "-c", IMPATIENT_DEMO, "demo", "--port", "0"]
     with subprocess.Popen(
         [*command, "--state", str(folder / "state"), "--torrc", str(no_network)],
@@ -247,4 +282,6 @@ def test_try_serves_the_clearnet_without_a_tor_network(folder: Path, no_network:
         assert process.stderr is not None
         assert any("Trying again." in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
         assert process.wait(20) == 0

@@ -13,6 +13,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from support.deploy.scripts import bsd_programs
 
 TOP = Path(__file__).parent.parent
 BASE = Path(sys.base_prefix) / "bin" / f"python{sysconfig.get_python_version()}"
@@ -49,7 +50,7 @@ def python(tmp_path: Path) -> Path:
     (tmp_path / "make.py").write_text(MAKE)
     script.write_text(
         "#!/bin/sh\n"
-        f'case "$*" in *_base_executable*) echo "$0" ;;\n'
+        f'case "$*" in *_base_executable*) {BASE} "$@" | sed "s,[^ ]*$,$0," ;;\n'
         f'  "-m venv "*) exec {BASE} -I {tmp_path}/make.py "$3" ;;\n'
         f'  *) exec {BASE} "$@" ;;\nesac\n'
     )
@@ -73,17 +74,23 @@ def checkout(tmp_path: Path) -> Path:
     return clone(tmp_path / "one")
 
 
-def start(python: Path, *command: str | Path) -> subprocess.Popen[str]:
+def start(python: Path, *command: str | Path, **environment: str) -> subprocess.Popen[str]:
     """Start a command of one user with this Python."""
-    environment = {**os.environ, "PYTHON": str(python), "HOME": str(python.parent)}
+    environment = {
+        **os.environ,
+        "PYTHON": str(python),
+        "HOME": str(python.parent),
+        **environment,
+    }
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
-def make(python: Path, checkout: Path) -> Path:
+def make(python: Path, checkout: Path, **environment: str) -> Path:
     """Make the checkout's environment and return its folder."""
-    with start(python, checkout / "deploy/venv.sh", checkout / ".venv") as process:
+    command = (checkout / "deploy/venv.sh", checkout / ".venv")
+    with start(python, *command, **environment) as process:
         printed, explained = process.communicate()
     assert process.returncode == 0, explained
     return Path(printed.removesuffix("\n"))
@@ -114,6 +121,18 @@ def test_an_environment_is_made_once_under_its_final_name(python: Path, checkout
     assert (made / "bin/cccr-web").read_text().startswith(f"#!{made}/bin/python\n")
     assert make(python, checkout) == made
     assert (checkout / "made").read_text() == f"{made.name}\n"
+
+
+def test_macos_programs_suffice(python: Path, checkout: Path, tmp_path: Path) -> None:
+    """Without GNU's programs an environment is made, replaced and removed, too."""
+    path = str(bsd_programs(tmp_path / "bsd"))
+    old = make(python, checkout, PATH=path)
+    change(checkout)
+    new = make(python, checkout, PATH=path)
+    assert (checkout / ".venv").resolve() == new
+    age(old)
+    assert make(python, checkout, PATH=path) == new
+    assert environments(checkout) == {new.name}
 
 
 def test_two_checkouts_of_one_user_do_not_disturb_each_other(

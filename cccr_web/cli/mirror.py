@@ -67,7 +67,9 @@ def headers(
 ) -> None:
     """Print the headers that other servers must send.
 
-    A reverse proxy must add the same headers to its own error responses (400, 429, 502).
+    A reverse proxy must add them to its own error responses (400, 429, 502), which have no
+    page. They are the same for every release.
+
     The format "text" prints them as lines "Name: value", and "json" as an object.
     "nginx-proxy-http" and "nginx-proxy-server" print rules for nginx as a reverse proxy,
     for the http block and for a server block.

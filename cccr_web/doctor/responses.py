@@ -108,12 +108,18 @@ def check_responses(
 def policy_differences(
     response: Response, policy: Policy, also_allowed: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Return how the headers of a response that is not a file differ from the policy."""
-    expected = {
-        name: value for name, value in bare_headers(policy) if name.lower() not in _OTHER_HEADERS
-    }
-    found = header_differences("", response, expected, _OTHER_HEADERS | also_allowed)
-    return [f"{each.kind} {each.detail}" for each in found]
+    """Return how the headers of a response that is not a file differ from the policy.
+
+    It may be the policy of pages or that of responses without a page.
+    """
+
+    def differences(policy: Policy) -> list[str]:
+        headers = bare_headers(policy)
+        expected = {name: value for name, value in headers if name.lower() not in _OTHER_HEADERS}
+        found = header_differences("", response, expected, _OTHER_HEADERS | also_allowed)
+        return [f"{each.kind} {each.detail}" for each in found]
+
+    return min(differences(policy), differences(policy.without_page()), key=len)
 
 
 def _cases(release: Release, probe: Probe, foreign_hosts: tuple[str, ...]) -> Iterator[RequestCase]:

@@ -73,7 +73,7 @@ class _Rules:
     @cached_property
     def errors(self) -> _Headers:
         """The headers of responses without a page."""
-        return dict(bare_headers(self._policy))
+        return dict(bare_headers(self._policy.without_page()))
 
     @cached_property
     def addresses(self) -> Mapping[str, _Headers]:

@@ -7,7 +7,7 @@ the Tor Project's "Onion-Location"; Fetch and HTML standards (CORP, COEP, COOP).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from posixpath import basename, splitext
 from typing import Literal
 
@@ -93,6 +93,15 @@ class Policy:
             "X-Permitted-Cross-Domain-Policies": "none",
         }
     )
+
+    def without_page(self) -> Policy:
+        """Return the policy of a response without a page, which loads nothing, not even a style.
+
+        It is the same for every release.
+        """
+        csp = self.content_security_policy
+        nothing = {name: value for name, value in csp.items() if value == "'none'"}
+        return replace(self, content_security_policy=nothing)
 
 
 def listener_policy(

@@ -130,7 +130,7 @@ class ResponseCache:
         self, release: Release, policy: Policy, hosts: Hosts, bodies: EncodedBodies
     ) -> None:
         self.policy = policy
-        self.error_headers = tuple(bare_headers(policy))
+        self.error_headers = tuple(bare_headers(policy.without_page()))
         self.flask = create_app(release, policy, hosts, bodies)
         self._hosts = hosts
         self._files = release.files

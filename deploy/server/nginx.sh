@@ -30,15 +30,18 @@ NGINX_DEBIAN=/etc/nginx
 
 # Our nginx.service no longer reads Debian’s configuration, so it would take other sites down.
 nginx_check_others() {
-  local others
+  local file others='' names
   [ ! -e "$UNITS/nginx.service.d/cccr-web.conf" ] || return 0
-  others=$({
-    find "$NGINX_DEBIAN/conf.d" "$NGINX_DEBIAN/sites-enabled" -mindepth 1 ! -name default 2>/dev/null
+  while IFS= read -r file; do
+    names=$(sed -n 's/^[^#]*server_name[[:space:]]\{1,\}\([^;]*\);.*/\1/p' "$file" 2>/dev/null | paste --serial --delimiters=' ') || true
+    others+=$'\n'"  $file${names:+: $names}"
+  done < <(
+    find "$NGINX_DEBIAN/conf.d" "$NGINX_DEBIAN/sites-enabled" -mindepth 1 ! -name default 2>/dev/null || true
     # Debian’s own files, if they were edited.
-    dpkg --verify nginx-common 2>/dev/null | awk '$NF ~ /\/(nginx.conf|sites-available\/default)$/ { print $NF }' || true
-  } | paste --serial --delimiters=' ')
-  [ -z "$others" ] || fail "nginx on this machine already serves other sites, which would stop answering: $others" \
-    "Install on a machine of its own, or move these files away first."
+    dpkg --verify nginx-common 2>/dev/null | awk '$1 != "missing" && $NF ~ /\/(nginx.conf|sites-available\/default)$/ { print $NF }'
+  )
+  [ -z "$others" ] || fail "nginx on this machine already serves other sites, which would stop answering:$others" \
+    "Install on a machine of its own. If these sites may stop: move the files away, and run the same command again."
 }
 
 # Write all of nginx’s configuration to FOLDER.

@@ -16,6 +16,11 @@ PACKAGES=(
 PACKAGES_FOR_A_DOMAIN=(
   certbot
 )
+# Only those that the bridges need. Each contains the program of its name.
+PACKAGES_FOR_BRIDGES=(
+  obfs4proxy
+  snowflake-client
+)
 
 # Install those that are missing. The services must not start with Debian’s configuration: nginx would
 # serve its default page, and tor would open a SOCKS port.

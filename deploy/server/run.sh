@@ -126,10 +126,10 @@ release_new() {
   after_switch
 }
 
-# nginx needs new cache keys, and the new release’s headers for its own responses.
+# nginx needs new cache keys.
 after_switch() {
   [ -e "$NGINX/nginx.conf" ] || return 0
-  nginx_install
+  step "nginx"
   nginx_start
   nginx_warm
   release_prune

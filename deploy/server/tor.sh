@@ -38,10 +38,10 @@ tor_more_lines() { # FILE
   fi
 }
 
-# Install the programs of the bridges’ transports, each from the Debian package of its name.
+# Install the programs of the bridges’ transports.
 tor_transports() { # TORRC
   local program wanted=()
-  for program in obfs4proxy snowflake-client; do
+  for program in "${PACKAGES_FOR_BRIDGES[@]}"; do
     if grep --quiet " exec /usr/bin/$program\$" "$1"; then wanted+=("$program"); fi
   done
   if grep --quiet --ignore-case '^[[:space:]]*ClientTransportPlugin[[:space:]]' "$1"; then

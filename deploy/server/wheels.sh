@@ -19,7 +19,10 @@ wheels_build() { # SOURCE OUT
     wheels_make "$source" "$WORK/build"
     mkdir -p "$cache"
     find "$cache" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
-    mv "$WORK/build" "$cache/$state"
+    mv "$WORK/build" "$cache/$state.$$"
+    # Fails if another run has put the same wheels there meanwhile; “mv” would put ours into them.
+    python3 -I -c 'import os, sys; os.rename(sys.argv[1], sys.argv[2])' "$cache/$state.$$" "$cache/$state" 2>/dev/null ||
+      rm -rf "$cache/$state.$$"
   fi
   cp -R "$cache/$state/." "$out"
 }

@@ -171,6 +171,45 @@ def test_uninstall_leaves_an_encrypted_backup_that_restore_reads(side: AdminSide
     assert side.commands()[3:] == ["--purge uninstall"]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"a passphrase\r\n",
+        b"\xef\xbb\xbfa passphrase\nmore",
+        "\ufeffa passphrase\r\n".encode("utf-16-le"),
+        "a passphrase".encode("utf-16"),
+    ],
+)
+def test_a_passphrase_file_from_another_editor_works(side: AdminSide, written: bytes) -> None:
+    """CRLF, a byte order mark and UTF-16 do not change the passphrase, as for ``cccr-web``."""
+    (side.folder / "windows").write_bytes(written)
+    side.run("backup", "plain.backup", *PASSPHRASE)
+    side.run("restore", "plain.backup", "--passphrase-file", "windows", *INSTALL)
+    side.run("backup", "windows.backup", "--passphrase-file", "windows")
+    side.run("restore", "windows.backup", *PASSPHRASE, *INSTALL)
+    assert side.received("settings/onion.key") == "the onion's key\n"
+
+
+def test_a_backup_of_an_older_version_is_restored_with_the_same_file(side: AdminSide) -> None:
+    """gpg itself read the passphrase file before, and took a carriage return as part of it."""
+    (side.folder / "windows").write_bytes(b"a passphrase\r\n")
+    tar = ["tar", "--create", "--directory", "kept", "--file", "kept.tar", "."]
+    gpg = ["gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase-file", "windows"]
+    gpg += ["--output", "old.backup", "--symmetric", "kept.tar"]
+    for command in (tar, gpg):
+        subprocess.run(command, cwd=side.folder, env=side.environment(), check=True)
+    side.run("restore", "old.backup", "--passphrase-file", "windows", *INSTALL)
+    assert side.received("settings/onion.key") == "the onion's key\n"
+
+
+def test_a_passphrase_file_that_is_no_text_is_rejected(side: AdminSide) -> None:
+    """A file that is not text is named, before the server is asked for anything."""
+    (side.folder / "key").write_bytes(b"\xff\x00\x80")
+    message = side.run("backup", "a.backup", "--passphrase-file", "key", status=1)
+    assert message == "The passphrase file key is not text.\nUse a text file.\n"
+    assert side.commands() == []
+
+
 def test_a_failed_backup_leaves_no_partial_file(side: AdminSide) -> None:
     """If gpg fails, no file is left, and nothing is removed from the server."""
     (side.folder / "empty").write_text("")

@@ -26,13 +26,18 @@ from support.deploy.inspection import (
 )
 from support.deploy.machine import SERVER, Machine, Network
 from support.deployed_nginx import OWN_ERRORS
-from support.signed import content
+from support.signed import content, facts
+
+from cccr_web.release import format_policy
+from cccr_web.serve import onion_policy
 
 if TYPE_CHECKING:
     from support.measurements import Recorder
     from support.tornet import Reply, TorNetwork
 
 PAGE = "/en/index.html"
+# Errors without a page allow no style.
+PAGE_POLICY = format_policy(onion_policy(facts(1)).content_security_policy)
 
 
 def test_a_dry_run_on_a_fresh_server_shows_all_changes_and_makes_none(
@@ -154,6 +159,7 @@ def test_a_clearnet_page_has_the_signed_bytes_and_the_policy_headers(
     found = without_connection_headers(lower(reply.headers))
     own = {"content-type", "etag", "onion-location", "vary", "accept-ranges", "cache-control"}
     wanted = {name.lower(): value for name, value in header_policy(server, "clearnet").items()}
+    wanted["content-security-policy"] = PAGE_POLICY
     del wanted["cache-control"]
     assert {name: value for name, value in found.items() if name not in own} == wanted
     assert found["onion-location"] == f"http://{onion_address(server)}{PAGE}"
@@ -168,6 +174,7 @@ def test_an_onion_page_has_the_signed_bytes_and_the_policy_headers(
     assert reply.body == content(1)["en/index.html"]
     found = without_connection_headers(lower(reply.headers))
     wanted = {name.lower(): value for name, value in header_policy(server, "onion").items()}
+    wanted["content-security-policy"] = PAGE_POLICY
     del wanted["cache-control"]
     own = {"content-type", "etag", "vary", "accept-ranges", "cache-control"}
     assert {name: value for name, value in found.items() if name not in own} == wanted

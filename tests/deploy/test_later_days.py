@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 from support.deploy.admin import DOMAIN, AdminMachine
 from support.deploy.clients import ClearnetClient, Drips, Load, onion_client
-from support.deploy.inspection import disk_state, lower, onion_address, serves_release
+from support.deploy.inspection import (
+    disk_state,
+    lower,
+    onion_address,
+    serves_release,
+    wait_for_published,
+)
 from support.deploy.machine import SERVER, Machine, Network, call
 from support.signed import content
 
@@ -295,6 +301,58 @@ def test_a_dry_run_shows_a_changed_setting_as_a_diff(admin: AdminMachine, server
         assert f"    {line}\n" in done.stderr
     assert disk_state(server) == before
     admin.write_settings(RELEASE=str(admin.release(2)))
+
+
+def test_an_obfs4_bridge_publishes_the_onion_where_tor_is_blocked(
+    admin: AdminMachine,
+    server: Machine,
+    private_tor: TorNetwork,
+    hidden: Callable[[str], Reply],
+    note: Recorder,
+) -> None:
+    """Where the firewall lets tor reach no relay, an install with a bridge publishes the onion.
+
+    Snowflake needs servers on the internet, so only its configuration is tested.
+    """
+    bridge = private_tor.add_bridge("bridge")
+    torrc = admin.folder / "bridges"
+    torrc.write_text(f"{(admin.folder / 'private.torrc').read_text()}> {bridge}\n")
+    relays = re.findall(r"orport=(\d+) .* 127\.0\.0\.1:(\d+)", private_tor.torrc_lines)
+    ports = ", ".join(port for pair in relays for port in pair)
+    user = server.run("id", "--user", "_tor-cccr").strip()
+    blocked = f"meta skuid {user} tcp dport {{ {ports} }} counter reject with tcp reset"
+    chain = "type filter hook output priority 0;"
+    server.run("nft", f"table inet blocked {{ chain out {{ {chain} {blocked}; }}; }}")
+    server.run("systemctl", "restart", "tor@cccr")
+    end_at = time.monotonic() + 30
+    while "packets 0 " in server.run("nft", "list", "table", "inet", "blocked"):
+        assert time.monotonic() < end_at, "tor does not try to reach a relay"
+        time.sleep(0.1)
+
+    admin.write_settings(RELEASE=str(admin.release(2)), TORRC=str(torrc))
+    began = time.monotonic()
+    done = admin.deploy("--offline", admin.bundle)
+    assert "install from Debian: obfs4proxy\n" in done.stderr
+    wait_for_published(server)
+    assert "counter packets" in server.run("nft", "list", "table", "inet", "blocked")
+    reader = onion_client(private_tor.add_client("of-the-bridge"), onion_address(server))
+    while not _answers(reader):
+        assert time.monotonic() < began + 180
+        time.sleep(0.3)
+    note("blocked: until the onion answers through a bridge", time.monotonic() - began)
+    written = (server.root / "etc/tor/instances/cccr/torrc").read_text()
+    assert f"\nBridge {bridge}\n" in written
+    assert "\nSandbox 0\n" in written
+
+    server.run("nft", "delete", "table", "inet", "blocked")
+    admin.write_settings(RELEASE=str(admin.release(2)))
+    admin.deploy("--offline", admin.bundle)
+    assert "\nSandbox 1\n" in (server.root / "etc/tor/instances/cccr/torrc").read_text()
+    wait_for_published(server)
+    began = time.monotonic()
+    while not _answers(hidden):
+        assert time.monotonic() < began + 180
+        time.sleep(0.3)
 
 
 def test_a_restart_under_load_drops_no_request(

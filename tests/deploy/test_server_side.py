@@ -46,7 +46,7 @@ def test_a_killed_run_is_completed_by_the_next(tmp_path: Path) -> None:
 
 def test_a_release_does_not_hide_an_interrupted_install(tmp_path: Path) -> None:
     """After an interrupted install, ``release`` reports that only an install completes it."""
-    in_server('lock; mark_changed /etc/unit; mark_changed "$NGINX/nginx.conf"', tmp_path)
+    in_server('lock; mark_changed /etc/unit; mark_changed "$NGINX/release.conf"', tmp_path)
     done = in_server(
         'COMMAND_NAME=release; lock; interrupted_done; echo "${WARNINGS[@]}"', tmp_path
     )
@@ -149,20 +149,34 @@ def test_an_incomplete_site_is_not_called_done(tmp_path: Path) -> None:
 
 
 def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
-    """nginx's other sites are named before anything changes; Debian's default page is no site."""
+    """nginx's other sites are named before anything changes, with the way out.
+
+    Debian's default page is no site, and neither is a file that was moved away.
+    """
     sites = tmp_path / "nginx/sites-enabled"
     sites.mkdir(parents=True)
     (sites / "default").touch()
     check = f"UNITS={tmp_path}/units; dpkg() {{ :; }}; nginx_check_others"
     assert in_server(check, tmp_path).returncode == 0
-    (sites / "blog").touch()
+    (sites / "blog").write_text(
+        "server {\n  server_name blog.example www.blog.example;\n  # server_name old.example;\n}\n"
+        "server { listen 8080; server_name shop.example; }\n"
+    )
     done = in_server(check, tmp_path)
     assert done.returncode == 1
-    assert f"other sites, which would stop answering: {sites}/blog\n" in done.stderr
-    edited = f"dpkg() {{ echo '??5?????? c {sites}/nginx.conf'; return 1; }}; "
+    assert done.stderr == (
+        "nginx on this machine already serves other sites, which would stop answering:\n"
+        f"  {sites}/blog: blog.example www.blog.example shop.example\n"
+        "Install on a machine of its own. If these sites may stop: move the files away, and run "
+        "the same command again.\n"
+    )
     (sites / "blog").unlink()
-    done = in_server(check.replace("dpkg() { :; }; ", edited), tmp_path)
-    assert f"other sites, which would stop answering: {sites}/nginx.conf\n" in done.stderr
+    edited = "dpkg() {{ echo '{} c {}/nginx.conf'; return 1; }}; "
+    for state, status in (("??5??????", 1), ("missing", 0)):
+        dpkg = edited.format(state, sites)
+        done = in_server(check.replace("dpkg() { :; }; ", dpkg), tmp_path)
+        assert done.returncode == status
+        assert (f"\n  {sites}/nginx.conf\n" in done.stderr) == (status == 1)
     ours = tmp_path / "units/nginx.service.d/cccr-web.conf"
     ours.parent.mkdir(parents=True)
     ours.touch()

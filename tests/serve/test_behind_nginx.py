@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 from support.deployed_nginx import OWN_ERRORS, DeployedNginx, written
 from support.hosting import short_folder, wait_until
-from support.serving import DOMAIN, ONION, START_TIMEOUT, ReceivedResponse, Server, read_answer
+from support.serving import (
+    DOMAIN,
+    ONION,
+    START_TIMEOUT,
+    ReceivedResponse,
+    Server,
+    read_answer,
+    talk,
+)
 from support.signed import content, facts, organisation_key, put_release
 
 from cccr_web.languages import negotiate
@@ -21,6 +29,7 @@ from cccr_web.serve.encoding import qualities
 
 LARGE = bytes(range(256)) * 400
 STYLES = ["sha256-" + letter * 43 + "=" for letter in "AB"]
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 NAMES = {"clearnet": DOMAIN, "onion": ONION}
 TAGS = ("en", "en-US", "zh", "zh-CN", "zh-TW", "zh-Hans-HK", "zh-Hant-SG", "fr", "*", "ug")
 LISTS = [
@@ -196,31 +205,42 @@ def test_addresses_that_people_type_work_while_the_server_is_down() -> None:
         assert site.ask("/en/").status == 200
 
 
-def test_every_error_has_the_policy_of_the_new_release() -> None:
-    """After a release every error has the new policy: those of nginx, waitress and the app."""
-    with short_folder() as folder:
-        site = SiteBehindNginx(folder)
+def test_after_sighup_alone_every_error_has_the_policy_of_the_new_release() -> None:
+    """After SIGHUP, without deploy.sh, no error has a header of the release before.
 
-        def check(style: str) -> None:
-            for listener, (status, sent) in itertools.product(NAMES, OWN_ERRORS.items()):
-                named = sent.replace(b"%s", NAMES[listener].encode())
-                answer = read_answer(site.send(named, listener))
-                assert (answer.status, answer.body) == (status, b"")
-                assert style in (answer.header("Content-Security-Policy") or "")
-            for answer in (site.ask("/none"), site.ask("/", host="other.example")):
-                assert answer.status in {404, 421}
-                assert style in (answer.header("Content-Security-Policy") or "")
+    Errors with a page allow the new style. Those of nginx and waitress load nothing at all, and
+    their headers are the same for every release.
+    """
+    with short_folder() as folder, SiteBehindNginx(folder).running() as site:
 
-        with site.running():
-            check(STYLES[0])
-        with site.server:
-            site.current.unlink()
-            site.current.symlink_to(folder / "2")
-            site.server.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: "serving release 2" in site.server.errors.read_text(), START_TIMEOUT)
-            site.write(2)
-            with site.nginx.running():
-                check(STYLES[1])
+        def check(current: str) -> None:
+            for listener, (status, request) in itertools.product(NAMES, OWN_ERRORS.items()):
+                named = request.replace(b"%s", NAMES[listener].encode())
+                answers = [read_answer(site.send(named, listener))]
+                if status == 400:
+                    server = site.server
+                    answers += [
+                        read_answer(talk(where, named)) for where in (server.clearnet, server.onion)
+                    ]
+                for answer in answers:
+                    assert (answer.status, answer.body) == (status, b"")
+                    assert answer.header("Content-Security-Policy") == NOTHING
+            # Our server's pages, through nginx.
+            own = [site.ask("/none"), site.ask("/en/", method="POST")]
+            own.append(site.ask("/", host=DOMAIN.upper() + ".", listener="onion"))
+            assert [answer.status for answer in own] == [404, 405, 421]
+            sent = str([answer.headers for answer in own])
+            assert [style for style in STYLES if style in sent] == [current]
+
+        check(STYLES[0])
+        site.current.unlink()
+        site.current.symlink_to(folder / "2")
+        site.server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "serving release 2" in site.server.errors.read_text(), START_TIMEOUT)
+        check(STYLES[1])
+    assert conf(1)["headers-onion.conf"] == conf(2)["headers-onion.conf"]
+    for name in ("policy-onion.conf", "policy-clearnet.conf"):
+        assert conf(1)[name] == conf(2)[name]
 
 
 def test_the_limits_count_an_ipv6_network_as_one_reader() -> None:

@@ -30,7 +30,7 @@ def onion_address(machine: Machine) -> str:
 
 
 def header_policy(machine: Machine, route: str) -> dict[str, str]:
-    """Return the headers that the server's own ``cccr-web headers`` prints."""
+    """Return the headers of an error without a page, which the server's ``cccr-web`` prints."""
     release = machine.run("readlink", "/srv/cccr-web/current").strip()
     options = ["--release", release, "--public-key", "/etc/cccr-web/public.key", route]
     printed = machine.run("/opt/cccr-web/current/bin/cccr-web", "headers", *options)

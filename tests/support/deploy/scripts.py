@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,9 @@ for argument in "$@"; do
 done
 exec /usr/bin/env PATH=/usr/bin:/bin NAME "$@"
 """
-BSD_PROGRAMS = "cat cp cut df dirname du find ln ls mkdir mktemp mv rm sed sort touch wc xargs"
-SAME_PROGRAMS = "awk bash chmod env gpg gpg-agent grep python3 sh shasum"
+BSD_PROGRAMS = "basename cat cp cut df dirname du find ln ls mkdir mktemp mv rm sed sort tail touch"
+BSD_PROGRAMS += " wc xargs"
+SAME_PROGRAMS = "awk chmod env gpg gpg-agent grep id sh shasum"
 
 
 def in_server(
@@ -64,13 +66,18 @@ def in_server(
 
 
 def bsd_programs(folder: Path) -> Path:
-    """Return a folder with programs that take the options of macOS's."""
+    """Return a folder with programs that take the options of macOS's, and no others.
+
+    If this machine has macOS's bash, as ``bash-3.2``, that is used.
+    """
     folder.mkdir()
     for name in BSD_PROGRAMS.split():
         (folder / name).write_text(BSD.replace("NAME", name))
         (folder / name).chmod(0o755)
     for name in SAME_PROGRAMS.split():
         (folder / name).symlink_to(shutil.which(name) or "/missing")
+    (folder / "bash").symlink_to(shutil.which("bash-3.2") or shutil.which("bash") or "/missing")
+    (folder / "python3").symlink_to(sys.executable)
     (folder / "tar").symlink_to("/usr/bin/bsdtar")
     return folder
 
@@ -116,7 +123,7 @@ class AdminSide:
     def run(self, *arguments: str, path: str = "/usr/sbin:/usr/bin:/bin", status: int = 0) -> str:
         """Run ``deploy.sh`` in the checkout, check its exit status and return its messages."""
         done = subprocess.run(
-            ["bash", "deploy/deploy.sh", *arguments],
+            ["/usr/bin/env", "bash", "deploy/deploy.sh", *arguments],
             cwd=self.folder,
             env=self.environment(path),
             text=True,
