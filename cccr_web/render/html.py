@@ -70,7 +70,8 @@ class PageRenderer(RendererHTML):
     target of a link into a URL, or into ``None`` if only its text must be shown.
     ``note_title`` returns the title of an editor's note of that day. Words in another
     script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
-    it is set. ``photo`` renders
+    it is set. ``original_title`` returns the title of original wording in a language.
+    ``photo`` renders
     the photo of that name with its caption. ``below_heading`` returns a line to show below
     the heading of that name, or nothing.
     """
@@ -82,6 +83,7 @@ class PageRenderer(RendererHTML):
         note_title: Callable[[date], str],
         han_tag: str | None = None,
         photo: Callable[[str], str] = str,
+        original_title: Callable[[str], str] = str,
         below_heading: Callable[[str], str] = lambda _name: "",
     ) -> None:
         super().__init__()
@@ -89,6 +91,7 @@ class PageRenderer(RendererHTML):
         self._link = link
         self._note_title = note_title
         self._photo = photo
+        self._original_title = original_title
         self._below_heading = below_heading
         self._han_tag = han_tag
         # Chinese has no spaces: a line break in the source must not become one.
@@ -99,15 +102,17 @@ class PageRenderer(RendererHTML):
         options = _XHTML if self._layout.xhtml else _HTML
         return Markup(self.render(body.tokens, options, {}))  # noqa: S704  # escaped below
 
-    def text(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
-        """Escape text, and mark words in another script unless the writer marked them."""
+    def text(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        """Escape text, and mark words in another script unless they are marked already."""
         text = tokens[idx].content
-        if idx and tokens[idx - 1].type == "lang_open":
+        if "original" in env or (idx and tokens[idx - 1].type == "lang_open"):
             return escapeHtml(text)
         return mark_languages(text, self._han_tag)
 
-    def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
+    def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, env: Any) -> str:
         """Render a line break in the source."""
+        if "original" in env:
+            return "" if env["original"].startswith("zh") else "\n"
         return self._soft_break
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
@@ -168,6 +173,20 @@ class PageRenderer(RendererHTML):
         """Render the start of an editor's note: who wrote it, and when."""
         day = tokens[idx].meta["date"]
         return f'<aside class="note">\n<p class="by">{escapeHtml(self._note_title(day))}</p>\n'
+
+    def original_open(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        """Render the start of original wording: a label in the page's language, and its own."""
+        env["original"] = tag = str(tokens[idx].meta["language"])
+        title = escapeHtml(self._original_title(tag))
+        return (
+            f'<figure class="original">\n<figcaption class="by">{title}</figcaption>\n'
+            f"<blockquote{self.renderAttrs(tokens[idx])}>\n"
+        )
+
+    def original_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, env: Any) -> str:
+        """Render the end of original wording."""
+        del env["original"]
+        return "</blockquote>\n</figure>\n"
 
     def card_open(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the start of a name card; its first paragraph is the name."""

@@ -18,7 +18,7 @@ from cccr_web.content.links import External, ToFile, ToText, resolve
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
-from cccr_web.render.formats import format_day, format_statement_date, format_years, region
+from cccr_web.render.formats import format_day, format_language, format_statement_date, format_years, region
 from cccr_web.render.html import PageRenderer
 from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.photos import ResizedPhoto
@@ -107,8 +107,13 @@ class TemplateRenderer:
             when = text.head.checked.get(name)
             return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
 
+        def original_title(tag: str) -> str:
+            return str(gettext("original.title", language=format_language(tag)))
+
         han_tag = _han_tag(text.language)
-        renderer = PageRenderer(layout, link, note_title, han_tag, photo, last_checked)
+        renderer = PageRenderer(
+            layout, link, note_title, han_tag, photo, original_title, last_checked
+        )
         return renderer.page(text.body)
 
 

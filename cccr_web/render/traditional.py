@@ -140,7 +140,13 @@ def _text(text: Text, language: Language, convert: Convert) -> Text:
 def convert_tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
     """Return the tokens with their text converted."""
     converted: list[Token] = []
+    original = False
     for token in tokens:
+        # The original wording is published exactly as typed.
+        original = (original or token.type == "original_open") and token.type != "original_close"
+        if original:
+            converted.append(token)
+            continue
         attrs = {
             name: convert(str(value)) if name in _WORDS else value
             for name, value in token.attrs.items()

@@ -332,6 +332,13 @@ CASES: dict[str, tuple[Change, list[str]]] = {
             for file in ("en/pages/errors/404.md", MISSING)
         ],
     ),
+    "original wording without its language": (
+        add(MISSING, "> [!ORIGINAL]\n> Words."),
+        [
+            f"{MISSING}:{lines(MISSING) + 2}: The original wording must start with its language: "
+            "> [!ORIGINAL en]."
+        ],
+    ),
     "block of HTML": (
         add(VERIFY, "<div>x</div>"),
         [f"{AT}: Raw HTML is not allowed: use Markdown."],

@@ -129,6 +129,8 @@ def test_marks_that_markdown_does_not_know_are_reported(text: str, mark: str, ad
     [
         "> [！NOTE 2026-11-22]\n> 注。",
         "> 【!NOTE 2026-11-22】\n> 注。",
+        "> [！ORIGINAL zh-Hans]\n> 原文。",
+        "> [!ORIGINAL zh-Hans] 原文。",
         "> [!note 2026-11-22]\n> 注。",
         "> [!NOTE 2026-11-22] 注。",
         "> ［!PERSON］\n> 刘晓波",

@@ -21,9 +21,10 @@ from cccr_web.content.site import read_names
 from cccr_web.languages import ZH_HANS, ZH_HANT
 from cccr_web.release import Release
 from cccr_web.render import build_release
-from cccr_web.render.copies import epub_url
+from cccr_web.render.copies import epub_url, single_url
 from cccr_web.render.html import PageRenderer
 from cccr_web.render.layout import PageLayout
+from cccr_web.render.template_renderer import feed_url
 from cccr_web.render.traditional import convert_tokens, converter
 
 NAMES, _ = read_names(SourceTree(find_tree("translations")))
@@ -53,6 +54,9 @@ place = "联合国广场"
 
 > [!NOTE 2026-11-22]
 > 皇后在后面。
+
+> [!ORIGINAL zh-Hans]
+> “网络”和里面的[头发]{lang=ja}、`网络`。
 """
 IN_ENGLISH = """+++
 title = "A test"
@@ -71,13 +75,18 @@ Words.
 
 
 @pytest.fixture(scope="module")
-def hard(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A page with text that is hard to convert."""
+def hard_release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """A release with a page that is hard to convert."""
     tree = copy_texts(tmp_path_factory.mktemp("hard"))
     for locale, text in (("zh_Hans", HARD), ("en", IN_ENGLISH)):
         (tree / locale / "statements" / "2014-06-04-hard.md").write_text(text, encoding="utf-8")
-    made = build_release(tree, find_tree("templates"), environ={})
-    return made.files["zh-hant/statements/2014-06-04-hard.html"].body.decode()
+    return build_release(tree, find_tree("templates"), environ={})
+
+
+@pytest.fixture(scope="module")
+def hard(hard_release: Release) -> str:
+    """The page."""
+    return hard_release.files["zh-hant/statements/2014-06-04-hard.html"].body.decode()
 
 
 CORPUS = [
@@ -255,9 +264,22 @@ def test_only_text_is_converted(hard: str) -> None:
         '<h2 id="later">後來</h2>',
         "<p>皇后在後面。</p>",
         '<p class="by">編者注，2026年11月22日</p>',
+        '<figcaption class="by">最初發表的原文（中文 (簡體)）</figcaption>',
+        '<blockquote lang="zh-Hans">\n<p>“网络”和里面的<span lang="ja">头发</span>、'
+        "<code>网络</code>。</p>",
     ):
         assert words in hard
     assert re.search(r'href="https://example\.org/(网络|%E7%BD%91%E7%BB%9C)"', hard)
+
+
+def test_original_wording_is_the_same_in_every_copy(hard_release: Release) -> None:
+    """The feed, the book and the single file have the label and the unchanged words."""
+    with zipfile.ZipFile(io.BytesIO(hard_release.files[epub_url(ZH_HANT)].body)) as archive:
+        chapter = archive.read("EPUB/text/statements/2014-06-04-hard.xhtml")
+    others = (hard_release.files[url].body for url in (feed_url(ZH_HANT), single_url(ZH_HANT)))
+    for body in (chapter, *others):
+        assert "最初發表的原文（中文 (簡體)）</figcaption>" in body.decode()
+        assert '<blockquote lang="zh-Hans">\n<p>“网络”和里面的' in body.decode()
 
 
 def test_a_name_across_a_line_end_is_found(hard: str) -> None:
