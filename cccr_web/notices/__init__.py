@@ -10,7 +10,9 @@ from cccr_web.notices.key_rotation import (
     read_keys_file,
     rotate_key,
 )
-from cccr_web.notices.mirrors import make_mirrors
+from cccr_web.notices.mirrors import NAME as MIRRORS
+from cccr_web.notices.mirrors import make_mirrors, read_mirrors
+from cccr_web.notices.registry import PGP
 from cccr_web.notices.registry import NAMES as NOTICES
 from cccr_web.notices.registry import check_notices, read_notice, write_notice
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
@@ -20,7 +22,9 @@ from cccr_web.notices.signed_text import Notice, midnight, sign_text
 __all__ = [
     "CANARY",
     "KEYS",
+    "MIRRORS",
     "NOTICES",
+    "PGP",
     "SECURITY_TXT_AHEAD",
     "KeyRotation",
     "Notice",
@@ -32,6 +36,7 @@ __all__ = [
     "midnight",
     "read_key_rotation",
     "read_keys_file",
+    "read_mirrors",
     "read_notice",
     "rotate_key",
     "sign_text",

@@ -28,8 +28,10 @@ _TEMPLATE: Final = (
 # Key: {key}
 # Fingerprint: {key.fingerprint}
 #
-# Each brings the same bytes. An address that is not here is not ours.
-# 以下各地址的内容完全相同。不在这里的地址不是我们的。
+# Each serves the same signed files. The site's page “Official addresses” says which of
+# them are the organisation's own, and which are copies that others keep.
+# 以下各地址提供同样的、经过签名的文件。哪些是本组织自己的，哪些是别人代为保存的副本，
+# 见本站《官方地址》。
 
 {urls}
 
@@ -44,7 +46,7 @@ _URL = re.compile(rf"https?://(?:[a-z0-9-]+\.)*{ONION.pattern}|https://{DOMAIN.p
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """The addresses, in the order in which readers should try them. Raises ``CccrError``."""
+    """The addresses, official ones and copies, in the order in which readers should try them. Raises ``CccrError``."""
 
     issued: date
     key: PublicKey
@@ -75,3 +77,8 @@ def make_mirrors(key: SigningKey, day: date, urls: tuple[str, ...]) -> bytes:
     """Return ``mirrors.txt``, signed. Raises ``CccrError``."""
     text = FORMAT.format(Mirrors(day, key.public, urls))
     return sign_text(text, (key,), f"mirrors {day}")
+
+
+def read_mirrors(body: bytes) -> tuple[str, ...]:
+    """Return the addresses in a ``mirrors.txt`` that was verified. Raises ``CccrError``."""
+    return FORMAT.read(body, verify=False).urls

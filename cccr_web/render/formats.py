@@ -39,7 +39,9 @@ def format_years(when: StatementDate) -> str:
     start, end = when.start, when.end or when.start
     if start.year == end.year:
         return format_partial(PartialDate(start.year))
-    return format_interval(start.first_day(), end.first_day(), "y", locale=_babel_locale())
+    # CLDR's interval in Traditional Chinese lacks the 年.
+    locale = "zh_Hans" if _babel_locale().startswith("zh") else _babel_locale()
+    return format_interval(start.first_day(), end.first_day(), "y", locale=locale)
 
 
 def format_size(length: int) -> str:

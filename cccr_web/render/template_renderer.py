@@ -21,7 +21,9 @@ from cccr_web.render import onion_code
 from cccr_web.render.formats import format_day, format_language, format_statement_date, format_years, region
 from cccr_web.render.html import PageRenderer
 from cccr_web.render.layout import PageLayout, Style
+from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
+from cccr_web.render.traditional import kept_names
 
 
 def feed_url(language: Language) -> str:
@@ -41,6 +43,7 @@ class TemplateRenderer:
     facts: Metadata
     by_file: Mapping[Path, Text]
     photos: Mapping[str, ResizedPhoto]
+    notices: NoticeFiles
     neutral: bool = False
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
@@ -63,6 +66,7 @@ class TemplateRenderer:
             language=language,
             link=layout.link,
             pictures=layout.pictures,
+            notices=self.notices,
             onion_code=onion_code,
             href=lambda url: layout.href(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
@@ -112,7 +116,14 @@ class TemplateRenderer:
 
         han_tag = _han_tag(text.language)
         renderer = PageRenderer(
-            layout, link, note_title, han_tag, photo, original_title, last_checked
+            layout,
+            link,
+            note_title,
+            han_tag,
+            photo,
+            original_title,
+            last_checked,
+            kept_names(self.content.names) if text.language.source else (),
         )
         return renderer.page(text.body)
 

@@ -19,7 +19,7 @@ from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import build_release
 from cccr_web.render.onion_code import grouped
-from cccr_web.render.traditional import converter, with_derived
+from cccr_web.render.traditional import with_derived
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
@@ -29,7 +29,7 @@ WRITTEN, _ = read_content(TREE, SITE)
 assert WRITTEN is not None
 PATHS = sorted(
     text.url
-    for texts in with_derived(WRITTEN, converter(WRITTEN.names)).texts.values()
+    for texts in with_derived(WRITTEN).texts.values()
     for text in texts.values()
 )
 
