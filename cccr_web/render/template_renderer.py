@@ -18,7 +18,13 @@ from cccr_web.content.links import External, ToFile, ToText, resolve
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
-from cccr_web.render.formats import format_day, format_language, format_statement_date, format_years, region
+from cccr_web.render.formats import (
+    format_day,
+    format_language,
+    format_statement_date,
+    format_years,
+    region,
+)
 from cccr_web.render.html import PageRenderer
 from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.notice_files import NoticeFiles

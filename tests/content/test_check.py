@@ -110,8 +110,8 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "heading to which texts link is missing in Chinese": (
         replace_once("zh_Hans/pages/who-we-are.md", "## 旧网站 {#former-site}", "## 旧网站"),
         [
-            "zh_Hans/pages/who-we-are.md:11: This is a heading of level 2 without a name, but "
-            "translations/en/pages/who-we-are.md:14 has a heading of level 2 named "
+            "zh_Hans/pages/who-we-are.md:12: This is a heading of level 2 without a name, but "
+            "translations/en/pages/who-we-are.md:15 has a heading of level 2 named "
             "{#former-site}: " + SAME_ORDER
         ],
     ),
@@ -125,10 +125,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "day of change differs": (
-        replace_once("zh_Hans/pages/verify.md", "updated = 2026-11-22", "updated = 2026-11-21"),
+        replace_once("zh_Hans/pages/verify.md", "updated = 2026-11-29", "updated = 2026-11-21"),
         [
             (
-                "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here, but 2026-11-22 in "
+                "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here, but 2026-11-29 in "
                 "translations/en/pages/verify.md."
             )
         ],
@@ -154,16 +154,16 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "level of a heading differs": (
         replace_once("zh_Hans/pages/who-we-are.md", "## 现在在哪里", "### 现在在哪里"),
         [
-            "zh_Hans/pages/who-we-are.md:20: This is a heading of level 3 named {#now}, but "
-            "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
+            "zh_Hans/pages/who-we-are.md:21: This is a heading of level 3 named {#now}, but "
+            "translations/en/pages/who-we-are.md:30 has a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
     "name of a heading differs": (
         replace_once("zh_Hans/pages/who-we-are.md", "{#now}", "{#then}"),
         [
-            "zh_Hans/pages/who-we-are.md:20: This is a heading of level 2 named {#then}, but "
-            "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
+            "zh_Hans/pages/who-we-are.md:21: This is a heading of level 2 named {#then}, but "
+            "translations/en/pages/who-we-are.md:30 has a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
@@ -195,10 +195,14 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "day of a note differs": (
-        replace_once("zh_Hans/pages/who-we-are.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
+        replace_once(
+            "zh_Hans/pages/who-we-are.md",
+            "[!NOTE 2026-11-29]\n> 这类攻击",
+            "[!NOTE 2026-11-21]\n> 这类攻击",
+        ),
         [
-            "zh_Hans/pages/who-we-are.md:17: This is a note of 2026-11-21, but "
-            "translations/en/pages/who-we-are.md:23 has a note of 2026-11-22: " + SAME_ORDER
+            "zh_Hans/pages/who-we-are.md:18: This is a note of 2026-11-21, but "
+            "translations/en/pages/who-we-are.md:24 has a note of 2026-11-29: " + SAME_ORDER
         ],
     ),
     # The head.
@@ -221,7 +225,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "type wrong": (
-        replace_once(VERIFY, "updated = 2026-11-22", 'updated = "2026-11-22"'),
+        replace_once(VERIFY, "updated = 2026-11-29", 'updated = "2026-11-29"'),
         [
             (
                 f"{VERIFY}:4: “updated” must be a date without quotation marks, "

@@ -6,7 +6,16 @@ from datetime import date
 
 import pytest
 
-from cccr_web.content.markdown import Body, Heading, Item, MarkdownLink, Note, Original, RawHtml, parse
+from cccr_web.content.markdown import (
+    Body,
+    Heading,
+    Item,
+    MarkdownLink,
+    Note,
+    Original,
+    RawHtml,
+    parse,
+)
 
 DAY = date(2026, 11, 22)
 
@@ -116,9 +125,7 @@ def test_a_dated_quotation_becomes_a_note() -> None:
     ("tag", "language"),
     [("en", "en"), ("zh-Hans", "zh-Hans"), ("English", None), ("", None), ("zh_Hans", None)],
 )
-def test_a_quotation_with_its_language_is_original_wording(
-    tag: str, language: str | None
-) -> None:
+def test_a_quotation_with_its_language_is_original_wording(tag: str, language: str | None) -> None:
     """The language is a tag of BCP 47; without one the block has no valid language."""
     body = parse(f"> [!ORIGINAL {tag}]\n> We call on them.\n\nx\n".replace(" ]", "]"))
     assert body.items == (Original(language, 1),)

@@ -18,7 +18,7 @@ ORIGINALS = {
     APPEAL: {
         "en": (
             "We call on the Chinese government to release Liu Xiaobo, the 2010 Nobel Laureate for "
-            "peace prize who was sentenced to 11 years in prison in 2009 for writing \"Charter 08\", "
+            'peace prize who was sentenced to 11 years in prison in 2009 for writing "Charter 08", '
             "an article calling for rule of law, freedom of speech and constitutional reform; and "
             "freedom for Chen Guangcheng, a blind human rights lawyer who served 4 years and 3 "
             "months in prison for providing legal assistance to victims of forced abortion and "
@@ -28,7 +28,7 @@ ORIGINALS = {
     },
     RALLY: {
         "en": (
-            "On May 7, 2013, \"Chinese Coalition for Citizens Rights\" (CCCR),a Chinese human "
+            'On May 7, 2013, "Chinese Coalition for Citizens Rights" (CCCR),a Chinese human '
             "rights organization, held a rally at the United Nations Square in commemoration of "
             "the 24th anniversary of Tiananmen Square democracy movement. In 1989, students in "
             "Beijing took to the streets demanding an end to corruption, asking for freedom of "
@@ -46,8 +46,7 @@ ORIGINALS = {
             "political prisoners."
         ),
         "zh-Hans": (
-            "在1989年6月4日的镇压行动中, 几百名学生死亡。"
-            "他们为了中国的民主和自由献出了年轻的生命。"
+            "在1989年6月4日的镇压行动中, 几百名学生死亡。他们为了中国的民主和自由献出了年轻的生命。"
         ),
     },
 }
@@ -247,7 +246,8 @@ def test_a_statement_ends_with_its_original_wording(
 ) -> None:
     """The organisation's own sentences are on every page of the statement, unchanged."""
     quotations = {
-        part.attributes["lang"]: part.text for part in single_pages[f"{slug}/{path}"].all("blockquote")
+        part.attributes["lang"]: part.text
+        for part in single_pages[f"{slug}/{path}"].all("blockquote")
     }
     assert {lang: ORIGINALS[path][lang] for lang in quotations} == quotations
     assert "en" in quotations

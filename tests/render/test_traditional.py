@@ -362,7 +362,7 @@ def test_only_text_is_converted(hard: str) -> None:
         '<h2 id="later">後來</h2>',
         "<p>皇后在後面。</p>",
         '<p class="by">編者注，2026年11月22日</p>',
-        '<figcaption class="by">最初發表的原文（中文 (簡體)）</figcaption>',
+        '<figcaption class="by">最初發表的原文：中文 (簡體)</figcaption>',
         '<blockquote lang="zh-Hans">\n<p>“网络”和里面的<span lang="ja">头发</span>、'
         "<code>网络</code>。</p>",
     ):
@@ -376,7 +376,7 @@ def test_original_wording_is_the_same_in_every_copy(hard_release: Release) -> No
         chapter = archive.read("EPUB/text/statements/2014-06-04-hard.xhtml")
     others = (hard_release.files[url].body for url in (feed_url(ZH_HANT), single_url(ZH_HANT)))
     for body in (chapter, *others):
-        assert "最初發表的原文（中文 (簡體)）</figcaption>" in body.decode()
+        assert "最初發表的原文：中文 (簡體)</figcaption>" in body.decode()
         assert '<blockquote lang="zh-Hans">\n<p>“网络”和里面的' in body.decode()
 
 
