@@ -193,7 +193,7 @@ def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-hard.md"
         file.write_text(
-            '+++\ntitle = "1 < 2 & \\"3\\""\ndescription = "<b>"\nupdated = 2026-11-23\n'
+            '+++\ntitle = "1 < 2 & \\"3\\""\ndescription = "<b>"\nupdated = 2026-11-29\n'
             'date = "2014-06"\nplace = "A & B"\n+++\n`<i>` & one  \ntwo\n\n***\n\n'
             "[here](#later)\n\n## Later {#later}\n",
             encoding="utf-8",
@@ -204,7 +204,7 @@ def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
     assert words(entry, "title") == ['1 < 2 & "3"']
     assert words(entry, "summary") == ["<b>"]
     assert words(entry, "published") == []
-    assert words(feed, "updated") == words(entry, "updated") == ["2026-11-23T00:00:00Z"]
+    assert words(feed, "updated") == words(entry, "updated") == ["2026-11-29T00:00:00Z"]
     content = entry.find(f"{ATOM}content/{XHTML}div")
     assert content.find(f".//{XHTML}code").text == "<i>"
     assert [len(content.findall(f".//{XHTML}{name}")) for name in ("br", "hr")] == [1, 1]

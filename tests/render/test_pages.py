@@ -7,11 +7,14 @@ import hashlib
 import itertools
 import posixpath
 import re
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from support.headers import stored
 from support.pages import Element, pages
+from support.signed import organisation_key
+from support.texts import texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses, SourceTree, read_content, read_site
@@ -336,6 +339,23 @@ def test_without_addresses_the_page_shows_only_the_blog() -> None:
         ]
         words = {"en": "no address for letters", "zh-hans": "没有", "zh-hant": "沒有"}
         assert words[slug] in listed.all("dd")[1].text
+
+
+def test_the_promise_is_made_only_of_a_signed_release(
+    single_pages: dict[str, Element], tmp_path: Path
+) -> None:
+    """The home page promises what a signature proves; without a key it says that there is none."""
+    texts = texts_with_key(tmp_path, organisation_key().public)
+    with_key = pages(build_release(texts, find_tree("templates"), environ={}))
+    for slug, promise, warning in (
+        ("en", "exactly what the organisation signed", "not signed yet"),
+        ("zh-hans", "就是本组织签名的内容", "还没有签名"),
+        ("zh-hant", "就是本組織簽章的內容", "還沒有簽章"),
+    ):
+        signed = with_key[f"{slug}/index.html"].one("p", class_="genuine").text
+        without = single_pages[f"{slug}/index.html"].one("p", class_="genuine").text
+        assert (promise in signed, warning in signed) == (True, False)
+        assert (promise in without, warning in without) == (False, True)
 
 
 def test_the_former_host_is_read_from_its_defanged_address() -> None:
