@@ -178,8 +178,9 @@ class Body:
     An editor's note is a pair of tokens ``note_open`` (with its date in ``meta["date"]``)
     and ``note_close``, a name card a pair of ``card_open`` and ``card_close``, the original
     wording a pair of ``original_open`` (with its ``meta["language"]``) and
-    ``original_close``. The name of a heading is its attribute ``id``. Lines are counted from 1 in the file of the text.
-    ``slips`` are the lines and messages of what cannot be what the writer meant.
+    ``original_close``. The name of a heading is its attribute ``id``. Lines are counted from
+    1 in the file of the text. ``slips`` are the lines and messages of what cannot be
+    what the writer meant.
     """
 
     tokens: tuple[Token, ...]

@@ -12,9 +12,8 @@ from cccr_web.notices.key_rotation import (
 )
 from cccr_web.notices.mirrors import NAME as MIRRORS
 from cccr_web.notices.mirrors import make_mirrors, read_mirrors
-from cccr_web.notices.registry import PGP
 from cccr_web.notices.registry import NAMES as NOTICES
-from cccr_web.notices.registry import check_notices, read_notice, write_notice
+from cccr_web.notices.registry import PGP, check_notices, read_notice, write_notice
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
 from cccr_web.notices.security_txt import make_security_txt
 from cccr_web.notices.signed_text import Notice, midnight, sign_text

@@ -86,7 +86,7 @@ def key_fingerprint(text: bytes) -> str | None:
     key = packet[head.end() : head.end() + length]
     if len(key) < length or key[:1] not in {b"\x04", b"\x06"}:
         return None
-    if key[0] == 4:  # noqa: PLR2004  # the version
+    if key[0] == 4:  # the version
         digest = hashlib.sha1(b"\x99" + length.to_bytes(2, "big") + key, usedforsecurity=False)
     else:
         digest = hashlib.sha256(b"\x9b" + length.to_bytes(4, "big") + key)

@@ -40,7 +40,7 @@ class NoticeFiles:
     @property
     def mirrors(self) -> tuple[str, ...]:
         """Every address in ``mirrors.txt``."""
-        return read_mirrors(self.files[MIRRORS]) if MIRRORS in self.files else ()
+        return read_mirrors(self.files[MIRRORS], verify=False).urls if MIRRORS in self.files else ()
 
     @property
     def openpgp_fingerprint(self) -> str | None:

@@ -52,7 +52,8 @@ def site_converter(names: Mapping[str, str]) -> Convert:
 def converter(names: Mapping[str, str], replaced: Mapping[str, str] | None = None) -> Convert:
     """Return the function that converts text and writes ``names`` as given.
 
-    ``replaced`` are words with the words that take their place. It looks through each ``BORDER`` in the text, and leaves it where it is.
+    ``replaced`` are words with the words that take their place. It looks
+    through each ``BORDER`` in the text, and leaves it where it is.
     """
     # The longest first, so that a name inside a longer one does not split it.
     forms = {SELECTOR.sub("", name): form for name, form in names.items()}

@@ -317,7 +317,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         ],
     ),
     "check of no heading": (
-        both("pages/reach-us.md", lambda file: replace_once(file, "{ snowflake", "{ slush")),
+        both("pages/reach-us.md", lambda file: replace_once(file, " snowflake =", " slush =")),
         [
             f"{file}:6: “checked” names {{#slush}}, but there is no such heading."
             for file in ("en/pages/reach-us.md", "zh_Hans/pages/reach-us.md")
@@ -339,8 +339,10 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     "original wording without its language": (
         add(MISSING, "> [!ORIGINAL]\n> Words."),
         [
-            f"{MISSING}:{lines(MISSING) + 2}: The original wording must start with its language: "
-            "> [!ORIGINAL en]."
+            (
+                f"{MISSING}:{lines(MISSING) + 2}: The original wording must start with its language: "
+                "> [!ORIGINAL en]."
+            )
         ],
     ),
     "block of HTML": (
@@ -635,8 +637,8 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         add("site.toml", 'telephone = "1"'),
         [
             (
-                "site.toml:35: Unknown key “telephone”: the keys are blog, clearnet, exit, "
-                "feed_authority, former_site, onions, public_key, sequence, valid_days."
+                "site.toml:39: Unknown key “telephone”: the keys are blog, clearnet, contact, "
+                "exit, feed_authority, former_site, onions, public_key, sequence, valid_days."
             )
         ],
     ),
@@ -696,13 +698,13 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "exit by http": (
         replace_once("site.toml", '"https://www.weather', '"http://www.weather'),
-        ['site.toml:33: “exit” must be the https address of a harmless page, or "".'],
+        ['site.toml:37: “exit” must be the https address of a harmless page, or "".'],
     ),
     "feed authority without a day": (
         replace_once("site.toml", ',2013-05-07"', '"'),
         [
             (
-                "site.toml:28: “feed_authority” must be a host name and a date on which it was "
+                "site.toml:32: “feed_authority” must be a host name and a date on which it was "
                 'ours, such as "example.org,2013-05-07".'
             )
         ],
@@ -735,7 +737,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         replace_once("site.toml", "hxxp://www[.]cfcr2008[.]org/", "http://www[.]cfcr2008[.]org/"),
         [
             (
-                "site.toml:23: “former_site” must be a defanged address, "
+                "site.toml:27: “former_site” must be a defanged address, "
                 'such as "hxxp://www[.]example[.]org/".'
             )
         ],

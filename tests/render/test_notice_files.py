@@ -286,8 +286,10 @@ def test_mirrors_must_have_every_official_address(tree: Tree) -> None:
     folder = tree({"mirrors.txt": make_mirrors(KEY, DAY, (ONION, COPY))})
     official(ONION, "https://cccr.example")(folder)
     assert problems(folder) == [
-        "translations/files/mirrors.txt:1: https://cccr.example is in site.toml, but not here: "
-        "make it again with every address."
+        (
+            "translations/files/mirrors.txt:1: https://cccr.example is in site.toml, but not here: "
+            "make it again with every address."
+        )
     ]
 
 

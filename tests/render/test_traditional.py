@@ -363,8 +363,10 @@ def test_only_text_is_converted(hard: str) -> None:
         "<p>皇后在後面。</p>",
         '<p class="by">編者注，2026年11月22日</p>',
         '<figcaption class="by">最初發表的原文：中文 (簡體)</figcaption>',
-        '<blockquote lang="zh-Hans">\n<p>“网络”和里面的<span lang="ja">头发</span>、'
-        "<code>网络</code>。</p>",
+        (
+            '<blockquote lang="zh-Hans">\n<p>“网络”和里面的<span lang="ja">头发</span>、'
+            "<code>网络</code>。</p>"
+        ),
     ):
         assert words in hard
     assert re.search(r'href="https://example\.org/(网络|%E7%BD%91%E7%BB%9C)"', hard)
