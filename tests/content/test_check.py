@@ -338,12 +338,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
     ),
     "original wording without its language": (
         add(MISSING, "> [!ORIGINAL]\n> Words."),
-        [
-            (
-                f"{MISSING}:{lines(MISSING) + 2}: The original wording must start with its language: "
-                "> [!ORIGINAL en]."
-            )
-        ],
+        [f"{MISSING_AT}: The original wording must start with its language: > [!ORIGINAL en]."],
     ),
     "block of HTML": (
         add(VERIFY, "<div>x</div>"),
