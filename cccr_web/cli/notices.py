@@ -9,6 +9,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.keys import unlock
+from cccr_web.config import find_tree
 from cccr_web.errors import CccrError
 
 
@@ -87,9 +88,8 @@ def mirrors(
 @options.repeatable(
     "--contact",
     "contacts",
-    required=True,
     metavar="URL",
-    help="Where to report: mailto:… or https://…; the best first.",
+    help="Where to report: mailto:… or https://…; the best first.  [default: site.toml's contact]",
 )
 @click.option("--expires", required=True, type=options.DATE, help="When the file expires.")
 @options.repeatable("--canonical", metavar="URL", help="The address of this file: https://…")
@@ -114,6 +114,7 @@ def security_txt(
     """
     from cccr_web.notices import SECURITY_TXT_AHEAD, make_security_txt, write_notice
 
+    contacts = contacts or (_contact(),)
     until, now = datetime.combine(expires, time(), UTC), datetime.now(UTC)
     if not now < until <= now + SECURITY_TXT_AHEAD:
         raise CccrError(
@@ -124,3 +125,16 @@ def security_txt(
     optional = {"Encryption": encryption, "Policy": policy, "Preferred-Languages": languages}
     fields += [(name, value) for name, value in optional.items() if value]
     write_notice(out, make_security_txt(until, fields), openpgp=openpgp_key)
+
+
+def _contact() -> str:
+    """Return the contact in ``site.toml`` as a URL. Raises ``CccrError``."""
+    from cccr_web.content import SourceTree, read_site
+
+    site, _ = read_site(SourceTree(find_tree("translations")))
+    if site is None or site.contact is None:
+        raise CccrError(
+            "Neither --contact nor translations/site.toml says where to report.",
+            "Pass --contact, or set contact there.",
+        )
+    return site.contact if site.contact.startswith("https:") else f"mailto:{site.contact}"

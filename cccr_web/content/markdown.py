@@ -1,11 +1,17 @@
 """The Markdown that writers may use: CommonMark and tables, without raw HTML.
 
-Five extensions are added, all of which read well in any other viewer:
+Six extensions are added, all of which read well in any other viewer:
 
 - an **editor's note**, a block quotation that starts with its date::
 
       > [!NOTE 2026-11-22]
       > Liu Xiaobo died on 13 July 2017.
+
+- the **original wording**, a block quotation that starts with its language (BCP 47). It is
+  published exactly as typed, also on pages in another script::
+
+      > [!ORIGINAL en]
+      > We call on the Chinese goverment to release them.
 
 - a **name card**, a block quotation whose first paragraph is a person's name::
 
@@ -45,6 +51,7 @@ from cccr_web.content.slips import find_slips, shown_lines
 from cccr_web.content.urls import tracking_message
 
 _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
+_ORIGINAL = re.compile(r"\[!ORIGINAL ?([^\]]*)\]$")
 _CARD = "[!PERSON]"
 # The start of a photo's URL.
 PHOTOS = "/photos/"
@@ -53,8 +60,9 @@ _STRAY = re.compile(
     r"\*\*|`|[*_](?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])(?:\*|_(?=[^\W_]))"
 )
 _URL = re.compile(r"https?://[^\s<>，。、；：！？（）《》「」『』“”‘’]+(?<![.,;:!?)\]'\"])")
-# Words, and their language (BCP 47).
-_MARKED = re.compile(r"\[([^\[\]]+)\]\{lang=([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\}")
+# A language (BCP 47), and words that are marked with theirs.
+_TAG = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*"
+_MARKED = re.compile(rf"\[([^\[\]]+)\]\{{lang=({_TAG})\}}")
 _HEADING_ID = re.compile(r"\s*\{#([a-z0-9-]+)\}$")
 
 
@@ -91,6 +99,14 @@ class Note:
     """An editor's note; ``date`` is ``None`` if it has no valid date."""
 
     date: date | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The original wording; ``language`` is ``None`` if it has no valid language."""
+
+    language: str | None
     line: int
 
 
@@ -152,7 +168,7 @@ class Passage:
     item: bool
 
 
-Item = Heading | Note | MarkdownLink | NameCard | PhotoReference | RawHtml | StrayMark
+Item = Heading | Note | Original | MarkdownLink | NameCard | PhotoReference | RawHtml | StrayMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +176,11 @@ class Body:
     """A parsed text: its tokens for the renderer, and the items to check, in order.
 
     An editor's note is a pair of tokens ``note_open`` (with its date in ``meta["date"]``)
-    and ``note_close``, a name card a pair of ``card_open`` and ``card_close``. The name of
-    a heading is its attribute ``id``. Lines are counted from 1 in the file of the text.
-    ``slips`` are the lines and messages of what cannot be what the writer meant.
+    and ``note_close``, a name card a pair of ``card_open`` and ``card_close``, the original
+    wording a pair of ``original_open`` (with its ``meta["language"]``) and
+    ``original_close``. The name of a heading is its attribute ``id``. Lines are counted from
+    1 in the file of the text. ``slips`` are the lines and messages of what cannot be
+    what the writer meant.
     """
 
     tokens: tuple[Token, ...]
@@ -197,8 +215,10 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             items.append(RawHtml(line))
         elif token.type == "heading_open":
             items.append(Heading(int(token.tag[1]), _take_heading_id(tokens, index), line))
-        elif token.type == "blockquote_open" and _is_note(tokens, index):
+        elif token.type == "blockquote_open" and _marker(_NOTE, tokens, index):
             items.append(Note(_take_note(tokens, index), line))
+        elif token.type == "blockquote_open" and _marker(_ORIGINAL, tokens, index):
+            items.append(Original(_take_original(tokens, index), line))
         elif token.type == "blockquote_open" and _is_card(tokens, index):
             _take_quotation(tokens, index, "card")
             items.append(_name_card(tokens, index, lines_before))
@@ -227,9 +247,9 @@ def _name_card(tokens: list[Token], index: int, lines_before: int) -> NameCard:
 def _passages(tokens: list[Token], lines_before: int) -> Iterator[Passage]:
     quoted = 0
     for index, token in enumerate(tokens):
-        if token.type in {"blockquote_open", "card_open"}:
+        if token.type in {"blockquote_open", "card_open", "original_open"}:
             quoted += 1
-        elif token.type in {"blockquote_close", "card_close"}:
+        elif token.type in {"blockquote_close", "card_close", "original_close"}:
             quoted -= 1
         elif token.type == "inline" and token.map and token.children:
             words = "\n".join(shown_lines(token))
@@ -300,9 +320,11 @@ def _first_line(tokens: list[Token], index: int) -> Token | None:
     return children[0] if children and children[0].type == "text" else None
 
 
-def _is_note(tokens: list[Token], index: int) -> bool:
+def _marker(pattern: re.Pattern[str], tokens: list[Token], index: int) -> str | None:
+    """Return what the marker of the block quotation at ``index`` says, if it is such a marker."""
     first = _first_line(tokens, index)
-    return first is not None and _NOTE.match(first.content) is not None
+    match = pattern.match(first.content) if first else None
+    return match[1] or " " if match else None
 
 
 def _is_card(tokens: list[Token], index: int) -> bool:
@@ -312,15 +334,25 @@ def _is_card(tokens: list[Token], index: int) -> bool:
 
 def _take_note(tokens: list[Token], index: int) -> date | None:
     """Turn the block quotation at ``index`` into a note; return its date if that is valid."""
-    first = _first_line(tokens, index)
-    match = _NOTE.match(first.content) if first else None
     try:
-        day = date.fromisoformat(match[1]) if match else None
+        day = date.fromisoformat(_marker(_NOTE, tokens, index) or "")
     except ValueError:
         day = None
     _take_quotation(tokens, index, "note")
     tokens[index].meta["date"] = day
     return day
+
+
+def _take_original(tokens: list[Token], index: int) -> str | None:
+    """Turn the block quotation at ``index`` into original wording; return its language."""
+    tag = _marker(_ORIGINAL, tokens, index) or ""
+    language = tag if re.fullmatch(_TAG, tag) else None
+    _take_quotation(tokens, index, "original")
+    ends = (at for at, token in enumerate(tokens) if token.type == "original_close" and at > index)
+    words = "".join(token.content for token in tokens[index + 1 : next(ends)])
+    tokens[index].meta["language"] = language
+    tokens[index].attrs.update(language_attributes(words, language or "und"))
+    return language
 
 
 def _take_quotation(tokens: list[Token], index: int, kind: str) -> None:

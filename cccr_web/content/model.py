@@ -25,6 +25,12 @@ class Addresses:
     clearnet: str | None = None
     onions: tuple[str, ...] = ()
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Every address with its scheme, without a final slash."""
+        onions = (f"http://{onion}" for onion in self.onions)
+        return (*onions, *filter(None, [self.clearnet]))
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -34,7 +40,7 @@ class Site:
     minisign's format (``RW…``), or ``None`` while there is none. ``former_site`` is
     defanged and can be shown; ``blog`` is an https URL. ``feed_authority`` is the permanent
     start of the ids of feed entries (RFC 4151). ``exit`` is the harmless page behind
-    "Quick exit", or ``None``.
+    "Quick exit", or ``None``. ``contact`` is a mail address or an https URL, or ``None``.
     """
 
     sequence: int
@@ -45,6 +51,7 @@ class Site:
     former_site: str
     feed_authority: str
     exit: str | None
+    contact: str | None = None
 
     @property
     def former_host(self) -> str:

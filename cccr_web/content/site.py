@@ -24,6 +24,7 @@ from cccr_web.host_names import CLEARNET, DOMAIN, ONION
 FILE = Path("translations/site.toml")
 NAMES = Path("translations/names.toml")
 
+_MAIL = re.compile(rf"[A-Za-z0-9._+-]+@{DOMAIN.pattern}")
 _HTTPS = re.compile(rf"{CLEARNET.pattern}/\S*")
 # minisign's format: 56 characters of base64 that start with “Ed” and a key number.
 _PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
@@ -53,6 +54,7 @@ def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
             former_site=values["former_site"],
             feed_authority=values["feed_authority"],
             exit=values["exit"] or None,
+            contact=values["contact"] or None,
         ),
         problems,
     )
@@ -74,7 +76,7 @@ def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterato
             yield Problem(FILE, 1, f"The key “{key}” is missing: it must be {wanted}.")
         elif not rule(values[key]):
             yield Problem(FILE, line, f"“{key}” must be {wanted}.")
-        elif key in {"blog", "exit", "clearnet"} and values[key]:
+        elif key in _URLS and str(values[key]).startswith("https:"):
             for message in faults(values[key], normalize):
                 yield Problem(FILE, line, message)
 
@@ -88,7 +90,8 @@ def _matches(pattern: re.Pattern[str]) -> Any:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-_DEFAULTS = {"public_key": "", "exit": ""}
+_DEFAULTS = {"public_key": "", "exit": "", "contact": ""}
+_URLS = {"blog", "clearnet", "contact", "exit"}
 
 _RULES: dict[str, tuple[Any, str]] = {
     "sequence": (
@@ -119,6 +122,10 @@ _RULES: dict[str, tuple[Any, str]] = {
     "feed_authority": (
         _matches(_AUTHORITY),
         'a host name and a date on which it was ours, such as "example.org,2013-05-07"',
+    ),
+    "contact": (
+        lambda value: value == "" or any(_matches(kind)(value) for kind in (_MAIL, _HTTPS)),
+        'a mail address, an https address, or "" for none',
     ),
     "exit": (
         lambda value: value == "" or _matches(_HTTPS)(value),

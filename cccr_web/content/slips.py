@@ -83,10 +83,12 @@ _ANYWHERE: Final = (
     ),
     (re.compile(r"[＜〈《]https?://[^＞〉》\s]*[＞〉》]"), _LINK),
     (
-        re.compile(r"[［\[【]\s*[!！]\s*(?:NOTE|PERSON)[^］\]】]*[］\]】]?", re.IGNORECASE),
+        re.compile(
+            r"[［\[【]\s*[!！]\s*(?:NOTE|ORIGINAL|PERSON)[^］\]】]*[］\]】]?", re.IGNORECASE
+        ),
         (
-            "a note starts with a line “> [!NOTE 2026-11-22]”, a card with “> [!PERSON]”, in "
-            "half-width and with nothing after it"
+            "a note starts with a line “> [!NOTE 2026-11-22]”, a card with “> [!PERSON]”, the "
+            "original wording with “> [!ORIGINAL en]”, in half-width and with nothing after it"
         ),
     ),
 )

@@ -12,6 +12,7 @@ from cccr_web.content.markdown import (
     Heading,
     MarkdownLink,
     Note,
+    Original,
     PhotoReference,
     RawHtml,
     StrayMark,
@@ -79,6 +80,9 @@ def marks_are_allowed(text: Text) -> Iterator[LineProblem]:
             case Note(date=None):
                 example = "> [!NOTE 2026-11-22]"
                 yield item.line, f"An editor's note must start with its date: {example}."
+            case Original(language=None):
+                example = "> [!ORIGINAL en]"
+                yield item.line, f"The original wording must start with its language: {example}."
             case MarkdownLink(alt=""):
                 yield item.line, f"The image “{item.target}” has no alternative text."
 

@@ -11,9 +11,10 @@ from cccr_web.notices.key_rotation import (
     read_keys_file,
     rotate_key,
 )
-from cccr_web.notices.mirrors import make_mirrors
+from cccr_web.notices.mirrors import NAME as MIRRORS
+from cccr_web.notices.mirrors import make_mirrors, read_mirrors
 from cccr_web.notices.registry import NAMES as NOTICES
-from cccr_web.notices.registry import check_notices, read_notice, write_notice
+from cccr_web.notices.registry import PGP, check_notices, read_notice, write_notice
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
 from cccr_web.notices.security_txt import NAME as SECURITY_TXT
 from cccr_web.notices.security_txt import make_security_txt
@@ -22,7 +23,9 @@ from cccr_web.notices.signed_text import Notice, midnight, sign_text
 __all__ = [
     "CANARY",
     "KEYS",
+    "MIRRORS",
     "NOTICES",
+    "PGP",
     "SECURITY_TXT",
     "SECURITY_TXT_AHEAD",
     "KeyRotation",
@@ -36,6 +39,7 @@ __all__ = [
     "midnight",
     "read_key_rotation",
     "read_keys_file",
+    "read_mirrors",
     "read_notice",
     "rotate_key",
     "sign_text",

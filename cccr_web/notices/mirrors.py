@@ -15,7 +15,7 @@ from typing import Final
 from cccr_web.errors import CccrError
 from cccr_web.host_names import CLEARNET, ONION
 from cccr_web.notices.signed_text import BILINGUAL_NAME, DAY, KEY, LINES, NoticeFormat, sign_text
-from cccr_web.release import PublicKey, SigningKey
+from cccr_web.release import PublicKey, SigningKey, unix_lines
 
 NAME: Final = "mirrors.txt"
 TITLE: Final = f"# Addresses of {BILINGUAL_NAME}"
@@ -28,8 +28,7 @@ _TEMPLATE: Final = (
 # Key: {key}
 # Fingerprint: {key.fingerprint}
 #
-# Each brings the same bytes. An address that is not here is not ours.
-# 以下各地址的内容完全相同。不在这里的地址不是我们的。
+%s
 
 {urls}
 
@@ -39,12 +38,24 @@ _TEMPLATE: Final = (
 
 """
 )
+_MEANING: Final = """\
+# Each serves the same signed files. The site's page “Official addresses” says which of
+# them are the organisation's own, and which are copies that others keep.
+# 以下各地址提供同样的、经过签名的文件。哪些是本组织自己的，哪些是别人代为保存的副本，
+# 见本站《官方地址》。"""
+# What it said when only the organisation's own addresses were listed: such files stay valid.
+_EARLIER_MEANING: Final = """\
+# Each brings the same bytes. An address that is not here is not ours.
+# 以下各地址的内容完全相同。不在这里的地址不是我们的。"""
 _URL = re.compile(rf"https?://(?:[a-z0-9-]+\.)*{ONION.pattern}|{CLEARNET.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """The addresses, in the order in which readers should try them. Raises ``CccrError``."""
+    """The addresses, official ones and copies, in the order in which readers should try them.
+
+    Raises ``CccrError``.
+    """
 
     issued: date
     key: PublicKey
@@ -61,17 +72,28 @@ class Mirrors:
             raise CccrError(f"{NAME} has no address, or one twice.", "Pass each address once.")
 
 
-FORMAT: Final = NoticeFormat(
-    NAME,
-    _TEMPLATE,
-    {"issued": DAY, "key": KEY, "urls": LINES},
-    Mirrors,
-    lambda mirrors: (mirrors.key,),
-    "Make it with: cccr-web mirrors",
-)
+def _format(meaning: str) -> NoticeFormat[Mirrors]:
+    return NoticeFormat(
+        NAME,
+        _TEMPLATE % meaning,
+        {"issued": DAY, "key": KEY, "urls": LINES},
+        Mirrors,
+        lambda mirrors: (mirrors.key,),
+        "Make it with: cccr-web mirrors",
+    )
+
+
+FORMAT: Final = _format(_MEANING)
+EARLIER_FORMAT: Final = _format(_EARLIER_MEANING)
 
 
 def make_mirrors(key: SigningKey, day: date, urls: tuple[str, ...]) -> bytes:
     """Return ``mirrors.txt``, signed. Raises ``CccrError``."""
     text = FORMAT.format(Mirrors(day, key.public, urls))
     return sign_text(text, (key,), f"mirrors {day}")
+
+
+def read_mirrors(body: bytes, *, verify: bool = True) -> Mirrors:
+    """Return what a ``mirrors.txt`` says. Raises as ``NoticeFormat.read`` does."""
+    earlier = _EARLIER_MEANING.encode() in unix_lines(body)
+    return (EARLIER_FORMAT if earlier else FORMAT).read(body, verify=verify)

@@ -80,7 +80,7 @@ def _read_canary(body: bytes, key: PublicKey, verify: bool) -> Notice:
 
 
 def _read_mirrors(body: bytes, key: PublicKey, verify: bool) -> Notice:
-    found = mirrors.FORMAT.read(body, verify=verify)
+    found = mirrors.read_mirrors(body, verify=verify)
     check_key(mirrors.NAME, found.key, key)
     return Notice(found.issued, midnight(found.issued + MAX_AGE))
 

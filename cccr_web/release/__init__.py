@@ -16,7 +16,12 @@ from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
 from cccr_web.release.model import INDEX, File, Release, make_release
-from cccr_web.release.openpgp import is_public_keys, strip_clear_signature, unix_lines
+from cccr_web.release.openpgp import (
+    is_public_keys,
+    key_fingerprint,
+    strip_clear_signature,
+    unix_lines,
+)
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.rollback_guard import (
     RollbackGuard,
@@ -68,6 +73,7 @@ __all__ = [
     "format_time",
     "is_public_keys",
     "is_safe_path",
+    "key_fingerprint",
     "load",
     "make_release",
     "new_key",

@@ -6,7 +6,9 @@ signature holds the SHA-256 of the OpenPGP signature, so that nobody can replace
 
 from __future__ import annotations
 
+import base64
 import codecs
+import hashlib
 import re
 import subprocess
 
@@ -63,6 +65,32 @@ def unix_lines(text: bytes) -> bytes:
 def is_public_keys(text: bytes) -> bool:
     """Whether ``text`` is one or more armoured public keys, and nothing else."""
     return _PUBLIC_KEYS.fullmatch(unix_lines(text)) is not None
+
+
+def key_fingerprint(text: bytes) -> str | None:
+    """Return the fingerprint of the first key in ``text``, in groups of four characters.
+
+    The first packet must be a public key of version 4 or 6 (RFC 9580, sections 4.2, 5.5.4);
+    otherwise it is ``None``.
+    """
+    armour = re.search(rb"\n[ \t]*\n([A-Za-z0-9+/\n]+)", unix_lines(text))
+    packet = base64.b64decode(armour[1] + b"==") if armour else b""
+    old = re.match(rb"(?s)\x98(.)|\x99(..)", packet)
+    new = re.match(rb"(?s)\xc6(?:([\x00-\xbf])|([\xc0-\xdf].)|\xff(....))", packet)
+    head = old or new
+    if head is None:
+        return None
+    length = int.from_bytes(next(filter(None, head.groups())), "big")
+    if new and new[2]:
+        length -= 0xC000 - 192
+    key = packet[head.end() : head.end() + length]
+    if len(key) < length or key[:1] not in {b"\x04", b"\x06"}:
+        return None
+    if key[0] == 4:  # the version
+        digest = hashlib.sha1(b"\x99" + length.to_bytes(2, "big") + key, usedforsecurity=False)
+    else:
+        digest = hashlib.sha256(b"\x9b" + length.to_bytes(4, "big") + key)
+    return " ".join(re.findall("....", digest.hexdigest().upper()))
 
 
 def strip_clear_signature(whole: bytes, *, name: str) -> bytes:

@@ -21,9 +21,10 @@ from cccr_web.render.epub import make_epub
 from cccr_web.render.feed import render_feed
 from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
+from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
-from cccr_web.render.traditional import converter
+from cccr_web.render.traditional import site_converter
 from cccr_web.render.zip_index import ZIP_INDEX, render_zip_index
 
 ROBOTS: Final = "robots.txt"
@@ -65,13 +66,15 @@ def create_app(
     *,
     templates: Path,
     translations: SourceTree,
+    notices: NoticeFiles | None = None,
     photos: Mapping[str, ResizedPhoto] | None = None,
     sizes: Mapping[str, int] | None = None,
     neutral_titles: bool = False,
 ) -> Flask:
     """Return the app that renders every page of ``content`` at its URL in a release.
 
-    ``facts`` are the release's sequence, day and key, which every page shows. ``sizes``
+    ``facts`` are the release's sequence, day and key, which every page shows. ``notices``
+    are the signed notices that the pages of addresses and verification name. ``sizes``
     must hold the sizes of the copies (URL → bytes) when the page that lists them is
     rendered. The app reads only the two folders; no page depends on the address, the
     reader or the time.
@@ -83,11 +86,17 @@ def create_app(
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
-    babel = _CatalogueBabel(translations, converter(content.names))
+    babel = _CatalogueBabel(translations, site_converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
     renderer = TemplateRenderer(
-        content, style, facts, by_file, photos or {}, neutral=neutral_titles
+        content,
+        style,
+        facts,
+        by_file,
+        photos or {},
+        notices or NoticeFiles(translations.folder),
+        neutral=neutral_titles,
     )
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 

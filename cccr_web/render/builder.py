@@ -37,7 +37,7 @@ from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import resize_photos
 from cccr_web.render.template_renderer import feed_url
-from cccr_web.render.traditional import converter, simplify, with_derived
+from cccr_web.render.traditional import simplify, with_derived
 from cccr_web.render.zip_index import ZIP_INDEX, require_text
 
 VERIFY: Final = "verify.py"
@@ -90,6 +90,7 @@ def check_trees(
     )
     problems += found + notices.problems
     if content is not None:
+        problems += notices.missing(content.site.addresses)
         problems += notices.faults(release_time(content, notices, environ), today)
     return content, notices, problems
 
@@ -113,7 +114,7 @@ def build_release(
     content, notices, problems = check_trees(tree, templates, environ)
     if content is None or problems:
         raise content_error(problems)
-    content = with_derived(content, converter(content.names))
+    content = with_derived(content)
     require_text(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
@@ -145,6 +146,7 @@ def build_release(
         facts,
         templates=templates,
         translations=tree,
+        notices=notices,
         photos=photos,
         sizes=sizes,
         neutral_titles=neutral_titles,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import format_date, format_interval, format_skeleton
 from babel.units import format_unit
@@ -39,13 +39,24 @@ def format_years(when: StatementDate) -> str:
     start, end = when.start, when.end or when.start
     if start.year == end.year:
         return format_partial(PartialDate(start.year))
-    return format_interval(start.first_day(), end.first_day(), "y", locale=_babel_locale())
+    # CLDR's interval in Traditional Chinese lacks the 年.
+    locale = "zh_Hans" if _babel_locale().startswith("zh") else _babel_locale()
+    return format_interval(start.first_day(), end.first_day(), "y", locale=locale)
 
 
 def format_size(length: int) -> str:
     """Return ``length`` bytes in kilobytes of 1,000 bytes, rounded up: ``49 kB``."""
     kilobytes = -(-length // 1000)
     return format_unit(kilobytes, "digital-kilobyte", length="short", locale=_babel_locale())
+
+
+def format_language(tag: str) -> str:
+    """Return the name of a language (BCP 47) in the language being rendered."""
+    try:
+        own = Locale.parse(tag, sep="-")
+    except (UnknownLocaleError, ValueError):
+        return tag
+    return own.get_display_name(_babel_locale()) or tag
 
 
 def region() -> str:

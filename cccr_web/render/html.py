@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import cache
 from typing import Any
 
 from markdown_it.common.utils import escapeHtml
@@ -68,7 +69,9 @@ class PageRenderer(RendererHTML):
     target of a link into a URL, or into ``None`` if only its text must be shown.
     ``note_title`` returns the title of an editor's note of that day. Words in another
     script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
-    it is set. ``photo`` renders
+    it is set. ``kept`` are names in Simplified Chinese on a page in Traditional.
+    ``original_title`` returns the title of original wording in a language.
+    ``photo`` renders
     the photo of that name with its caption. ``below_heading`` returns a line to show below
     the heading of that name, or nothing.
     """
@@ -80,15 +83,19 @@ class PageRenderer(RendererHTML):
         note_title: Callable[[date], str],
         han_tag: str | None = None,
         photo: Callable[[str], str] = str,
+        original_title: Callable[[str], str] = str,
         below_heading: Callable[[str], str] = lambda _name: "",
+        kept: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self._layout = layout
         self._link = link
         self._note_title = note_title
         self._photo = photo
+        self._original_title = original_title
         self._below_heading = below_heading
         self._han_tag = han_tag
+        self._kept = kept
         # Chinese has no spaces: a line break in the source must not become one.
         self._soft_break = "\n" if han_tag else ""
 
@@ -97,15 +104,17 @@ class PageRenderer(RendererHTML):
         options = _XHTML if self._layout.xhtml else _HTML
         return Markup(self.render(body.tokens, options, {}))  # noqa: S704  # escaped below
 
-    def text(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
-        """Escape text, and mark words in another script unless the writer marked them."""
+    def text(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        """Escape text, and mark words in another script unless they are marked already."""
         text = tokens[idx].content
-        if idx and tokens[idx - 1].type == "lang_open":
+        if "original" in env or (idx and tokens[idx - 1].type == "lang_open"):
             return escapeHtml(text)
-        return mark_languages(text, self._han_tag)
+        return mark_languages(text, self._han_tag, self._kept)
 
-    def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
+    def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, env: Any) -> str:
         """Render a line break in the source."""
+        if "original" in env:
+            return "" if env["original"].startswith("zh") else "\n"
         return self._soft_break
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
@@ -167,6 +176,20 @@ class PageRenderer(RendererHTML):
         day = tokens[idx].meta["date"]
         return f'<aside class="note">\n<p class="by">{escapeHtml(self._note_title(day))}</p>\n'
 
+    def original_open(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        """Render the start of original wording: a label in the page's language, and its own."""
+        env["original"] = tag = str(tokens[idx].meta["language"])
+        title = escapeHtml(self._original_title(tag))
+        return (
+            f'<figure class="original">\n<figcaption class="by">{title}</figcaption>\n'
+            f"<blockquote{self.renderAttrs(tokens[idx])}>\n"
+        )
+
+    def original_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, env: Any) -> str:
+        """Render the end of original wording."""
+        del env["original"]
+        return "</blockquote>\n</figure>\n"
+
     def card_open(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the start of a name card; its first paragraph is the name."""
         return '<div class="card">\n'
@@ -180,16 +203,24 @@ class PageRenderer(RendererHTML):
         return "</aside>\n"
 
 
-def mark_languages(text: str, han_tag: str | None) -> str:
+@cache
+def _with_names(names: tuple[str, ...]) -> re.Pattern[str]:
+    longest = sorted(names, key=lambda name: (-len(name), name))
+    return re.compile(f"(?P<kept>{'|'.join(map(re.escape, longest))})|{_RUNS.pattern}")
+
+
+def mark_languages(text: str, han_tag: str | None, kept: tuple[str, ...] = ()) -> str:
     """Escape ``text``, and mark words in another script with their language.
 
     ``han_tag`` is the tag for Chinese characters; they are not marked if it is ``None``.
+    Then ``kept`` are the names in Simplified Chinese among them, which are marked.
     Words from right to left are isolated, so that they do not move their neighbours.
     """
     html, end = "", 0
-    for run in (_RUNS_WITH_HAN if han_tag else _RUNS).finditer(text):
+    pattern = _RUNS_WITH_HAN if han_tag else _with_names(kept) if kept else _RUNS
+    for run in pattern.finditer(text):
         start, stop = _with_partners(text, *run.span(), end)
-        tag = str(run.lastgroup)
+        tag = "zh-Hans" if run.lastgroup == "kept" else str(run.lastgroup)
         if tag == "ja" and han_tag and not re.search(f"[{_KANA}]", run[0]):
             tag = han_tag
         attributes = language_attributes(run[0], tag)

@@ -14,10 +14,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
-from cccr_web.content import Problem, SourceTree
+from cccr_web.content import Addresses, Problem, SourceTree
 from cccr_web.errors import CccrError
-from cccr_web.notices import NOTICES, Notice, midnight, read_notice
-from cccr_web.release import PublicKey, unix_lines
+from cccr_web.notices import MIRRORS, NOTICES, PGP, Notice, midnight, read_mirrors, read_notice
+from cccr_web.release import PublicKey, key_fingerprint, unix_lines
 
 FOLDER: Final = "files"
 
@@ -36,6 +36,24 @@ class NoticeFiles:
         """The day of the latest notice."""
         days = (notice.issued for notice in self.notices.values() if notice.issued)
         return max(days, default=date.min)
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """Every address in ``mirrors.txt``."""
+        return read_mirrors(self.files[MIRRORS], verify=False).urls if MIRRORS in self.files else ()
+
+    @property
+    def openpgp_fingerprint(self) -> str | None:
+        """The fingerprint of the key in ``pgp.txt``."""
+        return key_fingerprint(self.files[PGP]) if PGP in self.files else None
+
+    def missing(self, addresses: Addresses) -> Iterator[Problem]:
+        """Yield a problem for each official address that ``mirrors.txt`` lacks."""
+        official = addresses.urls if MIRRORS in self.files else ()
+        for url in official:
+            if url not in self.mirrors:
+                message = f"{url} is in site.toml, but not here: make it again with every address."
+                yield Problem(self.folder / MIRRORS, 1, message)
 
     def faults(self, time: datetime, today: date) -> Iterator[Problem]:
         """Yield a problem for each notice that is not valid at a release's ``time``.

@@ -18,10 +18,18 @@ from cccr_web.content.links import External, ToFile, ToText, resolve
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
-from cccr_web.render.formats import format_day, format_statement_date, format_years, region
+from cccr_web.render.formats import (
+    format_day,
+    format_language,
+    format_statement_date,
+    format_years,
+    region,
+)
 from cccr_web.render.html import PageRenderer, mark_languages
 from cccr_web.render.layout import PageLayout, Style
+from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
+from cccr_web.render.traditional import kept_names
 
 
 def feed_url(language: Language) -> str:
@@ -41,6 +49,7 @@ class TemplateRenderer:
     facts: Metadata
     by_file: Mapping[Path, Text]
     photos: Mapping[str, ResizedPhoto]
+    notices: NoticeFiles
     neutral: bool = False
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
@@ -64,6 +73,7 @@ class TemplateRenderer:
             marked=lambda words: _marked(words, language),
             link=layout.link,
             pictures=layout.pictures,
+            notices=self.notices,
             onion_code=onion_code,
             href=lambda url: layout.href(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
@@ -108,8 +118,20 @@ class TemplateRenderer:
             when = text.head.checked.get(name)
             return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
 
+        def original_title(tag: str) -> str:
+            return str(gettext("original.title", language=format_language(tag)))
+
         han_tag = _han_tag(text.language)
-        renderer = PageRenderer(layout, link, note_title, han_tag, photo, last_checked)
+        renderer = PageRenderer(
+            layout,
+            link,
+            note_title,
+            han_tag,
+            photo,
+            original_title,
+            last_checked,
+            kept_names(self.content.names) if text.language.source else (),
+        )
         return renderer.page(text.body)
 
 

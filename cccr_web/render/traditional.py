@@ -1,11 +1,12 @@
 """Traditional Chinese, converted from Simplified by OpenCC when a release is built.
 
 OpenCC's ``s2tw`` converts characters to Taiwan's standard, which is also read in Hong Kong
-and Macau, and keeps the organisation's choice of words. ``s2twp`` would replace words;
-``s2t`` returns OpenCC's intermediate forms, which no standard uses (裏, 羣, 爲).
+and Macau. ``s2twp`` would also replace words, but without regard to their meaning, so
+``terms.tsv`` lists the words that are replaced. ``s2t`` returns OpenCC's intermediate forms,
+which no standard uses (裏, 羣, 爲).
 
-It converts one word at a time (``words.py``). Only text is converted: no URLs, no code.
-Names are written as in ``names.toml``.
+It converts one word at a time (``words.py``). Text and code samples are converted, URLs are
+not. Names are written as in ``names.toml``; quotation marks become 「」 and 『』.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from cccr_web.content import Content, Photo, Text
 from cccr_web.content.characters import SELECTOR
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.render.words import phrases, split
+from cccr_web.render.words import phrases, split, terms
 
 _CONFIGURATION = "s2tw"
 
@@ -34,14 +35,25 @@ _SEPARATOR: Final = "\x1f"
 # What is no text of its paragraph, such as code.
 _GAP: Final = "\n"
 
+_CODE = {"code_block", "code_inline", "fence"}
+_QUOTES = str.maketrans("“”", "「」")
+# Not the apostrophe, which is the same character as the closing mark.
+_INNER_QUOTES = re.compile("‘([^‘’]*)’")
+
 # The attributes that contain text for readers.
 _WORDS = {"alt", "title"}
 
 
-def converter(names: Mapping[str, str]) -> Convert:
+def site_converter(names: Mapping[str, str]) -> Convert:
+    """Return the function that converts the site's own pages and interface."""
+    return converter(names, terms("site"))
+
+
+def converter(names: Mapping[str, str], replaced: Mapping[str, str] | None = None) -> Convert:
     """Return the function that converts text and writes ``names`` as given.
 
-    It looks through each ``BORDER`` in the text, and leaves it where it is.
+    ``replaced`` are words with the words that take their place. It looks
+    through each ``BORDER`` in the text, and leaves it where it is.
     """
     # The longest first, so that a name inside a longer one does not split it.
     forms = {SELECTOR.sub("", name): form for name, form in names.items()}
@@ -50,6 +62,19 @@ def converter(names: Mapping[str, str]) -> Convert:
     selector = f"{SELECTOR.pattern}?"
     patterns = ("".join(re.escape(char) + selector for char in name) for name in longest)
     known = re.compile(f"({'|'.join(patterns) or '(?!)'})")
+
+    replaced = replaced or {}
+    words_of = sorted(replaced, key=lambda word: (-len(word), word))
+    term = re.compile("|".join(map(re.escape, words_of)) or "(?!)")
+
+    def with_terms(word: str, form: str) -> str:
+        if len(form) != len(word):
+            return form
+        converted, end = "", 0
+        for found in term.finditer(word):
+            converted += form[end : found.start()] + replaced[found[0]]
+            end = found.end()
+        return converted + form[end:]
 
     def named(name: str) -> str:
         bare = SELECTOR.sub("", name)
@@ -63,7 +88,8 @@ def converter(names: Mapping[str, str]) -> Convert:
             for i, part in enumerate(parts)
             for pair in ([(part, named(part))] if i % 2 else _convert(part))
         ]
-        return _with_borders(words, pairs)
+        pairs = [(word, with_terms(word, form)) for word, form in pairs]
+        return _INNER_QUOTES.sub(r"『\1』", _with_borders(words, pairs)).translate(_QUOTES)
 
     return convert_words
 
@@ -100,17 +126,34 @@ def _opencc(configuration: str) -> Convert:
     return OpenCC(configuration).convert
 
 
-def with_derived(content: Content, convert: Convert) -> Content:
+def kept_names(names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names that stay in Simplified because nobody knows their Traditional form."""
+    bare = (SELECTOR.sub("", name) for name, form in names.items() if form == name)
+    return tuple(name for name in bare if any(map(_is_simplified, name)))
+
+
+def _is_simplified(char: str) -> bool:
+    """Whether Traditional Chinese does not have the character at all."""
+    try:
+        char.encode("big5")
+    except UnicodeEncodeError:
+        return _opencc("s2t")(char) != char
+    return False
+
+
+def with_derived(content: Content) -> Content:
     """Add the languages that have a source language, by converting each of its texts."""
+    for_statements = converter(content.names, terms("statements"))
+    for_site = site_converter(content.names)
     derived = {
         language: {
-            path: _text(text, language, convert)
+            path: _text(text, language, for_statements if text.is_statement else for_site)
             for path, text in content.texts[language.source].items()
         }
         for language in LANGUAGES
         if language.source is not None
     }
-    photos = {name: _photo(photo, convert) for name, photo in content.photos.items()}
+    photos = {name: _photo(photo, for_statements) for name, photo in content.photos.items()}
     return replace(content, texts={**content.texts, **derived}, photos=photos)
 
 
@@ -128,6 +171,7 @@ def _text(text: Text, language: Language, convert: Convert) -> Text:
         text.head,
         title=convert(text.head.title),
         description=convert(text.head.description),
+        short_title=convert(text.head.short_title),
         place=None if text.head.place is None else convert(text.head.place),
     )
     body = replace(text.body, tokens=tuple(convert_tokens(text.body.tokens, convert)))
@@ -140,7 +184,13 @@ def _text(text: Text, language: Language, convert: Convert) -> Text:
 def convert_tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
     """Return the tokens with their text converted."""
     converted: list[Token] = []
+    original = False
     for token in tokens:
+        # The original wording is published exactly as typed.
+        original = (original or token.type == "original_open") and token.type != "original_close"
+        if original:
+            converted.append(token)
+            continue
         attrs = {
             name: convert(str(value)) if name in _WORDS else value
             for name, value in token.attrs.items()
@@ -149,7 +199,7 @@ def convert_tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
         if children:
             children = _inline(convert_tokens(_joined(children), convert), convert)
         words = token.content
-        if token.type == "image":
+        if token.type == "image" or token.type in _CODE:
             words = convert(words)
         converted.append(token.copy(attrs=attrs, children=children, content=words))
     return converted

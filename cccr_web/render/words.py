@@ -7,6 +7,7 @@ frequent words is chosen.
 
 ``words.txt`` has the words that matter for this, the most frequent first. ``phrases.tsv``
 has the terms of this site, and the words that OpenCC converts otherwise than its source says.
+``terms.tsv`` has the words for which Taiwan's readers have another.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from cccr_web.content.characters import HAN
 
@@ -40,9 +41,18 @@ def split(text: str) -> list[str]:
 @cache
 def phrases() -> Mapping[str, str]:
     """Return Simplified → Traditional of the site's own words and phrases."""
-    lines = (_HERE / "phrases.tsv").read_text(encoding="utf-8").splitlines()
-    rows = (line.split("\t") for line in lines if not line.startswith("#"))
-    return {simplified: traditional for simplified, traditional, _source in rows}
+    return {simplified: traditional for simplified, traditional, _source in _rows("phrases.tsv")}
+
+
+@cache
+def terms(where: Literal["statements", "site"]) -> Mapping[str, str]:
+    """Return Simplified → Taiwan's word for statements, or for the site's own pages."""
+    return {word: form for word, form, scope in _rows("terms.tsv") if scope in {"all", where}}
+
+
+def _rows(name: str) -> list[list[str]]:
+    lines = (_HERE / name).read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines if not line.startswith("#")]
 
 
 def _words(text: str) -> list[str]:
@@ -71,7 +81,7 @@ def _dictionary() -> tuple[Mapping[str, float], Mapping[str, int], float]:
     lines = (_HERE / "words.txt").read_text(encoding="utf-8").splitlines()
     words = " ".join(line for line in lines if not line.startswith("#")).split(" ")
     costs = {word: math.log(rank) + _EACH for rank, word in enumerate(words, start=1)}
-    for phrase in phrases():
+    for phrase in (*phrases(), *terms("site")):
         costs[phrase] = min(costs.get(phrase, math.inf), math.log(_RANK_OF_PHRASES) + _EACH)
     longest: dict[str, int] = {}
     for word in costs:

@@ -239,7 +239,7 @@ def test_build_writes_a_release_with_the_given_addresses(tmp_path: Path) -> None
     )
     assert (done.exit_code, done.stderr) == (0, "")
     release = load(out)
-    assert done.stdout == f"Release 1 of 2026-11-22: {len(release.files)} files in {out}\n"
+    assert done.stdout == f"Release 1 of 2026-11-29: {len(release.files)} files in {out}\n"
     assert release.metadata.clearnet == f"https://{DOMAIN}"
     assert release.metadata.onions == (ONION,)
 

@@ -14,6 +14,7 @@ from click.testing import Result
 from support.command import run
 from support.hosting import short_folder
 from support.signed import facts, known_key, organisation_key, put_release
+from support.texts import copy_texts, replace_once
 
 from cccr_web.errors import CccrError
 from cccr_web.notices import make_canary, make_mirrors, read_notice, rotate_key
@@ -121,6 +122,22 @@ def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path, today: date) -> 
         done = run(*fixed, "--expires", today + days * DAY)
         assert done.exit_code == 1
         assert "within the next year" in done.stderr
+
+
+def test_security_txt_has_the_contact_of_the_site(
+    tmp_path: Path, today: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --contact it is that of site.toml; with neither there is an error."""
+    tree = copy_texts(tmp_path)
+    monkeypatch.setattr("cccr_web.cli.notices.find_tree", lambda _name: tree)
+    file = tmp_path / "security.txt"
+    command = ["security-txt", "--out", str(file), "--expires", today + 300 * DAY]
+    done = run(*command)
+    assert done.exit_code == 1
+    assert "Pass --contact, or set contact there." in done.stderr
+    replace_once("site.toml", 'contact = ""', 'contact = "a@cccr.example"')(tree)
+    assert run(*command).exit_code == 0
+    assert file.read_text().startswith("Contact: mailto:a@cccr.example\n")
 
 
 def release_with(canary: bytes) -> Release:

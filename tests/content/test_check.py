@@ -77,8 +77,8 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
     "heading to which texts link is missing in Chinese": (
         replace_once("zh_Hans/pages/who-we-are.md", "## 旧网站 {#former-site}", "## 旧网站"),
         [
-            "zh_Hans/pages/who-we-are.md:11: This is a heading of level 2 without a name, but "
-            "translations/en/pages/who-we-are.md:14 has a heading of level 2 named "
+            "zh_Hans/pages/who-we-are.md:12: This is a heading of level 2 without a name, but "
+            "translations/en/pages/who-we-are.md:15 has a heading of level 2 named "
             "{#former-site}: " + SAME_ORDER
         ],
     ),
@@ -92,10 +92,10 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ],
     ),
     "day of change differs": (
-        replace_once("zh_Hans/pages/verify.md", "updated = 2026-11-22", "updated = 2026-11-21"),
+        replace_once("zh_Hans/pages/verify.md", "updated = 2026-11-29", "updated = 2026-11-21"),
         [
             (
-                "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here, but 2026-11-22 in "
+                "zh_Hans/pages/verify.md:4: “updated” is 2026-11-21 here, but 2026-11-29 in "
                 "translations/en/pages/verify.md."
             )
         ],
@@ -121,16 +121,16 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
     "level of a heading differs": (
         replace_once("zh_Hans/pages/who-we-are.md", "## 现在在哪里", "### 现在在哪里"),
         [
-            "zh_Hans/pages/who-we-are.md:20: This is a heading of level 3 named {#now}, but "
-            "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
+            "zh_Hans/pages/who-we-are.md:21: This is a heading of level 3 named {#now}, but "
+            "translations/en/pages/who-we-are.md:30 has a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
     "name of a heading differs": (
         replace_once("zh_Hans/pages/who-we-are.md", "{#now}", "{#then}"),
         [
-            "zh_Hans/pages/who-we-are.md:20: This is a heading of level 2 named {#then}, but "
-            "translations/en/pages/who-we-are.md:29 has a heading of level 2 named {#now}: "
+            "zh_Hans/pages/who-we-are.md:21: This is a heading of level 2 named {#then}, but "
+            "translations/en/pages/who-we-are.md:30 has a heading of level 2 named {#now}: "
             + SAME_ORDER
         ],
     ),
@@ -162,10 +162,14 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ],
     ),
     "day of a note differs": (
-        replace_once("zh_Hans/pages/who-we-are.md", "[!NOTE 2026-11-22]", "[!NOTE 2026-11-21]"),
+        replace_once(
+            "zh_Hans/pages/who-we-are.md",
+            "[!NOTE 2026-11-29]\n> 这类攻击",
+            "[!NOTE 2026-11-21]\n> 这类攻击",
+        ),
         [
-            "zh_Hans/pages/who-we-are.md:17: This is a note of 2026-11-21, but "
-            "translations/en/pages/who-we-are.md:23 has a note of 2026-11-22: " + SAME_ORDER
+            "zh_Hans/pages/who-we-are.md:18: This is a note of 2026-11-21, but "
+            "translations/en/pages/who-we-are.md:24 has a note of 2026-11-29: " + SAME_ORDER
         ],
     ),
     # The head.
@@ -188,7 +192,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ],
     ),
     "type wrong": (
-        replace_once(VERIFY, "updated = 2026-11-22", 'updated = "2026-11-22"'),
+        replace_once(VERIFY, "updated = 2026-11-29", 'updated = "2026-11-29"'),
         [
             (
                 f"{VERIFY}:4: “updated” must be a date without quotation marks, "
@@ -289,7 +293,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ],
     ),
     "check of no heading": (
-        both("pages/reach-us.md", lambda file: replace_once(file, "{ snowflake", "{ slush")),
+        both("pages/reach-us.md", lambda file: replace_once(file, " snowflake =", " slush =")),
         [
             f"{file}:6: “checked” names {{#slush}}, but there is no such heading."
             for file in ("en/pages/reach-us.md", "zh_Hans/pages/reach-us.md")
@@ -307,6 +311,10 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
             "> [!NOTE 2026-11-22]."
             for file in ("en/pages/errors/404.md", MISSING)
         ],
+    ),
+    "original wording without its language": (
+        add(MISSING, "> [!ORIGINAL]\n> Words."),
+        [f"{MISSING_AT}: The original wording must start with its language: > [!ORIGINAL en]."],
     ),
     "block of HTML": (
         add(VERIFY, "<div>x</div>"),
@@ -600,8 +608,8 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         add("site.toml", 'telephone = "1"'),
         [
             (
-                "site.toml:35: Unknown key “telephone”: the keys are blog, clearnet, exit, "
-                "feed_authority, former_site, onions, public_key, sequence, valid_days."
+                "site.toml:39: Unknown key “telephone”: the keys are blog, clearnet, contact, "
+                "exit, feed_authority, former_site, onions, public_key, sequence, valid_days."
             )
         ],
     ),
@@ -661,13 +669,13 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
     ),
     "exit by http": (
         replace_once("site.toml", '"https://www.weather', '"http://www.weather'),
-        ['site.toml:33: “exit” must be the https address of a harmless page, or "".'],
+        ['site.toml:37: “exit” must be the https address of a harmless page, or "".'],
     ),
     "feed authority without a day": (
         replace_once("site.toml", ',2013-05-07"', '"'),
         [
             (
-                "site.toml:28: “feed_authority” must be a host name and a date on which it was "
+                "site.toml:32: “feed_authority” must be a host name and a date on which it was "
                 'ours, such as "example.org,2013-05-07".'
             )
         ],
@@ -700,7 +708,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         replace_once("site.toml", "hxxp://www[.]cfcr2008[.]org/", "http://www[.]cfcr2008[.]org/"),
         [
             (
-                "site.toml:23: “former_site” must be a defanged address, "
+                "site.toml:27: “former_site” must be a defanged address, "
                 'such as "hxxp://www[.]example[.]org/".'
             )
         ],

@@ -195,14 +195,14 @@ def test_source_date_epoch_is_not_the_clock() -> None:
     for epoch in ("0", "4102444800"):
         environ = {"SOURCE_DATE_EPOCH": epoch}
         tree = SourceTree(TEXTS)
-        *_, problems = check_trees(tree, find_tree("templates"), environ, date(2026, 11, 20))
+        *_, problems = check_trees(tree, find_tree("templates"), environ, date(2026, 11, 27))
         assert {problem.message for problem in problems} >= {
             (
-                "“updated” is 2026-11-22, but this machine's clock says 2026-11-20 (UTC): "
+                "“updated” is 2026-11-29, but this machine's clock says 2026-11-27 (UTC): "
                 "correct the date, or the clock."
             )
         }
-        *_, problems = check_trees(tree, find_tree("templates"), environ, date(2026, 11, 21))
+        *_, problems = check_trees(tree, find_tree("templates"), environ, date(2026, 11, 28))
         assert problems == []
 
 

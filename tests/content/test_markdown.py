@@ -6,7 +6,16 @@ from datetime import date
 
 import pytest
 
-from cccr_web.content.markdown import Body, Heading, Item, MarkdownLink, Note, RawHtml, parse
+from cccr_web.content.markdown import (
+    Body,
+    Heading,
+    Item,
+    MarkdownLink,
+    Note,
+    Original,
+    RawHtml,
+    parse,
+)
 
 DAY = date(2026, 11, 22)
 
@@ -110,6 +119,22 @@ def test_a_dated_quotation_becomes_a_note() -> None:
     assert body.tokens[0].meta == {"date": DAY}
     assert [child.content for child in body.tokens[2].children or []] == ["He died."]
     assert not body.tokens[1].hidden
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [("en", "en"), ("zh-Hans", "zh-Hans"), ("English", None), ("", None), ("zh_Hans", None)],
+)
+def test_a_quotation_with_its_language_is_original_wording(tag: str, language: str | None) -> None:
+    """The language is a tag of BCP 47; without one the block has no valid language."""
+    body = parse(f"> [!ORIGINAL {tag}]\n> We call on them.\n\nx\n".replace(" ]", "]"))
+    assert body.items == (Original(language, 1),)
+    assert types(body)[:5] == [
+        "original_open",
+        *("paragraph_open", "inline", "paragraph_close"),
+        "original_close",
+    ]
+    assert [passage.quoted for passage in body.passages] == [True, False]
 
 
 def test_a_note_can_continue_after_an_empty_line() -> None:

@@ -5,35 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.organisation import CHINESE_NAMES
+from support.organisation import CHINESE_NAMES, TRADITIONAL_NAMES
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree
 from cccr_web.content.site import read_names
 
-# Who is named in the organisation's Chinese texts, and in the facts for the pages.
-ORGANISATION = ["公民自由联盟", *CHINESE_NAMES]
-FACTS = [
-    "刘晓波",
-    "刘霞",
-    "陈光诚",
-    "余杰",
-    "于浩成",
-    "郭于华",
-    "范木根",
-    "岳昕",
-    "游精佑",
-    "编程随想",
-]
+# Who is named in the organisation's Chinese texts, and in the facts for the pages, each with the
+# form in Traditional Chinese, checked character by character.
+ORGANISATION = {
+    "公民自由联盟": "公民自由聯盟",
+    **dict(zip(CHINESE_NAMES, TRADITIONAL_NAMES, strict=True)),
+}
+FACTS = {
+    "刘晓波": "劉曉波",
+    "刘霞": "劉霞",
+    "陈光诚": "陳光誠",
+    "余杰": "余杰",
+    "于浩成": "于浩成",
+    "郭于华": "郭于華",
+    "范木根": "范木根",
+    "岳昕": "岳昕",
+    "游精佑": "游精佑",
+    "编程随想": "編程隨想",
+}
 
 
 def test_every_known_name_is_listed() -> None:
-    """The list has all names of the organisation's texts and of the facts, as written there."""
+    """The list has all names of the organisation's texts and of the facts, in both forms."""
     names, problems = read_names(SourceTree(find_tree("translations")))
     assert problems == []
     assert len(ORGANISATION) == 19
-    for name in ORGANISATION + FACTS:
-        assert names[name] == name
+    for name, form in (ORGANISATION | FACTS).items():
+        assert names[name] == form
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,8 @@ def test_a_language_that_marks_words_is_accepted(text: str) -> None:
     [
         "> [！NOTE 2026-11-22]\n> 注。",
         "> 【!NOTE 2026-11-22】\n> 注。",
+        "> [！ORIGINAL zh-Hans]\n> 原文。",
+        "> [!ORIGINAL zh-Hans] 原文。",
         "> [!note 2026-11-22]\n> 注。",
         "> [!NOTE 2026-11-22] 注。",
         "> ［!PERSON］\n> 刘晓波",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,8 +25,9 @@ from cccr_web.notices import (
     sign_text,
     write_notice,
 )
+from cccr_web.notices.mirrors import EARLIER_FORMAT, Mirrors
 from cccr_web.notices.signed_text import LINES, NoticeFormat
-from cccr_web.release import make_release
+from cccr_web.release import key_fingerprint, make_release
 from cccr_web.serve import clearnet_policy, file_headers
 
 KEY = organisation_key()
@@ -49,9 +51,10 @@ mDMEZ2lT4BYJKwYBBAHaRw8BAQdA
 """
 BYTES = {
     "canary.txt": "888c297c4cc2efbed87f5781113d3892a8367083bd1fc8340830e84df87b2970",
-    "mirrors.txt": "d702392f0aee4d0a92fee280d1987421628ed3bbc444b6f706ba2087ce8b4acf",
+    "mirrors.txt": "f14e32f57583374328c643c0e9ce622245bf9981baade37d2630acc7c9ee6d4e",
     "keys.txt": "6ba2a844c4e10f72f1df2f21fbb386bf890fbffd2f951b70b1ca87a01a436acb",
 }
+EARLIER_MIRRORS = "d702392f0aee4d0a92fee280d1987421628ed3bbc444b6f706ba2087ce8b4acf"
 GOOD = {
     "canary.txt": CANARY,
     "mirrors.txt": MIRRORS,
@@ -78,6 +81,45 @@ def test_the_bytes_of_a_notice_never_change() -> None:
     """Published notices must verify with every later version, so each form is fixed."""
     made = {path: hashlib.sha256(GOOD[path]).hexdigest() for path in BYTES}
     assert made == BYTES
+
+
+def test_an_earlier_list_of_addresses_stays_valid() -> None:
+    """One from the time when only the organisation's own addresses were listed is still read."""
+    text = EARLIER_FORMAT.format(Mirrors(DAY, KEY.public, ("https://cccr.example", ONION)))
+    earlier = sign_text(text, (KEY,), f"mirrors {DAY}")
+    assert hashlib.sha256(earlier).hexdigest() == EARLIER_MIRRORS
+    assert read_notice("mirrors.txt", earlier, KEY.public) == Notice(
+        DAY, datetime(2027, 11, 23, tzinfo=UTC)
+    )
+
+
+LONG_KEY = b"\x04" + b"k" * 299
+SHORT_KEY = b"\x06" + b"k" * 99
+
+
+@pytest.mark.parametrize(
+    ("packet", "hashed"),
+    [
+        (b"\x98\x64" + SHORT_KEY, ("sha256", b"\x9b\0\0\0\x64" + SHORT_KEY)),
+        (b"\xc6\x64" + SHORT_KEY, ("sha256", b"\x9b\0\0\0\x64" + SHORT_KEY)),
+        (b"\x99\x01\x2c" + LONG_KEY, ("sha1", b"\x99\x01\x2c" + LONG_KEY)),
+        (b"\xc6\xc0\x6c" + LONG_KEY, ("sha1", b"\x99\x01\x2c" + LONG_KEY)),
+        (b"\xc6\xff\0\0\x01\x2c" + LONG_KEY, ("sha1", b"\x99\x01\x2c" + LONG_KEY)),
+        (b"\x99\x01\x2c" + LONG_KEY[:-1], None),
+        (b"\x98\x64\x03" + SHORT_KEY[1:], None),
+        (b"\x88\x64" + SHORT_KEY, None),
+    ],
+)
+def test_the_fingerprint_of_a_key_is_computed(
+    packet: bytes, hashed: tuple[str, bytes] | None
+) -> None:
+    """Every length of RFC 9580 is read; another packet, version or a damaged key has none."""
+    armour = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nComment: x\n\n%s\n=AbCd\n" % (
+        base64.encodebytes(packet).rstrip(b"=\n")
+    )
+    found = key_fingerprint(armour)
+    expected = hashed and hashlib.new(*hashed, usedforsecurity=False).hexdigest().upper()
+    assert (found and found.replace(" ", "")) == expected
 
 
 def test_keys_txt_stays_valid_after_the_rotation() -> None:

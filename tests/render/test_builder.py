@@ -130,8 +130,8 @@ def test_another_python_builds_the_same(tmp_path: Path, python: str) -> None:
 @pytest.mark.parametrize(
     ("epoch", "expected"),
     [
-        (None, datetime(2026, 11, 22, tzinfo=UTC)),
-        ("", datetime(2026, 11, 22, tzinfo=UTC)),
+        (None, datetime(2026, 11, 29, tzinfo=UTC)),
+        ("", datetime(2026, 11, 29, tzinfo=UTC)),
         ("0", datetime(1970, 1, 1, tzinfo=UTC)),
         ("1700000000", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
     ],

@@ -130,7 +130,7 @@ def test_the_zip_index_has_a_section_in_every_language(release: Release) -> None
         '<section id="en" lang="en">'
     )
     assert [words for level, words in page.headings if level == 1] == [
-        "公民自由联盟 Chinese Coalition for Citizens Rights"
+        "公民自由联盟 公民自由聯盟 Chinese Coalition for Citizens Rights"
     ]
     assert [words for level, words in page.headings if level == 2] == [
         "如果这份副本是朋友给您的",
@@ -141,12 +141,12 @@ def test_the_zip_index_has_a_section_in_every_language(release: Release) -> None
     for words in (
         "请勿打开旧网站。",
         "python3 verify.py 文件夹 指纹",
-        "伪造副本的人，也能伪造副本中的verify.py",
-        "第1版，2026年11月22日发布。",
+        "伪造副本的人，也能伪造副本里的verify.py",
+        "第1版，2026年11月29日发布。",
         "Do not open our former site.",
         "python3 verify.py FOLDER FINGERPRINT",
-        "Whoever forges a copy can forge the verify.py inside it.",
-        "Release 1 of 22 November 2026.",
+        "whoever forges a copy can forge the verify.py inside it.",
+        "Release 1 of 29 November 2026.",
     ):
         assert words in page.text
     assert {"zh-hans/index.html", "en/index.html"} <= set(page.links)

@@ -54,7 +54,7 @@ def test_the_sitemap_names_every_translation_of_a_page(urls: list[ET.Element]) -
 
 def test_the_sitemap_dates_each_page_by_its_text(urls: list[ET.Element]) -> None:
     """The date of a page is the date in its own front matter."""
-    assert {url.findtext(f"{SITEMAP}lastmod") for url in urls} == {"2026-11-22"}
+    assert {url.findtext(f"{SITEMAP}lastmod") for url in urls} == {"2026-11-29"}
 
 
 def test_robots_allows_everything_and_names_the_sitemap(release: Release) -> None:

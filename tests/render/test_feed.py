@@ -54,8 +54,8 @@ def test_every_feed_is_valid(release: Release, grammar: etree.RelaxNG, language:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("<updated>2026-11-22T00:00:00Z</updated>", ""),
-        ("2026-11-22T00:00:00Z", "2026-11-22"),
+        ("<updated>2026-11-29T00:00:00Z</updated>", ""),
+        ("2026-11-29T00:00:00Z", "2026-11-29"),
         ("<title>", "<name>"),
         ('rel="self"', 'rel="self" lang="en"'),
         ('hreflang="en"', 'hreflang="en_GB!"'),
@@ -130,7 +130,7 @@ def test_a_statement_has_a_day_only_if_it_is_known(release: Release) -> None:
     dated, undated = feed_of(release, EN).findall(ATOM + "entry")
     assert words(dated, "published") == ["2013-05-07T00:00:00Z"]
     assert words(undated, "published") == []
-    assert words(dated, "updated") == words(undated, "updated") == ["2026-11-22T00:00:00Z"]
+    assert words(dated, "updated") == words(undated, "updated") == ["2026-11-29T00:00:00Z"]
     assert "between 2011 and April 2012" in words(undated, "content")[0]
     assert "7 May 2013 · United Nations Square" in words(dated, "content")[0]
 
@@ -193,7 +193,7 @@ def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-hard.md"
         file.write_text(
-            '+++\ntitle = "1 < 2 & \\"3\\""\ndescription = "<b>"\nupdated = 2026-11-23\n'
+            '+++\ntitle = "1 < 2 & \\"3\\""\ndescription = "<b>"\nupdated = 2026-11-29\n'
             'date = "2014-06"\nplace = "A & B"\n+++\n`<i>` & one  \ntwo\n\n***\n\n'
             "[here](#later)\n\n## Later {#later}\n",
             encoding="utf-8",
@@ -204,7 +204,7 @@ def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
     assert words(entry, "title") == ['1 < 2 & "3"']
     assert words(entry, "summary") == ["<b>"]
     assert words(entry, "published") == []
-    assert words(feed, "updated") == words(entry, "updated") == ["2026-11-23T00:00:00Z"]
+    assert words(feed, "updated") == words(entry, "updated") == ["2026-11-29T00:00:00Z"]
     content = entry.find(f"{ATOM}content/{XHTML}div")
     assert content.find(f".//{XHTML}code").text == "<i>"
     assert [len(content.findall(f".//{XHTML}{name}")) for name in ("br", "hr")] == [1, 1]

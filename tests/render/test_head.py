@@ -34,7 +34,7 @@ def test_open_graph_describes_the_page_without_addresses(release: Release) -> No
     names = {
         "en": "Chinese Coalition for Citizens Rights",
         "zh-hans": "公民自由联盟",
-        "zh-hant": "公民自由联盟",
+        "zh-hant": "公民自由聯盟",
     }
     locales = {"en": "en_GB", "zh-hans": "zh_CN", "zh-hant": "zh_TW"}
     for path, page in pages(release).items():

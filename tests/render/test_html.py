@@ -97,6 +97,25 @@ def test_a_name_card_starts_with_the_name() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "quotation"),
+    [
+        ("en]\n> a **b**\n> 刘霞 <c", 'lang="en">\n<p>a <strong>b</strong>\n刘霞 &lt;c</p>'),
+        ("zh-Hans]\n> 言论\n> 自由 (a)", 'lang="zh-Hans">\n<p>言论自由 (a)</p>'),
+        ("fa]\n> فارسی", 'lang="fa" dir="rtl">\n<p>فارسی</p>'),
+    ],
+)
+def test_original_wording_is_quoted_in_its_language(text: str, quotation: str) -> None:
+    """It is a figure with a label; its words are marked as a whole, and not one by one."""
+    renderer = PageRenderer(LAYOUT, str, str, "zh-Hans", original_title=lambda tag: f"<{tag}>")
+    tag = text.partition("]")[0]
+    assert renderer.page(parse(f"> [!ORIGINAL {text}\n\n刘霞\n")) == (
+        f'<figure class="original">\n<figcaption class="by">&lt;{tag}&gt;</figcaption>\n'
+        f"<blockquote {quotation}\n</blockquote>\n</figure>\n"
+        '<p><span lang="zh-Hans">刘霞</span></p>\n'
+    )
+
+
 def test_a_line_below_a_heading_is_escaped() -> None:
     """The line for a named heading follows it, escaped."""
     renderer = PageRenderer(

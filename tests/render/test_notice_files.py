@@ -9,14 +9,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.pages import Element, pages
 from support.signed import known_key, organisation_key
 from support.texts import replace_once, texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.errors import CccrError
+from cccr_web.languages import LANGUAGES
 from cccr_web.notices import make_canary, make_mirrors, make_security_txt, rotate_key
 from cccr_web.release import Release
 from cccr_web.render import build_release
+from cccr_web.render.copies import single_url
 
 KEY = organisation_key()
 DAY = date(2026, 11, 24)
@@ -74,8 +77,8 @@ def test_a_notice_is_published_with_line_feeds_only(tree: Tree) -> None:
 
 def test_a_notice_dates_the_release(tree: Tree) -> None:
     """The newest notice, like the newest text, sets the release time."""
-    folder = tree({"mirrors.txt": MIRRORS})
-    assert built(folder).metadata.time.date() == DAY
+    folder = tree({"mirrors.txt": make_mirrors(KEY, TOMORROW, ("https://cccr.example",))})
+    assert built(folder).metadata.time.date() == TOMORROW
 
 
 def test_a_release_without_notices_can_be_built(tree: Tree) -> None:
@@ -227,3 +230,120 @@ def test_a_wrong_notice_is_reported_with_a_wrong_fact(tree: Tree) -> None:
     replace_once("site.toml", "sequence = 1", "sequence = 0")(folder)
     found = [problem.split(":")[0] for problem in problems(folder)]
     assert found == ["translations/files/canary.txt", "translations/site.toml"]
+
+
+ONION = f"http://{'b' * 55}d.onion"
+COPY = "https://copy.example"
+# A public key made by gpg for this test; its secret part is gone.
+OPENPGP_KEY = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawuIMBYJKwYBBAHaRw8BAQdAnGkK3BI1Z0/KS+XKZvfTUjRIWztkaTcAKY1Q
+Nui7KDq0GFRlc3QgPHRlc3RAY2Njci5leGFtcGxlPoiWBBMWCAA+FiEE2e9TMw/+
+8xBWwjVhmKQ36y+3YXEFAmsLiDACGwMFCSWYBgAFCwkIBwIGFQoJCAsCBBYCAwEC
+HgECF4AACgkQmKQ36y+3YXGAQgD+I80gs3qpN7bbZyBb8cq2URxe0Rqz9prVXnFp
+h3yUy60A/0oPgqTy7deP+kqbxVZgMBPbkLg/zWJ/woaSI5QB4VcE
+=Inh7
+-----END PGP PUBLIC KEY BLOCK-----
+"""
+
+
+def official(*urls: str) -> Callable[[Path], object]:
+    """Return a function that makes these the site's own addresses."""
+    onions = [url.removeprefix("http://") for url in urls if url.startswith("http://")]
+    clearnet = next((url for url in urls if url.startswith("https://")), "")
+
+    def change(folder: Path) -> None:
+        replace_once("site.toml", 'clearnet = ""', f'clearnet = "{clearnet}"')(folder)
+        replace_once("site.toml", "onions = []", f"onions = {onions}".replace("'", '"'))(folder)
+
+    return change
+
+
+def addresses_page(release: Release, slug: str) -> Element:
+    """Return the main part of the page of addresses."""
+    return pages(release)[f"{slug}/addresses.html"].one("main")
+
+
+def test_mirrors_and_the_page_list_the_same_addresses(tree: Tree) -> None:
+    """The page shows every address of mirrors.txt, its own ones first, others as copies."""
+    urls = (ONION, COPY, "https://cccr.example")
+    folder = tree({"mirrors.txt": make_mirrors(KEY, DAY, urls)})
+    official(ONION, "https://cccr.example")(folder)
+    release = built(folder)
+    for slug, label in (("en", "Copies kept by others"), ("zh-hant", "由別人管理的鏡像")):
+        listed = addresses_page(release, slug).all("dl")[0]
+        parts = [part for part in listed.children if isinstance(part, Element)]
+        at = next(i for i, part in enumerate(parts) if label in part.text)
+        shown = [
+            [code.text for part in some for code in part.all("code") if "http" in code.text]
+            for some in (parts[:at], parts[at:])
+        ]
+        assert shown == [[f"{ONION}/", "https://cccr.example/"], [f"{COPY}/"]]
+
+
+def test_mirrors_must_have_every_official_address(tree: Tree) -> None:
+    """An address of site.toml that mirrors.txt lacks is a problem."""
+    folder = tree({"mirrors.txt": make_mirrors(KEY, DAY, (ONION, COPY))})
+    official(ONION, "https://cccr.example")(folder)
+    assert problems(folder) == [
+        (
+            "translations/files/mirrors.txt:1: https://cccr.example is in site.toml, but not here: "
+            "make it again with every address."
+        )
+    ]
+
+
+def test_notices_are_linked_and_explained_if_they_exist(tree: Tree) -> None:
+    """The page of addresses links each notice of the release, and no other; copies name them."""
+    notices = {
+        "mirrors.txt": MIRRORS,
+        "canary.txt": CANARY,
+        "keys.txt": rotate_key(KEY, NEXT, DAY),
+        ".well-known/security.txt": SECURITY,
+    }
+    release = built(tree(notices))
+    for language in LANGUAGES:
+        _, listed = addresses_page(release, language.slug).all("dl")
+        assert [link.attributes["href"] for link in listed.all("a")] == [f"../{p}" for p in notices]
+        assert [link.text for link in listed.all("a")] == [*notices]
+        assert all(part.text for part in listed.all("dd"))
+        assert b">canary.txt</a>" in release.files[single_url(language)].body
+
+
+def test_without_notices_none_is_mentioned(tree: Tree) -> None:
+    """The page names no file that the release lacks."""
+    release = built(tree({}))
+    main = addresses_page(release, "en")
+    assert len(main.all("dl")) == 1
+    assert "mirrors.txt" not in main.text
+    assert ".asc" not in pages(release)["en/verify.html"].one("main").one("dl").text
+
+
+@pytest.mark.parametrize("contact", ["letters@cccr.example", "https://cccr.example/letters"])
+def test_the_contact_is_shown(tree: Tree, contact: str) -> None:
+    """It is text and no link, which would open a program that sends a name."""
+    folder = tree({})
+    replace_once("site.toml", 'contact = ""', f'contact = "{contact}"')(folder)
+    main = addresses_page(built(folder), "en")
+    assert contact in [code.text for code in main.all("code")]
+    assert not any(contact in link.attributes["href"] for link in main.all("a"))
+
+
+@pytest.mark.parametrize(
+    "contact", ["letters", "a@b@cccr.example", "http://cccr.example/", "mailto:a@cccr.example"]
+)
+def test_a_contact_that_is_no_address_is_rejected(tree: Tree, contact: str) -> None:
+    """A contact is a mail address, an https address, or nothing."""
+    folder = tree({})
+    replace_once("site.toml", 'contact = ""', f'contact = "{contact}"')(folder)
+    (problem,) = problems(folder)
+    assert problem.endswith(' “contact” must be a mail address, an https address, or "" for none.')
+
+
+def test_an_openpgp_key_is_shown_with_its_fingerprint(tree: Tree) -> None:
+    """The page of addresses shows pgp.txt; the page of verification its signature, too."""
+    release = built(tree({"pgp.txt": OPENPGP_KEY}))
+    main = addresses_page(release, "en")
+    assert "D9EF 5333 0FFE F310 56C2 3561 98A4 37EB 2FB7 6171" in main.text
+    hrefs = [link.attributes["href"] for link in pages(release)["en/verify.html"].all("a")]
+    assert {"../pgp.txt", "../SHA256SUMS.asc"} <= {*hrefs}

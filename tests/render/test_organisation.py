@@ -7,24 +7,62 @@ read from the tree under test.
 from __future__ import annotations
 
 import pytest
-from support.organisation import CHINESE_NAMES, ENGLISH_NAMES
+from support.organisation import CHINESE_NAMES, ENGLISH_NAMES, TRADITIONAL_NAMES
 from support.pages import Element
 
 RALLY = "statements/2013-05-07-tiananmen-rally.html"
 APPEAL = "statements/2011-liu-xiaobo-and-chen-guangcheng.html"
 
+# Copied from the organisation's texts, with their spelling and punctuation.
+ORIGINALS = {
+    APPEAL: {
+        "en": (
+            "We call on the Chinese government to release Liu Xiaobo, the 2010 Nobel Laureate for "
+            'peace prize who was sentenced to 11 years in prison in 2009 for writing "Charter 08", '
+            "an article calling for rule of law, freedom of speech and constitutional reform; and "
+            "freedom for Chen Guangcheng, a blind human rights lawyer who served 4 years and 3 "
+            "months in prison for providing legal assistance to victims of forced abortion and "
+            "sterilization and has been placed under house arrest since his release from prison in "
+            "2011."
+        )
+    },
+    RALLY: {
+        "en": (
+            'On May 7, 2013, "Chinese Coalition for Citizens Rights" (CCCR),a Chinese human '
+            "rights organization, held a rally at the United Nations Square in commemoration of "
+            "the 24th anniversary of Tiananmen Square democracy movement. In 1989, students in "
+            "Beijing took to the streets demanding an end to corruption, asking for freedom of "
+            "speech, democracy and human rights. However, this movement was crushed by the "
+            "government with violence. During the crackdown of the Tiananmen Square movement on "
+            "June 4, 1989, hundreds of student died of gunshots. They sacrificed their young lives "
+            "for freedom and democracy in China. Since then, every year on June 4, people all over "
+            "the world held candlelight vigils and rallies in commemoration of the Tiananmen "
+            "Square Massacre and mourn students killed. Chinese Coalition for Citizens Rights "
+            "holds that the Tiananmen Square Democracy Movement should be redressed, and all those "
+            "students and civilians killed during the violent crackdown on June 4, 1989 should be "
+            "honored and their families compensated. Chinese Coalition for Citizens Rights calls "
+            "for the Chinese government to return freedom of speech to all the people in China, "
+            "and immediately initiate democratic reform, free Liu Xiaobo and all the other "
+            "political prisoners."
+        ),
+        "zh-Hans": (
+            "在1989年6月4日的镇压行动中, 几百名学生死亡。他们为了中国的民主和自由献出了年轻的生命。"
+        ),
+    },
+}
+
 WORDS: dict[str, list[str]] = {
     "en/who-we-are.html": [
-        "human-rights organisation",
+        "human-rights organisation, founded in May 2008",
         "freedom of speech",
         "freedom of the press",
         "internet freedom in China",
-        "founded in May 2008",
         "June 2008",
         "constant attack",
         "In 2010 attackers broke into it",
         "malicious code",
         "even if it looks normal",
+        "report of the rally of 7 May 2013 the organisation calls itself",
         "gongminziyoulianmeng.blogspot.com",
         "Coalition for Citizens Rights",
         "Chinese Coalition for Citizens Rights",
@@ -78,8 +116,8 @@ WORDS: dict[str, list[str]] = {
         "an end to corruption",
         "freedom of speech, democracy and human rights",
         "crushed the movement with violence",
-        "4 June 1989 hundreds of students were shot dead",
-        "vigils by candlelight and rallies on every 4 June",
+        "4 June 1989 hundreds of students died of gunshots",
+        "on 4 June, people all over the world have held candlelight vigils and rallies",
         "纪念六四24周年",
         "should be redressed",
         "students and civilians who were killed",
@@ -88,6 +126,7 @@ WORDS: dict[str, list[str]] = {
         "return freedom of speech to all the people in China",
         "begin democratic reform immediately",
         "free Liu Xiaobo and all other political prisoners",
+        "Members of the CCCR who attended the rally include:",
     ],
     f"zh-hans/{RALLY}": [
         "2013年5月7日",
@@ -96,15 +135,16 @@ WORDS: dict[str, list[str]] = {
         "结束腐败",
         "言论自由、民主和人权",
         "政府用暴力镇压了这场运动",
-        "1989年6月4日的镇压中，几百名学生中枪身亡",
-        "他们为了中国的自由和民主献出了年轻的生命",
-        "烛光守夜和集会",
+        "1989年6月4日的镇压行动中，几百名学生死亡。",
+        "他们为了中国的民主和自由献出了年轻的生命",
+        "烛光晚会和集会",
         "平反",
-        "学生和平民都应当得到尊崇",
+        "学生和平民都应当受到尊敬",
         "他们的家属应当得到赔偿",
         "把言论自由还给全体中国人民",
         "立即开始民主改革",
         "释放刘晓波和所有其他政治犯",
+        "参加集会的公民自由联盟成员包括：",
     ],
 }
 
@@ -134,31 +174,33 @@ def test_chinese_names_are_in_the_organisations_characters(
 ) -> None:
     """18 names are as the organisation wrote them; Cui Yuhua's characters are not invented."""
     assert len(CHINESE_NAMES) == 18
-    expected = [*CHINESE_NAMES[:3], "Cui Yuhua", *CHINESE_NAMES[3:]]
-    assert names(single_pages[f"zh-hans/{RALLY}"]) == expected
-    assert names(single_pages[f"zh-hant/{RALLY}"]) == expected
+    for slug, known in (("zh-hans", CHINESE_NAMES), ("zh-hant", TRADITIONAL_NAMES)):
+        expected = [*known[:3], "Cui Yuhua", *known[3:]]
+        assert names(single_pages[f"{slug}/{RALLY}"]) == expected
 
 
 def test_participants_are_named_in_their_list_only(single_pages: dict[str, Element]) -> None:
     """Participants of the rally are named in its list, and in the note on Cui Yuhua."""
     for path, page in single_pages.items():
         words = page.text
-        for name in {*ENGLISH_NAMES, *CHINESE_NAMES} - {"Cui Yuhua"}:
+        for name in {*ENGLISH_NAMES, *CHINESE_NAMES, *TRADITIONAL_NAMES} - {"Cui Yuhua"}:
             count = words.count(name)
             assert count == (1 if name in named_on(path) else 0), f"{name} on {path}"
 
 
 def named_on(path: str) -> list[str]:
     """Return the names that a page must contain."""
-    names = {f"{slug}/{RALLY}": CHINESE_NAMES for slug in ("zh-hans", "zh-hant")}
-    return (names | {f"en/{RALLY}": ENGLISH_NAMES}).get(path, [])
+    # Some names are the same in both scripts.
+    names = {"en": ENGLISH_NAMES, "zh-hans": CHINESE_NAMES, "zh-hant": TRADITIONAL_NAMES}
+    return {f"{slug}/{RALLY}": found for slug, found in names.items()}.get(path, [])
 
 
 @pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
 def test_the_appeal_has_a_section_for_each_man(single_pages: dict[str, Element], slug: str) -> None:
     """Each section has a note on what happened to him since."""
     main = single_pages[f"{slug}/{APPEAL}"].one("article")
-    assert [part.attributes["id"] for part in main.all("h2")] == ["liu-xiaobo", "chen-guangcheng"]
+    ids = [part.attributes["id"] for part in main.all("h2")]
+    assert ids == ["liu-xiaobo", "chen-guangcheng", "original"]
     assert len(main.all("aside")) == 3
 
 
@@ -185,7 +227,7 @@ def test_statements_are_listed_newest_first(
     [
         ("en", ["2013", "2011–2012"]),
         ("zh-hans", ["2013年", "2011–2012年"]),
-        ("zh-hant", ["2013年", "2011至2012"]),
+        ("zh-hant", ["2013年", "2011–2012年"]),
     ],
 )
 def test_the_archive_is_grouped_by_year(
@@ -195,3 +237,17 @@ def test_the_archive_is_grouped_by_year(
     main = single_pages[f"{slug}/statements/index.html"].one("main")
     assert [heading.text for heading in main.all("h2")] == years
     assert [len(one.all("li")) for one in main.all("ul", class_="statements")] == [1, 1]
+
+
+@pytest.mark.parametrize("path", [RALLY, APPEAL])
+@pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
+def test_a_statement_ends_with_its_original_wording(
+    single_pages: dict[str, Element], slug: str, path: str
+) -> None:
+    """The organisation's own sentences are on every page of the statement, unchanged."""
+    quotations = {
+        part.attributes["lang"]: part.text
+        for part in single_pages[f"{slug}/{path}"].all("blockquote")
+    }
+    assert {lang: ORIGINALS[path][lang] for lang in quotations} == quotations
+    assert "en" in quotations

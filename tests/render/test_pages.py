@@ -7,11 +7,14 @@ import hashlib
 import itertools
 import posixpath
 import re
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from support.headers import stored
 from support.pages import Element, pages
+from support.signed import organisation_key
+from support.texts import texts_with_key
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses, SourceTree, read_content, read_site
@@ -19,7 +22,7 @@ from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.render import build_release
 from cccr_web.render.onion_code import grouped
-from cccr_web.render.traditional import converter, with_derived
+from cccr_web.render.traditional import with_derived
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
@@ -28,9 +31,7 @@ SITE, _ = read_site(TREE)
 WRITTEN, _ = read_content(TREE, SITE)
 assert WRITTEN is not None
 PATHS = sorted(
-    text.url
-    for texts in with_derived(WRITTEN, converter(WRITTEN.names)).texts.values()
-    for text in texts.values()
+    text.url for texts in with_derived(WRITTEN).texts.values() for text in texts.values()
 )
 
 # Where each language's pages may lead a reader outside, and nowhere else.
@@ -173,7 +174,7 @@ def test_every_page_warns_of_the_former_site(path: str, page: Element) -> None:
     words = {
         "en": ("Do not open", "malicious code"),
         "zh-hans": ("请勿打开", "恶意代码"),
-        "zh-hant": ("請勿打開", "惡意代碼"),
+        "zh-hant": ("請勿打開", "惡意程式碼"),
     }
     assert all(word in warning.text for word in words[slug_of(path)])
 
@@ -199,6 +200,7 @@ def test_a_page_runs_and_loads_nothing(page: Element) -> None:
         *("html", "head", "meta", "title", "link", "style", "body", "header", "main", "footer"),
         *("nav", "article", "aside", "div", "span", "p", "h1", "h2", "h3", "ul", "ol", "li"),
         *("dl", "dt", "dd", "a", "strong", "em", "code", "pre", "img"),
+        *("figure", "figcaption", "blockquote"),
     }
     for element in page.walk():
         assert element.name in allowed | {""}
@@ -295,8 +297,8 @@ def test_only_error_pages_ask_not_to_be_indexed(path: str, page: Element) -> Non
 
 def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> None:
     """Each editor's note is an aside that starts with its author and date."""
-    titles = {"en/": "Editor’s note, 22 November 2026", "zh-hans/": "编者注，2026年11月22日"}
-    titles["zh-hant/"] = "編者注，2026年11月22日"
+    titles = {"en/": "Editor’s note, 29 November 2026", "zh-hans/": "编者注，2026年11月29日"}
+    titles["zh-hant/"] = "編者注，2026年11月29日"
     for slug, title in titles.items():
         notes = [
             note
@@ -304,7 +306,7 @@ def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> Non
             if path.startswith(slug)
             for note in page.all("aside")
         ]
-        assert len(notes) == 7
+        assert len(notes) == 10
         for note in notes:
             assert note.attributes == {"class": "note"}
             assert note.all("p")[0].text == title
@@ -326,13 +328,34 @@ def test_the_addresses_page_links_only_to_the_blog(
 
 
 def test_without_addresses_the_page_shows_only_the_blog() -> None:
-    """Without a domain or an onion, the page shows the blog alone."""
+    """Without a domain or an onion, the page shows the blog, and that there is no contact."""
     trees = find_tree("translations"), find_tree("templates")
     release = build_release(*trees, addresses=Addresses(None, ()), environ={})
     rendered = pages(release)
     for slug in ("en", "zh-hans", "zh-hant"):
         listed = rendered[f"{slug}/addresses.html"].one("main").one("dl")
-        assert len(listed.all("dt")) == len(listed.all("dd")) == 1
+        assert [part.name for part in listed.children if isinstance(part, Element)] == [
+            *("dt", "dd") * 2
+        ]
+        words = {"en": "no address for letters", "zh-hans": "没有", "zh-hant": "沒有"}
+        assert words[slug] in listed.all("dd")[1].text
+
+
+def test_the_promise_is_made_only_of_a_signed_release(
+    single_pages: dict[str, Element], tmp_path: Path
+) -> None:
+    """The home page promises what a signature proves; without a key it says that there is none."""
+    texts = texts_with_key(tmp_path, organisation_key().public)
+    with_key = pages(build_release(texts, find_tree("templates"), environ={}))
+    for slug, promise, warning in (
+        ("en", "exactly what the organisation signed", "not signed yet"),
+        ("zh-hans", "就是本组织签名的内容", "还没有签名"),
+        ("zh-hant", "就是本組織簽章的內容", "還沒有簽章"),
+    ):
+        signed = with_key[f"{slug}/index.html"].one("p", class_="genuine").text
+        without = single_pages[f"{slug}/index.html"].one("p", class_="genuine").text
+        assert (promise in signed, warning in signed) == (True, False)
+        assert (promise in without, warning in without) == (False, True)
 
 
 def test_the_former_host_is_read_from_its_defanged_address() -> None:

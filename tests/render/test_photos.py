@@ -331,8 +331,8 @@ def test_a_page_shows_the_photo_with_its_caption(tree: Path) -> None:
     site = pages(built(tree))
     words = {
         "en": ("A square with a red sky", "Photo: A. Photographer. Licence: CC BY 4.0."),
-        "zh-hans": ("红色天空下的广场", "摄影：A. Photographer。许可：CC BY 4.0。"),
-        "zh-hant": ("紅色天空下的廣場", "攝影：A. Photographer。許可：CC BY 4.0。"),
+        "zh-hans": ("红色天空下的广场", "摄影：A. Photographer。授权条款：CC BY 4.0。"),
+        "zh-hant": ("紅色天空下的廣場", "攝影：A. Photographer。授權條款：CC BY 4.0。"),
     }
     for slug, (alt, caption) in words.items():
         figure = site[f"{slug}/who-we-are.html"].one("figure")

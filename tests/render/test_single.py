@@ -116,12 +116,12 @@ def test_the_english_file_contains_warnings_notes_dates_and_addresses(release: R
     text = page_of(release, EN).text
     for words in (
         "Do not open our former site.",
-        "Editor’s note, 22 November 2026 Liu Xiaobo, born on 28 December 1955, died",
+        "Editor’s note, 29 November 2026 Liu Xiaobo, born on 28 December 1955, died",
         "Date between 2011 and April 2012",
         "Date 7 May 2013",
-        "Last changed on 22 November 2026.",
+        "Last changed on 29 November 2026.",
         "private bridge cn",
-        "Release 1 of 22 November 2026.",
+        "Release 1 of 29 November 2026.",
     ):
         assert words in text
 
@@ -131,11 +131,11 @@ def test_the_chinese_file_contains_warnings_notes_dates_and_addresses(release: R
     text = page_of(release, ZH_HANS).text
     for words in (
         "请勿打开旧网站。",
-        "编者注，2026年11月22日 刘晓波生于1955年12月28日",
+        "编者注，2026年11月29日 刘晓波生于1955年12月28日",
         "日期 2011年至2012年4月之间",
         "日期 2013年5月7日",
-        "最近修改：2026年11月22日。",
+        "最近修改：2026年11月29日。",
         "private bridge cn",
-        "第1版，2026年11月22日发布。",
+        "第1版，2026年11月29日发布。",
     ):
         assert words in text

@@ -1,4 +1,7 @@
-"""The people named in the organisation's own texts, copied from those texts."""
+"""The people named in the organisation's own texts, copied from those texts.
+
+``TRADITIONAL_NAMES`` are the Chinese names in Traditional characters, in the same order.
+"""
 
 ENGLISH_NAMES = [
     "Cui Yonglu",
@@ -40,4 +43,24 @@ CHINESE_NAMES = [
     "朴贵松",
     "任成光",
     "郑京华",
+]
+TRADITIONAL_NAMES = [
+    "崔永祿",
+    "朴虎林",
+    "朴香花",
+    "金貴玉",
+    "金連姬",
+    "朴春子",
+    "鄭今花",
+    "蔣開雄",
+    "金玉潔",
+    "鄭海瑞",
+    "薛玉葉",
+    "金春蘭",
+    "李林",
+    "韓永德",
+    "卓代武",
+    "朴貴松",
+    "任成光",
+    "鄭京華",
 ]
