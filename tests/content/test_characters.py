@@ -69,7 +69,7 @@ FORBIDDEN = {
 }
 # The place of a text: its file, its content, and a character to follow.
 PLACES = {
-    "body": ("zh_Hans/pages/errors/404.md", "地址可能打错了。", "可"),
+    "body": ("zh_Hans/pages/errors/404.md", "地址可能输错了。", "可"),
     "code": ("en/pages/copy.md", "python3 verify.py FOLDER", "y"),
     "title": ("zh_Hans/pages/verify.md", 'title = "如何核对"', "如"),
     "catalogue": ("zh_Hans/LC_MESSAGES/messages.po", '"跳到正文"', "跳"),
