@@ -50,6 +50,7 @@ class TemplateRenderer:
     def render_part(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables."""
         content, language = self.content, text.language
+        texts = content.texts[language]
         more.setdefault("source_href", self._source_href(text, layout))
         return render_template(
             template,
@@ -64,11 +65,14 @@ class TemplateRenderer:
             link=layout.link,
             pictures=layout.pictures,
             onion_code=onion_code,
-            href=lambda url: layout.href(url, ""),
+            href=lambda url, heading="": layout.href(url, heading),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
-            home=content.texts[language][PurePosixPath("index")],
-            verify=content.texts[language][PurePosixPath("verify")],
+            home=texts[PurePosixPath("index")],
+            who=texts[PurePosixPath("who-we-are")],
+            reach=texts[PurePosixPath("reach-us")],
+            verify=texts[PurePosixPath("verify")],
+            copies_page=texts[PurePosixPath("copies")],
             archive=content.archive(language),
             statements=content.statements(language),
             by_year=_by_year(content.statements(language)),
