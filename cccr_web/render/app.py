@@ -13,6 +13,7 @@ from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import Convert, load_translations
+from cccr_web.content.people import people_on_cards
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.copies import copies_for, epub_url, render_single, single_url
@@ -85,8 +86,9 @@ def create_app(
     babel = _CatalogueBabel(translations, converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
+    people = {language: people_on_cards(content.statements(language)) for language in LANGUAGES}
     renderer = TemplateRenderer(
-        content, style, facts, by_file, photos or {}, neutral=neutral_titles
+        content, style, facts, by_file, photos or {}, people, neutral=neutral_titles
     )
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 

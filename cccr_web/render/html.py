@@ -72,7 +72,8 @@ class PageRenderer(RendererHTML):
     script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
     it is set. ``photo`` renders
     the photo of that name with its caption. ``below_heading`` returns a line to show below
-    the heading of that name, or nothing.
+    the heading of that name, or nothing. ``card_label`` tells those who do not see a name
+    card what it is.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class PageRenderer(RendererHTML):
         han_tag: str | None = None,
         photo: Callable[[str], str] = str,
         below_heading: Callable[[str], str] = lambda _name: "",
+        card_label: str = "",
     ) -> None:
         super().__init__()
         self._layout = layout
@@ -90,14 +92,24 @@ class PageRenderer(RendererHTML):
         self._note_title = note_title
         self._photo = photo
         self._below_heading = below_heading
+        self._card_label = card_label
         self._han_tag = han_tag
         # Chinese has no spaces: a line break in the source must not become one.
         self._soft_break = "\n" if han_tag else ""
 
     def page(self, body: Body) -> Markup:
         """Return the whole text as HTML that is safe to put into a page."""
+        return self.part(body.tokens)
+
+    def part(self, tokens: Sequence[Token]) -> Markup:
+        """Return some blocks of a text as HTML, in the same way."""
         options = _XHTML if self._layout.xhtml else _HTML
-        return Markup(self.render(body.tokens, options, {}))  # noqa: S704  # escaped below
+        return Markup(self.render(tokens, options, {}))  # noqa: S704  # escaped below
+
+    def words(self, inline: Token) -> Markup:
+        """Return the words of one block as HTML without the block's own element."""
+        options = _XHTML if self._layout.xhtml else _HTML
+        return Markup(self.renderInline(inline.children or [], options, {}))  # noqa: S704
 
     def text(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
         """Escape text, and mark words in another script unless the writer marked them."""
@@ -171,7 +183,7 @@ class PageRenderer(RendererHTML):
 
     def card_open(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the start of a name card; its first paragraph is the name."""
-        return '<div class="card">\n'
+        return f'<div class="card" role="group" aria-label="{escapeHtml(self._card_label)}">\n'
 
     def card_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the end of a name card."""

@@ -15,6 +15,8 @@ from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.content.links import External, ToFile, ToText, resolve
+from cccr_web.content.markdown import NameCard
+from cccr_web.content.people import Person
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
@@ -41,6 +43,7 @@ class TemplateRenderer:
     facts: Metadata
     by_file: Mapping[Path, Text]
     photos: Mapping[str, ResizedPhoto]
+    people: Mapping[Language, Mapping[str, Person]]
     neutral: bool = False
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
@@ -57,7 +60,11 @@ class TemplateRenderer:
             layout=layout.template,
             level=layout.level,
             page=text,
-            body=lambda: self._body(text, layout),
+            body=lambda: self._renderer(text, layout).page(text.body),
+            people=list(self.people[language].values()),
+            people_in=self._people_in,
+            card=lambda person: self._renderer(person.text, layout).part(person.card),
+            words=lambda person, inline: self._renderer(person.text, layout).words(inline),
             content=content,
             site=content.site,
             release=self.facts,
@@ -89,7 +96,14 @@ class TemplateRenderer:
         source = text.language.source
         return layout.href(self.content.texts[source][text.path].url, "") if source else None
 
-    def _body(self, text: Text, layout: PageLayout) -> Markup:
+    def _people_in(self, statement: Text) -> list[Person]:
+        """Return the people whom a statement names, in its front matter or on cards of its own."""
+        known = self.people[statement.language]
+        own = [item.heading for item in statement.body.items if isinstance(item, NameCard)]
+        names = dict.fromkeys([*own, *statement.head.people])
+        return [known[name] for name in names if name is not None]
+
+    def _renderer(self, text: Text, layout: PageLayout) -> PageRenderer:
         def link(target: str) -> str | None:
             match resolve(target, text, self.by_file):
                 case External(url):
@@ -112,8 +126,9 @@ class TemplateRenderer:
             return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
 
         han_tag = _han_tag(text.language)
-        renderer = PageRenderer(layout, link, note_title, han_tag, photo, last_checked)
-        return renderer.page(text.body)
+        return PageRenderer(
+            layout, link, note_title, han_tag, photo, last_checked, str(gettext("card.label"))
+        )
 
 
 def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
