@@ -70,9 +70,7 @@ def check(
     host = content.site.former_host
     templates = set(_templates(code))
     by_file = {text.file: text for text in content.all_texts}
-    people = {
-        language: people_on_cards(content.statements(language)) for language in content.texts
-    }
+    people = {language: people_on_cards(content.statements(language)) for language in content.texts}
     problems += _every_text_is_translated(content)
     problems += _translations_agree(content)
     problems += _former_site_stays_defanged(tree, host)

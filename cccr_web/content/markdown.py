@@ -226,9 +226,7 @@ def normalize(url: str) -> str:
     return normalize_url.normalizeLink(url)
 
 
-def _name_card(
-    tokens: list[Token], index: int, lines_before: int, heading: str | None
-) -> NameCard:
+def _name_card(tokens: list[Token], index: int, lines_before: int, heading: str | None) -> NameCard:
     line = lines_before + 1 + (tokens[index].map or [0])[0]
     paragraphs = []
     for token in tokens[index:]:

@@ -77,7 +77,7 @@ def summary_is_short(text: Text, people: Collection[str]) -> Iterator[Line]:
             yield from _too_wide(words, _LINE_COLUMNS, head.lines[key])
     dated = [("“since”", head.since, head.lines.get("since", 1))]
     for item in text.body.items:
-        if not isinstance(item, NameCard) or not item.name:
+        if not text.is_statement or not isinstance(item, NameCard) or not item.name:
             continue
         if item.heading is None:
             yield item.line, "A name card must be below a heading with a name, such as {#li-lin}."
@@ -228,10 +228,11 @@ def script_is_its_folders(text: Text, simplify: Convert, names: Collection[str])
     """The text is in the script of its folder, except quotations, names and terms."""
     head = text.head
     shown = {"title": head.title, "description": head.description, "place": head.place or ""}
-    shown |= {"since": head.since or "", "open": head.open or "", "demands": " ".join(head.demands)}
+    shown |= {"since": head.since or "", "open": head.open or ""}
     if head.short_title != head.title:
         shown["short_title"] = head.short_title
     passages = [(head.lines.get(key, 1), words) for key, words in shown.items()]
+    passages += [(head.lines["demands"], words) for words in head.demands]
     passages += [(item.line, item.words) for item in text.body.passages if not item.quoted]
     for line, words in passages:
         message = wrong_script(words, text.language, simplify, names)

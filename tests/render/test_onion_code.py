@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import zxingcpp
-from PIL import Image
+from PIL import Image, ImageOps
 from support.pages import pages
 from support.serving import ADDRESSES, ONION
 
@@ -72,10 +73,21 @@ def test_no_onion_is_ever_a_link(release: Release) -> None:
             assert re.search(rb'(href|src)="[^"]*\.onion', file.body) is None, path
 
 
-def test_no_page_contains_an_image(release: Release) -> None:
-    """Every page and every copy is complete after one request."""
+def test_the_only_image_of_a_page_is_in_it(release: Release) -> None:
+    """Every page and every copy is complete after one request: its QR code is in its footer."""
     for path, page in pages(release).items():
-        assert page.all("img") == [], path
+        images = page.all("img")
+        if path == "index.html":
+            assert images == []
+            continue
+        assert [image.attributes["class"] for image in images] == ["code"], path
+        assert page.one("footer").all("img") == images
+        kind, _, encoded = images[0].attributes["src"].partition(",")
+        assert kind == "data:image/png;base64"
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as code:
+            picture = ImageOps.expand(code.convert("L"), 4, 255)
+        (found,) = zxingcpp.read_barcodes(ImageOps.scale(picture, 8, Image.Resampling.NEAREST))
+        assert found.text == f"http://{ONION}/"
 
 
 def test_a_copy_has_the_address_but_not_the_qr_code(release: Release) -> None:
