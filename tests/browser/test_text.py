@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 # The parts of a page, in reading order.
 PARTS = {
     "languages": {"tag": "nav", "class": "languages"},
-    "name": {"tag": "p", "class": "wordmark"},
     "menu": {"tag": "nav", "class": "menu"},
-    "warning": {"tag": "div", "class": "warning"},
+    "name": {"tag": "p", "class": "wordmark"},
+    "warning": {"tag": "p", "class": "warning"},
     "heading": {"tag": "h1"},
     "text": {"tag": "main"},
     "footer": {"tag": "footer"},
