@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from functools import cache
 from typing import Final
 
 import segno
@@ -33,10 +32,12 @@ def qr_code(onion: str) -> bytes:
     return _png(onion, _SCALE, _QUIET_ZONE)
 
 
-@cache
 def data_uri(onion: str) -> str:
-    """Return the code as a ``data:`` URI (RFC 2397): a pixel per module, no quiet zone."""
-    return f"data:image/png;base64,{base64.b64encode(_png(onion, 1, 0)).decode()}"
+    """Return the code as a ``data:`` URI (RFC 2397), with two pixels a side for each module.
+
+    It has no quiet zone: the page around it must leave one.
+    """
+    return f"data:image/png;base64,{base64.b64encode(_png(onion, 2, 0)).decode()}"
 
 
 def _png(onion: str, scale: int, border: int) -> bytes:

@@ -23,7 +23,8 @@ STATEMENTS = (
 )
 
 # The boxes of a page, in pixels from its top and left: top, bottom, width.
-BOXES = """(() => {
+BOXES = """(font => {
+  document.documentElement.style.fontFamily = font;
   const box = one => {
     const {top, bottom, width} = one.getBoundingClientRect();
     return [top, bottom, width];
@@ -39,24 +40,26 @@ BOXES = """(() => {
     demands: all("main article.lead .demands li"),
     warning: all(".warning"),
   };
-})()"""
+})"""
+# Our own fonts, of which a phone has one; and the widest serif of the tests.
+FONTS = ("", "DejaVu Serif")
 
 Boxes = dict[str, list[list[float]]]
-Look = Callable[[str], Boxes] if TYPE_CHECKING else Any
+Look = Callable[[str, str], Boxes] if TYPE_CHECKING else Any
 
 
 @pytest.fixture(params=["chromium", "firefox"])
 def look(request: pytest.FixtureRequest) -> Iterator[Look]:
-    """A function that opens a URL on a phone, and returns the boxes of the page."""
+    """A function that opens a URL on a phone in a font, and returns the boxes of the page."""
     if request.param == "firefox":
         firefox: Firefox = request.getfixturevalue("firefox")
         firefox.visit("about:blank")
         while firefox.page("return [innerWidth, innerHeight]") != [WIDTH, HEIGHT]:
             firefox.size(WIDTH, HEIGHT)
 
-        def in_firefox(url: str) -> Boxes:
+        def in_firefox(url: str, font: str) -> Boxes:
             firefox.visit(url)
-            boxes: Boxes = firefox.page(f"return {BOXES}")
+            boxes: Boxes = firefox.page(f"return {BOXES}({font!r})")
             return boxes
 
         yield in_firefox
@@ -65,9 +68,9 @@ def look(request: pytest.FixtureRequest) -> Iterator[Look]:
     with chromium.tab() as tab:
         tab.size(WIDTH, HEIGHT, phone=True)
 
-        def in_chromium(url: str) -> Boxes:
+        def in_chromium(url: str, font: str) -> Boxes:
             tab.visit(url)
-            boxes: Boxes = tab.evaluate(BOXES)
+            boxes: Boxes = tab.evaluate(f"{BOXES}({font!r})")
             return boxes
 
         yield in_chromium
@@ -112,16 +115,22 @@ def statement_faults(boxes: Boxes) -> Iterator[str]:
         yield f"the warning has {bottom - top} pixels: more than one line"
 
 
-def test_home_says_who_speaks_and_what_they_demand(site: BrowsedSite, look: Look) -> None:
+@pytest.mark.parametrize("font", FONTS)
+def test_home_says_who_speaks_and_what_they_demand(
+    site: BrowsedSite, look: Look, font: str
+) -> None:
     """The first screen of a home page has the name, one sentence, a statement and its demands."""
-    wrong = {one: [*home_faults(look(site.url(f"{one}/index.html")))] for one in LANGUAGES}
+    wrong = {one: [*home_faults(look(site.url(f"{one}/index.html"), font))] for one in LANGUAGES}
     assert not any(wrong.values()), listed(wrong)
 
 
-def test_a_statement_begins_high_on_the_first_screen(site: BrowsedSite, look: Look) -> None:
+@pytest.mark.parametrize("font", FONTS)
+def test_a_statement_begins_high_on_the_first_screen(
+    site: BrowsedSite, look: Look, font: str
+) -> None:
     """A statement's title is between 220 and 340 pixels, below a warning of one line."""
     paths = [f"{one}/{name}" for one in LANGUAGES for name in STATEMENTS]
-    wrong = {path: [*statement_faults(look(site.url(path)))] for path in paths}
+    wrong = {path: [*statement_faults(look(site.url(path), font))] for path in paths}
     assert not any(wrong.values()), listed(wrong)
 
 
@@ -146,7 +155,7 @@ def test_old_browsers_show_a_tidy_first_screen(
             # The policy in the page allows only the whole style sheet.
             old = page[:start].replace("Content-Security-Policy", "None")
             file.write_text(old + NEW.sub("", page[start:end]) + page[end:], encoding="utf-8")
-            wrong[f"{one}/{name}"] = [*faults(look(file.as_uri()))]
+            wrong[f"{one}/{name}"] = [*faults(look(file.as_uri(), ""))]
     assert not any(wrong.values()), listed(wrong)
 
 

@@ -73,20 +73,21 @@ def test_no_onion_is_ever_a_link(release: Release) -> None:
             assert re.search(rb'(href|src)="[^"]*\.onion', file.body) is None, path
 
 
-def test_the_only_image_of_a_page_is_in_it(release: Release) -> None:
-    """Every page and every copy is complete after one request: its QR code is in its footer."""
+def test_no_page_contains_an_image(release: Release) -> None:
+    """Every page and every copy is complete after one request."""
     for path, page in pages(release).items():
-        images = page.all("img")
-        if path == "index.html":
-            assert images == []
-            continue
-        assert [image.attributes["class"] for image in images] == ["code"], path
-        assert page.one("footer").all("img") == images
-        kind, _, encoded = images[0].attributes["src"].partition(",")
-        assert kind == "data:image/png;base64"
+        assert page.all("img") == [], path
+
+
+def test_the_style_sheet_prints_the_qr_code(release: Release) -> None:
+    """Every page and copy has the code in its own style sheet, and only for printing."""
+    for path, page in pages(release).items():
+        screen, _, printed = page.one("style").text.partition("@media print{")
+        assert "url(" not in screen, path
+        (encoded,) = re.findall(r"url\(data:image/png;base64,([\w+/=]+)\)", printed)
         with Image.open(io.BytesIO(base64.b64decode(encoded))) as code:
-            picture = ImageOps.expand(code.convert("L"), 4, 255)
-        (found,) = zxingcpp.read_barcodes(ImageOps.scale(picture, 8, Image.Resampling.NEAREST))
+            picture = ImageOps.expand(code.convert("L"), 16, 255)
+        (found,) = zxingcpp.read_barcodes(ImageOps.scale(picture, 4, Image.Resampling.NEAREST))
         assert found.text == f"http://{ONION}/"
 
 
