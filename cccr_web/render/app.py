@@ -86,7 +86,7 @@ def create_app(
     babel = _CatalogueBabel(translations, converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
-    people = {language: people_on_cards(content.statements(language)) for language in LANGUAGES}
+    people = {language: people_on_cards(content.statements(language)) for language in content.texts}
     renderer = TemplateRenderer(
         content, style, facts, by_file, photos or {}, people, neutral=neutral_titles
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.browser.browsing import BrowsedSite, listed, serif_fonts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.browser.devtools import Chromium
@@ -45,7 +46,7 @@ BOXES = """(font => {
 FONTS = ("", "DejaVu Serif")
 
 Boxes = dict[str, list[list[float]]]
-Look = Callable[[str, str], Boxes] if TYPE_CHECKING else Any
+Look = Callable[[str, str], Boxes]
 
 
 @pytest.fixture(params=["chromium", "firefox"])
