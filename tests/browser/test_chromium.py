@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.browser.browsing import CUT_OFF, SCHEMES, BrowsedSite, listed, need, without_spaces
 from support.browser.outlines import outline
+from support.serving import ADDRESSES
+from support.texts import copy_texts
+
+from cccr_web.config import find_tree
+from cccr_web.release import write
+from cccr_web.render import build_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.browser.devtools import Chromium, Tab
     from support.browser.outlines import OutlineElement
@@ -111,6 +118,37 @@ def misfits(chromium: Chromium, site: BrowsedSite) -> dict[str, dict[str, list[s
 def test_nothing_is_cut_off(misfits: dict[str, dict[str, list[str]]], name: str) -> None:
     """Nothing is cut off or scrolls sideways."""
     assert misfits[name] == {}, listed(misfits[name])
+
+
+LONG_LATIN = "Thiruvananthapuram-Llanfairpwllgwyngyllgogerychwyrndrobwllllantysilio"
+LONG_CHINESE = "阿卜杜热西提·阿卜杜热合曼·穆罕默德伊明·买买提艾力"
+
+
+def test_long_titles_and_names_are_not_cut_off(chromium: Chromium, tmp_path: Path) -> None:
+    """A title without a space and a name of 23 characters wrap on the narrowest phone."""
+    tree = copy_texts(tmp_path)
+    for locale, title in (("en", LONG_LATIN), ("zh_Hans", f"声明：{LONG_LATIN}")):
+        text = (
+            f'+++\ntitle = "{title}"\ndescription = "{title}"\nupdated = 2026-11-22\n'
+            f'date = "2020"\ndemands = ["{LONG_LATIN[:44]}"]\nplace = "{LONG_LATIN}"\n'
+            f'since = "2020: {LONG_LATIN[:60]}"\n+++\nA\n\n## {title} {{#long}}\n\n'
+            f"> [!PERSON]\n> {LONG_CHINESE}\n>\n> {LONG_LATIN}\n>\n> 2020\n"
+        )
+        (tree / locale / "statements" / "2020-long.md").write_text(text, encoding="utf-8")
+    names = tree / "names.toml"
+    line = f'"{LONG_CHINESE}" = "{LONG_CHINESE}"\n'
+    names.write_text(names.read_text(encoding="utf-8") + line, encoding="utf-8")
+    folder = tmp_path / "release"
+    write(build_release(tree, find_tree("templates"), addresses=ADDRESSES, environ={}), folder)
+    wrong = {}
+    with chromium.tab() as tab:
+        tab.size(320, 568, phone=True)
+        for slug in ("en", "zh-hans", "zh-hant"):
+            for name in ("index", "statements/index", "statements/2020-long"):
+                tab.visit((folder / slug / f"{name}.html").as_uri())
+                if found := tab.evaluate(CUT_OFF):
+                    wrong[f"{slug}/{name}"] = found
+    assert wrong == {}, listed(wrong)
 
 
 def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(

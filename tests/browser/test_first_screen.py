@@ -32,7 +32,7 @@ BOXES = """(font => {
   };
   const all = selector => [...document.querySelectorAll(selector)].map(box);
   return {
-    inside: [innerWidth, innerHeight, document.scrollingElement.scrollWidth],
+    window: [[innerWidth, innerHeight, document.scrollingElement.scrollWidth]],
     header: all("header"),
     links: all("header a, header [aria-current]"),
     title: all("h1"),
@@ -79,7 +79,7 @@ def look(request: pytest.FixtureRequest) -> Iterator[Look]:
 
 def header_faults(boxes: Boxes) -> Iterator[str]:
     """Yield what is wrong with the header and the width of a page."""
-    *window, page = boxes["inside"]
+    ((*window, page),) = boxes["window"]
     if window != [WIDTH, HEIGHT] or page > WIDTH:
         yield f"the window is {window}, the page {page} wide"
     ((top, bottom, _),) = boxes["header"]
