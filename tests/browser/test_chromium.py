@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zxingcpp
+from PIL import Image
 from support.browser.browsing import CUT_OFF, SCHEMES, BrowsedSite, listed, need, without_spaces
 from support.browser.outlines import outline
-from support.serving import ADDRESSES
+from support.serving import ADDRESSES, ONION
 from support.texts import copy_texts
 
 from cccr_web.config import find_tree
@@ -180,6 +182,35 @@ def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(
             if missing:
                 wrong[path] = missing
     assert wrong == {}, listed(wrong)
+
+
+def test_each_sheet_has_a_qr_code_that_a_camera_reads(
+    chromium: Chromium, site: BrowsedSite, tmp_path: Path
+) -> None:
+    """Each sheet of a statement, and of a home page, has the onion's address as a QR code."""
+    for path in ("en/statements/2013-05-07-tiananmen-rally.html", "zh-hans/index.html"):
+        with chromium.tab() as tab:
+            tab.visit(site.url(path))
+            printed = tab.call("Page.printToPDF", preferCSSPageSize=True)
+        pdf = tmp_path / "page.pdf"
+        pdf.write_bytes(base64.b64decode(printed["data"]))
+        command = [
+            need("pdftoppm"),
+            "-png",
+            "-gray",
+            "-r",
+            "150",
+            str(pdf),
+            str(pdf.with_suffix("")),
+        ]
+        subprocess.run(command, check=True)
+        sheets = sorted(tmp_path.glob("*.png"))
+        assert len(sheets) > 1
+        for sheet in sheets:
+            with Image.open(sheet) as picture:
+                (code,) = zxingcpp.read_barcodes(picture)
+            assert code.text == f"http://{ONION}/"
+            sheet.unlink()
 
 
 def is_foot(element: OutlineElement) -> bool:

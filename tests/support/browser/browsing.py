@@ -35,6 +35,7 @@ _PACKAGES = {
     "firefox-esr": "firefox-esr",
     "java": "default-jre-headless",
     "node": "nodejs",
+    "pdftoppm": "poppler-utils",
     "pdftotext": "poppler-utils",
     "w3m": "w3m",
 }
