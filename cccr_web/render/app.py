@@ -86,9 +86,21 @@ def create_app(
     babel = _CatalogueBabel(translations, converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
-    people = {language: people_on_cards(content.statements(language)) for language in content.texts}
+    statements = {language: content.statements(language) for language in content.texts}
     renderer = TemplateRenderer(
-        content, style, facts, by_file, photos or {}, people, neutral=neutral_titles
+        content,
+        style,
+        facts,
+        by_file,
+        photos or {},
+        people={language: people_on_cards(texts) for language, texts in statements.items()},
+        statements=statements,
+        neighbours={
+            text.url: (newer, older)
+            for texts in statements.values()
+            for newer, text, older in zip([None, *texts], texts, [*texts[1:], None], strict=False)
+        },
+        neutral=neutral_titles,
     )
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 

@@ -35,6 +35,8 @@ def feed_url(language: Language) -> str:
 class TemplateRenderer:
     """What every template needs: the texts, the release's facts and the style sheet.
 
+    ``people`` are those on name cards, by the name of the heading above; ``statements`` are
+    sorted, newest first, and ``neighbours`` are the newer and the older statement, by URL.
     ``neutral`` gives every page the same title, which says nothing about its subject.
     """
 
@@ -44,6 +46,8 @@ class TemplateRenderer:
     by_file: Mapping[Path, Text]
     photos: Mapping[str, ResizedPhoto]
     people: Mapping[Language, Mapping[str, Person]]
+    statements: Mapping[Language, list[Text]]
+    neighbours: Mapping[str, tuple[Text | None, Text | None]]
     neutral: bool = False
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
@@ -81,8 +85,9 @@ class TemplateRenderer:
             verify=texts[PurePosixPath("verify")],
             copies_page=texts[PurePosixPath("copies")],
             archive=content.archive(language),
-            statements=content.statements(language),
-            by_year=_by_year(content.statements(language)),
+            statements=self.statements[language],
+            by_year=lambda: _by_year(self.statements[language]),
+            neighbours=self.neighbours.get(text.url),
             feed=feed_url(language),
             neutral=self.neutral,
             region=region(),
