@@ -44,6 +44,7 @@ IMPORTERS: dict[str, set[str]] = {
         "render/html.py",
         "render/traditional.py",
         "content/markdown.py",
+        "content/people.py",
         "content/slips.py",
     },
     "markupsafe": {

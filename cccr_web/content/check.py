@@ -21,6 +21,7 @@ from cccr_web.content.markdown import (
     PhotoReference,
 )
 from cccr_web.content.model import Content, Site, Text
+from cccr_web.content.people import people_on_cards
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
 from cccr_web.content.scripts import Convert, wrong_script
@@ -34,6 +35,7 @@ from cccr_web.content.text_rules import (
     marks_are_allowed,
     photos_have_records,
     script_is_its_folders,
+    summary_is_short,
     text_is_not_empty,
 )
 from cccr_web.languages import WRITTEN
@@ -68,6 +70,7 @@ def check(
     host = content.site.former_host
     templates = set(_templates(code))
     by_file = {text.file: text for text in content.all_texts}
+    people = {language: people_on_cards(content.statements(language)) for language in content.texts}
     problems += _every_text_is_translated(content)
     problems += _translations_agree(content)
     problems += _former_site_stays_defanged(tree, host)
@@ -78,6 +81,7 @@ def check(
     for text in content.all_texts:
         for line, message in (
             *front_matter_fits(text, templates),
+            *summary_is_short(text, people[text.language]),
             *headings_descend(text),
             *marks_are_allowed(text),
             *photos_have_records(text, content),
@@ -134,12 +138,20 @@ def _translations_agree(content: Content) -> Iterator[Problem]:
 
 
 def _translation_agrees(text: Text, other: Text) -> Iterator[Problem]:
-    for key in ("checked", "date", "navigation", "template", "updated"):
+    for key in ("checked", "date", "navigation", "people", "template", "updated"):
         ours, theirs = getattr(text.head, key), getattr(other.head, key)
         if ours != theirs:
             here, there = ("not set" if value is None else value for value in (theirs, ours))
             line = other.head.lines.get(key, 1)
             yield Problem(other.file, line, f"“{key}” is {here} here, but {there} in {text.file}.")
+    for key in ("demands", "open", "since"):
+        # Translations differ in words, but not in how much they say.
+        ours, theirs = (_count(getattr(one.head, key)) for one in (text, other))
+        if ours != theirs:
+            line = other.head.lines.get(key, 1)
+            yield Problem(
+                other.file, line, f"“{key}” has {theirs} texts here, but {ours} in {text.file}."
+            )
     kinds = Heading | Note | PhotoReference
     ours = [item for item in text.body.items if isinstance(item, kinds)]
     theirs = [item for item in other.body.items if isinstance(item, kinds)]
@@ -160,6 +172,10 @@ def _translation_agrees(text: Text, other: Text) -> Iterator[Problem]:
         )
         where = f"{longer.file}:{missing.line}"
         yield Problem(shorter.file, 1, f"{where} has {_shape(missing)}, which is missing here.")
+
+
+def _count(value: str | tuple[str, ...] | None) -> int:
+    return len(value) if isinstance(value, tuple) else int(value is not None)
 
 
 def _shape(item: Heading | Note | PhotoReference) -> str:

@@ -26,12 +26,13 @@ FULL_WIDTH_FENCE = "＋＋＋"
 _REQUIRED = {"title": str, "description": str, "updated": date}
 _PAGE_OPTIONAL = {"template": str, "navigation": int, "short_title": str, "checked": dict}
 _STATEMENT_REQUIRED = {"date": str}
-_STATEMENT_OPTIONAL = {"place": str}
+_STATEMENT_OPTIONAL = {"place": str, "demands": list, "people": list, "since": str, "open": str}
 
 _NAMES_OF_TYPES = {
     str: 'a text in quotation marks, such as key = "…"',
     int: "a whole number, such as key = 1",
     date: "a date without quotation marks, such as key = 2026-11-22",
+    list: 'a list of texts, such as key = ["…", "…"]',
     dict: 'a date for each heading, such as key = { snowflake = "2024-03" }',
 }
 
@@ -44,6 +45,9 @@ class FrontMatter:
     the position in the menu, from 1, or ``None`` for a page that is not in it.
     ``short_title`` is the page's name in the menu; the default is the title. ``checked``
     says when the section under each heading was last checked, by the heading's name.
+    ``demands`` are what a statement asks for, in a few words each; ``people`` names the
+    headings above the cards of the people that it speaks up for, in this or another
+    statement. ``since`` says what has happened since, ``open`` what is still open.
     """
 
     title: str
@@ -54,6 +58,10 @@ class FrontMatter:
     short_title: str
     date: StatementDate | None
     place: str | None
+    demands: tuple[str, ...]
+    people: tuple[str, ...]
+    since: str | None
+    open: str | None
     checked: Mapping[str, StatementDate]
     lines: Mapping[str, int]
 
@@ -92,8 +100,8 @@ def lines_of_keys(toml: str, lines_before: int = 0) -> dict[str, int]:
 def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None, list[Problem]]:
     """Read and check the front matter of ``file``; return ``None`` if it cannot be used.
 
-    A statement must have ``date`` and may have ``place``; a page may have ``template``,
-    ``navigation``, ``short_title`` and ``checked``.
+    A statement must have ``date`` and may have ``place``, ``demands``, ``people``, ``since``
+    and ``open``; a page may have ``template``, ``navigation``, ``short_title`` and ``checked``.
     """
     # The front matter starts in the file's second line.
     values, remarks = parse_toml(head, file, lines_before=1)
@@ -121,6 +129,8 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             report(key, f"“{key}” must be {_NAMES_OF_TYPES[known[key]]}.")
         elif isinstance(value, str) and not value.strip():
             report(key, f"“{key}” is empty.")
+        elif isinstance(value, list) and not all(isinstance(one, str) and one for one in value):
+            report(key, f"“{key}” must be {_NAMES_OF_TYPES[list]}.")
     when: StatementDate | None = None
     if isinstance(values.get("date"), str):
         try:
@@ -150,6 +160,10 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             short_title=values.get("short_title", values["title"]),
             date=when,
             place=values.get("place"),
+            demands=tuple(values.get("demands", ())),
+            people=tuple(values.get("people", ())),
+            since=values.get("since"),
+            open=values.get("open"),
             checked=checked,
             lines=lines,
         ),

@@ -13,12 +13,15 @@ Six extensions are added, all of which read well in any other viewer:
       > [!ORIGINAL en]
       > We call on the Chinese goverment to release them.
 
-- a **name card**, a block quotation whose first paragraph is a person's name::
+- a **name card**, a block quotation below the heading of a person. Its first paragraph is
+  the person's name, its last one what has happened since, with the year::
 
       > [!PERSON]
       > 刘晓波
       >
-      > Liu Xiaobo, Nobel Peace Prize 2010
+      > Liu Xiaobo, 1955–2017
+      >
+      > Died on 13 July 2017 in a hospital, under guard.
 
 - a **photo** with a record in ``photos.toml``, alone in its paragraph and without
   alternative text, which the record contains::
@@ -149,10 +152,17 @@ class PhotoReference:
 
 @dataclass(frozen=True, slots=True)
 class NameCard:
-    """A name card; ``name`` is its first paragraph."""
+    """A name card below the heading ``heading``, whose name is ``None`` if it has none.
+
+    ``name`` is its first paragraph; ``since`` is its last, in ``since_line``, and empty if
+    there is only one.
+    """
 
     name: str
     line: int
+    heading: str | None
+    since: str
+    since_line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +231,8 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             items.append(Original(_take_original(tokens, index), line))
         elif token.type == "blockquote_open" and _is_card(tokens, index):
             _take_quotation(tokens, index, "card")
-            items.append(_name_card(tokens, index, lines_before))
+            above = next((item for item in reversed(items) if isinstance(item, Heading)), None)
+            items.append(_name_card(tokens, index, lines_before, above.id if above else None))
         elif token.type == "inline":
             alone = _take_photo(tokens, index)
             items.extend(_inline_items(token, line, alone=alone))
@@ -235,13 +246,17 @@ def normalize(url: str) -> str:
     return normalize_url.normalizeLink(url)
 
 
-def _name_card(tokens: list[Token], index: int, lines_before: int) -> NameCard:
+def _name_card(tokens: list[Token], index: int, lines_before: int, heading: str | None) -> NameCard:
+    line = lines_before + 1 + (tokens[index].map or [0])[0]
+    paragraphs = []
     for token in tokens[index:]:
         if token.type == "card_close":
             break
         if token.type == "inline" and token.children and token.map:
-            return NameCard("".join(shown_lines(token)), lines_before + 1 + token.map[0])
-    return NameCard("", lines_before + 1 + (tokens[index].map or [0])[0])
+            paragraphs.append(("".join(shown_lines(token)), lines_before + 1 + token.map[0]))
+    name, line = paragraphs[0] if paragraphs else ("", line)
+    since, since_line = paragraphs[-1] if len(paragraphs) > 1 else ("", line)
+    return NameCard(name, line, heading, since, since_line)
 
 
 def _passages(tokens: list[Token], lines_before: int) -> Iterator[Passage]:

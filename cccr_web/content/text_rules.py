@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, reso
 from cccr_web.content.markdown import (
     Heading,
     MarkdownLink,
+    NameCard,
     Note,
     Original,
     PhotoReference,
@@ -24,6 +27,12 @@ from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.slips import LANGUAGE_MARK, LineProblem
 from cccr_web.content.urls import faults
 from cccr_web.languages import WRITTEN
+
+# What fits the first screen of a phone: demands of one line each, other lines of two.
+_DEMANDS = 3
+_DEMAND_COLUMNS = 44
+_LINE_COLUMNS = 72
+_YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
 
 # The templates that show nothing but the text.
 _ALL_TEXT = {"page", "statement"}
@@ -49,6 +58,50 @@ def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[LinePr
         if name not in names:
             line = head.lines["checked"]
             yield line, f"“checked” names {{#{name}}}, but there is no such heading."
+
+
+def summary_is_short(text: Text, people: Collection[str]) -> Iterator[LineProblem]:
+    """Demands, and what has happened since, fit a phone; what has happened is dated.
+
+    ``people`` are the names of the headings above cards in this language.
+    """
+    head = text.head
+    for name in head.people:
+        if name not in people:
+            yield (
+                head.lines["people"],
+                f"“people” names {{#{name}}}, but no name card is below such a heading: add one.",
+            )
+    if len(head.demands) > _DEMANDS:
+        many = len(head.demands)
+        yield head.lines["demands"], f"There are {many} demands: choose or join {_DEMANDS} of them."
+    for demand in head.demands:
+        yield from _too_wide(demand, _DEMAND_COLUMNS, head.lines["demands"])
+    for key, words in (("since", head.since), ("open", head.open)):
+        if words is not None:
+            yield from _too_wide(words, _LINE_COLUMNS, head.lines[key])
+    dated = [("“since”", head.since, head.lines.get("since", 1))]
+    for item in text.body.items:
+        if not text.is_statement or not isinstance(item, NameCard) or not item.name:
+            continue
+        if item.heading is None:
+            yield item.line, "A name card must be below a heading with a name, such as {#li-lin}."
+        yield from _too_wide(item.since, _LINE_COLUMNS, item.since_line)
+        dated.append(("The last paragraph of a card", item.since, item.since_line))
+    for what, words, line in dated:
+        if words is not None and _YEAR.search(words) is None:
+            yield line, f"{what} must say what has happened since, and in which year: add it."
+
+
+def _too_wide(words: str, most: int, line: int) -> Iterator[LineProblem]:
+    width = columns(words)
+    if width > most:
+        yield line, f"“{words}” is {width} columns wide: shorten it to {most}."
+
+
+def columns(words: str) -> int:
+    """Return the width of some words; a Chinese character has 2 columns (Unicode, annex 11)."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in words)
 
 
 def headings_descend(text: Text) -> Iterator[LineProblem]:
@@ -198,3 +251,6 @@ def _shown(text: Text) -> Iterator[tuple[str, str]]:
     yield "place", head.place or ""
     if head.short_title != head.title:
         yield "short_title", head.short_title
+    yield from (("since", head.since or ""), ("open", head.open or ""))
+    for demand in head.demands:
+        yield "demands", demand

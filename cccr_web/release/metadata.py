@@ -162,13 +162,15 @@ def format_time(time: datetime) -> str:
 def page_policy(style_hashes: Iterable[str]) -> dict[str, str]:
     """Return the Content Security Policy (level 3) of a page: only its style sheet and our images.
 
+    An image in the style sheet is a ``data:`` URI: the QR code on paper.
+
     It is in each page's ``<meta>``, for copies opened from a disk, and in a header.
     Only the header has ``frame-ancestors``, for which browsers log a warning in a ``<meta>``.
     """
     return {
         "default-src": "'none'",
         "style-src": " ".join(f"'{hash_}'" for hash_ in style_hashes),
-        "img-src": "'self'",
+        "img-src": "'self' data:",
         "base-uri": "'none'",
         "form-action": "'none'",
     }

@@ -13,6 +13,7 @@ from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import load_translations
+from cccr_web.content.people import people_on_cards
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
@@ -89,13 +90,21 @@ def create_app(
     babel = _CatalogueBabel(translations, site_converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
+    statements = {language: content.statements(language) for language in content.texts}
     renderer = TemplateRenderer(
         content,
         style,
         facts,
         by_file,
         photos or {},
-        notices or NoticeFiles(translations.folder),
+        notices=notices or NoticeFiles(translations.folder),
+        people={language: people_on_cards(texts) for language, texts in statements.items()},
+        statements=statements,
+        neighbours={
+            text.url: (newer, older)
+            for texts in statements.values()
+            for newer, text, older in zip([None, *texts], texts, [*texts[1:], None], strict=False)
+        },
         neutral=neutral_titles,
     )
     book_sheet = read_sheet(templates / "copy" / "epub.css")

@@ -118,7 +118,7 @@ def build_release(
     require_text(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
-    style = read_style(templates)
+    style = read_style(templates, next(iter(content.site.addresses.onions), None))
     key = _public_key(content.site)
     issued = release_time(content, notices, environ)
     facts = Metadata(

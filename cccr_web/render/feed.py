@@ -59,7 +59,13 @@ def render_feed(renderer: TemplateRenderer, language: Language) -> str:
         entries=[entry(text) for text in statements],
         updated=rfc_3339(max(text.head.updated for text in [archive, *statements])),
         rfc_3339=rfc_3339,
+        summary=_summary,
     )
+
+
+def _summary(text: Text) -> str:
+    """Return what a statement is about, and below it a line for each demand."""
+    return "\n".join([text.head.description, *(f"– {demand}" for demand in text.head.demands)])
 
 
 def rfc_3339(day: date) -> str:

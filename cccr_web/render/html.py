@@ -73,7 +73,8 @@ class PageRenderer(RendererHTML):
     ``original_title`` returns the title of original wording in a language.
     ``photo`` renders
     the photo of that name with its caption. ``below_heading`` returns a line to show below
-    the heading of that name, or nothing.
+    the heading of that name, or nothing. ``card_label`` tells those who do not see a name
+    card what it is.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class PageRenderer(RendererHTML):
         original_title: Callable[[str], str] = str,
         below_heading: Callable[[str], str] = lambda _name: "",
         kept: tuple[str, ...] = (),
+        card_label: str = "",
     ) -> None:
         super().__init__()
         self._layout = layout
@@ -94,6 +96,7 @@ class PageRenderer(RendererHTML):
         self._photo = photo
         self._original_title = original_title
         self._below_heading = below_heading
+        self._card_label = card_label
         self._han_tag = han_tag
         self._kept = kept
         # Chinese has no spaces: a line break in the source must not become one.
@@ -101,8 +104,17 @@ class PageRenderer(RendererHTML):
 
     def page(self, body: Body) -> Markup:
         """Return the whole text as HTML that is safe to put into a page."""
+        return self.part(body.tokens)
+
+    def part(self, tokens: Sequence[Token]) -> Markup:
+        """Return some blocks of a text as HTML, in the same way."""
         options = _XHTML if self._layout.xhtml else _HTML
-        return Markup(self.render(body.tokens, options, {}))  # noqa: S704  # escaped below
+        return Markup(self.render(tokens, options, {}))  # noqa: S704  # escaped below
+
+    def words(self, inline: Token) -> Markup:
+        """Return the words of one block as HTML without the block's own element."""
+        options = _XHTML if self._layout.xhtml else _HTML
+        return Markup(self.renderInline(inline.children or [], options, {}))  # noqa: S704
 
     def text(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
         """Escape text, and mark words in another script unless they are marked already."""
@@ -192,7 +204,7 @@ class PageRenderer(RendererHTML):
 
     def card_open(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the start of a name card; its first paragraph is the name."""
-        return '<div class="card">\n'
+        return f'<div class="card" role="group" aria-label="{escapeHtml(self._card_label)}">\n'
 
     def card_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the end of a name card."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cccr_web.content import Text
 from cccr_web.errors import CccrError
+from cccr_web.render import onion_code
 
 
 def _same_id(heading: str) -> str:
@@ -73,9 +74,10 @@ class Style:
     hash: str
 
 
-def read_style(templates: Path) -> Style:
-    """Read the style sheet of the pages."""
-    text = read_sheet(templates / "style.css")
+def read_style(templates: Path, onion: str | None = None) -> Style:
+    """Read the style sheet of the pages, with the QR code of ``onion`` for printing in it."""
+    code = f"url({onion_code.data_uri(onion)})" if onion else "none"
+    text = read_sheet(templates / "style.css").replace(f"url({onion_code.FILE})", code)
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Style(text, f"sha256-{digest}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import Final
 
@@ -28,8 +29,20 @@ def qr_code(onion: str) -> bytes:
 
     Error correction level M tolerates damage to 15 % of it.
     """
+    return _png(onion, _SCALE, _QUIET_ZONE)
+
+
+def data_uri(onion: str) -> str:
+    """Return the code as a ``data:`` URI (RFC 2397), with two pixels a side for each module.
+
+    It has no quiet zone: the page around it must leave one.
+    """
+    return f"data:image/png;base64,{base64.b64encode(_png(onion, 2, 0)).decode()}"
+
+
+def _png(onion: str, scale: int, border: int) -> bytes:
     code = segno.make_qr(f"http://{onion}/", error="m", boost_error=False)
     png = io.BytesIO()
     # Versions of zlib compress differently; uncompressed, the bytes are the same everywhere.
-    code.save(png, kind="png", scale=_SCALE, border=_QUIET_ZONE, compresslevel=0)
+    code.save(png, kind="png", scale=scale, border=border, compresslevel=0)
     return png.getvalue()

@@ -15,6 +15,8 @@ from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.content.links import External, ToFile, ToText, resolve
+from cccr_web.content.markdown import NameCard
+from cccr_web.content.people import Person
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
@@ -41,6 +43,8 @@ def feed_url(language: Language) -> str:
 class TemplateRenderer:
     """What every template needs: the texts, the release's facts and the style sheet.
 
+    ``people`` are those on name cards, by the name of the heading above; ``statements`` are
+    sorted, newest first, and ``neighbours`` are the newer and the older statement, by URL.
     ``neutral`` gives every page the same title, which says nothing about its subject.
     """
 
@@ -50,6 +54,9 @@ class TemplateRenderer:
     by_file: Mapping[Path, Text]
     photos: Mapping[str, ResizedPhoto]
     notices: NoticeFiles
+    people: Mapping[Language, Mapping[str, Person]]
+    statements: Mapping[Language, list[Text]]
+    neighbours: Mapping[str, tuple[Text | None, Text | None]]
     neutral: bool = False
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
@@ -59,13 +66,18 @@ class TemplateRenderer:
     def render_part(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables."""
         content, language = self.content, text.language
+        texts = content.texts[language]
         more.setdefault("source_href", self._source_href(text, layout))
         return render_template(
             template,
             layout=layout.template,
             level=layout.level,
             page=text,
-            body=lambda: self._body(text, layout),
+            body=lambda: self._renderer(text, layout).page(text.body),
+            people=list(self.people[language].values()),
+            people_in=self._people_in,
+            card=lambda person: self._renderer(person.text, layout).part(person.card),
+            words=lambda person, inline: self._renderer(person.text, layout).words(inline),
             content=content,
             site=content.site,
             release=self.facts,
@@ -75,14 +87,18 @@ class TemplateRenderer:
             pictures=layout.pictures,
             notices=self.notices,
             onion_code=onion_code,
-            href=lambda url: layout.href(url, ""),
+            href=lambda url, heading="": layout.href(url, heading),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
-            home=content.texts[language][PurePosixPath("index")],
-            verify=content.texts[language][PurePosixPath("verify")],
+            home=texts[PurePosixPath("index")],
+            who=texts[PurePosixPath("who-we-are")],
+            reach=texts[PurePosixPath("reach-us")],
+            verify=texts[PurePosixPath("verify")],
+            copies_page=texts[PurePosixPath("copies")],
             archive=content.archive(language),
-            statements=content.statements(language),
-            by_year=_by_year(content.statements(language)),
+            statements=self.statements[language],
+            by_year=lambda: _by_year(self.statements[language]),
+            neighbours=self.neighbours.get(text.url),
             feed=feed_url(language),
             neutral=self.neutral,
             region=region(),
@@ -96,7 +112,14 @@ class TemplateRenderer:
         source = text.language.source
         return layout.href(self.content.texts[source][text.path].url, "") if source else None
 
-    def _body(self, text: Text, layout: PageLayout) -> Markup:
+    def _people_in(self, statement: Text) -> list[Person]:
+        """Return the people whom a statement names, in its front matter or on cards of its own."""
+        known = self.people[statement.language]
+        own = [item.heading for item in statement.body.items if isinstance(item, NameCard)]
+        names = dict.fromkeys([*own, *statement.head.people])
+        return [known[name] for name in names if name is not None]
+
+    def _renderer(self, text: Text, layout: PageLayout) -> PageRenderer:
         def link(target: str) -> str | None:
             match resolve(target, text, self.by_file):
                 case External(url):
@@ -122,7 +145,7 @@ class TemplateRenderer:
             return str(gettext("original.title", language=format_language(tag)))
 
         han_tag = _han_tag(text.language)
-        renderer = PageRenderer(
+        return PageRenderer(
             layout,
             link,
             note_title,
@@ -131,8 +154,8 @@ class TemplateRenderer:
             original_title,
             last_checked,
             kept_names(self.content.names) if text.language.source else (),
+            str(gettext("card.label")),
         )
-        return renderer.page(text.body)
 
 
 def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:

@@ -173,6 +173,9 @@ def _text(text: Text, language: Language, convert: Convert) -> Text:
         description=convert(text.head.description),
         short_title=convert(text.head.short_title),
         place=None if text.head.place is None else convert(text.head.place),
+        demands=tuple(map(convert, text.head.demands)),
+        since=None if text.head.since is None else convert(text.head.since),
+        open=None if text.head.open is None else convert(text.head.open),
     )
     body = replace(text.body, tokens=tuple(convert_tokens(text.body.tokens, convert)))
     # Its own file name, so that links between files lead to texts in this language.

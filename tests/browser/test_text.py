@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 # The parts of a page, in reading order.
 PARTS = {
     "languages": {"tag": "nav", "class": "languages"},
-    "name": {"tag": "p", "class": "wordmark"},
     "menu": {"tag": "nav", "class": "menu"},
-    "warning": {"tag": "div", "class": "warning"},
+    "name": {"tag": "p", "class": "wordmark"},
+    "warning": {"tag": "p", "class": "warning"},
     "heading": {"tag": "h1"},
     "text": {"tag": "main"},
     "footer": {"tag": "footer"},
@@ -64,7 +64,7 @@ def test_w3m_shows_every_word_in_order(release: Release, release_folder: Path) -
 
 
 def test_parts_of_a_page_are_in_order(release: Release) -> None:
-    """Languages, name, menu, warning, heading, text and footer come in this order.
+    """Languages, menu, name, warning, heading, text and footer come in this order.
 
     On the home pages the name is the heading.
     """
@@ -74,8 +74,16 @@ def test_parts_of_a_page_are_in_order(release: Release) -> None:
             continue  # a copy, which has one language and its own table of contents
         if path == "index.html":
             continue  # the first page of a copy, a section for each language
-        parts = [part for element, _ in page.texts if (part := part_of(element))]
+        # A statement's date is above its heading.
+        dated = {"tag": "p", "class": "when"}
+        texts = [element for element, _ in page.texts if not element.within(**dated)]
+        parts = [part for element in texts if (part := part_of(element))]
         order = list(dict.fromkeys(parts))
         homes = {f"{slug}/index.html" for slug in release.metadata.languages}
-        assert order == [part for part in PARTS if part != "name" or path not in homes], path
+        if path in homes:
+            # The warning follows the newest statement.
+            parts = ["text" if part == "warning" else part for part in parts]
+            order = list(dict.fromkeys(parts))
+        wanted = [part for part in PARTS if path not in homes or part not in {"name", "warning"}]
+        assert order == wanted, path
         assert parts == sorted(parts, key=list(PARTS).index), path

@@ -568,9 +568,90 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         replace_once(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
         [
             (
-                f"zh_Hans/{CATALOGUE}:68: “note.title” has the placeholders ['day'] here, "
+                f"zh_Hans/{CATALOGUE}:133: “note.title” has the placeholders ['day'] here, "
                 "but ['date'] in en."
             )
+        ],
+    ),
+    # What a statement demands, and what has happened since.
+    "demand too wide": (
+        replace_once(f"en/{UNDATED}", '"Release Liu Xiaobo"', f'"{"x" * 45}"'),
+        [f"en/{UNDATED}:6: “{'x' * 45}” is 45 columns wide: shorten it to 44."],
+    ),
+    "demand too wide in Chinese": (
+        replace_once(f"zh_Hans/{UNDATED}", '"释放刘晓波"', f'"{"释" * 23}"'),
+        [f"zh_Hans/{UNDATED}:6: “{'释' * 23}” is 46 columns wide: shorten it to 44."],
+    ),
+    "too many demands": (
+        both(
+            UNDATED,
+            lambda file: replace_once(file, "demands = [", 'demands = ["1", "2", '),
+        ),
+        [
+            f"{locale}/{UNDATED}:6: There are 4 demands: choose or join 3 of them."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "demand missing in Chinese": (
+        replace_once(f"zh_Hans/{UNDATED}", '"释放刘晓波", ', ""),
+        [f"zh_Hans/{UNDATED}:6: “demands” has 1 texts here, but 2 in translations/en/{UNDATED}."],
+    ),
+    "demand in English on a Chinese page": (
+        replace_once(
+            f"zh_Hans/{UNDATED}", '["释放刘晓波"', '["Release him from prison, as law demands"'
+        ),
+        [
+            (
+                f"zh_Hans/{UNDATED}:6: This is in Latin script, but this folder's texts are in "
+                "zh-Hans: translate it, or make it a quotation with > if it is the original "
+                "wording."
+            )
+        ],
+    ),
+    "since without a year": (
+        both(UNDATED, lambda file: replace_once(file, "demands = [", 'since = "2"\ndemands = [')),
+        [
+            f"{locale}/{UNDATED}:6: “since” must say what has happened since, and in which "
+            "year: add it."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "open too wide": (
+        replace_once(f"en/{DATED}", 'open = "', f'open = "{"x" * 10}'),
+        [
+            (
+                f"en/{DATED}:13: “{'x' * 10}No answer to the other demands was known to the "
+                "editors in 2026.” is 74 columns wide: shorten it to 72."
+            )
+        ],
+    ),
+    "unknown person": (
+        both(DATED, lambda file: replace_once(file, '["liu-xiaobo"]', '["liu-xia"]')),
+        [
+            f"{locale}/{DATED}:12: “people” names {{#liu-xia}}, but no name card is below such a "
+            "heading: add one."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "card without what has happened since": (
+        both(UNDATED, lambda file: add(file, "> [!PERSON]\n> 刘霞")),
+        [
+            f"{locale}/{UNDATED}:{lines(f'{locale}/{UNDATED}') + 3}: The last paragraph of a card "
+            "must say what has happened since, and in which year: add it."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "card below no named heading": (
+        both(
+            DATED,
+            lambda file: replace_once(
+                file, '"\n+++\n', '"\n+++\n> [!PERSON]\n> 刘霞\n>\n> 2018\n\n'
+            ),
+        ),
+        [
+            f"{locale}/{DATED}:16: A name card must be below a heading with a name, such as "
+            "{#li-lin}."
+            for locale in ("en", "zh_Hans")
         ],
     ),
     "catalogue missing": (

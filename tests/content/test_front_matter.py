@@ -45,6 +45,10 @@ def test_a_page_has_defaults() -> None:
         short_title="How to verify",
         date=None,
         place=None,
+        demands=(),
+        people=(),
+        since=None,
+        open=None,
         checked={},
         lines={"title": 2, "description": 3, "updated": 4, "navigation": 5},
     )
@@ -64,6 +68,23 @@ def test_a_statement_has_a_date_and_a_place() -> None:
     assert front is not None
     assert (front.template, front.place) == ("statement", "New York")
     assert front.date == parse_date("[2011..2012-04]")
+
+
+def test_a_statement_has_a_summary() -> None:
+    """A statement can have its demands, its people, what has happened since and what is open."""
+    head = HEAD + 'date = "2013"\ndemands = ["a", "b"]\npeople = ["c"]\nsince = "d"\nopen = "e"\n'
+    front, _ = parse(head, FILE, statement=True)
+    assert front is not None
+    summary = (front.demands, front.people, front.since, front.open)
+    assert summary == (("a", "b"), ("c",), "d", "e")
+
+
+@pytest.mark.parametrize("value", ['["a", 1]', '[""]', '"a"'])
+def test_demands_are_a_list_of_texts(value: str) -> None:
+    """Anything else is reported with an example."""
+    said = '5: “demands” must be a list of texts, such as key = ["…", "…"].'
+    head = HEAD + f'demands = {value}\ndate = "2013"\n'
+    assert problems_of(head, statement=True) == [said]
 
 
 def test_each_missing_key_is_reported_with_an_example() -> None:

@@ -179,6 +179,14 @@ def test_every_page_links_to_the_feed_of_its_language(release: Release, language
         assert link.attributes["title"]
 
 
+def test_the_summary_says_what_is_demanded(release: Release) -> None:
+    """A summary has the description, and below it each demand."""
+    rally, appeal = feed_of(release, EN).findall(ATOM + "entry")
+    (text,) = words(appeal, "summary")
+    assert text.split("\n")[1:] == ["– Release Liu Xiaobo", "– Freedom for Chen Guangcheng"]
+    assert words(rally, "summary")[0].count("\n– ") == 3
+
+
 def test_traditional_entries_are_labelled(release: Release) -> None:
     """Each Traditional entry says that it was converted, and links to the Simplified one."""
     for entry in feed_of(release, ZH_HANT).findall(ATOM + "entry"):

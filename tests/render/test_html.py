@@ -93,7 +93,8 @@ def test_a_note_is_an_aside_under_its_title() -> None:
 def test_a_name_card_starts_with_the_name() -> None:
     """A name card has its own element, and the name its own paragraph."""
     assert render("> [!PERSON]\n> Liu Xiaobo\n>\n> Nobel Peace Prize 2010\n") == (
-        '<div class="card">\n<p>Liu Xiaobo</p>\n<p>Nobel Peace Prize 2010</p>\n</div>\n'
+        '<div class="card" role="group" aria-label="">\n'
+        "<p>Liu Xiaobo</p>\n<p>Nobel Peace Prize 2010</p>\n</div>\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import zxingcpp
-from PIL import Image
+from PIL import Image, ImageOps
 from support.pages import pages
 from support.serving import ADDRESSES, ONION
 
@@ -76,6 +77,18 @@ def test_no_page_contains_an_image(release: Release) -> None:
     """Every page and every copy is complete after one request."""
     for path, page in pages(release).items():
         assert page.all("img") == [], path
+
+
+def test_the_style_sheet_prints_the_qr_code(release: Release) -> None:
+    """Every page and copy has the code in its own style sheet, and only for printing."""
+    for path, page in pages(release).items():
+        screen, _, printed = page.one("style").text.partition("@media print{")
+        assert "url(" not in screen, path
+        (encoded,) = re.findall(r"url\(data:image/png;base64,([\w+/=]+)\)", printed)
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as code:
+            picture = ImageOps.expand(code.convert("L"), 16, 255)
+        (found,) = zxingcpp.read_barcodes(ImageOps.scale(picture, 4, Image.Resampling.NEAREST))
+        assert found.text == f"http://{ONION}/"
 
 
 def test_a_copy_has_the_address_but_not_the_qr_code(release: Release) -> None:

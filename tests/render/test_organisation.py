@@ -10,6 +10,8 @@ import pytest
 from support.organisation import CHINESE_NAMES, ENGLISH_NAMES, TRADITIONAL_NAMES
 from support.pages import Element
 
+from cccr_web.release import Release
+
 RALLY = "statements/2013-05-07-tiananmen-rally.html"
 APPEAL = "statements/2011-liu-xiaobo-and-chen-guangcheng.html"
 
@@ -218,8 +220,10 @@ def test_statements_are_listed_newest_first(
     """Home page and archive list the statements, dated as far as known."""
     for path in (f"{slug}/index.html", f"{slug}/statements/index.html"):
         lists = single_pages[path].all("ul", class_="statements")
-        items = [item for one in lists for item in one.all("li")]
-        assert [item.one("p", class_="facts").text for item in items] == dates
+        items = [item for one in lists for item in one.all("p", class_="when")]
+        lead = single_pages[path].all("article", class_="lead")
+        items = [one.one("p", class_="when") for one in lead] + items
+        assert [item.text for item in items] == dates
 
 
 @pytest.mark.parametrize(
@@ -236,7 +240,86 @@ def test_the_archive_is_grouped_by_year(
     """The archive has a heading for each year, followed by its statements."""
     main = single_pages[f"{slug}/statements/index.html"].one("main")
     assert [heading.text for heading in main.all("h2")] == years
-    assert [len(one.all("li")) for one in main.all("ul", class_="statements")] == [1, 1]
+    lists = main.all("ul", class_="statements")
+    assert [len(one.all("p", class_="title")) for one in lists] == [1, 1]
+
+
+@pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
+def test_lists_say_what_is_demanded_and_what_has_happened_since(
+    single_pages: dict[str, Element], slug: str
+) -> None:
+    """Home page and archive give each statement's demands, its people, and what is open."""
+    died, free = {
+        "en": ("Died on 13 July 2017", "Free since May 2012"),
+        "zh-hans": ("2017年7月13日", "2012年4月逃出软禁，同年5月19日"),
+        "zh-hant": ("2017年7月13日", "2012年4月逃出軟禁，同年5月19日"),
+    }[slug]
+    for path in (f"{slug}/index.html", f"{slug}/statements/index.html"):
+        main = single_pages[path].one("main")
+        demands = [len(one.all("li")) for one in main.all("ul", class_="demands")]
+        assert demands == [3, 2]
+        (rally, still_open, appeal, other) = main.all("p", class_="since")
+        assert died in rally.text
+        assert died in appeal.text
+        assert free in other.text
+        assert "2026" in still_open.text
+        for line, name in (
+            (rally, "liu-xiaobo"),
+            (appeal, "liu-xiaobo"),
+            (other, "chen-guangcheng"),
+        ):
+            assert line.one("a").attributes["href"].endswith(f"{APPEAL.split('/')[1]}#{name}")
+
+
+@pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
+def test_people_have_a_card_at_home_and_in_the_appeal(
+    single_pages: dict[str, Element], slug: str
+) -> None:
+    """A card has the name in both scripts, the sentence and what has happened since."""
+    home = single_pages[f"{slug}/index.html"].one("ul", class_="people").all("li", class_="card")
+    appeal = single_pages[f"{slug}/{APPEAL}"].all("div", class_="card", role="group")
+    for card, other in zip(home, appeal, strict=True):
+        texts = [paragraph.text for paragraph in card.all("p")]
+        assert texts[:-1] == [paragraph.text for paragraph in other.all("p")]
+        assert other.attributes["aria-label"]
+    names = [[paragraph.text for paragraph in card.all("p")][:2] for card in home]
+    assert [len(name) for name, _ in names] == [3, 3]
+    assert names[0][1].startswith("Liu Xiaobo")
+    assert "1955–2017" in names[0][1]
+    assert names[1][1].startswith("Chen Guangcheng")
+    assert "11" in home[0].text
+    assert "2017" in home[0].text
+
+
+@pytest.mark.parametrize("slug", ["en", "zh-hans", "zh-hant"])
+def test_a_statement_has_its_outcome_and_neighbours(
+    single_pages: dict[str, Element], slug: str
+) -> None:
+    """Above the text: who issued it and what has happened since; below: its neighbours."""
+    pairs = [(RALLY, APPEAL, "next"), (APPEAL, RALLY, "prev")]
+    for path, neighbour, rel in pairs:
+        page = single_pages[f"{slug}/{path}"]
+        record = page.one("article").one("dl", class_="record")
+        assert "2017" in record.text
+        assert len(record.all("dt")) == (3 if path == RALLY else 2)
+        (link,) = [*page.all("a", rel="prev"), *page.all("a", rel="next")]
+        assert (link.attributes["href"], link.attributes["rel"]) == (neighbour.split("/")[1], rel)
+
+
+def test_a_statement_can_be_passed_on(release: Release, single_pages: dict[str, Element]) -> None:
+    """A statement and each printed page give the page's own address, and the QR code."""
+    (onion,) = release.metadata.onions
+    own = [f"{release.metadata.clearnet}/en/{RALLY}", f"http://{onion}/en/{RALLY}"]
+    page = single_pages[f"en/{RALLY}"]
+    part = page.one("div", class_="pass-on")
+    assert [code.text for code in part.all("code")] == own
+    assert any(link.attributes["href"] == "../../onion.png" for link in part.all("a"))
+    assert [code.text for code in page.one("footer").all("code")][:2] == own
+    error = single_pages["en/errors/404.html"].one("footer").all("code")
+    assert [code.text for code in error][:2] == [
+        f"{release.metadata.clearnet}/",
+        f"http://{onion}/",
+    ]
 
 
 @pytest.mark.parametrize("path", [RALLY, APPEAL])

@@ -152,7 +152,7 @@ def test_the_menu_is_the_same_on_every_page(path: str, single_pages: dict[str, E
         for here in (path, f"{slug_of(path)}/index.html")
     ]
     assert menus[0] == menus[1]
-    assert len(menus[0]) == 6
+    assert len(menus[0]) == 4
     words = {link.text for link in menu_of("en/index.html", single_pages).all("a")}
     assert words >= {"Who we are", "Reach us", "Verify"}
     marked = menu_of(path, single_pages).all("a", aria_current="page")
@@ -161,22 +161,34 @@ def test_the_menu_is_the_same_on_every_page(path: str, single_pages: dict[str, E
     )
 
 
+def test_the_foot_links_to_the_rest_of_the_menu(page: Element) -> None:
+    """The pages that do not fit into one line on a phone are linked in the footer."""
+    assert len(page.one("footer").one("nav", class_="more").all("a")) == 2
+
+
 def menu_of(path: str, single_pages: dict[str, Element]) -> Element:
     """Return the menu of a page."""
     return single_pages[path].one("nav", class_="menu")
 
 
 def test_every_page_warns_of_the_former_site(path: str, page: Element) -> None:
-    """The warning is in the header, with a defanged address and no link."""
-    warning = page.one("header").one("div", class_="warning", role="note")
+    """The warning has the defanged address; in one line, it links to what happened.
+
+    The home page has the whole warning instead.
+    """
+    warning = page.one("main").one("p", class_="warning", role="note")
+    slug = slug_of(path)
     assert DEFANGED in warning.text
-    assert warning.all("a") == []
-    words = {
-        "en": ("Do not open", "malicious code"),
-        "zh-hans": ("请勿打开", "恶意代码"),
-        "zh-hant": ("請勿打開", "惡意程式碼"),
-    }
-    assert all(word in warning.text for word in words[slug_of(path)])
+    assert {"en": "Do not open", "zh-hans": "请勿打开", "zh-hant": "請勿打開"}[slug] in warning.text
+    if path == f"{slug}/index.html":
+        more = {"en": "malicious code", "zh-hans": "恶意代码", "zh-hant": "惡意程式碼"}
+        assert more[slug] in warning.text
+        assert warning.all("a") == []
+    else:
+        href = warning.one("a").attributes["href"]
+        assert href.endswith("#former-site")
+        own = href.startswith("#")
+        assert (path if own else target(path, href)) == f"{slug}/who-we-are.html"
 
 
 def test_the_former_site_is_always_defanged(release: Release) -> None:
@@ -212,8 +224,9 @@ def test_a_page_runs_and_loads_nothing(page: Element) -> None:
 
 
 def test_the_style_sheet_loads_nothing(page: Element) -> None:
-    """The style sheet contains no URL: no font, no image, no import."""
-    sheet = page.one("style").text
+    """The style sheet contains no URL but the QR code itself: no font, no image, no import."""
+    sheet, codes = re.subn(r"url\(data:image/png;base64,[\w+/=]+\)", "", page.one("style").text)
+    assert codes == 1
     assert re.search(r"url\(|@import|@font-face|//|expression|\\", sheet) is None
 
 

@@ -50,6 +50,9 @@ def test_the_file_contains_every_text_except_the_error_pages(
         if url.endswith("/copies.html"):
             # Without the list of files and sizes: a file cannot contain its own size.
             shifted = shifted[:-1]
+        if "/statements/2" in url:
+            # Without the ways to pass on the page.
+            shifted = shifted[:-1]
         start = whole.headings.index(shifted[0])
         assert whole.headings[start : start + len(shifted)] == shifted, url
 
@@ -117,8 +120,8 @@ def test_the_english_file_contains_warnings_notes_dates_and_addresses(release: R
     for words in (
         "Do not open our former site.",
         "Editor’s note, 29 November 2026 Liu Xiaobo, born on 28 December 1955, died",
-        "Date between 2011 and April 2012",
-        "Date 7 May 2013",
+        "between 2011 and April 2012",
+        "7 May 2013 · United Nations Square",
         "Last changed on 29 November 2026.",
         "private bridge cn",
         "Release 1 of 29 November 2026.",
@@ -132,8 +135,8 @@ def test_the_chinese_file_contains_warnings_notes_dates_and_addresses(release: R
     for words in (
         "请勿打开旧网站。",
         "编者注，2026年11月29日 刘晓波生于1955年12月28日",
-        "日期 2011年至2012年4月之间",
-        "日期 2013年5月7日",
+        "2011年至2012年4月之间",
+        "2013年5月7日 · 联合国广场",
         "最近修改：2026年11月29日。",
         "private bridge cn",
         "第1版，2026年11月29日发布。",

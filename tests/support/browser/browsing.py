@@ -5,6 +5,7 @@ Its fixtures are for all tests; ``conftest.py`` names this module as a plugin.
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _PACKAGES = {
     "firefox-esr": "firefox-esr",
     "java": "default-jre-headless",
     "node": "nodejs",
+    "pdftoppm": "poppler-utils",
     "pdftotext": "poppler-utils",
     "w3m": "w3m",
 }
@@ -95,6 +97,24 @@ def need(program: str) -> str:
             f"{program} is missing. Run: sudo apt-get install {_PACKAGES[program]}", pytrace=False
         )
     return found
+
+
+def serif_fonts() -> dict[str, tuple[str, str]]:
+    """Return fonts of three widths: what each is like → its name, and a script that loads it.
+
+    Gelasio has Georgia's metrics, Liberation Serif those of Times. Debian has no Gelasio.
+    """
+    file = node_module("@fontsource/gelasio/files/gelasio-latin-400-normal.woff2")
+    data = base64.b64encode(file.read_bytes()).decode()
+    load = f"""(async () => {{
+      const bytes = Uint8Array.from(atob("{data}"), one => one.charCodeAt(0));
+      document.fonts.add(await new FontFace("Gelasio", bytes).load());
+    }})()"""
+    return {
+        "Times": ("Liberation Serif", "0"),
+        "Georgia": ("Gelasio", load),
+        "DejaVu": ("DejaVu Serif", "0"),
+    }
 
 
 def node_module(path: str) -> Path:
