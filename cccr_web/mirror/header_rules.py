@@ -13,7 +13,7 @@ from posixpath import basename, splitext
 from typing import Final, Literal
 
 from cccr_web.languages import DEFAULT, ZH_HANS
-from cccr_web.release import INDEX, Release
+from cccr_web.release import ERROR_PAGES, INDEX, Release
 from cccr_web.serve import (
     NO_CACHE,
     bare_headers,
@@ -109,7 +109,7 @@ def _nginx(rules: _Rules) -> Iterable[str]:
     yield "absolute_redirect off;"
     yield "charset off;"
     yield f"index {INDEX};"
-    yield f"error_page 404 /{DEFAULT.slug}/errors/404.html;"
+    yield f"error_page 404 /{ERROR_PAGES[404]};"
     for name, value in rules.common.items():
         yield f"add_header {name} {_quoted(value)} always;"
     # nginx omits headers with an empty value.
@@ -180,7 +180,7 @@ def _netlify_redirects(rules: _Rules) -> Iterable[str]:
     if not rules.has_index:
         yield f"/ /{ZH_HANS.slug}/ 302 Language=zh"
         yield f"/ /{DEFAULT.slug}/ 302"
-    yield f"/* /{DEFAULT.slug}/errors/404.html 404"
+    yield f"/* /{ERROR_PAGES[404]} 404"
 
 
 def _text(rules: _Rules) -> Iterable[str]:

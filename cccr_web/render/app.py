@@ -21,9 +21,9 @@ from cccr_web.render.feed import render_feed
 from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
 from cccr_web.render.photos import ResizedPhoto
+from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import converter
-from cccr_web.render.zip_index import ZIP_INDEX, render_zip_index
 
 ROBOTS: Final = "robots.txt"
 SITEMAP: Final = "sitemap.xml"
@@ -65,6 +65,7 @@ def create_app(
     templates: Path,
     translations: SourceTree,
     photos: Mapping[str, ResizedPhoto] | None = None,
+    images: Mapping[str, bytes] | None = None,
     sizes: Mapping[str, int] | None = None,
     neutral_titles: bool = False,
 ) -> Flask:
@@ -86,7 +87,7 @@ def create_app(
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
     renderer = TemplateRenderer(
-        content, style, facts, by_file, photos or {}, neutral=neutral_titles
+        content, style, facts, by_file, photos or {}, images or {}, neutral=neutral_titles
     )
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
@@ -94,7 +95,7 @@ def create_app(
     def page(slug: str, name: str) -> str:
         language = by_slug(slug)
         text = content.texts[language].get(PurePosixPath(name)) if language else None
-        if text is None:
+        if text is None or text.is_error_page:
             abort(404)
         g.language = text.language
         return renderer.render_text(
@@ -104,6 +105,13 @@ def create_app(
     @app.get(f"/{ZIP_INDEX}")
     def zip_index() -> str:
         return render_zip_index(renderer)
+
+    @app.get("/<name>.html")
+    def error_page(name: str) -> str:
+        page = render_error_page(renderer, f"{name}.html")
+        if page is None:
+            abort(404)
+        return page
 
     for name in crawler_files(content):
 

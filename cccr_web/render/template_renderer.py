@@ -33,7 +33,7 @@ def feed_url(language: Language) -> str:
 class TemplateRenderer:
     """What every template needs: the texts, the release's facts and the style sheet.
 
-    ``neutral`` gives every page the same title, which says nothing about its subject.
+    ``images`` holds the bytes of every image file of the release by URL. ``neutral`` gives every page the same title, which says nothing about its subject.
     """
 
     content: Content
@@ -41,6 +41,7 @@ class TemplateRenderer:
     facts: Metadata
     by_file: Mapping[Path, Text]
     photos: Mapping[str, ResizedPhoto]
+    images: Mapping[str, bytes]
     neutral: bool = False
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
@@ -51,6 +52,7 @@ class TemplateRenderer:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables."""
         content, language = self.content, text.language
         more.setdefault("source_href", self._source_href(text, layout))
+        more.setdefault("csp", format_policy(page_policy([self.style.hash])))
         return render_template(
             template,
             layout=layout.template,
@@ -62,11 +64,11 @@ class TemplateRenderer:
             release=self.facts,
             language=language,
             link=layout.link,
-            pictures=layout.pictures,
+            image=layout.image,
+            xhtml=layout.xhtml,
             onion_code=onion_code,
             href=lambda url: layout.href(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
-            csp=format_policy(page_policy([self.style.hash])),
             home=content.texts[language][PurePosixPath("index")],
             verify=content.texts[language][PurePosixPath("verify")],
             archive=content.archive(language),
@@ -101,7 +103,16 @@ class TemplateRenderer:
         def photo(name: str) -> str:
             resized = self.photos[name]
             alt = resized.record.alt[text.language.locale]
-            return self.render_part("parts/photo.html", text, layout, photo=resized, alt=alt)
+            # A copy contains only the smallest file.
+            is_separate = layout.href(resized.sizes[0].url, "") is not None
+            return self.render_part(
+                "parts/photo.html",
+                text,
+                layout,
+                record=resized.record,
+                sizes=resized.sizes if is_separate else resized.sizes[:1],
+                alt=alt,
+            )
 
         def last_checked(name: str) -> str:
             when = text.head.checked.get(name)

@@ -123,7 +123,8 @@ def onion_policy(metadata: Metadata) -> Policy:
 
 
 def _csp(metadata: Metadata) -> dict[str, str]:
-    return {**page_policy(metadata.style_hashes), "frame-ancestors": "'none'"}
+    policy = page_policy(metadata.style_hashes, images="'self' data:")
+    return {**policy, "frame-ancestors": "'none'"}
 
 
 def media_type(path: str) -> str | None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-from cccr_web.release import INDEX, File, Release
+from cccr_web.release import ERROR_PAGES, INDEX, File, Release
 from cccr_web.serve import root_headers
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
@@ -170,7 +170,8 @@ def unlisted_differences(
         if found:
             yield found
     else:
-        pages = {file.sha256 for name, file in release.files.items() if "/errors/" in name}
+        files = map(release.files.get, ERROR_PAGES.values())
+        pages = {file.sha256 for file in files if file is not None}
         if response.sha256 not in pages | {_EMPTY}:
             yield Difference(
                 path, DifferenceKind.CHANGED, "an error page that is not in the release"

@@ -277,7 +277,7 @@ def test_the_redirects_file_redirects_to_a_language(mirror: Path) -> None:
     assert rules == [
         "/ /zh-hans/ 302 Language=zh",
         "/ /en/ 302",
-        "/* /en/errors/404.html 404",
+        "/* /404.html 404",
     ]
 
 
