@@ -48,6 +48,8 @@ if [ "$mode" = whole ] || [ "$mode" = some ]; then
   needed+=(
     [chromium]=chromium
     [firefox-esr]=firefox-esr
+    [links2]=links2
+    [lynx]=lynx
     [node]=nodejs
     [npm]=npm
     [pdftotext]=poppler-utils

@@ -288,5 +288,5 @@ def test_notes_have_their_own_style(release: Release, language: Language) -> Non
     """An editor's note is an aside with a class that the book's style sheet formats."""
     book = book_of(release, language)
     appeal = book.read("EPUB/text/statements/2011-liu-xiaobo-and-chen-guangcheng.xhtml").decode()
-    assert appeal.count('<aside class="note">') == 3
+    assert appeal.count('<aside class="note" role="note"') == 3
     assert ".note{" in book.read("EPUB/style.css").decode()

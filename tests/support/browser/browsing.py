@@ -33,6 +33,8 @@ _PACKAGES = {
     "chromium": "chromium",
     "firefox-esr": "firefox-esr",
     "java": "default-jre-headless",
+    "links2": "links2",
+    "lynx": "lynx",
     "node": "nodejs",
     "pdftotext": "poppler-utils",
     "w3m": "w3m",
