@@ -69,7 +69,7 @@ class Text:
 
     @property
     def url(self) -> str:
-        """The page's URL in a release: ``en/who-we-are.html``, or ``404.html`` for all languages."""
+        """The page's URL in a release: ``en/who-we-are.html``; ``404.html`` in all languages."""
         if self.is_error_page:
             return f"{self.path.name}.html"
         return f"{self.language.slug}/{self.path}.html"

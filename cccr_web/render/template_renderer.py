@@ -33,7 +33,8 @@ def feed_url(language: Language) -> str:
 class TemplateRenderer:
     """What every template needs: the texts, the release's facts and the style sheet.
 
-    ``images`` holds the bytes of every image file of the release by URL. ``neutral`` gives every page the same title, which says nothing about its subject.
+    ``images`` holds the bytes of every image file of the release by URL. ``neutral`` gives every
+    page the same title, which says nothing about its subject.
     """
 
     content: Content

@@ -15,7 +15,7 @@ from cccr_web.serve.encoding import decompress
 from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import NO_CACHE, Policy, clearnet_policy, onion_policy
 from cccr_web.serve.prepared import ResponseCache, prepare
-from cccr_web.serve.redirect_pages import redirect_pages, redirect_targets
+from cccr_web.serve.redirects import redirect_pages, redirect_targets
 from cccr_web.serve.reloader import RELOAD, Reloader, ReloadQueue, serve_source
 from cccr_web.serve.server import serve
 from cccr_web.serve.sites import AppSwitch, Listeners

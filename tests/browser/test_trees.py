@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.browser.browsing import listed
+from support.browser.outlines import is_copy
 from support.browser.trees import FOLDER, KINDS, Node, faults, read_tree, text_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.browser.browsing import BrowsedSite
     from support.browser.devtools import Chromium
 
@@ -16,10 +19,11 @@ UPDATE = "Run tests/shots.sh --store, and look at the difference."
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_tree_is_the_stored_one(chromium: Chromium, site: BrowsedSite, kind: str) -> None:
+def test_the_tree_is_the_stored_one(chromium: Chromium, published: Path, kind: str) -> None:
     """The landmarks, headings, links and notes of a page are those that were last reviewed."""
     with chromium.tab() as tab:
-        tab.visit(site.url(KINDS[kind]))
+        tab.size(1280, 900)
+        tab.visit((published / KINDS[kind]).as_uri())
         shown = text_of(read_tree(tab))
     assert shown == (FOLDER / f"{kind}.txt").read_text(encoding="utf-8"), UPDATE
 
@@ -31,6 +35,8 @@ def test_everything_is_named_and_nothing_is_announced_twice(
     wrong = {}
     with chromium.tab() as tab:
         for path in site.pages:
+            if is_copy(path):
+                continue  # one page's last link can name the next page
             tab.visit(site.url(path))
             if found := faults(read_tree(tab)):
                 wrong[path] = found

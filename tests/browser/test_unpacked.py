@@ -28,7 +28,7 @@ LINKS = "[...document.links].map(one => one.href)"
 # Where each door ends, and where each section begins.
 DOORS = """[
   [...document.querySelectorAll("main > ul > li")].map(one =>
-    [one.querySelector("a").getAttribute("href").split("/")[0], one.getBoundingClientRect().bottom]),
+    [one.querySelector("a").pathname.split("/").at(-2), one.getBoundingClientRect().bottom]),
   [...document.querySelectorAll("main > section")].map(one =>
     [one.id, one.getBoundingClientRect().top]),
 ]"""
@@ -91,7 +91,9 @@ def test_every_link_in_the_unpacked_zip_works(chromium: Chromium, folder: Path) 
             if problems:
                 wrong[url] = problems
     assert wrong == {}, listed(wrong)
-    pages = {file.as_uri() for file in folder.rglob("*.html") if file.name not in ERROR_PAGES.values()}
+    pages = {
+        file.as_uri() for file in folder.rglob("*.html") if file.name not in ERROR_PAGES.values()
+    }
     assert pages <= seen
 
 

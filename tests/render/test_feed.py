@@ -195,9 +195,9 @@ def test_the_feed_is_linked_visibly_where_readers_look_for_news(
     for path in ("index.html", "statements/index.html"):
         page = every_page[f"{language.slug}/{path}"].one("main")
         (link,) = page.all("a", type="application/atom+xml")
-        assert posixpath.normpath(posixpath.join(posixpath.dirname(path), link.attributes["href"])) == (
-            "feed.xml"
-        )
+        assert posixpath.normpath(
+            posixpath.join(posixpath.dirname(path), link.attributes["href"])
+        ) == ("feed.xml")
         assert "Atom" in link.text
 
 

@@ -18,8 +18,9 @@ from cccr_web.render.template_renderer import feed_url
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cccr_web.release import Release
     from support.serving import Server
+
+    from cccr_web.release import Release
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 

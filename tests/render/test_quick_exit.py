@@ -20,7 +20,7 @@ def outside(page: Element) -> list[str]:
 
 
 def test_every_page_has_a_quick_exit(every_page: dict[str, Element]) -> None:
-    """The first keyboard stop after the skip link leads to a harmless page and sends it no referrer."""
+    """After the skip link comes a link to a harmless page, which gets no referrer."""
     for path, page in every_page.items():
         found = page.all("p", class_="exit")
         if "/cccr-" in path:

@@ -6,6 +6,7 @@ text, so an edited sentence does not change it.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ _LANDMARKS = frozenset(
 )
 # There is one of each on a page, so they need no name.
 _SINGLE = frozenset({"banner", "contentinfo", "main"})
+_NAMED = _LANDMARKS - _SINGLE | {"note", "group", "image"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +88,10 @@ def _walk(node: dict[str, Any], by_id: dict[str, dict[str, Any]], depth: int) ->
 
 def faults(tree: list[Node]) -> list[str]:
     """Return what a listener would miss or hear twice."""
-    found = [
-        f"{node} has no name"
-        for node in tree
-        if not node.name and node.role in {*_LANDMARKS - _SINGLE, "note", "group", "image", "figure"}
-    ]
+    found = [f"{node} has no name" for node in tree if not node.name and node.role in _NAMED]
     landmarks = [(node.role, node.name) for node in tree if node.role in _LANDMARKS]
     found += [f"two landmarks are {one}" for one in {*landmarks} if landmarks.count(one) > 1]
-    for before, node in zip(tree, tree[1:], strict=False):
+    for before, node in itertools.pairwise(tree):
         # A link in a heading is one announcement; neighbours are two.
         if node.name and node.name == before.name and node.depth <= before.depth:
             found.append(f"{node} is announced twice")

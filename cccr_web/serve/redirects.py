@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cccr_web.languages import by_slug
+from cccr_web.languages import LANGUAGES
 from cccr_web.release import INDEX, Release
 from cccr_web.serve.app import redirect_of
 
@@ -43,12 +43,10 @@ def redirect_targets(release: Release) -> dict[str, str]:
 
 def redirect_pages(release: Release) -> dict[str, bytes]:
     """Return path (``zh/index.html``) → page. Links are relative, so any folder can hold them."""
+    folders = {f"/{language.slug}/": language for language in LANGUAGES}
     pages = {}
     for address, target in redirect_targets(release).items():
-        language = by_slug(target.strip("/"))
-        assert language is not None
-        page = _PAGE.format(
-            tag=language.tag, name=language.own_name, link=f"..{target}{INDEX}"
-        ).encode()
-        pages[f"{address.strip('/')}/{INDEX}"] = page
+        tag, name = folders[target].tag, folders[target].own_name
+        page = _PAGE.format(tag=tag, name=name, link=f"..{target}{INDEX}")
+        pages[f"{address[1:]}{INDEX}"] = page.encode()
     return pages
