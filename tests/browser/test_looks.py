@@ -12,6 +12,7 @@ from support.browser.thumbnails import (
     PATHS,
     README_PICTURE,
     VIEWS,
+    as_stored,
     changed_views,
     stored_file,
     take,
@@ -31,7 +32,7 @@ MOST = 400_000  # bytes in the repository
 def test_a_page_looks_as_stored(chromium: Chromium, published: Path, path: str) -> None:
     """A page looks as its thumbnails, on a phone and a desktop, light and dark, and on paper."""
     with chromium.tab() as tab, Image.open(stored_file(path)) as before:
-        shown = take(tab, (published / path).as_uri())
+        shown = as_stored(take(tab, (published / path).as_uri()))
         assert changed_views(before.convert("RGB"), shown) == [], UPDATE
 
 
