@@ -156,18 +156,18 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime(_TIME)
 
 
-def page_policy(style_hashes: Iterable[str], images: str = "'self'") -> dict[str, str]:
+def page_policy(style_hashes: Iterable[str]) -> dict[str, str]:
     """Return the Content Security Policy (level 3) of a page: only its style sheet and our images.
 
-    It is in each page's ``<meta>``, for copies opened from a disk, and in a header, and a browser
-    obeys both. ``images`` is where they may come from: the whole site in one HTML file contains
-    its images as ``data:``, which the header must allow, and the ``<meta>`` of no other page does.
+    An image in a page itself is a ``data:`` URI, as in the whole site in one HTML file.
+
+    It is in each page's ``<meta>``, for copies opened from a disk, and in a header.
     Only the header has ``frame-ancestors``, for which browsers log a warning in a ``<meta>``.
     """
     return {
         "default-src": "'none'",
         "style-src": " ".join(f"'{hash_}'" for hash_ in style_hashes),
-        "img-src": images,
+        "img-src": "'self' data:",
         "base-uri": "'none'",
         "form-action": "'none'",
     }

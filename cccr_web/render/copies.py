@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.release import ARCHIVE, format_policy, page_policy
+from cccr_web.release import ARCHIVE
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
 
@@ -105,5 +105,4 @@ def render_single(renderer: TemplateRenderer, language: Language) -> str:
         layout(order[0]),
         order=order,
         sections=sections,
-        csp=format_policy(page_policy([renderer.style.hash], images="data:")),
     )

@@ -53,7 +53,6 @@ class TemplateRenderer:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables."""
         content, language = self.content, text.language
         more.setdefault("source_href", self._source_href(text, layout))
-        more.setdefault("csp", format_policy(page_policy([self.style.hash])))
         return render_template(
             template,
             layout=layout.template,
@@ -70,6 +69,7 @@ class TemplateRenderer:
             onion_code=onion_code,
             href=lambda url: layout.href(url, ""),
             style=Markup(self.style.text),  # noqa: S704  # our own file
+            csp=format_policy(page_policy([self.style.hash])),
             home=content.texts[language][PurePosixPath("index")],
             verify=content.texts[language][PurePosixPath("verify")],
             archive=content.archive(language),

@@ -123,8 +123,7 @@ def onion_policy(metadata: Metadata) -> Policy:
 
 
 def _csp(metadata: Metadata) -> dict[str, str]:
-    policy = page_policy(metadata.style_hashes, images="'self' data:")
-    return {**policy, "frame-ancestors": "'none'"}
+    return {**page_policy(metadata.style_hashes), "frame-ancestors": "'none'"}
 
 
 def media_type(path: str) -> str | None:

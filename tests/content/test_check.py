@@ -584,7 +584,7 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         replace_once(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
         [
             (
-                f"zh_Hans/{CATALOGUE}:68: “note.title” has the placeholders ['day'] here, "
+                f"zh_Hans/{CATALOGUE}:71: “note.title” has the placeholders ['day'] here, "
                 "but ['date'] in en."
             )
         ],

@@ -332,8 +332,10 @@ def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> Non
         ]
         assert len(notes) == 7
         for note in notes:
-            assert note.attributes == {"class": "note"}
-            assert note.all("p")[0].text == title
+            first = note.all("p")[0]
+            assert first.text == title
+            label = {"role": "note", "aria-labelledby": first.attributes["id"]}
+            assert note.attributes == {"class": "note", **label}
             assert len(note.all("p")) > 1
 
 
