@@ -33,9 +33,11 @@ declare -A needed=(
   [gpg]=gnupg
   [java]=default-jre-headless
   [minisign]=minisign
+  [newsboat]=newsboat
   [nginx]=nginx-light
   [obfs4proxy]=obfs4proxy
   [shellcheck]=shellcheck
+  [sfeed]=sfeed
   [ssh-keygen]=openssh-client
   [systemd-analyze]=systemd
   [tor]=tor
@@ -46,6 +48,8 @@ if [ "$mode" = whole ] || [ "$mode" = some ]; then
   needed+=(
     [chromium]=chromium
     [firefox-esr]=firefox-esr
+    [links2]=links2
+    [lynx]=lynx
     [node]=nodejs
     [npm]=npm
     [pdftotext]=poppler-utils
@@ -59,6 +63,8 @@ done
 # nginx needs it to remove its own headers.
 more=libnginx-mod-http-headers-more-filter
 [ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=("$more")
+# The tests of the feeds use it, with the system's Python.
+[ -e /usr/lib/python3/dist-packages/feedparser ] || missing+=(python3-feedparser)
 # The browser tests see only these fonts (tests/support/browser/fonts.conf).
 if [ -n "${needed[chromium]:-}" ]; then
   [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)

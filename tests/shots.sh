@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Take screenshots of every page, to look at.
+# Take screenshots of every page, to look at, or renew the stored ones.
 #
 #   tests/shots.sh [FOLDER]
+#   tests/shots.sh --store    what the tests compare pages with, and the README's picture
 #
 # The default folder is shots/, which git ignores. Needs what tests/run.sh installs: the virtual
-# environment, chromium and pdftoppm.
+# environment, chromium, pdftoppm and the fonts in tests/support/browser/fonts.conf.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)

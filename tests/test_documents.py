@@ -44,6 +44,7 @@ MADE = {
     ".well-known/security.txt",
     "deploy/site.env",
     "mirror/headers",
+    "mirror/redirects",
     "mirror/site",
     "release/",
     "shots/",

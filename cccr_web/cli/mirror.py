@@ -25,8 +25,9 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
 
     The host serves FOLDER/site, which is the release. FOLDER/headers holds nginx.conf and
     Caddyfile to include in its configuration, and _headers and _redirects for hosts that
-    read these files from the site. An expired release is rejected. Without --public-key,
-    the files are checked only against SHA256SUMS.
+    read these files from the site. FOLDER/redirects holds pages such as zh/index.html: copy
+    them into FOLDER/site for a host that cannot redirect. An expired release is rejected.
+    Without --public-key, the files are checked only against SHA256SUMS.
     """
     from cccr_web.errors import counted
     from cccr_web.mirror import write_mirror

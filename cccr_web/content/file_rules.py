@@ -61,6 +61,8 @@ def urls_are_free(
                 f"“{text.file.name}” cannot be served: use lower-case letters a to z, digits and "
                 "hyphens, at most 200 characters with the folders.",
             )
-        other = taken.setdefault(text.url.lower(), str(text.file))
-        if other != str(text.file):
+        # The languages share an error page.
+        name = str(text.path if text.is_error_page else text.file)
+        other = taken.setdefault(text.url.lower(), name)
+        if other != name:
             yield Problem(text.file, 1, f"Its page would have the URL of {other}: rename it.")

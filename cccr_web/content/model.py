@@ -76,7 +76,9 @@ class Text:
 
     @property
     def url(self) -> str:
-        """The page's URL in a release: ``en/who-we-are.html``."""
+        """The page's URL in a release: ``en/who-we-are.html``; ``404.html`` in all languages."""
+        if self.is_error_page:
+            return f"{self.path.name}.html"
         return f"{self.language.slug}/{self.path}.html"
 
     @property
@@ -86,7 +88,7 @@ class Text:
 
     @property
     def is_error_page(self) -> bool:
-        """Whether the server shows this page at other URLs than its own."""
+        """Whether servers show this page at other URLs than its own; the languages share it."""
         return self.path.parts[0] == "errors"
 
 

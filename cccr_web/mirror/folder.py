@@ -1,4 +1,4 @@
-"""The folder of a static mirror: the files of a release, and the headers to send with them."""
+"""The folder of a static mirror: the files of a release, its headers, and pages that redirect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cccr_web.release import (
     read_signed_manifest,
     reject_older,
 )
-from cccr_web.serve import Listener
+from cccr_web.serve import Listener, redirect_pages
 
 _REMEDY: Final = "Check the disk and the permissions."
 
@@ -30,7 +30,7 @@ RULE_FILES: Final = {
 
 
 def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet") -> None:
-    """Write ``site/`` and ``headers/`` in ``folder``, and replace those of an older mirror.
+    """Write ``site/``, ``headers/`` and ``redirects/`` in ``folder``; replace an older mirror's.
 
     ``site/`` is replaced in one step. What no release wrote there, such as ``.git``, stays.
     Raises ``CccrError``, also for a release older than that in ``site/``.
@@ -41,6 +41,9 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
         others = _others(release, site) if site.exists() else ()
         contents = {path: file.body for path, file in release.files.items()}
         files.replace_folder(site, {**contents, NO_JEKYLL: b""}, keep=others)
+    redirects = folder / "redirects"
+    with files.writing(redirects, _REMEDY):
+        files.replace_folder(redirects, redirect_pages(release))
     with files.writing(headers, _REMEDY):
         headers.mkdir(exist_ok=True)
         for name, rule_format in RULE_FILES.items():

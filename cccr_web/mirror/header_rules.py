@@ -23,7 +23,7 @@ from cccr_web.languages import (
     negotiate,
     slug_for,
 )
-from cccr_web.release import INDEX, Release
+from cccr_web.release import ERROR_PAGES, INDEX, Release
 from cccr_web.serve import (
     NO_CACHE,
     Listener,
@@ -127,7 +127,7 @@ def _nginx(rules: _Rules) -> Iterable[str]:
     yield "absolute_redirect off;"
     yield "charset off;"
     yield f"index {INDEX};"
-    yield f"error_page 404 /{DEFAULT.slug}/errors/404.html;"
+    yield f"error_page 404 /{ERROR_PAGES[404]};"
     for name, value in rules.common.items():
         yield f"add_header {name} {_quoted(value)} always;"
     # nginx omits headers with an empty value.
@@ -256,7 +256,7 @@ def _netlify_redirects(rules: _Rules) -> Iterable[str]:
         typed = slug_for(tag, rules.offered)
         if typed is not None:
             yield f"/{tag}/* /{typed}/:splat 302"
-    yield f"/* /{DEFAULT.slug}/errors/404.html 404"
+    yield f"/* /{ERROR_PAGES[404]} 404"
 
 
 def _text(rules: _Rules) -> Iterable[str]:

@@ -15,7 +15,7 @@ from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
-from cccr_web.release.model import INDEX, File, Release, make_release
+from cccr_web.release.model import ERROR_PAGES, INDEX, File, Release, make_release
 from cccr_web.release.openpgp import (
     is_public_keys,
     key_fingerprint,
@@ -48,6 +48,7 @@ from cccr_web.release.verify_subprocess import verify_in_subprocess
 
 __all__ = [
     "ARCHIVE",
+    "ERROR_PAGES",
     "INDEX",
     "MANIFEST",
     "MAX_FILE",

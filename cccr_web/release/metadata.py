@@ -162,7 +162,8 @@ def format_time(time: datetime) -> str:
 def page_policy(style_hashes: Iterable[str]) -> dict[str, str]:
     """Return the Content Security Policy (level 3) of a page: only its style sheet and our images.
 
-    An image in the style sheet is a ``data:`` URI: the QR code on paper.
+    An image in a page is a ``data:`` URI: the QR code on paper, and all images of the whole site
+    in one HTML file.
 
     It is in each page's ``<meta>``, for copies opened from a disk, and in a header.
     Only the header has ``frame-ancestors``, for which browsers log a warning in a ``<meta>``.

@@ -11,6 +11,8 @@ from cccr_web.release.metadata import Metadata
 
 # The page of a folder, and of a whole copy.
 INDEX: Final = "index.html"
+# The pages of these errors, which all languages share, by status.
+ERROR_PAGES: Final = {status: f"{status}.html" for status in (403, 404, 421)}
 
 
 @dataclass(frozen=True, slots=True)

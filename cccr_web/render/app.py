@@ -24,9 +24,9 @@ from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
+from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import site_converter
-from cccr_web.render.zip_index import ZIP_INDEX, render_zip_index
 
 ROBOTS: Final = "robots.txt"
 SITEMAP: Final = "sitemap.xml"
@@ -69,6 +69,7 @@ def create_app(
     translations: SourceTree,
     notices: NoticeFiles | None = None,
     photos: Mapping[str, ResizedPhoto] | None = None,
+    images: Mapping[str, bytes] | None = None,
     sizes: Mapping[str, int] | None = None,
     neutral_titles: bool = False,
 ) -> Flask:
@@ -97,6 +98,7 @@ def create_app(
         facts,
         by_file,
         photos or {},
+        images=images or {},
         notices=notices or NoticeFiles(translations.folder),
         people={language: people_on_cards(texts) for language, texts in statements.items()},
         statements=statements,
@@ -113,7 +115,7 @@ def create_app(
     def page(slug: str, name: str) -> str:
         language = by_slug(slug)
         text = content.texts[language].get(PurePosixPath(name)) if language else None
-        if text is None:
+        if text is None or text.is_error_page:
             abort(404)
         g.language = text.language
         return renderer.render_text(
@@ -123,6 +125,13 @@ def create_app(
     @app.get(f"/{ZIP_INDEX}")
     def zip_index() -> str:
         return render_zip_index(renderer)
+
+    @app.get("/<name>.html")
+    def error_page(name: str) -> str:
+        page = render_error_page(renderer, f"{name}.html")
+        if page is None:
+            abort(404)
+        return page
 
     for name in crawler_files(content):
 

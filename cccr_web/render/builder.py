@@ -36,9 +36,9 @@ from cccr_web.render.layout import read_style
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import resize_photos
+from cccr_web.render.shared_pages import ZIP_INDEX, require_text
 from cccr_web.render.template_renderer import feed_url
 from cccr_web.render.traditional import simplify, with_derived
-from cccr_web.render.zip_index import ZIP_INDEX, require_text
 
 VERIFY: Final = "verify.py"
 _HERE = Path(__file__).resolve().parent
@@ -135,10 +135,11 @@ def build_release(
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
-    if content.site.addresses.onions:
-        files[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
     photos = resize_photos(translations / PHOTOS, content.photos)
-    files |= {size.url: size.body for photo in photos.values() for size in photo.sizes}
+    images = {size.url: size.body for photo in photos.values() for size in photo.sizes}
+    if content.site.addresses.onions:
+        images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
+    files |= images
     sizes: dict[str, int] = {}
     app = create_app(
         content,
@@ -148,6 +149,7 @@ def build_release(
         translations=tree,
         notices=notices,
         photos=photos,
+        images=images,
         sizes=sizes,
         neutral_titles=neutral_titles,
     )
@@ -194,11 +196,11 @@ def _render_all(
     # Last, because these pages show the sizes of the copies.
     urls += [text.url for text in content.all_texts if lists_copies(text)]
     files: dict[str, bytes] = {}
-    for url in urls:
+    for url in dict.fromkeys(urls):  # the languages share an error page
         files[url] = _render(app, url)
         sizes[url] = len(files[url])
         _reject_former_site(content, url, files[url])
-        progress(len(files), len(urls))
+        progress(len(files), len(set(urls)))
     return files
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import posixpath
+import base64
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -31,6 +31,11 @@ def epub_url(language: Language) -> str:
 
 
 COPIES: Final = tuple(url(language) for language in LANGUAGES for url in (single_url, epub_url))
+
+
+def image_type(url: str) -> str:
+    """Return the media type of an image file of a release."""
+    return "image/png" if url.endswith(".png") else "image/jpeg"
 
 
 def lists_copies(text: Text) -> bool:
@@ -64,34 +69,40 @@ def reading_order(content: Content, language: Language) -> list[Text]:
 
 
 def render_single(renderer: TemplateRenderer, language: Language) -> str:
-    """Return every text of a language on one self-contained page.
+    """Return every text of a language on one self-contained page, with its images.
 
-    Links between texts become links within the page. The id of a section is its page's
-    path (``en/who-we-are``), the id of a heading adds its name, so that all ids differ.
+    Links between texts become links within the page, and no link leads to another file. The id
+    of a section is its page's path (``en/who-we-are``), the id of a heading adds its name, so
+    that all ids differ.
     """
     order = reading_order(renderer.content, language)
     section_ids = {text.url: f"{language.slug}/{text.path}" for text in order}
 
-    def href(url: str, heading: str) -> str:
+    def href(url: str, heading: str) -> str | None:
         section = section_ids.get(url)
         if section is None:
-            return posixpath.relpath(url, posixpath.dirname(single_url(language)))
+            return None
         return f"#{section}.{heading}" if heading else f"#{section}"
+
+    def image(url: str) -> str:
+        # RFC 2397
+        encoded = base64.b64encode(renderer.images[url]).decode()
+        return f"data:{image_type(url)};base64,{encoded}"
 
     def layout(text: Text) -> PageLayout:
         section = section_ids[text.url]
-        return PageLayout("copy/section.html", 2, href, lambda heading: f"{section}.{heading}")
+        return PageLayout(
+            "copy/section.html", 2, href, lambda heading: f"{section}.{heading}", image=image
+        )
 
     sections = [
         Markup(renderer.render_text(text, layout(text), section=section_ids[text.url]))  # noqa: S704  # our templates
         for text in order
     ]
-    source = language.source
     return renderer.render_part(
         "copy/single.html",
         order[0],
         layout(order[0]),
         order=order,
         sections=sections,
-        source_href=href(single_url(source), "") if source else None,
     )

@@ -12,11 +12,11 @@ import uuid
 from cccr_web.content import Text
 from cccr_web.languages import Language
 from cccr_web.release import format_time, pack_zip
-from cccr_web.render.copies import reading_order
+from cccr_web.render.copies import image_type, reading_order
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
 
-_MIMETYPE = "application/epub+zip"
+_MIMETYPE = b"application/epub+zip"
 
 # The book's identifier is the same in every release, so that e-readers treat a new
 # release as a new edition of the same book.
@@ -33,53 +33,61 @@ def chapter(text: Text) -> str:
     return f"text/{text.path}.xhtml"
 
 
-def chapter_href(file: str, source: Text) -> str:
-    """Return the link from the chapter of ``source`` to another file of the book."""
-    return posixpath.relpath(file, posixpath.dirname(chapter(source)))
-
-
 def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> bytes:
     """Return the book; ``sheet`` is its own style sheet.
 
-    No link leads to a file of the release that is not in the book.
+    No link leads to a file of the release that is not in the book; its images are in it.
     """
     time = renderer.facts.time
     order = reading_order(renderer.content, language)
     chapters = {text.url: chapter(text) for text in order}
+    images: dict[str, bytes] = {}
 
-    def layout(text: Text) -> PageLayout:
+    def layout(file: str) -> PageLayout:
+        def relative(target: str) -> str:
+            return posixpath.relpath(target, posixpath.dirname(file))
+
         def href(url: str, heading: str) -> str | None:
-            file = chapters.get(url)
+            target = chapters.get(url)
             anchor = f"#{_heading_id(heading)}" if heading else ""
-            return None if file is None else chapter_href(file, text) + anchor
+            return None if target is None else relative(target) + anchor
 
-        return PageLayout("copy/chapter.html", 1, href, _heading_id, xhtml=True)
+        def image(url: str) -> str:
+            images[url] = renderer.images[url]
+            return relative(url)
+
+        return PageLayout("copy/chapter.html", 1, href, _heading_id, xhtml=True, image=image)
 
     facts = {
         "order": order,
+        "images": images,
+        "image_type": image_type,
         "chapter": chapter,
         "identifier": identifier(language),
         "modified": format_time(time),
     }
 
-    def part(template: str) -> str:
-        return renderer.render_part(f"copy/{template}", order[0], layout(order[0]), **facts)
+    def part(template: str, file: str) -> str:
+        return renderer.render_part(f"copy/{template}", order[0], layout(file), **facts)
 
     book = {
-        "front.xhtml": part("front.html"),
-        "nav.xhtml": part("contents.html"),
-        "package.opf": part("package.xml"),
+        "front.xhtml": part("front.html", "front.xhtml"),
+        "nav.xhtml": part("contents.html", "nav.xhtml"),
         "style.css": sheet,
-        "toc.ncx": part("ncx.xml"),
+        "toc.ncx": part("ncx.xml", "toc.ncx"),
     }
     for text in order:
-        sheet_href = chapter_href("style.css", text)
-        book[chapter(text)] = renderer.render_text(text, layout(text), sheet=sheet_href)
-    files = {f"EPUB/{name}": body for name, body in sorted(book.items())}
-    files = {"mimetype": _MIMETYPE, **files, "META-INF/container.xml": part("container.xml")}
+        file = chapter(text)
+        sheet_href = posixpath.relpath("style.css", posixpath.dirname(file))
+        book[file] = renderer.render_text(text, layout(file), sheet=sheet_href)
+    # Last, because it lists the images that the chapters show.
+    book["package.opf"] = part("package.xml", "package.opf")
+    files = {name: body.encode() for name, body in book.items()} | images
+    files = {f"EPUB/{name}": body for name, body in sorted(files.items())}
+    container = part("container.xml", "container.xml").encode()
     # The media type must come first and be uncompressed (OCF, 4.3.2).
-    encoded = {name: body.encode() for name, body in files.items()}
-    return pack_zip(encoded, time, stored={"mimetype"})
+    files = {"mimetype": _MIMETYPE, **files, "META-INF/container.xml": container}
+    return pack_zip(files, time, stored={"mimetype"})
 
 
 def _heading_id(heading: str) -> str:

@@ -1,8 +1,9 @@
 """One Atom feed per language, with the full text of every statement (RFC 4287).
 
-Its links are relative. Without ``xml:base`` they are resolved against the URL of the feed
-(RFC 4287, section 2; RFC 3986, section 5.1.3), so the same bytes work on the clearnet, on
-the onion, on a mirror and from a disk.
+Its links are relative to the URL of the feed (RFC 4287, section 2; RFC 3986, section 5.1.3),
+so the same bytes work on the clearnet, on the onion, on a mirror and from a disk. The links in
+the content are relative to the entry's page, which ``xml:base`` says: many readers ignore it,
+but resolve them against the entry's link, which is the same page.
 """
 
 from __future__ import annotations
@@ -38,22 +39,22 @@ def render_feed(renderer: TemplateRenderer, language: Language) -> str:
         """Return an id that stays the same when addresses change (RFC 4151)."""
         return f"tag:{content.site.feed_authority}:{language.slug}/{name}"
 
-    def href(url: str, heading: str) -> str:
-        anchor = f"#{heading}" if heading else ""
-        return posixpath.relpath(url, language.slug) + anchor
+    def layout(text: Text, base: str) -> PageLayout:
+        def href(url: str, heading: str) -> str:
+            anchor = f"#{heading}" if heading else ""
+            return posixpath.relpath(url, posixpath.dirname(base)) + anchor
 
-    def layout(text: Text) -> PageLayout:
         return PageLayout("feed.xml", 1, href, lambda name: f"{text.path.name}.{name}", xhtml=True)
 
     def entry(text: Text) -> Entry:
-        body = Markup(renderer.render_part("parts/entry.html", text, layout(text)))  # noqa: S704  # our template
+        body = Markup(renderer.render_part("parts/entry.html", text, layout(text, text.url)))  # noqa: S704  # our template
         return Entry(text, tag(str(text.path)), body, _published(text))
 
     archive = content.archive(language)
     return renderer.render_part(
         "feed.xml",
         archive,
-        layout(archive),
+        layout(archive, feed_url(language)),
         id=tag("feed"),
         own=feed_url(language),
         entries=[entry(text) for text in statements],

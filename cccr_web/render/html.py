@@ -37,9 +37,9 @@ _BRACKETS = ("()", "（）", "[]", "［］")
 def _runs_of(scripts: dict[str, str]) -> re.Pattern[str]:
     """Return the pattern of a run of words in one of the scripts.
 
-    It includes the digits, blanks, dots and brackets between the words.
+    It includes the digits, blanks, brackets and punctuation between the words.
     """
-    between = r"[\s\d·•‧()（）\[\]［］]*"
+    between = r"[\s\d·•‧()（）\[\]［］，。、；：！？…—“”‘’「」『』〈〉]*"
     runs = (f"(?P<{tag}>[{script}](?:{between}[{script}])*)" for tag, script in scripts.items())
     return re.compile("|".join(runs))
 
@@ -183,10 +183,17 @@ class PageRenderer(RendererHTML):
             tokens[idx].attrSet("class", "columns")
         return self.renderToken(tokens, idx, options, env)
 
-    def note_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
-        """Render the start of an editor's note: who wrote it, and when."""
-        day = tokens[idx].meta["date"]
-        return f'<aside class="note">\n<p class="by">{escapeHtml(self._note_title(day))}</p>\n'
+    def note_open(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        """Render the start of an editor's note: who wrote it, and when.
+
+        As a note it is no landmark: a statement with three notes has no run of landmarks.
+        """
+        title = escapeHtml(self._note_title(tokens[idx].meta["date"]))
+        env["notes"] = env.get("notes", 0) + 1
+        # No heading's name contains a dot.
+        name = self._layout.heading_id(f"note.{env['notes']}")
+        opening = f'<aside class="note" role="note" aria-labelledby="{name}">'
+        return f'{opening}\n<p class="by" id="{name}">{title}</p>\n'
 
     def original_open(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
         """Render the start of original wording: a label in the page's language, and its own."""

@@ -27,7 +27,8 @@ class PageLayout:
     ``href(url, heading)`` returns the link to a file of the release, or to a heading of a
     page in it; ``None`` if this layout cannot link there. ``heading_id`` turns the name of
     one of the text's own headings into its ``id``. ``xhtml`` closes empty elements, as XML
-    requires. ``pictures`` shows images, which are separate files.
+    requires. ``image(url)`` returns the ``src`` of an image file of the release; where it is
+    ``None``, images are shown as text.
     """
 
     template: str
@@ -35,7 +36,7 @@ class PageLayout:
     href: Callable[[str, str], str | None]
     heading_id: Callable[[str], str] = _same_id
     xhtml: bool = False
-    pictures: bool = False
+    image: Callable[[str], str] | None = None
 
     def link(self, url: str) -> str:
         """Return the link to ``url`` for a template that needs one. Raises ``CccrError``."""
@@ -52,7 +53,7 @@ def page_layout(text: Text) -> PageLayout:
         anchor = f"#{heading}" if heading else ""
         return anchor if anchor and url == text.url else relative_link(url, text) + anchor
 
-    return PageLayout("base.html", 1, href, pictures=True)
+    return PageLayout("base.html", 1, href, image=lambda url: relative_link(url, text))
 
 
 def relative_link(url: str, source: Text) -> str:

@@ -45,7 +45,8 @@ class TemplateRenderer:
 
     ``people`` are those on name cards, by the name of the heading above; ``statements`` are
     sorted, newest first, and ``neighbours`` are the newer and the older statement, by URL.
-    ``neutral`` gives every page the same title, which says nothing about its subject.
+    ``images`` holds the bytes of every image file of the release by URL. ``neutral`` gives every
+    page the same title, which says nothing about its subject.
     """
 
     content: Content
@@ -53,6 +54,7 @@ class TemplateRenderer:
     facts: Metadata
     by_file: Mapping[Path, Text]
     photos: Mapping[str, ResizedPhoto]
+    images: Mapping[str, bytes]
     notices: NoticeFiles
     people: Mapping[Language, Mapping[str, Person]]
     statements: Mapping[Language, list[Text]]
@@ -84,7 +86,8 @@ class TemplateRenderer:
             language=language,
             marked=lambda words: _marked(words, language),
             link=layout.link,
-            pictures=layout.pictures,
+            image=layout.image,
+            xhtml=layout.xhtml,
             notices=self.notices,
             onion_code=onion_code,
             href=lambda url, heading="": layout.href(url, heading),
@@ -135,7 +138,16 @@ class TemplateRenderer:
         def photo(name: str) -> str:
             resized = self.photos[name]
             alt = resized.record.alt[text.language.locale]
-            return self.render_part("parts/photo.html", text, layout, photo=resized, alt=alt)
+            # A copy contains only the smallest file.
+            is_separate = layout.href(resized.sizes[0].url, "") is not None
+            return self.render_part(
+                "parts/photo.html",
+                text,
+                layout,
+                record=resized.record,
+                sizes=resized.sizes if is_separate else resized.sizes[:1],
+                alt=alt,
+            )
 
         def last_checked(name: str) -> str:
             when = text.head.checked.get(name)

@@ -22,6 +22,7 @@ from cccr_web.serve.policy import (
     onion_policy,
 )
 from cccr_web.serve.prepared import ResponseCache, prepare
+from cccr_web.serve.redirects import redirect_pages, redirect_targets
 from cccr_web.serve.reloader import RELOAD, Reloader, ReloadQueue, serve_source
 from cccr_web.serve.server import serve
 from cccr_web.serve.sites import AppSwitch, Listeners
@@ -50,6 +51,8 @@ __all__ = [
     "onion_hosts",
     "onion_policy",
     "prepare",
+    "redirect_pages",
+    "redirect_targets",
     "root_headers",
     "serve",
     "serve_source",

@@ -13,8 +13,8 @@ from flask_talisman import DENY, Talisman
 from werkzeug.exceptions import HTTPException
 
 from cccr_web.errors import CccrError
-from cccr_web.languages import LANGUAGES, Language, by_slug, negotiate, slug_for
-from cccr_web.release import INDEX, File, Release
+from cccr_web.languages import LANGUAGES, Language, negotiate, slug_for
+from cccr_web.release import ERROR_PAGES, INDEX, File, Release
 from cccr_web.serve.conditional import (
     Precondition,
     accepts_ranges,
@@ -128,11 +128,6 @@ def accepted_language(header: str | None, offered: tuple[str, ...]) -> Language:
 @functools.lru_cache(maxsize=128)
 def _accepted_language(header: str, offered: tuple[str, ...]) -> Language:
     return negotiate(qualities(header), offered)
-
-
-def path_language(path: str) -> Language | None:
-    """Return the language of the folder that an address is in."""
-    return by_slug(path.split("/", 2)[1]) if path.startswith("/") else None
 
 
 def _apply_policy(app: Flask, policy: Policy) -> None:
@@ -275,20 +270,14 @@ def _empty(status: int, headers: dict[str, str]) -> Response:
 
 
 def _error(release: Release, status: int) -> Response:
-    """Return the error page in the language of the path or of Accept-Language."""
-    language = path_language(request.environ["PATH_INFO"])
-    chosen = language or accepted_language(
-        request.headers.get("Accept-Language"), tuple(release.metadata.languages)
-    )
-    file = release.files.get(f"{chosen.slug}/errors/{status}.html")
+    """Return the error page, which is in every language."""
+    file = release.files.get(ERROR_PAGES[status])
     response = Response(
         file.body if file else b"",
         status=status,
         content_type="text/html; charset=utf-8" if file else "text/plain; charset=utf-8",
     )
     response.headers["Cache-Control"] = NO_CACHE
-    if language is None:
-        response.headers["Vary"] = "Accept-Language"
     return response
 
 

@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import Release
+from cccr_web.release import ERROR_PAGES, Release
 from cccr_web.serve.app import (
     TOR2WEB,
     accepted_language,
@@ -21,7 +21,6 @@ from cccr_web.serve.app import (
     create_app,
     file_addresses,
     path_and_query,
-    path_language,
     redirect_of,
 )
 from cccr_web.serve.conditional import (
@@ -148,15 +147,15 @@ class ResponseCache:
         """Return the response to a request."""
         host = self._hosts.match(environ.get("HTTP_HOST"))
         if self.policy.rejects_proxies and (host is HostMatch.PROXY or TOR2WEB in environ):
-            return self._refusal(403, environ)
+            return self._refusals[403]
         if host is not HostMatch.OURS:
-            return self._refusal(421, environ)
+            return self._refusals[421]
         if environ["REQUEST_METHOD"] not in _METHODS:
             return self._wrong_method
         address = environ["PATH_INFO"]
         found = self._variants.get(address)
         if found is None:
-            return self._redirect(address, environ) or self._refusal(404, environ)
+            return self._redirect(address, environ) or self._refusals[404]
         response = self._choose(environ, *found)
         query, onion = environ["QUERY_STRING"], self.policy.onion_location
         if query and onion and address in self._pages:
@@ -192,11 +191,6 @@ class ResponseCache:
             return None
         status, target = redirect
         return self._redirects[status].changed({"Location": target}, b"")
-
-    def _refusal(self, status: int, environ: WSGIEnvironment) -> PreparedResponse:
-        language = path_language(environ["PATH_INFO"])
-        chosen = language or accepted_language(environ.get("HTTP_ACCEPT_LANGUAGE"), self._languages)
-        return self._refusals[status, chosen.slug, language is None]
 
     def _prepare_files(
         self,
@@ -239,23 +233,17 @@ class ResponseCache:
             302: ask(PATH_INFO=home.upper()),
         }
         self._choices: dict[str, PreparedResponse] = {}
-        self._refusals: dict[tuple[int, str, bool], PreparedResponse] = {}
-        causes = {404: {}, 421: {"HTTP_HOST": ""}}
-        if self.policy.rejects_proxies:
-            causes[403] = {TOR2WEB: "1"}
         for language in LANGUAGES:
             chosen = accepted_language(language.tag, self._languages).slug
             self._choices[chosen] = ask(HTTP_ACCEPT_LANGUAGE=language.tag)
-            # No file has two slashes in its path.
-            for slug, path in ((language.slug, f"/{language.slug}//"), (chosen, "//")):
-                for status, cause in causes.items():
-                    page = release.files.get(f"{slug}/errors/{status}.html")
-                    self._refusals[status, slug, path == "//"] = ask(
-                        page.body if page else b"",
-                        PATH_INFO=path,
-                        HTTP_ACCEPT_LANGUAGE=language.tag,
-                        **cause,
-                    )
+        # No file has two slashes in its path.
+        causes = {404: {"PATH_INFO": "//"}, 421: {"HTTP_HOST": ""}}
+        if self.policy.rejects_proxies:
+            causes[403] = {TOR2WEB: "1"}
+        self._refusals: dict[int, PreparedResponse] = {}
+        for status, cause in causes.items():
+            page = release.files.get(ERROR_PAGES[status])
+            self._refusals[status] = ask(page.body if page else b"", **cause)
 
 
 def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list[ResponseCache]:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-from cccr_web.release import INDEX, File, Release, printable
-from cccr_web.serve import root_headers
+from cccr_web.release import ERROR_PAGES, INDEX, File, Release, printable
+from cccr_web.serve import redirect_pages, redirect_targets, root_headers
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
 from cccr_web.watch.reader import ROOT
@@ -155,6 +155,27 @@ def folder_differences(
         yield found
 
 
+def redirect_differences(
+    path: str,
+    address: Address,
+    response: Response,
+    release: Release,
+    headers: Mapping[str, Mapping[str, str]],
+    allowed: Collection[str],
+) -> Iterator[Difference]:
+    """Compare the response to a path that our server redirects to a language, such as ``/zh/``.
+
+    A static host may send the page that ``mirror`` writes for it, or have nothing there.
+    """
+    page = File.of(redirect_pages(release)[f"{path[1:]}{INDEX}"])
+    if response.status in _REDIRECTS:
+        yield from _redirect_differences(path, address, response, {redirect_targets(release)[path]})
+    elif response.status != 200 or response.sha256 != page.sha256:
+        yield from unlisted_differences(path, response, release, headers, allowed)
+        return
+    yield from _bare_header_differences(path, response, headers, {*allowed, *_ERROR_HEADERS})
+
+
 def unlisted_differences(
     path: str,
     response: Response,
@@ -170,7 +191,8 @@ def unlisted_differences(
         if found:
             yield found
     else:
-        pages = {file.sha256 for name, file in release.files.items() if "/errors/" in name}
+        files = map(release.files.get, ERROR_PAGES.values())
+        pages = {file.sha256 for file in files if file is not None}
         if response.sha256 not in pages | {_EMPTY}:
             yield Difference(
                 path, DifferenceKind.CHANGED, "an error page that is not in the release"

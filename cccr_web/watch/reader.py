@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cccr_web.release import INDEX, Release
-from cccr_web.serve import file_addresses
+from cccr_web.serve import file_addresses, redirect_targets
 
 ROOT: Final = "/"
 
@@ -79,7 +79,7 @@ def plan(release: Release, chance: random.Random) -> list[tuple[ClientProfile, s
     paths = file_addresses(release)
     files = [*paths, ROOT]
     folders = [path.removesuffix("/") for path in paths if path.endswith("/")]
-    others = [*folders, *_unlisted(release, chance)]
+    others = [*folders, *redirect_targets(release), *_unlisted(release, chance)]
     requests = [(chance.choice(BROWSERS), path) for path in (*files, *others)]
     share = -(-len(files) // _SHARE)
     requests += [

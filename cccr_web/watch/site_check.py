@@ -15,7 +15,7 @@ from typing import Final
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
 from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
-from cccr_web.serve import file_addresses, file_headers, listener_policy
+from cccr_web.serve import file_addresses, file_headers, listener_policy, redirect_targets
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import (
     HttpConnection,
@@ -31,6 +31,7 @@ from cccr_web.watch.differences import (
     file_difference,
     folder_differences,
     header_differences,
+    redirect_differences,
     root_differences,
     unlisted_differences,
 )
@@ -170,6 +171,7 @@ class SiteCheck:
         policy = listener_policy(self.address.listener, facts, self._settings.onions)
         headers = file_headers(release, policy)
         paths = file_addresses(release)
+        redirects = redirect_targets(release)
         budget = RequestBudget(self._settings.limits)
 
         def judge(target: str, response: Response | Difference) -> Iterator[Difference]:
@@ -184,6 +186,10 @@ class SiteCheck:
                     yield from header_differences(target, response, headers[target], allowed)
             elif f"{target}/" in paths:
                 yield from folder_differences(target, self.address, response, headers, allowed)
+            elif target in redirects:
+                yield from redirect_differences(
+                    target, self.address, response, release, headers, allowed
+                )
             else:
                 yield from unlisted_differences(target, response, release, headers, allowed)
 

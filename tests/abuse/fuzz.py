@@ -68,7 +68,7 @@ MALFORMED_TARGETS = [
         "?x",
         "\\",
         "/en/;x",
-        "/errors/404.html",
+        "/404.html",
     ),
 ]
 MALFORMED_METHODS = [

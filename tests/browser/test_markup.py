@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 INITIAL_WINDOW = 14_600  # bytes: TCP's initial window of ten segments of 1,460 (RFC 6928)
 HOME = 8_000
 SHEET = 200
+# The checker reports every such image, whatever the policy says; test_unpacked.py sees it shown.
+DATA_IMAGE = "Resource violates Content Security Policy (meta tag): image “data:image/"
 
 
 def test_nu_checker_finds_nothing(release: Release, release_folder: Path) -> None:
@@ -38,6 +40,8 @@ def test_nu_checker_finds_nothing(release: Release, release_folder: Path) -> Non
     )
     wrong: dict[str, list[str]] = {}
     for message in json.loads(result.stderr)["messages"]:
+        if message["message"].startswith(DATA_IMAGE):
+            continue
         where = message["url"].partition("/release/")[2]
         words = f"{message['type']}: {message['message']} {message.get('extract', '')}"
         wrong.setdefault(where, []).append(words)

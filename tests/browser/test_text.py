@@ -1,12 +1,14 @@
-"""The pages in a text browser."""
+"""The pages in three text browsers."""
 
 from __future__ import annotations
 
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from support.browser.browsing import listed, need, without_spaces
 from support.browser.outlines import Outline, OutlineElement, outline, page_paths
+from support.pages import SHARED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,10 +27,17 @@ PARTS = {
 }
 
 
-def dump(file: Path) -> str:
-    """Return what w3m shows for a page, without white space."""
-    options = ["-dump", "-T", "text/html", "-I", "UTF-8", "-O", "UTF-8", "-cols", "72"]
-    command = [need("w3m"), *options, str(file)]
+# How each prints a page that is in UTF-8.
+BROWSERS = {
+    "links2": "-dump -width 72 -codepage utf-8 -html-assume-codepage utf-8",
+    "lynx": "-dump -nolist -force_html -width=72 -assume_charset=utf-8 -display_charset=utf-8",
+    "w3m": "-dump -T text/html -I UTF-8 -O UTF-8 -cols 72",
+}
+
+
+def dump(browser: str, file: Path) -> str:
+    """Return what a browser shows for a page, without white space."""
+    command = [need(browser), *BROWSERS[browser].split(), str(file)]
     shown = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
     return without_spaces(shown.decode("utf-8"))
 
@@ -53,11 +62,14 @@ def missing(page: Outline, shown: str) -> list[str]:
     return gone
 
 
-def test_w3m_shows_every_word_in_order(release: Release, release_folder: Path) -> None:
-    """W3m shows every word of a page, in the order of the page."""
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_a_text_browser_shows_every_word_in_order(
+    release: Release, release_folder: Path, browser: str
+) -> None:
+    """A text browser shows every word of a page, in the order of the page."""
     wrong = {}
     for path in page_paths(release):
-        gone = missing(outline(release.files[path].body), dump(release_folder / path))
+        gone = missing(outline(release.files[path].body), dump(browser, release_folder / path))
         if gone:
             wrong[path] = gone
     assert wrong == {}, listed(wrong)
@@ -72,8 +84,8 @@ def test_parts_of_a_page_are_in_order(release: Release) -> None:
         page = outline(release.files[path].body)
         if not page.find("nav", **{"class": "languages"}):
             continue  # a copy, which has one language and its own table of contents
-        if path == "index.html":
-            continue  # the first page of a copy, a section for each language
+        if path in SHARED:
+            continue  # a section for each language
         # A statement's date is above its heading.
         dated = {"tag": "p", "class": "when"}
         texts = [element for element, _ in page.texts if not element.within(**dated)]

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from support.browser.browsing import SCHEMES, listed
+from support.browser.browsing import SCHEMES, BrowsedSite, listed
 
-from cccr_web.render.copies import ZIP
-from cccr_web.render.zip_index import ZIP_INDEX
+from cccr_web.languages import LANGUAGES
+from cccr_web.release import ERROR_PAGES
+from cccr_web.render.copies import ZIP, single_url
+from cccr_web.render.shared_pages import ZIP_INDEX
 from cccr_web.serve.policy import is_html, media_type
 
 if TYPE_CHECKING:
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
     from cccr_web.release import Release
 
 LINKS = "[...document.links].map(one => one.href)"
+
+# Where each door ends, and where each section begins.
+DOORS = """[
+  [...document.querySelectorAll("main > ul > li > a")].map(one => {
+    const box = one.getBoundingClientRect();
+    return [one.pathname.split("/").at(-2), box.height && box.bottom];
+  }),
+  [...document.querySelectorAll("main > section")].map(one =>
+    [one.id, one.getBoundingClientRect().top]),
+]"""
+IMAGES = "[...document.images].map(one => one.naturalWidth)"
 
 # Adds to the page what the policy forbids, and returns what was blocked.
 INTRUDERS = """new Promise(done => {
@@ -65,6 +78,7 @@ def test_every_link_in_the_unpacked_zip_works(chromium: Chromium, folder: Path) 
             problems = [event["entry"]["text"] for event in tab.received("Log.entryAdded")]
             problems += map(str, tab.received("Audits.issueAdded", "Runtime.exceptionThrown"))
             asked = [event["request"]["url"] for event in tab.received("Network.requestWillBeSent")]
+            asked = [other for other in asked if not other.startswith("data:")]
             problems += [f"requested {other}" for other in asked if other != url]
             for link in tab.evaluate(LINKS) if is_html(url) else []:
                 target = urldefrag(link).url
@@ -79,8 +93,41 @@ def test_every_link_in_the_unpacked_zip_works(chromium: Chromium, folder: Path) 
             if problems:
                 wrong[url] = problems
     assert wrong == {}, listed(wrong)
-    pages = {file.as_uri() for file in folder.rglob("*.html") if "errors" not in file.parts}
+    pages = {
+        file.as_uri() for file in folder.rglob("*.html") if file.name not in ERROR_PAGES.values()
+    }
     assert pages <= seen
+
+
+def test_the_first_screen_of_a_phone_has_a_door_to_every_language(
+    chromium: Chromium, folder: Path
+) -> None:
+    """The start page shows a link to the site in each language at once, and then instructions."""
+    with chromium.tab() as tab:
+        tab.size(360, 640, phone=True)
+        tab.visit((folder / ZIP_INDEX).as_uri())
+        doors, sections = tab.evaluate(DOORS)
+    assert [door[0] for door in doors] == ["zh-hans", "zh-hant", "en"]
+    bottoms = [bottom for _, bottom in doors]
+    assert min(bottoms) > 0
+    assert max(bottoms) <= min(640, *(top for _, top in sections))
+
+
+def test_a_copy_alone_shows_its_images(
+    chromium: Chromium, site: BrowsedSite, tmp_path: Path
+) -> None:
+    """The QR code in a single HTML file is shown on the site and from a disk, and nothing else."""
+    with chromium.tab() as tab:
+        for language in LANGUAGES:
+            url = single_url(language)
+            copy = tmp_path / "copy.html"
+            copy.write_bytes(site.release.files[url].body)
+            for address in (site.url(url), copy.as_uri()):
+                tab.visit(address, "networkIdle")
+                assert tab.evaluate(IMAGES) == [180], address
+                blocked = [event["entry"]["text"] for event in tab.received("Log.entryAdded")]
+                assert [text for text in blocked if "favicon" not in text] == [], address
+                assert tab.received("Audits.issueAdded") == []
 
 
 def test_policy_holds_on_disk(chromium: Chromium, folder: Path) -> None:

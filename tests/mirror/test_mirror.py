@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +74,7 @@ def test_the_command_writes_the_site_and_the_rule_files(release: Path, tmp_path:
     assert f"signed by {organisation_key().public.fingerprint}" in done.stdout
     assert load(folder / "site", organisation_key().public).files == RELEASE.files
     assert (folder / "site" / ".nojekyll").read_bytes() == b""
-    assert sorted(path.name for path in folder.iterdir()) == ["headers", "site"]
+    assert sorted(path.name for path in folder.iterdir()) == ["headers", "redirects", "site"]
     names = ["Caddyfile", "_headers", "_redirects", "nginx.conf"]
     assert sorted(path.name for path in (folder / "headers").iterdir()) == names
 
@@ -129,7 +131,7 @@ def test_an_update_keeps_files_of_others(
     assert (site / ".git/hooks").is_dir()
     assert (site / ".git/link").readlink() == Path("nowhere")
     assert (site / "CNAME").read_bytes() == b"cccr.example"
-    assert sorted(path.name for path in mirror.iterdir()) == ["headers", "site"]
+    assert sorted(path.name for path in mirror.iterdir()) == ["headers", "redirects", "site"]
 
 
 def test_a_mirror_begins_in_the_folder_of_a_repository(tmp_path: Path) -> None:
@@ -442,8 +444,45 @@ def test_the_redirects_file_redirects_to_a_language() -> None:
         "/zh-TW/* /zh-hant/:splat 302",
         "/zh-HK/* /zh-hant/:splat 302",
         "/EN/* /en/:splat 302",
-        "/* /en/errors/404.html 404",
+        "/* /404.html 404",
     ]
+
+
+def test_pages_redirect_where_the_host_cannot(mirror: Path) -> None:
+    """A page leads each common tag of a language to the folder that our server redirects to.
+
+    It is outside the release. Its name differs from a language's folder by more than case.
+    """
+    redirects = mirror / "redirects"
+    pages = {path: path.read_text() for path in redirects.rglob("*") if path.is_file()}
+    slugs = {"en", "zh-hans"}
+    tags = {path.parent.name for path in pages}
+    assert {"zh", "zh-cn", "zh-tw", "zh-hk", "en-us"} <= tags
+    assert tags.isdisjoint(slugs)
+    assert all(tag == tag.lower() for tag in tags)
+    for path, page in pages.items():
+        assert path == redirects / path.parent.name / "index.html"
+        (target,) = set(re.findall(r'(?:url=|href=")([^"]+)"', page))
+        slug = "en" if path.parent.name.startswith("en") else "zh-hans"
+        assert target == f"../{slug}/index.html"
+        assert path.relative_to(redirects).as_posix() not in RELEASE.files
+    with zipfile.ZipFile(io.BytesIO(RELEASE.files["cccr-web.zip"].body)) as archive:
+        assert not any(name.endswith("/zh/index.html") for name in archive.namelist())
+
+
+def test_a_mirror_with_pages_that_redirect_passes_the_check(
+    mirror: Path, nginx_folder: Path
+) -> None:
+    """Copied into the site, the pages stay at each update, and the watcher accepts their bytes."""
+    site = mirror / "site"
+    shutil.copytree(mirror / "redirects", site, dirs_exist_ok=True)
+    write_mirror(RELEASE, mirror)
+    assert (site / "zh" / "index.html").exists()
+    with nginx(nginx_folder, mirror) as url:
+        assert look(url).sites[0].differences == ()
+        (site / "zh" / "index.html").write_text("<p>Type your password")
+        (found,) = look(url).sites[0].differences
+    assert (found.path, found.kind) == ("/zh/", DifferenceKind.UNLISTED)
 
 
 def every_value(release: Release) -> Iterator[tuple[str, str]]:

@@ -141,4 +141,4 @@ def test_a_web_proxy_gets_the_403_page(site: OnionSite) -> None:
     """A web proxy that identifies itself gets the page that explains the refusal."""
     answer = site.get("/en/", **{"X-Tor2web": "encrypted"})
     assert answer.status == 403
-    assert answer.body == site.release.files["en/errors/403.html"].body
+    assert answer.body == site.release.files["403.html"].body

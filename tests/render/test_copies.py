@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 from support.command import run_script
+from support.pages import Element, parse
 from support.parsed import Page, dead_links
 from support.texts import copy_texts, texts_with_key
 
 from cccr_web.config import PACKAGE, find_tree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES, WRITTEN, Language
-from cccr_web.release import Release, Signer, SigningKey, write
+from cccr_web.release import ERROR_PAGES, Release, Signer, SigningKey, write
 from cccr_web.render import build_release
 from cccr_web.render.builder import VERIFY
 from cccr_web.render.copies import COPIES, ZIP
-from cccr_web.render.zip_index import ZIP_INDEX
+from cccr_web.render.shared_pages import ZIP_INDEX
 from cccr_web.serve import Hosts, clearnet_policy, create_app
 from cccr_web.serve.policy import media_type
 
@@ -55,7 +56,7 @@ def pages_of(release: Release) -> dict[str, Page]:
     return {
         url: Page(file.body)
         for url, file in release.files.items()
-        if url.endswith(".html") and "/errors/" not in url
+        if url.endswith(".html") and url not in ERROR_PAGES.values()
     }
 
 
@@ -121,23 +122,31 @@ def test_a_release_of_any_time_can_be_packed(epoch: str) -> None:
     assert set(COPIES) < set(release.files)
 
 
-def test_the_zip_index_has_a_section_in_every_language(release: Release) -> None:
-    """Chinese and English share one page, each in a section marked with its language."""
-    body = release.files[ZIP_INDEX].body.decode()
-    page = Page(body)
-    assert page.language == "zh-Hans"
-    assert body.index('<section id="zh-hans" lang="zh-Hans">') < body.index(
-        '<section id="en" lang="en">'
-    )
-    assert [words for level, words in page.headings if level == 1] == [
-        "公民自由联盟 公民自由聯盟 Chinese Coalition for Citizens Rights"
+def test_the_zip_index_has_doors_and_then_a_section_in_every_language(release: Release) -> None:
+    """All languages share one page: first the doors to each, then a section in each."""
+    page = parse(release.files[ZIP_INDEX].body)
+    assert page.one("html").attributes["lang"] == "zh-Hans"
+    assert page.one("h1").text == "公民自由联盟 Chinese Coalition for Citizens Rights"
+    doors, *sections = [
+        part
+        for part in page.one("main").children
+        if isinstance(part, Element) and part.name in {"ul", "section"}
     ]
-    assert [words for level, words in page.headings if level == 2] == [
+    tags = ["zh-Hans", "zh-Hant", "en"]
+    assert [door.attributes["lang"] for door in doors.all("li")] == tags
+    assert [link.attributes["href"] for link in doors.all("a")] == [
+        *("zh-hans/index.html", "#zh-hans"),
+        *("zh-hant/index.html", "#zh-hant"),
+        *("en/index.html", "#en"),
+    ]
+    assert [section.attributes["lang"] for section in sections] == tags
+    assert [section.one("h2").text for section in sections] == [
         "如果这份副本是朋友给您的",
         "如果這份副本是朋友給您的",
         "If a friend gave you this copy",
     ]
-    assert len(page.ids) == len(set(page.ids))
+    ids = [element.attributes["id"] for element in page.all("*") if "id" in element.attributes]
+    assert len(ids) == len(set(ids))
     for words in (
         "请勿打开旧网站。",
         "python3 verify.py 文件夹 指纹",
@@ -149,7 +158,6 @@ def test_the_zip_index_has_a_section_in_every_language(release: Release) -> None
         "Release 1 of 29 November 2026.",
     ):
         assert words in page.text
-    assert {"zh-hans/index.html", "en/index.html"} <= set(page.links)
 
 
 def test_a_missing_text_for_the_zip_index_is_rejected(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.command import SHORT_LIVED
 from support.parsed import Page, dead_links
+from support.photographs import photo, put_photo
+from support.serving import ADDRESSES
 from support.texts import copy_texts
 
 from cccr_web.config import find_tree
@@ -84,7 +86,7 @@ def parse(body: bytes) -> ET.Element:
 
 
 def build_with_every_construct(folder: Path) -> Release:
-    """Return the site with one more statement, which uses every construct."""
+    """Return the site with a photo, addresses and a statement that uses every construct."""
     tree = copy_texts(folder)
     for language in WRITTEN:
         file = tree / language.locale / "statements" / "2014-06-04-hard.md"
@@ -93,7 +95,8 @@ def build_with_every_construct(folder: Path) -> Release:
             assert english in text
             text = text.replace(english, chinese)
         file.write_text(text, encoding="utf-8")
-    return build_release(tree, find_tree("templates"), environ={})
+    put_photo(tree, "square.jpg", photo())
+    return build_release(tree, find_tree("templates"), addresses=ADDRESSES, environ={})
 
 
 def book_of(release: Release, language: Language) -> zipfile.ZipFile:
@@ -137,6 +140,8 @@ def test_epubcheck_finds_nothing_in_a_text_with_every_construct(tmp_path: Path) 
     release = build_with_every_construct(tmp_path)
     epubcheck(release.files[epub_url(EN)].body, tmp_path)
     book = book_of(release, EN)
+    images = {name for name in book.namelist() if name.endswith((".png", ".jpg"))}
+    assert images == {"EPUB/onion.png", "EPUB/photos/square-480.jpg"}
     page = Page(book.read("EPUB/text/statements/2014-06-04-hard.xhtml"))
     assert page.headings[0] == (1, "Less < more & “more” > 'less'")
     assert "at-1989" in page.ids
@@ -283,5 +288,5 @@ def test_notes_have_their_own_style(release: Release, language: Language) -> Non
     """An editor's note is an aside with a class that the book's style sheet formats."""
     book = book_of(release, language)
     appeal = book.read("EPUB/text/statements/2011-liu-xiaobo-and-chen-guangcheng.xhtml").decode()
-    assert appeal.count('<aside class="note">') == 3
+    assert appeal.count('<aside class="note" role="note"') == 3
     assert ".note{" in book.read("EPUB/style.css").decode()

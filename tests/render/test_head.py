@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.pages import Element, pages
+from support.pages import SHARED, Element, pages
 
 from cccr_web.config import find_tree
 from cccr_web.languages import LANGUAGES
@@ -39,7 +39,7 @@ def test_open_graph_describes_the_page_without_addresses(release: Release) -> No
     locales = {"en": "en_GB", "zh-hans": "zh_CN", "zh-hant": "zh_TW"}
     for path, page in pages(release).items():
         slug = path.partition("/")[0]
-        if path == "index.html" or "/errors/" in path or "/cccr-" in path:
+        if path in SHARED or "/cccr-" in path:
             assert graph(page) == {}, path
             continue
         dated = path.startswith(f"{slug}/statements/2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -43,6 +44,10 @@ def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
             '<p><span lang="zh-Hans">𮯰</span> or <span lang="zh-Hans">阿不都·热西提</span></p>\n',
         ),
         ("東京タワー", '<p><span lang="ja">東京タワー</span></p>\n'),
+        (
+            "They ask: 言论自由，新闻自由、“网络自由”! So",
+            '<p>They ask: <span lang="zh-Hans">言论自由，新闻自由、“网络自由</span>”! So</p>\n',
+        ),
     ],
 )
 def test_english_text_is_escaped_and_chinese_is_marked(text: str, html: str) -> None:
@@ -81,13 +86,21 @@ def test_words_in_another_script_have_their_language(text: str, html: str) -> No
     assert render(text, han_tag=None) == f"<p>{html}</p>\n"
 
 
-def test_a_note_is_an_aside_under_its_title() -> None:
-    """An editor's note has its own element and an escaped title."""
+def test_a_note_is_named_by_its_title() -> None:
+    """An editor's note has its own element, which its escaped title names."""
     assert render("> [!NOTE 2026-11-22]\n> He died.\n") == (
-        '<aside class="note">\n<p class="by">&lt;Note&gt; of 2026-11-22</p>\n'
+        '<aside class="note" role="note" aria-labelledby="note.1">\n'
+        '<p class="by" id="note.1">&lt;Note&gt; of 2026-11-22</p>\n'
         "<p>He died.</p>\n</aside>\n"
     )
     assert render("> [!NOTE 2026-11-22]\n>\n> He died.\n").count("<p>") == 1
+
+
+def test_every_note_has_an_id_of_its_own() -> None:
+    """The notes of a text are numbered, and the count begins again with each text."""
+    two = "> [!NOTE 2026-11-22]\n> He died.\n\n> [!NOTE 2026-11-23]\n> She is free.\n"
+    for html in (render(two), render(two)):
+        assert re.findall(r'id="(.*?)"', html) == ["note.1", "note.2"]
 
 
 def test_a_name_card_starts_with_the_name() -> None:

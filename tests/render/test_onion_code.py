@@ -6,18 +6,20 @@ import base64
 import hashlib
 import io
 import re
+import zipfile
 from dataclasses import replace
 
 import pytest
 import zxingcpp
 from PIL import Image, ImageOps
-from support.pages import pages
+from support.pages import Element, pages, parse
 from support.serving import ADDRESSES, ONION
 
 from cccr_web.config import find_tree
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import Release
 from cccr_web.render import build_release
+from cccr_web.render.copies import epub_url, single_url
 from cccr_web.render.onion_code import FILE, grouped, qr_code
 
 OTHER = "abcdefghijklmnopqrstuvwxyz234567" + "b" * 23 + "d.onion"
@@ -73,9 +75,9 @@ def test_no_onion_is_ever_a_link(release: Release) -> None:
             assert re.search(rb'(href|src)="[^"]*\.onion', file.body) is None, path
 
 
-def test_no_page_contains_an_image(release: Release) -> None:
-    """Every page and every copy is complete after one request."""
-    for path, page in pages(release).items():
+def test_no_page_contains_an_image(single_pages: dict[str, Element]) -> None:
+    """Every page is complete after one request."""
+    for path, page in single_pages.items():
         assert page.all("img") == [], path
 
 
@@ -91,12 +93,25 @@ def test_the_style_sheet_prints_the_qr_code(release: Release) -> None:
         assert found.text == f"http://{ONION}/"
 
 
-def test_a_copy_has_the_address_but_not_the_qr_code(release: Release) -> None:
-    """A single file contains the address as text."""
-    for language in LANGUAGES:
-        copy = release.files[f"{language.slug}/cccr-{language.slug}.html"].body.decode()
-        assert grouped(ONION) in copy
-        assert FILE not in copy
+@every_language
+def test_a_copy_contains_the_address_and_the_qr_code(release: Release, language: Language) -> None:
+    """A file that is passed on alone shows how to reach the site, to type and to scan."""
+    code = release.files[FILE].body
+    single = parse(release.files[single_url(language)].body)
+    assert grouped(ONION) in single.one("main").text
+    (image,) = single.all("img")
+    assert image.attributes == {
+        "src": f"data:image/png;base64,{base64.b64encode(code).decode()}",
+        "alt": f"http://{ONION}/",
+    }
+    with zipfile.ZipFile(io.BytesIO(release.files[epub_url(language)].body)) as book:
+        assert book.read(f"EPUB/{FILE}") == code
+        chapter = book.read("EPUB/text/addresses.xhtml").decode()
+        front = book.read("EPUB/front.xhtml").decode()
+        assert grouped(ONION) in chapter
+        assert f'<img src="../{FILE}" alt="http://{ONION}/"/>' in chapter
+        assert f'<img src="{FILE}" alt="http://{ONION}/"/>' in front
+        assert f"<code>http://{ONION}/</code>" in front
 
 
 def test_without_an_onion_there_is_no_qr_code() -> None:

@@ -19,7 +19,7 @@ from support.texts import texts_with_key
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses, SourceTree, read_content, read_site
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import Release
+from cccr_web.release import ERROR_PAGES, Release
 from cccr_web.render import build_release
 from cccr_web.render.onion_code import grouped
 from cccr_web.render.traditional import with_derived
@@ -31,7 +31,10 @@ SITE, _ = read_site(TREE)
 WRITTEN, _ = read_content(TREE, SITE)
 assert WRITTEN is not None
 PATHS = sorted(
-    text.url for texts in with_derived(WRITTEN).texts.values() for text in texts.values()
+    text.url
+    for texts in with_derived(WRITTEN).texts.values()
+    for text in texts.values()
+    if not text.is_error_page
 )
 
 # Where each language's pages may lead a reader outside, and nowhere else.
@@ -302,10 +305,35 @@ def test_chinese_on_english_pages_is_marked(path: str, page: Element) -> None:
         assert re.findall(r"[\u3400-\u9fff]+", unmarked(page.one("body"))) == []
 
 
-def test_only_error_pages_ask_not_to_be_indexed(path: str, page: Element) -> None:
+def test_only_error_pages_ask_not_to_be_indexed(every_page: dict[str, Element]) -> None:
     """Only the error pages have noindex."""
-    robots = [el.attributes["content"] for el in page.all("meta", name="robots")]
-    assert robots == (["noindex"] if "/errors/" in path else [])
+    for path, page in every_page.items():
+        robots = [el.attributes["content"] for el in page.all("meta", name="robots")]
+        assert robots == (["noindex"] if path in ERROR_PAGES.values() else []), path
+
+
+def test_an_error_page_is_in_every_language_and_has_one_heading(
+    every_page: dict[str, Element],
+) -> None:
+    """Some hosts allow one error page, shown at any URL: it has all languages and root links."""
+    titles = {
+        "403.html": ["您没有使用Tor浏览器", "您沒有使用Tor瀏覽器", "You are not in Tor Browser"],
+        "404.html": ["没有这个页面", "沒有這個頁面", "There is no such page"],
+        "421.html": ["这不是我们的地址", "這不是我們的地址", "This is not an address of ours"],
+    }
+    assert set(titles) == set(ERROR_PAGES.values())
+    for path, words in titles.items():
+        page = every_page[path]
+        assert page.one("title").text == " · ".join(words)
+        assert len(page.all("h1")) == 1
+        sections = page.all("section")
+        assert [section.attributes["lang"] for section in sections] == ["zh-Hans", "zh-Hant", "en"]
+        assert [section.one("h2").text for section in sections] == words
+        for section in sections:
+            assert section.one("div", class_="warning", role="note").text.count("[.]") > 0
+        links = [link.attributes["href"] for link in page.one("main").all("a")]
+        assert {"/zh-hans/index.html", "/zh-hant/index.html", "/en/index.html"} <= set(links)
+        assert all(link.startswith(("/", "#")) for link in links)
 
 
 def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> None:
@@ -321,8 +349,10 @@ def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> Non
         ]
         assert len(notes) == 10
         for note in notes:
-            assert note.attributes == {"class": "note"}
-            assert note.all("p")[0].text == title
+            first = note.all("p")[0]
+            assert first.text == title
+            label = {"role": "note", "aria-labelledby": first.attributes["id"]}
+            assert note.attributes == {"class": "note", **label}
             assert len(note.all("p")) > 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import struct
@@ -12,17 +13,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.pages import pages
+from support.pages import pages, parse
 from support.photographs import SECRET, photo, picture, put_photo
 from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.content import Photo
 from cccr_web.errors import CccrError
-from cccr_web.languages import LANGUAGES
+from cccr_web.languages import WRITTEN
 from cccr_web.release import Release
 from cccr_web.render import build_release
-from cccr_web.render.copies import epub_url, single_url
 from cccr_web.render.photos import resize_photos
 from cccr_web.serve.policy import media_type
 
@@ -350,20 +350,40 @@ def test_a_page_shows_the_photo_with_its_caption(tree: Path) -> None:
         assert all(paragraph.all("figure") == [] for paragraph in paragraphs)
 
 
-def test_a_copy_describes_the_photo_in_text(tree: Path) -> None:
-    """A copy loads nothing, so it has the alternative text, author and licence instead."""
+def test_a_copy_contains_the_photo_with_its_caption(tree: Path) -> None:
+    """A copy loads nothing: it contains the smallest file, its alternative text and its record."""
     put_photo(tree, "square.jpg", photo())
     release = built(tree)
-    for language in LANGUAGES:
-        page = release.files[single_url(language)].body.decode()
-        with zipfile.ZipFile(io.BytesIO(release.files[epub_url(language)].body)) as book:
+    name = "photos/square-480.jpg"
+    body = release.files[name].body
+    words = {"en": "A square with a red sky", "zh-hans": "红色天空下的广场"}
+    for slug, alt in words.items():
+        figure = parse(release.files[f"{slug}/cccr-{slug}.html"].body).one("figure")
+        assert figure.one("img").attributes == {
+            "src": f"data:image/jpeg;base64,{base64.b64encode(body).decode()}",
+            "width": "480",
+            "height": "320",
+            "alt": alt,
+            "loading": "lazy",
+        }
+        assert "A. Photographer" in figure.one("figcaption").text
+        with zipfile.ZipFile(io.BytesIO(release.files[f"{slug}/cccr-{slug}.epub"].body)) as book:
             chapter = book.read("EPUB/text/who-we-are.xhtml").decode()
-        for text in (page, chapter):
-            assert "<img" not in text
-            assert text.count("A. Photographer") == 1
-    assert '<p class="photo">[A square with a red sky] Photo: A. Photographer.' in (
-        release.files["en/cccr-en.html"].body.decode()
-    )
+            assert f'<img src="../{name}" width="480" height="320" alt="{alt}"/>' in chapter
+            assert chapter.count("A. Photographer") == 1
+            assert book.read(f"EPUB/{name}") == body
+
+
+def test_a_feed_describes_the_photo_in_text(tree: Path) -> None:
+    """Feed readers would load a photo, so an entry has its alternative text and record instead."""
+    put_photo(tree, "square.jpg", photo())
+    for language in WRITTEN:
+        statement = tree / language.locale / "statements" / "2013-05-07-tiananmen-rally.md"
+        with statement.open("a", encoding="utf-8") as file:
+            file.write("\n![](/photos/square.jpg)\n")
+    feed = built(tree).files["en/feed.xml"].body.decode()
+    assert '<p class="photo">[A square with a red sky] Photo: A. Photographer.' in feed
+    assert "<img" not in feed
 
 
 def test_the_same_photo_gives_the_same_bytes(tmp_path: Path) -> None:

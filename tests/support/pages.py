@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cccr_web.languages import LANGUAGES
+from cccr_web.release import ERROR_PAGES
 from cccr_web.render.copies import single_url
-from cccr_web.render.zip_index import ZIP_INDEX
+from cccr_web.render.shared_pages import ZIP_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cccr_web.release import Release
 
+# The pages that all languages share.
+SHARED = {ZIP_INDEX, *ERROR_PAGES.values()}
 VOID = {"meta", "link", "br", "hr", "img"}
 
 
@@ -127,6 +130,6 @@ def every_page(release: Release) -> dict[str, Element]:
 
 @pytest.fixture(scope="session")
 def single_pages(every_page: dict[str, Element]) -> dict[str, Element]:
-    """Every page of the real site except the copies of the whole and the ZIP's start page."""
-    copies = {ZIP_INDEX, *(single_url(language) for language in LANGUAGES)}
-    return {path: page for path, page in every_page.items() if path not in copies}
+    """Every page of the real site in one language, except the copies of the whole."""
+    others = {*SHARED, *(single_url(language) for language in LANGUAGES)}
+    return {path: page for path, page in every_page.items() if path not in others}

@@ -88,13 +88,15 @@ def facts(sequence: int = 1, **changes: Any) -> Metadata:
 def content(sequence: int) -> dict[str, bytes]:
     """Return a file of each kind; all say of which release they are."""
     mark = f"release {sequence}".encode()
-    pages = ["index", "errors/404", "errors/421", "who-we-are"]
+    pages = ["index", "who-we-are"]
     files = {
         f"{slug}/{page}.html": b"<!doctype html><title>" + f"{slug} {page} ".encode() + mark
         for slug in ("en", "zh-hans")
         for page in pages
     }
     return files | {
+        "404.html": b"<!doctype html><title>404 " + mark,
+        "421.html": b"<!doctype html><title>421 " + mark,
         ".well-known/security.txt": make_security_txt(
             TODAY + timedelta(days=180), [("Contact", f"https://cccr.example/{sequence}")]
         ),

@@ -246,6 +246,24 @@ CASES: dict[str, tuple[str, Callable[[HostileResponse], HostileResponse], Differ
         DifferenceKind.CHANGED,
         "it redirects to https://x.example/",
     ),
+    "a redirect of a tag that leads elsewhere": (
+        "/zh/",
+        lambda a: with_header("Location", "https://x.example/")(replace(a, status=302)),
+        DifferenceKind.CHANGED,
+        "it redirects to https://x.example/",
+    ),
+    "a redirect of a tag to another language": (
+        "/zh/",
+        lambda a: with_header("Location", "/en/")(replace(a, status=302)),
+        DifferenceKind.CHANGED,
+        "it redirects to /en/",
+    ),
+    "a page of somebody else that redirects": (
+        "/zh-tw/",
+        lambda a: whole(a, b"<p>Type your password", 200),
+        DifferenceKind.UNLISTED,
+        "responded with 200",
+    ),
     "a root with a page": (
         "/",
         lambda a: whole(a, b"<p>hello", 200),

@@ -247,7 +247,7 @@ OWNER = b"ux\x0b\0\1\4" + bytes(4) + b"\4" + bytes(4)
 NTFS = b"\x0a\0\x20\0" + bytes(4) + b"\1\0\x18\0" + bytes(24)
 FINDER, FINDER_LOCAL = b"UX\x08\0" + bytes(8), b"UX\x0c\0" + bytes(12)
 FOLDER = {"method": 0, "mode": stat.S_IFDIR << 16 | 0o755 << 16 | 0x10}
-FOLDERS = ("", ".well-known/", "en/", "en/errors/", "zh-hans/", "zh-hans/errors/")
+FOLDERS = ("", ".well-known/", "en/", "zh-hans/")
 LATER = 0x08
 
 

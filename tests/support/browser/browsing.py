@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cccr_web.config import find_tree
+from cccr_web.release import write
+from cccr_web.render import build_release
 from support.browser.devtools import Chromium
 from support.browser.marionette import Firefox
 from support.browser.outlines import page_paths
 from support.hosting import short_folder
-from support.serving import ROOT
+from support.serving import ADDRESSES, ROOT
+from support.signed import organisation_key
+from support.texts import texts_with_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +39,8 @@ _PACKAGES = {
     "chromium": "chromium",
     "firefox-esr": "firefox-esr",
     "java": "default-jre-headless",
+    "links2": "links2",
+    "lynx": "lynx",
     "node": "nodejs",
     "pdftoppm": "poppler-utils",
     "pdftotext": "poppler-utils",
@@ -130,6 +137,23 @@ def site(server: Server, release: Release) -> BrowsedSite:
     """The release of all tests on its clearnet listener, on loopback."""
     host, port = server.clearnet
     return BrowsedSite(f"http://{host}:{port}", release)
+
+
+def published_release(folder: Path) -> Release:
+    """Return the real texts as on a published site: with addresses and a key.
+
+    The key is in a copy of the texts below ``folder``.
+    """
+    texts = texts_with_key(folder, organisation_key().public)
+    return build_release(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
+
+
+@pytest.fixture(scope="session")
+def published() -> Iterator[Path]:
+    """That release in a folder, to open from disk."""
+    with short_folder() as folder:
+        write(published_release(folder), folder / "release")
+        yield folder / "release"
 
 
 @pytest.fixture(scope="session")
