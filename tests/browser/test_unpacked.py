@@ -109,7 +109,7 @@ def test_the_first_screen_of_a_phone_has_a_door_to_every_language(
         doors, sections = tab.evaluate(DOORS)
     assert [door[0] for door in doors] == ["zh-hans", "zh-hant", "en"]
     bottoms = [bottom for _, bottom in doors]
-    assert 0 < min(bottoms)
+    assert min(bottoms) > 0
     assert max(bottoms) <= min(640, *(top for _, top in sections))
 
 
