@@ -84,7 +84,7 @@ class TemplateRenderer:
             site=content.site,
             release=self.facts,
             language=language,
-            marked=lambda words: _marked(words, language),
+            marked=lambda words: self._marked(words, language),
             link=layout.link,
             image=layout.image,
             xhtml=layout.xhtml,
@@ -165,9 +165,18 @@ class TemplateRenderer:
             photo,
             original_title,
             last_checked,
-            kept_names(self.content.names) if text.language.source else (),
+            self._kept(text.language),
             str(gettext("card.label")),
         )
+
+    def _marked(self, words: str, language: Language) -> Markup:
+        """Return plain text as HTML, with words in another script marked as in running text."""
+        html = mark_languages(words, _han_tag(language), self._kept(language))
+        return Markup(html)  # noqa: S704  # it escapes
+
+    def _kept(self, language: Language) -> tuple[str, ...]:
+        """Return the names that a page in a derived language shows as they were written."""
+        return kept_names(self.content.names) if language.source else ()
 
 
 def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
@@ -176,11 +185,6 @@ def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:
     years = [(format_years(when), text) for text, when in dated if when is not None]
     groups = itertools.groupby(years, key=lambda pair: pair[0])
     return [(year, [text for _, text in group]) for year, group in groups]
-
-
-def _marked(words: str, language: Language) -> Markup:
-    """Return plain text as HTML, with words in another script marked as in running text."""
-    return Markup(mark_languages(words, _han_tag(language)))  # noqa: S704  # it escapes
 
 
 def _han_tag(language: Language) -> str | None:

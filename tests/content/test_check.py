@@ -224,7 +224,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         replace_once("en/pages/verify.md", '"Verify"', '"[東京]{lang=ja}"'),
         [
             (
-                "en/pages/verify.md:7: “{lang=ja}” would appear as typed, because “short_title” is "
+                "en/pages/verify.md:8: “{lang=ja}” would appear as typed, because “short_title” is "
                 "plain text: delete it."
             )
         ],
@@ -568,7 +568,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         replace_once(f"zh_Hans/{CATALOGUE}", "编者注，%(date)s", "编者注，%(day)s"),
         [
             (
-                f"zh_Hans/{CATALOGUE}:133: “note.title” has the placeholders ['day'] here, "
+                f"zh_Hans/{CATALOGUE}:139: “note.title” has the placeholders ['day'] here, "
                 "but ['date'] in en."
             )
         ],

@@ -126,7 +126,7 @@ def test_the_zip_index_has_doors_and_then_a_section_in_every_language(release: R
     """All languages share one page: first the doors to each, then a section in each."""
     page = parse(release.files[ZIP_INDEX].body)
     assert page.one("html").attributes["lang"] == "zh-Hans"
-    assert page.one("h1").text == "公民自由联盟 Chinese Coalition for Citizens Rights"
+    assert page.one("h1").text == "公民自由联盟 公民自由聯盟 Chinese Coalition for Citizens Rights"
     doors, *sections = [
         part
         for part in page.one("main").children

@@ -315,11 +315,6 @@ def test_a_statement_can_be_passed_on(release: Release, single_pages: dict[str, 
     assert [code.text for code in part.all("code")] == own
     assert any(link.attributes["href"] == "../../onion.png" for link in part.all("a"))
     assert [code.text for code in page.one("footer").all("code")][:2] == own
-    error = single_pages["en/errors/404.html"].one("footer").all("code")
-    assert [code.text for code in error][:2] == [
-        f"{release.metadata.clearnet}/",
-        f"http://{onion}/",
-    ]
 
 
 @pytest.mark.parametrize("path", [RALLY, APPEAL])

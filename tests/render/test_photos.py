@@ -358,7 +358,7 @@ def test_a_copy_contains_the_photo_with_its_caption(tree: Path) -> None:
     body = release.files[name].body
     words = {"en": "A square with a red sky", "zh-hans": "红色天空下的广场"}
     for slug, alt in words.items():
-        figure = parse(release.files[f"{slug}/cccr-{slug}.html"].body).one("figure")
+        figure = parse(release.files[f"{slug}/cccr-{slug}.html"].body).one("figure", class_="photo")
         assert figure.one("img").attributes == {
             "src": f"data:image/jpeg;base64,{base64.b64encode(body).decode()}",
             "width": "480",

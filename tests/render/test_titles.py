@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 
 import pytest
 from support.texts import copy_texts, replace_once
 
 from cccr_web.config import find_tree
-from cccr_web.languages import EN
+from cccr_web.languages import EN, WRITTEN
 from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
 
@@ -39,6 +40,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     before, _, rest = text.partition('description = "')
     rest = f'{before}description = "{WORDS["description"]}"\n' + rest.partition('"\n')[2]
     (tree / rally).write_text(rest, encoding="utf-8")
+    # The description is shown where a statement names no demands.
+    for language in WRITTEN:
+        file = tree / language.locale / f"{RALLY}.md"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(re.sub(r"(?ms)^demands = .*?\]\n", "", text), encoding="utf-8")
     made = build_release(tree, find_tree("templates"), environ={}).files
     found = {
         path: file.body.decode() for path, file in made.items() if path.endswith((".html", ".xml"))
@@ -53,7 +59,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     [
         ("en/verify.html", f"<h1>{MARKED}</h1>"),
         (f"en/{RALLY}.html", f"<h1>{MARKED}</h1>"),
-        (f"en/{RALLY}.html", f"<dd>{IN_HTML['place']}</dd>"),
+        (f"en/{RALLY}.html", f" · {IN_HTML['place']}</p>"),
         (f"en/{RALLY}.html", f'<a href="../verify.html">{IN_HTML["short_title"]}</a>'),
         ("en/index.html", f'<a href="verify.html">{MARKED}</a>'),
         ("en/index.html", f'<a href="{RALLY}.html">{MARKED}</a>'),
