@@ -236,6 +236,12 @@ def lint(_admin_folder: AdminFolder, command: str) -> None:
     assert {*shlex.split(command)[1:]} <= {hook["entry"].split()[1] for hook in hooks()}
 
 
+def take_shots(_admin_folder: AdminFolder, _command: str) -> None:
+    """Two tests compare every page with what it stores, and name it when they fail."""
+    for name in ("test_looks.py", "test_trees.py"):
+        is_tested("tests/shots.sh", f"tests/browser/{name}")
+
+
 def show_deploy_help(_admin_folder: AdminFolder, _command: str) -> None:
     """It exits 0."""
     subprocess.run([TOP / "deploy" / "deploy.sh", "--help"], check=True, capture_output=True)
@@ -298,6 +304,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"(\./)?tests/run\.sh( .*)?", run_tests),
     (r"\.cache/venv/bin/python -m pytest .*", call_pytest),
     (r"tests/lint\.sh( .*)?", lint),
+    (r"tests/shots\.sh --store", take_shots),
     (r"deploy/deploy\.sh --help", show_deploy_help),
     (r"deploy/deploy\.sh .*", deploy),
     (r"ssh root@server\.example .*", run_on_server),

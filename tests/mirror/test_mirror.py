@@ -311,7 +311,7 @@ def test_nginx_redirects_to_the_language_that_our_server_chooses(
     # nginx resolves the dots before it looks for a file; our server has one URL for each page.
     wanted = {**of_server(release), "/zh-tw/../en/ ": (200, "")}
     assert found == wanted
-    assert len({to for _, to in found.values()}) > 4
+    assert len({to for _, to in found.values()}) >= 4
 
 
 def by_caddyfile(release: Release) -> dict[str, tuple[int, str]]:
@@ -470,18 +470,29 @@ def test_pages_redirect_where_the_host_cannot(mirror: Path) -> None:
         assert not any(name.endswith("/zh/index.html") for name in archive.namelist())
 
 
-def test_a_mirror_with_pages_that_redirect_passes_the_check(
-    mirror: Path, nginx_folder: Path
-) -> None:
+def test_a_mirror_with_pages_that_redirect_passes_the_check(mirror: Path) -> None:
     """Copied into the site, the pages stay at each update, and the watcher accepts their bytes."""
     site = mirror / "site"
     shutil.copytree(mirror / "redirects", site, dirs_exist_ok=True)
     write_mirror(RELEASE, mirror)
     assert (site / "zh" / "index.html").exists()
-    with nginx(nginx_folder, mirror) as url:
-        assert look(url).sites[0].differences == ()
-        (site / "zh" / "index.html").write_text("<p>Type your password")
-        (found,) = look(url).sites[0].differences
+    tags = [folder.name for folder in (mirror / "redirects").iterdir()]
+    pages = {f"/{tag}/": (site / tag / "index.html").read_bytes() for tag in tags}
+
+    page = answers(RELEASE)["/en/"]
+    headers = [pair for pair in page.headers if pair[0] not in {"Content-Length", "ETag"}]
+
+    def static(path: str, answer: HostileResponse) -> HostileResponse:
+        body = pages.get(path)
+        if body is None:
+            return answer
+        length = ("Content-Length", str(len(body)))
+        return replace(answer, status=200, headers=(*headers, length), pieces=[body])
+
+    with Hostile(RELEASE, static) as server:
+        assert look(server.url).sites[0].differences == ()
+        pages["/zh/"] = b"<p>Type your password"
+        (found,) = look(server.url).sites[0].differences
     assert (found.path, found.kind) == ("/zh/", DifferenceKind.UNLISTED)
 
 

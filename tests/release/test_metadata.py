@@ -192,8 +192,8 @@ def test_a_built_release_has_its_facts(release: Release) -> None:
     assert facts == {
         "format": 1,
         "sequence": 1,
-        "time": "2026-11-22T00:00:00Z",
-        "expires": "2027-11-22T00:00:00Z",
+        "time": "2026-11-29T00:00:00Z",
+        "expires": "2027-11-29T00:00:00Z",
         "fingerprint": None,
         "languages": {"en": "en", "zh-hans": "zh-Hans", "zh-hant": "zh-Hant"},
         "addresses": {"clearnet": "https://cccr.example", "onions": [ONION]},

@@ -59,7 +59,7 @@ def lines(change: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], byt
 
 
 FORM = "is not “SHA-256, two spaces, path”."
-FIRST, SECOND = "'.well-known/security.txt'", "'RELEASE.json'"
+FIRST, SECOND = "'.well-known/security.txt'", "'404.html'"
 TWICE = "is named twice or out of order after"
 mangled(
     "doubled line",
