@@ -10,7 +10,7 @@ from support.texts import copy_texts
 from cccr_web.config import find_tree
 from cccr_web.render import build_release
 
-WORDS = {"en": "Quick exit", "zh-hans": "离开本站", "zh-hant": "離開本站"}
+WORDS = {"en": "Quick exit", "zh-hans": "快速离开", "zh-hant": "快速離開"}
 
 
 def outside(page: Element) -> list[str]:

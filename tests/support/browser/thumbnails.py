@@ -69,6 +69,8 @@ _MOST: Final = 0.004
 
 def take(tab: Tab, url: str) -> Image.Image:
     """Return the sheet of the page at ``url``."""
+    # The first page of a tab starts another process, which may learn the window's size too late.
+    tab.visit(url)
     pictures = []
     for window in _WINDOWS.values():
         for scheme in SCHEMES:
