@@ -52,7 +52,7 @@ def test_a_style_sheet_that_moves_or_recolours_a_page_is_noticed(
         before = take(tab, url)
         assert changed_views(before, take(tab, url)) == []
         for old, new in (
-            ("line-height:1.25", "line-height:1.6"),
+            ("rem/1.55", "rem/1.7"),
             ("font:", "letter-spacing:1px;font:"),
         ):
             page = (published / "en/statements/index.html").read_text(encoding="utf-8")

@@ -69,8 +69,8 @@ _MOST: Final = 0.004
 
 def take(tab: Tab, url: str) -> Image.Image:
     """Return the sheet of the page at ``url``."""
-    # The first page of a tab starts another process, which may learn the window's size too late.
-    tab.visit(url)
+    # In a new tab lines are a fraction of a pixel elsewhere than after another size of the window.
+    screen(tab, url, _WINDOWS["desktop"], SCHEMES[0])
     pictures = []
     for window in _WINDOWS.values():
         for scheme in SCHEMES:
