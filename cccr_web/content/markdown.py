@@ -152,7 +152,7 @@ class PhotoReference:
 
 @dataclass(frozen=True, slots=True)
 class NameCard:
-    """A name card below the heading ``heading``, whose name is ``None`` if it has none.
+    """A name card below the heading ``heading`` (``None`` if the heading has no name).
 
     ``name`` is its first paragraph; ``since`` is its last, in ``since_line``, and empty if
     there is only one.

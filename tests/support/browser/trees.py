@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parents[2] / "browser" / "trees"
 
-# A page of each kind. The Chinese home page stands for pages with another script in them.
+# A page of each kind. The Chinese home page represents pages with words in another script.
 KINDS = {
     "home": "en/index.html",
     "home in Chinese": "zh-hans/index.html",
