@@ -196,7 +196,7 @@ def test_a_backup_of_an_older_version_is_restored_with_the_same_file(side: Admin
     tar = ["tar", "--create", "--directory", "kept", "--file", "kept.tar", "."]
     gpg = ["gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase-file", "windows"]
     gpg += ["--output", "old.backup", "--symmetric", "kept.tar"]
-    for command in (tar, gpg):
+    for command in (tar, gpg, ["gpgconf", "--kill", "gpg-agent"]):
         subprocess.run(command, cwd=side.folder, env=side.environment(), check=True)
     side.run("restore", "old.backup", "--passphrase-file", "windows", *INSTALL)
     assert side.received("settings/onion.key") == "the onion's key\n"
