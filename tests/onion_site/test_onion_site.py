@@ -64,7 +64,6 @@ def site(tor_network: TorNetwork, note: Recorder) -> Iterator[OnionSite]:
             assert tor_network.fetch_until(f"http://{key.address}/en/").status == 200
             first = time.monotonic() - begin + tor_network.seconds
             note("first page over the onion, from the start of the private network", first)
-            assert first < 60
             yield site
             (line,) = Path(server.errors).read_text().splitlines()
             assert "No --public-key" in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -67,7 +68,7 @@ def test_newsboat_opens_each_entry_in_its_language(
     (tmp_path / "urls").rename(tmp_path / "url-file")
     (tmp_path / "config-file").touch()
     run(tmp_path, "newsboat", *files, "--execute=reload")
-    with sqlite3.connect(tmp_path / "cache-file") as cache:
+    with contextlib.closing(sqlite3.connect(tmp_path / "cache-file")) as cache:
         assert cache.execute("SELECT url FROM rss_feed").fetchall() == [
             (urljoin(url, "index.html"),)
         ]
