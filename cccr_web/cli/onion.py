@@ -118,8 +118,18 @@ def describe(event: SupervisorEvent) -> str:
     help="The unix socket of nginx or of cccr-web serve.",
 )
 @options.control
-def publish(key_file: Path, socket: Path, control: ControlAddress | None) -> None:
+@click.option(
+    "--record",
+    type=options.FILE,
+    help="A file, gone after a restart of the machine, that notes which service runs.",
+)
+def publish(
+    key_file: Path, socket: Path, control: ControlAddress | None, record: Path | None
+) -> None:
     """Publish the onion on a running tor, and keep it published.
+
+    If this command is killed, tor keeps the onion. With the same --record, the next start
+    leaves it running and cuts off no reader.
 
     As a systemd service (Type=notify), it is ready at once and waits for tor without limit;
     its status line shows the state of the onion. The key may be a credential of the unit,
@@ -128,7 +138,7 @@ def publish(key_file: Path, socket: Path, control: ControlAddress | None) -> Non
     from cccr_web.onion import ExternalTor, Service, Supervisor, load_key
     from cccr_web.systemd import Notifier
 
-    service = Service(load_key(key_file), socket.absolute())
+    service = Service(load_key(key_file), socket.absolute(), record=record)
     notifier = Notifier()
     stop = threading.Event()
 

@@ -6,8 +6,9 @@ import re
 import stat
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from cccr_web import files
 from cccr_web.errors import CommandRejectedError, OnionError
 from cccr_web.onion.control import check_socket_path
 
@@ -58,12 +59,16 @@ class ServiceLimits:
 class Service:
     """What to publish: the key of the address, and the unix socket of the web server behind it.
 
+    ``record`` is a file that does not outlive the tor: what was added is noted there, so that a
+    manager that was killed leaves its service running when it starts again.
+
     Raises ``OnionError`` for a path that tor cannot use.
     """
 
     key: OnionKey
     target: Path
     limits: ServiceLimits = ServiceLimits()
+    record: Path | None = None
 
     def __post_init__(self) -> None:
         check_socket_path(self.target)
@@ -88,9 +93,10 @@ def publish(
 ) -> Published | None:
     """Add ``service`` to tor, and wait until an HSDir has its descriptor.
 
-    If tor already runs the address (a crashed manager left it detached), it is removed and
-    added again: tor does not report its target. Returns ``None`` if ``stop`` was set
-    meanwhile; ``heartbeat`` is called every ``POLL`` seconds, and between two commands.
+    If tor already runs the address (a killed manager left it detached), it is left alone if
+    the service's record says that it is the same. Otherwise it is removed and added again,
+    which closes its circuits: tor does not report its target. Returns ``None`` if ``stop`` was
+    set meanwhile; ``heartbeat`` is called every ``POLL`` seconds, and between two commands.
     Unless this returns ``Published``, the service is removed again.
 
     Raises ``OnionError`` (after ``timeout`` seconds, too), ``CommandRejectedError`` or
@@ -102,6 +108,10 @@ def publish(
     with connection.service_events(address) as events:
         if address in list_services(connection):
             heartbeat()
+            recorded = _read_record(service)
+            for proof_of_work in (True, False):
+                if recorded == _record(service, proof_of_work=proof_of_work):
+                    return Published(address, time.monotonic() - begin, proof_of_work)
             withdraw(connection, address)
         heartbeat()
         proof_of_work = _add(connection, service)
@@ -141,20 +151,12 @@ def _check_socket_exists(path: Path) -> None:
 
 def _add(connection: ControlConnection, service: Service) -> bool:
     """Add the service; return whether proof of work protects it (control-spec, 3.27)."""
-    limits = service.limits
-    command = (
-        f"ADD_ONION {service.key.blob} Flags=DiscardPK,Detach,MaxStreamsCloseCircuit"
-        f" MaxStreams={limits.max_streams} Port={VIRTUAL_PORT},unix:{service.target}"
-    )
-    pow_arguments = (
-        f" PoWDefensesEnabled=1 PoWQueueRate={limits.pow_rate} PoWQueueBurst={limits.pow_burst}"
-    )
     proof_of_work = True
-    reply = connection.send(command + pow_arguments)
+    reply = _send_add(connection, service, proof_of_work=True)
     # Tor replies 512 to anything that it cannot do with the arguments.
     if reply.content()[-1][0] == "512" and NO_POW.search(str(reply)):
         proof_of_work = False
-        reply = connection.send(command)
+        reply = _send_add(connection, service, proof_of_work=False)
     if "collision" in str(reply):
         raise OnionError(
             f"Tor at {connection.address} already runs {service.key.address} for another program.",
@@ -170,6 +172,49 @@ def _add(connection: ControlConnection, service: Service) -> bool:
             f"Tor rejects the onion service: {reply}.", "Its log and its torrc may say why."
         )
     return proof_of_work
+
+
+def _send_add(connection: ControlConnection, service: Service, *, proof_of_work: bool) -> Any:
+    # The record comes first. So a service that tor runs never differs from its record.
+    if service.record is not None:
+        try:
+            files.replace(service.record, _record(service, proof_of_work=proof_of_work))
+        except OSError as error:
+            raise OnionError(
+                f"{service.record} cannot be written: {error.strerror}.",
+                "Choose a folder in which this user may write, or free space there.",
+            ) from error
+    arguments = _arguments(service, proof_of_work=proof_of_work)
+    return connection.send(f"ADD_ONION {service.key.blob} {arguments}")
+
+
+def _arguments(service: Service, *, proof_of_work: bool) -> str:
+    """Return the arguments of ADD_ONION after the key."""
+    limits = service.limits
+    arguments = (
+        "Flags=DiscardPK,Detach,MaxStreamsCloseCircuit"
+        f" MaxStreams={limits.max_streams} Port={VIRTUAL_PORT},unix:{service.target}"
+    )
+    if proof_of_work:
+        arguments += (
+            f" PoWDefensesEnabled=1 PoWQueueRate={limits.pow_rate} PoWQueueBurst={limits.pow_burst}"
+        )
+    return arguments
+
+
+def _record(service: Service, *, proof_of_work: bool) -> bytes:
+    """Return the content of the service's record: the address and the arguments, no key."""
+    arguments = _arguments(service, proof_of_work=proof_of_work)
+    return f"{service.key.address} {arguments}\n".encode()
+
+
+def _read_record(service: Service) -> bytes | None:
+    if service.record is None:
+        return None
+    try:
+        return service.record.read_bytes()
+    except OSError:
+        return None
 
 
 def clock_skew(seconds: str) -> str:

@@ -432,8 +432,7 @@ def test_a_killed_process_is_restarted(
     assert hidden(PAGE).status == 200
     if unit.startswith("cccr-web"):
         assert cached.failures == []
-        # A manager that starts again adds the service again, which closes its circuits.
-        assert len(onion.failures) <= (KILLED[unit] == "manager")
+        assert onion.failures == []
 
 
 def _answers(hidden: Callable[[str], Reply]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from support.hosting import OFFLINE, RunningTor, web_server
 from support.systemd import Manager
 
-from cccr_web.onion import OnionKey
+from cccr_web.onion import ControlConnection, OnionKey, connect
 
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
@@ -84,3 +84,33 @@ def test_the_status_shows_the_published_address(
         assert status.startswith(f"STATUS=Published: {key.address} in ")
         assert "with proof of work" in status
         assert manager.stop() == 0
+
+
+def test_a_killed_manager_leaves_the_circuits_of_its_service_open(
+    folder: Path, key: OnionKey, tor_network: TorNetwork
+) -> None:
+    """A manager that was killed and starts again finds its service, and cuts off no reader."""
+    command = [*arguments(folder, folder / "onion.key"), "--record", str(folder / "record")]
+    with (
+        web_server(folder / "web.sock", b"x"),
+        RunningTor(folder / "tor", tor_network.torrc_lines) as tor,
+        Manager(folder, {}, command) as manager,
+    ):
+        tor.await_control()
+        manager.wait_for(f"Published: {key.address}", 60)
+        with connect(tor.address) as connection:
+            before = introduction_circuits(connection)
+            manager.process.kill()
+            manager.process.wait(10)
+            manager.messages.clear()
+            manager.start()
+            manager.wait_for(f"Published: {key.address}", 60)
+            assert len(before) >= 3
+            assert before <= introduction_circuits(connection)
+        assert manager.stop() == 0
+
+
+def introduction_circuits(connection: ControlConnection) -> set[str]:
+    """Return the ids of the established circuits to introduction points (control-spec, 4.1.1)."""
+    circuits = connection.info("circuit-status").splitlines()
+    return {line.split()[0] for line in circuits if "HS_STATE=HSSI_ESTABLISHED" in line}

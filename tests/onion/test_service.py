@@ -165,6 +165,13 @@ def answers_without_pow(key: OnionKey) -> dict[str, str]:
     }
 
 
+def running(key: OnionKey) -> dict[str, str]:
+    """Return the answers of such a tor that already runs the service, detached."""
+    name = key.address.removesuffix(".onion")
+    detached = f"250-onions/detached={name}\n250 OK\n"
+    return {**answers_without_pow(key), "GETINFO onions/detached": detached}
+
+
 def test_an_old_tor_publishes_without_proof_of_work(key: OnionKey, web: Path) -> None:
     """If tor does not support proof of work, the service is added without it and says so."""
     with fake_tor(answers_without_pow(key)) as (address, received), connect(address) as connection:
@@ -176,6 +183,57 @@ def test_an_old_tor_publishes_without_proof_of_work(key: OnionKey, web: Path) ->
     ]
     plain = f"Flags=DiscardPK,Detach,MaxStreamsCloseCircuit MaxStreams=7 Port=80,unix:{web}"
     assert arguments == [f"{plain} PoWDefensesEnabled=1 PoWQueueRate=250 PoWQueueBurst=2500", plain]
+
+
+@pytest.mark.parametrize("proof_of_work", [True, False])
+def test_a_service_that_its_record_describes_is_left_running(
+    key: OnionKey, web: Path, folder: Path, *, proof_of_work: bool
+) -> None:
+    """A manager that was killed and starts again neither removes nor adds its service."""
+    service = Service(key, web, record=folder / "record")
+    answers = answers_without_pow(key)
+    if proof_of_work:
+        answers["ADD_ONION.*PoW"] = answers["ADD_ONION"]
+    with fake_tor(answers) as (address, _), connect(address) as connection:
+        assert publish(connection, service) is not None
+    assert key.blob.partition(":")[2] not in (folder / "record").read_text()
+    with fake_tor(running(key)) as (address, received), connect(address) as connection:
+        done = publish(connection, service)
+    assert done is not None
+    assert done.proof_of_work is proof_of_work
+    assert not [command for command in received if "_ONION" in command]
+
+
+def test_a_service_that_its_record_does_not_describe_is_added_again(
+    key: OnionKey, web: Path, folder: Path
+) -> None:
+    """Without a record, or with that of another target or other limits, the service is replaced."""
+    record = folder / "record"
+    other = folder / "other.sock"
+    with web_server(other, b"other"):
+        for before in (
+            None,
+            Service(key, other, record=record),
+            Service(key, web, ServiceLimits(max_streams=7), record=record),
+        ):
+            record.unlink(missing_ok=True)
+            if before is not None:
+                answers = answers_without_pow(key)
+                with fake_tor(answers) as (address, _), connect(address) as connection:
+                    publish(connection, before)
+            with fake_tor(running(key)) as (address, received), connect(address) as connection:
+                publish(connection, Service(key, web, record=record))
+            changes = [command.split()[0] for command in received if "_ONION" in command]
+            assert changes == ["DEL_ONION", "ADD_ONION", "ADD_ONION"]
+
+
+def test_a_record_that_cannot_be_written_is_an_error(key: OnionKey, web: Path) -> None:
+    """If the record cannot be written, nothing is added: it would be replaced at each start."""
+    service = Service(key, web, record=web / "record")
+    with fake_tor(answers_without_pow(key)) as (address, received), connect(address) as connection:
+        with pytest.raises(OnionError, match=f"{web}/record cannot be written"):
+            publish(connection, service)
+        assert not [command for command in received if "ADD_ONION" in command]
 
 
 def test_a_rejected_argument_is_not_taken_for_an_old_tor(key: OnionKey, web: Path) -> None:
