@@ -11,15 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from cccr_web.content.body import Heading, NameCard, Note, PhotoReference
 from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.characters import NAME
 from cccr_web.content.file_rules import every_file_is_read, urls_are_free
-from cccr_web.content.markdown import (
-    Heading,
-    NameCard,
-    Note,
-    PhotoReference,
-)
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.people import people_on_cards
 from cccr_web.content.photos import FILE as PHOTOS

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from cccr_web.content.body import Body
 from cccr_web.content.front_matter import FrontMatter
-from cccr_web.content.markdown import Body
 from cccr_web.content.photos import Photo
 from cccr_web.languages import Language
 

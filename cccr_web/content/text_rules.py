@@ -9,8 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
-from cccr_web.content.markdown import (
+from cccr_web.content.body import (
     Heading,
     MarkdownLink,
     NameCard,
@@ -19,8 +18,9 @@ from cccr_web.content.markdown import (
     PhotoReference,
     RawHtml,
     StrayMark,
-    normalize,
 )
+from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
+from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script

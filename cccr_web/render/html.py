@@ -14,8 +14,9 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict, OptionsType
 from markupsafe import Markup
 
+from cccr_web.content.body import Body
 from cccr_web.content.characters import HAN, SELECTORS
-from cccr_web.content.markdown import PHOTOS, Body, language_attributes
+from cccr_web.content.markdown import PHOTOS, language_attributes
 from cccr_web.render.layout import PageLayout
 
 # A list of many short items, such as names, is shown in columns.

@@ -23,7 +23,14 @@ from typing import Final
 from urllib.parse import urljoin
 
 from cccr_web.release import ERROR_PAGES, INDEX, File, Release, printable
-from cccr_web.serve import redirect_pages, redirect_targets, root_headers
+from cccr_web.serve import (
+    Policy,
+    file_addresses,
+    file_headers,
+    redirect_pages,
+    redirect_targets,
+    root_headers,
+)
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
 from cccr_web.watch.reader import ROOT
@@ -110,119 +117,120 @@ def changed_file(target: str, sha256: str, expected: str) -> Difference:
     return Difference(target, DifferenceKind.CHANGED, f"SHA-256 {sha256}, not {expected}")
 
 
-def root_differences(
-    address: Address,
-    response: Response,
-    release: Release,
-    headers: Mapping[str, Mapping[str, str]],
-    allowed: Collection[str],
-) -> Iterator[Difference]:
-    """Compare the response to ``/``, which must lead to one of the site's languages.
+class ExpectedSite:
+    """What ``address`` must serve: the files of ``release`` with the headers of ``policy``.
 
-    Our own server redirects by the reader's language; a static host may send the
-    release's ``index.html``, if it has one. ``headers`` are the release's, by path.
+    ``allowed`` are further lower-case names of headers that any response may have.
     """
-    if response.status not in _REDIRECTS:
-        index = release.files.get(INDEX)
+
+    def __init__(
+        self, address: Address, release: Release, policy: Policy, allowed: Collection[str]
+    ) -> None:
+        self._address = address
+        self._release = release
+        self._allowed = allowed
+        self._headers = file_headers(release, policy)
+        self._paths = file_addresses(release)
+        self._redirects = redirect_targets(release)
+
+    def differences(self, target: str, response: Response) -> Iterator[Difference]:
+        """Compare the response to any target with what the site must send."""
+        if target == ROOT:
+            yield from self._root(response)
+        elif target in self._paths:
+            file = self._release.files[self._paths[target]]
+            if found := file_difference(target, response, file.sha256):
+                yield found
+            if response.status == 200:
+                headers = self._headers[target]
+                yield from header_differences(target, response, headers, self._allowed)
+        elif f"{target}/" in self._paths:
+            yield from self._folder(target, response)
+        elif target in self._redirects:
+            yield from self._redirect(target, response)
+        else:
+            yield from self._unlisted(target, response)
+
+    def _root(self, response: Response) -> Iterator[Difference]:
+        """Compare the response to ``/``, which must lead to one of the site's languages.
+
+        Our own server redirects by the reader's language; a static host may send the
+        release's ``index.html``, if it has one.
+        """
+        if response.status in _REDIRECTS:
+            folders = {f"/{slug}/" for slug in self._release.metadata.languages}
+            yield from self._location(ROOT, response, folders)
+            yield from self._bare_headers(ROOT, response, _REDIRECT_HEADERS)
+            return
+        index = self._release.files.get(INDEX)
         if index is None and response.status == 200:
             yield Difference(ROOT, DifferenceKind.CHANGED, "a page that is not in the release")
             return
-        found = file_difference(ROOT, response, index.sha256 if index else None)
-        if found:
+        if found := file_difference(ROOT, response, index.sha256 if index else None):
             yield found
         if index and response.status == 200:
-            yield from header_differences(ROOT, response, root_headers(headers), allowed)
-        return
-    landing_pages = {f"/{slug}/" for slug in release.metadata.languages}
-    yield from _redirect_differences(ROOT, address, response, landing_pages)
-    yield from _bare_header_differences(ROOT, response, headers, {*allowed, *_REDIRECT_HEADERS})
+            yield from header_differences(
+                ROOT, response, root_headers(self._headers), self._allowed
+            )
 
-
-def folder_differences(
-    path: str,
-    address: Address,
-    response: Response,
-    headers: Mapping[str, Mapping[str, str]],
-    allowed: Collection[str],
-) -> Iterator[Difference]:
-    """Compare the response to a folder without its final slash, which must redirect to it."""
-    if response.status == 200:
-        yield Difference(path, DifferenceKind.UNLISTED, "responded with 200, not a redirect")
-    elif response.status in _REDIRECTS:
-        yield from _redirect_differences(path, address, response, {f"{path}/"})
-        yield from _bare_header_differences(path, response, headers, {*allowed, *_REDIRECT_HEADERS})
-    elif found := file_difference(path, response):
-        yield found
-
-
-def redirect_differences(
-    path: str,
-    address: Address,
-    response: Response,
-    release: Release,
-    headers: Mapping[str, Mapping[str, str]],
-    allowed: Collection[str],
-) -> Iterator[Difference]:
-    """Compare the response to a path that our server redirects to a language, such as ``/zh/``.
-
-    A static host may send the page that ``mirror`` writes for it, or have nothing there.
-    """
-    page = File.of(redirect_pages(release)[f"{path[1:]}{INDEX}"])
-    if response.status in _REDIRECTS:
-        yield from _redirect_differences(path, address, response, {redirect_targets(release)[path]})
-    elif response.status != 200 or response.sha256 != page.sha256:
-        yield from unlisted_differences(path, response, release, headers, allowed)
-        return
-    yield from _bare_header_differences(path, response, headers, {*allowed, *_ERROR_HEADERS})
-
-
-def unlisted_differences(
-    path: str,
-    response: Response,
-    release: Release,
-    headers: Mapping[str, Mapping[str, str]],
-    allowed: Collection[str],
-) -> Iterator[Difference]:
-    """Compare the response to a path that no release has: an error page of ours, or none."""
-    if response.status == 200:
-        yield Difference(path, DifferenceKind.UNLISTED, "responded with 200")
-    elif response.status not in range(400, 500):
-        found = file_difference(path, response)
-        if found:
+    def _folder(self, path: str, response: Response) -> Iterator[Difference]:
+        """Compare the response to a folder without its final slash, which must redirect to it."""
+        if response.status == 200:
+            yield Difference(path, DifferenceKind.UNLISTED, "responded with 200, not a redirect")
+        elif response.status in _REDIRECTS:
+            yield from self._location(path, response, {f"{path}/"})
+            yield from self._bare_headers(path, response, _REDIRECT_HEADERS)
+        elif found := file_difference(path, response):
             yield found
-    else:
-        files = map(release.files.get, ERROR_PAGES.values())
+
+    def _redirect(self, path: str, response: Response) -> Iterator[Difference]:
+        """Compare the response to a path that our server redirects to a language, like ``/zh/``.
+
+        A static host may send the page that ``mirror`` writes for it, or have nothing there.
+        """
+        page = File.of(redirect_pages(self._release)[f"{path[1:]}{INDEX}"])
+        if response.status in _REDIRECTS:
+            yield from self._location(path, response, {self._redirects[path]})
+        elif response.status != 200 or response.sha256 != page.sha256:
+            yield from self._unlisted(path, response)
+            return
+        yield from self._bare_headers(path, response, _ERROR_HEADERS)
+
+    def _unlisted(self, path: str, response: Response) -> Iterator[Difference]:
+        """Compare the response to a path that no release has: an error page of ours, or none."""
+        if response.status == 200:
+            yield Difference(path, DifferenceKind.UNLISTED, "responded with 200")
+            return
+        if response.status not in range(400, 500):
+            if found := file_difference(path, response):
+                yield found
+            return
+        files = map(self._release.files.get, ERROR_PAGES.values())
         pages = {file.sha256 for file in files if file is not None}
         if response.sha256 not in pages | {_EMPTY}:
-            yield Difference(
-                path, DifferenceKind.CHANGED, "an error page that is not in the release"
-            )
-        yield from _bare_header_differences(path, response, headers, {*allowed, *_ERROR_HEADERS})
+            detail = "an error page that is not in the release"
+            yield Difference(path, DifferenceKind.CHANGED, detail)
+        yield from self._bare_headers(path, response, _ERROR_HEADERS)
 
+    def _location(
+        self, path: str, response: Response, folders: Collection[str]
+    ) -> Iterator[Difference]:
+        """Compare where a redirect leads with the ``folders`` to which it may lead."""
+        location = response.header("location")
+        targets = {f"{self._address}{folder}{name}" for folder in folders for name in ("", INDEX)}
+        if location is None or urljoin(f"{self._address}{path}", location) not in targets:
+            yield Difference(path, DifferenceKind.CHANGED, f"it redirects to {_shown(location)}")
 
-def _redirect_differences(
-    path: str, address: Address, response: Response, folders: Collection[str]
-) -> Iterator[Difference]:
-    """Compare where a redirect leads with the ``folders`` to which it may lead."""
-    location = response.header("location")
-    allowed = {f"{address}{folder}{name}" for folder in folders for name in ("", INDEX)}
-    if location is None or urljoin(f"{address}{path}", location) not in allowed:
-        yield Difference(path, DifferenceKind.CHANGED, f"it redirects to {_shown(location)}")
-
-
-def _bare_header_differences(
-    path: str,
-    response: Response,
-    headers: Mapping[str, Mapping[str, str]],
-    allowed: Collection[str],
-) -> Iterator[Difference]:
-    """Compare the headers of a redirect or an error with those of our own redirect."""
-    expected = {
-        name: value
-        for name, value in headers[ROOT].items()
-        if name.lower() not in _REDIRECT_HEADERS
-    }
-    yield from header_differences(path, response, expected, allowed)
+    def _bare_headers(
+        self, path: str, response: Response, also_allowed: Collection[str]
+    ) -> Iterator[Difference]:
+        """Compare the headers of a redirect or an error with those of our own redirect."""
+        expected = {
+            name: value
+            for name, value in self._headers[ROOT].items()
+            if name.lower() not in _REDIRECT_HEADERS
+        }
+        yield from header_differences(path, response, expected, {*self._allowed, *also_allowed})
 
 
 def header_differences(

@@ -8,14 +8,14 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
 from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
-from cccr_web.serve import file_addresses, file_headers, listener_policy, redirect_targets
+from cccr_web.serve import listener_policy
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import (
     HttpConnection,
@@ -27,15 +27,11 @@ from cccr_web.watch.client import (
 from cccr_web.watch.differences import (
     Difference,
     DifferenceKind,
+    ExpectedSite,
     changed_file,
     file_difference,
-    folder_differences,
-    header_differences,
-    redirect_differences,
-    root_differences,
-    unlisted_differences,
 )
-from cccr_web.watch.reader import BROWSERS, MINIMAL, ROOT, ClientProfile, plan
+from cccr_web.watch.reader import BROWSERS, MINIMAL, ClientProfile, plan
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.route import Route
 
@@ -167,31 +163,15 @@ class SiteCheck:
         return (self.signed or reference) if self._responses else None
 
     def _compare_files(self, release: Release, count: Callable[[], None]) -> None:
-        facts, allowed = release.metadata, self._settings.allowed_headers
-        policy = listener_policy(self.address.listener, facts, self._settings.onions)
-        headers = file_headers(release, policy)
-        paths = file_addresses(release)
-        redirects = redirect_targets(release)
-        budget = RequestBudget(self._settings.limits)
+        settings = self._settings
+        policy = listener_policy(self.address.listener, release.metadata, settings.onions)
+        site = ExpectedSite(self.address, release, policy, settings.allowed_headers)
+        budget = RequestBudget(settings.limits)
 
-        def judge(target: str, response: Response | Difference) -> Iterator[Difference]:
+        def judge(target: str, response: Response | Difference) -> Iterable[Difference]:
             if isinstance(response, Difference):
-                yield response
-            elif target == ROOT:
-                yield from root_differences(self.address, response, release, headers, allowed)
-            elif target in paths:
-                if found := file_difference(target, response, release.files[paths[target]].sha256):
-                    yield found
-                if response.status == 200:
-                    yield from header_differences(target, response, headers[target], allowed)
-            elif f"{target}/" in paths:
-                yield from folder_differences(target, self.address, response, headers, allowed)
-            elif target in redirects:
-                yield from redirect_differences(
-                    target, self.address, response, release, headers, allowed
-                )
-            else:
-                yield from unlisted_differences(target, response, release, headers, allowed)
+                return (response,)
+            return site.differences(target, response)
 
         def check(request: tuple[ClientProfile, str]) -> list[Difference]:
             client, target = request

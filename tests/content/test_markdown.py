@@ -6,16 +6,8 @@ from datetime import date
 
 import pytest
 
-from cccr_web.content.markdown import (
-    Body,
-    Heading,
-    Item,
-    MarkdownLink,
-    Note,
-    Original,
-    RawHtml,
-    parse,
-)
+from cccr_web.content.body import Body, Heading, Item, MarkdownLink, Note, Original, RawHtml
+from cccr_web.content.markdown import parse
 
 DAY = date(2026, 11, 22)
 

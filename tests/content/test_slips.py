@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cccr_web.content.markdown import StrayMark, parse
+from cccr_web.content.body import StrayMark
+from cccr_web.content.markdown import parse
 
 CODE = (
     "Four spaces or a tab at its start make this line code: delete them. "
