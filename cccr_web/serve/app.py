@@ -175,17 +175,26 @@ def file_headers(release: Release, policy: Policy) -> dict[str, dict[str, str]]:
     """
     host = "localhost"
     app = create_app(release, policy, Hosts(frozenset({host})))
+    found = {}
+    kinds: dict[tuple[str | None, str], dict[str, str]] = {}
     with app.test_client() as client:
-        return {
-            address: {
-                name: value
-                for name, value in client.head(
-                    address, base_url=f"{policy.url_scheme}://{host}"
-                ).headers
-                if name.lower() not in _NOT_POLICY
+
+        def ask(address: str) -> dict[str, str]:
+            response = client.head(address, base_url=f"{policy.url_scheme}://{host}")
+            return {
+                name: value for name, value in response.headers if name.lower() not in _NOT_POLICY
             }
-            for address in ("/", *file_addresses(release))
-        }
+
+        found["/"] = ask("/")
+        for address, path in file_addresses(release).items():
+            kind = media_type(path), cache_control(path)
+            if kind not in kinds:
+                kinds[kind] = ask(address)
+            found[address] = {**kinds[kind]}
+            if "Onion-Location" in found[address]:
+                location = f"{policy.onion_location}{path_and_query(address)}"
+                found[address]["Onion-Location"] = location
+    return found
 
 
 def root_headers(headers: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -252,7 +261,7 @@ def _partial(response: Response, body: bytes, tag: str) -> Response:
     return response
 
 
-def path_and_query(path: str, query: bytes) -> str:
+def path_and_query(path: str, query: bytes = b"") -> str:
     """Return a request's path and query as ASCII, fit for a header."""
     quoted = quote(query, safe=_QUERY_SAFE)
     return f"{quote(path)}?{quoted}" if quoted else quote(path)

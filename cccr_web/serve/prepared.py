@@ -1,4 +1,4 @@
-"""Every response of a release, made once by the Flask app, then served by lookup.
+"""Every response of a release, made from those of the Flask app, then served by lookup.
 
 Refusals are prepared, too: otherwise a client that floods the server with misses would make
 it spend most of its time in Flask.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ from cccr_web.serve.conditional import (
 )
 from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings
 from cccr_web.serve.hosts import HostMatch, Hosts
-from cccr_web.serve.policy import Policy, is_html
+from cccr_web.serve.policy import Policy, cache_control, is_html, media_type
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -74,10 +74,15 @@ class PreparedResponse:
             )
         )
 
-    def changed(self, changes: dict[str, str], body: bytes | memoryview) -> PreparedResponse:
+    def changed(
+        self,
+        changes: dict[str, str],
+        body: bytes | memoryview,
+        factory: ResponseFactory | None = None,
+    ) -> PreparedResponse:
         """Return this response with another body and other values of some of its headers."""
-        headers = tuple((name, changes.get(name, value)) for name, value in self.headers)
-        return replace(ResponseFactory().make(self.status, headers), body=body)
+        headers = ((name, changes.get(name, value)) for name, value in self.headers)
+        return (factory or ResponseFactory()).make(self.status, headers, body)
 
 
 class ResponseFactory:
@@ -117,12 +122,28 @@ class _Variant:
     part: PreparedResponse | None
     beyond: PreparedResponse | None
 
+    def of(
+        self, tag: str, body: bytes, changes: dict[str, str], factory: ResponseFactory
+    ) -> _Variant:
+        """Return the responses of another file of the same kind: its tag, body and headers."""
+        own = {**changes, "ETag": tag}
+        length = {"Content-Length": str(len(body))}
+        range_ = {"Content-Range": content_range(range(0), len(body))}
+        return _Variant(
+            tag,
+            self.whole.changed(own | length, body, factory),
+            self.not_modified.changed(own, b"", factory),
+            self.part and self.part.changed(own, b"", factory),
+            self.beyond and self.beyond.changed(own | range_, b"", factory),
+        )
+
 
 class ResponseCache:
     """The app of one listener, with its header policy and a prepared response to every request.
 
-    The Flask app made each of them, and would give the same answers, byte for byte. The Host
-    is checked first here, too. ``error_headers`` are those of the server's own errors.
+    The Flask app made one of each kind, and would give the same answers, byte for byte. Files
+    of one kind differ in length, ETag, ranges and ``Onion-Location``. The Host is checked first
+    here, too. ``error_headers`` are those of the server's own errors.
     """
 
     def __init__(
@@ -199,23 +220,24 @@ class ResponseCache:
         request: WSGIEnvironment,
         factory: ResponseFactory,
     ) -> None:
+        kinds: dict[tuple[object, ...], _Variant] = {}
         for address, path in file_addresses(release).items():
             bodies = {
                 coding: encoded.get(path, coding) for coding in (*codings(self.policy), IDENTITY)
             }
             offered = {coding: body for coding, body in bodies.items() if body is not None}
             names = tuple(coding for coding in offered if coding != IDENTITY)
-            environ = request | {"PATH_INFO": address}
-            sha256 = release.files[path].sha256
-            self._variants[address] = (
-                names,
-                {
-                    coding: _variant(
-                        self.flask, environ, coding, body, etag(sha256, coding), factory
-                    )
-                    for coding, body in offered.items()
-                },
-            )
+            changes = {"Onion-Location": f"{self.policy.onion_location}{path_and_query(address)}"}
+            variants = {}
+            for coding, body in offered.items():
+                tag = etag(release.files[path].sha256, coding)
+                large = accepts_ranges(len(body))
+                kind = media_type(path), cache_control(path), names, coding, large
+                if kind not in kinds:
+                    environ = request | {"PATH_INFO": address, "HTTP_ACCEPT_ENCODING": coding}
+                    kinds[kind] = _variant(self.flask, environ, body, tag, factory)
+                variants[coding] = kinds[kind].of(tag, body, changes, factory)
+            self._variants[address] = names, variants
 
     def _prepare_others(
         self, release: Release, request: WSGIEnvironment, factory: ResponseFactory
@@ -256,24 +278,15 @@ def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list
 
 
 def _variant(
-    app: WSGIApplication,
-    environ: WSGIEnvironment,
-    coding: str,
-    body: bytes,
-    tag: str,
-    factory: ResponseFactory,
+    app: WSGIApplication, request: WSGIEnvironment, body: bytes, tag: str, factory: ResponseFactory
 ) -> _Variant:
-    request = environ | {"HTTP_ACCEPT_ENCODING": coding}
+    large = accepts_ranges(len(body))
     return _Variant(
         tag,
         _ask(app, request, body, factory),
         _ask(app, request | {"HTTP_IF_NONE_MATCH": tag}, b"", factory),
-        _ask(app, request | {"HTTP_RANGE": "bytes=0-0"}, body[:1], factory)
-        if accepts_ranges(len(body))
-        else None,
-        _ask(app, request | {"HTTP_RANGE": f"bytes={len(body)}-"}, b"", factory)
-        if accepts_ranges(len(body))
-        else None,
+        _ask(app, request | {"HTTP_RANGE": "bytes=0-0"}, body[:1], factory) if large else None,
+        _ask(app, request | {"HTTP_RANGE": f"bytes={len(body)}-"}, b"", factory) if large else None,
     )
 
 

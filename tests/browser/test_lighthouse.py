@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from support.browser.browsing import BrowsedSite, listed, need, node_module
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.browser.devtools import Chromium
 
 # Audits that cannot pass here:
@@ -46,27 +45,40 @@ def pages(site: BrowsedSite) -> list[str]:
     return found
 
 
-def ask(
-    url: str, port: str, report: Path, slowdown: float
-) -> tuple[dict[str, float], float, object]:
-    """Return a page's scores in the Chromium at ``port``, its benchmark, and what lowered them."""
-    options = [f"--port={port}", "--quiet", "--no-enable-error-reporting", "--output=json"]
-    options += [f"--only-categories={','.join(CATEGORIES)}", f"--skip-audits={','.join(SKIPPED)}"]
-    options += [f"--throttling.cpuSlowdownMultiplier={slowdown:.2f}"]
-    tool = str(node_module("lighthouse/cli/index.js"))
-    command = [need("node"), tool, url, *options, f"--output-path={report}"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    if result.returncode:
-        return {}, SLOWDOWN * PHONE, result.stderr
-    found = json.loads(report.read_text(encoding="utf-8"))
-    below = [one for one in found["audits"].values() if one["score"] not in {None, 1}]
-    scores = {name: found["categories"][name]["score"] for name in CATEGORIES}
-    why = [(one["id"], one.get("displayValue")) for one in below]
-    return scores, found["environment"]["benchmarkIndex"], why
+class Lighthouse:
+    """Lighthouse in one process of node, in the Chromium at ``port``."""
+
+    def __init__(self, port: str) -> None:
+        script = str(Path(__file__).with_name("lighthouse.mjs"))
+        flags = {"onlyCategories": CATEGORIES, "skipAudits": SKIPPED, "logLevel": "error"}
+        self._command = [need("node"), script, node_module("lighthouse/core/index.js").as_uri()]
+        self._command += [port, json.dumps(flags)]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=30)
+
+    def ask(self, url: str, slowdown: float) -> tuple[dict[str, float], float, object]:
+        """Return a page's scores, the benchmark of this machine, and what lowered the scores."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps({"url": url, "slowdown": slowdown}), file=self._process.stdin, flush=True)
+        found = json.loads(self._process.stdout.readline())
+        if "error" in found:
+            return {}, SLOWDOWN * PHONE, found["error"]
+        below = [one for one in found["audits"].values() if one["score"] not in {None, 1}]
+        scores = {name: found["categories"][name]["score"] for name in CATEGORIES}
+        why = [(one["id"], one.get("displayValue")) for one in below]
+        return scores, found["environment"]["benchmarkIndex"], why
 
 
 @pytest.mark.slow
-def test_lighthouse_scores_are_100(chromium: Chromium, site: BrowsedSite, tmp_path: Path) -> None:
+def test_lighthouse_scores_are_100(chromium: Chromium, site: BrowsedSite) -> None:
     """The home page and a statement score 100 in every category, in each language.
 
     The favicon does not count: Chromium requests it once, before the measurements.
@@ -76,12 +88,13 @@ def test_lighthouse_scores_are_100(chromium: Chromium, site: BrowsedSite, tmp_pa
         tab.visit(site.url(site.pages[0]), "networkIdle")
     wrong: dict[str, object] = {}
     slowdown = SLOWDOWN
-    for path in pages(site):
-        for _ in range(TRIES):
-            scores, speed, why = ask(site.url(path), port, tmp_path / "report.json", slowdown)
-            wrong[path] = (scores, speed, slowdown, why)
-            if scores == FULL:
-                del wrong[path]
-                break
-            slowdown = min(max(speed / PHONE, 1.0), SLOWDOWN)
+    with Lighthouse(port) as lighthouse:
+        for path in pages(site):
+            for _ in range(TRIES):
+                scores, speed, why = lighthouse.ask(site.url(path), slowdown)
+                wrong[path] = (scores, speed, slowdown, why)
+                if scores == FULL:
+                    del wrong[path]
+                    break
+                slowdown = min(max(speed / PHONE, 1.0), SLOWDOWN)
     assert wrong == {}, listed(wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import brotli
 import pytest
+from flask import Flask
 from support.serving import DOMAIN, ONION, Server, Where, ask, read_answer, talk
 from werkzeug.test import run_wsgi_app
 
 from cccr_web.serve import clearnet_hosts, clearnet_policy, onion_hosts, onion_policy, prepare
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from cccr_web.release import Release
     from cccr_web.serve import ResponseCache
@@ -151,6 +153,29 @@ def test_flask_answers_no_request(
             _, status, _ = run_wsgi_app(app, request_(name, "/en/") | change, buffered=True)
             statuses.add(int(status.split()[0]))
     assert statuses == {200, 301, 302, 403, 404, 405, 412, 416, 421}
+
+
+def test_flask_makes_one_response_of_each_kind(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of Flask's responses depends on the kinds of files, not on their number."""
+    asked: list[str] = []
+    app = Flask.wsgi_app
+
+    def counted(self: Flask, environ: WSGIEnvironment, start_response: StartResponse) -> object:
+        asked.append(environ["PATH_INFO"])
+        return app(self, environ, start_response)
+
+    monkeypatch.setattr(Flask, "wsgi_app", counted)
+    counts = []
+    for copies in (0, 50):
+        page = release.files["en/index.html"]
+        more = {f"en/{number}.html": page for number in range(copies)}
+        larger = dataclasses.replace(release, files={**release.files, **more})
+        prepare(larger, [(onion_policy(release.metadata), onion_hosts([ONION]))])
+        counts.append(len(asked))
+        asked.clear()
+    assert 0 < counts[0] == counts[1] < 2 * len(release.files)
 
 
 def test_every_file_has_a_prepared_response(

@@ -48,20 +48,33 @@ TODAY = datetime.fromtimestamp(int(os.environ.setdefault("TESTS_BEGAN", f"{time.
 ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nnot checked here\n-----END PGP SIGNATURE-----\n"
 
 
+_ORGANISATION = b"the tests' organisation"
+
+
 @functools.cache
 def organisation_key() -> SigningKey:
     """Return the key of the tests' organisation: the same in every process."""
-    return known_key(b"the tests' organisation")
+    return known_key(_ORGANISATION)
+
+
+def organisation_key_file() -> bytes:
+    """Return its unencrypted key file."""
+    return known_key_file(_ORGANISATION)
 
 
 def known_key(name: bytes) -> SigningKey:
-    """Return a key made of a name, as an unencrypted key file of minisign would hold it."""
+    """Return a key made of a name."""
+    return LockedKey(known_key_file(name), "a test's").unlock("")
+
+
+def known_key_file(name: bytes) -> bytes:
+    """Return the unencrypted key file, in minisign's format, of a key made of a name."""
     seed = hashlib.sha256(name).digest()
     secret = Ed25519PrivateKey.from_private_bytes(seed)
     number_and_key = seed[:8] + seed + secret.public_key().public_bytes_raw()
     check = hashlib.blake2b(b"Ed" + number_and_key, digest_size=32).digest()
     whole = base64.b64encode(b"Ed\0\0B2" + bytes(48) + number_and_key + check)
-    return LockedKey(b"untrusted comment: a test's\n" + whole + b"\n", "a test's").unlock("")
+    return b"untrusted comment: a test's\n" + whole + b"\n"
 
 
 def facts(sequence: int = 1, **changes: Any) -> Metadata:
