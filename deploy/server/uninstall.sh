@@ -25,7 +25,7 @@ uninstall() { # yes|no (purge)
   for file in "$UNITS"/cccr-web-* "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" \
     /etc/tmpfiles.d/cccr-web.conf /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
     /etc/apt/apt.conf.d/52cccr-web "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
-    /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
+    /run/{,private/}cccr-web-manager /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
     "/var/lib/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE.defaults" \
     /run/lock/cccr-web "${XDG_CACHE_HOME:-$HOME/.cache}/cccr-web" "$CODE" "$DATA" "$ETC"; do
     if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
