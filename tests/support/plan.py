@@ -108,10 +108,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @functools.cache
-def _functions(module: Path) -> tuple[ast.FunctionDef, ...]:
-    """Return a module's tests, fixtures and helpers, without importing it."""
-    body = ast.parse(module.read_text(encoding="utf-8")).body
-    return tuple(node for node in body if isinstance(node, ast.FunctionDef))
+def _functions(module: Path) -> dict[ast.FunctionDef, str]:
+    """Return a module's tests, fixtures and helpers with their source, without importing it."""
+    text = module.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            start = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            found[node] = "\n".join(lines[start - 1 : node.end_lineno])
+    return found
 
 
 @functools.cache
@@ -126,8 +132,8 @@ def _group_of_module(module: Path) -> tuple[int, str]:
 
 @functools.cache
 def _lone_tests(module: Path) -> frozenset[str]:
-    found = (function for function in _functions(module) if re.search(ALONE, ast.unparse(function)))
-    return frozenset(function.name for function in found)
+    found = _functions(module).items()
+    return frozenset(function.name for function, source in found if re.search(ALONE, source))
 
 
 def _group(module: Path, test: str) -> tuple[int, str]:
