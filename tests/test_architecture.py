@@ -63,7 +63,7 @@ IMPORTERS: dict[str, set[str]] = {
         "serve/channel.py",
         "serve/parser.py",
         "serve/server.py",
-        "serve/shutdown.py",
+        "serve/poller.py",
     },
     "werkzeug": {"serve/app.py"},
 }

@@ -15,9 +15,10 @@ import time
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
-from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
+from cccr_web.serve.memo import ReadyResponse
 from cccr_web.serve.parser import StrictRequestParser
 
 _log = logging.getLogger(__name__)
@@ -52,9 +53,11 @@ class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
         self.complete = self.wrote_header = True
         request = self.request
         self.close_on_finish = request.headers.get("CONNECTION", "").lower() == "close"
-        date = self.channel.server.http_date(self.start_time)
-        head = prepared.head(date, close=self.close_on_finish)
-        self.channel.send_prepared(head, b"" if request.command == "HEAD" else prepared.body)
+        ready = prepared.ready(
+            head_only=request.command == "HEAD", close=bool(self.close_on_finish)
+        )
+        self.channel.remember(ready)
+        self.channel.send_ready(ready)
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment with the path as it was sent.
@@ -73,6 +76,7 @@ class ClosingTask(PreparedTask):
         """Send the response, and close unless more requests have already arrived."""
         if not self.channel.has_unread:
             self.request.headers["CONNECTION"] = "close"
+        self.channel.forget_head()
         super().execute()
 
 
@@ -112,6 +116,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         self._response_size = 0
         # Pipelined bytes, of later requests.
         self._unread = b""
+        # The head that is being answered, if it arrived at once and alone.
+        self._head = b""
         super().__init__(*args, **settings)
 
     @property
@@ -160,11 +166,32 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
 
     def handle_read(self) -> None:
         """Read, and answer a complete request."""
+        try:
+            data = self.recv(self.adj.recv_bytes)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.handle_close()
+            return
+        if not data:  # the client has closed the connection, and recv() our side of it
+            return
         idle = self.request is None
-        super().handle_read()
+        if idle and (ready := self._known(data)) is not None:
+            self.send_ready(ready)
+            self.close_when_flushed = ready.close
+            self._begin_response()
+            return
+        self.received(data)
         if idle and self.request is not None:
             self.deadline = time.monotonic() + HEAD_SECONDS
+        self._head = data if idle and not self._unread else b""
         self._answer()
+
+    def _known(self, head: bytes) -> ReadyResponse | None:
+        """Return the response to a head that was answered before, except during shutdown."""
+        if self.task_class is not PreparedTask:
+            return None
+        return self.server.app.memo.get(head)  # type: ignore[no-any-return]  # waitress has no types
 
     def handle_write(self) -> None:
         """Continue a response; once it is sent, answer the next request."""
@@ -203,8 +230,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         if not self.requests or not self.connected:
             return
         self.service()
+        self._head = b""
         if self.close_when_flushed:
             self._unread = b""
+        self._begin_response()
+
+    def _begin_response(self) -> None:
+        """Set the deadline of a response, of which at least a part was sent."""
         pending = self.total_outbufs_len
         if pending:
             self._response_began, self._response_size = time.monotonic(), pending
@@ -222,24 +254,29 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.handle_close()
 
-    def send_prepared(self, head: bytes, body: bytes | memoryview) -> None:
+    def remember(self, ready: ReadyResponse) -> None:
+        """Remember the response to the current request, if its head arrived at once and alone."""
+        if self._head:
+            self.server.app.memo.add(self._head, ready)
+
+    def forget_head(self) -> None:
+        """Do not remember the response to the current request."""
+        self._head = b""
+
+    def send_ready(self, ready: ReadyResponse) -> None:
         """Send a response in one system call; the rest is buffered without a copy."""
+        pieces = ready.pieces(self.server.http_date(time.time()))
         try:
-            sent = self.socket.sendmsg((head, body))
+            sent = self.socket.sendmsg(pieces)
         except BlockingIOError:
             sent = 0
-        except OSError as error:
+        except OSError:
             self.will_close = True
-            raise ClientDisconnected from error
-        if sent < len(head) + len(body):
-            self._buffer(head, body, sent)
-
-    def _buffer(self, head: bytes, body: bytes | memoryview, sent: int) -> None:
-        if sent < len(head):
-            self.write_soon(head[sent:])
-        rest = memoryview(body)[max(sent - len(head), 0) :]
-        if rest:
-            self.write_soon(_BodyBuffer(rest))
+            return
+        for piece in pieces:
+            if sent < len(piece):
+                self.write_soon(_BodyBuffer(memoryview(piece)[sent:]))
+            sent = max(sent - len(piece), 0)
 
 
 class _BodyBuffer(ReadOnlyFileBasedBuffer):  # type: ignore[misc]  # it has no types

@@ -33,6 +33,7 @@ from cccr_web.serve.conditional import (
 )
 from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings
 from cccr_web.serve.hosts import HostMatch, Hosts
+from cccr_web.serve.memo import HeadMemo, ReadyResponse
 from cccr_web.serve.policy import Policy, cache_control, is_html, media_type
 
 if TYPE_CHECKING:
@@ -58,20 +59,16 @@ class PreparedResponse:
     connection: int
     date: int
 
-    def head(self, date: bytes, *, close: bool) -> bytes:
-        """Return the status line and headers of an HTTP/1.1 response (RFC 9112, section 2.1)."""
+    def ready(self, *, head_only: bool, close: bool) -> ReadyResponse:
+        """Return the bytes of an HTTP/1.1 response, without its date (RFC 9112, section 2.1)."""
         lines = self.lines
-        return b"".join(
-            (
-                *lines[: self.connection],
-                b"Connection: close\r\n" if close else b"",
-                *lines[self.connection : self.date],
-                b"Date: ",
-                date,
-                b"\r\n",
-                *lines[self.date :],
-                b"\r\n",
-            )
+        connection = b"Connection: close\r\n" if close else b""
+        before = (*lines[: self.connection], connection, *lines[self.connection : self.date])
+        return ReadyResponse(
+            b"".join((*before, b"Date: ")),
+            b"".join((b"\r\n", *lines[self.date :], b"\r\n")),
+            b"" if head_only else self.body,
+            close,
         )
 
     def changed(
@@ -143,13 +140,15 @@ class ResponseCache:
 
     The Flask app made one of each kind, and would give the same answers, byte for byte. Files
     of one kind differ in length, ETag, ranges and ``Onion-Location``. The Host is checked first
-    here, too. ``error_headers`` are those of the server's own errors.
+    here, too. ``error_headers`` are those of the server's own errors; ``memo`` holds the
+    responses to the heads of the latest requests.
     """
 
     def __init__(
         self, release: Release, policy: Policy, hosts: Hosts, bodies: EncodedBodies
     ) -> None:
         self.policy = policy
+        self.memo = HeadMemo()
         self.error_headers = tuple(bare_headers(policy.without_page()))
         self.flask = create_app(release, policy, hosts, bodies)
         self._hosts = hosts

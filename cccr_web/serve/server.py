@@ -20,6 +20,7 @@ from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.utilities import build_http_date
 
 from cccr_web.serve.channel import Channel
+from cccr_web.serve.poller import Poller
 from cccr_web.serve.shutdown import announce_shutdown, finish_connections
 from cccr_web.systemd import Notifier
 
@@ -86,7 +87,11 @@ class _LimitedServer(BaseWSGIServer):  # type: ignore[misc]  # it has no types
         return self.apps.current[self.index]
 
     def readable(self) -> bool:
-        """Accept always; once a second close connections past their deadline.
+        """Accept always."""
+        return True
+
+    def clean_up(self) -> None:
+        """Once a second close connections past their deadline.
 
         Also send systemd's watchdog message then, because the loop runs.
         """
@@ -98,7 +103,6 @@ class _LimitedServer(BaseWSGIServer):  # type: ignore[misc]  # it has no types
             for channel in list(self.active_channels.values()):
                 if channel.deadline < now:
                     channel.reset()
-        return True
 
     def handle_accept(self) -> None:
         """Accept waiting connections in batches, so that accepted ones are read in between."""
@@ -172,7 +176,7 @@ def serve(
     while the loop runs and ``is_healthy`` returns true. A second signal ends at once. Must run
     in the main thread. Closes the listeners.
     """
-    sockets: dict[int, Any] = {}
+    sockets = Poller()
     limit = _raise_connection_limit()
     notifier = notifier or Notifier({})
     # The watchdog needs a message in half of its time, and so the loop must run twice as often.
@@ -197,7 +201,9 @@ def serve(
     try:
         ready()
         while not signals:
-            wasyncore.loop(timeout=interval, use_poll=True, map=sockets, count=1)
+            for server in servers:
+                server.clean_up()
+            sockets.turn(interval)
         notifier.stopping()
         for server in servers:
             server.stop_accepting()
@@ -207,11 +213,11 @@ def serve(
             signal.signal(number, handler)
         for server in servers:
             server.close()
-        wasyncore.close_all(sockets)
+        sockets.close()
 
 
 def _create_server(
-    listener: socket.socket, apps: AppSwitch, index: int, sockets: dict[int, Any], limit: int
+    listener: socket.socket, apps: AppSwitch, index: int, sockets: Poller, limit: int
 ) -> _LimitedServer:
     adjustments = Adjustments(
         sockets=[listener],

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
-
-from waitress import wasyncore
 
 from cccr_web.serve.channel import Channel
+from cccr_web.serve.poller import Poller
 
 # Seconds for pending responses, and for requests of which a part has arrived.
 SHUTDOWN_SECONDS = 5.0
@@ -26,19 +24,19 @@ IDLE_SECONDS = 0.25
 _LOOP_SECONDS = 0.05
 
 
-def announce_shutdown(sockets: dict[int, Any]) -> None:
+def announce_shutdown(sockets: Poller) -> None:
     """Let every open connection close after its last request. Safe in a signal handler."""
     for channel in _channels(sockets):
         channel.close_after_last_request()
 
 
-def finish_connections(sockets: dict[int, Any], is_forced: Callable[[], bool]) -> None:
+def finish_connections(sockets: Poller, is_forced: Callable[[], bool]) -> None:
     """Send the pending responses and close, in ``SHUTDOWN_SECONDS`` or until ``is_forced``."""
     began = time.monotonic()
     # Connections that were accepted since the signal.
     announce_shutdown(sockets)
     while not is_forced() and time.monotonic() < began + SHUTDOWN_SECONDS:
-        wasyncore.loop(timeout=_LOOP_SECONDS, use_poll=True, map=sockets, count=1)
+        sockets.turn(_LOOP_SECONDS)
         now = time.monotonic()
         for channel in _channels(sockets):
             if _is_finished(channel, began, now):
@@ -47,7 +45,7 @@ def finish_connections(sockets: dict[int, Any], is_forced: Callable[[], bool]) -
             return
 
 
-def _channels(sockets: dict[int, Any]) -> list[Channel]:
+def _channels(sockets: Poller) -> list[Channel]:
     return [each for each in sockets.values() if isinstance(each, Channel)]
 
 

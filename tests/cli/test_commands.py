@@ -487,7 +487,7 @@ def test_a_server_loads_only_what_it_needs(tmp_path: Path) -> None:
     script = (
         "import sys, os, signal; from cccr_web.cli import main\n"
         "import cccr_web.serve.server as s\n"
-        "s.wasyncore.loop = lambda **_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "s.Poller.turn = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         f"main({['serve', *words]!r}, standalone_mode=False)\n"
         "print([n for n in ('babel', 'flask_babel', 'markdown_it', 'stem', 'cccr_web.content', "
         "'cccr_web.render', 'cccr_web.onion', 'cryptography', 'minisign', 'cccr_web.cli.release') "

@@ -19,6 +19,7 @@ from waitress.adjustments import Adjustments
 from cccr_web.serve import AppSwitch, ResponseCache, channel
 from cccr_web.serve import server as server_module
 from cccr_web.serve.parser import StrictRequestParser
+from cccr_web.serve.poller import Poller
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, folder: Path, *sent: bytes) -> lis
         return lookup(app, environ)
 
     monkeypatch.setattr(ResponseCache, "lookup", record)
-    sockets: dict[int, object] = {}
+    sockets = Poller()
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(str(folder / "socket"))
@@ -270,14 +271,14 @@ def answered(monkeypatch: pytest.MonkeyPatch, folder: Path, *sent: bytes) -> lis
         server = server_module._create_server(
             listener, AppSwitch(make_apps(signed_release(1))), 0, sockets, 100
         )
-        stack.callback(wasyncore.close_all, sockets)
+        stack.callback(sockets.close)
         server.notifier, server.is_healthy = Notifier({}), lambda: True
         for link, data in zip(links, sent, strict=True):
             link.connect(str(folder / "socket"))
             link.sendall(data)
         while not turns or len(turns) < 3 or turns[-1]:
             turns.append([])
-            wasyncore.loop(timeout=0, use_poll=True, map=sockets, count=1)
+            sockets.turn(0)
     return turns[1:-1]
 
 

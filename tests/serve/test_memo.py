@@ -1,0 +1,220 @@
+"""Repeated requests are answered from a memo, with the same bytes (``serve/memo.py``)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from support.hosting import short_folder
+from support.signed import make_apps, signed_release
+
+import cccr_web.serve.server as server_module
+from cccr_web.release import File
+from cccr_web.serve import AppSwitch
+from cccr_web.serve.channel import Channel
+from cccr_web.serve.memo import HeadMemo, ReadyResponse
+from cccr_web.serve.parser import StrictRequestParser
+from cccr_web.serve.poller import Poller
+from cccr_web.serve.shutdown import announce_shutdown
+from cccr_web.systemd import Notifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = b"GET /en/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+TAG = signed_release(1).files["en/index.html"].sha256
+
+
+class Loop:
+    """A server of release 1 in this thread; ``parsed`` counts the heads that were parsed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, stack: contextlib.ExitStack) -> None:
+        self._path = str(stack.enter_context(short_folder()) / "socket")
+        self._stack = stack
+        self.parsed = 0
+        parse = StrictRequestParser.parse_header
+
+        def count(parser: StrictRequestParser, head: bytes) -> None:
+            self.parsed += 1
+            parse(parser, head)
+
+        monkeypatch.setattr(StrictRequestParser, "parse_header", count)
+        monkeypatch.setattr(server_module, "build_http_date", lambda _: "Thu, 01 Jan 1970")
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(self._path)
+        listener.listen()
+        self.sockets = Poller()
+        release = signed_release(1)
+        # Only large files have ranges.
+        files = {**release.files, "large.zip": File.of(bytes(50_000))}
+        self.apps = AppSwitch(make_apps(dataclasses.replace(release, files=files)))
+        server = server_module._create_server(listener, self.apps, 0, self.sockets, 100)
+        server.notifier, server.is_healthy = Notifier({}), lambda: True
+        stack.callback(self.sockets.close)
+
+    def connect(self) -> socket.socket:
+        """Open a connection."""
+        link = self._stack.enter_context(socket.socket(socket.AF_UNIX))
+        link.connect(self._path)
+        link.setblocking(False)
+        return link
+
+    def ask(self, *parts: bytes, link: socket.socket | None = None) -> bytes:
+        """Send a head in parts, on a new connection if none is given; return the response."""
+        link = link or self.connect()
+        found = b""
+        for part in parts:
+            link.sendall(part)
+            for _ in range(4):
+                self.sockets.turn(0)
+        with contextlib.suppress(BlockingIOError):
+            while more := link.recv(1 << 20):
+                found += more
+                self.sockets.turn(0)
+        return found
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    """Such a server."""
+    with contextlib.ExitStack() as stack:
+        yield Loop(monkeypatch, stack)
+
+
+def head(line: str = "GET /en/", *more: str, host: str = "localhost") -> bytes:
+    """Return a request head."""
+    return "\r\n".join([f"{line} HTTP/1.1", f"Host: {host}", *more, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (PAGE, 200),
+        (head("HEAD /en/"), 200),
+        (head("GET /en/", "Accept-Encoding: gzip"), 200),
+        (head("GET /large.zip", "Range: bytes=3-9"), 206),
+        (head("GET /en/", f'If-None-Match: "{TAG}"'), 304),
+        (head("GET /"), 302),
+        (head("GET /none"), 404),
+        (head("POST /en/"), 405),
+        (head("GET /en/", 'If-Match: "x"'), 412),
+        (head("GET /large.zip", "Range: bytes=99999999-"), 416),
+        (head("GET /en/", host="evil.example"), 421),
+        (head("GET /en/", "Connection: close"), 200),
+    ],
+)
+def test_a_repeated_head_gets_the_same_response_without_being_parsed(
+    loop: Loop, request_: bytes, status: int
+) -> None:
+    """The second request is not parsed, on the same connection or another; the bytes are equal."""
+    first = loop.ask(request_)
+    assert first.startswith(f"HTTP/1.1 {status} ".encode()), first[:80]
+    assert loop.parsed == 1
+    link = loop.connect()
+    assert loop.ask(request_, link=link) == first
+    if b"Connection: close" not in request_:
+        assert loop.ask(request_, link=link) == first
+    assert loop.parsed == 1
+
+
+def test_only_the_same_bytes_are_known(loop: Loop) -> None:
+    """Each change of a head is parsed, even if it does not matter."""
+    loop.ask(PAGE)
+    for other in (head("GET /en/", "A: b"), head("GET /zh-hans/"), PAGE.replace(b"Host", b"host")):
+        before = loop.parsed
+        assert loop.ask(other).startswith(b"HTTP/1.1 200 ")
+        assert loop.parsed == before + 1
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(PAGE[:9], PAGE[9:]), (PAGE * 2,), (b"\r\n", PAGE[:30], PAGE[30:])],
+)
+def test_a_head_that_does_not_come_at_once_and_alone_is_not_remembered(
+    loop: Loop, parts: tuple[bytes, ...]
+) -> None:
+    """A memo of a part of a head, or of two, would answer with something else."""
+    once = loop.ask(*parts)
+    assert once.startswith(b"HTTP/1.1 200 ")
+    assert len(loop.apps.current[0].memo) == 0
+    assert loop.ask(PAGE) == once[: len(once) // (2 if parts == (PAGE * 2,) else 1)]
+
+
+@pytest.mark.parametrize("request_", [b"GET /en/ HTTP/1.0\r\n\r\n", b"?\r\n\r\n"])
+def test_other_versions_and_errors_are_not_remembered(loop: Loop, request_: bytes) -> None:
+    """waitress writes the responses to HTTP/1.0 and to malformed requests each time."""
+    assert loop.ask(request_)
+    assert len(loop.apps.current[0].memo) == 0
+
+
+def test_a_reload_forgets_every_response(loop: Loop) -> None:
+    """After a reload the same head gets the new release."""
+    first = loop.ask(PAGE)
+    loop.apps.replace(make_apps(signed_release(2)))
+    second = loop.ask(PAGE)
+    assert re.search(rb"release 1\b", first)
+    assert re.search(rb"release 2\b", second)
+
+
+def test_the_last_response_before_a_shutdown_closes_the_connection(loop: Loop) -> None:
+    """During a shutdown a known head is parsed, so that its response can say “close”."""
+    link = loop.connect()
+    loop.ask(PAGE, link=link)
+    announce_shutdown(loop.sockets)
+    last = loop.ask(PAGE, link=link)
+    assert b"\r\nConnection: close\r\n" in last
+    assert loop.parsed == 2
+
+
+def test_a_full_memo_starts_again_and_holds_no_head() -> None:
+    """The memo is bounded, and nothing that a client sent is in it."""
+    memo = HeadMemo(limit=3)
+    ready = ReadyResponse(b"a", b"b", b"c", close=False)
+    for number in range(7):
+        memo.add(b"GET /%d" % number, ready)
+        assert len(memo) <= 3
+    assert memo.get(b"GET /6") is ready
+    assert memo.get(b"GET /0") is None
+    assert b"GET" not in b"".join(memo._responses)
+
+
+def test_a_number_that_is_used_again_in_a_turn_gets_no_old_event(
+    monkeypatch: pytest.MonkeyPatch, loop: Loop
+) -> None:
+    """An event of a closed connection is not taken for one of a new connection."""
+    first, second = loop.connect(), loop.connect()
+    loop.sockets.turn(0)
+    channels = [each for each in loop.sockets.values() if isinstance(each, Channel)]
+    assert len(channels) == 2
+    for link in (first, second):
+        link.sendall(PAGE)
+    handled: list[object] = []
+
+    def replace(channel: Channel) -> None:
+        """Close both connections, and put a third in the place of the one not yet handled."""
+        handled.append(channel)
+        other = channels[0] if channel is channels[1] else channels[1]
+        place = other._fileno
+        other.handle_close()
+        loop.sockets[place] = Stranger(place)
+
+    class Stranger:
+        """What has the number now."""
+
+        def __init__(self, number: int) -> None:
+            self.link = socket.socket(socket.AF_UNIX)
+            assert self.link.fileno() == number
+
+        def handle_read_event(self) -> None:
+            handled.append(self)
+
+        def close(self) -> None:
+            self.link.close()
+
+    monkeypatch.setattr(Channel, "handle_read", replace)
+    loop.sockets.turn(0)
+    assert len(handled) == 1
