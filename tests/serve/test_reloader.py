@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
+import time
+import weakref
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from support.hosting import forbidden
@@ -23,8 +27,12 @@ from support.signed import (
 
 from cccr_web import files
 from cccr_web.errors import CccrError
+from cccr_web.listen import parse_listen
 from cccr_web.notices import rotate_key
 from cccr_web.release import Release, Signer, make_release
+from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
+from cccr_web.serve.reloader import RELOAD, serve_source
+from cccr_web.systemd import Notifier
 
 
 @pytest.fixture
@@ -231,3 +239,38 @@ def test_a_damaged_copy_of_the_keys_stops_no_release(server_folder: ServerFolder
     server_folder.point(server_folder.path / "release-4")
     reloader.reload()
     assert reloader.release.metadata.sequence == 4
+
+
+class BriefListeners(Listeners):
+    """Listeners that serve until the apps of two releases were replaced and are freed."""
+
+    folder: ClassVar[ServerFolder]
+    requests: ClassVar[ReloadQueue]
+
+    def serve(self, apps: AppSwitch, *_: object, **__: object) -> None:
+        """Reload the releases 2 and 3, and wait until the apps of each older one are gone."""
+        for number in (2, 3):
+            replaced = weakref.ref(apps.current[0])
+            self.folder.point(self.folder.path / f"release-{number}")
+            self.requests.put(RELOAD)
+            deadline = time.monotonic() + 20
+            while replaced() is not None:
+                assert time.monotonic() < deadline, "the older apps are still in memory"
+                time.sleep(0.02)
+
+
+def test_a_replaced_release_is_freed(
+    server_folder: ServerFolder, request: pytest.FixtureRequest
+) -> None:
+    """Soon after a reload nothing refers to the older apps, which hold all bytes of a release."""
+    BriefListeners.folder, BriefListeners.requests = server_folder, ReloadQueue()
+    gc.disable()  # which would free them some time
+    request.addfinalizer(gc.enable)
+    serve_source(
+        server_folder.source,
+        BriefListeners(parse_listen("127.0.0.1:0"), None),
+        BriefListeners.requests,
+        lambda _lines: None,
+        recheck=300,
+        notifier=Notifier({}),
+    )
