@@ -18,8 +18,8 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from cccr_web.serve.memo import ReadyResponse
 from cccr_web.serve.parser import StrictRequestParser
+from cccr_web.serve.prepared import Answer
 
 _log = logging.getLogger(__name__)
 
@@ -53,11 +53,9 @@ class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
         self.complete = self.wrote_header = True
         request = self.request
         self.close_on_finish = request.headers.get("CONNECTION", "").lower() == "close"
-        ready = prepared.ready(
-            head_only=request.command == "HEAD", close=bool(self.close_on_finish)
-        )
-        self.channel.remember(ready)
-        self.channel.send_ready(ready)
+        answer = Answer(prepared, request.command == "HEAD", bool(self.close_on_finish))
+        self.channel.remember(answer)
+        self.channel.send_answer(answer)
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment with the path as it was sent.
@@ -176,9 +174,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         if not data:  # the client has closed the connection, and recv() our side of it
             return
         idle = self.request is None
-        if idle and (ready := self._known(data)) is not None:
-            self.send_ready(ready)
-            self.close_when_flushed = ready.close
+        if idle and (answer := self._known(data)) is not None:
+            self.send_answer(answer)
+            self.close_when_flushed = answer.close
             self._begin_response()
             return
         self.received(data)
@@ -187,11 +185,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         self._head = data if idle and not self._unread else b""
         self._answer()
 
-    def _known(self, head: bytes) -> ReadyResponse | None:
-        """Return the response to a head that was answered before, except during shutdown."""
+    def _known(self, head: bytes) -> Answer | None:
+        """Return the answer to a head that was answered before, except during shutdown."""
         if self.task_class is not PreparedTask:
             return None
-        return self.server.app.memo.get(head)  # type: ignore[no-any-return]  # waitress has no types
+        found: Answer | None = self.server.app.memo.get(head)
+        return found
 
     def handle_write(self) -> None:
         """Continue a response; once it is sent, answer the next request."""
@@ -254,18 +253,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.handle_close()
 
-    def remember(self, ready: ReadyResponse) -> None:
-        """Remember the response to the current request, if its head arrived at once and alone."""
-        if self._head:
-            self.server.app.memo.add(self._head, ready)
+    def remember(self, answer: Answer) -> None:
+        """Remember the answer to the current request, if its head arrived at once and alone."""
+        if self._head and not answer.response.for_one:
+            self.server.app.memo.add(self._head, answer)
 
     def forget_head(self) -> None:
-        """Do not remember the response to the current request."""
+        """Do not remember the answer to the current request."""
         self._head = b""
 
-    def send_ready(self, ready: ReadyResponse) -> None:
+    def send_answer(self, answer: Answer) -> None:
         """Send a response in one system call; the rest is buffered without a copy."""
-        pieces = ready.pieces(self.server.http_date(time.time()))
+        pieces = answer.pieces(self.server.http_date(time.time()))
         try:
             sent = self.socket.sendmsg(pieces)
         except BlockingIOError:

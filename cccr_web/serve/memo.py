@@ -9,47 +9,34 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-# About a kilobyte each. A client that sends many heads only makes the memo start again.
-_MAX_ENTRIES: Final = 2048
+_Answer = TypeVar("_Answer")
 
-
-@dataclass(frozen=True, slots=True)
-class ReadyResponse:
-    """A response but for its date: the head before and after it, and the body, if it is sent."""
-
-    before: bytes
-    after: bytes
-    body: bytes | memoryview
-    close: bool
-
-    def pieces(self, date: bytes) -> tuple[bytes | memoryview, ...]:
-        """Return what to send."""
-        return self.before, date, self.after, self.body
+# About 300 bytes each. A client that sends many heads only makes the memo start again.
+_MAX_ENTRIES: Final = 16_384
 
 
-class HeadMemo:
-    """The responses to at most ``limit`` request heads."""
+class HeadMemo(Generic[_Answer]):
+    """The answers to at most ``limit`` request heads."""
 
     def __init__(self, limit: int = _MAX_ENTRIES) -> None:
         self._limit = limit
         self._key = os.urandom(32)
-        self._responses: dict[bytes, ReadyResponse] = {}
+        self._answers: dict[bytes, _Answer] = {}
 
     def __len__(self) -> int:
-        return len(self._responses)
+        return len(self._answers)
 
-    def get(self, head: bytes) -> ReadyResponse | None:
-        """Return the response to exactly these bytes, if it is known."""
-        return self._responses.get(self._hash(head))
+    def get(self, head: bytes) -> _Answer | None:
+        """Return the answer to exactly these bytes, if it is known."""
+        return self._answers.get(self._hash(head))
 
-    def add(self, head: bytes, response: ReadyResponse) -> None:
-        """Remember the response to ``head``; a full memo is emptied first."""
-        if len(self._responses) >= self._limit:
-            self._responses.clear()
-        self._responses[self._hash(head)] = response
+    def add(self, head: bytes, answer: _Answer) -> None:
+        """Remember the answer to ``head``; a full memo is emptied first."""
+        if len(self._answers) >= self._limit:
+            self._answers.clear()
+        self._answers[self._hash(head)] = answer
 
     def _hash(self, head: bytes) -> bytes:
         return hashlib.blake2b(head, digest_size=16, key=self._key).digest()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import ERROR_PAGES, Release
@@ -33,7 +33,7 @@ from cccr_web.serve.conditional import (
 )
 from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings
 from cccr_web.serve.hosts import HostMatch, Hosts
-from cccr_web.serve.memo import HeadMemo, ReadyResponse
+from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.policy import Policy, cache_control, is_html, media_type
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class PreparedResponse:
 
     ``lines`` are sorted by name; ``connection`` and ``date`` are the indexes at which the
     ``Connection`` and ``Date`` lines are inserted. ``body`` is shared with the release.
+    ``for_one`` request only are those that repeat a part of it, such as a range.
     """
 
     status: str
@@ -58,18 +59,7 @@ class PreparedResponse:
     lines: tuple[bytes, ...]
     connection: int
     date: int
-
-    def ready(self, *, head_only: bool, close: bool) -> ReadyResponse:
-        """Return the bytes of an HTTP/1.1 response, without its date (RFC 9112, section 2.1)."""
-        lines = self.lines
-        connection = b"Connection: close\r\n" if close else b""
-        before = (*lines[: self.connection], connection, *lines[self.connection : self.date])
-        return ReadyResponse(
-            b"".join((*before, b"Date: ")),
-            b"".join((b"\r\n", *lines[self.date :], b"\r\n")),
-            b"" if head_only else self.body,
-            close,
-        )
+    for_one: bool = False
 
     def changed(
         self,
@@ -77,9 +67,39 @@ class PreparedResponse:
         body: bytes | memoryview,
         factory: ResponseFactory | None = None,
     ) -> PreparedResponse:
-        """Return this response with another body and other values of some of its headers."""
+        """Return this response with another body and other values of some of its headers.
+
+        Without a ``factory`` it is ``for_one`` request.
+        """
         headers = ((name, changes.get(name, value)) for name, value in self.headers)
-        return (factory or ResponseFactory()).make(self.status, headers, body)
+        made = (factory or ResponseFactory()).make(self.status, headers, body)
+        return made if factory else replace(made, for_one=True)
+
+
+class Answer(NamedTuple):
+    """What one request head gets: a response, without its body for HEAD, and the connection."""
+
+    response: PreparedResponse
+    head_only: bool
+    close: bool
+
+    def pieces(self, date: bytes) -> tuple[bytes, bytes | memoryview]:
+        """Return the head and the body to send (RFC 9112, section 2.1)."""
+        response = self.response
+        lines = response.lines
+        head = b"".join(
+            (
+                *lines[: response.connection],
+                b"Connection: close\r\n" if self.close else b"",
+                *lines[response.connection : response.date],
+                b"Date: ",
+                date,
+                b"\r\n",
+                *lines[response.date :],
+                b"\r\n",
+            )
+        )
+        return head, b"" if self.head_only else response.body
 
 
 class ResponseFactory:
@@ -148,7 +168,7 @@ class ResponseCache:
         self, release: Release, policy: Policy, hosts: Hosts, bodies: EncodedBodies
     ) -> None:
         self.policy = policy
-        self.memo = HeadMemo()
+        self.memo: HeadMemo[Answer] = HeadMemo()
         self.error_headers = tuple(bare_headers(policy.without_page()))
         self.flask = create_app(release, policy, hosts, bodies)
         self._hosts = hosts

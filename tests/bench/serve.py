@@ -327,7 +327,7 @@ def main() -> None:
 MANY = f"""
 local n = 0
 request = function()
-  n = (n * 5 + 1) % {STATEMENTS}
+  n = (n * 21 + 1) % {STATEMENTS}
   return wrk.format("GET", string.format("/en/statements/%05d.html", n))
 end
 """

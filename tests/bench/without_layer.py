@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ class FlaskOnly(ResponseCache):
     def lookup(self, environ: WSGIEnvironment) -> PreparedResponse:
         """Let Flask answer the request."""
         body, status, headers = run_wsgi_app(self.flask, environ, buffered=True)
-        return ResponseFactory().make(status, list(headers), b"".join(body))
+        made = ResponseFactory().make(status, list(headers), b"".join(body))
+        return replace(made, for_one=True)  # or the memo would have it the next time
 
 
 def main() -> None:
