@@ -56,7 +56,9 @@ def format_language(tag: str) -> str:
         own = Locale.parse(tag, sep="-")
     except (UnknownLocaleError, ValueError):
         return tag
-    return own.get_display_name(_babel_locale()) or tag
+    # CLDR has a name for some languages with their script: 简体中文, not 中文 (简体).
+    names = Locale.parse(_babel_locale()).languages
+    return names.get(str(own)) or own.get_display_name(_babel_locale()) or tag
 
 
 def region() -> str:

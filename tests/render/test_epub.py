@@ -265,7 +265,7 @@ def test_the_english_book_contains_warnings_notes_dates_and_addresses(release: R
     assert "Do not open our former site." in pages["front.xhtml"].text
     assert "Release 1 of 29 November 2026." in pages["front.xhtml"].text
     appeal = pages["2011-liu-xiaobo-and-chen-guangcheng.xhtml"].text
-    assert "between 2011 and April 2012" in appeal
+    assert "Between 2011 and April 2012" in appeal
     assert "Editor’s note, 29 November 2026 Liu Xiaobo, born on" in appeal
     assert "Last changed on 29 November 2026." in appeal
     assert "private bridge cn" in pages["reach-us.xhtml"].text

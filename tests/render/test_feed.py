@@ -128,7 +128,7 @@ def test_a_statement_has_a_day_only_if_it_is_known(release: Release) -> None:
     assert words(dated, "published") == ["2013-05-07T00:00:00Z"]
     assert words(undated, "published") == []
     assert words(dated, "updated") == words(undated, "updated") == ["2026-11-29T00:00:00Z"]
-    assert "between 2011 and April 2012" in words(undated, "content")[0]
+    assert "Between 2011 and April 2012" in words(undated, "content")[0]
     assert "7 May 2013 · United Nations Square" in words(dated, "content")[0]
 
 

@@ -265,12 +265,12 @@ def addresses_page(release: Release, slug: str) -> Element:
 
 
 def test_mirrors_and_the_page_list_the_same_addresses(tree: Tree) -> None:
-    """The page shows every address of mirrors.txt, its own ones first, others as copies."""
+    """The page shows every address of mirrors.txt, its own ones first, others as mirrors."""
     urls = (ONION, COPY, "https://cccr.example")
     folder = tree({"mirrors.txt": make_mirrors(KEY, DAY, urls)})
     official(ONION, "https://cccr.example")(folder)
     release = built(folder)
-    for slug, label in (("en", "Copies kept by others"), ("zh-hant", "由別人管理的鏡像")):
+    for slug, label in (("en", "Mirrors run by others"), ("zh-hant", "由別人管理的鏡像")):
         listed = addresses_page(release, slug).all("dl")[0]
         parts = [part for part in listed.children if isinstance(part, Element)]
         at = next(i for i, part in enumerate(parts) if label in part.text)

@@ -53,6 +53,13 @@ ORIGINALS = {
     },
 }
 
+# The first demand, as the record above a statement has it.
+DEMANDS = {
+    "en": {RALLY: "Justice and compensation for 1989’s victims", APPEAL: "Release Liu Xiaobo"},
+    "zh-hans": {RALLY: "为天安门民主运动平反，敬重死难者，赔偿家属", APPEAL: "释放刘晓波"},
+    "zh-hant": {RALLY: "為天安門民主運動平反，敬重死難者，賠償家屬", APPEAL: "釋放劉曉波"},
+}
+
 WORDS: dict[str, list[str]] = {
     "en/who-we-are.html": [
         "human-rights organisation, founded in May 2008",
@@ -81,7 +88,7 @@ WORDS: dict[str, list[str]] = {
         "gongminziyoulianmeng.blogspot.com",
     ],
     f"en/{APPEAL}": [
-        "between 2011 and April 2012",
+        "Between 2011 and April 2012",
         "We call on the Chinese government",
         "to release Liu Xiaobo",
         "to give Chen Guangcheng his freedom",
@@ -105,7 +112,7 @@ WORDS: dict[str, list[str]] = {
         "《零八宪章》",
         "法治、言论自由和宪政改革",
         "盲人人权律师",
-        "四年零三个月",
+        "4年3个月",
         "强制堕胎和强制绝育",
         "2017年7月13日",
         "2010年9月",
@@ -209,7 +216,7 @@ def test_the_appeal_has_a_section_for_each_man(single_pages: dict[str, Element],
 @pytest.mark.parametrize(
     ("slug", "dates"),
     [
-        ("en", ["7 May 2013 · United Nations Square", "between 2011 and April 2012"]),
+        ("en", ["7 May 2013 · United Nations Square", "Between 2011 and April 2012"]),
         ("zh-hans", ["2013年5月7日 · 联合国广场", "2011年至2012年4月之间"]),
         ("zh-hant", ["2013年5月7日 · 聯合國廣場", "2011年至2012年4月之間"]),
     ],
@@ -295,13 +302,14 @@ def test_people_have_a_card_at_home_and_in_the_appeal(
 def test_a_statement_has_its_outcome_and_neighbours(
     single_pages: dict[str, Element], slug: str
 ) -> None:
-    """Above the text: who issued it and what has happened since; below: its neighbours."""
+    """Above the text: what it demands, what has happened since, who issued it; below: neighbours."""
     pairs = [(RALLY, APPEAL, "next"), (APPEAL, RALLY, "prev")]
     for path, neighbour, rel in pairs:
         page = single_pages[f"{slug}/{path}"]
         record = page.one("article").one("dl", class_="record")
+        assert record.all("dd")[0].text == DEMANDS[slug][path]
         assert "2017" in record.text
-        assert len(record.all("dt")) == (3 if path == RALLY else 2)
+        assert len(record.all("dt")) == (4 if path == RALLY else 3)
         (link,) = [*page.all("a", rel="prev"), *page.all("a", rel="next")]
         assert (link.attributes["href"], link.attributes["rel"]) == (neighbour.split("/")[1], rel)
 

@@ -157,7 +157,7 @@ def test_the_menu_is_the_same_on_every_page(path: str, single_pages: dict[str, E
     assert menus[0] == menus[1]
     assert len(menus[0]) == 4
     words = {link.text for link in menu_of("en/index.html", single_pages).all("a")}
-    assert words >= {"Who we are", "Access", "Verify"}
+    assert words >= {"Who we are", "Reach us", "Verify"}
     marked = menu_of(path, single_pages).all("a", aria_current="page")
     assert [target(path, link.attributes["href"]) for link in marked] == (
         [path] if path in menus[0] else []
@@ -319,7 +319,7 @@ def test_an_error_page_is_in_every_language_and_has_one_heading(
     titles = {
         "403.html": ["您没有使用Tor浏览器", "您沒有使用Tor瀏覽器", "You are not in Tor Browser"],
         "404.html": ["没有这个页面", "沒有這個頁面", "There is no such page"],
-        "421.html": ["这不是我们的地址", "這不是我們的地址", "This is not an address of ours"],
+        "421.html": ["这不是我们的地址", "這不是我們的網址", "This is not an address of ours"],
     }
     assert set(titles) == set(ERROR_PAGES.values())
     for path, words in titles.items():
@@ -380,7 +380,7 @@ def test_without_addresses_the_page_shows_only_the_blog() -> None:
         assert [part.name for part in listed.children if isinstance(part, Element)] == [
             *("dt", "dd") * 2
         ]
-        words = {"en": "no address for letters", "zh-hans": "没有", "zh-hant": "沒有"}
+        words = {"en": "publishes no contact", "zh-hans": "没有", "zh-hant": "沒有"}
         assert words[slug] in listed.all("dd")[1].text
 
 
@@ -392,8 +392,8 @@ def test_the_promise_is_made_only_of_a_signed_release(
     with_key = pages(build_release(texts, find_tree("templates"), environ={}))
     for slug, promise, warning in (
         ("en", "exactly what the organisation signed", "not signed yet"),
-        ("zh-hans", "就是本组织签名的内容", "还没有签名"),
-        ("zh-hant", "就是本組織簽章的內容", "還沒有簽章"),
+        ("zh-hans", "就是本组织签署的内容", "还没有签名"),
+        ("zh-hant", "就是本組織簽署的內容", "還沒有簽章"),
     ):
         signed = with_key[f"{slug}/index.html"].one("p", class_="genuine").text
         without = single_pages[f"{slug}/index.html"].one("p", class_="genuine").text

@@ -115,7 +115,7 @@ def test_the_english_file_contains_warnings_notes_dates_and_addresses(release: R
     for words in (
         "Do not open our former site.",
         "Editor’s note, 29 November 2026 Liu Xiaobo, born on 28 December 1955, died",
-        "between 2011 and April 2012",
+        "Between 2011 and April 2012",
         "7 May 2013 · United Nations Square",
         "Last changed on 29 November 2026.",
         "private bridge cn",
