@@ -112,9 +112,21 @@ def test_verify_json_prints_the_facts_of_the_release(signed: Path) -> None:
             "sha256": hashlib.sha256((signed / "SHA256SUMS").read_bytes()).hexdigest(),
             "files": sum(path.is_file() for path in signed.rglob("*")),
             "days_left": 364,
+            "onions": [],
         },
     )
     assert said["fingerprint"] == organisation_key().public.fingerprint
+
+
+def test_verify_json_prints_the_onions_of_the_release(tmp_path: Path) -> None:
+    """``onions`` lists every onion that the release names, in its order."""
+    onions = tuple(f"{letter * 56}.onion" for letter in "ba")
+    named = make_release(content(1), facts(1, onions=onions))
+    put_release(Signer(organisation_key()).sign(named), tmp_path / "release")
+    result = run(
+        "verify", "--json", tmp_path / "release", "--public-key", organisation_key().public
+    )
+    assert json.loads(result.stdout)["onions"] == list(onions)
 
 
 @pytest.mark.parametrize(
