@@ -41,6 +41,7 @@ from cccr_web.release.store import (
     MAX_TOTAL,
     differences,
     load,
+    open_unverified,
     reject_loss,
     write,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "load",
     "make_release",
     "new_key",
+    "open_unverified",
     "pack_zip",
     "page_policy",
     "printable",
