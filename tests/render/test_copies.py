@@ -15,13 +15,12 @@ from support.texts import copy_texts, texts_with_key
 from cccr_web.config import PACKAGE, find_tree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES, WRITTEN, Language
-from cccr_web.release import ERROR_PAGES, Release, Signer, SigningKey, write
+from cccr_web.release import ERROR_PAGES, Release, Signer, SigningKey, media_type, write
 from cccr_web.render import build_release
 from cccr_web.render.builder import VERIFY
 from cccr_web.render.copies import COPIES, ZIP
 from cccr_web.render.shared_pages import ZIP_INDEX
 from cccr_web.serve import Hosts, clearnet_policy, create_app
-from cccr_web.serve.policy import media_type
 
 every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 

@@ -11,9 +11,8 @@ from support.serving import DOMAIN
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import Release
+from cccr_web.release import Release, media_type
 from cccr_web.render import build_release
-from cccr_web.serve.policy import media_type
 
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 XHTML = "{http://www.w3.org/1999/xhtml}"

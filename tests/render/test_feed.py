@@ -15,10 +15,9 @@ from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, ZH_HANT, Language
-from cccr_web.release import Release
+from cccr_web.release import Release, media_type
 from cccr_web.render import build_release
 from cccr_web.render.template_renderer import feed_url
-from cccr_web.serve.policy import media_type
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
