@@ -33,21 +33,25 @@ _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 _NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 
-def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
-    """Read ``site.toml`` in ``tree``; return ``None`` and the problems if it has any."""
+def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]:
+    """Read ``site.toml`` in ``tree``; return its facts, its public key and the problems.
+
+    The facts are ``None`` if one of them is wrong; the key is returned even then.
+    """
     text, values, problems = tree.toml(FILE)
     if values is None:
-        return None, problems
+        return None, None, problems
     values = {**_DEFAULTS, **values}
+    key = values["public_key"] if _matches(PUBLIC_KEY)(values["public_key"]) else None
     wrong = [*_wrong_facts(values, lines_of_keys(text))]
     problems += wrong
     if wrong:
-        return None, problems
+        return None, key, problems
     return (
         Site(
             sequence=values["sequence"],
             valid_days=values["valid_days"],
-            public_key=values["public_key"] or None,
+            public_key=key,
             addresses=Addresses(values["clearnet"] or None, tuple(values["onions"])),
             blog=values["blog"],
             former_site=values["former_site"],
@@ -55,14 +59,9 @@ def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
             exit=values["exit"] or None,
             contact=values["contact"] or None,
         ),
+        key,
         problems,
     )
-
-
-def read_public_key(tree: SourceTree) -> str | None:
-    """Return the signing key in ``site.toml``, even if other facts are wrong."""
-    key = (tree.toml(FILE)[1] or {}).get("public_key")
-    return key if _matches(PUBLIC_KEY)(key) else None
 
 
 def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Problem]:

@@ -12,9 +12,8 @@ from typing import Final
 
 from flask import Flask
 
-from cccr_web.content import Addresses, Content, Problem, Site, check, content_error, read_site
+from cccr_web.content import Addresses, Content, Problem, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
-from cccr_web.content.site import read_public_key
 from cccr_web.content.source import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -71,12 +70,11 @@ def check_trees(
     day after ``today``, by default that of this machine's clock.
     """
     today = today or datetime.now(UTC).date()
-    site, problems = read_site(tree)
-    # A key that cannot be read is one problem, not one for each notice that it signed.
-    text = read_public_key(tree)
+    site, key, problems = read_site(tree)
     notices = NoticeFiles(Path(tree.folder.name, NOTICE_FOLDER))
-    if site is not None or text is not None:
-        notices = read_notice_files(tree, PublicKey.parse(text) if text else None)
+    # A key that cannot be read is one problem, not one for each notice that it signed.
+    if site is not None or key is not None:
+        notices = read_notice_files(tree, PublicKey.parse(key) if key else None)
     # The catalogues must translate the strings of the templates and of this package.
     known_files = RELEASE_FILES | notices.files.keys()
     content, found = check(
@@ -119,7 +117,7 @@ def build_release(
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates, next(iter(content.site.addresses.onions), None))
-    key = _public_key(content.site)
+    key = notices.key
     issued = release_time(content, notices, environ)
     facts = Metadata(
         sequence=content.site.sequence,
@@ -181,10 +179,6 @@ def _expiry(issued: datetime, days: int) -> datetime:
         raise CccrError(
             f"SOURCE_DATE_EPOCH is in the year {issued.year}.", "It must be seconds since 1970."
         ) from error
-
-
-def _public_key(site: Site) -> PublicKey | None:
-    return PublicKey.parse(site.public_key) if site.public_key else None
 
 
 def _render_all(

@@ -27,7 +27,7 @@ from cccr_web.render.traditional import with_derived
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
 TREE = SourceTree(find_tree("translations"))
-SITE, _ = read_site(TREE)
+SITE = read_site(TREE)[0]
 WRITTEN, _ = read_content(TREE, SITE)
 assert WRITTEN is not None
 PATHS = sorted(
