@@ -61,7 +61,7 @@ def onion(tor_network: TorNetwork, note: Recorder) -> Iterator[BrowsedSite]:
         key = new_key(folder / "onion.key")
         trees = find_tree("translations"), find_tree("templates")
         addresses = Addresses(f"https://{DOMAIN}", (key.address,))
-        release = build_release(*trees, addresses=addresses, environ={})
+        release = build_release(*trees, addresses=addresses)
         write(release, folder / "release")
         torrc = tor_network.write_torrc(folder / "torrc")
         with (

@@ -138,7 +138,7 @@ def test_ids_do_not_depend_on_addresses(release: Release) -> None:
         "tag:gongminziyoulianmeng.blogspot.com,2013-05-07:"
         "zh-hans/statements/2013-05-07-tiananmen-rally"
     )
-    elsewhere = build_release(find_tree("translations"), find_tree("templates"), environ={})
+    elsewhere = build_release(find_tree("translations"), find_tree("templates"))
     for language in LANGUAGES:
         assert elsewhere.files[feed_url(language)] == release.files[feed_url(language)]
 
@@ -227,7 +227,7 @@ def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
             "[here](#later)\n\n## Later {#later}\n",
             encoding="utf-8",
         )
-    release = build_release(tree, find_tree("templates"), environ={})
+    release = build_release(tree, find_tree("templates"))
     feed = feed_of(release, EN)
     entry = feed.findall(ATOM + "entry")[0]
     assert words(entry, "title") == ['1 < 2 & "3"']

@@ -34,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
 
 def built(tree: Path) -> Release:
     """Build a tree."""
-    return build_release(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"))
 
 
 def made(folder: Path, name: str, body: bytes) -> dict[str, Image.Image]:
