@@ -8,7 +8,7 @@ from cccr_web.content import front_matter, markdown
 from cccr_web.content.model import ARCHIVE, Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.site import read_names
-from cccr_web.content.source import Problem, SourceTree, is_left_by_system
+from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 
 from cccr_web.content import Addresses, Content, Problem, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
-from cccr_web.content.source import SourceTree
+from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.notices import midnight
