@@ -1,4 +1,4 @@
-"""Settings from the environment (``CCCR_*``), and the folders of templates and translations.
+"""Settings from the environment, and the folders of templates and translations.
 
 An option on the command line overrides the setting of the same name.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ def read_onion(text: str) -> str:
             f"“{text}” is not an onion address: 56 characters a-z and 2-7, then .onion."
         )
     return text
+
+
+def source_date(environ: Mapping[str, str]) -> datetime | None:
+    """Return the time in ``SOURCE_DATE_EPOCH`` (reproducible-builds.org), if it is set.
+
+    Raises ``CccrError`` unless it is seconds since 1970.
+    """
+    epoch = environ.get("SOURCE_DATE_EPOCH", "")
+    # int() also accepts “1_0”, “ 1” and digits of other scripts.
+    if epoch and re.fullmatch(r"[0-9]{1,11}", epoch) is None:
+        raise CccrError(
+            f"SOURCE_DATE_EPOCH is “{epoch}”.", "It must be seconds since 1970, or unset."
+        )
+    return datetime.fromtimestamp(int(epoch), UTC) if epoch else None
 
 
 def find_tree(name: str) -> Path:

@@ -48,7 +48,7 @@ CHINESE = "zh|chi|zho|cdo|cjy|cmn|cnp|cpx|csp|czh|czo|gan|hak|hnm|hsn|lzh|luh|mn
 SIMPLIFIED = "hans|chs"
 TRADITIONAL = "hant|hanb|bopo|cht|au|bn|gb|gf|hk|id|mo|pa|pf|ph|sr|th|tw|us|vn"
 
-# Mirrors use these expressions too, in programs without look-ahead, and where braces have
+# nginx and mirrors use these expressions too, in programs without look-ahead, and where braces have
 # another meaning.
 # A language range for which we have a language, without extensions and a system's encoding.
 RANGE = f"(?:i[-_]hak|en|{CHINESE})(?:[-_][0-9a-z][0-9a-z]+)*"

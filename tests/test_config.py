@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support.serving import ONION
 
 from cccr_web import config
-from cccr_web.config import Config
+from cccr_web.config import Config, source_date
 from cccr_web.errors import CccrError
 from cccr_web.listen import SystemdSocket, Tcp, Unix
 
@@ -99,3 +100,30 @@ def test_a_tree_in_the_package_wins_over_one_next_to_it(
     assert config.find_tree("words") == tmp_path / "words"
     (package / "words").mkdir()
     assert config.find_tree("words") == package / "words"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"SOURCE_DATE_EPOCH": ""}, None),
+        ({"SOURCE_DATE_EPOCH": "0"}, datetime(1970, 1, 1, tzinfo=UTC)),
+        ({"SOURCE_DATE_EPOCH": "1700000000"}, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
+        ({"SOURCE_DATE_EPOCH": "9" * 11}, datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+    ],
+)
+def test_source_date_epoch_is_seconds_since_1970(
+    environ: dict[str, str], expected: datetime | None
+) -> None:
+    """It is a time in UTC, or ``None`` if it is unset or empty."""
+    assert source_date(environ) == expected
+
+
+@pytest.mark.parametrize("epoch", ["now", "-1", "1.5", "1_0", " 1", "１", "9" * 12, "9" * 5000])
+def test_a_malformed_source_date_epoch_is_rejected(epoch: str) -> None:
+    """Anything but seconds since 1970 is rejected, not guessed."""
+    with pytest.raises(CccrError) as caught:
+        source_date({"SOURCE_DATE_EPOCH": epoch})
+    assert str(caught.value) == (
+        f"SOURCE_DATE_EPOCH is “{epoch}”. It must be seconds since 1970, or unset."
+    )

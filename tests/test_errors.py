@@ -74,5 +74,5 @@ def test_every_error_says_what_to_do() -> None:
     assert [
         location
         for location, _, _ in without
-        if not location.startswith(("config.py", "content/source.py"))
+        if not location.startswith(("config.py", "content/source_tree.py"))
     ] == []

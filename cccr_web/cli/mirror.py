@@ -73,7 +73,9 @@ def headers(
 
     The format "text" prints them as lines "Name: value", and "json" as an object.
     "nginx-proxy-http" and "nginx-proxy-server" print rules for nginx as a reverse proxy,
-    for the http block and for a server block.
+    for the http block and for a server block. "nginx-proxy-tags" and
+    "nginx-proxy-languages" print the entries of two maps: from Accept-Language to a
+    language tag, and from the tag to the language of "/".
 
     A static host that serves the release's files itself needs the headers of every file:
     "nginx", "caddy", "netlify" (_headers) and "netlify-redirects" (_redirects). Without

@@ -131,7 +131,7 @@ def _contact() -> str:
     """Return the contact in ``site.toml`` as a URL. Raises ``CccrError``."""
     from cccr_web.content import SourceTree, read_site
 
-    site, _ = read_site(SourceTree(find_tree("translations")))
+    site, *_ = read_site(SourceTree(find_tree("translations")))
     if site is None or site.contact is None:
         raise CccrError(
             "Neither --contact nor translations/site.toml says where to report.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -13,6 +13,7 @@ import click
 
 from cccr_web.config import read_domain, read_onion
 from cccr_web.errors import CccrError
+from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.listen import Tcp, parse_listen
 
 Decorator = Callable[[Callable[..., object]], Callable[..., object]]
@@ -51,8 +52,11 @@ def _read_date(text: str) -> date:
 
 
 def _read_notice_date(text: str) -> date:
+    from cccr_web.notices import MAX_AGE
+
     day, today = _read_date(text), datetime.now(UTC).date()
-    if not today - timedelta(days=365) <= day <= today + timedelta(days=1):
+    # An older one could have expired.
+    if not today - MAX_AGE < day <= today + CLOCK_TOLERANCE:
         raise ValueError(f"{day} is not within the last year, up to today ({today}, UTC).")
     return day
 

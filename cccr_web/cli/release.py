@@ -57,15 +57,10 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
     RELEASE is a folder or ZIP. Exits with 1 if any check fails; an expired release only
     causes a warning. With --json, the result is an object with the keys sequence, time,
     expires, fingerprint, signed (the signature files in the release), sha256 (of
-    SHA256SUMS), files (how many) and days_left (negative after expiry). After a failure, it
-    has only the key error.
+    SHA256SUMS), files (how many), days_left (negative after expiry) and onions (the onion
+    addresses that the release names).
     """
-    try:
-        checked = _verified(release, public_key, deployable=deployable)
-    except CccrError as error:
-        if as_json:
-            click.echo(json.dumps({"error": str(error)}))
-        raise
+    checked = _verified(release, public_key, deployable=deployable)
     click.echo(_to_json(checked) if as_json else _to_sentence(checked))
     _warn_if_expired(checked)
 
@@ -106,6 +101,7 @@ def _to_json(release: Release) -> str:
             "sha256": release.manifest_sha256,
             "files": len(release.files),
             "days_left": facts.expiry().days_left,
+            "onions": list(facts.onions),
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.terminal import Progress
-from cccr_web.config import find_tree
+from cccr_web.config import find_tree, source_date
 
 if TYPE_CHECKING:
     from cccr_web.content import Addresses
@@ -35,7 +36,7 @@ def check(translations: Path | None) -> None:
     from cccr_web.render import check_trees, damaged_photos, name_suggestions
 
     tree = SourceTree(translations or find_tree("translations"))
-    content, _, problems = check_trees(tree, find_tree("templates"))
+    content, _, problems = check_trees(tree, find_tree("templates"), time=source_date(os.environ))
     if content is not None:
         problems += damaged_photos(tree.folder, content.photos)
         for suggestion in name_suggestions(content):
@@ -108,6 +109,7 @@ def build_with_progress(
             find_tree("templates"),
             addresses=addresses,
             neutral_titles=neutral_titles,
+            time=source_date(os.environ),
             progress=lambda done, total: progress.show(
                 f"page {done} of {total}", terminal_only=True
             ),

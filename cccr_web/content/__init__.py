@@ -5,7 +5,7 @@ from cccr_web.content.model import Addresses, Content, Site, Text
 from cccr_web.content.photos import Photo
 from cccr_web.content.reader import read_content
 from cccr_web.content.site import read_site
-from cccr_web.content.source import Problem, SourceTree, content_error
+from cccr_web.content.source_tree import Problem, SourceTree, content_error
 
 __all__ = [
     "Addresses",

@@ -22,7 +22,7 @@ from jinja2.ext import babel_extract
 
 from cccr_web.content.characters import explain
 from cccr_web.content.scripts import Convert
-from cccr_web.content.source import Problem, SourceTree
+from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.languages import WRITTEN, Language
 
 _PART = re.compile(

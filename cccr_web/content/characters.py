@@ -39,7 +39,7 @@ _NO_SHAPE: Final = re.compile(
 )
 # Signs of the category Cf that have a shape (property Prepended_Concatenation_Mark).
 _SHAPED: Final = re.compile(r"[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
-_IDEOGRAPH: Final = re.compile(rf"[{HAN}]")
+IDEOGRAPH: Final = re.compile(rf"[{HAN}]")
 # A name in Chinese characters: rare ones and their variants, a dot between its parts, and the
 # signs for what was redacted.
 NAME: Final = re.compile(
@@ -142,7 +142,7 @@ def _is_needed(text: str, at: int) -> bool:
     """Whether the writing of its neighbours needs the invisible character at ``at``."""
     char, before, after = text[at], text[at - 1 : at], text[at + 1 : at + 2]
     if SELECTOR.match(char):
-        return _IDEOGRAPH.match(before) is not None
+        return IDEOGRAPH.match(before) is not None
     if _MONGOLIAN_CONTROL.match(char) or char == _NARROW_SPACE:
         return _is_mongolian(before)
     if char not in {_ZWNJ, _ZWJ}:

@@ -21,7 +21,7 @@ from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.site import NAMES
-from cccr_web.content.source import Problem, SourceTree
+from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.content.text_rules import (
     dates_are_past,
     front_matter_fits,

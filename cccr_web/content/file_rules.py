@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cccr_web.content.catalogue import catalogue_file
 from cccr_web.content.model import Content
-from cccr_web.content.source import Problem, is_left_by_system
+from cccr_web.content.source_tree import Problem, is_left_by_system
 from cccr_web.languages import WRITTEN
 
 # Files in which somebody may have written a text, and folders that have readers of their own.

@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 
 from cccr_web.content.dates import StatementDate, parse_date
-from cccr_web.content.source import Problem, parse_toml
+from cccr_web.content.source_tree import Problem, parse_toml
 
 FENCE = "+++"
 FULL_WIDTH_FENCE = "＋＋＋"

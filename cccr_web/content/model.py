@@ -12,7 +12,9 @@ from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.photos import Photo
 from cccr_web.languages import Language
 
-_ARCHIVE = PurePosixPath("statements/index")
+_HOME = PurePosixPath("index")
+# The page that lists the statements, in their folder.
+ARCHIVE = PurePosixPath("statements/index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,13 @@ class Content:
             reverse=True,
         )
 
+    def home(self, language: Language) -> Text:
+        """Return the home page."""
+        return self.texts[language][_HOME]
+
     def archive(self, language: Language) -> Text:
         """Return the page that lists the statements."""
-        return self.texts[language][_ARCHIVE]
+        return self.texts[language][ARCHIVE]
 
     def navigation(self, language: Language) -> list[Text]:
         """Return the pages of the menu, in order."""

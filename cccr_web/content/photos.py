@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cccr_web.content.source import Problem, SourceTree, is_left_by_system
+from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN
 
 FILE = Path("translations/photos.toml")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
-from cccr_web.content.model import Content, Site, Text
+from cccr_web.content.model import ARCHIVE, Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.site import read_names
-from cccr_web.content.source import Problem, SourceTree, is_left_by_system
+from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
-
-STATEMENTS = "statements"
 
 
 def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
@@ -39,7 +37,7 @@ def read_text(
             message = "The lines of ＋＋＋ are typed full-width: type +++."
         return None, [*problems, Problem(name, 1, message)]
     # The page that lists the statements is in their folder, but is not a statement.
-    statement = path.parts[0] == STATEMENTS and path.name != "index"
+    statement = path.parts[0] == ARCHIVE.parts[0] and path.name != ARCHIVE.name
     head, found = front_matter.parse(parts.head, name, statement=statement)
     problems += found
     if head is None:

@@ -15,12 +15,11 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
-from cccr_web.content.characters import HAN
+from cccr_web.content.characters import IDEOGRAPH
 from cccr_web.languages import Language
 
 Convert = Callable[[str], str]
 
-_HAN: Final = re.compile(rf"[{HAN}]")
 # As many words as no name of a person or organisation has.
 _LATIN_SENTENCE: Final = re.compile(r"(?:[A-Za-zÀ-ɏ'’-]+[,;:]?\s+){5,}[A-Za-zÀ-ɏ'’-]+")
 
@@ -67,7 +66,7 @@ def _script(char: str) -> str:
     """Return the script of a letter; its name begins with it."""
     if not char.isalpha():
         return ""
-    if _HAN.match(char):
+    if IDEOGRAPH.match(char):
         return "HAN"
     return unicodedata.name(char, " ").split()[0]
 

@@ -17,8 +17,9 @@ from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.front_matter import lines_of_keys
 from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Addresses, Site
-from cccr_web.content.source import Problem, SourceTree
+from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.content.urls import faults
+from cccr_web.facts import MAX_SEQUENCE, MAX_VALID, PUBLIC_KEY
 from cccr_web.host_names import CLEARNET, DOMAIN, ONION
 
 FILE = Path("translations/site.toml")
@@ -26,29 +27,31 @@ NAMES = Path("translations/names.toml")
 
 _MAIL = re.compile(rf"[A-Za-z0-9._+-]+@{DOMAIN.pattern}")
 _HTTPS = re.compile(rf"{CLEARNET.pattern}/\S*")
-# minisign's format: 56 characters of base64 that start with “Ed” and a key number.
-_PUBLIC_KEY = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
 # A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
 _AUTHORITY = re.compile(rf"{DOMAIN.pattern},[0-9]{{4}}(-[0-9]{{2}}){{0,2}}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 _NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 
-def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
-    """Read ``site.toml`` in ``tree``; return ``None`` and the problems if it has any."""
+def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]:
+    """Read ``site.toml`` in ``tree``; return its facts, its public key and the problems.
+
+    The facts are ``None`` if one of them is wrong; the key is returned even then.
+    """
     text, values, problems = tree.toml(FILE)
     if values is None:
-        return None, problems
+        return None, None, problems
     values = {**_DEFAULTS, **values}
+    key = values["public_key"] if _matches(PUBLIC_KEY)(values["public_key"]) else None
     wrong = [*_wrong_facts(values, lines_of_keys(text))]
     problems += wrong
     if wrong:
-        return None, problems
+        return None, key, problems
     return (
         Site(
             sequence=values["sequence"],
             valid_days=values["valid_days"],
-            public_key=values["public_key"] or None,
+            public_key=key,
             addresses=Addresses(values["clearnet"] or None, tuple(values["onions"])),
             blog=values["blog"],
             former_site=values["former_site"],
@@ -56,14 +59,9 @@ def read_site(tree: SourceTree) -> tuple[Site | None, list[Problem]]:
             exit=values["exit"] or None,
             contact=values["contact"] or None,
         ),
+        key,
         problems,
     )
-
-
-def read_public_key(tree: SourceTree) -> str | None:
-    """Return the signing key in ``site.toml``, even if other facts are wrong."""
-    key = (tree.toml(FILE)[1] or {}).get("public_key")
-    return key if _matches(_PUBLIC_KEY)(key) else None
 
 
 def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Problem]:
@@ -95,15 +93,15 @@ _URLS = {"blog", "clearnet", "contact", "exit"}
 
 _RULES: dict[str, tuple[Any, str]] = {
     "sequence": (
-        lambda value: type(value) is int and 0 < value <= 10**9,
-        "a whole number from 1 to 1,000,000,000, higher than in the last release",
+        lambda value: type(value) is int and 0 < value <= MAX_SEQUENCE,
+        f"a whole number from 1 to {MAX_SEQUENCE:,}, higher than in the last release",
     ),
     "valid_days": (
-        lambda value: type(value) is int and 0 < value <= 3650,
-        "a number of days from 1 to 3650",
+        lambda value: type(value) is int and 0 < value <= MAX_VALID.days,
+        f"a number of days from 1 to {MAX_VALID.days}",
     ),
     "public_key": (
-        lambda value: value == "" or _matches(_PUBLIC_KEY)(value),
+        lambda value: value == "" or _matches(PUBLIC_KEY)(value),
         'the line of the public key file that starts with RW, or ""',
     ),
     "clearnet": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.slips import LANGUAGE_MARK, LineProblem
 from cccr_web.content.urls import faults
+from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.languages import WRITTEN
 
 # What fits the first screen of a phone: demands of one line each, other lines of two.
@@ -222,7 +223,7 @@ def dates_are_past(text: Text, today: date) -> Iterator[LineProblem]:
     notes = (item for item in text.body.items if isinstance(item, Note))
     dates += [("[!NOTE]", note.line, note.date) for note in notes if note.date is not None]
     for key, line, day in dates:
-        if day > today + timedelta(days=1):
+        if day > today + CLOCK_TOLERANCE:
             yield (
                 line,
                 (

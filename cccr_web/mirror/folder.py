@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web import files
-from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.errors import CccrError
 from cccr_web.mirror.header_rules import header_rules
 from cccr_web.release import (
     MANIFEST,
     NO_JEKYLL,
     Release,
     ReleaseFolder,
-    read_signed_manifest,
+    open_unverified,
     reject_older,
 )
 from cccr_web.serve import Listener, redirect_pages
@@ -52,18 +52,14 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
 
 def _others(release: Release, site: Path) -> list[str]:
     """Return the paths in ``site`` that no release wrote; the new one must not have them."""
-    with ReleaseFolder.open(site) as opened:
-        ours = {NO_JEKYLL}
-        if (site / MANIFEST).exists():
-            try:
-                before = read_signed_manifest(opened.read, None)
-            except ReleaseError as error:
-                remedy = "Choose another folder."
-                raise CccrError(f"The release in {site} is damaged: {error}", remedy) from error
-            where = f"which is in {site}"
-            reject_older(release, before.metadata.sequence, before.manifest_sha256, where)
-            ours |= before.files.keys()
-        others = sorted(opened.unlisted(ours))
+    if (site / MANIFEST).exists():
+        with open_unverified(site, "Choose another folder.") as (opened, before):
+            others = sorted(opened.unlisted({NO_JEKYLL, *before.files}))
+        where = f"which is in {site}"
+        reject_older(release, before.metadata.sequence, before.manifest_sha256, where)
+    else:
+        with ReleaseFolder.open(site) as opened:
+            others = sorted(opened.unlisted({NO_JEKYLL}))
     for other in others:
         if any(_is_in(path, other) or _is_in(other, path) for path in release.files):
             raise CccrError(

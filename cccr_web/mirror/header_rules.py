@@ -284,6 +284,20 @@ def _nginx_proxy_server(rules: _Rules) -> Iterable[str]:
         yield f'more_set_headers "{name}: {_variable(rules, name)}";'
 
 
+def _nginx_proxy_tags(rules: _Rules) -> Iterable[str]:
+    del rules
+    yield "# For nginx as a reverse proxy, inside “map $http_accept_language $TAG {}”."
+    yield f'"~*{_ACCEPTED}" $1;'
+
+
+def _nginx_proxy_languages(rules: _Rules) -> Iterable[str]:
+    del rules
+    yield "# For nginx as a reverse proxy, inside “map $TAG $LANGUAGE {}”."
+    yield f"default {DEFAULT.slug};"
+    for pattern, language in MEANINGS:
+        yield f'"~*{pattern}" {language.slug};'
+
+
 def _variable(rules: _Rules, header: str) -> str:
     return f"${rules.listener}_{header.lower().replace('-', '_')}"
 
@@ -294,13 +308,15 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-# The first four are for a reverse proxy in front of our server, the others for a host that
+# The first six are for a reverse proxy in front of our server, the others for a host that
 # serves the files itself.
 _FORMATS: Final[dict[str, Callable[[_Rules], Iterable[str]]]] = {
     "text": _text,
     "json": _json,
     "nginx-proxy-http": _nginx_proxy_http,
     "nginx-proxy-server": _nginx_proxy_server,
+    "nginx-proxy-tags": _nginx_proxy_tags,
+    "nginx-proxy-languages": _nginx_proxy_languages,
     "nginx": _nginx,
     "caddy": _caddy,
     "netlify": _netlify,

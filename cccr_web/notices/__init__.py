@@ -18,11 +18,12 @@ from cccr_web.notices.registry import PGP, check_notices, read_notice, write_not
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
 from cccr_web.notices.security_txt import NAME as SECURITY_TXT
 from cccr_web.notices.security_txt import make_security_txt
-from cccr_web.notices.signed_text import Notice, midnight, sign_text
+from cccr_web.notices.signed_text import MAX_AGE, Notice, midnight, sign_text
 
 __all__ = [
     "CANARY",
     "KEYS",
+    "MAX_AGE",
     "MIRRORS",
     "NOTICES",
     "PGP",

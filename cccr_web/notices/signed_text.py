@@ -16,13 +16,12 @@ from string import Formatter
 from typing import Any, Final, Generic, TypeVar
 
 from cccr_web.errors import CccrError, SignatureError, counted
+from cccr_web.facts import CLOCK_TOLERANCE, PUBLIC_KEY
 from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
 
 MAX_BYTES: Final = 64 * 1024
 # How long a list of addresses, and the announcement of a key that does not sign yet, are valid.
 MAX_AGE: Final = timedelta(days=366)
-# Clocks differ, and a notice may be dated by the day in another time zone.
-MAX_AHEAD: Final = timedelta(days=1)
 BILINGUAL_NAME: Final = f"{ORGANISATION} (公民自由联盟)"
 
 _MARK: Final = "-----BEGIN"
@@ -46,7 +45,7 @@ class Notice:
 
     def fault(self, now: datetime, reference: str = "this machine's clock says") -> str:
         """Return why it is not valid ``now``, or nothing; ``reference`` says what that time is."""
-        if self.issued is not None and midnight(self.issued) > now + MAX_AHEAD:
+        if self.issued is not None and midnight(self.issued) > now + CLOCK_TOLERANCE:
             return (
                 f"It is dated {self.issued}, but {reference} {now:%Y-%m-%d}. "
                 "Correct the date and make it again."
@@ -100,7 +99,7 @@ class Field:
 
 
 DAY: Final = Field(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", date.fromisoformat)
-KEY: Final = Field(r"RW[A-Za-z0-9+/]{54}", PublicKey.parse)
+KEY: Final = Field(PUBLIC_KEY.pattern, PublicKey.parse)
 LINES: Final = Field(r".+(?:\n.+)*", lambda text: tuple(text.split("\n")), "\n".join)
 NUMBERED_LINES: Final = Field(
     r"[0-9]+\. .+(?:\n[0-9]+\. .+)*",

@@ -13,6 +13,7 @@ from cccr_web.release.keys import (
 )
 from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
 from cccr_web.release.manifest import NAME as MANIFEST
+from cccr_web.release.media_types import is_html, media_type
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
 from cccr_web.release.model import ERROR_PAGES, INDEX, File, Release, make_release
@@ -41,6 +42,7 @@ from cccr_web.release.store import (
     MAX_TOTAL,
     differences,
     load,
+    open_unverified,
     reject_loss,
     write,
 )
@@ -72,12 +74,15 @@ __all__ = [
     "differences",
     "format_policy",
     "format_time",
+    "is_html",
     "is_public_keys",
     "is_safe_path",
     "key_fingerprint",
     "load",
     "make_release",
+    "media_type",
     "new_key",
+    "open_unverified",
     "pack_zip",
     "page_policy",
     "printable",

@@ -9,7 +9,6 @@ prehashed one (``ED``, over BLAKE2b-512) is made and accepted.
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import os
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from cccr_web import files
 from cccr_web.errors import CccrError, SignatureError
+from cccr_web.facts import PUBLIC_KEY
 
 if TYPE_CHECKING:
     import minisign
@@ -52,14 +52,11 @@ class PublicKey:
     @classmethod
     def parse(cls, text: str) -> PublicKey:
         """Read ``RW…`` (56 characters). Raises ``ValueError``."""
-        try:
-            whole = base64.b64decode(text, validate=True)
-        except (ValueError, binascii.Error):
-            whole = b""
-        if len(whole) != 42 or whole[:2] != b"Ed":
+        if PUBLIC_KEY.fullmatch(text) is None:
             raise ValueError(
                 f"“{text[:60]}” is not a minisign public key: RW and 54 more characters."
             )
+        whole = base64.b64decode(text)
         return cls(whole[2:10], whole[10:])
 
     def __str__(self) -> str:

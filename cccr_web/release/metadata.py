@@ -7,18 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from cccr_web.errors import ReleaseError, counted
+from cccr_web.facts import MAX_SEQUENCE, MAX_VALID
 from cccr_web.host_names import CLEARNET, ONION
 
 NAME = "RELEASE.json"
 FORMAT = 1
-
-# A server must be able to record the sequence, and to go beyond it.
-MAX_SEQUENCE: Final = 10**9
-# The greatest valid_days of site.toml.
-MAX_VALID: Final = timedelta(days=3650)
 
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")

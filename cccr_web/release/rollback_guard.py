@@ -11,12 +11,13 @@ import contextlib
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.release import manifest, metadata
 from cccr_web.release.folder import ReleaseFolder
 from cccr_web.release.keys import PublicKey
@@ -28,14 +29,11 @@ _HIGHEST: Final = "highest-sequence"
 _LAST_GOOD: Final = "last-good"
 _LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
 
-# Clocks differ, and a release may be dated by the day in another time zone.
-_AHEAD = timedelta(days=1)
-
 
 def reject_future(release: Release, now: datetime | None = None) -> None:
     """Raise ``ReleaseError`` for a release dated more than a day ahead."""
     time = release.metadata.time
-    if time > (now or datetime.now(UTC)) + _AHEAD:
+    if time > (now or datetime.now(UTC)) + CLOCK_TOLERANCE:
         raise ReleaseError(f"{metadata.NAME} is dated {time:%Y-%m-%d}, which is in the future.")
 
 

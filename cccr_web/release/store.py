@@ -112,24 +112,33 @@ def reject_loss(folder: Path) -> None:
             raise CccrError(f"{folder} holds a signed release.", remedy)
         if not (folder / manifest.NAME).exists():
             return
-    try:
-        others = list(_not_as_listed(folder))
-    except ReleaseError as error:
-        raise CccrError(f"The release in {folder} is damaged: {error}", remedy) from error
+    with open_unverified(folder, remedy) as (opened, built):
+        others = [*sorted(opened.unlisted(built.files)), *_changed(opened, built)]
     if others:
         named = ", ".join(map(printable, others[:_MOST_NAMED]))
         more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
         raise CccrError(f"{folder} holds files that no build wrote: {named}{more}.", remedy)
 
 
-def _not_as_listed(folder: Path) -> Iterator[str]:
-    with ReleaseFolder.open(folder) as opened:
-        built = read_signed_manifest(opened.read, None)
-        yield from sorted(opened.unlisted(built.files))
-        for name, file in built.listed.items():
-            with contextlib.suppress(MissingFileError):
-                if manifest.digest(opened.read(name, MAX_FILE)) != file.sha256:
-                    yield name
+def _changed(folder: ReleaseFolder, built: Release) -> Iterator[str]:
+    for name, file in built.listed.items():
+        with contextlib.suppress(MissingFileError):
+            if manifest.digest(folder.read(name, MAX_FILE)) != file.sha256:
+                yield name
+
+
+@contextlib.contextmanager
+def open_unverified(path: Path, remedy: str) -> Iterator[tuple[ReleaseFolder, Release]]:
+    """Open a folder that is about to be replaced, with the release that its list describes.
+
+    Neither the signatures nor the files are verified. Raises ``CccrError``, with ``remedy``,
+    if the list or a file that is read meanwhile is damaged.
+    """
+    try:
+        with ReleaseFolder.open(path) as folder:
+            yield folder, read_signed_manifest(folder.read, None)
+    except ReleaseError as error:
+        raise CccrError(f"The release in {path} is damaged: {error}", remedy) from error
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from flask import Flask
 
-from cccr_web.content import Addresses, Content, Problem, Site, check, content_error, read_site
+from cccr_web.content import Addresses, Content, Problem, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
-from cccr_web.content.site import read_public_key
-from cccr_web.content.source import SourceTree
+from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
+from cccr_web.notices import midnight
 from cccr_web.release import (
     MANIFEST,
     METADATA,
@@ -62,21 +60,22 @@ RELEASE_FILES: Final = frozenset(
 def check_trees(
     tree: SourceTree,
     templates: Path,
-    environ: Mapping[str, str] = os.environ,
+    *,
+    time: datetime | None = None,
     today: date | None = None,
 ) -> tuple[Content | None, NoticeFiles, list[Problem]]:
     """Check every text, string and notice; return them with every problem found.
 
-    The content is ``None`` if a file could not be read. Nothing may be dated later than the
-    day after ``today``, by default that of this machine's clock.
+    The content is ``None`` if a file could not be read. ``time`` is that of the release, as for
+    ``build_release``. Nothing may be dated later than the day after ``today``, by default that
+    of this machine's clock.
     """
     today = today or datetime.now(UTC).date()
-    site, problems = read_site(tree)
-    # A key that cannot be read is one problem, not one for each notice that it signed.
-    text = read_public_key(tree)
+    site, key, problems = read_site(tree)
     notices = NoticeFiles(Path(tree.folder.name, NOTICE_FOLDER))
-    if site is not None or text is not None:
-        notices = read_notice_files(tree, PublicKey.parse(text) if text else None)
+    # A key that cannot be read is one problem, not one for each notice that it signed.
+    if site is not None or key is not None:
+        notices = read_notice_files(tree, PublicKey.parse(key) if key else None)
     # The catalogues must translate the strings of the templates and of this package.
     known_files = RELEASE_FILES | notices.files.keys()
     content, found = check(
@@ -91,7 +90,7 @@ def check_trees(
     problems += found + notices.problems
     if content is not None:
         problems += notices.missing(content.site.addresses)
-        problems += notices.faults(release_time(content, notices, environ), today)
+        problems += notices.faults(time or _newest(content, notices), today)
     return content, notices, problems
 
 
@@ -101,17 +100,19 @@ def build_release(
     *,
     addresses: Addresses | None = None,
     neutral_titles: bool = False,
-    environ: Mapping[str, str] = os.environ,
+    time: datetime | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Release:
     """Check the folders and render every page and every copy once.
 
     ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page the
-    same title, which says nothing about its subject. ``progress`` receives how many files
+    same title, which says nothing about its subject. ``time`` is the release's, to the second,
+    by default the day of the newest text or notice: the clock plays no part, so every build of
+    the same texts has the same time. ``progress`` receives how many files
     are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
     tree = SourceTree(translations)
-    content, notices, problems = check_trees(tree, templates, environ)
+    content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
     content = with_derived(content)
@@ -119,12 +120,12 @@ def build_release(
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates, next(iter(content.site.addresses.onions), None))
-    key = _public_key(content.site)
-    issued = release_time(content, notices, environ)
+    key = notices.key
+    issued = time or _newest(content, notices)
     facts = Metadata(
         sequence=content.site.sequence,
         time=issued,
-        expires=_expiry(issued, content.site.valid_days),
+        expires=issued + timedelta(days=content.site.valid_days),
         fingerprint=key.fingerprint if key else None,
         languages={language.slug: language.tag for language in LANGUAGES},
         clearnet=content.site.addresses.clearnet,
@@ -157,34 +158,8 @@ def build_release(
     return with_archive(make_release(files, facts))
 
 
-def release_time(content: Content, notices: NoticeFiles, environ: Mapping[str, str]) -> datetime:
-    """Return ``SOURCE_DATE_EPOCH``, or the day of the newest text or notice.
-
-    The clock plays no part, so every build of the same texts has the same time
-    (reproducible-builds.org, "SOURCE_DATE_EPOCH"). Raises ``CccrError``.
-    """
-    epoch = environ.get("SOURCE_DATE_EPOCH", "")
-    if not epoch:
-        return datetime.combine(max(content.newest, notices.newest), time(), UTC)
-    # int() also accepts “1_0”, “ 1” and digits of other scripts.
-    if re.fullmatch(r"[0-9]{1,11}", epoch) is None:
-        raise CccrError(
-            f"SOURCE_DATE_EPOCH is “{epoch}”.", "It must be seconds since 1970, or unset."
-        )
-    return datetime.fromtimestamp(int(epoch), UTC)
-
-
-def _expiry(issued: datetime, days: int) -> datetime:
-    try:
-        return issued + timedelta(days=days)
-    except OverflowError as error:
-        raise CccrError(
-            f"SOURCE_DATE_EPOCH is in the year {issued.year}.", "It must be seconds since 1970."
-        ) from error
-
-
-def _public_key(site: Site) -> PublicKey | None:
-    return PublicKey.parse(site.public_key) if site.public_key else None
+def _newest(content: Content, notices: NoticeFiles) -> datetime:
+    return midnight(max(content.newest, notices.newest))
 
 
 def _render_all(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import base64
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.release import ARCHIVE
+from cccr_web.release import ARCHIVE, media_type
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
 
 ZIP: Final = ARCHIVE
-
-_HOME: Final = PurePosixPath("index")
-_STATEMENTS: Final = PurePosixPath("statements/index")
 
 
 def single_url(language: Language) -> str:
@@ -31,11 +27,6 @@ def epub_url(language: Language) -> str:
 
 
 COPIES: Final = tuple(url(language) for language in LANGUAGES for url in (single_url, epub_url))
-
-
-def image_type(url: str) -> str:
-    """Return the media type of an image file of a release."""
-    return "image/png" if url.endswith(".png") else "image/jpeg"
 
 
 def lists_copies(text: Text) -> bool:
@@ -59,10 +50,10 @@ def reading_order(content: Content, language: Language) -> list[Text]:
     the pages outside the menu.
     """
     texts = content.texts[language]
-    order = [texts[_HOME]]
+    order = [content.home(language)]
     for text in content.navigation(language):
         order.append(text)
-        if text.path == _STATEMENTS:
+        if text is content.archive(language):
             order += content.statements(language)
     order += [text for text in texts.values() if not text.is_error_page and text not in order]
     return order
@@ -87,7 +78,7 @@ def render_single(renderer: TemplateRenderer, language: Language) -> str:
     def image(url: str) -> str:
         # RFC 2397
         encoded = base64.b64encode(renderer.images[url]).decode()
-        return f"data:{image_type(url)};base64,{encoded}"
+        return f"data:{media_type(url)};base64,{encoded}"
 
     def layout(text: Text) -> PageLayout:
         section = section_ids[text.url]

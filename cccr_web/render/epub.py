@@ -11,8 +11,8 @@ import uuid
 
 from cccr_web.content import Text
 from cccr_web.languages import Language
-from cccr_web.release import format_time, pack_zip
-from cccr_web.render.copies import image_type, reading_order
+from cccr_web.release import format_time, media_type, pack_zip
+from cccr_web.render.copies import reading_order
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
 
@@ -61,7 +61,7 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
     facts = {
         "order": order,
         "images": images,
-        "image_type": image_type,
+        "media_type": media_type,
         "chapter": chapter,
         "identifier": identifier(language),
         "modified": format_time(time),

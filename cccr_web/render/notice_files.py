@@ -24,9 +24,13 @@ FOLDER: Final = "files"
 
 @dataclass(slots=True)
 class NoticeFiles:
-    """The notices in ``folder``: path → bytes, path → dates, and the problems found."""
+    """The notices in ``folder``: path → bytes, path → dates, and the problems found.
+
+    ``key`` is the organisation's, with which they were verified.
+    """
 
     folder: Path
+    key: PublicKey | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -70,7 +74,7 @@ class NoticeFiles:
 
 def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
     """Read every file below ``tree/files`` and verify it with the organisation's ``key``."""
-    found = NoticeFiles(Path(tree.folder.name, FOLDER))
+    found = NoticeFiles(Path(tree.folder.name, FOLDER), key)
     for file in _walk(tree.folder / FOLDER):
         path = file.relative_to(tree.folder / FOLDER).as_posix()
         if path not in NOTICES:

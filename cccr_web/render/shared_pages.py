@@ -28,7 +28,7 @@ _COPY: Final = PurePosixPath("copy")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The page's section in one language, and the words that stand above all sections."""
+    """The page's section in one language, and what is shown above all sections."""
 
     language: Language
     name: str
@@ -79,7 +79,7 @@ def _render(renderer: TemplateRenderer, path: PurePosixPath) -> str:
 
 def _part(renderer: TemplateRenderer, text: Text) -> Part:
     layout = _layout(text)
-    home = renderer.content.texts[text.language][PurePosixPath("index")]
+    home = renderer.content.home(text.language)
     source = text.language.source
     source_href = f"#{source.slug}" if source else None
     with force_locale(text.language.locale):

@@ -93,7 +93,7 @@ class TemplateRenderer:
             href=lambda url, heading="": layout.href(url, heading),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
-            home=texts[PurePosixPath("index")],
+            home=content.home(language),
             who=texts[PurePosixPath("who-we-are")],
             reach=texts[PurePosixPath("reach-us")],
             verify=texts[PurePosixPath("verify")],

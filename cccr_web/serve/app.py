@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES, Language, negotiate, slug_for
-from cccr_web.release import ERROR_PAGES, INDEX, File, Release
+from cccr_web.release import ERROR_PAGES, INDEX, File, Release, is_html, media_type
 from cccr_web.serve.conditional import (
     Precondition,
     accepts_ranges,
@@ -25,7 +25,7 @@ from cccr_web.serve.conditional import (
 )
 from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings, qualities
 from cccr_web.serve.hosts import HostMatch, Hosts
-from cccr_web.serve.policy import NO_CACHE, Policy, cache_control, is_html, media_type
+from cccr_web.serve.policy import NO_CACHE, Policy, cache_control
 
 _log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from posixpath import basename, splitext
+from posixpath import splitext
 from typing import Literal
 
-from cccr_web.release import Metadata, page_policy
+from cccr_web.release import Metadata, media_type, page_policy
 
 Listener = Literal["clearnet", "onion"]
 
@@ -30,33 +30,6 @@ _DENIED_FEATURES = (
     "microphone",
     "usb",
 )
-
-_HTML = "text/html; charset=utf-8"
-_TEXT = "text/plain; charset=utf-8"
-
-# By file name extension. A release holds no other kinds of file.
-_MEDIA_TYPES = {
-    "": _TEXT,
-    ".": _TEXT,
-    ".asc": _TEXT,
-    ".atom": "application/atom+xml",
-    ".epub": "application/epub+zip",
-    ".html": _HTML,
-    ".ico": "image/x-icon",
-    ".jpg": "image/jpeg",
-    ".json": "application/json",
-    ".minisig": _TEXT,
-    ".png": "image/png",
-    ".pub": _TEXT,
-    ".py": _TEXT,
-    ".sshsig": _TEXT,
-    ".txt": _TEXT,
-    ".xml": "application/xml",
-    ".zip": "application/zip",
-}
-
-# By file name, where the extension is ambiguous.
-_NAMED_TYPES = {"feed.xml": "application/atom+xml"}
 
 # A page may be some minutes old; SHA256SUMS must never be.
 _PAGE_CACHE = "public, max-age=300"
@@ -155,11 +128,6 @@ def _csp(metadata: Metadata) -> dict[str, str]:
     return {**page_policy(metadata.style_hashes), "frame-ancestors": "'none'"}
 
 
-def media_type(path: str) -> str | None:
-    """Return the Content-Type of a file of a release, or ``None`` if its type is unknown."""
-    return _NAMED_TYPES.get(basename(path)) or _MEDIA_TYPES.get(splitext(path)[1].lower())
-
-
 def cache_control(path: str) -> str:
     """Return the Cache-Control (RFC 9111, section 5.2) of a file of a release."""
     return _CACHE.get(splitext(path)[1].lower(), NO_CACHE)
@@ -168,8 +136,3 @@ def cache_control(path: str) -> str:
 def is_compressible(path: str) -> bool:
     """Whether compressing a file saves bytes."""
     return not (media_type(path) or "").endswith(("zip", "png", "x-icon"))
-
-
-def is_html(path: str) -> bool:
-    """Whether the file at ``path`` is an HTML page."""
-    return media_type(path) == _HTML

@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import ERROR_PAGES, Release
+from cccr_web.release import ERROR_PAGES, Release, is_html, media_type
 from cccr_web.serve.app import (
     TOR2WEB,
     accepted_language,
@@ -34,7 +34,7 @@ from cccr_web.serve.conditional import (
 from cccr_web.serve.encoding import IDENTITY, EncodedBodies, choose, codings
 from cccr_web.serve.hosts import HostMatch, Hosts
 from cccr_web.serve.memo import HeadMemo
-from cccr_web.serve.policy import Policy, cache_control, is_html, media_type
+from cccr_web.serve.policy import Policy, cache_control
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

@@ -33,7 +33,7 @@ from cccr_web.serve import (
 )
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import Response
-from cccr_web.watch.reader import ROOT
+from cccr_web.watch.requests import ROOT
 
 _MAX_SHOWN: Final = 100
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

@@ -31,8 +31,8 @@ from cccr_web.watch.differences import (
     changed_file,
     file_difference,
 )
-from cccr_web.watch.reader import BROWSERS, MINIMAL, ClientProfile, plan
 from cccr_web.watch.report import Report, SiteResult
+from cccr_web.watch.requests import BROWSERS, MINIMAL, ClientProfile, plan
 from cccr_web.watch.route import Route
 
 # The share of an address's time that its manifest may take, while the other addresses wait.
@@ -45,7 +45,7 @@ class Settings:
 
     ``allowed_headers`` are lower-case names that an address may add. ``onions`` are those
     that the clearnet names before the release's own (“cccr-web serve --onion-address”).
-    ``chance`` chooses the order and the clients of the requests.
+    ``rng`` chooses the order and the clients of the requests.
     """
 
     key: PublicKey
@@ -53,7 +53,7 @@ class Settings:
     limits: RequestLimits = field(default_factory=RequestLimits)
     allowed_headers: Collection[str] = ()
     onions: tuple[str, ...] = ()
-    chance: random.Random = field(default_factory=random.SystemRandom)
+    rng: random.Random = field(default_factory=random.SystemRandom)
 
 
 def check_sites(
@@ -116,7 +116,7 @@ class SiteCheck:
         with self._timer(), contextlib.closing(self._connection(budget)) as connection:
 
             def read(path: str, limit: int) -> bytes:
-                client = self._settings.chance.choice(BROWSERS)
+                client = self._settings.rng.choice(BROWSERS)
                 response = self._fetch(connection, client, f"/{path}", limit, keep_body=True)
                 if isinstance(response, Difference):
                     raise _ReadError(response)
@@ -140,7 +140,7 @@ class SiteCheck:
     def plan(self, reference: Release | None) -> int:
         """Choose the requests that ``compare`` will send; return how many."""
         if release := self._release(reference):
-            self._plan = plan(release, self._settings.chance)
+            self._plan = plan(release, self._settings.rng)
         return len(self._plan)
 
     def compare(self, reference: Release | None, count: Callable[[], None]) -> SiteResult:

@@ -52,6 +52,9 @@ nginx_write() { # FOLDER
   nginx_release >"$folder/release.conf"
   for name in $DOMAIN "$onion" "www.$onion"; do printf '"%s" "%s";\n' "$name" "$name"; done >"$folder/hosts.conf"
   cp "$HERE"/nginx/{errors,onion,proxy,site}.conf "$folder"
+  # These do not depend on the listener.
+  nginx_headers onion nginx-proxy-tags >"$folder/tags.conf"
+  nginx_headers onion nginx-proxy-languages >"$folder/languages.conf"
   nginx_policy onion "$folder"
   if [ -n "$DOMAIN" ]; then
     CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'

@@ -316,7 +316,7 @@ def main() -> None:
     narrow(given.line)
     with short_folder() as folder, TorNetwork() as network, contextlib.ExitStack() as stack:
         trees = find_tree("translations"), find_tree("templates")
-        write(build_release(*trees, addresses=Addresses(), environ={}), folder / "release")
+        write(build_release(*trees, addresses=Addresses()), folder / "release")
         many = "MaxClientCircuitsPending 1024\nMaxCircuitDirtiness 3600\n"
         flooders = tuple(network.add_client(f"flood{n}", many) for n in range(2))
         quiet = stack.enter_context(web_server(folder / "quiet.sock", b"x" * 4000))

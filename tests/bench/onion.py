@@ -179,7 +179,7 @@ def main() -> None:
     with short_folder() as folder, TorNetwork() as network:
         key = new_key(folder / "key")
         trees = find_tree("translations"), find_tree("templates")
-        release = build_release(*trees, addresses=Addresses(None, (key.address,)), environ={})
+        release = build_release(*trees, addresses=Addresses(None, (key.address,)))
         write(release, folder / "release")
         with (
             Server(folder, folder / "release") as server,

@@ -257,7 +257,6 @@ def main() -> None:
         find_tree("translations"),
         find_tree("templates"),
         addresses=Addresses("https://cccr.example", (ONION,)),
-        environ={},
     )
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)

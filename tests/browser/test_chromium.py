@@ -143,7 +143,7 @@ def test_long_titles_and_names_are_not_cut_off(chromium: Chromium, tmp_path: Pat
     line = f'"{LONG_CHINESE}" = "{LONG_CHINESE}"\n'
     names.write_text(before + line + found + after, encoding="utf-8")
     folder = tmp_path / "release"
-    write(build_release(tree, find_tree("templates"), addresses=ADDRESSES, environ={}), folder)
+    write(build_release(tree, find_tree("templates"), addresses=ADDRESSES), folder)
     wrong = {}
     with chromium.tab() as tab:
         tab.size(320, 568, phone=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from support.browser.browsing import CUT_OFF, BrowsedSite, listed
 from support.browser.outlines import is_copy
 
-from cccr_web.watch.reader import FIREFOX, browser
+from cccr_web.watch.requests import FIREFOX, browser
 
 if TYPE_CHECKING:
     from support.browser.marionette import Firefox
@@ -73,7 +73,7 @@ def test_watch_sends_the_headers_of_this_browser(firefox: Firefox) -> None:
     languages = next(line for line in lines if line.startswith("Accept-Language: "))
     client = browser(found[1], languages.partition(": ")[2], f"{found[2]}.0")
     assert lines == [host, *client.lines]
-    assert float(FIREFOX) >= int(found[2]), "Raise FIREFOX in watch/reader.py."
+    assert float(FIREFOX) >= int(found[2]), "Raise FIREFOX in watch/requests.py."
 
 
 def test_nothing_is_cut_off_at_200_percent_zoom(firefox: Firefox, site: BrowsedSite) -> None:

@@ -16,9 +16,8 @@ from support.serving import DOMAIN, Server
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import ManagedTor, Published, Service, new_key
-from cccr_web.release import write
+from cccr_web.release import media_type, write
 from cccr_web.render import build_release
-from cccr_web.serve.policy import media_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +61,7 @@ def onion(tor_network: TorNetwork, note: Recorder) -> Iterator[BrowsedSite]:
         key = new_key(folder / "onion.key")
         trees = find_tree("translations"), find_tree("templates")
         addresses = Addresses(f"https://{DOMAIN}", (key.address,))
-        release = build_release(*trees, addresses=addresses, environ={})
+        release = build_release(*trees, addresses=addresses)
         write(release, folder / "release")
         torrc = tor_network.write_torrc(folder / "torrc")
         with (

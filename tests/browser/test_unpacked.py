@@ -11,10 +11,9 @@ import pytest
 from support.browser.browsing import SCHEMES, BrowsedSite, listed
 
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import ERROR_PAGES
+from cccr_web.release import ERROR_PAGES, is_html, media_type
 from cccr_web.render.copies import ZIP, single_url
 from cccr_web.render.shared_pages import ZIP_INDEX
-from cccr_web.serve.policy import is_html, media_type
 
 if TYPE_CHECKING:
     from pathlib import Path

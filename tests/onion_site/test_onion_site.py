@@ -50,9 +50,7 @@ def site(tor_network: TorNetwork, note: Recorder) -> Iterator[OnionSite]:
     with short_folder() as folder:
         key = new_key(folder / "onion.key")
         trees = find_tree("translations"), find_tree("templates")
-        release = build_release(
-            *trees, addresses=Addresses(f"https://{DOMAIN}", (key.address,)), environ={}
-        )
+        release = build_release(*trees, addresses=Addresses(f"https://{DOMAIN}", (key.address,)))
         write(release, folder / "release")
         tor = ManagedTor(folder / "tor", extra=tor_network.write_torrc(folder / "torrc"))
         with (

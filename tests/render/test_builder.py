@@ -127,37 +127,17 @@ def test_another_python_builds_the_same(tmp_path: Path, python: str) -> None:
     assert same(build(tmp_path / "one"), two)
 
 
-@pytest.mark.parametrize(
-    ("epoch", "expected"),
-    [
-        (None, datetime(2026, 11, 29, tzinfo=UTC)),
-        ("", datetime(2026, 11, 29, tzinfo=UTC)),
-        ("0", datetime(1970, 1, 1, tzinfo=UTC)),
-        ("1700000000", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
-    ],
-)
-def test_source_date_epoch_sets_the_release_time(epoch: str | None, expected: datetime) -> None:
-    """The release time is SOURCE_DATE_EPOCH, or else the day of the newest text."""
-    environ = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
-    assert build_release(*TREES, environ=environ).metadata.time == expected
-
-
-@pytest.mark.parametrize("epoch", ["now", "-1", "1.5", "1_0", " 1", "１", "9" * 12, "9" * 5000])
-def test_a_malformed_source_date_epoch_is_rejected(epoch: str) -> None:
-    """Anything but seconds since 1970 is rejected, not guessed."""
-    with pytest.raises(CccrError) as caught:
-        build_release(*TREES, environ={"SOURCE_DATE_EPOCH": epoch})
-    assert str(caught.value) == (
-        f"SOURCE_DATE_EPOCH is “{epoch}”. It must be seconds since 1970, or unset."
-    )
+def test_the_release_time_is_the_day_of_the_newest_text_unless_it_is_given() -> None:
+    """The clock plays no part."""
+    newest, given = datetime(2026, 11, 29, tzinfo=UTC), datetime(2023, 11, 14, 22, 13, tzinfo=UTC)
+    assert build_release(*TREES).metadata.time == newest
+    assert build_release(*TREES, time=given).metadata.time == given
 
 
 def test_progress_counts_every_rendered_file() -> None:
     """Each page, copy and feed is reported when it is done."""
     reported: list[tuple[int, int]] = []
-    release = build_release(
-        *TREES, environ={}, progress=lambda done, total: reported.append((done, total))
-    )
+    release = build_release(*TREES, progress=lambda done, total: reported.append((done, total)))
     kinds = (".html", ".epub", "feed.xml", "robots.txt")
     pages = sum(path.endswith(kinds) for path in release.files)
     assert reported == [(number, pages) for number in range(1, pages + 1)]
@@ -196,7 +176,7 @@ def test_each_step_happens_once_per_build(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(FlaskClient, "get", counted_get)
     monkeypatch.setattr(zipfile.ZipFile, "writestr", counted_write)
     monkeypatch.setattr(hashlib, "sha256", counted_hash)
-    release = build_release(*TREES, environ={})
+    release = build_release(*TREES)
     texts = [file for file in TREES[0].rglob("*") if file.suffix in {".md", ".po", ".toml", ".txt"}]
     assert {file: read[file] for file in texts} == dict.fromkeys(texts, 1)
     assert {f"/{path}" for path in release.files if path.endswith(".html")} < set(rendered)
@@ -217,7 +197,7 @@ def test_an_escaped_address_of_the_former_site_is_rejected(tmp_path: Path, escap
     with (tree / "en/pages/verify.md").open("a", encoding="utf-8") as out:
         out.write(f"\n{escaped}\n")
     with pytest.raises(CccrError) as caught:
-        build_release(tree, TREES[1], environ={})
+        build_release(tree, TREES[1])
     assert str(caught.value) == (
         "translations/en/pages/verify.md: the page would show the former site's address in a form "
         "that can be opened. Write it as cfcr2008[.]org."
@@ -231,7 +211,7 @@ def test_a_page_that_fails_to_render_is_named(tmp_path: Path) -> None:
     page = templates / "page.html"
     page.write_text(page.read_text() + "{% block main %}{{ nothing }}{% endblock %}")
     with pytest.raises(CccrError, match=r"^en/\S+\.html could not be rendered"):
-        build_release(TREES[0], templates, environ={})
+        build_release(TREES[0], templates)
 
 
 @pytest.mark.long

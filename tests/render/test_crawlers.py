@@ -11,9 +11,8 @@ from support.serving import DOMAIN
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import Release
+from cccr_web.release import Release, media_type
 from cccr_web.render import build_release
-from cccr_web.serve.policy import media_type
 
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -70,6 +69,6 @@ def test_robots_allows_everything_and_names_the_sitemap(release: Release) -> Non
 def test_without_a_clearnet_address_there_is_no_sitemap() -> None:
     """A sitemap needs absolute URLs, and onions are not put into one."""
     trees = find_tree("translations"), find_tree("templates")
-    release = build_release(*trees, addresses=Addresses(None, ("a" * 56 + ".onion",)), environ={})
+    release = build_release(*trees, addresses=Addresses(None, ("a" * 56 + ".onion",)))
     assert "sitemap.xml" not in release.files
     assert release.files["robots.txt"].body == b"User-agent: *\nAllow: /\n"

@@ -15,10 +15,9 @@ from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.languages import EN, LANGUAGES, WRITTEN, ZH_HANS, ZH_HANT, Language
-from cccr_web.release import Release
+from cccr_web.release import Release, media_type
 from cccr_web.render import build_release
 from cccr_web.render.template_renderer import feed_url
-from cccr_web.serve.policy import media_type
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -139,7 +138,7 @@ def test_ids_do_not_depend_on_addresses(release: Release) -> None:
         "tag:gongminziyoulianmeng.blogspot.com,2013-05-07:"
         "zh-hans/statements/2013-05-07-tiananmen-rally"
     )
-    elsewhere = build_release(find_tree("translations"), find_tree("templates"), environ={})
+    elsewhere = build_release(find_tree("translations"), find_tree("templates"))
     for language in LANGUAGES:
         assert elsewhere.files[feed_url(language)] == release.files[feed_url(language)]
 
@@ -228,7 +227,7 @@ def test_xml_special_characters_are_escaped(tmp_path: Path) -> None:
             "[here](#later)\n\n## Later {#later}\n",
             encoding="utf-8",
         )
-    release = build_release(tree, find_tree("templates"), environ={})
+    release = build_release(tree, find_tree("templates"))
     feed = feed_of(release, EN)
     entry = feed.findall(ATOM + "entry")[0]
     assert words(entry, "title") == ['1 < 2 & "3"']

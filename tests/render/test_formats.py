@@ -24,7 +24,7 @@ def app() -> Flask:
     tree = SourceTree(translations)
     content, _ = read_content(tree, read_site(tree)[0])
     assert content is not None
-    facts = build_release(translations, templates, environ={}).metadata
+    facts = build_release(translations, templates).metadata
     style = read_style(templates)
     return create_app(content, style, facts, templates=templates, translations=tree)
 

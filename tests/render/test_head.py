@@ -26,7 +26,7 @@ def graph(page: Element) -> dict[str, str]:
 def neutral() -> Release:
     """The site built with neutral titles."""
     trees = find_tree("translations"), find_tree("templates")
-    return build_release(*trees, neutral_titles=True, environ={})
+    return build_release(*trees, neutral_titles=True)
 
 
 def test_open_graph_describes_the_page_without_addresses(release: Release) -> None:
@@ -65,7 +65,7 @@ def test_neutral_titles_are_the_same_on_every_page(neutral: Release) -> None:
 
 def test_neutral_titles_change_nothing_else(neutral: Release) -> None:
     """The text of the pages is the same as without the option."""
-    plain = build_release(find_tree("translations"), find_tree("templates"), environ={})
+    plain = build_release(find_tree("translations"), find_tree("templates"))
     assert neutral.files.keys() == plain.files.keys()
     for language in LANGUAGES:
         for name in ("who-we-are.html", "statements/2013-05-07-tiananmen-rally.html"):

@@ -9,9 +9,8 @@ from PIL import Image
 from PIL.IcoImagePlugin import IcoImageFile
 from support.pages import pages
 
-from cccr_web.release import Release
+from cccr_web.release import Release, media_type
 from cccr_web.render.builder import UNCHANGED
-from cccr_web.serve.policy import media_type
 
 FAVICON, ICON = "favicon.ico", "icon.png"
 

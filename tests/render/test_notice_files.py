@@ -45,15 +45,15 @@ def tree(tmp_path: Path) -> Tree:
     return make
 
 
-def built(folder: Path, **environ: str) -> Release:
+def built(folder: Path, time: datetime | None = None) -> Release:
     """Build the tree."""
-    return build_release(folder, find_tree("templates"), environ=environ)
+    return build_release(folder, find_tree("templates"), time=time)
 
 
-def problems(folder: Path, **environ: str) -> list[str]:
+def problems(folder: Path, time: datetime | None = None) -> list[str]:
     """Return the problems that stop a build of the tree."""
     with pytest.raises(CccrError) as caught:
-        built(folder, **environ)
+        built(folder, time)
     return str(caught.value).splitlines()
 
 
@@ -131,9 +131,8 @@ def test_a_notice_that_expired_before_the_release_is_rejected(
 ) -> None:
     """Expiry is measured at the release time, not at the time of the build."""
     folder = tree({path: body})
-    seconds = int(last.timestamp())
-    assert path in built(folder, SOURCE_DATE_EPOCH=str(seconds)).files
-    (found,) = problems(folder, SOURCE_DATE_EPOCH=str(seconds + 1))
+    assert path in built(folder, last).files
+    (found,) = problems(folder, last + timedelta(seconds=1))
     assert found.startswith(f"translations/files/{path}:1: It was valid until ")
 
 

@@ -118,6 +118,6 @@ def test_without_an_onion_there_is_no_qr_code() -> None:
     """A site without an onion has no QR code, and no page mentions one."""
     addresses = replace(ADDRESSES, onions=())
     trees = find_tree("translations"), find_tree("templates")
-    release = build_release(*trees, addresses=addresses, environ={})
+    release = build_release(*trees, addresses=addresses)
     assert FILE not in release.files
     assert FILE not in release.files["en/addresses.html"].body.decode()

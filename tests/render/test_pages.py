@@ -27,7 +27,7 @@ from cccr_web.render.traditional import with_derived
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
 
 TREE = SourceTree(find_tree("translations"))
-SITE, _ = read_site(TREE)
+SITE = read_site(TREE)[0]
 WRITTEN, _ = read_content(TREE, SITE)
 assert WRITTEN is not None
 PATHS = sorted(
@@ -373,7 +373,7 @@ def test_the_addresses_page_links_only_to_the_blog(
 def test_without_addresses_the_page_shows_only_the_blog() -> None:
     """Without a domain or an onion, the page shows the blog, and that there is no contact."""
     trees = find_tree("translations"), find_tree("templates")
-    release = build_release(*trees, addresses=Addresses(None, ()), environ={})
+    release = build_release(*trees, addresses=Addresses(None, ()))
     rendered = pages(release)
     for slug in ("en", "zh-hans", "zh-hant"):
         listed = rendered[f"{slug}/addresses.html"].one("main").one("dl")
@@ -389,7 +389,7 @@ def test_the_promise_is_made_only_of_a_signed_release(
 ) -> None:
     """The home page promises what a signature proves; without a key it says that there is none."""
     texts = texts_with_key(tmp_path, organisation_key().public)
-    with_key = pages(build_release(texts, find_tree("templates"), environ={}))
+    with_key = pages(build_release(texts, find_tree("templates")))
     for slug, promise, warning in (
         ("en", "exactly what the organisation signed", "not signed yet"),
         ("zh-hans", "就是本组织签署的内容", "还没有签名"),

@@ -21,10 +21,9 @@ from cccr_web.config import find_tree
 from cccr_web.content import Photo
 from cccr_web.errors import CccrError
 from cccr_web.languages import WRITTEN
-from cccr_web.release import Release
+from cccr_web.release import Release, media_type
 from cccr_web.render import build_release
 from cccr_web.render.photos import resize_photos
-from cccr_web.serve.policy import media_type
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
 
 def built(tree: Path) -> Release:
     """Build a tree."""
-    return build_release(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"))
 
 
 def made(folder: Path, name: str, body: bytes) -> dict[str, Image.Image]:

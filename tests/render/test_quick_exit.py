@@ -67,5 +67,5 @@ def test_without_an_exit_there_is_no_link(tmp_path: Path) -> None:
     file = tree / "site.toml"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     file.write_text("".join(line for line in lines if not line.startswith("exit =")))
-    release = build_release(tree, find_tree("templates"), environ={})
+    release = build_release(tree, find_tree("templates"))
     assert all(page.all("p", class_="exit") == [] for page in pages(release).values())

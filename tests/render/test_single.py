@@ -19,7 +19,7 @@ every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: 
 @pytest.fixture(scope="module")
 def release() -> Release:
     """The real site."""
-    return build_release(find_tree("translations"), find_tree("templates"), environ={})
+    return build_release(find_tree("translations"), find_tree("templates"))
 
 
 def page_of(release: Release, language: Language) -> Page:

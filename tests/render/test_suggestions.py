@@ -21,7 +21,7 @@ def suggested(folder: Path, text: str) -> list[str]:
     tree = copy_texts(folder)
     with (tree / PAGE).open("a", encoding="utf-8") as out:
         out.write(f"\n{text}\n")
-    content, _, problems = check_trees(SourceTree(tree), find_tree("templates"), {})
+    content, _, problems = check_trees(SourceTree(tree), find_tree("templates"))
     assert problems == []
     assert content is not None
     return [str(suggestion) for suggestion in name_suggestions(content)]
@@ -67,7 +67,7 @@ def test_ordinary_words_and_listed_names_are_not_suggested(tmp_path: Path, text:
 
 def test_the_real_texts_give_no_suggestion() -> None:
     """Every name in the real texts is listed."""
-    content, *_ = check_trees(SourceTree(TEXTS), find_tree("templates"), {})
+    content, *_ = check_trees(SourceTree(TEXTS), find_tree("templates"))
     assert content is not None
     assert name_suggestions(content) == []
 

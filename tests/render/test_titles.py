@@ -45,7 +45,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         file = tree / language.locale / f"{RALLY}.md"
         text = file.read_text(encoding="utf-8")
         file.write_text(re.sub(r"(?ms)^demands = .*?\]\n", "", text), encoding="utf-8")
-    made = build_release(tree, find_tree("templates"), environ={}).files
+    made = build_release(tree, find_tree("templates")).files
     found = {
         path: file.body.decode() for path, file in made.items() if path.endswith((".html", ".xml"))
     }

@@ -82,7 +82,7 @@ def hard_release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     tree = copy_texts(tmp_path_factory.mktemp("hard"))
     for locale, text in (("zh_Hans", HARD), ("en", IN_ENGLISH)):
         (tree / locale / "statements" / "2014-06-04-hard.md").write_text(text, encoding="utf-8")
-    return build_release(tree, find_tree("templates"), environ={})
+    return build_release(tree, find_tree("templates"))
 
 
 @pytest.fixture(scope="module")
@@ -398,5 +398,5 @@ def test_a_build_writes_nothing_into_the_texts(tmp_path: Path) -> None:
     """The folder of texts is the same after a build."""
     tree = copy_texts(tmp_path)
     before = sorted(tree.rglob("*"))
-    build_release(tree, find_tree("templates"), environ={})
+    build_release(tree, find_tree("templates"))
     assert sorted(tree.rglob("*")) == before

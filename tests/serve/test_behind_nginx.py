@@ -23,7 +23,7 @@ from support.serving import (
 )
 from support.signed import content, facts, organisation_key, put_release
 
-from cccr_web.languages import negotiate
+from cccr_web.languages import CHINESE, LANGUAGES, SIMPLIFIED, TRADITIONAL, negotiate
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.serve.encoding import qualities
 
@@ -32,6 +32,13 @@ STYLES = ["sha256-" + letter * 43 + "=" for letter in "AB"]
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 NAMES = {"clearnet": DOMAIN, "onion": ONION}
 TAGS = ("en", "en-US", "zh", "zh-CN", "zh-TW", "zh-Hans-HK", "zh-Hant-SG", "fr", "*", "ug")
+# Every item of the tables from which our server knows the languages of readers.
+KNOWN = (
+    *(language.tag for language in LANGUAGES),
+    *CHINESE.split("|"),
+    *(f"zh-{subtag}" for subtag in (*SIMPLIFIED.split("|"), *TRADITIONAL.split("|"))),
+    *("i-hak", "yue-CN", "zh_Hant_TW"),
+)
 LISTS = [
     "",
     "zh-CN,zh;q=0.8,zh-TW;q=0.7,zh-HK;q=0.5,en-US;q=0.3,en;q=0.2",
@@ -44,8 +51,15 @@ LISTS = [
     "en-GB-oxendict,zh;q=0.93",
     "ZH-hant;q=0.8,EN;q=0.8",
     "yue-HK,en;q=0.5",
-    "en,yue;q=0.5",
+    "en,zh foo;q=0.5",
+    "zh foo,en;q=0.5",
+    f"{'fr,' * 63}zh",
+    f"{'fr,' * 64}zh",
     *TAGS,
+    *KNOWN,
+    *(f"{tag},en;q=0.5" for tag in KNOWN),
+    *(f"en,{tag};q=0.5" for tag in KNOWN),
+    *(f"fr, {tag.upper()};q=0.9,en;q=0.8" for tag in KNOWN),
     *(f"{first},{second};q=0.5" for first, second in itertools.permutations(TAGS, 2)),
 ]
 
@@ -151,6 +165,20 @@ def test_the_root_leads_behind_nginx_where_it_leads_without(site: SiteBehindNgin
         assert site.language(accepted) == negotiate(qualities(accepted), ["en", "zh-hans"]).slug
     # Nothing is cached for each Accept-Language.
     assert len(site.cached) < 30
+
+
+def test_no_request_changes_where_the_root_leads_others() -> None:
+    """What “/” answers to one reader is cached only for readers of the same language."""
+    german_then_chinese = ("Accept-Language: de", "Accept-Language: zh")
+    with short_folder() as folder, SiteBehindNginx(folder).running() as site:
+        for listener, headers in (
+            ("clearnet", german_then_chinese),
+            ("onion", (f"Accept-Language: {'de,' * 64}zh",)),
+        ):
+            site.ask("/", *headers, listener=listener)
+            for accepted, slug in (("de", "en"), ("en", "en"), ("zh", "zh-hans")):
+                answer = site.ask("/", f"Accept-Language: {accepted}", listener=listener)
+                assert answer.header("Location") == f"/{slug}/", (headers, accepted)
 
 
 def test_the_large_copies_have_ranges_behind_nginx(site: SiteBehindNginx) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from support.serving import ONION
 
-from cccr_web.release import Release
+from cccr_web.release import Release, is_html, media_type
 from cccr_web.serve import bare_headers, clearnet_policy, onion_policy
-from cccr_web.serve.policy import cache_control, is_html, media_type
+from cccr_web.serve.policy import cache_control
 
 
 def test_the_policies_differ_only_in_https_and_the_onion(release: Release) -> None:

@@ -45,7 +45,7 @@ def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for the domain and this onion, sign them and write them."""
     tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(f"https://{DOMAIN}", (onion,))
-    unsigned = build_release(tree, find_tree("templates"), addresses=addresses, environ={})
+    unsigned = build_release(tree, find_tree("templates"), addresses=addresses)
     release = Signer(organisation_key()).sign(unsigned)
     put_release(release, folder / "release")
     return release

@@ -176,7 +176,7 @@ class Server(ServerProcess):
 def release() -> Release:
     """The real texts, built with a clearnet and an onion address of the tests."""
     trees = find_tree("translations"), find_tree("templates")
-    return build_release(*trees, addresses=ADDRESSES, environ={})
+    return build_release(*trees, addresses=ADDRESSES)
 
 
 @pytest.fixture(scope="session")

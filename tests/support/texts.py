@@ -86,6 +86,6 @@ def lines(file: str) -> int:
 
 def problems_of(tree: Path) -> list[str]:
     """Return the problems that ``cccr-web check`` finds in a tree, one line per problem."""
-    *_, problems = check_trees(SourceTree(tree), find_tree("templates"), {})
+    *_, problems = check_trees(SourceTree(tree), find_tree("templates"))
     found = str(content_error(problems))
     return [line.removeprefix("translations/") for line in found.splitlines()]

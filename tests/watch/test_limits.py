@@ -95,8 +95,8 @@ def check(server: Hostile, clock: Clock) -> Report:
         clock.done, clock.total = done, total
 
     # Always the same order, so that the other pages come before all connections wait.
-    chance = random.Random(1)  # noqa: S311
-    settings = Settings(organisation_key().public, limits=LIMITS, chance=chance)
+    rng = random.Random(1)  # noqa: S311
+    settings = Settings(organisation_key().public, limits=LIMITS, rng=rng)
     return check_sites([Address.parse(server.url)], settings, signed_release(2), progress)
 
 

@@ -145,7 +145,7 @@ def published_release(folder: Path) -> Release:
     The key is in a copy of the texts below ``folder``.
     """
     texts = texts_with_key(folder, organisation_key().public)
-    return build_release(texts, find_tree("templates"), addresses=ADDRESSES, environ={})
+    return build_release(texts, find_tree("templates"), addresses=ADDRESSES)
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+from cccr_web.release import is_html
 from cccr_web.render.copies import COPIES
-from cccr_web.serve.policy import is_html
 
 if TYPE_CHECKING:
     from cccr_web.release import Release

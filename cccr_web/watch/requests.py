@@ -74,24 +74,22 @@ _SHARE: Final = 10
 _FOREIGN: Final = ("/app.apk", "/index.php", "/login", "/sw.js", "/wp-login.php", f"/{INDEX}")
 
 
-def plan(release: Release, chance: random.Random) -> list[tuple[ClientProfile, str]]:
+def plan(release: Release, rng: random.Random) -> list[tuple[ClientProfile, str]]:
     """Return the requests of one check in their order, each a client and a path."""
     paths = file_addresses(release)
     files = [*paths, ROOT]
     folders = [path.removesuffix("/") for path in paths if path.endswith("/")]
-    others = [*folders, *redirect_targets(release), *_unlisted(release, chance)]
-    requests = [(chance.choice(BROWSERS), path) for path in (*files, *others)]
+    others = [*folders, *redirect_targets(release), *_unlisted(release, rng)]
+    requests = [(rng.choice(BROWSERS), path) for path in (*files, *others)]
     share = -(-len(files) // _SHARE)
-    requests += [
-        (client, path) for client in _OTHER_CLIENTS for path in chance.sample(files, share)
-    ]
-    chance.shuffle(requests)
+    requests += [(client, path) for client in _OTHER_CLIENTS for path in rng.sample(files, share)]
+    rng.shuffle(requests)
     return requests
 
 
-def _unlisted(release: Release, chance: random.Random) -> set[str]:
+def _unlisted(release: Release, rng: random.Random) -> set[str]:
     """Return paths that no release has; some are different in each check."""
-    unknown = f"{chance.getrandbits(48):012x}"
+    unknown = f"{rng.getrandbits(48):012x}"
     folders = ("", *(f"/{slug}" for slug in release.metadata.languages))
     made = {f"{folder}/{unknown}{end}" for folder in folders for end in ("", ".html")}
     return {*made, *_FOREIGN} - file_addresses(release).keys()

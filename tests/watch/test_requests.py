@@ -16,7 +16,7 @@ from support.signed import organisation_key, signed_release
 
 from cccr_web.serve import file_addresses
 from cccr_web.watch import Address, Difference, DifferenceKind, RequestLimits, Settings, check_sites
-from cccr_web.watch.reader import BROWSERS, plan
+from cccr_web.watch.requests import BROWSERS, plan
 
 PAGE = "/en/who-we-are.html"
 RELEASE = signed_release(2)
