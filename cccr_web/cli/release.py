@@ -58,9 +58,14 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
     causes a warning. With --json, the result is an object with the keys sequence, time,
     expires, fingerprint, signed (the signature files in the release), sha256 (of
     SHA256SUMS), files (how many), days_left (negative after expiry) and onions (the onion
-    addresses that the release names).
+    addresses that the release names). After a failure, it has only the key error.
     """
-    checked = _verified(release, public_key, deployable=deployable)
+    try:
+        checked = _verified(release, public_key, deployable=deployable)
+    except CccrError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}))
+        raise
     click.echo(_to_json(checked) if as_json else _to_sentence(checked))
     _warn_if_expired(checked)
 

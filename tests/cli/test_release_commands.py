@@ -136,11 +136,14 @@ def test_verify_json_prints_the_onions_of_the_release(tmp_path: Path) -> None:
         ("none.pub", "The key file none.pub cannot be read: No such file or directory."),
     ],
 )
-def test_verify_json_fails_as_without_json(signed: Path, public_key: object, expected: str) -> None:
-    """Of a rejected release ``--json`` prints no facts; the reason is on stderr."""
+def test_verify_json_prints_why_a_release_is_rejected(
+    signed: Path, public_key: object, expected: str
+) -> None:
+    """A failure is an object with only ``error``; stderr holds the sentence too."""
     (signed / "en/index.html").write_text("changed")
     result = run("verify", "--json", signed, "--public-key", public_key)
-    assert (result.exit_code, result.stdout) == (1, "")
+    (error,) = json.loads(result.stdout).items()
+    assert (result.exit_code, error) == (1, ("error", result.stderr.rstrip("\n")))
     assert result.stderr.startswith(expected)
 
 
@@ -436,10 +439,11 @@ def test_an_expired_release_is_verified_but_not_deployed(tmp_path: Path) -> None
         assert (done.exit_code, done.stderr.startswith(f"Warning: {expected}")) == (0, True)
     assert f"expired on {past:%Y-%m-%d}, signed by" in verified.stdout
     assert json.loads(as_json.stdout)["days_left"] < 0
-    for form in ((), ("--json",)):
-        rejected = run("verify", *options, "--deployable", *form)
-        assert (rejected.exit_code, rejected.stdout) == (1, "")
-        assert rejected.stderr.startswith(expected)
+    rejected = run("verify", *options, "--deployable")
+    assert (rejected.exit_code, rejected.stdout) == (1, "")
+    assert rejected.stderr.startswith(expected)
+    rejected = run("verify", *options, "--deployable", "--json")
+    assert json.loads(rejected.stdout)["error"].startswith(expected)
     rejected = run("mirror", tmp_path / "mirror", "--release", *options)
     assert rejected.stderr.startswith(expected)
     assert not (tmp_path / "mirror").exists()
