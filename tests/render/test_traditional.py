@@ -186,6 +186,8 @@ def test_characters_follow_taiwans_standard() -> None:
         ("司法程序的文件", "司法程序的文件", "司法程式的檔案"),
         ("文件夹和文件名", "資料夾和文件名", "資料夾和檔名"),
         ("扫描二维码，看博客", "掃描QR碼，看部落格", "掃描QR碼，看部落格"),
+        ("官方地址和网络地址", "官方地址和網路位址", "官方網址和網路位址"),
+        ("不运行脚本", "不運行腳本", "不執行指令碼"),
     ],
 )
 def test_taiwans_terms_replace_others(text: str, in_statements: str, on_the_site: str) -> None:
