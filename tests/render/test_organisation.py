@@ -307,7 +307,7 @@ def test_a_statement_has_its_outcome_and_neighbours(
     for path, neighbour, rel in pairs:
         page = single_pages[f"{slug}/{path}"]
         record = page.one("article").one("dl", class_="record")
-        assert record.all("dd")[0].text == DEMANDS[slug][path]
+        assert record.all("li")[0].text == DEMANDS[slug][path]
         assert "2017" in record.text
         assert len(record.all("dt")) == (4 if path == RALLY else 3)
         (link,) = [*page.all("a", rel="prev"), *page.all("a", rel="next")]
