@@ -705,7 +705,9 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     for name, wanted in listed.items():
         if name in copy.names and hash_blocks(copy.blocks(name)) != wanted:
             raise VerificationError(f"{name} was changed.", f"{name}被改动过。")
-    differences = [f"Missing · 缺少：{name}" for name in missing]
+    # Every copy of ours has it, though nothing lists it and the check does without it.
+    unlisted = [SSH_SIGNATURE] if SSH_SIGNATURE not in copy.names else []
+    differences = [f"Missing · 缺少：{name}" for name in missing + unlisted]
     # An empty folder of ours only shows that its files are missing.
     folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
     extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED)

@@ -26,7 +26,7 @@ from support.attacks.target import AttackTarget
 from support.command import PYTHON, run_script
 from support.signed import ARMOUR, organisation_key, put, signed_release
 
-from cccr_web.release import manifest
+from cccr_web.release import manifest, read_locked_key, sshsig
 from cccr_web.release.archive import make_archive
 from cccr_web.standalone import verify
 
@@ -83,6 +83,10 @@ class MinisignSigner:
         )
         return (self.folder / "data.minisig").read_bytes()
 
+    def sign_for_ssh(self, data: bytes) -> bytes:
+        """Return the SSH signature file of the same key for ``data``."""
+        return sshsig.sign(data, read_locked_key(self.folder / "secret.key").unlock(""))
+
 
 def make_signer(folder: Path) -> MinisignSigner:
     """Make a new key in ``folder``."""
@@ -123,7 +127,12 @@ def signed(signer: MinisignSigner, files: dict[str, bytes], *options: str) -> di
     """Return a whole signed copy."""
     files = {**files, "minisign.pub": signer.public}
     text = sums(files)
-    return {**files, "SHA256SUMS": text, "SHA256SUMS.minisig": signer.sign(text, *options)}
+    return {
+        **files,
+        "SHA256SUMS": text,
+        "SHA256SUMS.minisig": signer.sign(text, *options),
+        "SHA256SUMS.sshsig": signer.sign_for_ssh(text),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -272,6 +281,8 @@ def test_an_unsigned_copy_is_rejected(
     """The manifest, its signature and the key are all required."""
     copy = put(good, tmp_path)
     (copy / name).unlink()
+    if name == "minisign.pub":
+        (copy / "SHA256SUMS.sshsig").unlink()  # it has the key, too
     done = run(copy, signer.fingerprint)
     assert_rejected(done, f"{name} is missing", f"缺少{name}")
 
@@ -768,7 +779,7 @@ def test_a_single_file_is_verified(tmp_path: Path, name: str) -> None:
 
 
 def test_a_single_file_is_verified_with_the_key_next_to_it(tmp_path: Path) -> None:
-    """In place of the SSH signature, minisign.pub may lie there."""
+    """In place of the SSH signature, minisign.pub may lie there: the file itself is complete."""
     folder = put(released("onion.png", "minisign.pub"), tmp_path)
     (folder / "SHA256SUMS.sshsig").unlink()
     assert run(folder / "onion.png", ORGANISATION).returncode == 0
@@ -919,6 +930,18 @@ def test_a_missing_openpgp_signature_is_named(with_openpgp: Path) -> None:
     """It is a file of ours that is missing."""
     (with_openpgp / "SHA256SUMS.asc").unlink()
     assert_differs(run(with_openpgp, ORGANISATION), missing("SHA256SUMS.asc"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_missing_ssh_signature_is_named(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, *, packed: bool
+) -> None:
+    """A folder or a ZIP without it is not complete, though the list does not have it."""
+    files = {name: body for name, body in good.items() if name != "SHA256SUMS.sshsig"}
+    done = run(
+        zip_of(tmp_path, pack(files)) if packed else put(files, tmp_path), signer.fingerprint
+    )
+    assert_differs(done, missing("SHA256SUMS.sshsig"))
 
 
 def test_the_untrusted_comment_is_not_repeated(
