@@ -845,6 +845,39 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path: Path, name: str) -> None:
         assert_rejected(run(folder / name, ORGANISATION), *wanted)
 
 
+def test_a_file_longer_than_signed_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ZIP in a folder, once verified, has the length of every other file."""
+    files = {path: file.body for path, file in signed_release(2).files.items()}
+    folder = put(files, tmp_path)
+    os.truncate(folder / "en/index.html", 250 << 20)
+    read: Counter[str] = Counter()
+    real = verify.Folder.blocks
+
+    def blocks(folder: verify.Folder, name: str) -> Iterator[bytes]:
+        for block in real(folder, name):
+            read[name] += len(block)
+            yield block
+
+    monkeypatch.setattr(verify.Folder, "blocks", blocks)
+    assert verify.main([str(folder), ORGANISATION]) == 1
+    assert "en/index.html was changed." in capsys.readouterr().out
+    assert read["en/index.html"] <= len(files["en/index.html"]) + verify.BLOCK
+    # Without the ZIP the copy is not complete, and no length is known.
+    (folder / "cccr-web.zip").unlink()
+    assert verify.main([str(folder), ORGANISATION]) == 1
+    assert "en/index.html was changed." in capsys.readouterr().out
+
+
+def test_a_signed_zip_of_another_kind_gives_no_lengths(
+    tmp_path: Path, signer: MinisignSigner
+) -> None:
+    """A release that lists such a ZIP is good."""
+    copy = put(signed(signer, FILES | {"cccr-web.zip": b"PK"}, "-t", COMMENT), tmp_path)
+    assert run(copy, signer.fingerprint).returncode == 0
+
+
 def test_a_long_file_in_a_zip_is_not_unpacked(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
