@@ -797,6 +797,15 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
     )
 
 
+def say(*lines: str) -> None:
+    """Print lines, unless whoever read them (such as head) has closed the pipe."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        # Python prints once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: list[str]) -> int:
     """Check, print the result in both languages, and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -815,8 +824,8 @@ def main(arguments: list[str]) -> int:
         reason = (f"It is damaged or cannot be read ({error}).", "它已损坏或无法读取。")
     else:
         return report(result, fingerprint)
-    print(f"NOT GOOD: do not trust this copy. {reason[0]}")
-    print(f"核对失败：不要相信这份副本。{reason[1]}")
+    say(f"NOT GOOD: do not trust this copy. {reason[0]}")
+    say(f"核对失败：不要相信这份副本。{reason[1]}")
     return 1
 
 
@@ -832,21 +841,21 @@ def report(result: Verdict, fingerprint: str) -> int:
             f"按这台电脑的时间，它已在{expires:%Y-%m-%d}过期：请找更新的版本"
         )
     if differences:
-        print(f"GENUINE, BUT SEE BELOW. {english} But:")
-        print(f"内容是真的，但请看下面几点。{chinese}但是：")
-        print(*(f"- {line}" for line in differences), sep="\n")
+        say(f"GENUINE, BUT SEE BELOW. {english} But:")
+        say(f"内容是真的，但请看下面几点。{chinese}但是：")
+        say(*(f"- {line}" for line in differences))
     else:
-        print(f"GOOD. {english}")
-        print(f"核对无误。{chinese}")
+        say(f"GOOD. {english}")
+        say(f"核对无误。{chinese}")
     if expires and now < expires <= now + NEAR:
         days = (expires - now).days
         left = f"{days} day{'s' * (days > 1)}" if days else "less than a day"
-        print(
+        say(
             f"Valid until {expires:%Y-%m-%d}, {left} left · "
             f"有效期到{expires:%Y-%m-%d}，还有{days or '不到1'}天"
         )
-    print(f"Signed with it · 一并签名的说明：{result.comment}")
-    print(f"Not verified · 未经核对：{', '.join(result.unverified)}")
+    say(f"Signed with it · 一并签名的说明：{result.comment}")
+    say(f"Not verified · 未经核对：{', '.join(result.unverified)}")
     return 3 if differences else 0
 
 

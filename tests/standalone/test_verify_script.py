@@ -1027,6 +1027,27 @@ def test_a_console_without_chinese_still_gets_its_answer(
     assert done.stdout.startswith(b"GOOD.")
 
 
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_a_pipe_that_is_closed_changes_no_exit_code(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, code: int
+) -> None:
+    """As after ``| head -1``, the script ends quietly."""
+    changes: dict[int, dict[str, bytes]] = {
+        0: {},
+        1: {"en/index.html": b""},
+        3: {f"extra-{n}": b"" for n in range(2000)},
+    }
+    copy = put(good | changes[code], tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [PYTHON, "-I", "-S", str(SCRIPT), str(copy), signer.fingerprint]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
 def test_hostile_names_cannot_write_to_the_terminal(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
