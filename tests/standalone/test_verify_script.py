@@ -1040,7 +1040,7 @@ def test_a_pipe_that_is_closed_changes_no_exit_code(
     copy = put(good | changes[code], tmp_path)
     reader, writer = os.pipe()
     os.close(reader)
-    command = [PYTHON, "-I", "-S", str(SCRIPT), str(copy), signer.fingerprint]
+    command = [str(PYTHON), "-I", "-S", str(SCRIPT), str(copy), signer.fingerprint]
     try:
         done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
     finally:
