@@ -57,7 +57,8 @@ read_options() {
 }
 read_options "$@"
 
-if [ -z "$state" ]; then
+# Without an onion nothing needs to be kept.
+if [ $onion = yes ] && [ -z "$state" ]; then
   case ${XDG_STATE_HOME:-} in
     /*) state=$XDG_STATE_HOME/cccr-web ;;
     *)
@@ -69,8 +70,8 @@ if [ -z "$state" ]; then
       ;;
   esac
 fi
-if ! (umask 077 && mkdir -p "$state") 2>/dev/null || [ ! -w "$state" ]; then
-  echo "The folder $state for the onion key cannot be written. Pass another one: --state DIR" >&2
+if [ -n "$state" ] && { ! (umask 077 && mkdir -p "$state") 2>/dev/null || [ ! -w "$state" ]; }; then
+  echo "The folder $state cannot be written. Pass another one: --state DIR" >&2
   exit 1
 fi
 
@@ -82,4 +83,4 @@ if [ $onion = yes ] && ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
   "$(dirname "$0")/apt.sh" tor
 fi
 
-exec "$(dirname "$0")/cccr-web" demo "$@" --state "$state"
+exec "$(dirname "$0")/cccr-web" demo "$@" ${state:+--state "$state"}

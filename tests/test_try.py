@@ -226,12 +226,19 @@ def test_a_home_that_is_unset_or_read_only_is_explained(scripts: Path, tmp_path:
     for name, folder in (("HOME", "/proc/.local/state"), ("XDG_STATE_HOME", "/proc")):
         status, _, explained, called = call_try(scripts, **{name: "/proc"})
         assert (status, called) == (1, [])
-        assert explained.startswith(f"The folder {folder}/cccr-web for the onion key cannot be w")
+        assert explained.startswith(f"The folder {folder}/cccr-web cannot be written.")
     status, *_, called = call_try(scripts, "--no-onion", "--state", str(tmp_path), HOME="/proc")
     assert status == 0
     assert called == [
         ["cccr-web", "demo", "--no-onion", "--state", str(tmp_path), "--state", str(tmp_path)]
     ]
+
+
+@pytest.mark.parametrize("environment", [{}, {"HOME": "/proc"}, {"XDG_STATE_HOME": "/proc"}])
+def test_without_an_onion_no_home_is_needed(scripts: Path, environment: dict[str, str]) -> None:
+    """There is no key to keep."""
+    status, _, explained, called = call_try(scripts, "--no-onion", **environment)
+    assert (status, explained, called) == (0, "", [["cccr-web", "demo", "--no-onion"]])
 
 
 def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:

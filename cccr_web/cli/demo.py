@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -46,23 +48,29 @@ def default_state() -> Path:
 @click.option(
     "--state",
     type=options.FOLDER,
-    default=default_state,
-    show_default="~/.local/state/cccr-web",
+    show_default="~/.local/state/cccr-web; with --no-onion a temporary one",
     help="The folder for the onion's key, tor's files and the release.",
 )
 @click.option(
     "--torrc", type=options.FILE, help="Bridge lines, or further lines for tor's configuration."
 )
-def demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
+def demo(port: int, state: Path | None, torrc: Path | None, *, no_onion: bool) -> None:
     """Build the site and serve it on this machine and an onion.
 
     Prints "clearnet http://127.0.0.1:PORT/", and "onion http://….onion/" once the
     onion's descriptor is uploaded. Progress goes to stderr. Stop it with Ctrl-C.
     """
+    with contextlib.ExitStack() as stack:
+        if state is None and no_onion:
+            # There is nothing to keep, so no home is needed.
+            state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cccr-web-")))
+        _demo(port, (state or default_state()).absolute(), torrc, no_onion=no_onion)
+
+
+def _demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
     from cccr_web.content import Addresses
     from cccr_web.release import write
 
-    state = state.absolute()
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -11,7 +11,7 @@ from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.notices import canary, key_rotation, mirrors, security_txt
 from cccr_web.notices.signed_text import MAX_AGE, MAX_BYTES, Notice, check_key, midnight
-from cccr_web.release import PublicKey, Release, is_public_keys, sign_with_gpg
+from cccr_web.release import PublicKey, Release, key_fingerprints, sign_with_gpg
 
 PGP: Final = "pgp.txt"
 
@@ -94,10 +94,7 @@ def _read_keys(body: bytes, key: PublicKey, verify: bool) -> Notice:
 
 
 def _read_pgp(body: bytes, _key: PublicKey, _verify: bool) -> Notice:
-    if not is_public_keys(body):
-        raise CccrError(
-            f"{PGP} holds something other than public keys.", "Use: gpg --armor --export KEY"
-        )
+    key_fingerprints(body, name=PGP)
     return Notice()
 
 

@@ -1,7 +1,7 @@
 """Bridge lines as people receive them, and the torrc lines that they become (tor(1), ``Bridge``).
 
-Messengers, mail programs and QR codes add bullets, quotation marks, list brackets, unusual blanks
-and line breaks, and leave out the word Bridge.
+People, messengers, mail programs and QR codes write text before them, add bullets, quotation marks,
+list brackets, full stops, unusual blanks and line breaks, and leave out the word Bridge.
 """
 
 from __future__ import annotations
@@ -28,15 +28,35 @@ _UNAVAILABLE: Final = frozenset({"conjure", "dnstt", "obfs2", "obfs3", "scramble
 # What SOCKS 5, by which tor passes them on, can hold.
 _MAX_ARGUMENTS: Final = 510
 
-_MARKS: Final = " \t,;\"'`“”‘’„«»[](){}<>|"
-_BULLETS: Final = re.compile(r"\A(?:[-*•–—]\s*|\d{1,2}[.)]\s+)+")
-_BRIDGE: Final = re.compile(r"bridge:?\s+", re.IGNORECASE)
-# Two quoted lines on one, as in the list that a QR code holds.
+# What stands around a word, and what ends a sentence.
+_MARKS: Final = ",;\"'`“”‘’„«»(){}<>|*•"
+_AFTER: Final = _MARKS + "].。!?"
+_DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
+# Between two bridges on one line, as in the list that a QR code holds.
 _NEXT_IN_LIST: Final = re.compile(r"[\"'],\s*[\"']")
-_TRANSPORT: Final = re.compile(r"[a-z][a-z0-9_]*", re.IGNORECASE)
+_LABEL: Final = re.compile(r"[-+]*|\d{1,2}[.):]*|bridges?\d*:*|and|vanilla", re.IGNORECASE)
+# With it a bridge begins. It may follow a label without a blank, but is not in an argument or URL.
+_ADDRESS: Final = re.compile(
+    r"(?:[^=/]*[^=/A-Za-z0-9_.])?((?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]+\]):\d+)\W*"
+)
+_TRANSPORT: Final = re.compile(r"(?:.*[^A-Za-z0-9_./=])?([A-Za-z][A-Za-z0-9_]*)")
 _ARGUMENT: Final = re.compile(r"[a-z][a-z0-9-]*=\S+", re.IGNORECASE)
 _FINGERPRINT: Final = re.compile(r"[$~]?([0-9A-F]{40})", re.IGNORECASE)
 _CERTIFICATE: Final = re.compile(r"[A-Za-z0-9+/]{70}(?:==)?")
+# A certificate of which a line break may have cut off the end.
+_CUT: Final = re.compile(r"cert=[A-Za-z0-9+/]{0,69}")
+_CUT_OFF: Final = re.compile(r"[A-Za-z0-9+/]{1,70}(?:==)?")
+# What no text without a bridge has: an address, a fingerprint or an argument.
+_PART: Final = re.compile(
+    r"\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f]*:[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\]|[0-9a-f]{40}"
+    r"|[\w-]\.[a-z-]+:\d|\b(?:cert|iat-mode)=",
+    re.IGNORECASE,
+)
+# An option of tor as tor(1) writes it: with several capitals, except for a few.
+_OPTION: Final = re.compile(
+    r"\s*(?:%include|[+/]?(?:_*[A-Z][a-z0-9]*[A-Z]\w*"
+    r"|Address|Log|Nickname|Sandbox|Schedulers|User|(?i:UseBridges|ClientTransportPlugin)))(?:\s|$)"
+)
 _PLUGIN: Final = re.compile(r"\s*ClientTransportPlugin\s+(\S+)\s", re.IGNORECASE)
 _USE: Final = re.compile(r"\s*UseBridges\s", re.IGNORECASE)
 
@@ -44,23 +64,31 @@ _USE: Final = re.compile(r"\s*UseBridges\s", re.IGNORECASE)
 def torrc_lines(text: str, name: str) -> str:
     """Return torrc lines in which every bridge line of ``text`` is as tor understands it.
 
-    Other lines are kept. What the bridges need is added: ``UseBridges`` and the programs of their
-    transports. ``name`` is the file's, for messages. Raises ``OnionError``.
+    Other options of tor and comments are kept. Text becomes a comment, unless it has a part of a
+    bridge. What the bridges need is added: ``UseBridges`` and the programs of their transports.
+    ``name`` is the file's, for messages. Raises ``OnionError``.
     """
     kept: list[str] = []
     bridges: dict[str, Bridge] = {}
+    has_text = False
     for number, line in _joined(text):
-        words = _bridge_words(line)
-        if words is None:
-            kept.append(line)
-            continue
         try:
-            bridge = Bridge.parse(words)
+            found = list(_bridges(line))
         except ValueError as error:
             raise OnionError(
                 f"{name}:{number}: {error}", "Copy the bridge line again, from its beginning."
             ) from error
-        bridges[str(bridge)] = bridge
+        bridges |= {str(bridge): bridge for bridge in found}
+        if not found and not _is_torrc(line):
+            has_text = True
+            kept.append(f"# {line.strip()}")
+        elif not found:
+            kept.append(line)
+    if has_text and not bridges and not any(map(_OPTION.match, kept)):
+        raise OnionError(
+            f"{name} holds neither a bridge nor an option of tor.",
+            "Write options as in tor(1), such as UseBridges.",
+        )
     own = {each for line in kept if (m := _PLUGIN.match(line)) for each in m[1].split(",")}
     needed = {each.transport for each in bridges.values() if each.transport} - own
     if missing := sorted(needed - PROGRAMS.keys()):
@@ -91,10 +119,8 @@ class Bridge:
         return " ".join(filter(None, words))
 
     @classmethod
-    def parse(cls, words: list[str]) -> Bridge:
-        """Read the words of a bridge line. Raises ``ValueError``, with a sentence."""
-        transport = "" if _is_address(words[0]) else words[0].lower()
-        address, *others = words[bool(transport) :] or [""]
+    def parse(cls, transport: str, address: str, others: list[str]) -> Bridge:
+        """Read what follows an address. Raises ``ValueError``, with a sentence."""
         _check_address(address)
         fingerprint = ""
         groups = "".join(others[:10])
@@ -105,6 +131,9 @@ class Bridge:
         for word in others:
             if not _ARGUMENT.fullmatch(word):
                 raise ValueError(f"“{word}” is neither a fingerprint nor an argument of a bridge.")
+            name, _, value = word.partition("=")
+            if name == "iat-mode" and value not in {"0", "1", "2"}:
+                raise ValueError(f"“{word}” is not “iat-mode=” and 0, 1 or 2.")
         arguments = tuple(_known_argument(transport, word) for word in others)
         if arguments and not transport:
             raise ValueError(f"The bridge {address} has arguments but no transport, such as obfs4.")
@@ -117,15 +146,11 @@ class Bridge:
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each line with its number; an argument on a separate line joins its bridge."""
+    """Yield each line with its number; what a line break cut off joins its bridge or option."""
     number, whole = 0, ""
-    for n, line in enumerate(_NEXT_IN_LIST.sub("\n", text.removeprefix("\ufeff")).splitlines(), 1):
-        words = _plain(line).split()
-        continues = words and all(
-            _ARGUMENT.fullmatch(w) or _FINGERPRINT.fullmatch(w) for w in words
-        )
-        if continues and _bridge_words(whole):
-            whole = f"{_plain(whole)} {' '.join(words)}"
+    for n, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if (longer := _continued(whole, line)) is not None:
+            whole = longer
             continue
         if whole:
             yield number, whole
@@ -134,37 +159,87 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
         yield number, whole
 
 
-def _plain(line: str) -> str:
-    """Return a line without what programs add to it."""
-    folded = unicodedata.normalize("NFKC", line)
+def _continued(whole: str, line: str) -> str | None:
+    """Return both lines as one if the second continues an option or a bridge of the first."""
+    if _is_torrc(whole):
+        return f"{whole}\n{line.rstrip()}" if whole.endswith("\\") else None
+    before, words = _words(whole), _words(line)
+    if not before or not words:
+        return None
+    if _ADDRESS.fullmatch(words[0]):
+        return f"{whole} {line}" if _known_transport(before[-1]) else None
+    if not any(map(_ADDRESS.fullmatch, before)):
+        return None
+    cut, cut_off = before[-1], words[0]
+    is_cut = _CUT.fullmatch(cut) and _CUT_OFF.fullmatch(cut_off)
+    if is_cut or (len(cut) < 40 and _FINGERPRINT.fullmatch(cut + cut_off)):
+        before[-1], words = cut + cut_off, words[1:]
+    more = [word for word in words if not _LABEL.fullmatch(word)]
+    if (words and not more) or not all(
+        _ARGUMENT.fullmatch(word) or _FINGERPRINT.fullmatch(word) for word in more
+    ):
+        return None
+    return " ".join((*before, *more))
+
+
+def _words(line: str) -> list[str]:
+    """Return the words of a line, without what programs add to them and without a comment."""
+    folded = unicodedata.normalize("NFKC", line).translate(_DASHES)
     visible = "".join(each for each in folded if unicodedata.category(each) != "Cf")
-    return _BULLETS.sub("", visible.strip(_MARKS), count=1).strip(_MARKS)
+    words = _NEXT_IN_LIST.sub(" ", visible).partition(" #")[0].split()
+    plain = (word if "[" in word else word.strip(_MARKS).rstrip(_AFTER) for word in words)
+    return [word for word in plain if word]
 
 
-def _bridge_words(line: str) -> list[str] | None:
-    """Return the words after ``Bridge`` if this is a bridge line; ``None`` for any other line."""
-    if line.lstrip().startswith("#"):
-        return None
-    plain = _plain(line)
-    words = _BRIDGE.sub("", plain, count=1).split()
-    if not words:
-        return None
-    named = len(words) > 1 and _TRANSPORT.fullmatch(words[0]) and _is_address(words[1])
-    known = words[0].lower() in PROGRAMS.keys() | _UNAVAILABLE
-    if _BRIDGE.match(plain) or _is_address(words[0]) or named or known:
-        return words
-    return None
+def _is_torrc(line: str) -> bool:
+    """Whether a line is a comment, or an option of tor other than ``Bridge``."""
+    return line.lstrip().startswith("#") or _OPTION.match(line) is not None
 
 
-def _is_address(word: str) -> bool:
-    return re.fullmatch(r"[0-9.]{7,15}:\d+|\[[0-9A-Fa-f:.]+\]:\d+", word) is not None
+def _transport(word: str) -> str:
+    """Return the name with which a word ends, which may be a transport."""
+    match = _TRANSPORT.fullmatch(word.rstrip(":"))
+    return match[1].lower() if match else ""
+
+
+def _known_transport(word: str) -> str:
+    name = _transport(word)
+    return name if name in PROGRAMS.keys() | _UNAVAILABLE else ""
+
+
+def _bridges(line: str) -> Iterator[Bridge]:
+    """Yield each bridge in a line. Raises ``ValueError`` for what may be a part of one."""
+    words = _words(line)
+    starts = [at for at, word in enumerate(words) if _ADDRESS.fullmatch(word)]
+    transports = [_known_transport(words[at - 1]) if at else "" for at in starts]
+    # The name of a person or a program may look like an option.
+    if line.lstrip().startswith("#") or (_is_torrc(line) and not any(transports)):
+        return
+    first = starts[0] if starts else len(words)
+    for word in words[:first]:
+        if _PART.search(word):
+            raise ValueError(f"“{word[:60]}” is not the IP address and port of a bridge.")
+    before = [word for word in words[:first] if not _LABEL.fullmatch(word)]
+    if starts and len(before) == 1 and not before[0].endswith(":"):
+        transports[0] = _transport(before[0])  # perhaps one that we do not know
+    ends = [*starts[1:], len(words)][: len(starts)]
+    for at, end, transport in zip(starts, ends, transports, strict=True):
+        others = words[at + 1 : end]
+        while (
+            end < len(words)
+            and others
+            and (_LABEL.fullmatch(others[-1]) or _known_transport(others[-1]))
+        ):
+            others.pop()  # it belongs to the next bridge
+        match = _ADDRESS.fullmatch(words[at])
+        yield Bridge.parse(transport, match[1] if match else "", others)
 
 
 def _check_address(word: str) -> None:
     host, _, port = word.rpartition(":")
     try:
         ipaddress.ip_address(host.strip("[]"))
-        valid = _is_address(word) and 1 <= int(port) <= 65535
+        valid = 1 <= int(port) <= 65535
     except ValueError:
         valid = False
     if not valid:

@@ -18,8 +18,7 @@ from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
 from cccr_web.release.model import ERROR_PAGES, INDEX, File, Release, make_release
 from cccr_web.release.openpgp import (
-    is_public_keys,
-    key_fingerprint,
+    key_fingerprints,
     strip_clear_signature,
     unix_lines,
 )
@@ -77,7 +76,7 @@ __all__ = [
     "is_html",
     "is_public_keys",
     "is_safe_path",
-    "key_fingerprint",
+    "key_fingerprints",
     "load",
     "make_release",
     "media_type",

@@ -140,6 +140,11 @@ class Archive:
         if packed[at:] != end:
             raise self._differs("its end" if count else "its beginning")
 
+    @property
+    def longest(self) -> int:
+        """The length of its longest file, in bytes."""
+        return max(entry.size for entry in self._entries.values())
+
     def read(self, path: str, limit: int) -> bytes:
         """Unpack one file, never to more than ``limit``. Raises ``ReleaseError``."""
         entry = self._entries.get(path)

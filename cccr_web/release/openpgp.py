@@ -38,20 +38,29 @@ def sign(message: bytes, key: str, *, clear: bool = False) -> bytes:
     return done.stdout
 
 
-# An armour (RFC 9580, section 6.2) without its first line. Its headers are whatever the program
-# writes that made it: Version, Comment and others.
-_ARMOUR = rb"(?:[A-Za-z-]+: ?[^\x00-\x08\x0b-\x1f\x7f\n]*\n)*[ \t]*\n(?:[A-Za-z0-9+/=]+[ \t]*\n)+"
+def _armour(kind: bytes) -> bytes:
+    """Return a pattern of an armour (RFC 9580, section 6.2), its data in the group ``data``.
+
+    Its headers are whatever the program writes that made it: Version, Comment and others. As
+    for gpg, blanks may end any line, and empty lines be between the data.
+    """
+    return (
+        rb"-----BEGIN PGP " + kind + rb"-----[ \t]*\n"
+        rb"(?:[A-Za-z0-9-]+:(?: [^\x00-\x08\x0b-\x1f\x7f\n]*)?\n)*[ \t]*\n"
+        rb"(?P<data>(?:[A-Za-z0-9+/]*={0,2}[ \t]*\n)+)"
+        rb"(?:=[A-Za-z0-9+/]{4}\s*\n)?"
+        rb"-----END PGP " + kind + rb"-----[ \t]*(?:\n|\Z)"
+    )
+
+
 _CLEAR_SIGNED = re.compile(
-    rb"\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:Hash: [A-Za-z0-9, -]+\n)*[ \t]*\n"
-    rb"(.*\n)"
-    rb"-----BEGIN PGP SIGNATURE-----\n" + _ARMOUR + rb"-----END PGP SIGNATURE-----\s*",
+    rb"\s*-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\n(?:Hash: [A-Za-z0-9, -]+\n)*[ \t]*\n"
+    rb"(.*\n)" + _armour(rb"SIGNATURE") + rb"\s*",
     re.DOTALL,
 )
-_PUBLIC_KEYS = re.compile(
-    rb"(?:\s*-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
-    + _ARMOUR
-    + rb"-----END PGP PUBLIC KEY BLOCK-----)+\s*"
-)
+_PUBLIC_KEY = re.compile(rb"^" + _armour(rb"PUBLIC KEY BLOCK"), re.MULTILINE)
+# What no text around public keys has: another armour, half a key, or bytes that are no text.
+_NO_TEXT = re.compile(rb"-----(?:BEGIN|END) |[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def unix_lines(text: bytes) -> bytes:
@@ -62,19 +71,32 @@ def unix_lines(text: bytes) -> bytes:
     return text.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
 
 
-def is_public_keys(text: bytes) -> bool:
-    """Whether ``text`` is one or more armoured public keys, and nothing else."""
-    return _PUBLIC_KEYS.fullmatch(unix_lines(text)) is not None
+def key_fingerprints(text: bytes, *, name: str) -> tuple[str, ...]:
+    """Return the fingerprint of each armoured public key, in groups of four characters.
 
-
-def key_fingerprint(text: bytes) -> str | None:
-    """Return the fingerprint of the first key in ``text``, in groups of four characters.
-
-    The first packet must be a public key of version 4 or 6 (RFC 9580, sections 4.2, 5.5.4);
-    otherwise it is ``None``.
+    What is not armoured is text, which gpg skips. Errors call the file ``name``. Raises
+    ``CccrError`` for anything else that is armoured, and for a key that cannot be read.
     """
-    armour = re.search(rb"\n[ \t]*\n([A-Za-z0-9+/\n]+)", unix_lines(text))
-    packet = base64.b64decode(armour[1] + b"==") if armour else b""
+    remedy = "Use: gpg --armor --export KEY"
+    text = unix_lines(text)
+    keys = [match["data"] for match in _PUBLIC_KEY.finditer(text)]
+    if not keys or _NO_TEXT.search(_PUBLIC_KEY.sub(b"", text)):
+        raise CccrError(f"{name} holds something other than public keys.", remedy)
+    prints = [_fingerprint(data) for data in keys]
+    if None in prints:
+        raise CccrError(f"{name} holds a key whose fingerprint cannot be read.", remedy)
+    return tuple(filter(None, prints))
+
+
+def _fingerprint(data: bytes) -> str | None:
+    """Return the fingerprint of the key with which the data of an armour begins.
+
+    The first packet must be a public key of version 4 or 6 (RFC 9580, sections 4.2, 5.5.4).
+    """
+    try:
+        packet = base64.b64decode(data.rstrip(b"=\n\t ") + b"==")
+    except ValueError:
+        return None
     old = re.match(rb"(?s)\x98(.)|\x99(..)", packet)
     new = re.match(rb"(?s)\xc6(?:([\x00-\xbf])|([\xc0-\xdf].)|\xff(....))", packet)
     head = old or new

@@ -10,7 +10,7 @@ from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import CccrError, MissingFileError, ReleaseError
-from cccr_web.release import manifest, metadata
+from cccr_web.release import archive, manifest, metadata
 from cccr_web.release.archive import Archive
 from cccr_web.release.folder import ReleaseFolder, printable
 from cccr_web.release.keys import PublicKey
@@ -39,20 +39,23 @@ def load(
     Every listed file must have its hash and be a regular file that no link leads to;
     a file that is not listed is an error. With a ``key``, its signatures are verified first
     (by ``verify``). Each file is read once: later changes on the disk are not seen.
-    Raises ``ReleaseError`` that names the file.
+    The manifest has no lengths, so the ZIP in a folder is read first, and then no file that
+    is longer than the longest in it. Raises ``ReleaseError`` that names the file.
     """
     with _open(path) as reader:
         release = read_signed_manifest(reader.read, key, verify)
         if isinstance(reader, Archive):
             reader.check_time(release.metadata.time)
         found = dict(release.files)
-        left = MAX_TOTAL - len(found[metadata.NAME].body)
-        for name in release.listed:
-            if name == metadata.NAME:
-                continue
-            body = reader.read(name, min(MAX_FILE, left))
+        left, longest = MAX_TOTAL - len(found[metadata.NAME].body), MAX_FILE
+        others = release.listed.keys() - {metadata.NAME}
+        for name in sorted(others, key=lambda name: (name != archive.NAME, name)):
+            body = reader.read(name, min(longest, left))
             found[name] = check_file(name, body, release.files)
             left -= len(body)
+            if name == archive.NAME:
+                with contextlib.suppress(ReleaseError):  # one that is not as we pack it
+                    longest = Archive(body, name).longest
         for extra in reader.unlisted(found):
             if extra == manifest.OPENPGP:
                 raise unknown_openpgp_signature()

@@ -17,7 +17,7 @@ from typing import Final
 from cccr_web.content import Addresses, Problem, SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.notices import MIRRORS, NOTICES, PGP, Notice, midnight, read_mirrors, read_notice
-from cccr_web.release import PublicKey, key_fingerprint, unix_lines
+from cccr_web.release import PublicKey, key_fingerprints, unix_lines
 
 FOLDER: Final = "files"
 
@@ -48,8 +48,8 @@ class NoticeFiles:
 
     @property
     def openpgp_fingerprint(self) -> str | None:
-        """The fingerprint of the key in ``pgp.txt``."""
-        return key_fingerprint(self.files[PGP]) if PGP in self.files else None
+        """The fingerprint of the first key in ``pgp.txt``."""
+        return key_fingerprints(self.files[PGP], name=PGP)[0] if PGP in self.files else None
 
     def missing(self, addresses: Addresses) -> Iterator[Problem]:
         """Yield a problem for each official address that ``mirrors.txt`` lacks."""

@@ -16,7 +16,8 @@ Exit 0: everything is exactly as we signed it, complete, and nothing else is the
 
 It checks, in this order: the public key in the copy (minisign.pub, or the one in
 SHA256SUMS.sshsig) must have the fingerprint that you typed; the key must have signed the
-list (SHA256SUMS); every file must have the checksum in the list.
+list (SHA256SUMS); every file must have the checksum in the list. No file is read further than
+it can be ours: to the length that a signed cccr-web.zip in its folder gives, or 256 MiB.
 
 A ZIP is safe if every program unpacks the same files from it. Our own (exit 0) is, byte for
 byte, what our packer writes, except for the compressed bytes. One that was packed again is
@@ -56,6 +57,7 @@ SIGNATURE = LIST + ".minisig"
 SSH_SIGNATURE = LIST + ".sshsig"
 OPENPGP_SIGNATURE = LIST + ".asc"
 KEY = "minisign.pub"
+ARCHIVE = "cccr-web.zip"  # in a folder, all its other files
 TOP = "cccr-web/"  # the one folder in our ZIP
 # The list and its signatures, which the list cannot contain.
 UNLISTED = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
@@ -624,12 +626,24 @@ def read_small(copy: Copy, name: str, limit: int) -> bytes:
     return bytes(data)
 
 
-def hash_blocks(blocks: Iterable[bytes]) -> str:
-    """Return the SHA-256 of a file of any length."""
+def hash_blocks(blocks: Iterable[bytes], length: int = MAX_FILE) -> str:
+    """Return the SHA-256 of a file, or nothing if it goes on after this length."""
     digest = hashlib.sha256()
     for block in blocks:
+        length -= len(block)
+        if length < 0:
+            return ""
         digest.update(block)
     return digest.hexdigest()
+
+
+def read_lengths(archive: Path) -> dict[str, int]:
+    """Return the length of each file in our ZIP, or nothing if it is not as we pack it."""
+    try:
+        packed = Zip(archive)
+    except VerificationError:
+        return {}
+    return {name[len(packed.top) :]: record.size for name, (_, record) in packed.entries.items()}
 
 
 def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str, list[str]]:
@@ -702,10 +716,16 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     listed, comment, unverified = read_signed_list(copy, fingerprint)
     copy.check_rest(listed)
     missing = [name for name in listed if name not in copy.names]
-    for name, wanted in listed.items():
-        if name in copy.names and hash_blocks(copy.blocks(name)) != wanted:
+    # The list has no lengths; the ZIP in a folder has those of all other files. So it comes first.
+    lengths: dict[str, int] = {}
+    for name in sorted(listed.keys() & copy.names, key=lambda name: (name != ARCHIVE, name)):
+        if hash_blocks(copy.blocks(name), lengths.get(name, MAX_FILE)) != listed[name]:
             raise VerificationError(f"{name} was changed.", f"{name}被改动过。")
-    differences = [f"Missing · 缺少：{name}" for name in missing]
+        if name == ARCHIVE and isinstance(copy, Folder):
+            lengths = read_lengths(copy.top / name)
+    # Every copy of ours has it, though nothing lists it and the check does without it.
+    unlisted = [SSH_SIGNATURE] if SSH_SIGNATURE not in copy.names else []
+    differences = [f"Missing · 缺少：{name}" for name in missing + unlisted]
     # An empty folder of ours only shows that its files are missing.
     folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
     extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED)
@@ -777,6 +797,15 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
     )
 
 
+def say(*lines: str) -> None:
+    """Print lines, unless whoever read them (such as head) has closed the pipe."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        # Python prints once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: list[str]) -> int:
     """Check, print the result in both languages, and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -795,8 +824,8 @@ def main(arguments: list[str]) -> int:
         reason = (f"It is damaged or cannot be read ({error}).", "它已损坏或无法读取。")
     else:
         return report(result, fingerprint)
-    print(f"NOT GOOD: do not trust this copy. {reason[0]}")
-    print(f"核对失败：不要相信这份副本。{reason[1]}")
+    say(f"NOT GOOD: do not trust this copy. {reason[0]}")
+    say(f"核对失败：不要相信这份副本。{reason[1]}")
     return 1
 
 
@@ -812,21 +841,21 @@ def report(result: Verdict, fingerprint: str) -> int:
             f"按这台电脑的时间，它已在{expires:%Y-%m-%d}过期：请找更新的版本"
         )
     if differences:
-        print(f"GENUINE, BUT SEE BELOW. {english} But:")
-        print(f"内容是真的，但请看下面几点。{chinese}但是：")
-        print(*(f"- {line}" for line in differences), sep="\n")
+        say(f"GENUINE, BUT SEE BELOW. {english} But:")
+        say(f"内容是真的，但请看下面几点。{chinese}但是：")
+        say(*(f"- {line}" for line in differences))
     else:
-        print(f"GOOD. {english}")
-        print(f"核对无误。{chinese}")
+        say(f"GOOD. {english}")
+        say(f"核对无误。{chinese}")
     if expires and now < expires <= now + NEAR:
         days = (expires - now).days
         left = f"{days} day{'s' * (days > 1)}" if days else "less than a day"
-        print(
+        say(
             f"Valid until {expires:%Y-%m-%d}, {left} left · "
             f"有效期到{expires:%Y-%m-%d}，还有{days or '不到1'}天"
         )
-    print(f"Signed with it · 一并签名的说明：{result.comment}")
-    print(f"Not verified · 未经核对：{', '.join(result.unverified)}")
+    say(f"Signed with it · 一并签名的说明：{result.comment}")
+    say(f"Not verified · 未经核对：{', '.join(result.unverified)}")
     return 3 if differences else 0
 
 

@@ -12,7 +12,7 @@ settings_clear() {
 
 # Read FILE into variables of the same names. Reports all errors at once.
 settings_read() { # FILE
-  local file=$1 line name value problems=() number=0
+  local file=$1 line name value seen=' ' problems=() number=0
   settings_clear
   while read -r line || [ -n "$line" ]; do # without blanks around it
     number=$((number + 1))
@@ -25,6 +25,10 @@ settings_read() { # FILE
       problems+=("$file:$number: “${line}” is not a setting. The settings are ${SETTINGS[*]}.")
       continue
     fi
+    if [[ $seen == *" $name "* ]]; then
+      problems+=("$file:$number: ${name} is set a second time. Keep one of the lines.")
+    fi
+    seen+="$name "
     case $value in \"*\" | \'*\') value=${value:1:${#value}-2} ;; esac
     printf -v "$name" %s "$value"
   done <"$file"
@@ -43,7 +47,7 @@ settings_validate() { # appends to problems
       problems+=("DOMAIN: “${name}” is not a domain name in lower case, such as example.org.")
     elif [[ $name == *.onion ]]; then
       problems+=("DOMAIN: “${name}” is an onion address. Leave it out: every site has its onion.")
-    elif [[ $name =~ \.[0-9]+$ ]]; then
+    elif [[ $name =~ \.([0-9]+|0x[0-9a-f]*)$ ]]; then # URL standard: it “ends in a number”
       problems+=("DOMAIN: “${name}” is an IP address. Use a name that leads to it, or leave DOMAIN empty for the onion only.")
     fi
   done

@@ -426,6 +426,16 @@ def test_demo_builds_serves_and_cleans_up(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_demo_without_an_onion_keeps_nothing(tmp_path: Path) -> None:
+    """It needs no home, and removes the release when it ends."""
+    command = [sys.executable, "-m", "cccr_web", "demo", "--no-onion", "--port", "0"]
+    with started(command, HOME="/dev/null", TMPDIR=str(tmp_path)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("clearnet http://127.0.0.1:")
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_demo_names_a_state_folder_that_cannot_be_created() -> None:
     """The error says where, why and what to do."""
     error = failure("demo", "--no-onion", "--state", "/dev/null/state")

@@ -49,11 +49,24 @@ def test_all_wrong_settings_are_reported_at_once(tmp_path: Path) -> None:
 
 def test_a_domain_must_be_a_name_that_can_get_a_certificate(tmp_path: Path) -> None:
     """An IP address or an onion address is no DOMAIN, and the message says what to write."""
-    message = rejection(f"DOMAIN=192.0.2.1 {'a' * 56}.onion 2001:db8::1 a.example\n", tmp_path)
-    assert "DOMAIN: “192.0.2.1” is an IP address. Use a name" in message
+    # To a browser all of these are IPv4 addresses (URL standard, section 3.5).
+    numbers = ("192.0.2.1", "0x7f.0x1", "1.2.3.0x4", "127.0x", "a.0xff", "a.08")
+    names = f"{' '.join(numbers)} {'a' * 56}.onion 2001:db8::1 a.example b.0xg"
+    message = rejection(f"DOMAIN={names}\n", tmp_path)
+    for number in numbers:
+        assert f"DOMAIN: “{number}” is an IP address. Use a name" in message
     assert f"DOMAIN: “{'a' * 56}.onion” is an onion address. Leave it out" in message
     assert "DOMAIN: “2001:db8::1” is not a domain name" in message
     assert "a.example" not in message
+    assert "b.0xg" not in message
+
+
+def test_a_setting_that_is_set_twice_is_rejected(tmp_path: Path) -> None:
+    """The message names the second line, also if the first is empty or both are equal."""
+    message = rejection("DOMAIN=\nCONTACT=a@b.example\n DOMAIN = a.example\n", tmp_path)
+    assert (
+        message == f"{tmp_path}/site.env:3: DOMAIN is set a second time. Keep one of the lines.\n"
+    )
 
 
 def test_wrong_usage_exits_2_and_points_to_the_help() -> None:

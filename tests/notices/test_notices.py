@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.signed import OPENPGP_KEY as PGP
 from support.signed import content, facts, known_key, organisation_key
 
 from cccr_web.errors import CccrError
@@ -27,7 +27,7 @@ from cccr_web.notices import (
 )
 from cccr_web.notices.mirrors import EARLIER_FORMAT, Mirrors
 from cccr_web.notices.signed_text import LINES, NoticeFormat
-from cccr_web.release import key_fingerprint, make_release
+from cccr_web.release import make_release
 from cccr_web.serve import clearnet_policy, file_headers
 
 KEY = organisation_key()
@@ -43,12 +43,6 @@ MIRRORS = make_mirrors(KEY, DAY, ("https://cccr.example", ONION))
 KEYS = rotate_key(KEY, NEXT_KEY, DAY)
 EXPIRES = datetime(2027, 6, 30, tzinfo=UTC)
 CONTACT = make_security_txt(EXPIRES, [("Contact", "mailto:a@cccr.example")])
-PGP = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
-
-mDMEZ2lT4BYJKwYBBAHaRw8BAQdA
-=AbCd
------END PGP PUBLIC KEY BLOCK-----
-"""
 BYTES = {
     "canary.txt": "888c297c4cc2efbed87f5781113d3892a8367083bd1fc8340830e84df87b2970",
     "mirrors.txt": "f14e32f57583374328c643c0e9ce622245bf9981baade37d2630acc7c9ee6d4e",
@@ -93,35 +87,6 @@ def test_an_earlier_list_of_addresses_stays_valid() -> None:
     )
 
 
-LONG_KEY = b"\x04" + b"k" * 299
-SHORT_KEY = b"\x06" + b"k" * 99
-
-
-@pytest.mark.parametrize(
-    ("packet", "hashed"),
-    [
-        (b"\x98\x64" + SHORT_KEY, ("sha256", b"\x9b\0\0\0\x64" + SHORT_KEY)),
-        (b"\xc6\x64" + SHORT_KEY, ("sha256", b"\x9b\0\0\0\x64" + SHORT_KEY)),
-        (b"\x99\x01\x2c" + LONG_KEY, ("sha1", b"\x99\x01\x2c" + LONG_KEY)),
-        (b"\xc6\xc0\x6c" + LONG_KEY, ("sha1", b"\x99\x01\x2c" + LONG_KEY)),
-        (b"\xc6\xff\0\0\x01\x2c" + LONG_KEY, ("sha1", b"\x99\x01\x2c" + LONG_KEY)),
-        (b"\x99\x01\x2c" + LONG_KEY[:-1], None),
-        (b"\x98\x64\x03" + SHORT_KEY[1:], None),
-        (b"\x88\x64" + SHORT_KEY, None),
-    ],
-)
-def test_the_fingerprint_of_a_key_is_computed(
-    packet: bytes, hashed: tuple[str, bytes] | None
-) -> None:
-    """Every length of RFC 9580 is read; another packet, version or a damaged key has none."""
-    armour = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nComment: x\n\n%s\n=AbCd\n" % (
-        base64.encodebytes(packet).rstrip(b"=\n")
-    )
-    found = key_fingerprint(armour)
-    expected = hashed and hashlib.new(*hashed, usedforsecurity=False).hexdigest().upper()
-    assert (found and found.replace(" ", "")) == expected
-
-
 def test_keys_txt_stays_valid_after_the_rotation() -> None:
     """The file is still accepted when the site uses the next key, and then does not expire."""
     assert read_notice("keys.txt", KEYS, NEXT_KEY.public) == Notice(DAY)
@@ -143,7 +108,7 @@ def resigned(whole: bytes, old: bytes, new: bytes) -> bytes:
 
 BAD: dict[str, tuple[str, bytes, str]] = {
     "unknown name": ("notes.txt", b"x", "notes.txt is not a notice"),
-    "too big": ("pgp.txt", PGP * 1000, "more than 65,536 bytes"),
+    "too big": ("pgp.txt", PGP * 200, "more than 65,536 bytes"),
     "canary unsigned": ("canary.txt", CANARY.partition(b"-----")[0], "holds no signature"),
     "canary of another": (
         "canary.txt",
@@ -233,7 +198,19 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         "holds 1 signature, not 2",
     ),
     "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "other than public keys"),
-    "text before a key": ("pgp.txt", b"Our key:\n" + PGP, "other than public keys"),
+    "a secret key after a public one": (
+        "pgp.txt",
+        PGP + PGP.replace(b"PUBLIC", b"PRIVATE"),
+        "other than public keys",
+    ),
+    "half a key": ("pgp.txt", PGP + PGP[:200], "other than public keys"),
+    "bytes around a key": ("pgp.txt", b"\x1b[2J\n" + PGP, "other than public keys"),
+    "no key": ("pgp.txt", b"Our key is secret.\n", "other than public keys"),
+    "a key without a fingerprint": (
+        "pgp.txt",
+        PGP + PGP.replace(b"mDMEa", b"mDMDa"),
+        "pgp.txt holds a key whose fingerprint cannot be read",
+    ),
     "no contact": (SECURITY, b"Expires: 2027-06-30T00:00:00Z\n", "has no Contact"),
     "no end": (SECURITY, b"Contact: mailto:a@cccr.example\n", "has no Expires"),
     "two ends": (SECURITY, CONTACT + b"Expires: 2027-06-30T00:00:00Z\n", "more than one Expires"),
@@ -316,6 +293,7 @@ FOREIGN: dict[str, tuple[str, bytes]] = {
         "pgp.txt",
         crlf(PGP.replace(b"-\n\n", b"-\n" + HEADERS + b"\n")),
     ),
+    "a key with text around": ("pgp.txt", "我们的公钥：\n".encode() + PGP + b"Write to us.\n"),
     "two keys with blank lines around": ("pgp.txt", b"\n" + PGP + b"\n\n" + PGP + b"\n"),
     "a key without its last line feed": ("pgp.txt", PGP.rstrip()),
     "a canary on Windows": ("canary.txt", crlf(CANARY)),

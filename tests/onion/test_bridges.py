@@ -41,23 +41,70 @@ PLUGIN = "ClientTransportPlugin obfs4 exec /usr/bin/obfs4proxy\n"
         OBFS4.replace(f" {CERT}", f"\n  {CERT}\n "),
         OBFS4.replace(f" {PRINT}", f"\r\n{PRINT}"),
         f"{OBFS4}\n\n{OBFS4}",
+        f"{OBFS4}.",
+        f"{OBFS4}。",
+        f"({OBFS4}).",
+        f"网桥：{OBFS4}",
+        f"网桥{OBFS4}",
+        f"Your bridges: {OBFS4}",
+        f"[12:30, 1/2/2026] Ann: {OBFS4}",
+        f"[2026/2/1 12:30:15] 安妮：{OBFS4}",
+        f"Bridge1 {OBFS4}",
+        f"Bridge 1: {OBFS4}",
+        f"GetBridges {OBFS4}",
+        f"{OBFS4} # from Ann",
+        OBFS4.replace("iat-mode", "iat\u2011mode"),
+        OBFS4.replace("obfs4 ", "obfs4\n", 1),
+        OBFS4.replace(CERT, f"{CERT[:40]}\n{CERT[40:]}"),
+        OBFS4.replace(CERT, f"\n{CERT[:40]}\n> {CERT[40:]}\n>"),
+        OBFS4.replace(PRINT, f"{PRINT[:20]}\r\n{PRINT[20:]}"),
     ],
 )
 def test_a_bridge_line_is_understood_as_it_is_received(received: str) -> None:
-    """Bullets, quotation marks, blanks and line breaks that programs add do not matter."""
+    """Text before it, and the marks, blanks and line breaks that programs add, do not matter."""
     assert torrc_lines(received, "f") == f"UseBridges 1\n{PLUGIN}Bridge {OBFS4}\n"
 
 
-def test_a_list_from_a_qr_code_is_several_bridges() -> None:
-    """The QR code of bridges.torproject.org holds a list of quoted lines."""
-    lines = torrc_lines(f"['{OBFS4}', '{SECOND}']", "f")
+@pytest.mark.parametrize(
+    "received",
+    [
+        f"['{OBFS4}', '{SECOND}']",
+        f'["{OBFS4}","{SECOND}"]',
+        f"{OBFS4} {SECOND}",
+        f"{OBFS4}, {SECOND}.",
+        f"1. {OBFS4} 2. Bridge {SECOND}",
+        f"{OBFS4} and bridge: {SECOND}",
+    ],
+)
+def test_one_line_can_hold_several_bridges(received: str) -> None:
+    """The QR code of bridges.torproject.org holds a list; other programs join lines."""
+    lines = torrc_lines(received, "f")
     assert lines == f"UseBridges 1\n{PLUGIN}Bridge {OBFS4}\nBridge {SECOND}\n"
 
 
-@pytest.mark.parametrize("received", ["192.0.2.7:443", f"192.0.2.7:443 {PRINT}"])
-def test_a_plain_bridge_needs_no_program(received: str) -> None:
+@pytest.mark.parametrize("bridge", ["192.0.2.7:443", f"192.0.2.7:443 {PRINT}", "[2001:db8::7]:443"])
+@pytest.mark.parametrize(
+    "before", ["", "vanilla ", "Bridge 1: ", "网桥：", "Ann: ", "The one of Ann "]
+)
+def test_a_plain_bridge_needs_no_program(before: str, bridge: str) -> None:
     """A bridge without a transport needs no program; its fingerprint is optional."""
-    assert torrc_lines(received, "f") == f"UseBridges 1\nBridge {received}\n"
+    assert torrc_lines(before + bridge, "f") == f"UseBridges 1\nBridge {bridge}\n"
+
+
+def test_text_becomes_a_comment() -> None:
+    """Lines around the bridges hold no option of tor, and must not be read as one."""
+    received = f"Here are your obfs4 bridges:\n```\n{OBFS4}\n```\nGood luck\n"
+    assert torrc_lines(received, "f") == (
+        "# Here are your obfs4 bridges:\n# ```\n# ```\n# Good luck\n"
+        f"UseBridges 1\n{PLUGIN}Bridge {OBFS4}\n"
+    )
+
+
+@pytest.mark.parametrize("received", ["Hello", "# mine\nusebridge 1", "Bridge obfs4"])
+def test_a_file_of_text_alone_is_rejected(received: str) -> None:
+    """Without its bridges tor would connect directly, and be seen."""
+    with pytest.raises(OnionError, match="f holds neither a bridge nor an option of tor"):
+        torrc_lines(received, "f")
 
 
 def test_a_fingerprint_in_groups_is_joined() -> None:
@@ -82,7 +129,12 @@ def test_other_lines_are_kept_and_not_repeated() -> None:
     )
     web = f"webtunnel [2001:db8::1]:443 {PRINT} url=https://a.example/x ver=0.0.1"
     assert torrc_lines(own + web, "f") == f"{own}Bridge {web}\n"
-    assert torrc_lines("SocksPort 0\n", "f") == "SocksPort 0\n"
+    others = (
+        "SocksPort 127.0.0.1:9050\nLog notice \\\n  file /dev/null\n%include /etc/x\n"
+        "+ReachableAddresses 192.0.2.1:443\nusebridges 0\n__DirPort 0\n# comment 192.0.2.1:443\n"
+    )
+    assert torrc_lines(others, "f") == others
+    assert torrc_lines("\n", "f") == ""
 
 
 @pytest.mark.parametrize(
@@ -99,6 +151,15 @@ def test_other_lines_are_kept_and_not_repeated() -> None:
         (f"obfs4 192.0.2.7:443 {PRINT} {CERT[:-9]} iat-mode=0", "no complete “cert=”"),
         (f"obfs4 192.0.2.7:443 {PRINT}", "no complete “cert=”"),
         (f"192.0.2.7:443 {PRINT} {CERT}", "has arguments but no transport"),
+        (f"192.0.2.7 {PRINT}", "f:1: “192.0.2.7” is not the IP address and port"),
+        (f"Here it is: {PRINT}", f"“{PRINT}” is not the IP address and port"),
+        (f"192.0.2.8 {OBFS4}", "“192.0.2.8” is not the IP address and port"),
+        ("bridge://obfs4+192.0.2.7:443", "“bridge://obfs4+192.0.2.7:443” is not the IP"),
+        ("webtunnel [2001:db8::1] url=https://a.example/", "“[2001:db8::1]” is not the IP"),
+        (f"{OBFS4} [12:30]", "“[12:30]” is neither"),
+        (OBFS4.replace("iat-mode=0", "iat-mode=9"), "“iat-mode=9” is not “iat-mode=” and 0, 1 or"),
+        (OBFS4.replace(CERT, f"{CERT[:40]}\n{CERT[45:]}"), "no complete “cert=”"),
+        (f"{OBFS4} novel 192.0.2.8:443", "“novel” is neither"),
         (f"snowflake 192.0.2.3:80 {PRINT} ice={'x' * 600}", "are too long for tor"),
     ],
 )

@@ -209,7 +209,7 @@ other, page = map(pathlib.Path, sys.argv[1:])
 good = other.read_bytes()
 print("begun", flush=True)
 while True:
-    for body in (b"<script>" * 1000, good):
+    for body in (b"<script>", good):
         other.write_bytes(body)
         other.replace(page)
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.pages import Element, pages
-from support.signed import known_key, organisation_key
+from support.signed import OPENPGP_KEY, known_key, organisation_key
 from support.texts import replace_once, texts_with_key
 
 from cccr_web.config import find_tree
@@ -233,17 +233,6 @@ def test_a_wrong_notice_is_reported_with_a_wrong_fact(tree: Tree) -> None:
 
 ONION = f"http://{'b' * 55}d.onion"
 COPY = "https://copy.example"
-# A public key made by gpg for this test; its secret part is gone.
-OPENPGP_KEY = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
-
-mDMEawuIMBYJKwYBBAHaRw8BAQdAnGkK3BI1Z0/KS+XKZvfTUjRIWztkaTcAKY1Q
-Nui7KDq0GFRlc3QgPHRlc3RAY2Njci5leGFtcGxlPoiWBBMWCAA+FiEE2e9TMw/+
-8xBWwjVhmKQ36y+3YXEFAmsLiDACGwMFCSWYBgAFCwkIBwIGFQoJCAsCBBYCAwEC
-HgECF4AACgkQmKQ36y+3YXGAQgD+I80gs3qpN7bbZyBb8cq2URxe0Rqz9prVXnFp
-h3yUy60A/0oPgqTy7deP+kqbxVZgMBPbkLg/zWJ/woaSI5QB4VcE
-=Inh7
------END PGP PUBLIC KEY BLOCK-----
-"""
 
 
 def official(*urls: str) -> Callable[[Path], object]:

@@ -159,6 +159,30 @@ def test_other_spellings_fill_no_cache(site: SiteBehindNginx, listener: str) -> 
     assert site.cached == before
 
 
+def test_a_query_gets_the_page_but_no_place_in_the_cache(site: SiteBehindNginx) -> None:
+    """Links that people pass on have queries. There is no end of them."""
+    page = site.ask("/en/")
+    before = site.cached
+    for query in ("?x", "?utm_source=mail", "?"):
+        assert site.ask(f"/en/{query}").body == page.body
+    assert site.cached == before
+
+
+def test_the_root_of_one_language_answers_no_reader_of_another() -> None:
+    """“/” is cached per language: what one reader got is kept for readers of that language only."""
+    with short_folder() as folder, SiteBehindNginx(folder).running() as site:
+        assert site.language("zh-CN,zh;q=0.9") == "zh-hans"
+        assert site.language("en") == "en"
+        assert site.language("zh") == "zh-hans"
+        site.server.process.kill()
+        site.server.process.wait()
+        # Others of the same language, who have never asked.
+        assert site.language("zh-SG") == "zh-hans"
+        assert site.language("en-GB,en;q=0.9,zh;q=0.1") == "en"
+        # Nobody with this language has asked.
+        assert site.ask("/", "Accept-Language: zh-TW").header("Location") is None
+
+
 def test_the_root_leads_behind_nginx_where_it_leads_without(site: SiteBehindNginx) -> None:
     """For any Accept-Language “/” leads to the language that our server chooses, cached or not."""
     for accepted in (*LISTS, *LISTS[:10]):

@@ -26,7 +26,7 @@ from support.attacks.target import AttackTarget
 from support.command import PYTHON, run_script
 from support.signed import ARMOUR, organisation_key, put, signed_release
 
-from cccr_web.release import manifest
+from cccr_web.release import manifest, read_locked_key, sshsig
 from cccr_web.release.archive import make_archive
 from cccr_web.standalone import verify
 
@@ -83,6 +83,10 @@ class MinisignSigner:
         )
         return (self.folder / "data.minisig").read_bytes()
 
+    def sign_for_ssh(self, data: bytes) -> bytes:
+        """Return the SSH signature file of the same key for ``data``."""
+        return sshsig.sign(data, read_locked_key(self.folder / "secret.key").unlock(""))
+
 
 def make_signer(folder: Path) -> MinisignSigner:
     """Make a new key in ``folder``."""
@@ -123,7 +127,12 @@ def signed(signer: MinisignSigner, files: dict[str, bytes], *options: str) -> di
     """Return a whole signed copy."""
     files = {**files, "minisign.pub": signer.public}
     text = sums(files)
-    return {**files, "SHA256SUMS": text, "SHA256SUMS.minisig": signer.sign(text, *options)}
+    return {
+        **files,
+        "SHA256SUMS": text,
+        "SHA256SUMS.minisig": signer.sign(text, *options),
+        "SHA256SUMS.sshsig": signer.sign_for_ssh(text),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -272,6 +281,8 @@ def test_an_unsigned_copy_is_rejected(
     """The manifest, its signature and the key are all required."""
     copy = put(good, tmp_path)
     (copy / name).unlink()
+    if name == "minisign.pub":
+        (copy / "SHA256SUMS.sshsig").unlink()  # it has the key, too
     done = run(copy, signer.fingerprint)
     assert_rejected(done, f"{name} is missing", f"缺少{name}")
 
@@ -768,7 +779,7 @@ def test_a_single_file_is_verified(tmp_path: Path, name: str) -> None:
 
 
 def test_a_single_file_is_verified_with_the_key_next_to_it(tmp_path: Path) -> None:
-    """In place of the SSH signature, minisign.pub may lie there."""
+    """In place of the SSH signature, minisign.pub may lie there: the file itself is complete."""
     folder = put(released("onion.png", "minisign.pub"), tmp_path)
     (folder / "SHA256SUMS.sshsig").unlink()
     assert run(folder / "onion.png", ORGANISATION).returncode == 0
@@ -832,6 +843,39 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path: Path, name: str) -> None:
     assert_rejected(run(folder, ORGANISATION), *wanted)
     if "/" not in name:
         assert_rejected(run(folder / name, ORGANISATION), *wanted)
+
+
+def test_a_file_longer_than_signed_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ZIP in a folder, once verified, has the length of every other file."""
+    files = {path: file.body for path, file in signed_release(2).files.items()}
+    folder = put(files, tmp_path)
+    os.truncate(folder / "en/index.html", 250 << 20)
+    read: Counter[str] = Counter()
+    real = verify.Folder.blocks
+
+    def blocks(folder: verify.Folder, name: str) -> Iterator[bytes]:
+        for block in real(folder, name):
+            read[name] += len(block)
+            yield block
+
+    monkeypatch.setattr(verify.Folder, "blocks", blocks)
+    assert verify.main([str(folder), ORGANISATION]) == 1
+    assert "en/index.html was changed." in capsys.readouterr().out
+    assert read["en/index.html"] <= len(files["en/index.html"]) + verify.BLOCK
+    # Without the ZIP the copy is not complete, and no length is known.
+    (folder / "cccr-web.zip").unlink()
+    assert verify.main([str(folder), ORGANISATION]) == 1
+    assert "en/index.html was changed." in capsys.readouterr().out
+
+
+def test_a_signed_zip_of_another_kind_gives_no_lengths(
+    tmp_path: Path, signer: MinisignSigner
+) -> None:
+    """A release that lists such a ZIP is good."""
+    copy = put(signed(signer, FILES | {"cccr-web.zip": b"PK"}, "-t", COMMENT), tmp_path)
+    assert run(copy, signer.fingerprint).returncode == 0
 
 
 def test_a_long_file_in_a_zip_is_not_unpacked(
@@ -921,6 +965,18 @@ def test_a_missing_openpgp_signature_is_named(with_openpgp: Path) -> None:
     assert_differs(run(with_openpgp, ORGANISATION), missing("SHA256SUMS.asc"))
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_missing_ssh_signature_is_named(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, *, packed: bool
+) -> None:
+    """A folder or a ZIP without it is not complete, though the list does not have it."""
+    files = {name: body for name, body in good.items() if name != "SHA256SUMS.sshsig"}
+    done = run(
+        zip_of(tmp_path, pack(files)) if packed else put(files, tmp_path), signer.fingerprint
+    )
+    assert_differs(done, missing("SHA256SUMS.sshsig"))
+
+
 def test_the_untrusted_comment_is_not_repeated(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
@@ -969,6 +1025,27 @@ def test_a_console_without_chinese_still_gets_its_answer(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"GOOD.")
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_a_pipe_that_is_closed_changes_no_exit_code(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, code: int
+) -> None:
+    """As after ``| head -1``, the script ends quietly."""
+    changes: dict[int, dict[str, bytes]] = {
+        0: {},
+        1: {"en/index.html": b""},
+        3: {f"extra-{n}": b"" for n in range(2000)},
+    }
+    copy = put(good | changes[code], tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [str(PYTHON), "-I", "-S", str(SCRIPT), str(copy), signer.fingerprint]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (code, b"")
 
 
 def test_hostile_names_cannot_write_to_the_terminal(

@@ -46,6 +46,17 @@ STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 # One time for the whole run, also in the processes that tests start.
 TODAY = datetime.fromtimestamp(int(os.environ.setdefault("TESTS_BEGAN", f"{time.time():.0f}")), UTC)
 ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nnot checked here\n-----END PGP SIGNATURE-----\n"
+# A public key made by gpg for the tests; its secret part is gone.
+OPENPGP_KEY = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mDMEawuIMBYJKwYBBAHaRw8BAQdAnGkK3BI1Z0/KS+XKZvfTUjRIWztkaTcAKY1Q
+Nui7KDq0GFRlc3QgPHRlc3RAY2Njci5leGFtcGxlPoiWBBMWCAA+FiEE2e9TMw/+
+8xBWwjVhmKQ36y+3YXEFAmsLiDACGwMFCSWYBgAFCwkIBwIGFQoJCAsCBBYCAwEC
+HgECF4AACgkQmKQ36y+3YXGAQgD+I80gs3qpN7bbZyBb8cq2URxe0Rqz9prVXnFp
+h3yUy60A/0oPgqTy7deP+kqbxVZgMBPbkLg/zWJ/woaSI5QB4VcE
+=Inh7
+-----END PGP PUBLIC KEY BLOCK-----
+"""
 
 
 _ORGANISATION = b"the tests' organisation"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from support.attacks.target import (
 from support.signed import (
     content,
     put,
+    signed_release,
 )
 
 # A file is not the one that was listed: each change for each kind of file.
@@ -45,11 +48,15 @@ simple(
     f"{PAGE} is not the file that SHA256SUMS lists.",
     lambda target: (target / PAGE).write_bytes(content(1)[PAGE]),
 )
-simple(
-    "a file too long",
-    f"{PAGE} has more than 268,435,456 bytes.",
-    lambda target: os.truncate(target / PAGE, ZIP_LIMIT + 1),
-)
+# The ZIP has the lengths of the other files, and nothing has its own.
+with zipfile.ZipFile(io.BytesIO(signed_release(2).files["cccr-web.zip"].body)) as _packed:
+    _LONGEST = max(entry.file_size for entry in _packed.infolist())
+for _path, _limit in ((PAGE, _LONGEST), ("cccr-web.zip", ZIP_LIMIT)):
+    simple(
+        f"{_path} too long",
+        f"{_path} has more than {_limit:,} bytes.",
+        partial(AttackTarget.lengthen, path=_path, length=_limit + 1),
+    )
 
 
 # Something is there that is not listed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,10 @@ class AttackTarget:
     def change(self, path: str, change: Callable[[bytes], bytes]) -> None:
         """Change the bytes of one file."""
         (self / path).write_bytes(change((self / path).read_bytes()))
+
+    def lengthen(self, path: str, length: int) -> None:
+        """Add zeros to a file, which take no space on the disk."""
+        os.truncate(self / path, length)
 
     def remove(self, path: str) -> None:
         """Take one file away."""
