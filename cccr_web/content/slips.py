@@ -20,17 +20,6 @@ LineProblem = tuple[int, str]
 
 _BLANK: Final = r"[ \t\u3000]"
 
-# Not code, whatever else is in the line: Chinese punctuation, or other markup.
-_PROSE: Final = re.compile(
-    rf"[，。；！？、：“”‘’「」《》]|^(?:[-*+>]|[0-9]{{1,3}}[.)]|#{{2,6}}){_BLANK}"
-)
-# A Chinese character, or a capital letter and at least three words, with nothing that only
-# code has.
-_SENTENCE: Final = re.compile(
-    rf"^[{HAN}]|^[“\"‘']?[A-Z][a-z’']*(?:[,;:]?[ ][A-Za-z][A-Za-z’'-]*){{2,}}"
-)
-_CODE: Final = re.compile(r"[=<>{}\[\]|\\/$_`]|--|\(\)")
-
 _INDENTED_ITEM: Final = re.compile(
     r"^(?:> ?)*(?P<indent>[ \t\u3000\u00a0]+)(?P<mark>[-*+]|[0-9]{1,3}[.)])[ \t\u3000]"
 )
@@ -97,9 +86,8 @@ _HEADING_NAME: Final = re.compile(r"[{｛]\s*[#＃][^}｝]*[}｝]\s*$")
 
 def find_slips(tokens: Sequence[Token], source: str) -> Iterator[LineProblem]:
     """Yield the line (from 1) and the message of each slip in a parsed text."""
-    lines = source.split("\n")
-    yield from _prose_in_code(tokens, lines)
-    yield from _indented_items(tokens, lines)
+    yield from _indented_code(tokens)
+    yield from _indented_items(tokens, source.split("\n"))
     for index, token in enumerate(tokens):
         if token.type != "inline" or token.map is None:
             continue
@@ -124,27 +112,17 @@ def find_slips(tokens: Sequence[Token], source: str) -> Iterator[LineProblem]:
                 )
 
 
-def _prose_in_code(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[LineProblem]:
+def _indented_code(tokens: Sequence[Token]) -> Iterator[LineProblem]:
+    """Report every block that an indent makes code: most are prose, and a fence shows intent."""
     for token in tokens:
-        if token.type != "code_block" or token.map is None:
-            continue
-        for number in range(*token.map):
-            text = lines[number].lstrip("> \t\u3000")
-            if _is_prose(lines[number], text):
-                yield (
-                    number + 1,
-                    (
-                        "Four spaces or a tab at its start make this line code: delete them. "
-                        "Put real code between two lines of ```."
-                    ),
-                )
-                break
-
-
-def _is_prose(line: str, text: str) -> bool:
-    if _PROSE.search(text) or line.lstrip().startswith(">"):
-        return True
-    return _SENTENCE.match(text) is not None and _CODE.search(text) is None
+        if token.type == "code_block" and token.map is not None:
+            yield (
+                token.map[0] + 1,
+                (
+                    "Four spaces or a tab at its start make this line code: delete them. "
+                    "Put real code between two lines of ```."
+                ),
+            )
 
 
 def _indented_items(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[LineProblem]:
