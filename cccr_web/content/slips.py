@@ -51,9 +51,10 @@ _IN_PARAGRAPHS: Final = (
         ),
         "a numbered item starts with half-width digits, a full stop and a space, such as “1. ”",
     ),
+    (re.compile(r"^｜"), "the cells of a table are separated by a half-width |"),
     (
-        re.compile(r"^(?:｜|[｜|:：\s－—-]*｜[｜|:：\s－—-]*$)"),
-        "the cells of a table are separated by a half-width |",
+        re.compile(r"^(?=.*[|｜])[|｜:：\s－—–―─━ー-]{2,}$"),
+        "below the first line of a table is |---|---|, in half-width and with as many cells",
     ),
 )
 _ANYWHERE: Final = (
@@ -61,6 +62,14 @@ _ANYWHERE: Final = (
     (
         LANGUAGE_MARK,
         "mark the language of words as [words]{lang=ja}, in half-width",
+    ),
+    # Underscores next to letters are no marks (CommonMark 0.31, section 6.2).
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9/_])(_{1,2})(?=[^_\s])[^_]*(?<=[^_\s])\1(?![A-Za-z0-9/_])"
+            rf"|(?<![A-Za-z0-9/_])__(?=[{HAN}])|(?<=[{HAN}])__(?![A-Za-z0-9/_])"
+        ),
+        "write *text* or **text**, with quotation marks outside, such as “**text**”",
     ),
     (re.compile(r"＊＊(?=[^＊\s][^＊]*＊＊)"), _EMPHASIS),
     (
