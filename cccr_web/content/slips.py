@@ -21,7 +21,7 @@ LineProblem = tuple[int, str]
 _BLANK: Final = r"[ \t\u3000]"
 
 _INDENTED_ITEM: Final = re.compile(
-    r"^(?:> ?)*(?P<indent>[ \t\u3000\u00a0]+)(?P<mark>[-*+]|[0-9]{1,3}[.)])[ \t\u3000]"
+    r"^(?:> ?)*(?P<indent>[ \t\u3000]+)(?P<mark>[-*+]|[0-9]{1,3}[.)])[ \t\u3000]"
 )
 _LONG_INDENT: Final = 4
 
