@@ -156,8 +156,8 @@ def test_a_name_on_a_card_must_be_listed(tree: Path, card: str, name: str) -> No
     assert problems_of(tree) == [
         (
             f"zh_Hans/{MISSING}:{line}: “{name}” is not in translations/names.toml: add a line "
-            f'with the whole name in Simplified and in Traditional, such as "{name}" = "{name}", or '
-            "separate two names by 、."
+            f'with the whole name in Simplified and in Traditional, such as "{name}" = "{name}", '
+            "or separate two names by 、."
         )
     ]
 
@@ -171,9 +171,7 @@ def test_a_name_on_a_card_must_be_listed(tree: Path, card: str, name: str) -> No
         ("云", "is a single character: write the whole name."),
     ],
 )
-def test_what_is_no_whole_name_on_a_card_is_reported_once(
-    tree: Path, name: str, said: str
-) -> None:
+def test_what_is_no_whole_name_on_a_card_is_reported_once(tree: Path, name: str, said: str) -> None:
     """The remedy is one that names.toml accepts."""
     append(tree, "en", f"> [!PERSON]\n> {name}")
     where = append(tree, "zh_Hans", f"> [!PERSON]\n> {name}")
