@@ -67,6 +67,7 @@ _ANYWHERE: Final = (
     (
         re.compile(
             r"(?<![A-Za-z0-9/_])(_{1,2})(?=[^_\s])[^_]*(?<=[^_\s])\1(?![A-Za-z0-9/_])"
+            r"|(＿{1,2})(?=[^＿\s])[^＿]*(?<=[^＿\s])\2(?!＿)"
             rf"|(?<![A-Za-z0-9/_])__(?=[{HAN}])|(?<=[{HAN}])__(?![A-Za-z0-9/_])"
         ),
         "write *text* or **text**, with quotation marks outside, such as “**text**”",

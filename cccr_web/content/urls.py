@@ -50,6 +50,7 @@ _XIAOHONGSHU: Final = frozenset(
 _TRACKING_ON: Final = {
     "amazon.*": {"ascsubtag", "linkcode", "linkid", "ref_", "tag"},
     "bilibili.com": {"buvid", "from_source", "plat_id", "timestamp", "ts", "unique_k"},
+    "douyin.com": {"did", "iid", "share_sign", "u_code"},
     "google.*": {"aqs", "ei", "gs_lcp", "gs_lcrp", "iflsig", "sei", "sxsrf", "ved", "vet"},
     "mp.weixin.qq.com": {"ascene", "clicktime", "enterid", "key", "scene", "srcid", "uin"},
     "reddit.com": {"share_id"},

@@ -79,6 +79,7 @@ def test_a_public_address_is_accepted(url: str) -> None:
             "https://www.xiaohongshu.com/x?xsec_token=b&share_id=c",
             {"xsec_token", "share_id"},
         ),
+        ("https://www.douyin.com/video/1?u_code=x", {"u_code"}),
         ("https://a.org/?fbclid", {"fbclid"}),
         ("https://a.org/?a=1&fbclid#b", {"fbclid"}),
         ("https://a.org/?fbclid&a=1", {"fbclid"}),
