@@ -120,14 +120,14 @@ class Body:
 
     @property
     def has_own_words(self) -> bool:
-        """Whether there is anything to read besides headings and editor's notes."""
+        """Whether there is a letter, digit or image besides headings and editor's notes."""
         depth = 0
         for index, token in enumerate(self.tokens):
             depth += (token.type == "note_open") - (token.type == "note_close")
             if depth or self.tokens[index - 1].type == "heading_open":
                 continue
-            if token.type in {"fence", "code_block"} or any(
-                child.type == "image" or child.content.strip() for child in token.children or ()
-            ):
-                return True
+            for part in (token, *(token.children or ())):
+                shown = "" if part.type in {"html_block", "inline"} else part.content
+                if part.type == "image" or any(map(str.isalnum, shown)):
+                    return True
         return False

@@ -29,7 +29,8 @@ _PART = re.compile(
     r"\s*(?P<keyword>msgctxt|msgid_plural|msgid|msgstr(?:\[[0-9]+\])?|(?=\"))\s*(?P<string>.*)"
 )
 _IN_QUOTES = re.compile(r'".*"\s*')
-_CHARSET = re.compile(r"charset=([^\s\\\"]+)", re.IGNORECASE)
+_CHARSET = re.compile(r"charset=([^\s;\\\"]+)", re.IGNORECASE)
+_FIELD = re.compile(r'(?:^"|\\n)([A-Za-z-]+):', re.MULTILINE)
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 # The functions that return a message.
@@ -105,7 +106,7 @@ def check_catalogues(
         if malformed:
             continue
         yield from (Problem(name, line, message) for line, message in _left_behind(text))
-        yield from _check_charset(text, name)
+        yield from _check_header(text, name)
         try:
             catalogue = read_po(io.StringIO(text), locale=language.locale, abort_invalid=True)
         except PoFileError as error:
@@ -181,21 +182,29 @@ def _left_behind(text: str) -> Iterator[tuple[int, str]]:
                 yield number, f"{what} is already in line {seen}: keep one of the two."
 
 
-def _check_charset(text: str, name: Path) -> Iterator[Problem]:
+def _check_header(text: str, name: Path) -> Iterator[Problem]:
     """Check the header, by which every program decodes the catalogue."""
     header = "".join(re.split(r"^(?=msgid )", text, flags=re.MULTILINE)[:2])
     is_header = re.search(r'^msgid ""$', header, re.MULTILINE) is not None
-    charset = _CHARSET.search(header) if is_header else None
-    if charset is None:
+    fields = [*_FIELD.finditer(header)] if is_header else []
+    first = {field[1].lower(): field for field in reversed(fields)}
+    second = next((field for field in fields if first[field[1].lower()] != field), None)
+    charsets = [*_CHARSET.finditer(header)] if is_header else []
+    wrong = next((one for one in charsets if one[1].lower() not in {"utf-8", "utf8"}), None)
+    if second is not None:
+        # Programs differ in which of two they use.
+        line = header.count("\n", 0, second.start(1)) + 1
+        yield Problem(name, line, f"The header has a second “{second[1]}”: keep one of the two.")
+    elif not charsets:
         yield Problem(
             name,
             1,
             "The header does not say how the file is encoded: add the line "
             '"Content-Type: text/plain; charset=UTF-8\\n" below its msgstr.',
         )
-    elif charset[1].lower() not in {"utf-8", "utf8"}:
-        line = header.count("\n", 0, charset.start()) + 1
-        yield Problem(name, line, f"The charset is “{charset[1]}”: write charset=UTF-8.")
+    elif wrong is not None:
+        line = header.count("\n", 0, wrong.start()) + 1
+        yield Problem(name, line, f"The charset is “{wrong[1]}”: write charset=UTF-8.")
     if is_header and re.search(r"^#,.*\bfuzzy\b", header, re.MULTILINE):
         line = header[: header.index("fuzzy")].count("\n") + 1
         yield Problem(name, line, "The header is marked fuzzy: remove the mark.")

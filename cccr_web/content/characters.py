@@ -49,8 +49,9 @@ _COMPATIBILITY: Final = re.compile(r"[\u2e80-\u2fdf\uf900-\ufaff\U0002f800-\U000
 
 _ZWNJ: Final = "\u200c"
 _ZWJ: Final = "\u200d"
-# Neither an ordinary space, nor one that Chinese or a line's end needs.
-_USUAL_SPACES: Final = " \u00a0\u3000"
+# The ordinary space, and the one that is as wide as a Chinese character. A no-break space
+# looks like the first, so that every other one can mark who copied a text.
+_USUAL_SPACES: Final = " \u3000"
 _NARROW_SPACE: Final = "\u202f"
 _VIRAMA: Final = 9  # canonical combining class
 
@@ -186,17 +187,26 @@ def _is_virama(char: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A forbidden character in a text: its line and its place in the line, from 1."""
+    """A forbidden character in a text: its line and its place in the line, from 1.
+
+    ``before`` and ``after`` are its neighbours, or nothing at an end of the text.
+    """
 
     rule: CharacterRule
     char: str
     line: int
     column: int
     start: int
+    before: str
+    after: str
 
     @property
     def meant(self) -> str:
         """What the writer meant by it."""
+        if self.rule is SPACE:
+            # Needed only before a word, and neither in Chinese nor at the start of a line.
+            needless = not self.before.strip() or _IDEOGRAPH.match(self.before)
+            return " " if self.after.isalnum() and not needless else ""
         return _ideograph(self.char) if self.rule is LOOKALIKE else self.rule.instead
 
 
@@ -211,7 +221,8 @@ def find(text: str) -> Iterator[Found]:
         if rule is not None and not _is_needed(text, at):
             start_of_line = text.rfind("\n", 0, at) + 1
             line = text.count("\n", 0, at) + 1
-            yield Found(rule, match[0], line, at - start_of_line + 1, at)
+            before, after = text[at - 1 : at], text[at + 1 : at + 2]
+            yield Found(rule, match[0], line, at - start_of_line + 1, at, before, after)
 
 
 def clean(text: str) -> str:

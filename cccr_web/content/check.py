@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from cccr_web.content.body import Heading, NameCard, Note, PhotoReference
 from cccr_web.content.catalogue import check_catalogues
-from cccr_web.content.characters import NAME
+from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.file_rules import every_file_is_read, urls_are_free
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.people import people_on_cards
@@ -34,6 +34,9 @@ from cccr_web.content.text_rules import (
     text_is_not_empty,
 )
 from cccr_web.languages import WRITTEN
+
+# A name, with any blanks that were typed within it.
+_NAMES_WITH_BLANKS = re.compile(rf"(?:{NAME.pattern})(?:\s+(?:{NAME.pattern}))*")
 
 
 def check(
@@ -225,13 +228,25 @@ def _cards_have_listed_names(content: Content) -> Iterator[Problem]:
             if not item.name:
                 message = "The card has no name: its first paragraph must be the person's name."
                 yield Problem(text.file, item.line, message)
-            rest = item.name
-            for name in sorted(content.names, key=len, reverse=True):
-                rest = rest.replace(name, "")
-            for name in set(NAME.findall(rest)) - reported:
-                reported.add(name)
-                message = (
-                    f"“{name}” is not in {NAMES}: add a line with the name in Simplified and in "
-                    f'Traditional, such as "{name}" = "{name}".'
-                )
-                yield Problem(text.file, item.line, message)
+            for name in _unlisted(item.name, content.names):
+                if name not in reported:
+                    reported.add(name)
+                    yield Problem(text.file, item.line, _how_to_list(name))
+
+
+def _unlisted(card: str, listed: Collection[str]) -> Iterator[str]:
+    """Yield each whole name on a card, as far as it is Chinese, that is not listed."""
+    for match in _NAMES_WITH_BLANKS.finditer(card):
+        if match[0] not in listed:
+            yield match[0]
+
+
+def _how_to_list(name: str) -> str:
+    if re.search(r"\s", name):
+        return f"“{name}” has blanks: delete them, or separate two names by 、."
+    if len(SELECTOR.sub("", name)) == 1:
+        return f"“{name}” is a single character: write the whole name."
+    return (
+        f"“{name}” is not in {NAMES}: add a line with the whole name in Simplified and in "
+        f'Traditional, such as "{name}" = "{name}", or separate two names by 、.'
+    )

@@ -70,10 +70,8 @@ _ORIGINAL = re.compile(r"\[!ORIGINAL ?([^\]]*)\]$")
 _CARD = "[!PERSON]"
 # The start of a photo's URL.
 PHOTOS = "/photos/"
-# A single * or _ is a mark only next to Chinese punctuation, where CommonMark does not see it.
-_STRAY = re.compile(
-    r"\*\*|`|[*_](?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])(?:\*|_(?=[^\W_]))"
-)
+# A single * is a mark only next to Chinese punctuation, where CommonMark does not see it.
+_STRAY = re.compile(r"\*\*|`|\*(?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])\*")
 _URL = re.compile(r"https?://[^\s<>，。、；：！？（）《》「」『』“”‘’]+(?<![.,;:!?)\]'\"])")
 # A language (BCP 47), and words that are marked with theirs.
 _TAG = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*"

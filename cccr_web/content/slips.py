@@ -20,19 +20,8 @@ LineProblem = tuple[int, str]
 
 _BLANK: Final = r"[ \t\u3000]"
 
-# Not code, whatever else is in the line: Chinese punctuation, or other markup.
-_PROSE: Final = re.compile(
-    rf"[，。；！？、：“”‘’「」《》]|^(?:[-*+>]|[0-9]{{1,3}}[.)]|#{{2,6}}){_BLANK}"
-)
-# A Chinese character, or a capital letter and at least three words, with nothing that only
-# code has.
-_SENTENCE: Final = re.compile(
-    rf"^[{HAN}]|^[“\"‘']?[A-Z][a-z’']*(?:[,;:]?[ ][A-Za-z][A-Za-z’'-]*){{2,}}"
-)
-_CODE: Final = re.compile(r"[=<>{}\[\]|\\/$_`]|--|\(\)")
-
 _INDENTED_ITEM: Final = re.compile(
-    r"^(?:> ?)*(?P<indent>[ \t\u3000\u00a0]+)(?P<mark>[-*+]|[0-9]{1,3}[.)])[ \t\u3000]"
+    r"^(?:> ?)*(?P<indent>[ \t\u3000]+)(?P<mark>[-*+]|[0-9]{1,3}[.)])[ \t\u3000]"
 )
 _LONG_INDENT: Final = 4
 
@@ -62,9 +51,10 @@ _IN_PARAGRAPHS: Final = (
         ),
         "a numbered item starts with half-width digits, a full stop and a space, such as “1. ”",
     ),
+    (re.compile(r"^｜"), "the cells of a table are separated by a half-width |"),
     (
-        re.compile(r"^(?:｜|[｜|:：\s－—-]*｜[｜|:：\s－—-]*$)"),
-        "the cells of a table are separated by a half-width |",
+        re.compile(r"^(?=.*[|｜])[|｜:：\s－—–―─━ー-]{2,}$"),
+        "below the first line of a table is |---|---|, in half-width and with as many cells",
     ),
 )
 _ANYWHERE: Final = (
@@ -72,6 +62,15 @@ _ANYWHERE: Final = (
     (
         LANGUAGE_MARK,
         "mark the language of words as [words]{lang=ja}, in half-width",
+    ),
+    # Underscores next to letters are no marks (CommonMark 0.31, section 6.2).
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9/_])(_{1,2})(?=[^_\s])[^_]*(?<=[^_\s])\1(?![A-Za-z0-9/_])"
+            r"|(＿{1,2})(?=[^＿\s])[^＿]*(?<=[^＿\s])\2(?!＿)"
+            rf"|(?<![A-Za-z0-9/_])__(?=[{HAN}])|(?<=[{HAN}])__(?![A-Za-z0-9/_])"
+        ),
+        "write *text* or **text**, with quotation marks outside, such as “**text**”",
     ),
     (re.compile(r"＊＊(?=[^＊\s][^＊]*＊＊)"), _EMPHASIS),
     (
@@ -97,9 +96,8 @@ _HEADING_NAME: Final = re.compile(r"[{｛]\s*[#＃][^}｝]*[}｝]\s*$")
 
 def find_slips(tokens: Sequence[Token], source: str) -> Iterator[LineProblem]:
     """Yield the line (from 1) and the message of each slip in a parsed text."""
-    lines = source.split("\n")
-    yield from _prose_in_code(tokens, lines)
-    yield from _indented_items(tokens, lines)
+    yield from _indented_code(tokens)
+    yield from _indented_items(tokens, source.split("\n"))
     for index, token in enumerate(tokens):
         if token.type != "inline" or token.map is None:
             continue
@@ -124,27 +122,17 @@ def find_slips(tokens: Sequence[Token], source: str) -> Iterator[LineProblem]:
                 )
 
 
-def _prose_in_code(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[LineProblem]:
+def _indented_code(tokens: Sequence[Token]) -> Iterator[LineProblem]:
+    """Report every block that an indent makes code: most are prose, and a fence shows intent."""
     for token in tokens:
-        if token.type != "code_block" or token.map is None:
-            continue
-        for number in range(*token.map):
-            text = lines[number].lstrip("> \t\u3000")
-            if _is_prose(lines[number], text):
-                yield (
-                    number + 1,
-                    (
-                        "Four spaces or a tab at its start make this line code: delete them. "
-                        "Put real code between two lines of ```."
-                    ),
-                )
-                break
-
-
-def _is_prose(line: str, text: str) -> bool:
-    if _PROSE.search(text) or line.lstrip().startswith(">"):
-        return True
-    return _SENTENCE.match(text) is not None and _CODE.search(text) is None
+        if token.type == "code_block" and token.map is not None:
+            yield (
+                token.map[0] + 1,
+                (
+                    "Four spaces or a tab at its start make this line code: delete them. "
+                    "Put real code between two lines of ```."
+                ),
+            )
 
 
 def _indented_items(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[LineProblem]:

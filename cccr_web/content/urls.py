@@ -43,24 +43,41 @@ _TRACKING: Final = frozenset(
         *("ysclid", "ymclid"),
     }
 )
-# Short names that mean this only on some hosts.
+_XIAOHONGSHU: Final = frozenset(
+    ("apptime", "appuid", "author_share", "share_id", "shareredid", "xsec_source", "xsec_token")
+)
+# Short names that mean this only on some hosts. “*” is com, or a country's domain.
 _TRACKING_ON: Final = {
+    "amazon.*": {"ascsubtag", "linkcode", "linkid", "ref_", "tag"},
     "bilibili.com": {"buvid", "from_source", "plat_id", "timestamp", "ts", "unique_k"},
+    "douyin.com": {"did", "iid", "share_sign", "u_code"},
+    "google.*": {"aqs", "ei", "gs_lcp", "gs_lcrp", "iflsig", "sei", "sxsrf", "ved", "vet"},
     "mp.weixin.qq.com": {"ascene", "clicktime", "enterid", "key", "scene", "srcid", "uin"},
+    "reddit.com": {"share_id"},
     "spotify.com": {"si"},
     "tiktok.com": {"_r", "_t", "is_from_webapp", "sender_device", "web_id"},
     "twitter.com": {"s", "t"},
+    "weibo.cn": {"featurecode", "from", "sourcetype", "weibo_id", "wm"},
+    "weibo.com": {"featurecode", "from", "sourcetype", "weibo_id", "wm"},
     "x.com": {"s", "t"},
-    "youtu.be": {"feature", "si"},
-    "youtube.com": {"feature", "si"},
+    "xhslink.com": _XIAOHONGSHU,
+    "xiaohongshu.com": _XIAOHONGSHU,
+    "youtu.be": {"feature", "pp", "si"},
+    "youtube.com": {"feature", "pp", "si"},
 }
-_PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?/]+)=")
+_ANY_COUNTRY: Final = re.compile(r"(?<=\.)(?:com|[a-z]{2}|com?\.[a-z]{2})$")
+# Without a value, what follows # is the name of a heading.
+_PARAMETER: Final = re.compile(r"[?&;#]([^=&;#?/]+)=|[?&]([^=&;#?/]+)(?=[&;#]|$)")
 
-# A sentence's punctuation, which ends a URL only by mistake: Chinese in any place, ASCII at
-# the end. A pair of brackets can belong to a URL.
-_CHINESE_MARK: Final = re.compile(r"[，。、；：！？…“”‘’]")
+# A sentence's punctuation, which ends a URL only by mistake: Chinese in any place (with the
+# blocks of full-width, half-width, small and vertical forms), ASCII at the end. A pair of
+# brackets for titles, or of ASCII brackets, can belong to a URL.
+_CHINESE_MARK: Final = re.compile(
+    r"[\u2014\u2015\u2018-\u201f\u2026\u22ef\u2500\u2e3a\u2e3b\u3000-\u3003\u3010-\u301f"
+    r"\ufe10-\ufe1f\ufe30-\ufe6f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff64]"
+)
 _ASCII_MARK: Final = re.compile(r"[.,;:!?'\"*]$")
-_BRACKETS: Final = ("()", "[]", "（）", "［］", "【】", "《》", "〈〉", "「」", "『』")
+_BRACKETS: Final = ("()", "[]", "《》", "〈〉", "「」", "『』")
 
 # Names that a router, a computer or no server at all answers (RFC 6761, RFC 6762, RFC 8375,
 # and ICANN's list of names that it will never assign).
@@ -70,6 +87,9 @@ _PRIVATE_DOMAINS: Final = frozenset(
         *("localdomain", "localhost", "mail", "private", "test"),
     }
 )
+# All of IPv6 that IANA assigns to servers. The rest holds loopback, local and multicast
+# addresses, and the prefixes for IPv4 addresses, private ones among them (RFC 4291, RFC 6052).
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 # A browser reads such a host as an IPv4 address (WHATWG, URL, "host parsing").
 _LAST_LABEL_IS_NUMBER: Final = re.compile(r"(^|\.)([0-9]+|0[xX][0-9a-fA-F]*)\.?$")
 _HOST_NAME: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.?")
@@ -121,8 +141,12 @@ def tracking_message(url: str, shown: str = "") -> str | None:
 def tracking_parameters(url: str) -> set[str]:
     """Return the names of the tracking parameters in ``url``, also in one that it contains."""
     host = urlsplit(url).hostname or ""
+    hosts = (host, _ANY_COUNTRY.sub("*", host))
     local = {
-        name for site, names in _TRACKING_ON.items() if _is_below(host, site) for name in names
+        name
+        for site, names in _TRACKING_ON.items()
+        if any(_is_below(one, site) for one in hosts)
+        for name in names
     }
     # Twice, because a redirector's URL contains the destination in an encoded form.
     names = {name for text in (url, unquote(url), unquote(unquote(url))) for name in _names(text)}
@@ -134,7 +158,7 @@ def tracking_parameters(url: str) -> set[str]:
 
 
 def _names(url: str) -> list[str]:
-    return _PARAMETER.findall(url)
+    return [with_value or alone for with_value, alone in _PARAMETER.findall(url)]
 
 
 def _is_below(host: str, domain: str) -> bool:
@@ -166,7 +190,7 @@ def _wrong_host(url: str, host: str) -> Iterator[str]:
         address = _address(host.rstrip("."))
         if address is None:
             yield f"“{url}” is not a valid URL: “{host}” is not a host name."
-        elif not address.is_global or address.is_multicast:
+        elif not address.is_global or address.is_multicast or _is_special(address):
             yield private
     elif _HOST_NAME.fullmatch(host) is None:
         yield f"“{url}” is not a valid URL: “{host}” is not a host name."
@@ -174,6 +198,10 @@ def _wrong_host(url: str, host: str) -> Iterator[str]:
         _is_below(host.rstrip("."), domain) for domain in _PRIVATE_DOMAINS
     ):
         yield private
+
+
+def _is_special(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.version == 6 and address not in _GLOBAL_UNICAST
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -32,16 +32,26 @@ _SCRIPTS = {
     "ko": r"\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff",
     "ja": _KANA,
 }
+_RIGHT_TO_LEFT = {"ug", "he"}
+# Punctuation of ASCII, and hyphens and dashes, to be used between the brackets of a pattern.
+_ASCII_MARKS = "!\"%',./:;?‐‑–-"
 _BRACKETS = ("()", "（）", "[]", "［］")
 
 
 def _runs_of(scripts: dict[str, str]) -> re.Pattern[str]:
     """Return the pattern of a run of words in one of the scripts.
 
-    It includes the digits, blanks, brackets and punctuation between the words.
+    It includes the digits, blanks, brackets and punctuation between the words. From right to
+    left, it also includes ASCII punctuation, and a number that a hyphen joins to a word:
+    outside the run, they would put its parts in the wrong order.
     """
-    between = r"[\s\d·•‧()（）\[\]［］，。、；：！？…—“”‘’「」『』〈〉]*"
-    runs = (f"(?P<{tag}>[{script}](?:{between}[{script}])*)" for tag, script in scripts.items())
+    marks = r"\s\d·•‧()（）\[\]［］，。、；：！？…—“”‘’「」『』〈〉"
+    runs = []
+    for tag, script in scripts.items():
+        rtl = tag in _RIGHT_TO_LEFT
+        between = rf"[{marks}{_ASCII_MARKS if rtl else ''}]*"
+        before, after = (r"(?:\d+[-‐‑–])?", r"(?:[-‐‑–]\d+)?") if rtl else ("", "")
+        runs.append(f"(?P<{tag}>{before}[{script}](?:{between}[{script}])*{after})")
     return re.compile("|".join(runs))
 
 
@@ -57,7 +67,7 @@ _OPTIONS: OptionsType = {
     "xhtmlOut": False,
     "breaks": False,
     "langPrefix": "",
-    "highlight": None,
+    "highlight": lambda code, *_: mark_languages(code, None),
 }
 _HTML = OptionsDict(_OPTIONS)
 _XHTML = OptionsDict({**_OPTIONS, "xhtmlOut": True})
@@ -123,6 +133,12 @@ class PageRenderer(RendererHTML):
         if "original" in env or (idx and tokens[idx - 1].type == "lang_open"):
             return escapeHtml(text)
         return mark_languages(text, self._han_tag, self._kept)
+
+    def code_inline(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        """Render code; words in another script than Latin or Chinese are marked in it, too."""
+        code = tokens[idx].content
+        shown = escapeHtml(code) if "original" in env else mark_languages(code, None)
+        return f"<code>{shown}</code>"
 
     def softbreak(self, _tokens: Sequence[Token], _idx: int, _options: Any, env: Any) -> str:
         """Render a line break in the source."""

@@ -103,6 +103,22 @@ def test_utf8_is_known_by_every_spelling(tmp_path: Path, charset: str) -> None:
             HEADER + '\nmsgid "a"\nmsgstr ""\n"#-#-#-#-#  a.po  #-#-#-#-#\\n"\n"A"\n',
             ["7: “#-#-#-#-#” is left from a merge: keep one of the translations."],
         ),
+        (
+            HEADER + '"Content-Type: text/plain; charset=GBK\\n"\n' + ENTRY,
+            ["4: The header has a second “Content-Type”: keep one of the two."],
+        ),
+        (
+            HEADER.replace('\\n"', '\\ncontent-type: text/plain; charset=GBK\\n"') + ENTRY,
+            ["3: The header has a second “content-type”: keep one of the two."],
+        ),
+        (
+            HEADER + '"Language: en\\n"\n"Language: zh\\n"\n' + ENTRY,
+            ["5: The header has a second “Language”: keep one of the two."],
+        ),
+        (
+            HEADER.replace("UTF-8", "UTF-8; charset=GBK") + ENTRY,
+            ["3: The charset is “GBK”: write charset=UTF-8."],
+        ),
         ("#, fuzzy\n" + HEADER + ENTRY, ["1: The header is marked fuzzy: remove the mark."]),
         (HEADER + '\nmsgid "a"\nmsgstr “A”\n', ["6: The string must be in quotation marks."]),
         (HEADER + '\nmsgid "a"\nmsgstr "A"\n"B\n', ["7: The string must be in quotation marks."]),

@@ -10,6 +10,7 @@ from support.photographs import photo, put_photo
 from support.texts import TEXTS, copy_texts, problems_of, replace_once
 
 from cccr_web.content.characters import clean, explain
+from cccr_web.content.markdown import parse
 
 CONTROL = "a control character, which makes feeds and EPUBs unreadable: delete it"
 INVISIBLE = "which nobody sees and which can mark who copied the text: delete it"
@@ -54,6 +55,7 @@ FORBIDDEN = {
     "\ufff9": INVISIBLE,
     "\U000e0041": INVISIBLE,
     "\U000e0fff": INVISIBLE,
+    "\u00a0": SPACE,
     "\u2009": SPACE,
     "\u202f": SPACE,
     "\ufeff": ("a byte order mark, which belongs only at the start of a file: delete it"),
@@ -116,7 +118,7 @@ def test_a_forbidden_character_is_reported_by_its_number(char: str) -> None:
 @pytest.mark.parametrize("place", sorted(PLACES.keys() - {"short name"}))
 @pytest.mark.parametrize(
     "char",
-    ["\x08", "\u2028", "\u200b", "\ue000", "\u2f08"],
+    ["\x08", "\u2028", "\u200b", "\u00a0", "\ue000", "\u2f08"],
     ids=lambda char: f"U+{ord(char):04X}",
 )
 def test_a_forbidden_character_is_found_in_every_kind_of_text(
@@ -140,6 +142,7 @@ def test_a_forbidden_character_is_found_in_every_kind_of_text(
         ("body", "&#8203;"),
         ("body", "&ZeroWidthSpace;"),
         ("body", "&shy;"),
+        ("body", "&nbsp;"),
         ("body", "&#x2f08;"),
         ("body", "![可&#8203;](/RELEASE.json)"),
         ("body", '![可](/RELEASE.json "可&#8203;")'),
@@ -184,7 +187,7 @@ def test_a_watermark_gives_one_message_for_each_line(tree: Path) -> None:
         "\u0663\u06dd",  # a sign that is visible, although its category is Cf
         "ئىلھام توختى",
         "བོད་ཡིག",
-        "“公民”（CCCR）…—·　全形空格\u00a0",
+        "“公民”（CCCR）…—·　全形空格",
         "a\tb",
     ],
 )
@@ -219,6 +222,16 @@ def test_a_joiner_without_effect_is_reported(text: str) -> None:
 def test_the_other_rules_read_what_the_writer_meant() -> None:
     """Forbidden characters are replaced or left out, so that they give no second message."""
     assert clean("公\u200b⺠\x08\u2028⼈\ufeff\u2009\ue000\ufffd") == "公民人某某"
+    assert clean("\u00a0\u00a0## Liu\u2009Xia\u00a0 霞\u00a0刘\n##\u00a0a") == (
+        "## Liu Xia 霞刘\n## a"
+    )
+
+
+def test_a_no_break_space_in_markup_gives_one_message() -> None:
+    """Without it, the markup is what it looks like."""
+    for text in ("##\u00a0标题", "-\u00a0项目", "\u00a0" * 4 + "我们", "一\n\u00a0- 二"):
+        assert len([*explain(text)]) == 1
+        assert parse(clean(text) + "\n").slips == ()
 
 
 def test_a_mistake_in_a_character_hides_no_other_problem(tree: Path) -> None:

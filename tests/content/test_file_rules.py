@@ -131,6 +131,14 @@ def text_of(folder: Path, path: str, head: str, body: str) -> Text:
         "> [!NOTE 2026-11-22]\n> Only the editors speak.\n",
         "[a]: https://example.org/\n",
         "***\n",
+        "。\n",
+        "…\n",
+        "- ×\n\n> ——\n",
+        "| … |\n|---|\n",
+        "```\n\n```\n",
+        "```\n---\n```\n",
+        "`…`\n",
+        "> [!ORIGINAL en]\n> …\n",
     ],
 )
 def test_a_statement_without_words_of_its_own_is_empty(tmp_path: Path, body: str) -> None:
@@ -141,7 +149,7 @@ def test_a_statement_without_words_of_its_own_is_empty(tmp_path: Path, body: str
 
 
 @pytest.mark.parametrize(
-    "body", ["Words.", "- Words", "> Words.", "![](/photos/a.jpg)", "```\na\n```"]
+    "body", ["Words.", "- Words", "> Words.", "![](/photos/a.jpg)", "```\na\n```", "1", "字", "`a`"]
 )
 def test_a_statement_with_any_content_is_not_empty(tmp_path: Path, body: str) -> None:
     """A quotation, a photo or a list can be a whole statement."""

@@ -139,9 +139,13 @@ def test_titles_and_strings_are_judged_as_well(
     [
         ("> [!PERSON]\n> 周后松\n>\n> 律师", "周后松"),
         ("> [!PERSON]\n>\n> 周后松", "周后松"),
-        ("> [!PERSON]\n> 刘晓波和周后松", "和周后松"),
+        ("> [!PERSON]\n> 刘晓波和周后松", "刘晓波和周后松"),
         ("> [!PERSON]\n> 阿不都·热西提", "阿不都·热西提"),
         ("> [!PERSON]\n> 李□□", "李□□"),
+        ("> [!PERSON]\n> 余杰云", "余杰云"),
+        ("> [!PERSON]\n> 李林翔", "李林翔"),
+        ("> [!PERSON]\n> 刘晓波、周后松（2018）", "周后松"),
+        ("> [!PERSON]\n> **余杰**云", "余杰云"),
     ],
 )
 def test_a_name_on_a_card_must_be_listed(tree: Path, card: str, name: str) -> None:
@@ -152,9 +156,27 @@ def test_a_name_on_a_card_must_be_listed(tree: Path, card: str, name: str) -> No
     assert problems_of(tree) == [
         (
             f"zh_Hans/{MISSING}:{line}: “{name}” is not in translations/names.toml: add a line "
-            f'with the name in Simplified and in Traditional, such as "{name}" = "{name}".'
+            f'with the whole name in Simplified and in Traditional, such as "{name}" = "{name}", '
+            "or separate two names by 、."
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("刘 晓 波", "has blanks: delete them, or separate two names by 、."),
+        ("周　后松", "has blanks: delete them, or separate two names by 、."),
+        ("刘晓波 刘霞", "has blanks: delete them, or separate two names by 、."),
+        ("云", "is a single character: write the whole name."),
+    ],
+)
+def test_what_is_no_whole_name_on_a_card_is_reported_once(tree: Path, name: str, said: str) -> None:
+    """The remedy is one that names.toml accepts."""
+    append(tree, "en", f"> [!PERSON]\n> {name}")
+    where = append(tree, "zh_Hans", f"> [!PERSON]\n> {name}")
+    file, line = where.rsplit(":", 1)
+    assert problems_of(tree) == [f"{file}:{int(line) + 1}: “{name}” {said}"]
 
 
 def test_a_listed_or_latin_name_on_a_card_is_accepted(tree: Path) -> None:

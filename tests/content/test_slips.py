@@ -14,6 +14,7 @@ CODE = (
 HEADING = "a heading starts with half-width # and a space."
 ITEM = "a list item starts with a half-width - and a space."
 NUMBER = "a numbered item starts with half-width digits, a full stop and a space, such as “1. ”."
+UNDERSCORES = "write *text* or **text**, with quotation marks outside, such as “**text**”."
 LINK = "write [text](address) with half-width brackets."
 NAME = "the name of a heading has lower-case letters, digits and hyphens, such as {#our-demands}."
 
@@ -31,36 +32,45 @@ def slips(text: str) -> list[tuple[int, str]]:
         "> 引\n>\n>     一，二",
         "- 一\n\n      他说，二",
         "    “自由”",
-        "    The government has promised to release him.",
+        "    2013年5月7日本组织举行集会",
+        "    CCCR呼吁释放刘晓波",
+        "    (CCCR) 呼吁释放",
+        "    （一）释放",
+        "    ——刘晓波",
+        "    **释放刘晓波**",
+        "    请看[声明](https://a.org/)",
+        "    请看 `verify.py` 文件",
+        "    释放刘晓波 https://a.org/?x=1",
+        "    我们和他们/她们都要求自由",
+        "    第一段\n\n    第二段",
         "    Dear friends and colleagues,",
+        "    In 1989, the army killed people",
+        "    See [the statement](https://a.org/).",
         "\t- 项目\n\t- 项目",
         "    1. 项目",
         "    ## 标题",
         "    > 引文",
+        "    minisign -VHm SHA256SUMS -P 公钥",
     ],
 )
-def test_prose_with_an_indent_is_not_code(text: str) -> None:
-    """A paragraph, list, heading or quotation with four spaces before it is reported once."""
+def test_a_block_that_an_indent_makes_code_is_reported_once(text: str) -> None:
+    """Whatever it contains: nothing but a fence shows that code was meant."""
     assert [message for _, message in slips(text)] == [CODE]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "    minisign -VHm SHA256SUMS -P 公钥",
-        "    python3 verify.py 文件夹 指纹",
-        "    sha256sum --check SHA256SUMS",
-        "    Set-Content -Path a",
-        "    内容 = 网络",
-        "    文件夹/指纹",
-        "```\n我们呼吁释放他。\n```",
+        "```\n我们呼吁释放他。\n    minisign\n```",
+        "- 一\n\n  ```\n  minisign\n  ```",
+        "一\n    二",
         "　　我们呼吁释放他。",
         "- 一\n    - 二\n\t- 三",
         "- 一\n\n  二",
     ],
 )
-def test_code_and_nested_lists_are_accepted(text: str) -> None:
-    """Commands, fenced blocks, full-width indents and nested lists are what they look like."""
+def test_fences_and_nested_lists_are_accepted(text: str) -> None:
+    """Fenced blocks, wrapped lines, full-width indents and nested lists are what they look like."""
     assert slips(text) == []
 
 
@@ -103,6 +113,17 @@ def test_a_list_item_that_its_indent_joins_to_a_paragraph_is_reported(text: str,
         ("1．项目", "1．", NUMBER),
         ("1.项目", "1.", NUMBER),
         ("｜ 甲 ｜ 乙 ｜", "｜", "the cells of a table are separated by a half-width |."),
+        ("这是__重点__后面", "__重点__", UNDERSCORES),
+        ("这是_重点_后面", "_重点_", UNDERSCORES),
+        ("_重点_后面", "_重点_", UNDERSCORES),
+        ("后面_重点_", "_重点_", UNDERSCORES),
+        ("这是_important_后面", "_important_", UNDERSCORES),
+        ("这是＿重点＿后面", "＿重点＿", UNDERSCORES),
+        ("＿＿重点＿＿", "＿＿重点＿＿", UNDERSCORES),
+        ("这是__重点", "__", UNDERSCORES),
+        ("重点__后面", "__", UNDERSCORES),
+        ("_“重点”_是", "_“重点”_", UNDERSCORES),
+        ("## 是__重点__的", "__重点__", UNDERSCORES),
         ("－－－", "－－－", "a line across the page is ---."),
         ("一｀verify.py｀二", "｀", "write code between half-width `."),
         (
@@ -123,6 +144,16 @@ def test_a_list_item_that_its_indent_joins_to_a_paragraph_is_reported(text: str,
 def test_marks_that_markdown_does_not_know_are_reported(text: str, mark: str, advice: str) -> None:
     """Full-width marks, and marks without the space that Markdown needs, are named."""
     assert slips(f"一\n\n{text}") == [(3, f"“{mark}” would appear as typed: {advice}")]
+
+
+@pytest.mark.parametrize(
+    "typed", ["|——|——|", "|－－－|－－－|", "|---｜---|", "——|——", "|：－|－：|", "|─|─|", "|---|"]
+)
+def test_a_table_that_its_second_line_prevents_is_reported_once(typed: str) -> None:
+    """Full-width dashes, bars and colons, or too few cells, make the table a paragraph."""
+    advice = "below the first line of a table is |---|---|, in half-width and with as many cells."
+    text = f"| 甲 | 乙 |\n{typed}\n| 1 | 2 |"
+    assert slips(text) == [(2, f"“{typed}” would appear as typed: {advice}")]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +222,14 @@ def test_a_note_that_is_only_a_quotation_is_reported(text: str) -> None:
         "（一）项目",
         "一、项目",
         "甲｜乙",
+        "甲|乙",
+        "|甲|乙|\n|---|---|\n|—|—|",
+        "姓名____，年龄____",
+        "姓名＿＿＿＿，年龄＿＿＿＿",
+        "文件_名",
+        "见a_b_c和 __init__",
+        "_重点_，**重点**",
+        "`这是__重点__`",
         "> [!NOTE 2026-11-22]\n> 注。",
         "> [!PERSON]\n> 刘晓波",
         "## 标题 {#a}",
@@ -225,7 +264,6 @@ def test_emphasis_of_the_wrong_words_is_reported(text: str) -> None:
         ("是**“重点”**，", "**"),
         ("*“重点”*是", "*"),
         ("*《重点》*是", "*"),
-        ("_“重点”_是", "_"),
         ("*重点。*是", "*"),
     ],
 )

@@ -72,6 +72,16 @@ def test_chinese_text_has_no_marks_or_line_breaks(text: str, html: str) -> None:
             "(ئۇيغۇر) & تىل",
             '(<bdi lang="ug" dir="rtl">ئۇيغۇر</bdi>) &amp; <bdi lang="ug" dir="rtl">تىل</bdi>',
         ),
+        ("ئىلھام 2014-يىلى توختى", '<bdi lang="ug" dir="rtl">ئىلھام 2014-يىلى توختى</bdi>'),
+        ("在 2014-يىلى 年", '在 <bdi lang="ug" dir="rtl">2014-يىلى</bdi> 年'),
+        ("ئۇيغۇر-خەنزۇ", '<bdi lang="ug" dir="rtl">ئۇيغۇر-خەنزۇ</bdi>'),
+        ("ئىلھام, توختى. A", '<bdi lang="ug" dir="rtl">ئىلھام, توختى</bdi>. A'),
+        ("تىل: خەت! ۋە/ياكى?", '<bdi lang="ug" dir="rtl">تىل: خەت! ۋە/ياكى</bdi>?'),
+        ("ئىلھام–توختى; a", '<bdi lang="ug" dir="rtl">ئىلھام–توختى</bdi>; a'),
+        ('צה"ל ב-2014', '<bdi lang="he" dir="rtl">צה&quot;ל ב-2014</bdi>'),
+        ("한국, 말", '<span lang="ko">한국</span>, <span lang="ko">말</span>'),
+        ("`ls ئىلھام-توختى <`", '<code>ls <bdi lang="ug" dir="rtl">ئىلھام-توختى</bdi> &lt;</code>'),
+        ("`文件夹`", "<code>文件夹</code>"),
         ("x [فارسی]{lang=fa}", 'x <bdi lang="fa" dir="rtl">فارسی</bdi>'),
         ("שלום", '<bdi lang="he" dir="rtl">שלום</bdi>'),
         ("བོད་ཡིག", '<span lang="bo">བོད་ཡིག</span>'),
@@ -84,6 +94,14 @@ def test_chinese_text_has_no_marks_or_line_breaks(text: str, html: str) -> None:
 def test_words_in_another_script_have_their_language(text: str, html: str) -> None:
     """A run includes digits, blanks and brackets; from right to left, it is isolated."""
     assert render(text, han_tag=None) == f"<p>{html}</p>\n"
+
+
+def test_words_in_a_code_block_have_their_language() -> None:
+    """They are isolated, so that the rest of their line stays in its order."""
+    assert render("```\nls تىل <\n```\n") == (
+        '<pre><code>ls <bdi lang="ug" dir="rtl">تىل</bdi> &lt;\n</code></pre>\n'
+    )
+    assert render("> [!ORIGINAL ug]\n> `تىل`\n").count("lang=") == 1
 
 
 def test_a_note_is_named_by_its_title() -> None:

@@ -273,10 +273,7 @@ def test_colours_are_converted_from_the_photos_profile(
     """A photo with its own colour profile looks the same without it."""
     icc = b"no profile" if space == b"none" else linear_profile(space)
     packed = b"icc\0\0" + zlib.compress(icc)
-    chunk = struct.pack(">I", len(packed)) + b"iCCP" + packed
-    chunk += struct.pack(">I", zlib.crc32(b"iCCP" + packed))
-    # After the 33 bytes of the signature and the first chunk.
-    seen, *transparent = columns(tmp_path, body[:33] + chunk + body[33:])
+    seen, *transparent = columns(tmp_path, with_chunk("iCCP", packed, body))
     assert max(abs(value - expected) for value in seen) < 4
     assert transparent in ([], [WHITE])
 
@@ -288,8 +285,119 @@ def test_a_photo_with_damaged_metadata_is_published(tmp_path: Path, kind: str) -
     assert len(made(tmp_path, f"a.{'jpg' if kind == 'JPEG' else 'png'}", body)) == 1
 
 
+def with_chunk(name: str, content: bytes, body: bytes, *, crc: int | None = None) -> bytes:
+    """Return a PNG with another chunk after its first."""
+    kind = name.encode()
+    crc = zlib.crc32(kind + content) if crc is None else crc
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+    # After the 33 bytes of the signature and the first chunk.
+    return body[:33] + chunk + body[33:]
+
+
+LONG_TEXT = zlib.compress(b"a" * 5_000_000)
+GREY, COLOURED = png(8, 0, [(0,)]), png(8, 2, [(0, 0, 0)])
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0 nothing", photo()[:3000], b"GIF89a"]
+    "body",
+    [
+        pytest.param(with_chunk("eXIf", b"junk", GREY), id="junk in eXIf"),
+        pytest.param(with_chunk("eXIf", b"MM\0*\0\0", GREY), id="a short eXIf"),
+        pytest.param(with_chunk("zTXt", b"x\0\0" + LONG_TEXT, GREY), id="5 MB of text"),
+        pytest.param(
+            with_chunk("iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG_TEXT, GREY), id="5 MB of XMP"
+        ),
+        pytest.param(with_chunk("zTXt", b"x\0\1" + LONG_TEXT, GREY), id="an unknown compression"),
+        pytest.param(with_chunk("tRNS", b"", GREY), id="an empty grey tRNS"),
+        pytest.param(with_chunk("tRNS", b"\0\0", COLOURED), id="a short tRNS"),
+        pytest.param(with_chunk("tRNS", bytes(6), COLOURED, crc=1), id="a tRNS with a wrong CRC"),
+        pytest.param(with_chunk("tIME", b"", GREY, crc=1), id="a tIME with a wrong CRC"),
+        *(
+            pytest.param(with_chunk(name, b"", GREY), id=f"an empty {name}")
+            for name in ("gAMA", "cHRM", "sRGB", "pHYs", "iCCP", "acTL", "fcTL", "fdAT")
+        ),
+        pytest.param(with_chunk("iCCP", b"x\0\1", GREY), id="an unknown packing of a profile"),
+        pytest.param(
+            with_chunk("iCCP", b"x\0\0" + zlib.compress(bytes(1 << 25)), GREY),
+            id="a profile of 32 MB",
+        ),
+    ],
+)
+def test_a_png_is_published_whatever_its_metadata(tmp_path: Path, body: bytes) -> None:
+    """What other programs ignore is ignored: the photo is black, and nothing is transparent."""
+    assert columns(tmp_path, body) == [BLACK]
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    """Return a JPEG with another segment before its first (ITU T.81, B.1.1)."""
+    body = encoded(Image.new("RGB", (32, 32), RED), "JPEG")
+    return body[:2] + struct.pack(">2BH", 0xFF, marker, len(content) + 2) + content + body[2:]
+
+
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08"
+
+
+@pytest.mark.parametrize(
+    ("marker", "content"),
+    [
+        (0xE0, b"JFIF"),
+        (0xE0, b"JFIF\0\1"),
+        (0xE1, b"Exif\0\0junk"),
+        # A description that is a fraction, before the orientation.
+        (0xE1, EXIF + struct.pack(">H2H2I2HI2H", 2, 0x010E, 5, 1, 8, 0x0112, 3, 1, 6, 0)),
+        (0xE2, b"ICC_PROFILE\0"),
+        (0xE2, b"MPF\0II*\0\xff\xff\xff\xff"),
+        (0xED, b"Photoshop 3.0\x008BIM\x04\x04"),
+        (0xEE, b"Adobe"),
+        (0xFE, b""),
+    ],
+)
+def test_a_jpeg_is_published_whatever_its_metadata(
+    tmp_path: Path, marker: int, content: bytes
+) -> None:
+    """Segments that are too short or wrong are ignored."""
+    (image,) = made(tmp_path, "a.jpg", segment(marker, content)).values()
+    assert colour(image, 16, 16)[0] > 240
+
+
+def test_a_large_colour_profile_is_used(tmp_path: Path) -> None:
+    """Profiles of several MB exist."""
+    profile = linear_profile(b"GRAY")
+    large = struct.pack(">I", len(profile) + 3_000_000) + profile[4:] + bytes(3_000_000)
+    packed = b"icc\0\0" + zlib.compress(large)
+    ((seen, *_),) = columns(tmp_path, with_chunk("iCCP", packed, png(8, 0, [(55,)])))
+    assert abs(seen - 128) < 4
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("orientation", "place"),
+    [(1, 0), (2, 1), (3, 2), (4, 3), (5, 0), (6, 1), (7, 2), (8, 3), (0, 0), (9, 0)],
+)
+def test_every_orientation_is_applied(
+    tmp_path: Path, kind: str, order: str, orientation: int, place: int
+) -> None:
+    """The corner at the top left is then where Exif says (clockwise from the top left)."""
+    image = Image.new("RGB", (64, 32), BLUE)
+    image.paste(RED, (0, 0, 32, 16))
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    exif = start + struct.pack(f"{order}IH2HI2H", 8, 1, 0x0112, 3, 1, orientation, 0)
+    name = "a.jpg" if kind == "JPEG" else "a.png"
+    (shown,) = made(tmp_path, name, encoded(image, kind, exif=b"Exif\0\0" + exif)).values()
+    assert shown.size == ((32, 64) if orientation in range(5, 9) else (64, 32))
+    right, low = shown.width - 4, shown.height - 4
+    corners = [(4, 4), (right, 4), (right, low), (4, low)]
+    assert [colour(shown, *corner)[0] > 180 for corner in corners] == [
+        at == place for at in range(4)
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0 nothing", photo()[:3000], b"GIF89a"]
+    + [GREY[:length] for length in (8, 20, 26, 45)]
+    + [with_chunk("tRNS", b"", GREY[:8])],
 )
 def test_a_file_that_is_not_a_photo_is_rejected(tmp_path: Path, body: bytes) -> None:
     """A truncated file or another file type stops the build and is named, in plain words."""
