@@ -74,7 +74,6 @@ __all__ = [
     "format_policy",
     "format_time",
     "is_html",
-    "is_public_keys",
     "is_safe_path",
     "key_fingerprints",
     "load",
