@@ -205,7 +205,7 @@ class Found:
         """What the writer meant by it."""
         if self.rule is SPACE:
             # Needed only before a word, and neither in Chinese nor at the start of a line.
-            needless = not self.before.strip() or _IDEOGRAPH.match(self.before)
+            needless = not self.before.strip() or IDEOGRAPH.match(self.before)
             return " " if self.after.isalnum() and not needless else ""
         return _ideograph(self.char) if self.rule is LOOKALIKE else self.rule.instead
 
