@@ -1,8 +1,9 @@
-"""What ``tests/run.sh --quick`` runs, and what it leaves out (``support/plan.py``)."""
+"""What the test commands run, and what they leave out (``support/plan.py``)."""
 
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,14 @@ def test_quick_mode_keeps_only_tests_without_browsers_tor_and_waiting() -> None:
             assert marked, f"{file} has no test that runs in quick mode"
     for kind in NOT_QUICK.values():
         assert f" tests {kind}\n" in done.stdout
+
+
+def test_ci_fails_unless_it_is_root(tmp_path: Path) -> None:
+    """CI must not pass without the booted machines, which only root can start."""
+    nobody = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    with (TESTS.parent / ".ci" / "run").open("rb") as script:
+        done = subprocess.run(
+            [*nobody, "bash"], stdin=script, cwd=tmp_path, check=False, capture_output=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"Run this as root. ")
