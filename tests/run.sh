@@ -81,6 +81,7 @@ fi
 
 python=$(deploy/venv.sh "$cache/venv" tests/lock.txt)/bin/python
 if [ -n "${needed[npm]:-}" ]; then tests/browser/npm.sh; fi
+left_out=()
 # A release must have the same bytes on two versions of Python.
 if [ "$mode" != quick ] && other=$(tests/other_python.sh "$cache"); then
   version=$("$other" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -88,12 +89,13 @@ if [ "$mode" != quick ] && other=$(tests/other_python.sh "$cache"); then
   export OTHER_PYTHON
 elif [ "$mode" = other-python ]; then
   exit 1
+elif [ "$mode" != quick ]; then
+  left_out+=("another Python, which cannot be set up: tests/other_python.sh .cache says why")
 fi
 
 # Most tests wait for something, hence more workers than cores; those of the quick mode compute.
 workers=$(($(nproc) * 2))
 options=()
-left_out=()
 case $mode in
   quick)
     workers=$(nproc)

@@ -51,6 +51,24 @@ def test_quick_mode_keeps_only_tests_without_browsers_tor_and_waiting() -> None:
         assert f" tests {kind}\n" in done.stdout
 
 
+@pytest.mark.long
+def test_without_another_python_no_test_claims_to_have_used_it() -> None:
+    """What needs a second version of Python is left out and counted unless there is one."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist"]
+    environment = {name: os.environ[name] for name in os.environ if name != "OTHER_PYTHON"}
+    for settings, found in (({}, False), ({"OTHER_PYTHON": "/another/python"}, True)):
+        done = subprocess.run(
+            [*command, "tests/render/test_builder.py"],
+            cwd=TESTS.parent,
+            env=environment | settings,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert ("test_another_python_builds_the_same" in done.stdout) == found
+        assert ("LEFT OUT: 1 test on another Python\n" in done.stdout) != found
+
+
 def test_ci_fails_unless_it_is_root(tmp_path: Path) -> None:
     """CI must not pass without the booted machines, which only root can start."""
     nobody = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
