@@ -284,6 +284,39 @@ def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> 
     assert (tmp_path / "etc/onion.key").read_text() == "a new key\n"
 
 
+def test_a_backup_brings_back_the_highest_sequence(tmp_path: Path) -> None:
+    """A restored server rejects what the old one would have; one that has served keeps its own."""
+    script = """
+    SERVERS=(clearnet onion) CURRENT=/none
+    mkdir -p "$STATES"/cccr-web-{clearnet,onion}
+    touch "$ETC"/{site.env,public.key,onion.key}
+    echo 7 >"$STATES/cccr-web-clearnet/$HIGHEST_SEQUENCE"
+    echo 8 >"$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    backup_export | tar --extract --directory "$BUNDLE"
+    rm -r "$STATES/cccr-web-clearnet"
+    echo 9 >"$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    backup_restore_guard
+    cat "$STATES"/cccr-web-{clearnet,onion}/"$HIGHEST_SEQUENCE"
+    """
+    done = in_server(script, tmp_path)
+    assert (done.stdout, done.returncode) == ("7\n9\n", 0), done.stderr
+    folder = tmp_path / "lib/private/cccr-web-clearnet"
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "highest-sequence")]
+    assert modes == [0o700, 0o600]
+
+
+def test_a_backup_of_an_older_version_brings_back_the_highest_sequence(tmp_path: Path) -> None:
+    """Until version 0.2.0 the folder in the backup had another name."""
+    script = """
+    mkdir -p "$BUNDLE/history"
+    echo 7 >"$BUNDLE/history/onion"
+    backup_restore_guard
+    cat "$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    """
+    done = in_server(script, tmp_path)
+    assert (done.stdout, done.returncode) == ("7\n", 0), done.stderr
+
+
 def test_a_domain_that_the_settings_drop_needs_consent(tmp_path: Path) -> None:
     """A name that readers use is not taken down until the admin agrees; new names need nothing."""
     run = (TOP / "deploy/server/run.sh").read_text()
