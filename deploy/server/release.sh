@@ -8,17 +8,26 @@ STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes it.
 HIGHEST_SEQUENCE=highest-sequence
 
-# Print a release’s sequence number, or fail if it may not be deployed.
-release_verify() { # FOLDER
+# Print a field of what “verify” reports of a release, or fail with its reason on stderr.
+release_fact() { # FOLDER NAME [OPTION]
   local facts key=$BUNDLE/settings/public.key # in a dry run a new key is not installed yet
   [ -f "$key" ] || key=$ETC/public.key
-  facts=$("$COMMAND" verify "$1" --public-key "$key" --deployable --json) ||
-    fail "The release was rejected. See the reason above." "The server still serves its current release."
-  json_field sequence <<<"$facts"
+  facts=$("$COMMAND" verify "$1" --public-key "$key" --json ${3:+"$3"}) || return 1
+  json_field "$2" <<<"$facts"
 }
 
-json_field() { # NAME, of the JSON object on stdin
-  python3 -I -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+# Print a release’s sequence number, or fail if it may not be deployed.
+release_verify() { # FOLDER
+  release_fact "$1" sequence --deployable ||
+    fail "The release was rejected. See the reason above." "The server still serves its current release."
+}
+
+json_field() { # NAME, of the JSON object on stdin; a list’s items are printed in one line
+  python3 -I -c 'if True:
+    import json, sys
+    value = json.load(sys.stdin)[sys.argv[1]]
+    print(*value) if isinstance(value, list) else print(value)
+  ' "$1"
 }
 
 # Print the numbers of the stored releases, the oldest first.
