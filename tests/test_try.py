@@ -196,8 +196,8 @@ def call_try(
         (["--port=65536"], "--port is “65536”, but a port is a number from 0 to 65535."),
         (["--port=8", "--port="], "--port is “”, but a port is a number from 0 to 65535."),
         (["--state="], "--state needs a value."),
-        (["--torrc", "none"], "--torrc is “none”, which is no file that can be read."),
-        (["--torrc=/"], "--torrc is “/”, which is no file that can be read."),
+        (["--torrc", "none"], "--torrc is “none”, but no such file can be read."),
+        (["--torrc=/"], "--torrc is “/”, but no such file can be read."),
     ],
 )
 def test_a_wrong_option_is_rejected_before_anything_is_installed(
