@@ -18,6 +18,7 @@ from support.hosting import short_folder
 from support.measurements import Recorder
 from support.tornet import TorNetwork, free_ports
 
+from cccr_web.cli.demo import default_state
 from cccr_web.release import load
 
 TOP = Path(__file__).parent.parent
@@ -232,6 +233,21 @@ def test_a_home_that_is_unset_or_read_only_is_explained(scripts: Path, tmp_path:
     assert called == [
         ["cccr-web", "demo", "--no-onion", "--state", str(tmp_path), "--state", str(tmp_path)]
     ]
+
+
+@pytest.mark.parametrize("setting", [None, "/kept", "", "not/absolute"])
+def test_the_state_folder_is_the_one_that_demo_would_choose(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None
+) -> None:
+    """``try.sh`` checks the default folder before it installs anything, and passes it on."""
+    environment = {"HOME": str(tmp_path / "home")}
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    if setting is not None:
+        environment["XDG_STATE_HOME"] = f"{tmp_path}{setting}" if setting == "/kept" else setting
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    *_, called = call_try(scripts, "--no-onion", **environment)
+    assert called == [["cccr-web", "demo", "--no-onion", "--state", str(default_state())]]
 
 
 def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:

@@ -144,6 +144,21 @@ def test_a_disk_that_fills_up_is_reported(tmp_path: Path) -> None:
     assert done.stderr.count(wanted) == 1
 
 
+def test_a_run_that_fails_before_it_made_our_folders_is_undone(tmp_path: Path) -> None:
+    """On a fresh server, where the folders with our space are missing, everything is undone."""
+    script = """
+    trap finish EXIT
+    rm -r "$ETC" "$CODE" "$DATA"
+    lock
+    echo new | put "$FOLDER/written"
+    false
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 1
+    assert "The site is unchanged." in done.stderr
+    assert not (tmp_path / "written").exists()
+
+
 def test_an_incomplete_site_is_not_called_done(tmp_path: Path) -> None:
     """With a warning, such as a failed certificate, the summary does not say that it is done."""
     run = (TOP / "deploy/server/run.sh").read_text()
