@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
-from support.documents import DOCUMENTS, TOP, Document
+from support import TOP
+from support.documents import DOCUMENTS, Document
 from support.hosting import short_folder
 from support.packages import PACKAGES
 from support.texts import copy_texts

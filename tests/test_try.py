@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from support import TOP
 from support.hosting import short_folder
 from support.measurements import Recorder
 from support.tornet import TorNetwork, free_ports
@@ -21,7 +22,6 @@ from support.tornet import TorNetwork, free_ports
 from cccr_web.cli.demo import default_state
 from cccr_web.release import load
 
-TOP = Path(__file__).parent.parent
 # The demo, with an onion supervisor that reports trouble after one second instead of thirty.
 IMPATIENT_DEMO = """
 import functools, cccr_web.onion

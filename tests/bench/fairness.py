@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support import TOP
 from support.signed import put_release, signed_release
 from support.tornet import end, free_ports
 
@@ -45,7 +46,7 @@ def started(*command: str) -> Iterator[None]:
         ["setpriv", "--pdeathsig", "TERM", sys.executable, *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parent.parent.parent,
+        cwd=TOP,
     )
     try:
         yield

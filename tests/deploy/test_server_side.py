@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.machine import TOP
+from support import TOP
 from support.deploy.scripts import in_server
 from support.reverse_proxy import CertificateAuthority
 from support.signed import content, facts, organisation_key, put_release

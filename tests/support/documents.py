@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent.parent
+from support import TOP
 
 # In the order in which a newcomer would follow them: each builds on what earlier commands made.
 NAMES = (

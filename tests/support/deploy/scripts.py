@@ -9,7 +9,8 @@ import sys
 import tarfile
 from typing import TYPE_CHECKING
 
-from support.deploy.machine import TOP, call
+from support import TOP
+from support.deploy.machine import call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
