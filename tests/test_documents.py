@@ -1,20 +1,30 @@
-"""The documents tell the truth: their commands work, their links and paths lead somewhere."""
+"""The documents tell the truth: their commands work, their links and paths lead somewhere.
+
+Every command of every document is run here, except that ``ssh root@server.example …`` needs the
+server that ``tests/deploy`` boots. Scripts that take long are run with recorders in place of the
+programs that they start (``support/dry_run.py``), and those programs' own parsers accept what was
+recorded. ``deploy.sh`` is run with a server that only writes down what it gets.
+"""
 
 from __future__ import annotations
 
+import ast
+import functools
 import json
 import os
 import pty
 import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -23,8 +33,10 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 from support import TOP
+from support.deploy.scripts import AdminSide
 from support.documents import DOCUMENTS, Document
-from support.hosting import short_folder
+from support.dry_run import DryRun
+from support.hosting import short_folder, wait_until
 from support.packages import PACKAGES
 from support.texts import copy_texts
 from support.tornet import free_ports
@@ -35,7 +47,7 @@ from cccr_web.cli import main
 if TYPE_CHECKING:
     from cccr_web.onion import ManagedTor
 
-README, TRANSLATIONS, DEPLOY, ARCHITECTURE, _, _, _, CHANGELOG = DOCUMENTS
+README, TRANSLATIONS, DEPLOY, ARCHITECTURE, TESTS, _, _, CHANGELOG = DOCUMENTS
 PASSPHRASE = "a passphrase for the tests"
 
 # Paths that the documents name and that only a command or a person makes.
@@ -81,22 +93,25 @@ class AdminFolder:
 
     def run(self, command: str, *, status: int = 0) -> str:
         """Run it in a terminal, and enter the passphrase when it asks."""
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.chdir(self.path)
-            os.execvp("sh", ["sh", "-c", command])  # noqa: S606  # in a new terminal
-        shown, answered = b"", 0
-        with os.fdopen(terminal, "r+b", buffering=0) as screen:
-            while select.select([screen], [], [], 60)[0]:
-                try:
-                    shown += screen.read(4096)
-                except OSError:  # it has ended
-                    break
-                if shown.count(b": ") > answered and shown.endswith(b": "):
-                    answered = shown.count(b": ")
-                    screen.write(f"{PASSPHRASE}\n".encode())
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status, shown.decode()
-        return shown.decode()
+        return run_in_terminal(command, self.path, os.environ, status)
+
+    @functools.cached_property
+    def side(self) -> AdminSide:
+        """A checkout with ``deploy.sh``, and a server that writes down what it gets, and from whom.
+
+        Nothing is downloaded: the wheels are empty.
+        """
+        (self.path / "side").mkdir()
+        side = AdminSide(self.path / "side")
+        side.ssh(f'echo "$1" >>{side.folder}/hosts; PATH=/usr/sbin:/usr/bin:/bin exec sh -c "$2"')
+        with (side.folder / "deploy/server/wheels.sh").open("a") as wheels:
+            wheels.write('wheels_build() { mkdir -p "$2/wheels"; }\nwheels_fetch() { :; }\n')
+        return side
+
+    @functools.cached_property
+    def dry_run(self) -> DryRun:
+        """The scripts of ``tests/``, with recorders in place of what they start."""
+        return DryRun(self.path / "dry")
 
     def start(self, command: str, stream: str, beginning: str) -> None:
         """Start it, and wait for a line of ``stream`` that starts with ``beginning``."""
@@ -121,6 +136,9 @@ class AdminFolder:
                 if stream is not None:
                     stream.close()
         self.running.clear()
+        if "side" in vars(self):
+            agent = ["gpgconf", "--kill", "gpg-agent"]
+            subprocess.run(agent, env=self.side.environment(), check=True)
 
     def edit_site(self, old: str, new: str) -> None:
         """Change a line of ``site.toml``, as the manual tells an admin to do."""
@@ -128,6 +146,30 @@ class AdminFolder:
         text = file.read_text(encoding="utf-8")
         assert old in text
         file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def run_in_terminal(
+    command: str, folder: Path, environment: Mapping[str, str], status: int = 0
+) -> str:
+    """Run it in a terminal, and enter the passphrase when it asks; return what was shown."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execvpe("sh", ["sh", "-c", command], environment)  # noqa: S606  # in a new terminal
+    shown, answered = b"", 0
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        while select.select([screen], [], [], 60)[0]:
+            try:
+                shown += screen.read(4096)
+            except OSError:  # it has ended
+                break
+            if shown.count(b": ") > answered and shown.endswith(b": "):
+                answered = shown.count(b": ")
+                # gpg drops what was typed before it switched the echo off.
+                wait_until(lambda: not termios.tcgetattr(screen)[3] & termios.ECHO, 60)
+                screen.write(f"{PASSPHRASE}\n".encode())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status, shown.decode()
+    return shown.decode()
 
 
 @pytest.fixture
@@ -193,37 +235,67 @@ AFTERWARDS: dict[str, Callable[[AdminFolder], None]] = {
 # Rules: how a command is tested. The first that matches is used.
 
 
-def is_tested(script: str, test: str) -> None:
-    """Assert that the script can be run, and that a test or CI runs it."""
-    assert (TOP / script).stat().st_mode & 0o111, script
-    assert script.rpartition("/")[2] in (TOP / test).read_text(encoding="utf-8"), test
+def try_site(admin_folder: AdminFolder, command: str) -> None:
+    """It passes its options to ``demo``, which accepts them; ``test_try.py`` really starts it."""
+    folder = admin_folder.path / "try"
+    shutil.copytree(TOP / "deploy", folder / "deploy", dirs_exist_ok=True)
+    (folder / "deploy/cccr-web").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{folder}/called\n')
+    (folder / "deploy/apt.sh").write_text("#!/bin/sh\n")
+    home = {"HOME": str(folder), "XDG_STATE_HOME": ""}
+    subprocess.run(["sh", "-c", command], cwd=folder, env=os.environ | home, check=True)
+    name, *options = (folder / "called").read_text().splitlines()
+    given = shlex.split(command)[1:]
+    assert (name, options[: len(given)]) == ("demo", given)
+    demo = main.get_command(click.Context(main), "demo")
+    assert demo is not None
+    demo.make_context("demo", options)
 
 
-def try_site(_admin_folder: AdminFolder, _command: str) -> None:
-    """``tests/test_try.py`` runs it."""
-    is_tested("deploy/try.sh", "tests/test_try.py")
+def run_script(admin_folder: AdminFolder, command: str) -> None:
+    """The script starts programs with its arguments, and the programs accept them."""
+    script, *given = shlex.split(command)
+    calls = [call for call in admin_folder.dry_run.calls(command) if call[0] == "python"]
+    assert calls, command
+    for _, *arguments in calls:
+        if arguments[:2] == ["-m", "pytest"]:
+            collect(tuple(arguments[2:]))
+        elif arguments[0] != "-c":
+            ask_for_help(admin_folder, arguments)
+    if given == ["--other-python"]:
+        given = ["-m", "not browser"]
+    for argument in given:
+        assert any(argument in call for call in calls), f"{script} ignores {argument}"
 
 
-def run_tests(_admin_folder: AdminFolder, command: str) -> None:
-    """CI runs it; pytest finds the tests that the arguments name."""
-    is_tested("tests/run.sh", ".ci/run")
-    arguments = shlex.split(command)[1:]
-    if arguments == ["--quick"]:
-        assert '"--quick"' in (TOP / "tests" / "test_plan.py").read_text(encoding="utf-8")
-    elif arguments:
-        collect(arguments)
-
-
-def call_pytest(_admin_folder: AdminFolder, command: str) -> None:
-    """Pytest finds the tests that the command names."""
-    collect(shlex.split(command)[3:])
-
-
-def collect(arguments: list[str]) -> None:
-    """Assert that pytest finds a test for these arguments."""
-    quiet = ["-q", "--collect-only", "-p", "no:cacheprovider"]
+def ask_for_help(admin_folder: AdminFolder, arguments: list[str]) -> None:
+    """Assert that a program accepts the values and knows the options that it was started with."""
+    tree = str(admin_folder.dry_run.folder)
+    own = [argument.replace(f"{tree}/tests", str(TOP / "tests")) for argument in arguments]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *quiet, *arguments],
+        [sys.executable, *own, "--help"], cwd=TOP, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {each for each in own if each.startswith("--")} <= {
+        *re.findall(r"--[\w-]+", done.stdout)
+    }
+
+
+def call_python(admin_folder: AdminFolder, command: str) -> None:
+    """Pytest finds the tests that the command names; another program accepts its arguments."""
+    arguments = shlex.split(command)[1:]
+    if arguments[:2] == ["-m", "pytest"]:
+        collect(tuple(arguments[2:]))
+    else:
+        ask_for_help(admin_folder, arguments)
+
+
+@functools.cache
+def collect(arguments: tuple[str, ...]) -> None:
+    """Assert that pytest finds a test for these arguments; without a path, in one small module."""
+    named = any(argument.startswith("tests/") for argument in arguments)
+    paths = () if named else ("tests/test_errors.py",)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", *arguments, *paths],
         cwd=TOP,
         text=True,
         capture_output=True,
@@ -232,15 +304,41 @@ def collect(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def lint(_admin_folder: AdminFolder, command: str) -> None:
-    """``tests/run.sh`` runs each check that it names."""
-    assert {*shlex.split(command)[1:]} <= {hook["entry"].split()[1] for hook in hooks()}
+# What tests/lint.sh starts for a check.
+CHECKS = {
+    "ruff": ["ruff", "check"],
+    "format": ["ruff", "format"],
+    "mypy": ["mypy"],
+    "shellcheck": ["shellcheck"],
+    "texts": ["cccr-web", "check"],
+}
 
 
-def take_shots(_admin_folder: AdminFolder, _command: str) -> None:
-    """Two tests compare every page with what it stores, and name it when they fail."""
-    for name in ("test_looks.py", "test_trees.py"):
-        is_tested("tests/shots.sh", f"tests/browser/{name}")
+def lint(admin_folder: AdminFolder, command: str) -> None:
+    """It runs the checks that it names, or all that the hooks run; the tests run it themselves."""
+    named = shlex.split(command)[1:] or [hook["entry"].split()[1] for hook in hooks()]
+    wanted = [CHECKS[name] for name in named]
+    calls = admin_folder.dry_run.calls(command)
+    assert [call[: len(each)] for call, each in zip(calls, wanted, strict=True)] == wanted
+
+
+def install_hooks(_admin_folder: AdminFolder, _command: str) -> None:
+    """pre-commit is not among the tests' programs; its hooks are compared with ``lint.sh``."""
+    assert hooks()
+
+
+def only_read(_admin_folder: AdminFolder, command: str) -> None:
+    """It downloads much, so no test runs it: bash can parse it, and its usage has the arguments."""
+    script, *given = shlex.split(command)
+    subprocess.run(["bash", "-n", TOP / script], check=True)
+    assert (TOP / script).stat().st_mode & 0o111, script
+    usage = (TOP / script).read_text(encoding="utf-8").partition("set -euo")[0]
+    assert {*given} <= {*re.findall(r"[\w-]+", usage)}
+
+
+def mention(_admin_folder: AdminFolder, command: str) -> None:
+    """A script is named, not called: it needs arguments. It can be run."""
+    assert (TOP / command).stat().st_mode & 0o111, command
 
 
 def show_deploy_help(_admin_folder: AdminFolder, _command: str) -> None:
@@ -248,23 +346,48 @@ def show_deploy_help(_admin_folder: AdminFolder, _command: str) -> None:
     subprocess.run([TOP / "deploy" / "deploy.sh", "--help"], check=True, capture_output=True)
 
 
-def deploy(_admin_folder: AdminFolder, command: str) -> None:
-    """The tests on a booted Debian run the same command with the same options."""
-    folders = (TOP / "tests" / "deploy", TOP / "tests" / "support" / "deploy")
-    sources = "".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
-    calls = re.findall(r"(?:\.deploy\(|side\.run\(|deploy/deploy\.sh\"?,)([^()]*)", sources)
-    own = [
-        argument
-        for argument in command.split()[1:]
-        if argument.startswith("--") or argument in DEPLOY_COMMANDS
-    ]
-    assert any(all(f'"{name}"' in call for name in own) for call in calls), command
+def deploy(admin_folder: AdminFolder, command: str) -> None:
+    """The server gets this command. A booted Debian gets the same, from our own package index."""
+    side, words = admin_folder.side, shlex.split(command)[1:]
+    before, hosts = len(side.commands()), side.folder / "hosts"
+    hosts.write_text("")
+    run_in_terminal(command, side.folder, side.environment())
+    own = {word for word in words if word.startswith("--") or word in DEPLOY_COMMANDS}
+    (name,) = own.intersection(DEPLOY_COMMANDS) or {"install"}
+    received = {"bundle": [], "restore": ["install"], "uninstall": ["keep", "uninstall"]}
+    expected = received.get(name, [name])
+    if "--dry-run" in own:
+        expected = [f"--dry-run {each}" for each in expected]
+    assert side.commands()[before:] == expected
+    named = [word for word in words if "@" in word] or ["root@server.example"]
+    over_ssh = [] if "--local" in own else named * len(expected)
+    assert hosts.read_text().splitlines() == over_ssh
+    # An upgrade includes an installation.
+    also = {"--offline"} | ({"upgrade"} if name == "install" and "--local" in own else set())
+    assert any(own <= call <= own | also for call in booted_calls()), command
+
+
+@functools.cache
+def booted_calls() -> list[set[str]]:
+    """Return the options and commands of each call of ``deploy.sh`` in the booted tests."""
+    files = [*(TOP / "tests/deploy").glob("*.py"), TOP / "tests/support/deploy/fixtures.py"]
+    found = []
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            written = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant)]
+            if ast.unparse(node.func) == "admin.deploy" or any(
+                str(word).endswith("deploy/deploy.sh") for word in written
+            ):
+                constants = {str(one.value) for one in node.args if isinstance(one, ast.Constant)}
+                found.append({each for each in constants if not each.startswith(("/", "env"))})
+    return found
 
 
 def run_on_server(_admin_folder: AdminFolder, command: str) -> None:
-    """``tests/deploy/test_manual.py`` runs every such command of the manual on a booted Debian."""
-    assert command in DEPLOY.commands
-    assert "ssh root@server.example" in (TOP / "tests/deploy/test_manual.py").read_text()
+    """``tests/deploy/test_manual.py`` runs every command of this list on a booted Debian."""
+    assert command in DEPLOY.commands_on_server
 
 
 def tag(admin_folder: AdminFolder, command: str) -> None:
@@ -301,13 +424,16 @@ def run(admin_folder: AdminFolder, command: str) -> None:
 
 
 RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
-    (r"\./deploy/try\.sh", try_site),
-    (r"(\./)?tests/run\.sh( .*)?", run_tests),
-    (r"\.cache/venv/bin/python -m pytest .*", call_pytest),
+    (r"(\./)?deploy/try\.sh( .*)?", try_site),
+    (r"(\./)?tests/(run|shots|deploy/run|(abuse|bench)/\w+)\.sh( .*)?", run_script),
+    (r"\.cache/venv/bin/python .*", call_python),
     (r"tests/lint\.sh( .*)?", lint),
-    (r"tests/shots\.sh --store", take_shots),
+    (r"tests/fresh_machine\.sh( .*)?", only_read),
+    (r"deploy/lock/update\.sh", only_read),
+    (r"pre-commit install", install_hooks),
+    (r"deploy/(cccr-web|venv\.sh)", mention),
     (r"deploy/deploy\.sh --help", show_deploy_help),
-    (r"deploy/deploy\.sh .*", deploy),
+    (r"deploy/deploy\.sh( .*)?", deploy),
     (r"ssh root@server\.example .*", run_on_server),
     (r"git tag .*", tag),
     (r"deploy/cccr-web serve .*", serve),
@@ -316,6 +442,13 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/cccr-web doctor .*", doctor),
     (r"(deploy/cccr-web|minisign|mkdir) .*", run),
 ]
+# A code span is a command if it begins with one of these.
+COMMAND = (
+    r"((\./)?(deploy|tests|\.ci|\.cache)/\S*(\.sh|/run|/cccr-web|/python)( .*)?"
+    r"|(pre-commit|npx) .*)"
+)
+# Run only by people: the scanner needs a site that is reachable as DOMAIN.
+BY_HAND = {"npx @mdn/mdn-http-observatory@1.4.8 DOMAIN"}
 
 # The commands that its own help lists.
 DEPLOY_COMMANDS = re.findall(
@@ -323,22 +456,54 @@ DEPLOY_COMMANDS = re.findall(
 )
 
 
+def follow_rule(admin_folder: AdminFolder, document: Document, command: str) -> None:
+    """Test a command as the first rule that matches it says."""
+    rule = next((rule for form, rule in RULES if re.fullmatch(form, command)), None)
+    assert rule is not None, f"{document.name}: no rule covers “{command}”"
+    rule(admin_folder, admin_folder.localise(command))
+
+
 def test_every_command_works(admin_folder: AdminFolder) -> None:
     """Every command of every document works, on what the commands before it made."""
     for document in DOCUMENTS:
         for command in document.commands:
-            rule = next((rule for form, rule in RULES if re.fullmatch(form, command)), None)
-            assert rule is not None, f"{document.name}: no rule covers “{command}”"
-            rule(admin_folder, admin_folder.localise(command))
+            follow_rule(admin_folder, document, command)
             if command in AFTERWARDS:
                 AFTERWARDS[command](admin_folder)
     admin_folder.end()
     assert (admin_folder.path / "mirror" / "site" / "SHA256SUMS.minisig").is_file()
 
 
+def commands_in_prose(document: Document) -> list[str]:
+    """Return every code span that begins with a program that can be run, once."""
+    spans = dict.fromkeys(span for span in document.spans if re.fullmatch(COMMAND, span))
+    sourced = {span for span in spans if span.startswith("deploy/server/")}
+    return [span for span in spans if span not in BY_HAND | sourced]
+
+
+def test_every_command_in_prose_and_tables_works(admin_folder: AdminFolder) -> None:
+    """A command in a code span follows the same rules; the history of changes is not run."""
+    for document in DOCUMENTS[:-1]:
+        for command in commands_in_prose(document):
+            follow_rule(admin_folder, document, command)
+    admin_folder.end()
+
+
+@pytest.mark.parametrize(("heading", "column"), [("Figures", 3), ("Abuse runs", 0)])
+def test_every_command_of_a_table_is_a_command(heading: str, column: int) -> None:
+    """Nothing in a column of commands escapes the rules, and each figure has its date."""
+    for row in TESTS.rows(heading):
+        command = row[column].strip("`")
+        assert f"`{command}`" == row[column]
+        assert command in {*commands_in_prose(TESTS), *BY_HAND}
+        if heading == "Figures":
+            assert date.fromisoformat(row[2]) >= date(2026, 11, 22)
+
+
 def test_every_rule_is_used() -> None:
     """Each rule covers a command of the documents, so the reader of documents finds them."""
     commands = [command for document in DOCUMENTS for command in document.commands]
+    commands += [command for document in DOCUMENTS for command in commands_in_prose(document)]
     for form, _ in RULES:
         assert any(re.fullmatch(form, command) for command in commands), form
     assert AFTERWARDS.keys() <= {*commands}

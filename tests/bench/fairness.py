@@ -1,6 +1,6 @@
 """Measure what a reader waits while others flood the server, next to bare waitress; print a table.
 
-    python tests/bench/fairness.py [--seconds 5]
+    .cache/venv/bin/python tests/bench/fairness.py [--seconds 5]
 
 Both servers run without nginx. A reader requests a page again and again on one connection:
 alone, while eight connections pipeline 80 KiB/s of ``HEAD /x`` in total, and while one

@@ -55,6 +55,11 @@ class Document:
         ]
 
     @property
+    def commands_on_server(self) -> list[str]:
+        """The commands that an admin runs on a server by ssh."""
+        return [line for line in self.commands if line.startswith("ssh root@server.example ")]
+
+    @property
     def prose(self) -> str:
         """The text without its blocks."""
         return _BLOCK.sub("", self.text)
