@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.dry_run import DryRun
 from support.plan import NOT_QUICK, PLACES, USED
 
 TESTS = Path(__file__).parent
@@ -67,6 +68,14 @@ def test_without_another_python_no_test_claims_to_have_used_it() -> None:
         )
         assert ("test_another_python_builds_the_same" in done.stdout) == found
         assert ("LEFT OUT: 1 test on another Python\n" in done.stdout) != found
+
+
+def test_a_missing_second_python_is_reported_at_the_end(tmp_path: Path) -> None:
+    """The test command says so next to what else it left out; quick mode never looks for one."""
+    scripts = DryRun(tmp_path)
+    (tmp_path / "tests/other_python.sh").write_text("#!/bin/sh\nexit 1\n")
+    assert "\nLEFT OUT: another Python, which cannot be" in scripts.run("tests/run.sh tests/watch")
+    assert "another Python" not in scripts.run("tests/run.sh --quick")
 
 
 def test_ci_fails_unless_it_is_root(tmp_path: Path) -> None:
