@@ -201,12 +201,12 @@ send() { # COMMAND
   # removed at the end. If ssh fails, tar’s message says nothing more.
   # shellcheck disable=SC2016 # the server’s shell expands it
   COPYFILE_DISABLE=1 tar --create --gzip --file - --directory "$BUNDLE" . 2>"$WORK/tar.log" | ssh "$TARGET" \
-    "need=$(du -sk "$BUNDLE" | cut -f 1)"'
+    "$(declare -f free_space); need=$(du -sk "$BUNDLE" | cut -f 1)"'
     umask 077
     d=$(mktemp -d /tmp/cccr-web.XXXXXX) || exit 1
     trap '\''rm -rf "$d"'\'' EXIT
     trap "exit 130" HUP INT TERM
-    free=$(df -Pk "$d" | awk "NR == 2 { print \$4 }")
+    free=$(free_space "$d")
     if [ "$free" -lt "$need" ]; then
       echo "The disk is too full: /tmp on the server needs $((need / 1024 + 1)) MB, but only $((free / 1024)) MB are free." >&2
       echo "See “Full disk” in deploy/README.md." >&2

@@ -20,7 +20,7 @@ read_options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h)
-        sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+        awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
         exit
         ;;
       --no-onion)
@@ -47,7 +47,7 @@ read_options() {
         ;;
       --torrc*)
         if [ ! -r "$value" ] || [ -d "$value" ]; then
-          wrong_usage "--torrc is “${value}”, which is no file that can be read."
+          wrong_usage "--torrc is “${value}”, but no such file can be read."
         fi
         ;;
     esac

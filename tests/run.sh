@@ -26,24 +26,28 @@ esac
 
 # program → Debian package that brings it
 declare -A needed=(
-  [7z]=p7zip-full
-  [bsdtar]=libarchive-tools
-  [busybox]=busybox
-  [epubcheck]=epubcheck
-  [gpg]=gnupg
-  [java]=default-jre-headless
   [minisign]=minisign
-  [newsboat]=newsboat
-  [nginx]=nginx-light
-  [obfs4proxy]=obfs4proxy
   [shellcheck]=shellcheck
-  [sfeed]=sfeed
   [ssh-keygen]=openssh-client
   [systemd-analyze]=systemd
-  [tor]=tor
   [unzip]=unzip
-  [zip]=zip
 )
+if [ "$mode" != quick ]; then
+  needed+=(
+    [7z]=p7zip-full
+    [bsdtar]=libarchive-tools
+    [busybox]=busybox
+    [epubcheck]=epubcheck
+    [gpg]=gnupg
+    [java]=default-jre-headless
+    [newsboat]=newsboat
+    [nginx]=nginx-light
+    [obfs4proxy]=obfs4proxy
+    [sfeed]=sfeed
+    [tor]=tor
+    [zip]=zip
+  )
+fi
 if [ "$mode" = whole ] || [ "$mode" = some ]; then
   needed+=(
     [chromium]=chromium
@@ -60,11 +64,13 @@ missing=()
 for program in "${!needed[@]}"; do
   command -v "$program" >/dev/null || missing+=("${needed[$program]}")
 done
-# nginx needs it to remove its own headers.
-more=libnginx-mod-http-headers-more-filter
-[ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=("$more")
-# The tests of the feeds use it, with the system's Python.
-[ -e /usr/lib/python3/dist-packages/feedparser ] || missing+=(python3-feedparser)
+if [ -n "${needed[nginx]:-}" ]; then
+  # nginx needs it to remove its own headers.
+  more=libnginx-mod-http-headers-more-filter
+  [ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=("$more")
+  # The tests of the feeds use it, with the system's Python.
+  [ -e /usr/lib/python3/dist-packages/feedparser ] || missing+=(python3-feedparser)
+fi
 # The browser tests see only these fonts (tests/support/browser/fonts.conf).
 if [ -n "${needed[chromium]:-}" ]; then
   [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing+=(fonts-dejavu-core)
@@ -81,6 +87,7 @@ fi
 
 python=$(deploy/venv.sh "$cache/venv" tests/lock.txt)/bin/python
 if [ -n "${needed[npm]:-}" ]; then tests/browser/npm.sh; fi
+left_out=()
 # A release must have the same bytes on two versions of Python.
 if [ "$mode" != quick ] && other=$(tests/other_python.sh "$cache"); then
   version=$("$other" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -88,12 +95,13 @@ if [ "$mode" != quick ] && other=$(tests/other_python.sh "$cache"); then
   export OTHER_PYTHON
 elif [ "$mode" = other-python ]; then
   exit 1
+elif [ "$mode" != quick ]; then
+  left_out+=("another Python, which cannot be set up: tests/other_python.sh .cache says why")
 fi
 
 # Most tests wait for something, hence more workers than cores; those of the quick mode compute.
 workers=$(($(nproc) * 2))
 options=()
-left_out=()
 case $mode in
   quick)
     workers=$(nproc)

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support import TOP
 from support.deploy.scripts import bsd_programs
 
-TOP = Path(__file__).parent.parent
 SCRIPTS = ["deploy.sh", "venv.sh", "cccr-web", "try.sh", "lock/update.sh"]
 # What deploy.sh reads of the server's part.
 SHARED = ["server/common.sh", "server/settings.sh", "server/wheels.sh"]

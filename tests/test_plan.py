@@ -1,13 +1,15 @@
-"""What ``tests/run.sh --quick`` runs, and what it leaves out (``support/plan.py``)."""
+"""What the test commands run, and what they leave out (``support/plan.py``)."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.dry_run import DryRun
 from support.plan import NOT_QUICK, PLACES, USED
 
 TESTS = Path(__file__).parent
@@ -47,3 +49,40 @@ def test_quick_mode_keeps_only_tests_without_browsers_tor_and_waiting() -> None:
             assert marked, f"{file} has no test that runs in quick mode"
     for kind in NOT_QUICK.values():
         assert f" tests {kind}\n" in done.stdout
+
+
+@pytest.mark.long
+def test_without_another_python_no_test_claims_to_have_used_it() -> None:
+    """What needs a second version of Python is left out and counted unless there is one."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist"]
+    environment = {name: os.environ[name] for name in os.environ if name != "OTHER_PYTHON"}
+    for settings, found in (({}, False), ({"OTHER_PYTHON": "/another/python"}, True)):
+        done = subprocess.run(
+            [*command, "tests/render/test_builder.py"],
+            cwd=TESTS.parent,
+            env=environment | settings,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert ("test_another_python_builds_the_same" in done.stdout) == found
+        assert ("LEFT OUT: 1 test on another Python\n" in done.stdout) != found
+
+
+def test_a_missing_second_python_is_reported_at_the_end(tmp_path: Path) -> None:
+    """The test command says so next to what else it left out; quick mode never looks for one."""
+    scripts = DryRun(tmp_path)
+    (tmp_path / "tests/other_python.sh").write_text("#!/bin/sh\nexit 1\n")
+    assert "\nLEFT OUT: another Python, which cannot be" in scripts.run("tests/run.sh tests/watch")
+    assert "another Python" not in scripts.run("tests/run.sh --quick")
+
+
+def test_ci_fails_unless_it_is_root(tmp_path: Path) -> None:
+    """CI must not pass without the booted machines, which only root can start."""
+    nobody = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    with (TESTS.parent / ".ci" / "run").open("rb") as script:
+        done = subprocess.run(
+            [*nobody, "bash"], stdin=script, cwd=tmp_path, check=False, capture_output=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"Run this as root. ")

@@ -14,13 +14,14 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from support import TOP
 from support.hosting import short_folder
 from support.measurements import Recorder
 from support.tornet import TorNetwork, free_ports
 
+from cccr_web.cli.demo import default_state
 from cccr_web.release import load
 
-TOP = Path(__file__).parent.parent
 # The demo, with an onion supervisor that reports trouble after one second instead of thirty.
 IMPATIENT_DEMO = """
 import functools, cccr_web.onion
@@ -196,8 +197,8 @@ def call_try(
         (["--port=65536"], "--port is “65536”, but a port is a number from 0 to 65535."),
         (["--port=8", "--port="], "--port is “”, but a port is a number from 0 to 65535."),
         (["--state="], "--state needs a value."),
-        (["--torrc", "none"], "--torrc is “none”, which is no file that can be read."),
-        (["--torrc=/"], "--torrc is “/”, which is no file that can be read."),
+        (["--torrc", "none"], "--torrc is “none”, but no such file can be read."),
+        (["--torrc=/"], "--torrc is “/”, but no such file can be read."),
     ],
 )
 def test_a_wrong_option_is_rejected_before_anything_is_installed(
@@ -239,6 +240,21 @@ def test_without_an_onion_no_home_is_needed(scripts: Path, environment: dict[str
     """There is no key to keep."""
     status, _, explained, called = call_try(scripts, "--no-onion", **environment)
     assert (status, explained, called) == (0, "", [["cccr-web", "demo", "--no-onion"]])
+
+
+@pytest.mark.parametrize("setting", [None, "/kept", "", "not/absolute"])
+def test_the_state_folder_is_the_one_that_demo_would_choose(
+    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None
+) -> None:
+    """``try.sh`` checks the default folder before it installs anything, and passes it on."""
+    environment = {"HOME": str(tmp_path / "home")}
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    if setting is not None:
+        environment["XDG_STATE_HOME"] = f"{tmp_path}{setting}" if setting == "/kept" else setting
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    *_, called = call_try(scripts, **environment)
+    assert called[-1] == ["cccr-web", "demo", "--state", str(default_state())]
 
 
 def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:

@@ -13,9 +13,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from support import TOP
 from support.deploy.scripts import bsd_programs
 
-TOP = Path(__file__).parent.parent
 BASE = Path(sys.base_prefix) / "bin" / f"python{sysconfig.get_python_version()}"
 # Instead of “python -m venv”. The pip of this environment installs only the command cccr-web,
 # which prints where it is, and a module.

@@ -9,7 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.serving import ROOT, environment
+from support import TOP
+from support.serving import environment
 
 from cccr_web import __version__
 from cccr_web.release import Release, load
@@ -22,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this tree, built without a network."""
     out = tmp_path_factory.mktemp("wheel")
     command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out)]
-    subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
+    subprocess.run([*command, str(TOP)], check=True, capture_output=True)
     (file,) = out.glob("*.whl")
     return file
 
@@ -32,14 +33,14 @@ def test_wheel_holds_code_templates_and_translations(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {
-        f"cccr_web/{path.relative_to(ROOT / 'cccr_web').as_posix()}"
-        for path in (ROOT / "cccr_web").rglob("*")
+        f"cccr_web/{path.relative_to(TOP / 'cccr_web').as_posix()}"
+        for path in (TOP / "cccr_web").rglob("*")
         if path.suffix in {".ico", ".png", ".py", ".tsv", ".txt", ".typed"}
     }
     for tree in ("templates", "translations"):
-        files = {path for path in (ROOT / tree).rglob("*") if path.is_file()}
-        files -= {ROOT / tree / "README.md"}
-        expected |= {f"cccr_web/{path.relative_to(ROOT).as_posix()}" for path in files}
+        files = {path for path in (TOP / tree).rglob("*") if path.is_file()}
+        files -= {TOP / tree / "README.md"}
+        expected |= {f"cccr_web/{path.relative_to(TOP).as_posix()}" for path in files}
     assert found == expected
 
 

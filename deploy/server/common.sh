@@ -25,11 +25,16 @@ fail() { # PROBLEM [REMEDY]
 
 note() { say "  $*"; }
 
+# Print how many KiB are free. deploy.sh also sends this function to the server, for any sh.
+free_space() { # FOLDER
+  df -Pk "$1" | awk 'NR == 2 { print $4 }'
+}
+
 # Fail unless the file system of FOLDER has room, before anything is copied.
 need_space() { # FOLDER KIBIBYTES
   local folder=$1 free
   while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-  free=$(df -Pk "$folder" | awk 'NR == 2 { print $4 }')
+  free=$(free_space "$folder")
   [ "$free" -ge "$2" ] || fail "The disk is too full: $1 needs $(($2 / 1024 + 1)) MB, but only $((free / 1024)) MB are free." "See “Full disk” in deploy/README.md."
 }
 
@@ -192,8 +197,8 @@ start() { # UNIT…, those that are not running
 report_full_disk() {
   local folder free
   for folder in "$WORK" "$ETC" "$CODE" "$DATA" /var; do
-    free=$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 { print $4 }')
-    [ "${free:-1024}" -ge 1024 ] || { say "The disk is full: $folder has no free space. See “Full disk” in deploy/README.md." && return; }
+    free=$(free_space "$folder" 2>/dev/null) || continue # it does not exist yet
+    [ "$free" -ge 1024 ] || { say "The disk is full: $folder has no free space. See “Full disk” in deploy/README.md." && return; }
   done
 }
 

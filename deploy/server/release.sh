@@ -4,20 +4,30 @@
 RELEASES=$DATA/releases
 CURRENT=$DATA/current
 SERVERS=(onion) # run.sh adds clearnet if there is a domain
-# In each server’s state folder; cccr_web/release/rollback_guard.py writes it.
+STATES=/var/lib # holds a state folder for each server
+# In each state folder; cccr_web/release/rollback_guard.py writes it.
 HIGHEST_SEQUENCE=highest-sequence
+
+# Print a field of what “verify” reports of a release, or fail with its reason on stderr.
+release_fact() { # FOLDER NAME [OPTION]
+  local facts key=$BUNDLE/settings/public.key # in a dry run a new key is not installed yet
+  [ -f "$key" ] || key=$ETC/public.key
+  facts=$("$COMMAND" verify "$1" --public-key "$key" --json ${3:+"$3"}) || return 1
+  json_field "$2" <<<"$facts"
+}
 
 # Print a release’s sequence number, or fail if it may not be deployed.
 release_verify() { # FOLDER
-  local facts key=$BUNDLE/settings/public.key # in a dry run a new key is not installed yet
-  [ -f "$key" ] || key=$ETC/public.key
-  facts=$("$COMMAND" verify "$1" --public-key "$key" --deployable --json) ||
+  release_fact "$1" sequence --deployable ||
     fail "The release was rejected. See the reason above." "The server still serves its current release."
-  json_field sequence <<<"$facts"
 }
 
-json_field() { # NAME, of the JSON object on stdin
-  python3 -I -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+json_field() { # NAME, of the JSON object on stdin; a list’s items are printed in one line
+  python3 -I -c 'if True:
+    import json, sys
+    value = json.load(sys.stdin)[sys.argv[1]]
+    print(*value) if isinstance(value, list) else print(value)
+  ' "$1"
 }
 
 # Print the numbers of the stored releases, the oldest first.
@@ -101,7 +111,7 @@ release_switch() { # NUMBER
   date +%s%N >"$DATA/switched"
   for server in "${late[@]}"; do
     # Otherwise a server that has served the new release would reject the old one.
-    save_for_undo "/var/lib/cccr-web-$server/$HIGHEST_SEQUENCE"
+    save_for_undo "$STATES/cccr-web-$server/$HIGHEST_SEQUENCE"
     systemctl --quiet is-active "cccr-web-$server.service" || continue
     # A server reads the public key only when it starts: units_start restarts it.
     ! changed "$ETC/public.key" || continue
@@ -171,7 +181,7 @@ release_rollback() {
   release_verify "$RELEASES/$before" >/dev/null
   change "go back from release $now to release $before" || return 0
   for server in "${SERVERS[@]}"; do
-    history_allow "$server" "$RELEASES/$before"
+    release_allow_rollback "$server" "$RELEASES/$before"
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
   # “install” must not return to the release that was rolled back.
@@ -180,8 +190,8 @@ release_rollback() {
   release_switch "$before"
 }
 
-history_allow() { # SERVER RELEASE
-  local state=/var/lib/cccr-web-$1
+release_allow_rollback() { # SERVER RELEASE
+  local state=$STATES/cccr-web-$1
   [ -d "$state" ] || return 0
   save_for_undo "$state/$HIGHEST_SEQUENCE"
   "$COMMAND" history allow "$2" --public-key "$ETC/public.key" --state "$state" >&2 || fail "The $1 server’s rollback guard was not changed. See the reason above."

@@ -7,7 +7,7 @@
 #   release/        a signed release
 #   requirements.txt, wheels/   our code, or “source”, a link to a checkout to build it from
 #   offline         exists if pip must not use the network
-#   history/        rollback state from a backup
+#   highest-sequence/   rollback state from a backup; “history” in one of version 0.2.0 or older
 #
 #   server/run.sh [--dry-run] [--drop-domain] [--purge] install|release|rollback|status|backup|keep|upgrade|uninstall
 set -euo pipefail
@@ -90,7 +90,7 @@ install_all() {
   code_install
   settings_install
   onion_key_install
-  history_restore
+  backup_restore_guard
   release_store
   if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
     fail "There is no release to serve." "Set RELEASE in the settings to the folder of a signed release."

@@ -88,7 +88,7 @@ onion_key_install() {
 
 # A new key means a new address, which no reader knows.
 onion_key_check_old() {
-  local kept release onions=''
+  local kept release onions
   if [ -f "$RUNNING_KEY" ]; then
     fail "$ONION_KEY_FILE is missing, but the running manager still has the key." "To keep the address: cp $RUNNING_KEY $ONION_KEY_FILE"
   fi
@@ -97,10 +97,14 @@ onion_key_check_old() {
       "To keep its address, copy the file and use “restore”. For a new address, move the file away."
   done
   for release in "$CURRENT" "$BUNDLE/release"; do
-    [ ! -f "$release/RELEASE.json" ] || onions=$(json_field addresses <"$release/RELEASE.json" | grep --only-matching '[a-z2-7]\{56\}\.onion' | paste --serial --delimiters=' ') || true
+    [ -d "$release" ] || continue
+    [ "$DRY_RUN" = no ] || [ -x "$COMMAND" ] || continue # on a fresh server
+    onions=$(release_fact "$release" onions) ||
+      fail "There is no onion key, and $release was rejected, so which onions it names is unknown. See the reason above." \
+        "Set ONION_KEY in the settings, restore a backup, or replace the release."
+    [ -z "$onions" ] || fail "The release names the onion $onions, but there is no key for it." \
+      "Set ONION_KEY in the settings, or restore a backup. For a new address, make its key with “deploy/cccr-web onion key new”."
   done
-  [ -z "$onions" ] || fail "The release names the onion $onions, but there is no key for it." \
-    "Set ONION_KEY in the settings, or restore a backup. For a new address, make its key with “deploy/cccr-web onion key new”."
 }
 
 onion_address() {

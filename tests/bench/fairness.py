@@ -1,6 +1,6 @@
 """Measure what a reader waits while others flood the server, next to bare waitress; print a table.
 
-    python tests/bench/fairness.py [--seconds 5]
+    .cache/venv/bin/python tests/bench/fairness.py [--seconds 5]
 
 Both servers run without nginx. A reader requests a page again and again on one connection:
 alone, while eight connections pipeline 80 KiB/s of ``HEAD /x`` in total, and while one
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support import TOP
 from support.signed import put_release, signed_release
 from support.tornet import end, free_ports
 
@@ -45,7 +46,7 @@ def started(*command: str) -> Iterator[None]:
         ["setpriv", "--pdeathsig", "TERM", sys.executable, *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parent.parent.parent,
+        cwd=TOP,
     )
     try:
         yield

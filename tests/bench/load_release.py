@@ -1,6 +1,6 @@
 """Measure how long it takes to load and verify a signed release of 1,001 files and 50 MB.
 
-    python tests/bench/load_release.py [ROUNDS]
+    .cache/venv/bin/python tests/bench/load_release.py [ROUNDS]
 
 It is compared with ``sha256sum --check`` of the same files, which verifies no signature,
 accepts unlisted files and keeps nothing in memory. Both read from the page cache. The result
@@ -9,10 +9,10 @@ is the best of ROUNDS, with the median in parentheses.
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,7 +38,9 @@ def measure(work: Callable[[], object], rounds: int) -> str:
 
 def main() -> None:
     """Measure and print the results."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("rounds", nargs="?", type=int, default=7)
+    rounds = parser.parse_args().rounds
     pages = {f"en/statements/{number:04}.html": os.urandom(PAGE_BYTES) for number in range(PAGES)}
     release = Signer(organisation_key()).sign(make_release(pages, facts()))
     key = organisation_key().public

@@ -27,6 +27,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support import TOP
 from support.signed import facts
 from support.tornet import end, free_ports
 
@@ -38,7 +39,6 @@ from cccr_web.serve import clearnet_policy
 from cccr_web.serve.app import bare_headers
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 ONION = "c" * 55 + "d.onion"
 CONNECTIONS = 32
 STATEMENTS = 10_000
@@ -132,7 +132,7 @@ def started(rival: Rival) -> Iterator[None]:
         ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(rival.port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(TOP)},
     )
     try:
         note_start(rival, process, began)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 from support.command import run
 from support.hosting import short_folder
-from support.signed import facts, known_key, organisation_key, put_release
+from support.signed import KEY, PUBLIC, facts, known_key, put_release
 from support.texts import copy_texts, replace_once
 
 from cccr_web.errors import CccrError
@@ -21,8 +21,6 @@ from cccr_web.notices import make_canary, make_mirrors, read_notice, rotate_key
 from cccr_web.release import Release, Signer, make_release, write
 from cccr_web.serve import Source
 
-KEY = organisation_key()
-PUBLIC = KEY.public
 DAY = timedelta(days=1)
 Run = Callable[..., Result]
 
@@ -208,13 +206,13 @@ def test_a_release_with_an_overdue_canary_is_not_signed(
     run_with_key: Run, tmp_path: Path, today: date
 ) -> None:
     """A release is signed until the last day of its canary is over."""
-    old = make_canary(organisation_key(), today - 60 * DAY, today - DAY, ("x",), ("y",))
+    old = make_canary(KEY, today - 60 * DAY, today - DAY, ("x",), ("y",))
     write(release_with(old), tmp_path / "old")
     done = run_with_key("sign", tmp_path / "old")
     assert done.exit_code == 1
     assert done.stderr.startswith("canary.txt: It was valid until ")
     assert not (tmp_path / "old" / "SHA256SUMS.minisig").exists()
-    good = make_canary(organisation_key(), today - 60 * DAY, today, ("x",), ("y",))
+    good = make_canary(KEY, today - 60 * DAY, today, ("x",), ("y",))
     write(release_with(good), tmp_path / "good")
     assert run_with_key("sign", tmp_path / "good").exit_code == 0
 

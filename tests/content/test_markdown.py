@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
+from support.signed import DAY
 
 from cccr_web.content.body import Body, Heading, Item, MarkdownLink, Note, Original, RawHtml
 from cccr_web.content.markdown import parse
-
-DAY = date(2026, 11, 22)
 
 
 def items(text: str) -> list[Item]:

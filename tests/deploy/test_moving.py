@@ -10,10 +10,11 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from support import TOP
 from support.deploy.admin import DOMAIN, NEXT_KEY, AdminMachine
 from support.deploy.clients import ClearnetClient, Load, get_over_socket
 from support.deploy.inspection import onion_address, serves_release, wait_for_published
-from support.deploy.machine import TOP, Machine, Network, call
+from support.deploy.machine import Machine, Network, call
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,20 +6,27 @@ import ctypes
 import fcntl
 import os
 import platform
+import shlex
 import struct
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.machine import TOP
+from support import TOP
 from support.deploy.scripts import in_server
 from support.reverse_proxy import CertificateAuthority
+from support.signed import content, facts, organisation_key, put_release
+
+from cccr_web.release import Signer, make_release, with_archive
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONION = "a" * 56 + ".onion"
+    from cccr_web.release import Release
+
+ONION, OTHER_ONION = (letter * 56 + ".onion" for letter in "ab")
 
 
 def test_a_killed_run_is_completed_by_the_next(tmp_path: Path) -> None:
@@ -137,6 +144,21 @@ def test_a_disk_that_fills_up_is_reported(tmp_path: Path) -> None:
     assert done.stderr.count(wanted) == 1
 
 
+def test_a_run_that_fails_before_it_made_our_folders_is_undone(tmp_path: Path) -> None:
+    """On a fresh server, where the folders with our space are missing, everything is undone."""
+    script = """
+    trap finish EXIT
+    rm -r "$ETC" "$CODE" "$DATA"
+    lock
+    echo new | put "$FOLDER/written"
+    false
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 1
+    assert "The site is unchanged." in done.stderr
+    assert not (tmp_path / "written").exists()
+
+
 def test_an_incomplete_site_is_not_called_done(tmp_path: Path) -> None:
     """With a warning, such as a failed certificate, the summary does not say that it is done."""
     run = (TOP / "deploy/server/run.sh").read_text()
@@ -249,39 +271,83 @@ def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
     assert done.stdout.count("listen 80") == 2
 
 
-NEW_KEY = """
-lock
-COMMAND=new_key
-new_key() { echo "a new key" >"$4"; }
-onion_key_install
-"""
-
-
 def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> None:
     """An old key on the server, or a release that names an onion, stops a new address."""
+    command = tmp_path / "opt/current/bin/cccr-web"
+    command.parent.mkdir(parents=True)
+    command.write_text(
+        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(TOP))} exec {shlex.quote(sys.executable)} "
+        '-m cccr_web "$@"\n'
+    )
+    command.chmod(0o755)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/public.key").write_bytes(organisation_key().public.to_file())
     (tmp_path / "root").mkdir()
     kept = tmp_path / "root/cccr-web-kept-20260101T000000.backup"
     running = tmp_path / "running.key"
-    release = tmp_path / "bundle/release/RELEASE.json"
-    current = tmp_path / "srv/current/RELEASE.json"
-    release.parent.mkdir(parents=True)
-    current.parent.mkdir(parents=True)
-    names_onion = f'{{"addresses": {{"onions": ["{ONION}"]}}}}'
-    for file, text, wanted in (
-        (kept, "", f"The onion key of an earlier installation is in {kept}."),
-        (running, "", "but the running manager still has the key"),
-        (release, names_onion, f"names the onion {ONION}, but"),
-        (current, names_onion, f"names the onion {ONION}, but"),
+    for file, wanted in (
+        (kept, f"The onion key of an earlier installation is in {kept}."),
+        (running, "but the running manager still has the key"),
     ):
-        file.write_text(text)
-        done = in_server(NEW_KEY, tmp_path)
-        assert done.returncode == 1
-        assert wanted in done.stderr
-        assert not (tmp_path / "etc/onion.key").exists()
+        file.touch()
+        assert_no_new_key(tmp_path, wanted)
         file.unlink()
-    release.write_text('{"addresses": {"onions": []}}')
-    assert in_server(NEW_KEY, tmp_path).returncode == 0
-    assert (tmp_path / "etc/onion.key").read_text() == "a new key\n"
+    for name, onions in (("bundle/release", (ONION,)), ("srv/current", (ONION, OTHER_ONION))):
+        put_release(organisation_release(onions), tmp_path / name)
+        assert_no_new_key(tmp_path, f"names the onion {' '.join(onions)}, but there is no key")
+        put_release(organisation_release(()), tmp_path / name)
+    (tmp_path / "srv/current/SHA256SUMS.minisig").rename(tmp_path / "kept.minisig")
+    assert_no_new_key(tmp_path, "srv/current was rejected, so which onions it names is unknown.")
+    (tmp_path / "kept.minisig").rename(tmp_path / "srv/current/SHA256SUMS.minisig")
+    assert in_server("lock; onion_key_install", tmp_path).returncode == 0
+    assert "address" in (tmp_path / "etc/onion.key").read_text()
+
+
+def organisation_release(onions: tuple[str, ...]) -> Release:
+    """Return a signed release that names these onions."""
+    made = make_release(content(1), facts(1, onions=onions))
+    return Signer(organisation_key()).sign(with_archive(made))
+
+
+def assert_no_new_key(folder: Path, why: str) -> None:
+    """Assert that no key is made, and that the message says why."""
+    done = in_server("lock; onion_key_install", folder)
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert not (folder / "etc/onion.key").exists()
+
+
+def test_a_backup_brings_back_the_highest_sequence(tmp_path: Path) -> None:
+    """A restored server rejects what the old one would have; one that has served keeps its own."""
+    script = """
+    SERVERS=(clearnet onion) CURRENT=/none
+    mkdir -p "$STATES"/cccr-web-{clearnet,onion}
+    touch "$ETC"/{site.env,public.key,onion.key}
+    echo 7 >"$STATES/cccr-web-clearnet/$HIGHEST_SEQUENCE"
+    echo 8 >"$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    backup_export | tar --extract --directory "$BUNDLE"
+    rm -r "$STATES/cccr-web-clearnet"
+    echo 9 >"$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    backup_restore_guard
+    cat "$STATES"/cccr-web-{clearnet,onion}/"$HIGHEST_SEQUENCE"
+    """
+    done = in_server(script, tmp_path)
+    assert (done.stdout, done.returncode) == ("7\n9\n", 0), done.stderr
+    folder = tmp_path / "lib/private/cccr-web-clearnet"
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "highest-sequence")]
+    assert modes == [0o700, 0o600]
+
+
+def test_a_backup_of_an_older_version_brings_back_the_highest_sequence(tmp_path: Path) -> None:
+    """Until version 0.2.0 the folder in the backup had another name."""
+    script = """
+    mkdir -p "$BUNDLE/history"
+    echo 7 >"$BUNDLE/history/onion"
+    backup_restore_guard
+    cat "$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    """
+    done = in_server(script, tmp_path)
+    assert (done.stdout, done.returncode) == ("7\n", 0), done.stderr
 
 
 def test_a_domain_that_the_settings_drop_needs_consent(tmp_path: Path) -> None:

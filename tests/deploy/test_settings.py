@@ -9,7 +9,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from support.deploy.machine import TOP
+from support import TOP
 from support.signed import TODAY, content, facts, organisation_key, put_release
 
 from cccr_web.release import Signer, make_release

@@ -6,7 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from support.deploy.machine import TOP, call
+from support import TOP
+from support.deploy.machine import call
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,11 +18,12 @@ from support.faketor import fake_tor
 from support.live_site import signed
 from support.photographs import photo, picture
 from support.signed import (
+    KEY,
+    PUBLIC,
     TODAY,
     content,
     facts,
     known_key,
-    organisation_key,
     put_release,
     signed_release,
 )
@@ -39,7 +40,6 @@ from cccr_web.notices import SECURITY_TXT, make_canary, make_security_txt
 from cccr_web.onion import connect
 from cccr_web.release import Release, RollbackGuard, Signer, make_release, with_archive
 
-PUBLIC = organisation_key().public
 DAY = timedelta(days=1)
 
 
@@ -65,7 +65,7 @@ def test_a_signed_valid_release_is_ok(tmp_path: Path) -> None:
         "security.txt": "ok",
     }
     release = make_release({"en/index.html": b""}, facts())
-    without = check(tmp_path / "2", Signer(organisation_key()).sign(release))
+    without = check(tmp_path / "2", Signer(KEY).sign(release))
     assert without["security.txt"].verdict is CheckVerdict.NOT_APPLICABLE
     assert found["release"].sentence.startswith(f"Release 1 of {TODAY:%Y-%m-%d}: ")
 
@@ -159,7 +159,7 @@ def test_an_overdue_or_damaged_canary_is_wrong(
     """
     day = TODAY.date() + said * DAY
     next_day = TODAY.date() + (30 if following is None else following) * DAY
-    made = make_canary(organisation_key(), day, next_day, ("All is well.",), ("A headline",))
+    made = make_canary(KEY, day, next_day, ("All is well.",), ("A headline",))
     if following is None:
         made = made.replace(b"All is well", b"All is lost")
     result = check(tmp_path, signed({"canary.txt": made}))["canary"]

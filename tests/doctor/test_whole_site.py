@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.command import run
-from support.hostile import Hostile, HostileResponse
+from support.hostile import Hostile, change_a_byte_of
 from support.hosting import gone, wait_until
-from support.live_site import PUBLIC, PublishedSite, doctor, signed
+from support.live_site import PublishedSite, doctor, signed
 from support.serving import DOMAIN
-from support.signed import organisation_key, put_release
+from support.signed import PUBLIC, put_release
 
 from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
@@ -64,13 +63,9 @@ def test_one_changed_byte_on_the_onion_is_reported(published_site: PublishedSite
     """One changed byte on the onion is reported there with its file, and not on the clearnet."""
     page = "/zh-hans/who-we-are.html"
 
-    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
-        body = b"".join(answer.pieces)
-        return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
-
     with published_site.proxy().running() as proxy:
         proxy.socket.unlink()
-        with Hostile(published_site.release, tamper, path=proxy.socket):
+        with Hostile(published_site.release, change_a_byte_of(page), path=proxy.socket):
             status, results, _ = doctor(*published_site.options(proxy))
     found = wrong_ones(results)
     assert status == 1
@@ -210,7 +205,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_text_output_has_a_line_for_each_check_and_a_summary(bare: Path) -> None:
     """Each check has a line, and the last line counts them; a missing onion is not wrong."""
-    words = ["doctor", "--release", str(bare), "--public-key", PUBLIC]
+    words = ["doctor", "--release", str(bare), "--public-key", str(PUBLIC)]
     done = run(*words)
     assert done.exit_code == 0, done.output
     *lines, last = done.stdout.splitlines()
@@ -228,7 +223,7 @@ def test_text_output_has_a_line_for_each_check_and_a_summary(bare: Path) -> None
 
 def test_the_servers_settings_replace_missing_options(bare: Path) -> None:
     """The server's own settings replace options that are not given."""
-    settings = {"CCCR_RELEASE": str(bare), "CCCR_PUBLIC_KEY": PUBLIC, "CCCR_STATE": "/none"}
+    settings = {"CCCR_RELEASE": str(bare), "CCCR_PUBLIC_KEY": str(PUBLIC), "CCCR_STATE": "/none"}
     done = run("doctor", **settings)
     assert done.exit_code == 1
     assert "WRONG  disk                   The disk of /none cannot be checked" in done.stdout
@@ -239,8 +234,8 @@ def test_the_servers_settings_replace_missing_options(bare: Path) -> None:
     [
         (),
         ("--release", "/none"),
-        ("--release", "/none", "--public-key", PUBLIC, "--private", "/a=9"),
-        ("--release", "/none", "--public-key", PUBLIC, "--web", "unix:/a"),
+        ("--release", "/none", "--public-key", str(PUBLIC), "--private", "/a=9"),
+        ("--release", "/none", "--public-key", str(PUBLIC), "--web", "unix:/a"),
     ],
 )
 def test_wrong_arguments_exit_with_2(words: tuple[str, ...]) -> None:
@@ -250,6 +245,6 @@ def test_wrong_arguments_exit_with_2(words: tuple[str, ...]) -> None:
 
 def test_a_given_domain_is_checked_although_the_release_has_none(bare: Path) -> None:
     """A domain given as an option is checked even if the release has none."""
-    target = Target(bare, organisation_key().public, domain=DOMAIN, seconds=2.0)
+    target = Target(bare, PUBLIC, domain=DOMAIN, seconds=2.0)
     found = by_name(run_checks(target))
     assert found["certificate"].verdict is CheckVerdict.WRONG

@@ -18,7 +18,15 @@ import pytest
 from support.command import run
 from support.hostile import Hostile, HostileResponse, answers
 from support.nginx import nginx
-from support.signed import content, facts, organisation_key, put, put_release, signed_release
+from support.signed import (
+    KEY,
+    PUBLIC,
+    content,
+    facts,
+    put,
+    put_release,
+    signed_release,
+)
 
 from cccr_web import files
 from cccr_web.errors import CccrError
@@ -27,7 +35,6 @@ from cccr_web.release import Release, Signer, load, make_release
 from cccr_web.serve import Hosts, Listener, clearnet_policy, create_app, file_headers
 from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_sites
 
-PUBLIC = str(organisation_key().public)
 RELEASE = signed_release(2)
 
 
@@ -63,7 +70,7 @@ def rule_files(release: Release, listener: Listener = "clearnet") -> dict[str, s
 
 def look(url: str) -> Report:
     """Look at an address with the tests' key."""
-    return check_sites([Address.parse(url)], Settings(organisation_key().public))
+    return check_sites([Address.parse(url)], Settings(PUBLIC))
 
 
 def test_the_command_writes_the_site_and_the_rule_files(release: Path, tmp_path: Path) -> None:
@@ -71,8 +78,8 @@ def test_the_command_writes_the_site_and_the_rule_files(release: Path, tmp_path:
     folder = tmp_path / "mirror"
     done = run("mirror", folder, "--release", release, "--public-key", PUBLIC)
     assert done.exit_code == 0, done.output
-    assert f"signed by {organisation_key().public.fingerprint}" in done.stdout
-    assert load(folder / "site", organisation_key().public).files == RELEASE.files
+    assert f"signed by {PUBLIC.fingerprint}" in done.stdout
+    assert load(folder / "site", PUBLIC).files == RELEASE.files
     assert (folder / "site" / ".nojekyll").read_bytes() == b""
     assert sorted(path.name for path in folder.iterdir()) == ["headers", "redirects", "site"]
     names = ["Caddyfile", "_headers", "_redirects", "nginx.conf"]
@@ -95,7 +102,7 @@ def test_a_mirror_inside_its_release_is_wrong_usage(release: Path, folder: str) 
     done = run("mirror", release / folder, "--release", release, "--public-key", PUBLIC)
     assert done.exit_code == 2
     assert "is in the release itself: choose another folder." in done.stderr
-    assert load(release, organisation_key().public).files == RELEASE.files
+    assert load(release, PUBLIC).files == RELEASE.files
 
 
 def unsigned(sequence: int, files: dict[str, bytes]) -> Release:
@@ -221,7 +228,7 @@ def test_an_index_page_of_the_release_is_served_at_the_root(
     """If the release has an index.html, a mirror serves it at /, and the watcher agrees."""
     assert "\n/\n" not in rule_files(RELEASE)["_headers"]
     files = content(2) | {"index.html": b"<!doctype html><title>both"}
-    release = Signer(organisation_key()).sign(make_release(files, facts(2)))
+    release = Signer(KEY).sign(make_release(files, facts(2)))
     write_mirror(release, tmp_path / "mirror")
     with nginx(nginx_folder, tmp_path / "mirror") as url:
         assert look(url).sites[0].differences == ()

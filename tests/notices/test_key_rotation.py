@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.signed import known_key
+from support.signed import DAY, known_key
 
 from cccr_web.errors import CccrError, SignatureError
 from cccr_web.notices import KeyRotation, read_key_rotation, rotate_key, sign_text
@@ -16,7 +16,6 @@ from cccr_web.notices.key_rotation import FORMAT
 from cccr_web.release import SigningKey
 
 OLD, NEW, OTHER = known_key(b"old"), known_key(b"new"), known_key(b"other")
-DAY = date(2026, 11, 22)
 
 
 def test_keys_txt_names_both_keys() -> None:

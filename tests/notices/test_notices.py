@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.signed import DAY, KEY, content, facts, known_key
 from support.signed import OPENPGP_KEY as PGP
-from support.signed import content, facts, known_key, organisation_key
 
 from cccr_web.errors import CccrError
 from cccr_web.notices import (
@@ -30,10 +30,8 @@ from cccr_web.notices.signed_text import LINES, NoticeFormat
 from cccr_web.release import make_release
 from cccr_web.serve import clearnet_policy, file_headers
 
-KEY = organisation_key()
 NEXT_KEY = known_key(b"the next key")
 OTHER_KEY = known_key(b"another key")
-DAY = date(2026, 11, 22)
 ONION = "http://" + "a" * 56 + ".onion"
 SECURITY = ".well-known/security.txt"
 CANARY = make_canary(

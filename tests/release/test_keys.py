@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.hosting import as_nobody
-from support.signed import organisation_key
+from support.signed import KEY, PUBLIC
 
 from cccr_web.errors import CccrError
 from cccr_web.release import new_key, read_locked_key, read_public_key
@@ -82,8 +82,7 @@ def test_a_short_passphrase_is_rejected(tmp_path: Path, passphrase: str) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-PUBLIC = organisation_key().public.to_file()
-SECRET = bytes(organisation_key()._secret)
+SECRET = bytes(KEY._secret)
 
 
 @pytest.mark.parametrize(
@@ -99,20 +98,20 @@ def test_a_key_file_with_blanks_around_its_lines_is_read(
     tmp_path: Path, change: Callable[[bytes], bytes]
 ) -> None:
     """Editors and mail programs add blanks, empty lines, a byte order mark and CR LF."""
-    (tmp_path / "pub").write_bytes(change(PUBLIC))
+    (tmp_path / "pub").write_bytes(change(PUBLIC.to_file()))
     (tmp_path / "key").write_bytes(change(SECRET))
-    assert read_public_key(str(tmp_path / "pub")) == organisation_key().public
-    assert read_locked_key(tmp_path / "key").unlock("").public == organisation_key().public
+    assert read_public_key(str(tmp_path / "pub")) == PUBLIC
+    assert read_locked_key(tmp_path / "key").unlock("").public == PUBLIC
 
 
 @pytest.mark.long
 def test_a_wrong_passphrase_is_rejected(tmp_path: Path) -> None:
     """A wrong passphrase does not unlock the key."""
-    (tmp_path / "key").write_bytes(organisation_key().to_file(PASSPHRASE))
+    (tmp_path / "key").write_bytes(KEY.to_file(PASSPHRASE))
     locked = read_locked_key(tmp_path / "key")
     with pytest.raises(CccrError, match="That is not the passphrase"):
         locked.unlock("other words")
-    assert locked.unlock(PASSPHRASE).public == organisation_key().public
+    assert locked.unlock(PASSPHRASE).public == PUBLIC
 
 
 def test_an_unwritable_path_is_an_error(tmp_path: Path) -> None:
@@ -143,5 +142,5 @@ def test_a_missing_key_file_is_an_error(tmp_path: Path) -> None:
 
 def test_public_key_may_be_given_as_text() -> None:
     """A public key can be given as a file or as RW… itself."""
-    assert read_public_key(str(organisation_key().public)) == organisation_key().public
-    assert read_public_key(f" {organisation_key().public} \n") == organisation_key().public
+    assert read_public_key(str(PUBLIC)) == PUBLIC
+    assert read_public_key(f" {PUBLIC} \n") == PUBLIC

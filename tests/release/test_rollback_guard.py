@@ -6,13 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.documents import TOP
-from support.signed import organisation_key, signed_release
+from support import TOP
+from support.signed import PUBLIC, signed_release
 
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release import RollbackGuard, load
-
-KEY = organisation_key().public
 
 
 @pytest.fixture
@@ -75,16 +73,16 @@ def test_a_damaged_record_is_an_error(guard: RollbackGuard, text: str) -> None:
 def test_the_copy_is_the_whole_release(guard: RollbackGuard) -> None:
     """The last good copy is the whole release, and the next release replaces it."""
     for number in (1, 2, 2):
-        guard.save_last_good(signed_release(number), KEY)
-        assert load(guard.folder / "last-good", KEY) == signed_release(number)
+        guard.save_last_good(signed_release(number), PUBLIC)
+        assert load(guard.folder / "last-good", PUBLIC) == signed_release(number)
 
 
 def test_a_damaged_copy_is_replaced(guard: RollbackGuard) -> None:
     """A copy that no longer verifies is replaced, even by the same release."""
-    guard.save_last_good(signed_release(1), KEY)
+    guard.save_last_good(signed_release(1), PUBLIC)
     (guard.folder / "last-good/en/index.html").write_bytes(b"<script>")
-    guard.save_last_good(signed_release(1), KEY)
-    assert guard.load_last_good(KEY) == signed_release(1)
+    guard.save_last_good(signed_release(1), PUBLIC)
+    assert guard.load_last_good(PUBLIC) == signed_release(1)
 
 
 def test_a_state_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
@@ -94,7 +92,7 @@ def test_a_state_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CccrError, match="highest-sequence cannot be read"):
         guard.record(signed_release(1))
     with pytest.raises(CccrError, match="written"):
-        guard.save_last_good(signed_release(1), KEY)
+        guard.save_last_good(signed_release(1), PUBLIC)
 
 
 def test_an_admin_can_allow_an_older_release(guard: RollbackGuard) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.signed import known_key, organisation_key, put_release, signed_release
+from support.signed import PUBLIC, known_key, put_release, signed_release
 
 from cccr_web.errors import ReleaseError, SignatureError
 from cccr_web.release import (
@@ -18,7 +18,6 @@ from cccr_web.release import (
     verify_subprocess,
 )
 
-KEY = organisation_key().public
 FILES = {path: file.body for path, file in signed_release(7).files.items()}
 SUMS = FILES["SHA256SUMS"]
 SSHSIG = "SHA256SUMS.sshsig"
@@ -36,11 +35,11 @@ def answer(verify: Verify, key: PublicKey, sums: bytes, signatures: dict[str, by
 @pytest.mark.parametrize(
     ("key", "sums", "signatures", "begins"),
     [
-        (KEY, SUMS, SIGNATURES, "sequence:7 "),
-        (KEY, SUMS + b"\n", SIGNATURES, "error: SHA256SUMS.minisig does not match SHA256SUMS"),
-        (KEY, SUMS, {}, "error: SHA256SUMS.minisig is missing"),
+        (PUBLIC, SUMS, SIGNATURES, "sequence:7 "),
+        (PUBLIC, SUMS + b"\n", SIGNATURES, "error: SHA256SUMS.minisig does not match SHA256SUMS"),
+        (PUBLIC, SUMS, {}, "error: SHA256SUMS.minisig is missing"),
         (
-            KEY,
+            PUBLIC,
             SUMS,
             {**SIGNATURES, "SHA256SUMS.sshsig": b"\xff\0"},
             "error: SHA256SUMS.sshsig is",
@@ -62,10 +61,10 @@ def test_a_release_is_loaded_with_signatures_verified_in_a_subprocess(tmp_path: 
     """``load`` takes the function that verifies, and rejects a changed manifest."""
     release = signed_release(7)
     put_release(release, tmp_path)
-    assert load(tmp_path, KEY, verify=verify_in_subprocess) == release
+    assert load(tmp_path, PUBLIC, verify=verify_in_subprocess) == release
     (tmp_path / "SHA256SUMS").write_bytes(SUMS.replace(b"a", b"b", 1))
     with pytest.raises(SignatureError, match="does not match"):
-        load(tmp_path, KEY, verify=verify_in_subprocess)
+        load(tmp_path, PUBLIC, verify=verify_in_subprocess)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ def test_a_subprocess_that_fails_has_verified_nothing(
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.setattr(verify_subprocess, "_SECONDS", 0.5)
     with pytest.raises(ReleaseError, match=said):
-        verify_in_subprocess(SUMS, SIGNATURES, KEY)
+        verify_in_subprocess(SUMS, SIGNATURES, PUBLIC)
 
 
 def test_the_working_directory_cannot_replace_a_module(
@@ -100,4 +99,4 @@ def test_the_working_directory_cannot_replace_a_module(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")
     with pytest.raises(SignatureError, match=r"SHA256SUMS\.minisig is missing"):
-        verify_in_subprocess(SUMS, {}, KEY)
+        verify_in_subprocess(SUMS, {}, PUBLIC)

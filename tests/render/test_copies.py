@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.command import run_script
-from support.pages import Element, parse
+from support.pages import Element, every_language, parse
 from support.parsed import Page, dead_links
 from support.texts import copy_texts, texts_with_key
 
@@ -22,14 +22,6 @@ from cccr_web.render.builder import VERIFY
 from cccr_web.render.copies import COPIES, ZIP
 from cccr_web.render.shared_pages import ZIP_INDEX
 from cccr_web.serve import Hosts, clearnet_policy, create_app
-
-every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
-
-
-@pytest.fixture(scope="module")
-def release() -> Release:
-    """The real site, unsigned."""
-    return build_release(find_tree("translations"), find_tree("templates"))
 
 
 @pytest.fixture(scope="module")

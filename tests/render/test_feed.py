@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from lxml import etree
-from support.pages import Element, pages
+from support.pages import Element, every_language, pages
 from support.parsed import Page
 from support.texts import copy_texts
 
@@ -24,8 +24,6 @@ XHTML = "{http://www.w3.org/1999/xhtml}"
 XML = "{http://www.w3.org/XML/1998/namespace}"
 # RFC 4151, section 2.1.
 TAG_URI = re.compile(r"tag:[a-z0-9.-]+,\d{4}(-\d\d(-\d\d)?)?:[A-Za-z0-9._~!$&'()*+,;=:@/?%-]+")
-
-every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 
 
 def feed_of(release: Release, language: Language) -> etree._Element:

@@ -11,9 +11,9 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import pytest
+from support.pages import every_language
 
-from cccr_web.languages import LANGUAGES, Language
+from cccr_web.languages import Language
 from cccr_web.render.template_renderer import feed_url
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from support.serving import Server
 
     from cccr_web.release import Release
-
-every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 
 STATEMENTS = [
     "statements/2013-05-07-tiananmen-rally.html",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.pages import Element, pages
-from support.signed import OPENPGP_KEY, known_key, organisation_key
+from support.signed import KEY, OPENPGP_KEY, known_key
 from support.texts import replace_once, texts_with_key
 
 from cccr_web.config import find_tree
@@ -21,7 +21,6 @@ from cccr_web.release import Release
 from cccr_web.render import build_release
 from cccr_web.render.copies import single_url
 
-KEY = organisation_key()
 DAY = date(2026, 11, 24)
 TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 NEXT = known_key(b"next")

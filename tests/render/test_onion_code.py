@@ -12,19 +12,17 @@ from dataclasses import replace
 import pytest
 import zxingcpp
 from PIL import Image, ImageOps
-from support.pages import Element, pages, parse
+from support.pages import Element, every_language, pages, parse
 from support.serving import ADDRESSES, ONION
 
 from cccr_web.config import find_tree
-from cccr_web.languages import LANGUAGES, Language
+from cccr_web.languages import Language
 from cccr_web.release import Release
 from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
 from cccr_web.render.onion_code import FILE, grouped, qr_code
 
 OTHER = "abcdefghijklmnopqrstuvwxyz234567" + "b" * 23 + "d.onion"
-
-every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
 
 
 @pytest.mark.parametrize("onion", [ONION, OTHER])

@@ -33,13 +33,6 @@ LIMIT = 0.25  # seconds
 SLOW_CONNECTIONS = 1000
 
 
-@pytest.fixture
-def fresh(release_folder: Path) -> Iterator[Server]:
-    """A server for this test alone."""
-    with short_folder() as folder, Server(folder, release_folder) as server:
-        yield server
-
-
 @contextlib.contextmanager
 def connections(server: Server, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
     """Open this number of connections that have all sent the same bytes."""

@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support import TOP
 from support.hosting import short_folder
 from support.reverse_proxy import CertificateAuthority
-from support.serving import DOMAIN, ONION, ROOT
+from support.serving import DOMAIN, ONION
 from support.signed import organisation_key, put_release
 from support.tornet import end, free_ports
 
@@ -54,7 +55,7 @@ def written(release: Release) -> Mapping[str, str]:
         subprocess.run(
             ["bash", "-c", WRITE, "bash", str(folder), str(Path(sys.executable).parent), DOMAIN],
             check=True,
-            cwd=ROOT,
+            cwd=TOP,
             env=os.environ | {"ONION": ONION, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
         )
         return {file.name: file.read_text() for file in (folder / "conf").iterdir()}

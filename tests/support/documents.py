@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-TOP = Path(__file__).parent.parent.parent
+from support import TOP
 
 # In the order in which a newcomer would follow them: each builds on what earlier commands made.
 NAMES = (
@@ -53,6 +53,11 @@ class Document:
             if language == "sh"
             for line in textwrap.dedent(body).splitlines()
         ]
+
+    @property
+    def commands_on_server(self) -> list[str]:
+        """The commands that an admin runs on a server by ssh."""
+        return [line for line in self.commands if line.startswith("ssh root@server.example ")]
 
     @property
     def prose(self) -> str:

@@ -44,6 +44,16 @@ def honest(_path: str, answer: HostileResponse) -> HostileResponse:
     return answer
 
 
+def change_a_byte_of(page: str) -> Tamper:
+    """Return a function that changes one byte of the page, and nothing else."""
+
+    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
+        body = b"".join(answer.pieces)
+        return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
+
+    return tamper
+
+
 def answers(release: Release, *, onion: bool = False) -> Mapping[str, HostileResponse]:
     """Return the response of our own server for every address of ``release``."""
     facts = release.metadata

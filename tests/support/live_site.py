@@ -20,15 +20,17 @@ from cccr_web.content import Addresses
 from cccr_web.onion import ManagedTor, Published, Service, list_services, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
+from support import TOP
 from support.hosting import Watched, short_folder
 from support.reverse_proxy import CertificateAuthority, ReverseProxy
 from support.running import Running
-from support.serving import DOMAIN, ROOT, environment
+from support.serving import DOMAIN, environment
 from support.signed import (
+    KEY,
+    PUBLIC,
     ServerFolder,
     content,
     facts,
-    organisation_key,
     put_release,
 )
 from support.texts import texts_with_key
@@ -38,15 +40,13 @@ if TYPE_CHECKING:
 
     from support.tornet import TorNetwork
 
-PUBLIC = str(organisation_key().public)
-
 
 def real_release(folder: Path, onion: str) -> Release:
     """Build the real texts for the domain and this onion, sign them and write them."""
     tree = texts_with_key(folder, PUBLIC)
     addresses = Addresses(f"https://{DOMAIN}", (onion,))
     unsigned = build_release(tree, find_tree("templates"), addresses=addresses)
-    release = Signer(organisation_key()).sign(unsigned)
+    release = Signer(KEY).sign(unsigned)
     put_release(release, folder / "release")
     return release
 
@@ -55,7 +55,7 @@ def signed(files: Mapping[str, bytes] | None = None, sequence: int = 1, **change
     """Return a small, correct release with these files and facts changed."""
     whole = content(sequence) | dict(files or {})
     unsigned = with_archive(make_release(whole, facts(sequence, **changes)))
-    return Signer(organisation_key()).sign(unsigned)
+    return Signer(KEY).sign(unsigned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class PublishedSite:
         """Return the options of ``doctor`` that check it."""
         https, http = proxy.ports
         return [
-            *("--release", str(self.folder / "release"), "--public-key", PUBLIC),
+            *("--release", str(self.folder / "release"), "--public-key", str(PUBLIC)),
             *("--state", str(self.folder / "state")),
             *("--onion-key", str(self.folder / "onion.key"), "--control", self.control),
             *("--web", f"127.0.0.1:{https}", "--web-http", f"127.0.0.1:{http}"),
@@ -98,7 +98,7 @@ def doctor(*options: str) -> tuple[int, list[dict[str, str]], str]:
         command,
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=TOP,
         env=environment(),
         check=False,
         timeout=300,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from cccr_web.release import Release
 
+# Run a test once for each language.
+every_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.slug)
+
 # The pages that all languages share.
 SHARED = {ZIP_INDEX, *ERROR_PAGES.values()}
 VOID = {"meta", "link", "br", "hr", "img"}

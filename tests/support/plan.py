@@ -11,6 +11,7 @@ import fcntl
 import functools
 import inspect
 import itertools
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from cccr_web.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +58,8 @@ USED = {
 
 # What --quick leaves out: markers, and how the end of the run calls them.
 NOT_QUICK = {"browser": "with a browser", "tor": "with tor", "long": "that take seconds each"}
+# What every run leaves out unless tests/run.sh has set up another version of Python.
+OTHER_PYTHON = {"other_python": "on another Python"}
 
 # Fixtures that take long to set up: the modules that request one are a group, which runs on one
 # worker. Every other module is a separate group. The groups here start first, then modules
@@ -152,17 +157,17 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Apply ``--quick``, then put the large groups first and the lone tests last."""
-    if config.getoption("quick"):
-        kept: list[pytest.Item] = []
-        left: list[pytest.Item] = []
-        for item in items:
-            markers = [marker for marker in NOT_QUICK if item.get_closest_marker(marker)]
-            config.stash[LEFT_OUT].update(markers[:1])
-            (left if markers else kept).append(item)
-        config.hook.pytest_deselected(items=left)
-        items[:] = kept
-    items.sort(key=_turn)
+    """Leave out what cannot or shall not run; put large groups first and lone tests last."""
+    unwanted = {} if os.environ.get("OTHER_PYTHON") else OTHER_PYTHON
+    unwanted |= NOT_QUICK if config.getoption("quick") else {}
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        markers = [marker for marker in unwanted if item.get_closest_marker(marker)]
+        config.stash[LEFT_OUT].update(markers[:1])
+        (left if markers else kept).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = sorted(kept, key=_turn)
 
 
 @pytest.hookimpl(trylast=True)
@@ -184,9 +189,10 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Print what ``--quick`` left out."""
+    """Print what was left out."""
+    names = NOT_QUICK | OTHER_PYTHON
     for marker, count in config.stash[LEFT_OUT].items():
-        terminalreporter.write_line(f"LEFT OUT: {count} tests {NOT_QUICK[marker]}")
+        terminalreporter.write_line(f"LEFT OUT: {counted(count, 'test')} {names[marker]}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -20,6 +20,7 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.release import Release, write
 from cccr_web.render import build_release
+from support import TOP
 from support.hosting import short_folder
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 DOMAIN = "cccr.example"
 ONION = "c" * 55 + "d.onion"
 ADDRESSES = Addresses(f"https://{DOMAIN}", (ONION,))
-ROOT = Path(__file__).resolve().parent.parent.parent
 # Seconds. Tests run next to each other, so a server may start slowly. It stops within its own
 # limits: 5 for open connections, then 5 for a reload.
 START_TIMEOUT = 60.0
@@ -56,7 +56,7 @@ class ReceivedResponse:
 def environment(**settings: str) -> dict[str, str]:
     """Return an environment in which ``python -m cccr_web`` is the tree under test."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CCCR_")}
-    return {**ours, "PYTHONPATH": str(ROOT), **settings}
+    return {**ours, "PYTHONPATH": str(TOP), **settings}
 
 
 def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
@@ -128,7 +128,7 @@ class ServerProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                cwd=ROOT,
+                cwd=TOP,
                 env=environment(**self._settings),
             )
         clearnet = self._next_line()
@@ -180,6 +180,12 @@ def release() -> Release:
 
 
 @pytest.fixture(scope="session")
+def release_without_addresses() -> Release:
+    """The real texts of a site without an address, so without the picture of its QR code."""
+    return build_release(find_tree("translations"), find_tree("templates"))
+
+
+@pytest.fixture(scope="session")
 def release_folder(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same release in a folder."""
     folder = tmp_path_factory.mktemp("releases") / "release"
@@ -187,8 +193,18 @@ def release_folder(release: Release, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
+def _serve(release_folder: Path) -> Iterator[Server]:
+    with short_folder() as folder, Server(folder, release_folder) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def server(release_folder: Path) -> Iterator[Server]:
     """That release, served for the whole run."""
-    with short_folder() as folder, Server(folder, release_folder) as server:
-        yield server
+    yield from _serve(release_folder)
+
+
+@pytest.fixture
+def fresh(release_folder: Path) -> Iterator[Server]:
+    """That release, served for one test alone."""
+    yield from _serve(release_folder)

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import os
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 STYLE = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 # One time for the whole run, also in the processes that tests start.
 TODAY = datetime.fromtimestamp(int(os.environ.setdefault("TESTS_BEGAN", f"{time.time():.0f}")), UTC)
+# A day of texts and notices.
+DAY = date(2026, 11, 22)
 ARMOUR = b"-----BEGIN PGP SIGNATURE-----\n\nnot checked here\n-----END PGP SIGNATURE-----\n"
 # A public key made by gpg for the tests; its secret part is gone.
 OPENPGP_KEY = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
@@ -86,6 +88,10 @@ def known_key_file(name: bytes) -> bytes:
     check = hashlib.blake2b(b"Ed" + number_and_key, digest_size=32).digest()
     whole = base64.b64encode(b"Ed\0\0B2" + bytes(48) + number_and_key + check)
     return b"untrusted comment: a test's\n" + whole + b"\n"
+
+
+KEY = organisation_key()
+PUBLIC = KEY.public
 
 
 def facts(sequence: int = 1, **changes: Any) -> Metadata:

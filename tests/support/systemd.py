@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from support.serving import ROOT, STOP_TIMEOUT, environment
+from support import TOP
+from support.serving import STOP_TIMEOUT, environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ class Manager:
                 stderr=errors,
                 env=environment(**self._settings),
                 pass_fds=passed,
-                cwd=ROOT,
+                cwd=TOP,
             )
 
     def stop(self) -> int:

@@ -12,11 +12,9 @@ import pytest
 from click.testing import Result
 from support.command import run
 from support.hostile import Hostile
-from support.signed import TODAY, facts, organisation_key, put_release, signed_release
+from support.signed import KEY, PUBLIC, TODAY, facts, put_release, signed_release
 
 from cccr_web.release import Signer, make_release
-
-PUBLIC = str(organisation_key().public)
 
 
 def watch(*arguments: object) -> Result:
@@ -105,7 +103,7 @@ def test_with_a_release_given_all_addresses_are_compared_with_it(
 def test_expiry_is_reported_even_if_all_addresses_agree(days: int, status: int, words: str) -> None:
     """The days left are shown from 14 days ahead; an expired release is a failure."""
     old = facts(2, time=TODAY - timedelta(days=30), expires=TODAY + timedelta(days=days))
-    release = Signer(organisation_key()).sign(make_release({"en/index.html": b"x"}, old))
+    release = Signer(KEY).sign(make_release({"en/index.html": b"x"}, old))
     with Hostile(release) as site:
         done = watch(site.url)
         said = watch(site.url, "--json")

@@ -16,29 +16,26 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.hostile import Hostile, HostileResponse
+from support import TOP
+from support.hostile import Hostile, change_a_byte_of
 from support.hosting import short_folder
-from support.live_site import PUBLIC, PublishedSite
+from support.live_site import PublishedSite
 from support.nginx import nginx
+from support.signed import PUBLIC
 
 if TYPE_CHECKING:
     from support.measurements import Recorder
     from support.tornet import TorNetwork
 
-ROOT = Path(__file__).parent.parent.parent
-TOP = "cccr-web/"
-
 
 def watch(network: TorNetwork, *urls: str) -> tuple[int, Any, str]:
     """Run the command; return its exit status, its JSON and its stderr."""
-    command = [sys.executable, "-m", "cccr_web", "watch", "--json", "--public-key", PUBLIC]
+    command = [sys.executable, "-m", "cccr_web", "watch", "--json", "--public-key", str(PUBLIC)]
     command += ["--socks", f"127.0.0.1:{network.socks_port}", *urls]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=TOP, check=False)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout), done.stderr
 
@@ -48,8 +45,9 @@ def mirror(published_site: PublishedSite) -> Iterator[str]:
     """Serve what ``cccr-web mirror`` wrote with a plain nginx; yield the address."""
     with short_folder() as folder:
         command = [sys.executable, "-m", "cccr_web", "mirror", str(folder / "mirror")]
-        command += ["--public-key", PUBLIC, "--release", str(published_site.folder / "release")]
-        subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+        command += ["--public-key", str(PUBLIC)]
+        command += ["--release", str(published_site.folder / "release")]
+        subprocess.run(command, check=True, cwd=TOP, capture_output=True)
         (folder / "nginx").mkdir()
         with nginx(folder / "nginx", folder / "mirror") as url:
             yield url
@@ -81,13 +79,9 @@ def test_one_changed_byte_on_the_onion_is_reported_with_its_file(
     """When a hostile server changes one byte on the onion, the report names the file."""
     page = "/zh-hans/who-we-are.html"
 
-    def tamper(path: str, answer: HostileResponse) -> HostileResponse:
-        body = b"".join(answer.pieces)
-        return replace(answer, pieces=(body[:-2] + b"!\n",)) if path == page else answer
-
     onion_socket = published_site.proxy().socket
     try:
-        with Hostile(published_site.release, tamper, path=onion_socket):
+        with Hostile(published_site.release, change_a_byte_of(page), path=onion_socket):
             urls = [
                 f"http://127.0.0.1:{published_site.server.port}",
                 f"http://{published_site.onion}",
@@ -121,7 +115,7 @@ def test_every_file_is_the_same_on_every_route(
         }
         # The list inside the ZIP cannot name the ZIP itself, so it is a different one.
         if path != "cccr-web.zip" and not path.startswith("SHA256SUMS"):
-            bodies["ZIP"] = packed.read(TOP + path)
+            bodies["ZIP"] = packed.read("cccr-web/" + path)
         hashes = {route: hashlib.sha256(body).hexdigest() for route, body in bodies.items()}
         if set(hashes.values()) != {wanted}:
             differing[path] = hashes

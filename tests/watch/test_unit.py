@@ -6,8 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support import TOP
 
-UNITS = Path(__file__).parent.parent.parent / "deploy" / "watch"
+UNITS = TOP / "deploy" / "watch"
 COMMAND = "/usr/local/bin/cccr-web"
 
 

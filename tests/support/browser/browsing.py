@@ -17,11 +17,12 @@ import pytest
 from cccr_web.config import find_tree
 from cccr_web.release import write
 from cccr_web.render import build_release
+from support import TOP
 from support.browser.devtools import Chromium
 from support.browser.marionette import Firefox
 from support.browser.outlines import page_paths
 from support.hosting import short_folder
-from support.serving import ADDRESSES, ROOT
+from support.serving import ADDRESSES
 from support.signed import organisation_key
 from support.texts import texts_with_key
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from support.serving import Server
 
 SCHEMES = ("light", "dark")
-NODE_MODULES = ROOT / ".cache" / "node" / "node_modules"
+NODE_MODULES = TOP / ".cache" / "node" / "node_modules"
 
 # program → Debian package that brings it
 _PACKAGES = {

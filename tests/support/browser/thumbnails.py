@@ -17,14 +17,14 @@ from PIL import Image, ImageChops
 
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import ERROR_PAGES, INDEX
+from support import TOP
 from support.browser.browsing import SCHEMES
-from support.serving import ROOT
 
 if TYPE_CHECKING:
     from support.browser.devtools import Tab
 
-FOLDER: Final = ROOT / "tests" / "browser" / "thumbnails"
-README_PICTURE: Final = ROOT / ".github" / "home.webp"
+FOLDER: Final = TOP / "tests" / "browser" / "thumbnails"
+README_PICTURE: Final = TOP / ".github" / "home.webp"
 
 _PAGES: Final = (
     *("index", "statements/index", "statements/2011-liu-xiaobo-and-chen-guangcheng"),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cccr_web.release import Signer, allowed_signers, make_release, with_archive
-from support.deploy.machine import SERVER, TOP, Machine, call
+from support import TOP
+from support.deploy.machine import SERVER, Machine, call
 from support.signed import content, facts, known_key, organisation_key, put_release
 
 if TYPE_CHECKING:

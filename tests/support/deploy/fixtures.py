@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from support import TOP
 from support.deploy.acme import AcmeAuthority
 from support.deploy.admin import AdminMachine
 from support.deploy.clients import ClearnetClient, Drips, onion_client
 from support.deploy.inspection import onion_address
-from support.deploy.machine import TOP, Machine, Network, call
+from support.deploy.machine import Machine, Network, call
 from support.tornet import Reply, TorNetwork
 
 CACHE = TOP / ".cache"

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOP = Path(__file__).parent.parent.parent.parent
 CLONE_NEWNET = 0x40000000
 # Reserved for documentation (RFC 5737).
 ADMIN, SERVER = "192.0.2.1", "192.0.2.2"

@@ -9,7 +9,8 @@ import sys
 import tarfile
 from typing import TYPE_CHECKING
 
-from support.deploy.machine import TOP, call
+from support import TOP
+from support.deploy.machine import call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +23,12 @@ shopt -s lastpipe
 HERE=$1/deploy/server FOLDER=$2 ETC=$2/etc DATA=$2/srv CODE=$2/opt BUNDLE=$2/bundle WORK=$2/work
 WARNINGS=() COMMAND_NAME=install SWITCHED=no
 mkdir -p "$ETC" "$DATA" "$CODE" "$BUNDLE/settings" "$WORK"
-for file in common interrupted settings packages wheels code release tor nginx certificate units; do
+for file in common interrupted settings packages wheels code release tor nginx certificate units \\
+  backup; do
   . "$HERE/$file.sh"
 done
 LOCK=$2/lock POLICY=$2/policy-rc.d KEPT=$2/root RUNNING_KEY=$2/running.key NGINX_DEBIAN=$2/nginx
+STATES=$2/lib
 settings_clear
 """
 # In place of server/run.sh: write down what arrived, and exit as the test wants.
