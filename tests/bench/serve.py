@@ -15,8 +15,10 @@ import dataclasses
 import http.client
 import os
 import re
+import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -43,6 +45,8 @@ ONION = "c" * 55 + "d.onion"
 CONNECTIONS = 32
 STATEMENTS = 10_000
 TICKS = os.sysconf("SC_CLK_TCK")
+IDLE = 1500  # connections
+RELOADS = 6
 
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/pid; error_log /dev/null emerg;
@@ -317,6 +321,9 @@ def main() -> None:
         script = folder / "many.lua"
         script.write_text(MANY)
         measure_many(servers[1], given.seconds, script)
+        measure_idle(own, given.seconds)
+        for server in servers[:2]:
+            measure_reloads(server)
     print(table(servers))
     if given.chart:
         chart(servers, given.rivals, given.chart)
@@ -365,6 +372,45 @@ def onionshare(rival: Rival) -> Iterator[None]:
             rival.megabytes = megabytes(rival.processes)
         finally:
             end(process, 10)
+
+
+def measure_idle(server: Rival, seconds: int) -> None:
+    """Measure while other connections are open and idle."""
+    alone = statistics.median(server.cpu)
+    head = f"GET {server.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2 * IDLE, hard), hard))
+    with ExitStack() as stack:
+        for _ in range(IDLE):
+            link = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            link.sendall(head)
+            link.recv(1)
+        measure(server, seconds)
+    print(
+        f"{server.name}, with {IDLE:,} idle connections: "
+        f"{server.cpu[-1]:.0f} µs, {server.cpu[-1] / alone:.2f} ×"
+    )
+
+
+def measure_reloads(server: Rival) -> None:
+    """Measure the memory after reloads of the same release."""
+    (process, *_) = server.processes
+
+    def resident() -> int:
+        status = Path(f"/proc/{process}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
+
+    first = resident()
+    for _ in range(RELOADS):
+        os.kill(process, signal.SIGHUP)
+        used = -1.0
+        while (now := cpu_seconds([process])[process]) != used:  # until it has nothing to do
+            used = now
+            time.sleep(1)
+    print(
+        f"{server.name}, after {RELOADS} reloads: {resident() * 1024 / 1e6:.0f} MB, "
+        f"{resident() / first:.2f} ×"
+    )
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def test_the_client_tor_leaves_nothing_behind(tor_network: TorNetwork, tmp_path:
 def test_invalid_torrc_lines_are_reported(tmp_path: Path) -> None:
     """Extra torrc lines that tor rejects are reported with tor's message."""
     torrc = tmp_path / "torrc"
-    torrc.write_text("Nonsense 1\n")
+    torrc.write_text("UseBridges nonsense\n")
     with (
         pytest.raises(OnionError, match="Tor rejects the extra torrc lines"),
         tor_client(torrc, 5.0),
