@@ -11,11 +11,11 @@ import contextlib
 import io
 import struct
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
 
@@ -28,19 +28,8 @@ _WIDTHS = (480, 960)
 _QUALITY = 80
 
 _WHITE = (255, 255, 255)
-# Where a PNG holds the number of bits of a sample, and its kind of colour (PNG, 11.2.1).
-_DEPTH, _COLOUR = 24, 25
-_PNG = b"\x89PNG\r\n\x1a\n"
-_GREY, _RGB, _PALETTE = b"\0", b"\2", b"\3"
-
-# A JPEG's segments on which the look of its pixels depends: their markers, how each starts, and
-# its least length (ITU T.81, B.1.1; T.871, 10; T.872, 6.5; Exif 2.32, 4.5.4; ICC.1, B.4).
-_SEGMENTS = (
-    (0xE0, b"JFIF\0", 14),
-    (0xE1, b"Exif\0\0", 6),
-    (0xE2, b"ICC_PROFILE\0", 14),
-    (0xEE, b"Adobe", 12),
-)
+# Where a PNG holds the number of bits of a sample (PNG, 11.2.1).
+_DEPTH = 24
 
 # What to do with a photo that lies on a side or is mirrored (Exif 2.32, 4.6.4, Orientation).
 _ORIENTATION = 0x0112
@@ -57,9 +46,8 @@ _TURNS = {
 # The largest cameras of phones have 200 million. Pillow rejects more, as an attack on memory.
 _MOST_PIXELS = 250_000_000
 Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
-# Some profiles of cameras and printers have several MB, but Pillow rejects more than one.
-_LARGEST_PROFILE = 1 << 24
-PngImagePlugin.MAX_TEXT_CHUNK = _LARGEST_PROFILE
+# Some colour profiles and texts have several MB, but Pillow rejects a PNG with more than one.
+PngImagePlugin.MAX_TEXT_CHUNK = 1 << 24
 
 # JFIF's own, which says that the file is one.
 _JFIF = "APP0"
@@ -124,7 +112,7 @@ def _pixels(file: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            photo, opacity = _decoded(b"".join(_parts_of_pixels(body)))
+            photo, opacity = _decoded(body)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise CccrError(
             f"{file} has more than {_MOST_PIXELS:,} pixels.", "Make it smaller."
@@ -136,73 +124,6 @@ def _pixels(file: Path) -> Image.Image:
     shown = Image.new("RGB", photo.size, _WHITE)
     shown.paste(_in_srgb(photo), mask=opacity)
     return shown
-
-
-def _parts_of_pixels(body: bytes) -> Iterator[bytes]:
-    """Yield the parts of a photo on which its pixels depend, with its orientation and profile.
-
-    Pillow rejects photos with damaged or large metadata, which other programs ignore.
-    """
-    parts = _chunks(body) if body.startswith(_PNG) else _segments(body)
-    end = 0
-    for start, stop, is_needed in parts:
-        # What precedes the first part is the signature.
-        yield body[end : stop if is_needed else start]
-        end = stop
-    yield body[end:]
-
-
-def _chunks(png: bytes) -> Iterator[tuple[int, int, bool]]:
-    """Yield the start and end of each chunk, and whether it is needed (PNG, 5.3)."""
-    at = len(_PNG)
-    while at + 12 <= len(png):
-        (length,) = struct.unpack_from(">I", png, at)
-        kind, content = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
-        # The first letter of a chunk that every program must know is a capital.
-        needed = kind[:1].isupper()
-        if not needed and png[at + 8 + length : at + 12 + length] == struct.pack(
-            ">I", zlib.crc32(kind + content)
-        ):
-            needed = kind == b"eXIf" or _is_transparency(png, kind, content)
-            needed = needed or (kind == b"iCCP" and _is_profile(content))
-        yield at, at + 12 + length, needed
-        at += 12 + length
-
-
-def _is_transparency(png: bytes, kind: bytes, content: bytes) -> bool:
-    """Whether a chunk holds as many samples as the kind of colour needs (PNG, 11.3.1.1)."""
-    lengths = {_GREY: (2,), _RGB: (6,), _PALETTE: range(1, 257)}
-    return kind == b"tRNS" and len(content) in lengths.get(png[_COLOUR : _COLOUR + 1], ())
-
-
-def _is_profile(content: bytes) -> bool:
-    """Whether a chunk holds a name and a packed colour profile (PNG, 11.3.2.3)."""
-    _, separator, packed = content.partition(b"\0\0")
-    try:
-        profile = zlib.decompressobj().decompress(packed, _LARGEST_PROFILE)
-    except zlib.error:
-        return False
-    return bool(separator) and len(profile) < _LARGEST_PROFILE
-
-
-def _segments(jpeg: bytes) -> Iterator[tuple[int, int, bool]]:
-    """Yield the start and end of each segment before the pixels, and whether it is needed."""
-    at = 2
-    while at + 4 <= len(jpeg):
-        mark, kind, length = struct.unpack_from(">BBH", jpeg, at)
-        if mark != 0xFF or kind == 0xDA:  # start of scan
-            return
-        if kind == 0xFF:  # a fill byte
-            at += 1
-            continue
-        content = jpeg[at + 4 : at + 2 + length]
-        is_metadata = 0xE0 <= kind <= 0xEF or kind == 0xFE  # APP0 to APP15, COM
-        is_needed = not is_metadata or any(
-            kind == needed and content.startswith(start) and len(content) >= least
-            for needed, start, least in _SEGMENTS
-        )
-        yield at, at + 2 + length, is_needed
-        at += 2 + length
 
 
 def _decoded(body: bytes) -> tuple[Image.Image, Image.Image | None]:
@@ -238,23 +159,16 @@ def _upright(body: bytes, raw_mode: str | None = None) -> Image.Image:
         opened.draft(None, (2 * _WIDTHS[-1],) * 2)
         if raw_mode is not None:
             opened.tile = [tile._replace(args=raw_mode) for tile in opened.tile]
-        turn = _TURNS.get(_orientation(opened.info.get("exif", b"").removeprefix(b"Exif\0\0")))
+        turn = _TURNS.get(_orientation(opened))
         return opened.copy() if turn is None else opened.transpose(turn)
 
 
-def _orientation(exif: bytes) -> int:
-    """Return the orientation in the first directory, or 1 (TIFF 6.0, section 2)."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return 1
-    with contextlib.suppress(struct.error):
-        (at,) = struct.unpack_from(f"{order}I", exif, 4)
-        (entries,) = struct.unpack_from(f"{order}H", exif, at)
-        for number in range(entries):
-            tag, value = struct.unpack_from(f"{order}H6xH", exif, at + 2 + 12 * number)
-            if tag == _ORIENTATION:
-                return int(value)
-    return 1
+def _orientation(photo: Image.Image) -> Any:
+    """Return the photo's orientation; ``None`` without one, or if its metadata is damaged."""
+    # What Pillow's parser of EXIF raises for other bytes.
+    with contextlib.suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return photo.getexif().get(_ORIENTATION)
+    return None
 
 
 def _opacity(samples: Iterable[tuple[Image.Image, int]]) -> Image.Image:

@@ -285,17 +285,17 @@ def test_a_photo_with_damaged_metadata_is_published(tmp_path: Path, kind: str) -
     assert len(made(tmp_path, f"a.{'jpg' if kind == 'JPEG' else 'png'}", body)) == 1
 
 
-def with_chunk(name: str, content: bytes, body: bytes, *, crc: int | None = None) -> bytes:
+def with_chunk(name: str, content: bytes, body: bytes) -> bytes:
     """Return a PNG with another chunk after its first."""
     kind = name.encode()
-    crc = zlib.crc32(kind + content) if crc is None else crc
-    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+    chunk = struct.pack(">I", len(content)) + kind + content
+    chunk += struct.pack(">I", zlib.crc32(kind + content))
     # After the 33 bytes of the signature and the first chunk.
     return body[:33] + chunk + body[33:]
 
 
 LONG_TEXT = zlib.compress(b"a" * 5_000_000)
-GREY, COLOURED = png(8, 0, [(0,)]), png(8, 2, [(0, 0, 0)])
+GREY = png(8, 0, [(0,)])
 
 
 @pytest.mark.parametrize(
@@ -307,24 +307,10 @@ GREY, COLOURED = png(8, 0, [(0,)]), png(8, 2, [(0, 0, 0)])
         pytest.param(
             with_chunk("iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG_TEXT, GREY), id="5 MB of XMP"
         ),
-        pytest.param(with_chunk("zTXt", b"x\0\1" + LONG_TEXT, GREY), id="an unknown compression"),
-        pytest.param(with_chunk("tRNS", b"", GREY), id="an empty grey tRNS"),
-        pytest.param(with_chunk("tRNS", b"\0\0", COLOURED), id="a short tRNS"),
-        pytest.param(with_chunk("tRNS", bytes(6), COLOURED, crc=1), id="a tRNS with a wrong CRC"),
-        pytest.param(with_chunk("tIME", b"", GREY, crc=1), id="a tIME with a wrong CRC"),
-        *(
-            pytest.param(with_chunk(name, b"", GREY), id=f"an empty {name}")
-            for name in ("gAMA", "cHRM", "sRGB", "pHYs", "iCCP", "acTL", "fcTL", "fdAT")
-        ),
-        pytest.param(with_chunk("iCCP", b"x\0\1", GREY), id="an unknown packing of a profile"),
-        pytest.param(
-            with_chunk("iCCP", b"x\0\0" + zlib.compress(bytes(1 << 25)), GREY),
-            id="a profile of 32 MB",
-        ),
     ],
 )
-def test_a_png_is_published_whatever_its_metadata(tmp_path: Path, body: bytes) -> None:
-    """What other programs ignore is ignored: the photo is black, and nothing is transparent."""
+def test_a_png_is_published_whatever_its_texts_say(tmp_path: Path, body: bytes) -> None:
+    """Junk in its EXIF, or megabytes of text, do not keep a photo from being published."""
     assert columns(tmp_path, body) == [BLACK]
 
 
@@ -340,22 +326,17 @@ EXIF = b"Exif\0\0MM\0*\0\0\0\x08"
 @pytest.mark.parametrize(
     ("marker", "content"),
     [
-        (0xE0, b"JFIF"),
-        (0xE0, b"JFIF\0\1"),
         (0xE1, b"Exif\0\0junk"),
         # A description that is a fraction, before the orientation.
         (0xE1, EXIF + struct.pack(">H2H2I2HI2H", 2, 0x010E, 5, 1, 8, 0x0112, 3, 1, 6, 0)),
-        (0xE2, b"ICC_PROFILE\0"),
         (0xE2, b"MPF\0II*\0\xff\xff\xff\xff"),
-        (0xED, b"Photoshop 3.0\x008BIM\x04\x04"),
-        (0xEE, b"Adobe"),
         (0xFE, b""),
     ],
 )
-def test_a_jpeg_is_published_whatever_its_metadata(
+def test_a_jpeg_is_published_whatever_its_segments_say(
     tmp_path: Path, marker: int, content: bytes
 ) -> None:
-    """Segments that are too short or wrong are ignored."""
+    """Wrong or empty metadata is ignored."""
     (image,) = made(tmp_path, "a.jpg", segment(marker, content)).values()
     assert colour(image, 16, 16)[0] > 240
 
