@@ -259,7 +259,7 @@ def test_the_state_folder_is_the_one_that_demo_would_choose(
 
 def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:
     """While the server starts slowly, or if its port is taken, nothing is printed."""
-    (scripts / "cccr-web").write_text(f'#!/bin/sh\nexec {sys.executable} -m cccr_web "$@"\n')
+    (scripts / "cccr-web").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cccr_web "$@"\n')
     # The server's process begins through this program.
     slow = folder / "setpriv"
     real = shutil.which("setpriv")

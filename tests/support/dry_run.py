@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 # ``cccr-web serve`` runs until it is stopped, and tests/run.sh asks Python for its version.
 RECORDER = """\
-#!PYTHON -IS
 import json, sys, time
-name = sys.argv[0].rpartition("/")[2]
+_, program, *arguments = sys.argv
+name = program.rpartition("/")[2]
 with open("LOG", "a") as log:
-    print(json.dumps([name, *sys.argv[1:]]), file=log)
+    print(json.dumps([name, *arguments]), file=log)
 if "serve" in sys.argv:
     print("clearnet http://127.0.0.1:9/", flush=True)
     time.sleep(60)
@@ -60,7 +61,10 @@ class DryRun:
         self._copy(TOP / "tests/bench/requirements.txt", ".cache/bench/requirements.txt")
         for name, body in REPLACED.items():
             self._write(name, f"#!/bin/sh\n{body}\n")
-        recorder = RECORDER.replace("PYTHON", sys.executable).replace("LOG", str(self._log))
+        self._write("recorder.py", RECORDER.replace("LOG", str(self._log)))
+        # Not as the first line of a script: there a path cannot contain a space.
+        command = shlex.join([sys.executable, "-IS", str(folder / "recorder.py")])
+        recorder = f'#!/bin/sh\nexec {command} "$0" "$@"\n'
         needed = "".join(script.read_text() for script in (TOP / "tests").rglob("run.sh"))
         programs = re.findall(r"^ +\[([\w.-]+)\]=", needed, re.MULTILINE)
         for name in {*programs, *PROGRAMS.split()}:

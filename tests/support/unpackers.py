@@ -42,6 +42,8 @@ def unpack(name: str, body: bytes, room: Path) -> dict[str, bytes]:
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
     packed.unlink()
+    # A ZIP can take the permissions away from its own owner.
+    subprocess.run(["chmod", "-R", "u+rwX", room], check=True)
     found = {
         os.path.relpath(file, folder): file.read_bytes()
         for file in room.rglob("*")
