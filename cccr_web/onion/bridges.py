@@ -28,14 +28,14 @@ _UNAVAILABLE: Final = frozenset({"conjure", "dnstt", "obfs2", "obfs3", "scramble
 # What SOCKS 5, by which tor passes them on, can hold.
 _MAX_ARGUMENTS: Final = 510
 
-# What stands around a word, and what ends a sentence.
+# The marks before and after a word, and at the end of a sentence.
 _MARKS: Final = ",;\"'`“”‘’„«»(){}<>|*•"
 _AFTER: Final = _MARKS + "].。!?"
 _DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 # Between two bridges on one line, as in the list that a QR code holds.
 _NEXT_IN_LIST: Final = re.compile(r"[\"'],\s*[\"']")
 _LABEL: Final = re.compile(r"[-+]*|\d{1,2}[.):]*|bridges?\d*:*|and|vanilla", re.IGNORECASE)
-# With it a bridge begins. It may follow a label without a blank, but is not in an argument or URL.
+# A bridge begins with its address, which may follow a label without a blank, but is not in an argument or URL.
 _ADDRESS: Final = re.compile(
     r"(?:[^=/]*[^=/A-Za-z0-9_.])?((?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]+\]):\d+)\W*"
 )
@@ -146,7 +146,7 @@ class Bridge:
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each line with its number; what a line break cut off joins its bridge or option."""
+    """Yield each line with its number; the part after a line break is joined to its bridge or option."""
     number, whole = 0, ""
     for n, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         if (longer := _continued(whole, line)) is not None:
@@ -247,7 +247,7 @@ def _check_address(word: str) -> None:
 
 
 def _known_argument(transport: str, word: str) -> str:
-    # Debian 12's client of snowflake knows one front; newer ones accept it, too.
+    # Debian 12's snowflake client takes one front; newer ones accept it, too.
     name, _, value = word.partition("=")
     if transport == "snowflake" and name == "fronts":
         return f"front={value.partition(',')[0]}"

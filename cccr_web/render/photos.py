@@ -43,13 +43,13 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# The largest cameras of phones have 200 million. Pillow rejects more, as an attack on memory.
+# Phones take photos of 200 million pixels. Pillow rejects more, as an attack on memory.
 _MOST_PIXELS = 250_000_000
 Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
 # Some colour profiles and texts have several MB, but Pillow rejects a PNG with more than one.
 PngImagePlugin.MAX_TEXT_CHUNK = 1 << 24
 
-# JFIF's own, which says that the file is one.
+# The segment that marks a file as JFIF.
 _JFIF = "APP0"
 
 

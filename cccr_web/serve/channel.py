@@ -7,10 +7,13 @@ stay connected for ever.
 
 from __future__ import annotations
 
+import array
+import fcntl
 import logging
 import socket
 import struct
 import sys
+import termios
 import time
 from typing import Any
 
@@ -18,6 +21,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
+from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.prepared import Answer
 
@@ -41,7 +45,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
-    """Sends the app's response; a prepared one needs only its date."""
+    """Sends the app's response, with today's date."""
 
     def execute(self) -> None:
         """Send the response."""
@@ -49,12 +53,15 @@ class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
         if self.version != "1.1":
             super().execute()
             return
-        prepared = self.channel.server.app.lookup(self.get_environment())
+        app = self.channel.server.app  # once: a reload may replace it meanwhile
+        prepared = app.lookup(self.get_environment())
         self.complete = self.wrote_header = True
         request = self.request
-        self.close_on_finish = request.headers.get("CONNECTION", "").lower() == "close"
+        # A list of options (RFC 9110, section 7.6.1).
+        options = request.headers.get("CONNECTION", "").lower().split(",")
+        self.close_on_finish = "close" in map(str.strip, options)
         answer = Answer(prepared, request.command == "HEAD", bool(self.close_on_finish))
-        self.channel.remember(answer)
+        self.channel.remember(answer, app.memo)
         self.channel.send_answer(answer)
 
     def get_environment(self) -> dict[str, Any]:
@@ -112,6 +119,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         self.deadline = self.idle_since + HEAD_SECONDS
         self._response_began = self.idle_since
         self._response_size = 0
+        # When a client that reads fast enough has the whole response.
+        self._read_by = self.idle_since
         # Pipelined bytes, of later requests.
         self._unread = b""
         # The head that is being answered, if it arrived at once and alone.
@@ -202,6 +211,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self._finish_response()
         if self._unread:
             self.received(b"")
+            if self.request is not None:
+                self.deadline = time.monotonic() + HEAD_SECONDS
             self._answer()
 
     def received(self, data: bytes) -> None:
@@ -247,16 +258,23 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         self.idle_since = time.monotonic()
         self.deadline = self.idle_since + (IDLE_SECONDS if self.request is None else HEAD_SECONDS)
 
+    def expire(self, now: float) -> None:
+        """Close after the deadline, unless the client still reads what the kernel has taken."""
+        if not self.is_receiving and now < self._read_by and _unacknowledged(self.socket):
+            self.deadline = self._read_by
+        else:
+            self.reset()
+
     def reset(self) -> None:
         """Close at once, and drop the bytes that the kernel holds for the client."""
         if self.connected:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.handle_close()
 
-    def remember(self, answer: Answer) -> None:
+    def remember(self, answer: Answer, memo: HeadMemo[Answer]) -> None:
         """Remember the answer to the current request, if its head arrived at once and alone."""
         if self._head and not answer.response.for_one:
-            self.server.app.memo.add(self._head, answer)
+            memo.add(self._head, answer)
 
     def forget_head(self) -> None:
         """Do not remember the answer to the current request."""
@@ -265,6 +283,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     def send_answer(self, answer: Answer) -> None:
         """Send a response in one system call; the rest is buffered without a copy."""
         pieces = answer.pieces(self.server.http_date(time.time()))
+        length = sum(map(len, pieces))
+        self._read_by = time.monotonic() + RESPONSE_SECONDS + length / RESPONSE_RATE
         try:
             sent = self.socket.sendmsg(pieces)
         except BlockingIOError:
@@ -276,6 +296,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             if sent < len(piece):
                 self.write_soon(_BodyBuffer(memoryview(piece)[sent:]))
             sent = max(sent - len(piece), 0)
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Return the bytes that the kernel holds because the client has not read them (tcp(7))."""
+    count = array.array("i", [0])
+    fcntl.ioctl(connection, termios.TIOCOUTQ, count)  # SIOCOUTQ has the same number
+    return count[0]
 
 
 class _BodyBuffer(ReadOnlyFileBasedBuffer):  # type: ignore[misc]  # it has no types

@@ -1,6 +1,6 @@
 """A memo from request heads to responses, so that a repeated request is not parsed again.
 
-nginx and browsers send the same few heads for each page. The response to a head depends on
+Browsers send the same few heads for each page. The response to a head depends on
 nothing but its bytes and the release, so the memo lives with the release. It holds only a
 keyed hash of each head (RFC 7693): nothing that a reader has sent stays in memory.
 """

@@ -1,4 +1,4 @@
-"""The event loop's wait: with epoll(7), so that an idle connection costs nothing.
+"""The event loop's wait: with epoll(7), so that idle connections cost next to nothing.
 
 waitress's own loop asks each connection before each wait whether it wants to read or write.
 """
@@ -23,9 +23,9 @@ class Poller(dict[int, Any]):
 
     def __setitem__(self, descriptor: int, dispatcher: Any) -> None:
         """Add a dispatcher. It is in construction, and first waits to read."""
+        self._epoll.register(descriptor, select.EPOLLIN)
         super().__setitem__(descriptor, dispatcher)
         self._interests[descriptor] = select.EPOLLIN
-        self._epoll.register(descriptor, select.EPOLLIN)
         self._added.add(descriptor)
 
     def __delitem__(self, descriptor: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
+from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import ERROR_PAGES, Release, is_html, media_type
 from cccr_web.serve.app import (
@@ -50,7 +51,7 @@ class PreparedResponse:
 
     ``lines`` are sorted by name; ``connection`` and ``date`` are the indexes at which the
     ``Connection`` and ``Date`` lines are inserted. ``body`` is shared with the release.
-    ``for_one`` request only are those that repeat a part of it, such as a range.
+    A response ``for_one`` request repeats a part of it, such as its range.
     """
 
     status: str
@@ -321,7 +322,10 @@ def _ask(
     # A copy, because the app writes into it.
     own = {**environ, "wsgi.input": BytesIO()}
     if b"".join(app(own, start_response)) != body:  # type: ignore[arg-type]
-        raise AssertionError(f"{environ['PATH_INFO']}: the app sent other bytes")
+        raise CccrError(
+            f"{environ['PATH_INFO']}: the app answers with other bytes than the release has.",
+            "Build the release with the same version of cccr-web.",
+        )
     return responses[0]
 
 

@@ -102,7 +102,7 @@ class _LimitedServer(BaseWSGIServer):  # type: ignore[misc]  # it has no types
                 self.notifier.alive()
             for channel in list(self.active_channels.values()):
                 if channel.deadline < now:
-                    channel.reset()
+                    channel.expire(now)
 
     def handle_accept(self) -> None:
         """Accept waiting connections in batches, so that accepted ones are read in between."""
@@ -143,7 +143,11 @@ class _LimitedServer(BaseWSGIServer):  # type: ignore[misc]  # it has no types
 
     def stop_accepting(self) -> None:
         """Accept the connections that wait already, then close the listener alone."""
-        self.handle_accept()
+        for _ in range(1 + self.adj.backlog // _ACCEPTED_AT_ONCE):
+            before = len(self._map)
+            self.handle_accept()
+            if len(self._map) <= before:
+                break
         wasyncore.dispatcher.close(self)
 
     def http_date(self, now: float) -> bytes:
@@ -247,5 +251,6 @@ def _raise_connection_limit() -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(soft - _OTHER_FILES, 1)
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return max(min(soft - _OTHER_FILES, CONNECTION_LIMIT), 1)
     return CONNECTION_LIMIT

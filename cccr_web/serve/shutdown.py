@@ -2,7 +2,7 @@
 
 No more connections are accepted; where systemd owns the socket, the next process accepts
 them. Every open connection gets its pending responses, the last with “Connection: close”, so
-that a client that keeps connections, such as nginx, opens its next one elsewhere without an
+that a client that keeps connections opens its next one elsewhere without an
 error. An idle connection is closed between two requests, when a client may safely retry
 (RFC 9112, section 9.3.1).
 """

@@ -60,7 +60,7 @@ http {{
 }}
 """
 CACHE = "proxy_cache_path {folder}/cache keys_zone=site:10m;"
-# The same settings as in deploy/server/nginx/.
+# A cache as in deploy/server/nginx/, with its settings that matter here.
 BEHIND = """open_file_cache max=1000; sendfile on; tcp_nopush on; proxy_buffer_size 8k;
   proxy_ignore_headers Vary Cache-Control Expires; proxy_cache_valid 200 1h;
   location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;
@@ -141,7 +141,7 @@ def started(rival: Rival) -> Iterator[None]:
     try:
         note_start(rival, process, began)
         yield
-        rival.megabytes = megabytes(rival.processes)
+        rival.megabytes = rival.megabytes or megabytes(rival.processes)
     finally:
         end(process, 10)
 
@@ -323,6 +323,7 @@ def main() -> None:
         measure_many(servers[1], given.seconds, script)
         measure_idle(own, given.seconds)
         for server in servers[:2]:
+            server.megabytes = megabytes(server.processes)
             measure_reloads(server)
     print(table(servers))
     if given.chart:
@@ -369,7 +370,7 @@ def onionshare(rival: Rival) -> Iterator[None]:
             rival.port = int(match[1])
             note_start(rival, process, began)
             yield
-            rival.megabytes = megabytes(rival.processes)
+            rival.megabytes = rival.megabytes or megabytes(rival.processes)
         finally:
             end(process, 10)
 

@@ -14,7 +14,7 @@ from support.signed import make_apps, signed_release
 
 import cccr_web.serve.server as server_module
 from cccr_web.release import File
-from cccr_web.serve import AppSwitch
+from cccr_web.serve import AppSwitch, ResponseCache
 from cccr_web.serve.channel import Channel
 from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
@@ -46,14 +46,14 @@ class Loop:
         monkeypatch.setattr(server_module, "build_http_date", lambda _: "Thu, 01 Jan 1970")
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(self._path)
-        listener.listen()
+        listener.listen(1024)
         self.sockets = Poller()
         release = signed_release(1)
         # Only large files have ranges.
         files = {**release.files, "large.zip": File.of(bytes(50_000))}
         self.apps = AppSwitch(make_apps(dataclasses.replace(release, files=files)))
-        server = server_module._create_server(listener, self.apps, 0, self.sockets, 100)
-        server.notifier, server.is_healthy = Notifier({}), lambda: True
+        self.server = server_module._create_server(listener, self.apps, 0, self.sockets, 1000)
+        self.server.notifier, self.server.is_healthy = Notifier({}), lambda: True
         stack.callback(self.sockets.close)
 
     def connect(self) -> socket.socket:
@@ -169,6 +169,40 @@ def test_a_reload_forgets_every_response(loop: Loop) -> None:
     assert re.search(rb"release 2\b", second)
 
 
+def test_a_reload_during_a_lookup_remembers_nothing_old(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer is remembered with the release that gave it."""
+    lookup = ResponseCache.lookup
+
+    def replace(app: ResponseCache, environ: dict[str, object]) -> object:
+        found = lookup(app, environ)
+        loop.apps.replace(make_apps(signed_release(2)))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResponseCache, "lookup", replace)
+        assert b"release 1" in loop.ask(PAGE)
+    assert b"release 2" in loop.ask(PAGE)
+
+
+@pytest.mark.parametrize("options", ["close", "TE, close", "Close,TE"])
+def test_a_connection_is_closed_if_one_of_its_options_says_so(loop: Loop, options: str) -> None:
+    """``Connection`` is a list (RFC 9112, section 9.6)."""
+    assert b"\r\nConnection: close\r\n" in loop.ask(head("GET /en/", f"Connection: {options}"))
+
+
+def test_every_connection_that_waits_at_a_shutdown_is_accepted(loop: Loop) -> None:
+    """Also if more wait than are accepted in one turn."""
+    links = [loop.connect() for _ in range(150)]
+    for link in links:
+        link.sendall(PAGE)
+    loop.server.stop_accepting()
+    for _ in range(3):
+        loop.sockets.turn(0)
+    assert all(link.recv(12) == b"HTTP/1.1 200" for link in links)
+
+
 def test_the_last_response_before_a_shutdown_closes_the_connection(loop: Loop) -> None:
     """During a shutdown a known head is parsed, so that its response can say “close”."""
     link = loop.connect()
@@ -190,7 +224,7 @@ def test_a_full_memo_starts_again_and_holds_no_head() -> None:
     assert b"GET" not in b"".join(memo._answers)
 
 
-def test_a_number_that_is_used_again_in_a_turn_gets_no_old_event(
+def test_a_reused_descriptor_gets_no_stale_event(
     monkeypatch: pytest.MonkeyPatch, loop: Loop
 ) -> None:
     """An event of a closed connection is not taken for one of a new connection."""
