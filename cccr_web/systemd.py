@@ -113,7 +113,8 @@ class Notifier:
             with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as link:
                 link.settimeout(_SEND_SECONDS)
                 link.connect(address)
-                link.send("\n".join(lines).encode())
+                # A path in a message may have bytes that are not UTF-8.
+                link.send("\n".join(lines).encode(errors="backslashreplace"))
         except OSError as error:
             _log.warning(
                 "systemd could not be notified of %s: %s", lines[0], error.strerror or error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     from cccr_web.mirror import write_mirror
     from cccr_web.release import load, read_public_key, reject_expired
 
-    if folder.resolve().is_relative_to(release.resolve()):
+    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(release)):
         raise click.UsageError(f"{folder} is in the release itself: choose another folder.")
     key = read_public_key(public_key) if public_key else None
     checked = load(release, key)

@@ -39,7 +39,7 @@ _UNRATED: Final = frozenset({"unknown", "none recommended"})
 def check_disk(target: Target) -> Iterator[CheckResult]:
     """Check once each file system that holds releases or the servers' states."""
     seen: set[int] = set()
-    for path in (target.release.resolve(), *target.states):
+    for path in (Path(os.path.realpath(target.release)), *target.states):
         try:
             device, left = path.stat().st_dev, os.statvfs(path)
         except OSError as error:

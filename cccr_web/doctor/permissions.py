@@ -86,7 +86,7 @@ def _is_right_owner(found: os.stat_result, owner: str | None) -> bool:
 
 def _writable_parent(path: Path) -> CheckResult | None:
     """Find a parent folder in which every user could replace the path."""
-    for folder in path.resolve().parents:
+    for folder in Path(os.path.realpath(path)).parents:
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             return wrong(

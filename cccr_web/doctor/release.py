@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from cccr_web.doctor.model import (
@@ -32,7 +33,7 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
     """Load and check the release; it is ``None`` unless the key signed it and it is complete."""
     try:
         # Only the path itself may be a link, as for the server.
-        release = load(target.release.resolve(), target.key)
+        release = load(Path(os.path.realpath(target.release)), target.key)
         reject_future(release)
     except (CccrError, OSError) as error:
         return None, [

@@ -32,7 +32,7 @@ RULE_FILES: Final = {
 def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet") -> None:
     """Write ``site/``, ``headers/`` and ``redirects/`` in ``folder``; replace an older mirror's.
 
-    ``site/`` is replaced in one step. What no release wrote there, such as ``.git``, stays.
+    Each is replaced in one step. What no mirror wrote there, such as ``.git``, stays.
     Raises ``CccrError``, also for a release older than that in ``site/``.
     """
     rules = header_rules(release, listener, RULE_FILES.values())
@@ -43,7 +43,12 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
         files.replace_folder(site, {**contents, NO_JEKYLL: b""}, keep=others)
     redirects = folder / "redirects"
     with files.writing(redirects, _REMEDY):
-        files.replace_folder(redirects, redirect_pages(release))
+        pages = redirect_pages(release)
+        kept: list[str] = []
+        if redirects.exists():
+            with ReleaseFolder.open(redirects) as opened:
+                kept = sorted(opened.unlisted(pages))
+        files.replace_folder(redirects, pages, keep=kept)
     with files.writing(headers, _REMEDY):
         headers.mkdir(exist_ok=True)
         for name, rule_format in RULE_FILES.items():

@@ -35,7 +35,8 @@ _DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
 # Between two bridges on one line, as in the list that a QR code holds.
 _NEXT_IN_LIST: Final = re.compile(r"[\"'],\s*[\"']")
 _LABEL: Final = re.compile(r"[-+]*|\d{1,2}[.):]*|bridges?\d*:*|and|vanilla", re.IGNORECASE)
-# A bridge begins with its address, which may follow a label without a blank, but is not in an argument or URL.
+# A bridge begins with its address, which may follow a label without a blank, but is in no argument
+# and no URL.
 _ADDRESS: Final = re.compile(
     r"(?:[^=/]*[^=/A-Za-z0-9_.])?((?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]+\]):\d+)\W*"
 )
@@ -146,7 +147,7 @@ class Bridge:
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each line with its number; the part after a line break is joined to its bridge or option."""
+    """Yield each line with its number; what follows a line break within it is joined to it."""
     number, whole = 0, ""
     for n, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         if (longer := _continued(whole, line)) is not None:

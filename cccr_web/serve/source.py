@@ -87,8 +87,11 @@ class Source:
 
     def problems(self, release: Release) -> Iterator[str]:
         """Yield a sentence for each file that has changed on the disk, and for an expired date."""
-        for difference in differences(self._folder(), release):
-            yield f"On the disk: {difference}"
+        try:
+            for difference in differences(self._folder(), release):
+                yield f"On the disk: {difference}"
+        except ReleaseError as error:
+            yield f"On the disk: {error}"
         expiry = release.metadata.expiry()
         if expiry.has_passed:
             yield f"Release {release.metadata.sequence} {expiry}."
@@ -103,4 +106,9 @@ class Source:
 
     def _folder(self) -> Path:
         # Only the path itself may be a symbolic link; links inside the release are rejected.
-        return Path(os.path.realpath(self.path))
+        try:
+            return Path(os.path.realpath(self.path))
+        except OSError as error:
+            raise ReleaseError(
+                f"{self.path} cannot be read: {error.strerror}.", "Check the disk."
+            ) from error

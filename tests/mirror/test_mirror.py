@@ -117,6 +117,7 @@ def test_an_update_keeps_files_of_others(
     """What no release wrote stays where it is, also where the file system has no hard links."""
     site = mirror / "site"
     put({".git/objects/a": b"blob", "CNAME": b"cccr.example", "en/notes.txt": b"mine"}, site)
+    put({"notes.txt": b"mine"}, site.parent / "redirects")
     (site / ".git/objects/a").chmod(0o444)
     (site / ".git/hooks").mkdir()
     (site / ".git/link").symlink_to("nowhere")
@@ -138,6 +139,7 @@ def test_an_update_keeps_files_of_others(
     assert (site / ".git/hooks").is_dir()
     assert (site / ".git/link").readlink() == Path("nowhere")
     assert (site / "CNAME").read_bytes() == b"cccr.example"
+    assert (site.parent / "redirects/notes.txt").read_bytes() == b"mine"
     assert sorted(path.name for path in mirror.iterdir()) == ["headers", "redirects", "site"]
 
 

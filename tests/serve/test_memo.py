@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import re
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from support.signed import make_apps, signed_release
 import cccr_web.serve.server as server_module
 from cccr_web.release import File
 from cccr_web.serve import AppSwitch, ResponseCache
-from cccr_web.serve.channel import Channel
+from cccr_web.serve.channel import RESPONSE_RATE, Channel
 from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.poller import Poller
@@ -190,6 +191,24 @@ def test_a_reload_during_a_lookup_remembers_nothing_old(
 def test_a_connection_is_closed_if_one_of_its_options_says_so(loop: Loop, options: str) -> None:
     """``Connection`` is a list (RFC 9112, section 9.6)."""
     assert b"\r\nConnection: close\r\n" in loop.ask(head("GET /en/", f"Connection: {options}"))
+
+
+def test_a_client_that_still_reads_is_not_cut_off(loop: Loop) -> None:
+    """The kernel may hold a whole response that the client reads within its time."""
+    link = loop.connect()
+    link.sendall(head("GET /large.zip"))
+    for _ in range(3):
+        loop.sockets.turn(0)
+    (channel,) = (one for one in loop.sockets.values() if isinstance(one, Channel))
+    assert not channel.is_sending
+    channel.expire(time.monotonic())
+    assert channel.connected
+    assert channel.deadline > time.monotonic() + 50_000 / RESPONSE_RATE
+    with contextlib.suppress(BlockingIOError):
+        while link.recv(65_536):
+            pass
+    channel.expire(time.monotonic())
+    assert not channel.connected
 
 
 def test_every_connection_that_waits_at_a_shutdown_is_accepted(loop: Loop) -> None:

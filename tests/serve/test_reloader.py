@@ -178,7 +178,7 @@ def test_a_link_that_leads_nowhere_is_rejected(server_folder: ServerFolder, targ
     assert reloader.release == signed_release(2)
 
 
-@pytest.mark.parametrize("call", ["lstat", "open", "fstat", "read", "scandir"])
+@pytest.mark.parametrize("call", ["lstat", "open", "fstat", "read", "readlink", "scandir"])
 def test_a_failing_disk_is_rejected(
     server_folder: ServerFolder,
     monkeypatch: pytest.MonkeyPatch,
@@ -195,6 +195,7 @@ def test_a_failing_disk_is_rejected(
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fail)
         reloader.reload()
+        reloader.compare()
     assert reloader.release == signed_release(1)
     assert "Rejected: still serving release 1." in caplog.text
     reloader.reload()

@@ -404,8 +404,8 @@ def test_notifications_reach_an_abstract_socket() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(f"\0cccr-{os.getpid()}")
         heard.settimeout(5)
-        Notifier({"NOTIFY_SOCKET": f"@cccr-{os.getpid()}"}).status("two\nREADY=1")
-        assert heard.recv(99) == b"STATUS=two READY=1"
+        Notifier({"NOTIFY_SOCKET": f"@cccr-{os.getpid()}"}).status("two\nREADY=1 \udcff")
+        assert heard.recv(99) == rb"STATUS=two READY=1 \udcff"
 
 
 def test_a_missing_notify_socket_is_logged(caplog: pytest.LogCaptureFixture) -> None:
