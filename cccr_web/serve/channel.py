@@ -23,7 +23,7 @@ from waitress.task import ErrorTask, WSGITask
 
 from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
-from cccr_web.serve.prepared import Answer
+from cccr_web.serve.response import Answer
 
 _log = logging.getLogger(__name__)
 

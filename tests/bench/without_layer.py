@@ -13,12 +13,12 @@ from cccr_web.listen import Tcp, listening
 from cccr_web.release import load
 from cccr_web.serve import AppSwitch, ResponseCache, clearnet_hosts, clearnet_policy, serve
 from cccr_web.serve.encoding import EncodedBodies
-from cccr_web.serve.prepared import ResponseFactory
+from cccr_web.serve.response import ResponseFactory
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-    from cccr_web.serve.prepared import PreparedResponse
+    from cccr_web.serve.response import PreparedResponse
 
 
 class FlaskOnly(ResponseCache):

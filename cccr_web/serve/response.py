@@ -1,0 +1,94 @@
+"""A response made ahead of its request, and the bytes of its head as waitress writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+_Header = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedResponse:
+    """A response: its headers in Flask's order, and the lines of its head in waitress's.
+
+    ``lines`` are sorted by name; ``connection`` and ``date`` are the indexes at which the
+    ``Connection`` and ``Date`` lines are inserted. ``body`` is shared with the release.
+    A response ``for_one`` request repeats a part of it, such as its range.
+    """
+
+    status: str
+    headers: tuple[_Header, ...]
+    body: bytes | memoryview
+    lines: tuple[bytes, ...]
+    connection: int
+    date: int
+    for_one: bool = False
+
+    def changed(
+        self,
+        changes: dict[str, str],
+        body: bytes | memoryview,
+        factory: ResponseFactory | None = None,
+    ) -> PreparedResponse:
+        """Return this response with another body and other values of some of its headers.
+
+        Without a ``factory`` it is ``for_one`` request.
+        """
+        headers = ((name, changes.get(name, value)) for name, value in self.headers)
+        made = (factory or ResponseFactory()).make(self.status, headers, body)
+        return made if factory else replace(made, for_one=True)
+
+
+class Answer(NamedTuple):
+    """What one request head gets: a response, without its body for HEAD, and the connection."""
+
+    response: PreparedResponse
+    head_only: bool
+    close: bool
+
+    def pieces(self, date: bytes) -> tuple[bytes, bytes | memoryview]:
+        """Return the head and the body to send (RFC 9112, section 2.1)."""
+        response = self.response
+        lines = response.lines
+        head = b"".join(
+            (
+                *lines[: response.connection],
+                b"Connection: close\r\n" if self.close else b"",
+                *lines[response.connection : response.date],
+                b"Date: ",
+                date,
+                b"\r\n",
+                *lines[response.date :],
+                b"\r\n",
+            )
+        )
+        return head, b"" if self.head_only else response.body
+
+
+class ResponseFactory:
+    """Makes responses that share equal headers, which most files have in common."""
+
+    def __init__(self) -> None:
+        self._headers: dict[_Header, _Header] = {}
+        self._lines: dict[bytes, bytes] = {}
+
+    def make(
+        self, status: str, headers: Iterable[_Header], body: bytes | memoryview = b""
+    ) -> PreparedResponse:
+        """Return the response, with its head as waitress itself would write it."""
+        shared = tuple(self._headers.setdefault(header, header) for header in headers)
+        named = (("-".join(map(str.capitalize, name.split("-"))), value) for name, value in shared)
+        ordered = sorted(named, key=lambda header: header[0])
+        names = [name for name, _ in ordered]
+        lines = [f"HTTP/1.1 {status}\r\n", *(f"{name}: {value}\r\n" for name, value in ordered)]
+        encoded = (line.encode("latin-1") for line in lines)
+        return PreparedResponse(
+            status,
+            shared,
+            body,
+            tuple(self._lines.setdefault(line, line) for line in encoded),
+            connection=1 + sum(name < "Connection" for name in names),
+            date=1 + sum(name < "Date" for name in names),
+        )
