@@ -236,6 +236,38 @@ def test_the_newest_releases_and_the_current_one_are_kept(tmp_path: Path) -> Non
     assert in_server(script, tmp_path).stdout == "2\n10\n11\n"
 
 
+@pytest.mark.parametrize("damaged", ["en/index.html", "SHA256SUMS"])
+def test_a_damaged_stored_release_is_stored_again(tmp_path: Path, damaged: str) -> None:
+    """A file that a power failure emptied is replaced; if the run fails, the old folder is back."""
+    install_command(tmp_path)
+    put_release(organisation_release(()), tmp_path / "bundle/release")
+    assert in_server("lock; release_store", tmp_path).returncode == 0
+    intact = (tmp_path / "bundle/release" / damaged).read_bytes()
+    file = tmp_path / "srv/releases/1" / damaged
+    assert file.read_bytes() == intact
+    file.write_bytes(b"")
+    dry = in_server("DRY_RUN=yes; release_store", tmp_path)
+    assert "would store release 1" in dry.stderr
+    assert dry.returncode == 0
+    failing = in_server("trap finish EXIT; lock; release_store; fail later", tmp_path)
+    assert "The site is unchanged." in failing.stderr
+    assert file.read_bytes() == b""
+    done = in_server("trap finish EXIT; lock; release_store", tmp_path)
+    assert (done.returncode, file.read_bytes()) == (0, intact), done.stderr
+    assert os.listdir(tmp_path / "srv/releases") == ["1"]
+    again = in_server('lock; release_store; echo "$CHANGES"', tmp_path)
+    assert again.stdout == "0\n", again.stderr
+
+
+def test_a_release_is_on_the_disk_before_it_gets_its_name(tmp_path: Path) -> None:
+    """The copy is synced before the rename, so that a power failure leaves no empty files."""
+    install_command(tmp_path)
+    put_release(organisation_release(()), tmp_path / "bundle/release")
+    script = 'sync() { ls --almost-all "$RELEASES"; }; lock; release_store; ls -A "$RELEASES"'
+    done = in_server(script, tmp_path)
+    assert done.stdout == ".partial\n1\n", done.stderr
+
+
 def test_a_certificate_counts_until_it_expires_and_for_its_names_only(tmp_path: Path) -> None:
     """A certificate that has expired, lacks one of the domains or is missing is requested again."""
     authority = CertificateAuthority(tmp_path)
@@ -273,15 +305,7 @@ def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
 
 def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> None:
     """An old key on the server, or a release that names an onion, stops a new address."""
-    command = tmp_path / "opt/current/bin/cccr-web"
-    command.parent.mkdir(parents=True)
-    command.write_text(
-        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(TOP))} exec {shlex.quote(sys.executable)} "
-        '-m cccr_web "$@"\n'
-    )
-    command.chmod(0o755)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/public.key").write_bytes(organisation_key().public.to_file())
+    install_command(tmp_path)
     (tmp_path / "root").mkdir()
     kept = tmp_path / "root/cccr-web-kept-20260101T000000.backup"
     running = tmp_path / "running.key"
@@ -301,6 +325,19 @@ def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> 
     (tmp_path / "kept.minisig").rename(tmp_path / "srv/current/SHA256SUMS.minisig")
     assert in_server("lock; onion_key_install", tmp_path).returncode == 0
     assert "address" in (tmp_path / "etc/onion.key").read_text()
+
+
+def install_command(folder: Path) -> None:
+    """Let the server have our code and the organisation's public key."""
+    command = folder / "opt/current/bin/cccr-web"
+    command.parent.mkdir(parents=True)
+    command.write_text(
+        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(TOP))} exec {shlex.quote(sys.executable)} "
+        '-m cccr_web "$@"\n'
+    )
+    command.chmod(0o755)
+    (folder / "etc").mkdir()
+    (folder / "etc/public.key").write_bytes(organisation_key().public.to_file())
 
 
 def organisation_release(onions: tuple[str, ...]) -> Release:
