@@ -254,7 +254,7 @@ def test_a_damaged_stored_release_is_stored_again(tmp_path: Path, damaged: str) 
     assert file.read_bytes() == b""
     done = in_server("trap finish EXIT; lock; release_store", tmp_path)
     assert (done.returncode, file.read_bytes()) == (0, intact), done.stderr
-    assert os.listdir(tmp_path / "srv/releases") == ["1"]
+    assert list((tmp_path / "srv/releases").iterdir()) == [tmp_path / "srv/releases/1"]
     again = in_server('lock; release_store; echo "$CHANGES"', tmp_path)
     assert again.stdout == "0\n", again.stderr
 
@@ -373,6 +373,50 @@ def test_a_backup_brings_back_the_highest_sequence(tmp_path: Path) -> None:
     folder = tmp_path / "lib/private/cccr-web-clearnet"
     modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "highest-sequence")]
     assert modes == [0o700, 0o600]
+
+
+def test_a_backup_has_the_running_managers_key_if_the_file_is_missing(tmp_path: Path) -> None:
+    """A removed key file, or the whole folder of settings, does not keep the key from a backup."""
+    script = """
+    CURRENT=/none
+    touch "$ETC"/site.env "$ETC/public.key"
+    echo "the last copy" >"$RUNNING_KEY"
+    keep >"$FOLDER/kept.tar"
+    rm -r "$ETC"
+    keep >"$FOLDER/alone.tar"
+    for file in kept alone; do tar -xOf "$FOLDER/$file.tar" ./settings/onion.key; done
+    rm "$RUNNING_KEY"
+    keep
+    """
+    run = (TOP / "deploy/server/run.sh").read_text()
+    keep = run[run.index("  keep) ") + len("  keep) ") :].split(" ;;")[0]
+    done = in_server(f"keep() {{ {keep}; }}\n{script}", tmp_path)
+    assert (done.stdout, done.returncode) == ("the last copy\n" * 2, 0), done.stderr
+    assert "etc/onion.key is missing: the backup has the running manager’s copy" in done.stderr
+    assert "etc/site.env is missing, so the backup lacks it" in done.stderr
+
+
+def test_uninstall_leaves_the_backup_before_it_stops_the_manager(tmp_path: Path) -> None:
+    """The manager may have the only copy of the key; without a copy, no backup is announced."""
+    script = """
+    . "$HERE/uninstall.sh"
+    DRY_RUN=yes # “change” below makes two changes all the same
+    change() { echo "$1" && [[ $1 == write* || $1 == "stop and disable cccr-web-manager"* ]]; }
+    systemctl() { [[ $* != *disable* ]] || rm "$RUNNING_KEY"; }
+    mkdir "$KEPT"
+    echo key >"$RUNNING_KEY"
+    echo encrypted >"$BUNDLE/kept.backup"
+    uninstall no
+    cat "$KEPT"/*
+    uninstall no
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split("\nencrypted\n")
+    assert first.startswith("write the encrypted backup ")
+    assert "\nstop and disable cccr-web-manager.service\n" in first
+    assert "write the encrypted backup" not in second
+    assert done.stderr.count("this server has no onion key, so no backup is left") == 1
 
 
 def test_a_backup_of_an_older_version_brings_back_the_highest_sequence(tmp_path: Path) -> None:
