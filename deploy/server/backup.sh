@@ -3,12 +3,16 @@
 
 # Write a tar archive to stdout. The admin’s machine encrypts it.
 backup_export() {
-  local folder=$WORK/backup server
+  local folder=$WORK/backup server key file
   step "backup"
-  [ -f "$ONION_KEY_FILE" ] || fail "The site is not installed on this machine, so there is nothing to back up."
+  key=$(onion_key_found)
+  [ -n "$key" ] || fail "The site is not installed on this machine, so there is nothing to back up."
   mkdir -p "$folder/settings" "$folder/$HIGHEST_SEQUENCE"
-  cp "$ETC/site.env" "$folder/settings/site.env"
-  cp "$ETC/public.key" "$ONION_KEY_FILE" "$folder/settings"
+  [ "$key" = "$ONION_KEY_FILE" ] || note "$ONION_KEY_FILE is missing: the backup has the running manager’s copy"
+  cp "$key" "$folder/settings/onion.key"
+  for file in site.env public.key; do
+    if [ -f "$ETC/$file" ]; then cp "$ETC/$file" "$folder/settings"; else note "$ETC/$file is missing, so the backup lacks it"; fi
+  done
   [ ! -f "$ETC/torrc" ] || cp "$ETC/torrc" "$folder/settings"
   if [ -e "$CURRENT" ]; then cp --recursive "$(readlink --canonicalize "$CURRENT")" "$folder/release"; fi
   for server in "${SERVERS[@]}"; do

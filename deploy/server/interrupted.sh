@@ -42,7 +42,7 @@ remove_leftovers() {
   local marker
   [ "$LOCKED" = yes ] || return 0
   allow_starting_services
-  rm -rf --one-file-system "$RELEASES/.partial"
+  rm -rf --one-file-system "$RELEASES"/.{partial,replaced}
   for marker in "$CODE"/*.partial; do
     [ ! -e "$marker" ] || rm -rf --one-file-system "${marker%.partial}" "$marker"
   done

@@ -51,7 +51,7 @@ release_of() { # SERVER
 
 # Store the bundle’s release under its number. It is verified first.
 release_store() {
-  local partial=$RELEASES/.partial number
+  local number stored why=''
   [ -d "$BUNDLE/release" ] || return 0
   step "release"
   if [ ! -x "$COMMAND" ]; then
@@ -60,18 +60,36 @@ release_store() {
   fi
   make_folder "$RELEASES"
   number=$(release_verify "$BUNDLE/release") || exit 1
-  if [ ! -d "$RELEASES/$number" ]; then
-    change "store release $number in $RELEASES" || { NEW_RELEASE=$number && return 0; }
-    rm -rf --one-file-system "$partial"
-    need_space "$RELEASES" "$(du -sk "$BUNDLE/release" | cut -f 1)"
-    cp --recursive --no-preserve=mode,ownership "$BUNDLE/release" "$partial"
-    chmod -R u=rwX,go=rX "$partial"
-    release_verify "$partial" >/dev/null
-    mv --no-target-directory "$partial" "$RELEASES/$number"
-  elif ! cmp --quiet "$BUNDLE/release/SHA256SUMS" "$RELEASES/$number/SHA256SUMS"; then
-    fail "The server already has a different release $number." "Raise the sequence in translations/site.toml, then build and sign again."
+  stored=$RELEASES/$number
+  if [ -d "$stored" ]; then
+    # After a power failure, files may be empty, and so may the list.
+    if [ -s "$stored/SHA256SUMS" ] && ! cmp --quiet "$BUNDLE/release/SHA256SUMS" "$stored/SHA256SUMS"; then
+      fail "The server already has a different release $number." "Raise the sequence in translations/site.toml, then build and sign again."
+    fi
+    why=" again, because the stored one was rejected"
+  fi
+  if [ -z "$why" ] || ! release_fact "$stored" sequence >/dev/null; then
+    if change "store release $number in $RELEASES$why"; then release_copy "$stored"; fi
   fi
   NEW_RELEASE=$number
+}
+
+# Copy the bundle’s release to STORED, in place of a rejected one. “remove_leftovers” removes the
+# other two folders.
+release_copy() { # STORED
+  local stored=$1 partial=$RELEASES/.partial replaced=$RELEASES/.replaced
+  rm -rf --one-file-system "$partial"
+  need_space "$RELEASES" "$(du -sk "$BUNDLE/release" | cut -f 1)"
+  cp --recursive --no-preserve=mode,ownership "$BUNDLE/release" "$partial"
+  chmod -R u=rwX,go=rX "$partial"
+  release_verify "$partial" >/dev/null
+  sync --file-system "$partial" # a power failure must not leave empty files under the final name
+  if [ -d "$stored" ]; then
+    # It may be intact and signed with the former public key, which a failure restores.
+    UNDO+=("rm -rf '$stored' && mv --no-target-directory '$replaced' '$stored'")
+    mv --no-target-directory "$stored" "$replaced"
+  fi
+  mv --no-target-directory "$partial" "$stored"
 }
 
 # Succeed if “install” should switch to this release: the settings may name an old one.

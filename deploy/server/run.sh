@@ -184,7 +184,7 @@ case $COMMAND_NAME in
     ;;
   status) status_show ;;
   backup) backup_export ;;
-  keep) [ ! -f "$ONION_KEY_FILE" ] || backup_export ;;
+  keep) [ -z "$(onion_key_found)" ] || backup_export ;;
   uninstall) uninstall "$PURGE" ;;
   *) fail "There is no command “$COMMAND_NAME”." ;;
 esac

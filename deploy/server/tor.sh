@@ -86,6 +86,15 @@ onion_key_install() {
   fi
 }
 
+# Print which file has the server’s onion key, if one does. The running manager’s copy outlives a
+# file that was removed.
+onion_key_found() {
+  local file
+  for file in "$ONION_KEY_FILE" "$RUNNING_KEY"; do
+    [ ! -f "$file" ] || { echo "$file" && return; }
+  done
+}
+
 # A new key means a new address, which no reader knows.
 onion_key_check_old() {
   local kept release onions

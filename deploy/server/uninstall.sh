@@ -2,18 +2,21 @@
 # Remove everything that deploy.sh installed.
 
 uninstall() { # yes|no (purge)
-  local purge=$1 unit file kept
+  local purge=$1 unit file backup
   [ -d "$ETC" ] || [ -d "$CODE" ] || fail "The site is not installed on this machine."
   step "uninstall"
+  # The running manager may have the only copy of the key, so this comes before it stops.
+  if [ "$purge" = no ] && [ -n "$(onion_key_found)" ]; then
+    backup=$KEPT/cccr-web-kept-$(date +%Y%m%dT%H%M%S).backup
+    if change "write the encrypted backup $backup"; then install --mode 600 "$BUNDLE/kept.backup" "$backup"; fi
+  elif [ "$purge" = no ]; then
+    note "this server has no onion key, so no backup is left"
+  fi
   for unit in cccr-web-manager.service cccr-web-{clearnet,onion}.{service,socket} "tor@$INSTANCE.service" nginx.service; do
     if ! systemctl --quiet is-active "$unit" && ! systemctl --quiet is-enabled "$unit" 2>/dev/null; then continue; fi
     change "stop and disable $unit" || continue
     systemctl --quiet disable --now "$unit" 2>/dev/null || true
   done
-  if [ "$purge" = no ] && [ -f "$ONION_KEY_FILE" ]; then
-    kept=/root/cccr-web-kept-$(date +%Y%m%dT%H%M%S).backup
-    if change "write the encrypted backup $kept"; then install --mode 600 "$BUNDLE/kept.backup" "$kept"; fi
-  fi
   if nft list table inet cccr_web >/dev/null 2>&1 && change "remove the firewall table"; then
     nft delete table inet cccr_web
   fi
@@ -38,5 +41,5 @@ uninstall() { # yes|no (purge)
   [ "$DRY_RUN" = yes ] || systemctl daemon-reload
   UNDO=()
   say "Not removed: Debian’s packages (${PACKAGES[*]} ${PACKAGES_FOR_A_DOMAIN[*]}) and the certificate in /etc/letsencrypt."
-  [ -z "${kept:-}" ] || say "The onion key, settings and release are in $kept. Copy it, and keep the passphrase: “deploy.sh restore” needs both."
+  [ -z "${backup:-}" ] || say "The onion key, settings and release are in $backup. Copy it, and keep the passphrase: “deploy.sh restore” needs both."
 }

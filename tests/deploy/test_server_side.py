@@ -236,6 +236,38 @@ def test_the_newest_releases_and_the_current_one_are_kept(tmp_path: Path) -> Non
     assert in_server(script, tmp_path).stdout == "2\n10\n11\n"
 
 
+@pytest.mark.parametrize("damaged", ["en/index.html", "SHA256SUMS"])
+def test_a_damaged_stored_release_is_stored_again(tmp_path: Path, damaged: str) -> None:
+    """A file that a power failure emptied is replaced; if the run fails, the old folder is back."""
+    install_command(tmp_path)
+    put_release(organisation_release(()), tmp_path / "bundle/release")
+    assert in_server("lock; release_store", tmp_path).returncode == 0
+    intact = (tmp_path / "bundle/release" / damaged).read_bytes()
+    file = tmp_path / "srv/releases/1" / damaged
+    assert file.read_bytes() == intact
+    file.write_bytes(b"")
+    dry = in_server("DRY_RUN=yes; release_store", tmp_path)
+    assert "would store release 1" in dry.stderr
+    assert dry.returncode == 0
+    failing = in_server("trap finish EXIT; lock; release_store; fail later", tmp_path)
+    assert "The site is unchanged." in failing.stderr
+    assert file.read_bytes() == b""
+    done = in_server("trap finish EXIT; lock; release_store", tmp_path)
+    assert (done.returncode, file.read_bytes()) == (0, intact), done.stderr
+    assert list((tmp_path / "srv/releases").iterdir()) == [tmp_path / "srv/releases/1"]
+    again = in_server('lock; release_store; echo "$CHANGES"', tmp_path)
+    assert again.stdout == "0\n", again.stderr
+
+
+def test_a_release_is_on_the_disk_before_it_gets_its_name(tmp_path: Path) -> None:
+    """The copy is synced before the rename, so that a power failure leaves no empty files."""
+    install_command(tmp_path)
+    put_release(organisation_release(()), tmp_path / "bundle/release")
+    script = 'sync() { ls --almost-all "$RELEASES"; }; lock; release_store; ls -A "$RELEASES"'
+    done = in_server(script, tmp_path)
+    assert done.stdout == ".partial\n1\n", done.stderr
+
+
 def test_a_certificate_counts_until_it_expires_and_for_its_names_only(tmp_path: Path) -> None:
     """A certificate that has expired, lacks one of the domains or is missing is requested again."""
     authority = CertificateAuthority(tmp_path)
@@ -273,15 +305,7 @@ def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
 
 def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> None:
     """An old key on the server, or a release that names an onion, stops a new address."""
-    command = tmp_path / "opt/current/bin/cccr-web"
-    command.parent.mkdir(parents=True)
-    command.write_text(
-        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(TOP))} exec {shlex.quote(sys.executable)} "
-        '-m cccr_web "$@"\n'
-    )
-    command.chmod(0o755)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/public.key").write_bytes(organisation_key().public.to_file())
+    install_command(tmp_path)
     (tmp_path / "root").mkdir()
     kept = tmp_path / "root/cccr-web-kept-20260101T000000.backup"
     running = tmp_path / "running.key"
@@ -301,6 +325,19 @@ def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> 
     (tmp_path / "kept.minisig").rename(tmp_path / "srv/current/SHA256SUMS.minisig")
     assert in_server("lock; onion_key_install", tmp_path).returncode == 0
     assert "address" in (tmp_path / "etc/onion.key").read_text()
+
+
+def install_command(folder: Path) -> None:
+    """Let the server have our code and the organisation's public key."""
+    command = folder / "opt/current/bin/cccr-web"
+    command.parent.mkdir(parents=True)
+    command.write_text(
+        f"#!/bin/sh\nPYTHONPATH={shlex.quote(str(TOP))} exec {shlex.quote(sys.executable)} "
+        '-m cccr_web "$@"\n'
+    )
+    command.chmod(0o755)
+    (folder / "etc").mkdir()
+    (folder / "etc/public.key").write_bytes(organisation_key().public.to_file())
 
 
 def organisation_release(onions: tuple[str, ...]) -> Release:
@@ -336,6 +373,50 @@ def test_a_backup_brings_back_the_highest_sequence(tmp_path: Path) -> None:
     folder = tmp_path / "lib/private/cccr-web-clearnet"
     modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "highest-sequence")]
     assert modes == [0o700, 0o600]
+
+
+def test_a_backup_has_the_running_managers_key_if_the_file_is_missing(tmp_path: Path) -> None:
+    """A removed key file, or the whole folder of settings, does not keep the key from a backup."""
+    script = """
+    CURRENT=/none
+    touch "$ETC"/site.env "$ETC/public.key"
+    echo "the last copy" >"$RUNNING_KEY"
+    keep >"$FOLDER/kept.tar"
+    rm -r "$ETC"
+    keep >"$FOLDER/alone.tar"
+    for file in kept alone; do tar -xOf "$FOLDER/$file.tar" ./settings/onion.key; done
+    rm "$RUNNING_KEY"
+    keep
+    """
+    run = (TOP / "deploy/server/run.sh").read_text()
+    keep = run[run.index("  keep) ") + len("  keep) ") :].split(" ;;")[0]
+    done = in_server(f"keep() {{ {keep}; }}\n{script}", tmp_path)
+    assert (done.stdout, done.returncode) == ("the last copy\n" * 2, 0), done.stderr
+    assert "etc/onion.key is missing: the backup has the running manager’s copy" in done.stderr
+    assert "etc/site.env is missing, so the backup lacks it" in done.stderr
+
+
+def test_uninstall_leaves_the_backup_before_it_stops_the_manager(tmp_path: Path) -> None:
+    """The manager may have the only copy of the key; without a copy, no backup is announced."""
+    script = """
+    . "$HERE/uninstall.sh"
+    DRY_RUN=yes # “change” below makes two changes all the same
+    change() { echo "$1" && [[ $1 == write* || $1 == "stop and disable cccr-web-manager"* ]]; }
+    systemctl() { [[ $* != *disable* ]] || rm "$RUNNING_KEY"; }
+    mkdir "$KEPT"
+    echo key >"$RUNNING_KEY"
+    echo encrypted >"$BUNDLE/kept.backup"
+    uninstall no
+    cat "$KEPT"/*
+    uninstall no
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split("\nencrypted\n")
+    assert first.startswith("write the encrypted backup ")
+    assert "\nstop and disable cccr-web-manager.service\n" in first
+    assert "write the encrypted backup" not in second
+    assert done.stderr.count("this server has no onion key, so no backup is left") == 1
 
 
 def test_a_backup_of_an_older_version_brings_back_the_highest_sequence(tmp_path: Path) -> None:
