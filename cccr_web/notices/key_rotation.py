@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -82,7 +83,10 @@ def rotate_key(current: SigningKey, following: SigningKey, day: date, before: by
 
 
 def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, ...]:
-    """Return every change in ``keys.txt``. Raises ``CccrError`` unless they form a chain."""
+    """Return every change in ``keys.txt``, none of them dated later than the last.
+
+    Raises ``CccrError`` unless they form a chain in the order of their dates.
+    """
     title = TITLE.encode() + b"\n"
     first, *others = strip_clear_signature(whole, name=NAME).split(title)
     texts = [whole] if first or not others else [title + other for other in others]
@@ -102,6 +106,12 @@ def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, .
             raise CccrError(
                 f"{NAME}: the changes lead back to the key {following.fingerprint}.",
                 "Make a new key with: cccr-web key new",
+            )
+    for one, other in pairwise(rotations):
+        if other.issued < one.issued:
+            raise CccrError(
+                f"{NAME}: the change of {other.issued} comes after that of {one.issued}.",
+                "Correct the date and make it again.",
             )
     return rotations
 
