@@ -6,7 +6,7 @@ from cccr_web.notices.canary import valid_until as canary_valid_until
 from cccr_web.notices.key_rotation import NAME as KEYS
 from cccr_web.notices.key_rotation import (
     KeyRotation,
-    check_successors,
+    check_changes,
     read_key_rotation,
     read_keys_file,
     rotate_key,
@@ -32,8 +32,8 @@ __all__ = [
     "KeyRotation",
     "Notice",
     "canary_valid_until",
+    "check_changes",
     "check_notices",
-    "check_successors",
     "make_canary",
     "make_mirrors",
     "make_security_txt",

@@ -7,9 +7,10 @@ verifies all signatures after it with this file alone. The chain has neither for
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,13 @@ from cccr_web.notices.signed_text import (
     check_key,
     sign_text,
 )
-from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
+from cccr_web.release import (
+    ORGANISATION,
+    KeyChange,
+    PublicKey,
+    SigningKey,
+    strip_clear_signature,
+)
 
 NAME: Final = "keys.txt"
 TITLE: Final = f"Keys of {ORGANISATION}"
@@ -82,51 +89,60 @@ def rotate_key(current: SigningKey, following: SigningKey, day: date, before: by
 
 
 def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, ...]:
-    """Return every change in ``keys.txt``. Raises ``CccrError`` unless they form a chain."""
+    """Return every change in ``keys.txt``, none of them dated later than the last.
+
+    Raises ``CccrError`` unless they form a chain in the order of their dates.
+    """
     title = TITLE.encode() + b"\n"
     first, *others = strip_clear_signature(whole, name=NAME).split(title)
     texts = [whole] if first or not others else [title + other for other in others]
     rotations = tuple(FORMAT.read(text, verify=verify) for text in texts)
-    replaced: dict[bytes, PublicKey] = {}
+    successors: dict[bytes, PublicKey] = {}
     for rotation in rotations:
-        current, following = rotation.current, rotation.next
-        if current.raw in replaced:
-            raise _two_successors(current, replaced[current.raw], following)
-        if replaced and current != next(reversed(replaced.values())):
+        _add(successors, rotation.current, rotation.next)
+    for one, other in pairwise(rotations):
+        if other.current != one.next:
             raise CccrError(
-                f"{NAME}: the key {current.fingerprint} is not the one that was announced before.",
+                f"{NAME}: the key {other.current.fingerprint} is not the one that was "
+                "announced before.",
                 "Announce the next key with the key that was announced last.",
             )
-        replaced[current.raw] = following
-        if following.raw in replaced:
+        if other.issued < one.issued:
             raise CccrError(
-                f"{NAME}: the changes lead back to the key {following.fingerprint}.",
-                "Make a new key with: cccr-web key new",
+                f"{NAME}: the change of {other.issued} comes after that of {one.issued}.",
+                "Correct the date and make it again.",
             )
     return rotations
 
 
-def check_successors(before: bytes, after: bytes) -> None:
-    """Raise ``CccrError`` if a key has another successor in ``after`` than in ``before``.
+def check_changes(before: Iterable[KeyChange], whole: bytes) -> tuple[KeyChange, ...]:
+    """Return the changes in ``keys.txt``, which its release has signed.
 
-    ``before`` may be damaged: then it says nothing.
+    Raises ``CccrError`` if they and those ``before`` give a key two successors, or lead back.
     """
-    known: dict[bytes, PublicKey] = {}
-    with contextlib.suppress(CccrError):
-        earlier = read_rotations(before, verify=False)
-        known = {rotation.current.raw: rotation.next for rotation in earlier}
-    for rotation in read_rotations(after, verify=False):
-        successor = known.get(rotation.current.raw, rotation.next)
-        if successor != rotation.next:
-            raise _two_successors(rotation.current, successor, rotation.next)
+    successors: dict[bytes, PublicKey] = {}
+    after = tuple((each.current, each.next) for each in read_rotations(whole, verify=False))
+    for current, following in (*before, *after):
+        _add(successors, current, following)
+    return after
 
 
-def _two_successors(key: PublicKey, one: PublicKey, other: PublicKey) -> CccrError:
-    return CccrError(
-        f"{NAME}: the key {key.fingerprint} hands over to two keys, "
-        f"{one.fingerprint} and {other.fingerprint}.",
-        "Keep the first change: a key has one successor.",
-    )
+def _add(successors: dict[bytes, PublicKey], current: PublicKey, following: PublicKey) -> None:
+    known = successors.setdefault(current.raw, following)
+    if known != following:
+        raise CccrError(
+            f"{NAME}: the key {current.fingerprint} hands over to two keys, "
+            f"{known.fingerprint} and {following.fingerprint}.",
+            "Keep the first change: a key has one successor.",
+        )
+    last: PublicKey | None = following
+    while last is not None and last.raw != current.raw:
+        last = successors.get(last.raw)
+    if last is not None:
+        raise CccrError(
+            f"{NAME}: the changes lead back to the key {following.fingerprint}.",
+            "Make a new key with: cccr-web key new",
+        )
 
 
 def read_keys_file(file: Path) -> bytes:

@@ -24,6 +24,7 @@ from cccr_web.release.openpgp import (
 )
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.rollback_guard import (
+    KeyChange,
     RollbackGuard,
     reject_expired,
     reject_future,
@@ -61,6 +62,7 @@ __all__ = [
     "SIGNATURES",
     "Expiry",
     "File",
+    "KeyChange",
     "Metadata",
     "PublicKey",
     "Release",

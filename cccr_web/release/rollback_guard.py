@@ -1,15 +1,16 @@
-"""Protect a server against rollback: no older release may be served again.
+"""Protect a server against rollback: no older release or key may be served again.
 
 The state folder is outside every release. It holds ``highest-sequence``, which is the
-sequence and the manifest's SHA-256 of the newest release that was served, and
+sequence and the manifest's SHA-256 of the newest release that was served, ``key-changes``,
+which has a line with the current and the next key for each change that was announced, and
 ``last-good``, a copy of that release in case the release itself is broken at a start.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,15 +20,18 @@ from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.release import manifest, metadata
-from cccr_web.release.folder import ReleaseFolder
 from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release
 from cccr_web.release.signed_manifest import Verify, verify_signatures
-from cccr_web.release.store import MAX_FILE, load, write
+from cccr_web.release.store import load, write
 
 _HIGHEST: Final = "highest-sequence"
+_KEY_CHANGES: Final = "key-changes"
 _LAST_GOOD: Final = "last-good"
 _LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
+
+# The current key and the next one.
+KeyChange = tuple[PublicKey, PublicKey]
 
 
 def reject_future(release: Release, now: datetime | None = None) -> None:
@@ -82,7 +86,25 @@ class RollbackGuard:
         """
         if release.metadata.sequence < self._highest()[0]:
             return
-        self._write(release)
+        self._write_highest(release)
+
+    def key_changes(self) -> tuple[KeyChange, ...]:
+        """Return the recorded changes of keys. Raises ``CccrError`` if they cannot be read."""
+        try:
+            lines = (self._read(_KEY_CHANGES) or "").splitlines(keepends=True)
+            return tuple(_parse_change(line) for line in lines)
+        except ValueError as error:
+            raise self._damaged(_KEY_CHANGES) from error
+
+    def record_key_changes(self, changes: Iterable[KeyChange]) -> None:
+        """Record these changes and keep the earlier ones, also after a rollback.
+
+        Raises ``CccrError`` if that cannot be written.
+        """
+        before = self.key_changes()
+        after = tuple(dict.fromkeys((*before, *changes)))
+        if after != before:
+            self._write(_KEY_CHANGES, "".join(f"{one} {other}\n" for one, other in after))
 
     def allow_rollback(self, release: Release) -> int:
         """Record this release even if it is older; return the sequence recorded before.
@@ -96,17 +118,19 @@ class RollbackGuard:
                 f"{self.folder} holds no record of a release.",
                 "Use the server's own state folder.",
             )
-        self._write(release)
+        self._write_highest(release)
         return before
 
-    def _write(self, release: Release) -> None:
-        file, remedy = self.folder / _HIGHEST, "Set another --state, or make this folder writable."
-        line = f"{release.metadata.sequence} {release.manifest_sha256}\n"
+    def _write_highest(self, release: Release) -> None:
+        self._write(_HIGHEST, f"{release.metadata.sequence} {release.manifest_sha256}\n")
+
+    def _write(self, name: str, text: str) -> None:
+        file, remedy = self.folder / name, "Set another --state, or make this folder writable."
         with files.writing(file, remedy):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # root writes for the server's own user.
             owner = self.folder.stat() if os.geteuid() == 0 else None
-            files.replace(file, line.encode("ascii"), owner=owner)
+            files.replace(file, text.encode("ascii"), owner=owner)
 
     def save_last_good(
         self, release: Release, key: PublicKey, *, verify: Verify = verify_signatures
@@ -123,22 +147,32 @@ class RollbackGuard:
         """Return the copy. Raises ``ReleaseError`` if there is none, or if it is not intact."""
         return load(self.folder / _LAST_GOOD, key, verify=verify)
 
-    def last_good_file(self, path: str) -> bytes:
-        """Return one file of the copy without verifying it, or nothing."""
-        folder = self.folder / _LAST_GOOD
-        with contextlib.suppress(ReleaseError), ReleaseFolder.open(folder) as copy:
-            return copy.read(path, MAX_FILE)
-        return b""
-
     def _highest(self) -> tuple[int, str]:
-        file = self.folder / _HIGHEST
-        try:
-            text = file.read_text(encoding="ascii")
-        except FileNotFoundError:
+        text = self._read(_HIGHEST)
+        if text is None:
             return 0, ""
-        except (OSError, ValueError) as error:
-            raise CccrError(f"{file} cannot be read: {error}.", "Fix its permissions.") from error
         match = _LINE.fullmatch(text)
         if match is None:
-            raise CccrError(f"{file} is damaged.", "Remove it only if you know what damaged it.")
+            raise self._damaged(_HIGHEST)
         return int(match[1]), match[2]
+
+    def _read(self, name: str) -> str | None:
+        file = self.folder / name
+        try:
+            return file.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise CccrError(f"{file} cannot be read: {error}.", "Fix its permissions.") from error
+
+    def _damaged(self, name: str) -> CccrError:
+        return CccrError(
+            f"{self.folder / name} is damaged.", "Remove it only if you know what damaged it."
+        )
+
+
+def _parse_change(line: str) -> KeyChange:
+    current, _, following = line.removesuffix("\n").partition(" ")
+    if not line.endswith("\n"):
+        raise ValueError("the last line is cut off")
+    return PublicKey.parse(current), PublicKey.parse(following)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.notices import KEYS, check_notices, check_successors
+from cccr_web.notices import KEYS, check_changes, check_notices
 from cccr_web.release import (
+    KeyChange,
     PublicKey,
     Release,
     RollbackGuard,
@@ -49,8 +50,7 @@ class Source:
             check_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
-            if KEYS in release.files and (before := self.guard.last_good_file(KEYS)):
-                check_successors(before, release.files[KEYS].body)
+            _key_changes(release, self.guard)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
@@ -73,9 +73,13 @@ class Source:
             return good, made
 
     def accept(self, release: Release) -> None:
-        """Record that older releases must be rejected from now on. Raises ``CccrError``."""
+        """Record that older releases and keys must be rejected from now on.
+
+        Raises ``CccrError``.
+        """
         if self.key and self.guard:
             self.guard.record(release)
+            self.guard.record_key_changes(_key_changes(release, self.guard))
 
     def keep(self, release: Release) -> None:
         """Store a copy, for a start at which the path holds no valid release."""
@@ -112,3 +116,12 @@ class Source:
             raise ReleaseError(
                 f"{self.path} cannot be read: {error.strerror}.", "Check the disk."
             ) from error
+
+
+def _key_changes(release: Release, guard: RollbackGuard) -> tuple[KeyChange, ...]:
+    """Return the changes of keys in ``release``.
+
+    Raises ``CccrError`` unless they fit those that the server has seen before.
+    """
+    before = guard.key_changes()
+    return check_changes(before, release.files[KEYS].body) if KEYS in release.files else ()

@@ -160,6 +160,11 @@ WRONG: dict[str, tuple[bytes, str]] = {
         TO_NEXT + rotate_key(known_key(b"next"), KEY, TODAY),
         "the changes lead back to the key",
     ),
+    "keys.txt with an earlier change of the future": (
+        rotate_key(KEY, known_key(b"next"), date(2099, 1, 1))
+        + rotate_key(known_key(b"next"), known_key(b"n"), TODAY),
+        f"the change of {TODAY} comes after that of 2099-01-01",
+    ),
 }
 
 

@@ -349,7 +349,7 @@ def test_keys_are_made_shown_and_rotated(key_file: Path, tmp_path: Path) -> None
     before = (tmp_path / "keys.txt").read_bytes()
     again = run(*rotate)
     assert again.exit_code == 1
-    assert "hands over to two keys" in again.stderr
+    assert "is not the one that was announced before" in again.stderr
     assert (tmp_path / "keys.txt").read_bytes() == before
     replaced: dict[object, object] = {tmp_path / "keys.txt": tmp_path / "next.pub"}
     other = run(*(replaced.get(each, each) for each in rotate))

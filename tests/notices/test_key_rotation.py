@@ -90,6 +90,17 @@ def test_changes_that_are_no_chain_are_rejected(case: str) -> None:
         read_key_rotation(before + rotate_key(current, following, DAY), OLD.public)
 
 
+def test_changes_whose_dates_run_backwards_are_rejected() -> None:
+    """So the date of the last change, which is checked, is the latest of all."""
+    later = DAY + timedelta(days=1)
+    before = rotate_key(OLD, NEW, later)
+    problem = rf"keys\.txt: the change of {DAY} comes after that of {later}\. Correct the date"
+    with pytest.raises(CccrError, match=problem):
+        rotate_key(NEW, OTHER, DAY, before)
+    with pytest.raises(CccrError, match=problem):
+        read_key_rotation(before + rotate_key(NEW, OTHER, DAY), OLD.public)
+
+
 def test_a_key_that_is_its_own_successor_is_rejected() -> None:
     """A file that was not made by ``key rotate`` can say so."""
     text = FORMAT.format(KeyRotation(DAY, OLD.public, OLD.public))

@@ -29,9 +29,10 @@ from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.listen import parse_listen
 from cccr_web.notices import rotate_key
-from cccr_web.release import Release, Signer, make_release
+from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, make_release
 from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
 from cccr_web.serve.reloader import RELOAD, serve_source
+from cccr_web.serve.source import Source
 from cccr_web.systemd import Notifier
 
 
@@ -231,15 +232,53 @@ def test_a_second_successor_of_a_key_is_rejected(
     assert again.release.metadata.sequence == 6
 
 
-def test_a_damaged_copy_of_the_keys_stops_no_release(server_folder: ServerFolder) -> None:
-    """The copy of the last good release only says what was announced before."""
-    reloader = server_folder.reloader()
-    (server_folder.path / "state/last-good/keys.txt").write_bytes(b"damaged")
-    keys = {"keys.txt": rotate_key(organisation_key(), known_key(b"next"), TODAY.date())}
-    put_signed(make_release(content(4) | keys, facts(4)), server_folder.path / "release-4")
-    server_folder.point(server_folder.path / "release-4")
-    reloader.reload()
-    assert reloader.release.metadata.sequence == 4
+ORGANISATION, NEXT, OTHER = organisation_key(), known_key(b"next"), known_key(b"other")
+TO_NEXT = rotate_key(ORGANISATION, NEXT, TODAY.date())
+
+
+def put_keys(number: int, keys: bytes | None, path: Path, key: SigningKey = ORGANISATION) -> Path:
+    """Write a release with this keys.txt, or without one, signed by ``key``."""
+    named = facts(number, fingerprint=key.public.fingerprint)
+    release = make_release(content(number) | ({"keys.txt": keys} if keys else {}), named)
+    folder = path / f"release-{number}"
+    put_release(Signer(key).sign(release), folder)
+    return folder
+
+
+def test_an_announced_successor_is_remembered_without_keys_txt(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A release without keys.txt does not permit another successor after it."""
+    path, reloader = server_folder.path, server_folder.reloader()
+    other = rotate_key(ORGANISATION, OTHER, TODAY.date())
+    for number, keys in ((4, TO_NEXT), (5, None), (6, other)):
+        server_folder.point(put_keys(number, keys, path))
+        reloader.reload()
+    assert "hands over to two keys" in caplog.text
+    assert reloader.release.metadata.sequence == 5
+    recorded = f"{ORGANISATION.public} {NEXT.public}\n"
+    assert (path / "state/key-changes").read_text() == recorded
+
+
+def test_the_next_key_does_not_lead_back(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even with a keys.txt that holds only the change back."""
+    path, before = server_folder.path, server_folder.reloader()
+    server_folder.point(put_keys(4, TO_NEXT, path))
+    before.reload()
+    server_folder.source = Source(server_folder.current, NEXT.public, RollbackGuard(path / "state"))
+    server_folder.point(put_keys(5, TO_NEXT, path, NEXT))
+    after = server_folder.reloader()
+    back = rotate_key(NEXT, ORGANISATION, TODAY.date())
+    onwards = rotate_key(NEXT, OTHER, TODAY.date())
+    for number, keys in ((6, back), (7, onwards)):
+        server_folder.point(put_keys(number, keys, path, NEXT))
+        after.reload()
+    assert caplog.text.count("Rejected: still serving release 5.") == 1
+    assert "the changes lead back to the key" in caplog.text
+    assert after.release.metadata.sequence == 7
+    assert len((path / "state/key-changes").read_text().splitlines()) == 2
 
 
 class BriefListeners(Listeners):
