@@ -84,7 +84,7 @@ def key_fingerprints(text: bytes, *, name: str) -> tuple[str, ...]:
         raise CccrError(f"{name} holds something other than public keys.", remedy)
     prints = [_fingerprint(data) for data in keys]
     if None in prints:
-        raise CccrError(f"{name} holds a key whose fingerprint cannot be read.", remedy)
+        raise CccrError(f"{name} holds a key without a readable fingerprint.", remedy)
     return tuple(filter(None, prints))
 
 

@@ -207,7 +207,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "a key without a fingerprint": (
         "pgp.txt",
         PGP + PGP.replace(b"mDMEa", b"mDMDa"),
-        "pgp.txt holds a key whose fingerprint cannot be read",
+        "pgp.txt holds a key without a readable fingerprint",
     ),
     "no contact": (SECURITY, b"Expires: 2027-06-30T00:00:00Z\n", "has no Contact"),
     "no end": (SECURITY, b"Contact: mailto:a@cccr.example\n", "has no Expires"),
