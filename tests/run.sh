@@ -26,6 +26,7 @@ esac
 
 # program → Debian package that brings it
 declare -A needed=(
+  [eatmydata]=eatmydata
   [minisign]=minisign
   [shellcheck]=shellcheck
   [ssh-keygen]=openssh-client
@@ -100,7 +101,7 @@ elif [ "$mode" != quick ]; then
 fi
 
 # Most tests wait for something, hence more workers than cores; those of the quick mode compute.
-workers=$(($(nproc) * 2))
+workers=$(($(nproc) * 3))
 options=()
 case $mode in
   quick)
@@ -152,7 +153,8 @@ case $mode in
 esac
 
 failed=()
-"$python" -m pytest -n "$workers" "${options[@]}" "$@" || failed+=(pytest)
+# No test cuts the power, so none has to wait until its files are on the disk.
+eatmydata "$python" -m pytest -n "$workers" "${options[@]}" "$@" || failed+=(pytest)
 for name in "${!jobs[@]}"; do
   wait "${jobs[$name]}" || failed+=("$name")
   unset "jobs[$name]"

@@ -7,6 +7,7 @@ English is a catalogue like the others.
 from __future__ import annotations
 
 import codecs
+import functools
 import io
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -67,16 +68,18 @@ def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
     used: dict[str, tuple[Path, int]] = {}
     for folder in code:
         for file in sorted(file for kind in _KINDS for file in folder.rglob(f"*.{kind}")):
-            body = file.read_bytes()
-            if b"gettext" not in body:
-                continue  # Babel would take a second to find nothing in all our code.
-            method: Any = extract_python if file.suffix == ".py" else babel_extract
-            for line, message, _, _ in extract(
-                method, io.BytesIO(body), _KEYWORDS, options={"encoding": "utf-8"}
-            ):
-                name = message if isinstance(message, str) else message[0]
+            for line, name in _messages_in(file.read_bytes(), python=file.suffix == ".py"):
                 used.setdefault(name, (file.relative_to(folder.parent), line))
     return used
+
+
+@functools.cache  # for a process that checks several trees with the same templates
+def _messages_in(source: bytes, *, python: bool) -> tuple[tuple[int, str], ...]:
+    if b"gettext" not in source:
+        return ()  # Babel would take a second to find nothing in all our code.
+    method: Any = extract_python if python else babel_extract
+    found = extract(method, io.BytesIO(source), _KEYWORDS, options={"encoding": "utf-8"})
+    return tuple((line, one if isinstance(one, str) else one[0]) for line, one, _, _ in found)
 
 
 def check_catalogues(

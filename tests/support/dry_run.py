@@ -37,6 +37,7 @@ elif "-c" in sys.argv:
 """
 # What the copied scripts find in place of the real one.
 REPLACED = {
+    "bin/eatmydata": 'exec "$@"',
     "bin/id": "echo 0",
     "bin/unshare": 'while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"',
     "deploy/apt.sh": ":",
@@ -59,8 +60,6 @@ class DryRun:
         # With it, tests/bench/run.sh has nothing to install.
         self._copy(TOP / "tests/bench/requirements.txt")
         self._copy(TOP / "tests/bench/requirements.txt", ".cache/bench/requirements.txt")
-        for name, body in REPLACED.items():
-            self._write(name, f"#!/bin/sh\n{body}\n")
         self._write("recorder.py", RECORDER.replace("LOG", str(self._log)))
         # Not as the first line of a script: there a path cannot contain a space.
         command = shlex.join([sys.executable, "-IS", str(folder / "recorder.py")])
@@ -71,6 +70,8 @@ class DryRun:
             self._write(f"bin/{name}", recorder)
         for name in CHECKS:
             self._write(f".cache/venv/bin/{name}", recorder)
+        for name, body in REPLACED.items():
+            self._write(name, f"#!/bin/sh\n{body}\n")
 
     def _copy(self, source: Path, name: str = "") -> None:
         target = self.folder / (name or source.relative_to(TOP))
