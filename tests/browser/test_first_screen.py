@@ -78,10 +78,12 @@ def look(request: pytest.FixtureRequest) -> Iterator[Look]:
         yield in_chromium
 
 
-def header_faults(boxes: Boxes) -> Iterator[str]:
-    """Yield what is wrong with the header and the width of a page."""
+def header_faults(
+    boxes: Boxes, size: tuple[float, float] = (WIDTH, HEIGHT)
+) -> Iterator[str]:
+    """Yield what is wrong with the header and the width of a page in a window of this size."""
     ((*window, page),) = boxes["window"]
-    if window != [WIDTH, HEIGHT] or page > WIDTH:
+    if tuple(window) != size or page > size[0]:
         yield f"the window is {window}, the page {page} wide"
     ((top, bottom, _),) = boxes["header"]
     if top or bottom > 96:
@@ -135,6 +137,21 @@ def test_a_statement_begins_high_on_the_first_screen(
     """A statement's title is between 220 and 340 pixels; its demands are on the first screen."""
     paths = [f"{one}/{name}" for one in LANGUAGES for name in STATEMENTS]
     wrong = {path: [*statement_faults(look(site.url(path), font))] for path in paths}
+    assert not any(wrong.values()), listed(wrong)
+
+
+def test_the_header_is_as_low_on_the_narrowest_phone(
+    chromium: Chromium, site: BrowsedSite
+) -> None:
+    """At 320 pixels the header has the same two rows, and its links are no smaller."""
+    wrong = {}
+    with chromium.tab() as tab:
+        tab.size(320, 568, phone=True)
+        for one in LANGUAGES:
+            for name in ("index.html", *STATEMENTS):
+                tab.visit(site.url(f"{one}/{name}"))
+                boxes: Boxes = tab.evaluate(f"{BOXES}('')")
+                wrong[f"{one}/{name}"] = [*header_faults(boxes, (320, 568))]
     assert not any(wrong.values()), listed(wrong)
 
 
