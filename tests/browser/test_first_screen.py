@@ -78,9 +78,7 @@ def look(request: pytest.FixtureRequest) -> Iterator[Look]:
         yield in_chromium
 
 
-def header_faults(
-    boxes: Boxes, size: tuple[float, float] = (WIDTH, HEIGHT)
-) -> Iterator[str]:
+def header_faults(boxes: Boxes, size: tuple[float, float] = (WIDTH, HEIGHT)) -> Iterator[str]:
     """Yield what is wrong with the header and the width of a page in a window of this size."""
     ((*window, page),) = boxes["window"]
     if tuple(window) != size or page > size[0]:
@@ -140,9 +138,7 @@ def test_a_statement_begins_high_on_the_first_screen(
     assert not any(wrong.values()), listed(wrong)
 
 
-def test_the_header_is_as_low_on_the_narrowest_phone(
-    chromium: Chromium, site: BrowsedSite
-) -> None:
+def test_the_header_is_as_low_on_the_narrowest_phone(chromium: Chromium, site: BrowsedSite) -> None:
     """At 320 pixels the header has the same two rows, and its links are no smaller."""
     wrong = {}
     with chromium.tab() as tab:
