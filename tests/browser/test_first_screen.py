@@ -41,6 +41,7 @@ BOXES = """(font => {
     demands: all("main article.lead .demands li"),
     warning: all(".warning"),
     record: all(".record .demands li"),
+    act: all(".record [href='#pass-on']"),
   };
 })"""
 # Our own fonts, of which a phone has one; and the widest serif of the tests.
@@ -117,6 +118,8 @@ def statement_faults(boxes: Boxes) -> Iterator[str]:
         yield f"the warning has {bottom - top} pixels: more than one line"
     if boxes["record"][-1][1] > HEIGHT:
         yield f"the demands end at {boxes['record'][-1][1]}"
+    if [one[1] for one in boxes["act"]] > [HEIGHT] or len(boxes["act"]) != 1:
+        yield f"what to do is at {boxes['act']}"
 
 
 @pytest.mark.parametrize("font", FONTS)
@@ -132,7 +135,7 @@ def test_home_says_who_speaks_and_what_they_demand(
 def test_a_statement_begins_high_on_the_first_screen(
     site: BrowsedSite, look: Look, font: str
 ) -> None:
-    """A statement's title is between 220 and 340 pixels; its demands are on the first screen."""
+    """A statement's title is between 220 and 340 pixels; its demands and what to do follow."""
     paths = [f"{one}/{name}" for one in LANGUAGES for name in STATEMENTS]
     wrong = {path: [*statement_faults(look(site.url(path), font))] for path in paths}
     assert not any(wrong.values()), listed(wrong)
