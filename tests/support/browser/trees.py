@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from cccr_web.languages import EN
 from cccr_web.release import ERROR_PAGES, INDEX
@@ -81,7 +81,7 @@ def read_text(tab: Tab, file: Path) -> str:
         with zipfile.ZipFile(file) as book:
             book.extractall(folder)
         package = Path(folder, "EPUB", "package.opf")
-        root = ElementTree.parse(package).getroot()  # noqa: S314  # we wrote it
+        root = ET.parse(package).getroot()  # noqa: S314  # we wrote it
         hrefs = {one.get("id"): one.get("href", "") for one in root.iterfind(".//{*}item")}
         spine = [hrefs[one.get("idref")] for one in root.iterfind(".//{*}itemref")]
         return "".join(read_text(tab, package.parent / href) for href in spine)
