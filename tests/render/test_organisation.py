@@ -302,7 +302,7 @@ def test_people_have_a_card_at_home_and_in_the_appeal(
 def test_a_statement_has_its_outcome_and_neighbours(
     single_pages: dict[str, Element], slug: str
 ) -> None:
-    """Above the text: demands, what to do, what happened since, who issued it; below: neighbours."""
+    """Above the text: demands, what to do, what happened since, issuer; below: neighbours."""
     pairs = [(RALLY, APPEAL, "next"), (APPEAL, RALLY, "prev")]
     for path, neighbour, rel in pairs:
         page = single_pages[f"{slug}/{path}"]
