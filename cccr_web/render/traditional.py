@@ -55,15 +55,19 @@ def converter(names: Mapping[str, str], replaced: Mapping[str, str] | None = Non
     ``replaced`` are words with the words that take their place. It looks
     through each ``BORDER`` in the text, and leaves it where it is.
     """
+    replaced = replaced or {}
+    # A term that is not one word, such as IP地址, is found as a name is.
+    listed = {
+        term: form for term, form in replaced.items() if len([*filter(None, split(term))]) > 1
+    }
     # The longest first, so that a name inside a longer one does not split it.
-    forms = {SELECTOR.sub("", name): form for name, form in names.items()}
+    forms = {SELECTOR.sub("", name): form for name, form in (listed | {**names}).items()}
     longest = sorted(forms, key=lambda name: (-len(name), name))
     # A text can have a variation selector after each character.
     selector = f"{SELECTOR.pattern}?"
     patterns = ("".join(re.escape(char) + selector for char in name) for name in longest)
     known = re.compile(f"({'|'.join(patterns) or '(?!)'})")
 
-    replaced = replaced or {}
     words_of = sorted(replaced, key=lambda word: (-len(word), word))
     term = re.compile("|".join(map(re.escape, words_of)) or "(?!)")
 

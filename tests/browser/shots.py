@@ -72,9 +72,8 @@ def store(tab: Tab, site: Path) -> None:
         sys.stdout.write(f"{path}\n")
     tab.size(1280, 900)
     for kind, path in trees.KINDS.items():
-        tab.visit((site / path).as_uri())
         file = trees.FOLDER / f"{kind}.txt"
-        file.write_text(trees.text_of(trees.read_tree(tab)), encoding="utf-8")
+        file.write_text(trees.read_text(tab, site / path), encoding="utf-8")
     homes = [(site / language.slug / "index.html").as_uri() for language in LANGUAGES]
     picture = thumbnails.encoded(thumbnails.readme_picture(tab, homes), quality=60)
     thumbnails.README_PICTURE.write_bytes(picture)

@@ -41,6 +41,7 @@ BOXES = """(font => {
     demands: all("main article.lead .demands li"),
     warning: all(".warning"),
     record: all(".record .demands li"),
+    act: all(".record [href='#pass-on']"),
   };
 })"""
 # Our own fonts, of which a phone has one; and the widest serif of the tests.
@@ -78,10 +79,10 @@ def look(request: pytest.FixtureRequest) -> Iterator[Look]:
         yield in_chromium
 
 
-def header_faults(boxes: Boxes) -> Iterator[str]:
-    """Yield what is wrong with the header and the width of a page."""
+def header_faults(boxes: Boxes, size: tuple[float, float] = (WIDTH, HEIGHT)) -> Iterator[str]:
+    """Yield what is wrong with the header and the width of a page in a window of this size."""
     ((*window, page),) = boxes["window"]
-    if window != [WIDTH, HEIGHT] or page > WIDTH:
+    if tuple(window) != size or page > size[0]:
         yield f"the window is {window}, the page {page} wide"
     ((top, bottom, _),) = boxes["header"]
     if top or bottom > 96:
@@ -117,6 +118,8 @@ def statement_faults(boxes: Boxes) -> Iterator[str]:
         yield f"the warning has {bottom - top} pixels: more than one line"
     if boxes["record"][-1][1] > HEIGHT:
         yield f"the demands end at {boxes['record'][-1][1]}"
+    if [one[1] for one in boxes["act"]] > [HEIGHT] or len(boxes["act"]) != 1:
+        yield f"what to do is at {boxes['act']}"
 
 
 @pytest.mark.parametrize("font", FONTS)
@@ -132,9 +135,22 @@ def test_home_says_who_speaks_and_what_they_demand(
 def test_a_statement_begins_high_on_the_first_screen(
     site: BrowsedSite, look: Look, font: str
 ) -> None:
-    """A statement's title is between 220 and 340 pixels; its demands are on the first screen."""
+    """A statement's title is between 220 and 340 pixels; its demands and what to do follow."""
     paths = [f"{one}/{name}" for one in LANGUAGES for name in STATEMENTS]
     wrong = {path: [*statement_faults(look(site.url(path), font))] for path in paths}
+    assert not any(wrong.values()), listed(wrong)
+
+
+def test_the_header_is_as_low_on_the_narrowest_phone(chromium: Chromium, site: BrowsedSite) -> None:
+    """At 320 pixels the header has the same two rows, and its links are no smaller."""
+    wrong = {}
+    with chromium.tab() as tab:
+        tab.size(320, 568, phone=True)
+        for one in LANGUAGES:
+            for name in ("index.html", *STATEMENTS):
+                tab.visit(site.url(f"{one}/{name}"))
+                boxes: Boxes = tab.evaluate(f"{BOXES}('')")
+                wrong[f"{one}/{name}"] = [*header_faults(boxes, (320, 568))]
     assert not any(wrong.values()), listed(wrong)
 
 

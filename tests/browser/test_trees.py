@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.browser.browsing import listed
 from support.browser.outlines import is_copy
-from support.browser.trees import FOLDER, KINDS, Node, faults, read_tree, text_of
+from support.browser.trees import FOLDER, KINDS, Node, faults, read_text, read_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,7 @@ def test_the_tree_is_the_stored_one(chromium: Chromium, published: Path, kind: s
     """The landmarks, headings, links and notes of a page are those that were last reviewed."""
     with chromium.tab() as tab:
         tab.size(1280, 900)
-        tab.visit((published / KINDS[kind]).as_uri())
-        shown = text_of(read_tree(tab))
+        shown = read_text(tab, published / KINDS[kind])
     assert shown == (FOLDER / f"{kind}.txt").read_text(encoding="utf-8"), UPDATE
 
 

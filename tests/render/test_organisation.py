@@ -302,14 +302,15 @@ def test_people_have_a_card_at_home_and_in_the_appeal(
 def test_a_statement_has_its_outcome_and_neighbours(
     single_pages: dict[str, Element], slug: str
 ) -> None:
-    """Above the text: what it demands, what happened since, who issued it; below: neighbours."""
+    """Above the text: demands, what to do, what happened since, issuer; below: neighbours."""
     pairs = [(RALLY, APPEAL, "next"), (APPEAL, RALLY, "prev")]
     for path, neighbour, rel in pairs:
         page = single_pages[f"{slug}/{path}"]
         record = page.one("article").one("dl", class_="record")
         assert record.all("li")[0].text == DEMANDS[slug][path]
         assert "2017" in record.text
-        assert len(record.all("dt")) == (4 if path == RALLY else 3)
+        assert len(record.all("dt")) == (5 if path == RALLY else 4)
+        assert page.one("h2", id="pass-on").text == record.one("a", href="#pass-on").text
         (link,) = [*page.all("a", rel="prev"), *page.all("a", rel="next")]
         assert (link.attributes["href"], link.attributes["rel"]) == (neighbour.split("/")[1], rel)
 

@@ -25,6 +25,17 @@ from cccr_web.render.onion_code import grouped
 from cccr_web.render.traditional import with_derived
 
 DEFANGED = "hxxp://www[.]cfcr2008[.]org/"
+# What not to do, and the reason.
+WARNINGS = {
+    "en": ("Do not open", "malicious code"),
+    "zh-hans": ("请勿打开", "恶意代码"),
+    "zh-hant": ("請勿打開", "惡意程式碼"),
+}
+WARNING_LINES = {
+    "en": "Hacked: do not open",
+    "zh-hans": "曾遭入侵，请勿打开",
+    "zh-hant": "曾遭入侵，請勿打開",
+}
 
 TREE = SourceTree(find_tree("translations"))
 SITE = read_site(TREE)[0]
@@ -175,19 +186,17 @@ def menu_of(path: str, single_pages: dict[str, Element]) -> Element:
 
 
 def test_every_page_warns_of_the_former_site(path: str, page: Element) -> None:
-    """The warning has the defanged address; in one line, it links to what happened.
+    """The warning has the reason and the defanged address; in one line, it links to what happened.
 
     The home page has the whole warning instead.
     """
     warning = page.one("main").one("p", class_="warning")
     slug = slug_of(path)
-    assert DEFANGED in warning.text
-    assert {"en": "Do not open", "zh-hans": "请勿打开", "zh-hant": "請勿打開"}[slug] in warning.text
     if path == f"{slug}/index.html":
-        more = {"en": "malicious code", "zh-hans": "恶意代码", "zh-hant": "惡意程式碼"}
-        assert more[slug] in warning.text
+        assert all(part in warning.text for part in (*WARNINGS[slug], DEFANGED))
         assert warning.all("a") == []
     else:
+        assert warning.text == f"{WARNING_LINES[slug]} {DEFANGED}"
         href = warning.one("a").attributes["href"]
         assert href.endswith("#former-site")
         own = href.startswith("#")

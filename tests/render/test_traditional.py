@@ -190,12 +190,21 @@ def test_characters_follow_taiwans_standard() -> None:
         ("扫描二维码，看博客", "掃描QR碼，看部落格", "掃描QR碼，看部落格"),
         ("官方地址和网络地址", "官方地址和網路位址", "官方網址和網路位址"),
         ("不运行脚本", "不運行腳本", "不執行指令碼"),
+        ("您的IP地址和域名", "您的IP位址和網域名稱", "您的IP位址和網域名稱"),
+        ("另存为“网页，仅HTML”", "另存為「網頁，僅HTML」", "另存為「網頁，只存HTML」"),
     ],
 )
 def test_taiwans_terms_replace_others(text: str, in_statements: str, on_the_site: str) -> None:
     """A term is replaced also within a word; one of several meanings, only on the site."""
     assert converter(NAMES, terms("statements"))(text) == in_statements
     assert site_converter(NAMES)(text) == on_the_site
+
+
+def test_every_term_is_replaced() -> None:
+    """No term is out of reach, because it has other letters or another term has its words."""
+    convert = site_converter({})
+    found = {term: convert(f"看{term}，") for term in terms("site")}
+    assert found == {term: f"看{form}，" for term, form in terms("site").items()}
 
 
 def test_quotation_marks_are_those_of_traditional_chinese() -> None:

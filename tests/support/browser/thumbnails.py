@@ -17,6 +17,7 @@ from PIL import Image, ImageChops
 
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import ERROR_PAGES, INDEX
+from cccr_web.render.copies import single_url
 from support import TOP
 from support.browser.browsing import SCHEMES
 
@@ -28,12 +29,13 @@ README_PICTURE: Final = TOP / ".github" / "home.webp"
 
 _PAGES: Final = (
     *("index", "statements/index", "statements/2011-liu-xiaobo-and-chen-guangcheng"),
-    *("who-we-are", "addresses", "copies", "verify"),
+    *("statements/2013-05-07-tiananmen-rally", "who-we-are", "addresses", "copies", "verify"),
 )
 # A page of each kind in every language, and those that the languages share.
 PATHS: Final = (
     *(f"{language.slug}/{page}.html" for page in _PAGES for language in LANGUAGES),
-    *(ERROR_PAGES[404], INDEX),
+    *map(single_url, LANGUAGES),
+    *(*ERROR_PAGES.values(), INDEX),
 )
 
 HEIGHT: Final = 320  # pixels of a sheet

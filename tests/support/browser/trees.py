@@ -7,11 +7,16 @@ text, so an edited sentence does not change it.
 from __future__ import annotations
 
 import itertools
+import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
+from cccr_web.languages import EN
 from cccr_web.release import ERROR_PAGES, INDEX
+from cccr_web.render.copies import epub_url, single_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +37,8 @@ KINDS = {
     "verify": "en/verify.html",
     "error": ERROR_PAGES[404],
     "first page of a copy": INDEX,
+    "site on one page": single_url(EN),
+    "EPUB": epub_url(EN),
 }
 
 # Text, and elements that screen readers do not announce.
@@ -63,6 +70,21 @@ class Node:
         level = "" if self.level is None else f" {self.level}"
         name = f" “{self.name}”" if self.name else ""
         return f"{'  ' * self.depth}{self.role}{level}{name}"
+
+
+def read_text(tab: Tab, file: Path) -> str:
+    """Return the tree of a page as it is stored; of an EPUB, those of its documents in order."""
+    if file.suffix != ".epub":
+        tab.visit(file.as_uri())
+        return text_of(read_tree(tab))
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(file) as book:
+            book.extractall(folder)
+        package = Path(folder, "EPUB", "package.opf")
+        root = ET.parse(package).getroot()  # noqa: S314  # we wrote it
+        hrefs = {one.get("id"): one.get("href", "") for one in root.iterfind(".//{*}item")}
+        spine = [hrefs[one.get("idref")] for one in root.iterfind(".//{*}itemref")]
+        return "".join(read_text(tab, package.parent / href) for href in spine)
 
 
 def read_tree(tab: Tab) -> list[Node]:
