@@ -425,8 +425,10 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
 # A code span is a command if it begins with one of these.
 COMMAND = (
     r"((\./)?(deploy|tests|\.ci|\.cache)/\S*(\.sh|/run|/cccr-web|/python)( .*)?"
-    r"|pre-commit .*)"
+    r"|(pre-commit|npx) .*)"
 )
+# Run only by people: the scanner needs a site that is reachable as DOMAIN.
+BY_HAND = {"npx @mdn/mdn-http-observatory@1.4.8 DOMAIN"}
 
 # The commands that its own help lists.
 DEPLOY_COMMANDS = re.findall(
@@ -456,7 +458,7 @@ def commands_in_prose(document: Document) -> list[str]:
     """Return every code span that begins with a program that can be run, once."""
     spans = dict.fromkeys(span for span in document.spans if re.fullmatch(COMMAND, span))
     sourced = {span for span in spans if span.startswith("deploy/server/")}
-    return [span for span in spans if span not in sourced]
+    return [span for span in spans if span not in BY_HAND | sourced]
 
 
 def test_every_command_in_prose_and_tables_works(admin_folder: AdminFolder) -> None:
@@ -473,7 +475,7 @@ def test_every_command_of_a_table_is_a_command(heading: str, column: int) -> Non
     for row in TESTS.rows(heading):
         command = row[column].strip("`")
         assert f"`{command}`" == row[column]
-        assert command in commands_in_prose(TESTS)
+        assert command in {*commands_in_prose(TESTS), *BY_HAND}
         if heading == "Figures":
             assert date.fromisoformat(row[2]) >= date(2026, 11, 22)
 

@@ -65,17 +65,15 @@ class DeployedNginx:
     """nginx in ``folder``, which must be short: its sockets are there.
 
     Its upstreams are ``clearnet.sock`` and ``onion.sock`` in ``folder``; it listens on the
-    socket ``onion``, and on the ports ``http`` and ``https``. ``authority`` is the file with the
-    certificate that its own is signed with.
+    socket ``onion``, and on the ports ``http`` and ``https``.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.http, self.https = free_ports(2)
         self.onion = folder / "nginx.sock"
-        authority = CertificateAuthority(folder)
-        self.authority = authority.file
-        self._certificate = authority.certify(DOMAIN, 60, 90)
+        self._authority = CertificateAuthority(folder)
+        self._certificate = self._authority.certify(DOMAIN, 60, 90)
 
     def write(self, conf: Mapping[str, str], *replaced: tuple[str, str]) -> None:
         """Write the configuration ``conf`` with other paths and ports, and with ``replaced``."""
@@ -132,5 +130,5 @@ class DeployedNginx:
         )
         if listener == "http":
             return plain
-        context = ssl.create_default_context(cafile=self.authority)
+        context = ssl.create_default_context(cafile=self._authority.file)
         return context.wrap_socket(plain, server_hostname=DOMAIN)
