@@ -22,10 +22,10 @@ from support.tornet import TorNetwork, free_ports
 from cccr_web.cli.demo import default_state
 from cccr_web.release import load
 
-# The demo, with an onion supervisor that reports trouble after one second instead of thirty.
+# The demo, with an onion manager that reports trouble after one second instead of thirty.
 IMPATIENT_DEMO = """
 import functools, cccr_web.onion
-cccr_web.onion.Supervisor = functools.partial(cccr_web.onion.Supervisor, stalled_after=1.0)
+cccr_web.onion.Manager = functools.partial(cccr_web.onion.Manager, stalled_after=1.0)
 from cccr_web.cli import main
 main(prog_name="cccr-web")
 """
