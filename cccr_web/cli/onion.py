@@ -1,4 +1,4 @@
-"""``onion``: the key of the onion service, and the manager that keeps it published."""
+"""``onion``: the key of the onion service, and the onion manager, which keeps it published."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def show(file: Path) -> None:
 def torrc(file: Path) -> None:
     """Print the torrc lines for the bridge lines in FILE.
 
-    Bridge lines may be in any form in which people receive them. Other lines are printed
-    unchanged. Debian has programs for the transports obfs4, meek_lite and snowflake.
+    Bridge lines may be in any form in which people receive them. Text around them becomes a
+    comment; other options of tor are printed unchanged. Debian has programs for the transports
+    obfs4, meek_lite and snowflake.
     """
     from cccr_web.errors import OnionError
     from cccr_web.onion import torrc_lines
@@ -66,7 +67,7 @@ def torrc(file: Path) -> None:
 
 
 class Reporter:
-    """Shows a manager's events, and prints the address once, when it is first published."""
+    """Shows the onion manager's events, and prints the address once, when it is first published."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -121,7 +122,7 @@ def describe(event: ManagerEvent) -> str:
 @click.option(
     "--record",
     type=options.FILE,
-    help="A file, gone after a restart of the machine, that notes which service runs.",
+    help="Where to record which service runs: a file that a reboot deletes, such as one in /run.",
 )
 def publish(
     key_file: Path, socket: Path, control: ControlAddress | None, record: Path | None

@@ -1,4 +1,4 @@
-"""The onion service: its key, the tor that publishes it, and the manager that keeps it up.
+"""The onion service: its key, the tor that publishes it, and the manager, which keeps it up.
 
 The only package that imports stem. Specifications: tor's control-spec and rend-spec-v3.
 """

@@ -1,4 +1,4 @@
-"""The manager: keeps one onion service published, whatever happens to tor."""
+"""The onion manager: keeps one onion service published, whatever happens to tor."""
 
 from __future__ import annotations
 
