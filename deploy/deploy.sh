@@ -31,13 +31,6 @@ for file in common settings wheels; do
   . "$TOP/deploy/server/$file.sh"
 done
 
-usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
-usage_error() {
-  say "$1"
-  say "See deploy/deploy.sh --help."
-  exit 2
-}
-
 TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE=''
 SWITCHES='' # what server/run.sh gets before the command
 PARTIAL=''  # the file that is being written
@@ -67,7 +60,7 @@ read_command_line() {
         shift
         ;;
       --local) target "$argument" ;;
-      -*) usage_error "There is no option $argument." ;;
+      -*) usage_error "There is no option “${argument}”." ;;
       ssh://* | *@*) if [[ $argument == */* && $argument != ssh://* ]] || [ -e "$argument" ]; then positional+=("$argument"); else target "$argument"; fi ;;
       *) positional+=("$argument") ;;
     esac

@@ -8,10 +8,8 @@
 # ~/.local/state/cccr-web. FILE has lines for tor's configuration, such as bridges.
 set -euo pipefail
 
-wrong_usage() {
-  echo "$1 All options: deploy/try.sh --help" >&2
-  exit 2
-}
+# shellcheck source=/dev/null
+. "$(dirname "$0")/server/common.sh"
 
 state=
 onion=yes
@@ -20,7 +18,7 @@ read_options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h)
-        awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
+        usage
         exit
         ;;
       --no-onion)
@@ -30,24 +28,24 @@ read_options() {
         ;;
       --port=* | --state=* | --torrc=*) value=${1#*=} ;;
       --port | --state | --torrc)
-        [ $# -gt 1 ] || wrong_usage "$1 needs a value."
+        [ $# -gt 1 ] || usage_error "$1 needs a value."
         value=$2
         ;;
-      *) wrong_usage "There is no option “${1}”." ;;
+      *) usage_error "There is no option “${1}”." ;;
     esac
     case $1 in
       --port*)
         if ! [[ $value =~ ^[0-9]{1,5}$ ]] || ((10#$value > 65535)); then
-          wrong_usage "--port is “${value}”, but a port is a number from 0 to 65535."
+          usage_error "--port is “${value}”, but a port is a number from 0 to 65535."
         fi
         ;;
       --state*)
-        [ -n "$value" ] || wrong_usage "--state needs a value."
+        [ -n "$value" ] || usage_error "--state needs a value."
         state=$value
         ;;
       --torrc*)
         if [ ! -r "$value" ] || [ -d "$value" ]; then
-          wrong_usage "--torrc is “${value}”, but no such file can be read."
+          usage_error "--torrc is “${value}”, but no such file can be read."
         fi
         ;;
     esac

@@ -22,10 +22,10 @@ from support.tornet import TorNetwork, free_ports
 from cccr_web.cli.demo import default_state
 from cccr_web.release import load
 
-# The demo, with an onion supervisor that reports trouble after one second instead of thirty.
+# The demo, with an onion manager that reports trouble after one second instead of thirty.
 IMPATIENT_DEMO = """
 import functools, cccr_web.onion
-cccr_web.onion.Supervisor = functools.partial(cccr_web.onion.Supervisor, stalled_after=1.0)
+cccr_web.onion.Manager = functools.partial(cccr_web.onion.Manager, stalled_after=1.0)
 from cccr_web.cli import main
 main(prog_name="cccr-web")
 """
@@ -162,8 +162,9 @@ def test_try_publishes_an_onion_and_keeps_its_address(
 def scripts(tmp_path: Path) -> Path:
     """``try.sh`` next to scripts that only note that they were called."""
     folder = tmp_path / "deploy"
-    folder.mkdir()
-    shutil.copy(TOP / "deploy/try.sh", folder)
+    (folder / "server").mkdir(parents=True)
+    for name in ("try.sh", "server/common.sh"):
+        shutil.copy(TOP / "deploy" / name, folder / name)
     for name in ("cccr-web", "venv.sh", "apt.sh"):
         (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >>{tmp_path}/called\n')
         (folder / name).chmod(0o755)
@@ -207,7 +208,7 @@ def test_a_wrong_option_is_rejected_before_anything_is_installed(
     """Wrong usage exits 2 with a sentence on stderr, and makes nothing."""
     status, printed, explained, called = call_try(scripts, *options, HOME=str(tmp_path / "home"))
     assert (status, printed, called) == (2, "", [])
-    assert explained == f"{message} All options: deploy/try.sh --help\n"
+    assert explained == f"{message}\nSee deploy/try.sh --help.\n"
     assert not (tmp_path / "home").exists()
 
 

@@ -102,12 +102,12 @@ def _key(state: Path) -> OnionKey:
 def _publish(
     state: Path, key: OnionKey, socket: Path, torrc: Path | None, stop: threading.Event
 ) -> None:
-    from cccr_web.onion import ManagedTor, Service, Supervisor
+    from cccr_web.onion import ManagedTor, Manager, Service
 
     tor = ManagedTor(state / "tor", extra=torrc.absolute() if torrc else None)
     with Progress() as progress:
-        supervisor = Supervisor(Service(key, socket), tor, Reporter(progress))
-        supervisor.run(stop, retry_first=False)
+        manager = Manager(Service(key, socket), tor, Reporter(progress))
+        manager.run(stop, retry_first=False)
 
 
 class _Server:

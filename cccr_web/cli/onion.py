@@ -1,4 +1,4 @@
-"""``onion``: the key of the onion service, and the manager that keeps it published."""
+"""``onion``: the key of the onion service, and the onion manager, which keeps it published."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cccr_web.cli import options
 from cccr_web.cli.terminal import Progress
 
 if TYPE_CHECKING:
-    from cccr_web.onion import ControlAddress, SupervisorEvent
+    from cccr_web.onion import ControlAddress, ManagerEvent
 
 
 @click.group()
@@ -52,8 +52,9 @@ def show(file: Path) -> None:
 def torrc(file: Path) -> None:
     """Print the torrc lines for the bridge lines in FILE.
 
-    Bridge lines may be in any form in which people receive them. Other lines are printed
-    unchanged. Debian has programs for the transports obfs4, meek_lite and snowflake.
+    Bridge lines may be in any form in which people receive them. Text around them becomes a
+    comment; other options of tor are printed unchanged. Debian has programs for the transports
+    obfs4, meek_lite and snowflake.
     """
     from cccr_web.errors import OnionError
     from cccr_web.onion import torrc_lines
@@ -66,13 +67,13 @@ def torrc(file: Path) -> None:
 
 
 class Reporter:
-    """Shows a supervisor's events, and prints the address once, when it is first published."""
+    """Shows the onion manager's events, and prints the address once, when it is first published."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._printed = False
 
-    def __call__(self, event: SupervisorEvent) -> None:
+    def __call__(self, event: ManagerEvent) -> None:
         """Show one event."""
         from cccr_web.onion import Bootstrapping, Published, Publishing
 
@@ -85,7 +86,7 @@ class Reporter:
             self._printed = True
 
 
-def describe(event: SupervisorEvent) -> str:
+def describe(event: ManagerEvent) -> str:
     """Return the state of the onion in one sentence."""
     from cccr_web import onion as package
 
@@ -121,7 +122,7 @@ def describe(event: SupervisorEvent) -> str:
 @click.option(
     "--record",
     type=options.FILE,
-    help="A file, gone after a restart of the machine, that notes which service runs.",
+    help="Where to record which service runs: a file that a reboot deletes, such as one in /run.",
 )
 def publish(
     key_file: Path, socket: Path, control: ControlAddress | None, record: Path | None
@@ -135,7 +136,7 @@ def publish(
     its status line shows the state of the onion. The key may be a credential of the unit,
     such as %d/onion.key.
     """
-    from cccr_web.onion import ExternalTor, Service, Supervisor, load_key
+    from cccr_web.onion import ExternalTor, Manager, Service, load_key
     from cccr_web.systemd import Notifier
 
     service = Service(load_key(key_file), socket.absolute(), record=record)
@@ -151,14 +152,14 @@ def publish(
     with Progress() as progress:
         report = Reporter(progress)
 
-        def observe(event: SupervisorEvent) -> None:
+        def observe(event: ManagerEvent) -> None:
             report(event)
             notifier.status(describe(event))
 
         tor = ExternalTor(control)
-        supervisor = Supervisor(service, tor, observe, heartbeat=notifier.alive)
+        manager = Manager(service, tor, observe, heartbeat=notifier.alive)
         notifier.ready("Looking for tor.")
-        supervisor.run(stop, retry_first=notifier.asked)
+        manager.run(stop, retry_first=notifier.asked)
 
 
 @onion.command(epilog=options.example("onion status --json $(cccr-web onion key show onion.key)"))

@@ -149,7 +149,7 @@ def _malformed(text: str) -> Iterator[tuple[int, str]]:
         if not line.strip() or line.startswith("#"):
             continue
         if part is None:
-            yield number, "This line is no part of a catalogue: an entry has a msgid and a msgstr."
+            yield number, "This line is not part of a catalogue: an entry has a msgid and a msgstr."
             return
         if not _IN_QUOTES.fullmatch(part["string"]):
             yield number, "The string must be in quotation marks."

@@ -1,4 +1,4 @@
-"""The onion service: its key, the tor that publishes it, and the supervisor that keeps it up.
+"""The onion service: its key, the tor that publishes it, and the manager, which keeps it up.
 
 The only package that imports stem. Specifications: tor's control-spec and rend-spec-v3.
 """
@@ -12,6 +12,18 @@ from cccr_web.onion.control import (
 )
 from cccr_web.onion.key import OnionKey, load_key, load_or_create_key, new_key
 from cccr_web.onion.managed_tor import ManagedTor
+from cccr_web.onion.manager import (
+    Bootstrapping,
+    ExternalTor,
+    Failed,
+    Lost,
+    Manager,
+    ManagerEvent,
+    Publishing,
+    Tor,
+    Unreachable,
+    Withdrawn,
+)
 from cccr_web.onion.service import (
     Published,
     Service,
@@ -21,18 +33,6 @@ from cccr_web.onion.service import (
     withdraw,
 )
 from cccr_web.onion.status import Bootstrap, Descriptor, Status, fetch_descriptor
-from cccr_web.onion.supervisor import (
-    Bootstrapping,
-    ExternalTor,
-    Failed,
-    Lost,
-    Publishing,
-    Supervisor,
-    SupervisorEvent,
-    Tor,
-    Unreachable,
-    Withdrawn,
-)
 
 __all__ = [
     "Bootstrap",
@@ -44,14 +44,14 @@ __all__ = [
     "Failed",
     "Lost",
     "ManagedTor",
+    "Manager",
+    "ManagerEvent",
     "OnionKey",
     "Published",
     "Publishing",
     "Service",
     "ServiceLimits",
     "Status",
-    "Supervisor",
-    "SupervisorEvent",
     "Tor",
     "Unreachable",
     "Withdrawn",

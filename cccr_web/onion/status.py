@@ -107,7 +107,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
     why = f": {', '.join(sorted(failures))}" if failures else ""
     raise OnionError(
         f"No HSDir returned the descriptor of {address} within {timeout:.0f} s{why}.",
-        "Check that the onion's manager runs and has published it.",
+        "Check that the onion manager runs and has published it.",
     )
 
 

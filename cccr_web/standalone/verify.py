@@ -1,38 +1,56 @@
-"""Check a copy of the site of the Chinese Coalition for Citizens Rights (公民自由联盟).
+"""Check a copy of the web site of the Chinese Coalition for Citizens Rights (公民自由联盟).
 
     python3 verify.py FOLDER FINGERPRINT
     python3 verify.py cccr-web.zip FINGERPRINT
-    python3 verify.py cccr-en.html FINGERPRINT   (any one file, next to SHA256SUMS,
-                                                  SHA256SUMS.minisig and SHA256SUMS.sshsig)
-    python3 verify.py FINGERPRINT                (the folder that holds this file)
+    python3 verify.py FILE FINGERPRINT    any one file of the site, such as cccr-en.html, next to
+                                          SHA256SUMS, SHA256SUMS.minisig and SHA256SUMS.sshsig
+    python3 verify.py FINGERPRINT         the folder that holds this program
 
-It needs Python 3.8 or newer and nothing else, opens no connection, and changes no file.
-Exit 0: everything is exactly as we signed it, complete, and nothing else is there.
-     3: every file of ours is genuine, but some are missing, or files of others are there,
-        or another program has packed the ZIP again, or the release has expired. What is
-        different is listed.
-     1: do not trust the copy: a file or the signature is not ours, or the ZIP is unsafe.
-     2: wrong usage.
+It needs Python 3.8 or newer and nothing else. It opens no connection and changes no file.
 
-It checks, in this order: the public key in the copy (minisign.pub, or the one in
-SHA256SUMS.sshsig) must have the fingerprint that you typed; the key must have signed the
-list (SHA256SUMS); every file must have the checksum in the list. No file is read further than
-it can be ours: to the length that a signed cccr-web.zip in its folder gives, or 256 MiB.
+Exit status:
+    0  Every file is exactly what we signed, none is missing, and nothing else is there.
+    3  Our files are genuine, but there are differences, and the program lists them: files are
+       missing, there are files that are not ours, another program repacked the ZIP, or the
+       release has expired.
+    1  Do not trust the copy: a file or the signature is not ours or is damaged, or the ZIP is
+       unsafe.
+    2  The command is wrong.
 
-A ZIP is safe if every program unpacks the same files from it. Our own (exit 0) is, byte for
-byte, what our packer writes, except for the compressed bytes. One that was packed again is
-safe if its files, its directory and its last 22 bytes follow each other without a gap or a
-comment; each file is described alike before its bytes and in the directory, except for
-times and owners; and its bytes end where they should and have the checksum that is given.
+It makes three checks, in this order:
+    1. The public key in the copy has the fingerprint that you typed. The key is in minisign.pub
+       or, if that is missing, in SHA256SUMS.sshsig.
+    2. This key signed the list of files, SHA256SUMS.
+    3. Every file has the checksum in the list.
 
-A forger of a copy can also forge the verify.py in it, and the fingerprint on its pages.
-So get both from elsewhere, and read this file: it is one file of plain Python for that reason.
+It reads no more of a file than ours could contain: the length in a signed cccr-web.zip in the
+same folder, or else 256 MiB.
 
-用法：python3 verify.py 文件夹、ZIP或单个文件 指纹。需要Python 3.8或更新的版本，不联网，不改动任何
-文件。核对单个文件时，清单SHA256SUMS和它的两个签名要放在同一个文件夹里。退出码：0表示与签名时完全
-一样；3表示本组织的文件都是真的，但有缺少的、多出的，或者已经过期；1表示不要
-相信；2表示用法不对。
-指纹和本程序都请从别处取得，不要用待核对的副本里的：伪造副本的人也能伪造它们。
+A ZIP is safe if every program unpacks the same files from it. The status is 0 only for a ZIP
+that is byte for byte what our own packer writes, except for the compressed data. A repacked ZIP
+is safe if all of this is true:
+    - Its files, its directory and its last 22 bytes follow one another without gaps or comments.
+    - The header before each file and its entry in the directory agree, except for times and
+      owners.
+    - The data of each file ends where the header says, and has the checksum in the header.
+
+Whoever forges a copy can also forge the verify.py and the fingerprint in it. Get both from
+somewhere else, and read this program before you run it: that is why it is one file of plain
+Python.
+
+用法：python3 verify.py 文件夹、ZIP或单个文件 指纹
+
+只需要Python 3.8或更新的版本，不联网，也不改动任何文件。核对单个文件时，请把清单SHA256SUMS和
+它的两个签名（SHA256SUMS.minisig和SHA256SUMS.sshsig）放在同一个文件夹里。
+
+退出码：
+    0  每个文件都与本组织签署的内容完全相同，没有缺少，也没有多余。
+    3  本组织的文件都是真的，但有出入，程序会逐项列出：缺了文件、多了别的文件、ZIP被重新打包过，
+       或者已经过期。
+    1  不要相信这份副本：文件或签名不是本组织的，或者已损坏，或者ZIP不安全。
+    2  命令写错了。
+
+指纹和本程序都要从别处取得，不要用待核对的副本里的：伪造副本的人，也能伪造它们。
 """
 
 from __future__ import annotations
@@ -59,21 +77,22 @@ OPENPGP_SIGNATURE = LIST + ".asc"
 KEY = "minisign.pub"
 ARCHIVE = "cccr-web.zip"  # in a folder, all its other files
 TOP = "cccr-web/"  # the one folder in our ZIP
-# The list and its signatures, which the list cannot contain.
+# The list and its signatures, which the list cannot cover.
 UNLISTED = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
 
 MAX_FILES = 20_000
-MAX_FILE = 256 << 20  # in bytes: no file of ours is as long
-MAX_BYTES = 1 << 30  # of a whole ZIP, unpacked
+MAX_FILE = 256 << 20  # in bytes; all our files are smaller
+MAX_BYTES = 1 << 30  # of all files in a ZIP, unpacked
 MAX_LIST = 16 << 20
-NEAR = timedelta(days=14)  # from when on the days left are printed
+NEAR = timedelta(days=14)  # how long before it expires the days left are printed
 BLOCK = 1 << 16
 
-# Names that mean the same on every system: no "..", no backslash, no leading dot but one.
+# Names that mean the same on every system: no "..", no backslash, and .well-known as the only
+# one with a leading dot.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 NAME = re.compile(rf"(?:\.well-known/)?{_PART}(?:/{_PART})*")
 LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
-# Files that macOS and Windows add to whatever a person opens or packs.
+# Files that macOS and Windows add to a folder or a ZIP.
 SYSTEM_FILE = re.compile(
     r"(?:.*/)?(?:\.DS_Store|\._[^/]*|__MACOSX/.*|(?i:Thumbs\.db|desktop\.ini))"
 )
@@ -83,14 +102,14 @@ MIRROR_FILE = ".nojekyll"
 
 
 class VerificationError(Exception):
-    """The copy cannot be trusted; the reason in English and Chinese."""
+    """The copy cannot be trusted. The arguments are the reason in English and in Chinese."""
 
 
 class WrongUseError(Exception):
-    """The arguments are wrong."""
+    """The command is wrong. The arguments are the reason in English and in Chinese."""
 
 
-# --- Ed25519 (RFC 8032, section 5.1), only verification, in plain arithmetic ---
+# --- Ed25519 (RFC 8032, section 5.1): verification only, in plain arithmetic ---
 
 P = 2**255 - 19  # the field
 L = 2**252 + 27742317777372353535851937790883648493  # the order of the base point
@@ -124,7 +143,7 @@ def encode_point(point: Point) -> bytes:
 
 
 def add_points(one: Point, other: Point) -> Point:
-    """Add two points in extended coordinates (5.1.4); it holds for equal points too."""
+    """Return the sum of two points, which may be equal, in extended coordinates (5.1.4)."""
     (x1, y1, z1, t1), (x2, y2, z2, t2) = one, other
     a, b = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
     c, d = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
@@ -133,7 +152,7 @@ def add_points(one: Point, other: Point) -> Point:
 
 
 def multiply_point(times: int, point: Point) -> Point:
-    """Multiply a point by a number. Nothing here is secret, so timing does not matter."""
+    """Return a point times a number. Nothing here is secret, so its timing does not matter."""
     result: Point = (0, 1, 1, 0)
     while times:
         if times & 1:
@@ -143,12 +162,12 @@ def multiply_point(times: int, point: Point) -> Point:
     return result
 
 
-# The base point: the one whose y is 4/5 and whose x is even.
+# The y coordinate of the base point, which is 4/5; its x is even.
 BASE_Y = 4 * pow(5, -1, P) % P
 
 
 def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Say whether the 64 bytes of signature are the key's over the message (5.1.7)."""
+    """Return whether the key made the 64-byte signature of the message (5.1.7)."""
     r, s = signature[:32], int.from_bytes(signature[32:], "little")
     a, base = decode_point(key), decode_point(BASE_Y.to_bytes(32, "little"))
     if a is None or base is None or s >= L:
@@ -162,7 +181,7 @@ def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def decode_base64(text: bytes, length: int) -> bytes | None:
-    """Decode base64 that has exactly this length and is canonical."""
+    """Return the decoded bytes, or None unless the base64 is canonical and has this length."""
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError:
@@ -171,7 +190,7 @@ def decode_base64(text: bytes, length: int) -> bytes | None:
 
 
 def read_key(text: bytes) -> tuple[bytes, bytes]:
-    """Return the key's number (8 bytes) and the key (32 bytes)."""
+    """Return the key number (8 bytes) and the public key (32 bytes) in a minisign.pub."""
     lines = text.replace(b"\r\n", b"\n").split(b"\n")
     data = decode_base64(lines[1], 42) if len(lines) > 1 else None
     if not lines[0].startswith(b"untrusted comment: ") or data is None or data[:2] != b"Ed":
@@ -190,7 +209,7 @@ def fingerprint_of(key: bytes) -> str:
 
 
 def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: bytes) -> str:
-    """Check the signature over the list and over its comment; return the comment."""
+    """Check the signatures of the list and of the trusted comment; return the comment."""
     lines = text.split(b"\n")
     trusted = b"trusted comment: "
     if (
@@ -204,27 +223,27 @@ def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: 
     if head is None or seal is None:
         raise VerificationError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
     algorithm, number, signature = head[:2], head[2:10], head[10:]
-    # "Ed", the older kind, signs the text itself: we never make it, so it is not ours.
+    # The older kind, "Ed", signs the text itself, not its hash. We never use it.
     if algorithm != b"ED":
         raise VerificationError(
-            f"{SIGNATURE} is of a kind that the organisation does not use.",
-            f"{SIGNATURE}不是本组织使用的签名种类。",
+            f"{SIGNATURE} is a kind of signature that the organisation does not use.",
+            f"{SIGNATURE}里的这种签名，本组织从不使用。",
         )
     if key_number not in (None, number):
         raise VerificationError(
-            f"{SIGNATURE} was made with another key.", f"{SIGNATURE}是用另一把密钥签的。"
+            f"{SIGNATURE} was made with another key.", f"{SIGNATURE}是用另一把密钥签署的。"
         )
     comment = lines[2][len(trusted) :]
     if not is_signed(key, hashlib.blake2b(message).digest(), signature):
         raise VerificationError(f"The signature does not match {LIST}.", f"签名与{LIST}不符。")
     if not is_signed(key, signature + comment, seal):
         raise VerificationError(
-            f"The comment in {SIGNATURE} was changed.", f"{SIGNATURE}里的说明被人改动过。"
+            f"The comment in {SIGNATURE} was changed.", f"{SIGNATURE}里的说明被改动过。"
         )
     return "".join(c if c.isprintable() else "?" for c in comment.decode("utf-8", "replace"))
 
 
-# --- OpenSSH's signature (its PROTOCOL.sshsig): fixed bytes around the key and the signature ---
+# --- SSH signatures (OpenSSH's PROTOCOL.sshsig): fixed bytes around the key and the signature ---
 
 SSH_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
 SSH_PURPOSE = b"\0\0\0\4file\0\0\0\0\0\0\0\6sha512"
@@ -232,7 +251,7 @@ SSH_MADE = b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
 
 
 def read_ssh_signature(text: bytes) -> tuple[bytes, bytes] | None:
-    """Return the key and the signature in an SSH signature of the kind that we make."""
+    """Return the key and the signature in an SSH signature of our kind, or None."""
     begin, end = (b"-----%s SSH SIGNATURE-----\n" % word for word in (b"BEGIN", b"END"))
     if not (text.startswith(begin) and text.endswith(b"\n" + end)):
         return None
@@ -245,69 +264,71 @@ def read_ssh_signature(text: bytes) -> tuple[bytes, bytes] | None:
 
 
 def is_signed_for_ssh(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Say whether an SSH signature is the key's over the message."""
+    """Return whether the key made the SSH signature of the message."""
     digest = hashlib.sha512(message).digest()
     return is_signed(key, b"SSHSIG" + SSH_PURPOSE + b"\0\0\0\x40" + digest, signature)
 
 
 def read_list(text: bytes) -> dict[str, str]:
-    """Return file → SHA-256. Anything that another program might read differently is rejected."""
+    """Return file → SHA-256. A list that other programs might read differently is rejected."""
     entries: dict[str, str] = {}
     last = ""
     for number, line in enumerate(text.split(b"\n")[:-1], start=1):
         match = LINE.fullmatch(line)
         name = match[2].decode("ascii", "replace") if match else ""
-        # Sorted names can't be doubled without its being seen.
+        # The names are sorted, so a repeated one is out of order.
         if match is None or not NAME.fullmatch(name) or name <= last or name in UNLISTED:
             raise VerificationError(
-                f"{LIST}, line {number}, is damaged.", f"{LIST}第{number}行已损坏。"
+                f"Line {number} of {LIST} is damaged.", f"{LIST}第{number}行已损坏。"
             )
         entries[name] = match[1].decode("ascii")
         last = name
     if not text.endswith(b"\n"):
-        raise VerificationError(f"{LIST} is cut off.", f"{LIST}不完整。")
+        raise VerificationError(f"The end of {LIST} is missing.", f"{LIST}的末尾不完整。")
     return entries
 
 
-# --- The copy: a folder, a ZIP, or what lies next to a single file ---
+# --- The copy: a folder, a ZIP, or a single file and its neighbours ---
 
 
 def no_check_without(name: str) -> VerificationError:
-    """Return the error of a copy that lacks the list, its signature or the key."""
+    """Return the error for a copy without the list, its signature or the key."""
     return VerificationError(
-        f"{name} is missing: without it in the same folder nothing can be checked.",
-        f"缺少{name}：同一个文件夹里没有它，就无法核对。",
+        f"{name} is missing. It must be in the same folder: without it, nothing can be checked.",
+        f"缺少{name}。它必须在同一个文件夹里，否则无法核对。",
     )
 
 
-def too_long(name: str) -> VerificationError:
-    """Return the error of a file that is longer than any of ours."""
-    return VerificationError(f"{name} is too long to be ours.", f"{name}太长，不会是本组织的文件。")
+def too_large(name: str) -> VerificationError:
+    """Return the error for a file that is larger than any of ours."""
+    return VerificationError(
+        f"{name} is too large to be ours.", f"{name}太大，不可能是本组织的文件。"
+    )
 
 
 class ListFolder:
-    """The folder of a single file, of which only the list and its signatures count."""
+    """The folder of a single file. Only the list, its signatures and the key are read from it."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
         self.names = {name for name in (*UNLISTED, KEY) if (top / name).is_file()}
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of a file, unless it is longer than any of ours."""
+        """Yield the bytes of a file, unless it is larger than any of ours."""
         with (self.top / name).open("rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_FILE:
-                raise too_long(repr(name))
+                raise too_large(repr(name))
             yield from iter(lambda: file.read(BLOCK), b"")
 
 
 class Folder(ListFolder):
-    """A folder. Links are not followed, because they may lead out of the folder."""
+    """A copy in a folder. Links are not followed, because they may lead out of it."""
 
     def __init__(self, top: Path, outside: Iterable[str] = (), *, is_inside: bool = False) -> None:
         self.top, self.is_inside = top, is_inside
         self.names: set[str] = set()  # of files
         self.folders: set[str] = set()  # with a final slash
-        self.extras = set(outside)  # what else is there: empty folders, links, pipes
+        self.extras = set(outside)  # everything else, such as empty folders, links and pipes
         below = [""]
         while below:
             prefix = below.pop()
@@ -318,7 +339,7 @@ class Folder(ListFolder):
                 self.extras.add(prefix)
             for entry in inside:
                 name, facts = prefix + entry.name, entry.stat(follow_symlinks=False)
-                # A "junction" of Windows leads elsewhere and yet calls itself a folder.
+                # On Windows, a junction leads elsewhere but is reported as a folder.
                 junction = getattr(facts, "st_reparse_tag", 0) == 0xA0000003
                 if stat.S_ISDIR(facts.st_mode) and not junction:
                     below.append(name + "/")
@@ -328,14 +349,14 @@ class Folder(ListFolder):
                     self.extras.add(name)
 
     def check_rest(self, listed: Mapping[str, str]) -> None:
-        """Refuse a link or a folder in the place of a listed file, and a link above one."""
+        """Reject links and folders where the list names a file, and links to its folders."""
         for name in listed:
             places = {name[: slash.start()] for slash in re.finditer("/|$", name)} & self.extras
             if name + "/" in self.folders:
                 places.add(name)
             for place in sorted(places):
                 raise VerificationError(
-                    f"{place!r} is a link or not a file.", f"{place!r}是链接，或者不是文件。"
+                    f"{place!r} is a link, or not a file.", f"{place!r}是链接，或者不是文件。"
                 )
 
 
@@ -345,19 +366,19 @@ DESCRIPTOR = struct.Struct("<4s3L")
 CENTRAL = struct.Struct("<4s6H3L5H2L")
 END = struct.Struct("<4s4H2LH")
 STORED, DEFLATED = 0, 8  # methods
-SYSTEMS = {0, 3, 10, 11, 14, 19}  # DOS, Unix, Windows, macOS
-LEVEL, LATER, UTF8 = 0x06, 0x08, 0x0800  # flags; LATER: the sizes follow the bytes
+SYSTEMS = {0, 3, 10, 11, 14, 19}  # that made the ZIP: DOS, Windows, Unix, macOS
+LEVEL, LATER, UTF8 = 0x06, 0x08, 0x0800  # flags; LATER: the sizes follow the data
 # Extra fields that hold times or owners: Info-ZIP's UT, ux, UX and Ux, and Windows' 10.
 TIMES = re.compile(
     rb"(?s:(?:UT(?:\x05\0.{5}|\x09\0.{9}|\x0d\0.{13})|ux\x0b\0.{11}|UX(?:\x08\0.{8}|\x0c\0.{12})"
     rb"|Ux(?:\0\0|\x04\0.{4})|\x0a\0\x20\0.{32})*)"
 )
-# A part of a name that leads elsewhere, or that Windows takes for another name.
+# A part of a path that leads elsewhere, or that Windows takes for another name.
 BAD_PART = re.compile(r'(?s)\.{0,2}|.*[\\:*?"<>|].*|.*[. ]|.*~[0-9].*')
 
 
 class Record(NamedTuple):
-    """What the directory of a ZIP says of an entry."""
+    """An entry in the directory of a ZIP."""
 
     mark: bytes
     made_by: int
@@ -378,8 +399,8 @@ class Record(NamedTuple):
     start: int
 
     def is_plain(self) -> bool:
-        """Say whether it needs nothing that only some programs know."""
-        # Stored bytes do not show by themselves where they end.
+        """Return whether it uses only features that every program supports."""
+        # Unlike compressed data, stored data does not show where it ends.
         has_end = self.method == DEFLATED or (
             self.packed == self.size and not (self.flags & LATER and self.size)
         )
@@ -394,7 +415,7 @@ class Record(NamedTuple):
         )
 
     def is_what_its_name_says(self, is_folder: bool) -> bool:
-        """Say whether it is a file or a folder on every system: not a link, or a disk's label."""
+        """Return whether every system unpacks a file or a folder, not a link or a disk label."""
         return (
             stat.S_IFMT(self.mode >> 16) in (0, stat.S_IFDIR if is_folder else stat.S_IFREG)
             and not self.mode & (0x08 if is_folder else 0x18)
@@ -402,49 +423,51 @@ class Record(NamedTuple):
         )
 
     def is_as_we_pack(self) -> bool:
-        """Say whether it is what our packer writes."""
+        """Return whether it is what our packer writes."""
         ours = self._replace(made_by=3 << 8 | 20, version=20, flags=0, method=DEFLATED)
         return self == ours._replace(extra_length=0, is_text=0, mode=0o100644 << 16)
 
 
 def unsafe(where: str) -> VerificationError:
-    """Return the error of a ZIP from which programs may unpack different files."""
+    """Return the error for a ZIP from which programs may unpack different files."""
     return VerificationError(
-        f"The ZIP is unsafe at {where!r}: programs may unpack different files from it.",
+        f"The ZIP is unsafe at {where!r}: other programs may unpack other files from it.",
         f"这个ZIP在{where!r}处不安全：不同的程序可能解压出不同的文件。",
     )
 
 
 def too_much() -> VerificationError:
-    """Return the error of a ZIP that would fill a disk."""
-    return VerificationError("The ZIP holds far more than our site.", "ZIP里的内容远多于本站。")
+    """Return the error for a ZIP that would fill the disk."""
+    return VerificationError(
+        "The ZIP contains far more than our site.", "这个ZIP里的内容远多于本站。"
+    )
 
 
 def plain(name: str) -> str:
-    """Return the same text for names that are the same on some systems."""
+    """Return the same text for two names that some systems take for one."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
 def read_name(raw: bytes) -> str:
-    """Return an entry's name, if it stays in the folder into which the ZIP is unpacked."""
+    """Return the name of an entry, if it leads nowhere outside the folder of the ZIP."""
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise unsafe(raw.decode("utf-8", "replace")) from error
     parts = (name[:-1] if name.endswith("/") else name).split("/")
     is_bad = any(BAD_PART.fullmatch(part) for part in parts) or not plain(name).isprintable()
-    # No system takes longer paths; ours have 200 letters at most.
+    # Longer paths do not work on every system. Ours have at most 200 letters.
     if is_bad or len(raw) > 1000 or len(parts) > 20:
         raise unsafe(name)
     return name
 
 
 class Zip:
-    """A ZIP, read without unpacking it, if it is safe (see the top of this file)."""
+    """A copy in a ZIP, read without unpacking it, if it is safe (see the top of this file)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.entries: dict[str, tuple[int, Record]] = {}  # where the bytes begin, and the rest
+        self.entries: dict[str, tuple[int, Record]] = {}  # name → start of its data, and the rest
         self.is_ours = True
         with path.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
@@ -453,12 +476,12 @@ class Zip:
             count, size, start = END.unpack(end)[4:7]
             if end != END.pack(b"PK\5\6", 0, 0, count, count, size, start, 0):
                 raise unsafe("end")
-            # Each of our files may come with a folder and with a file of macOS.
+            # Each of our files may have a folder of its own and a file that macOS added.
             if count > 3 * MAX_FILES or size > MAX_LIST:
                 raise too_much()
             file.seek(start)
             directory = file.read(size)
-            # Some programs look for another end before the last one (ZIP64).
+            # Some programs look for a ZIP64 record before the end.
             if start + size + END.size != length or directory[-20:-16] == b"PK\6\7":
                 raise unsafe("end")
             at = place = 0
@@ -471,7 +494,7 @@ class Zip:
         self._sort_names()
 
     def _read_entry(self, file: BinaryIO, at: int, directory: bytes, place: int) -> tuple[int, int]:
-        """Read an entry at its bytes and in the directory; return where both go on."""
+        """Read the two headers of an entry; return where the next entry begins, in both places."""
         fields = directory[place : place + CENTRAL.size].ljust(CENTRAL.size, b"\0")
         record = Record(*CENTRAL.unpack(fields))
         middle = place + CENTRAL.size + record.name_length
@@ -501,13 +524,13 @@ class Zip:
         if text in self.entries or not record.is_what_its_name_says(text.endswith("/")):
             raise unsafe(text)
         if record.size > MAX_FILE:
-            raise too_long(repr(text))
+            raise too_large(repr(text))
         self.entries[text] = start, record
         self.is_ours &= record.is_as_we_pack() and not local_extra
         return start + record.packed + len(later), next_place
 
     def _sort_names(self) -> None:
-        """Refuse one place for two entries, and find the folder that holds the list."""
+        """Reject entries that overwrite each other, and find the folder that holds the list."""
         places: dict[str, str] = {}
         for name in self.entries:
             if places.setdefault(plain(name), name) != name:
@@ -521,14 +544,14 @@ class Zip:
         tops.sort(key=lambda top: top.count("/"))
         if len(tops) > 1 and tops[0].count("/") == tops[1].count("/"):
             raise VerificationError(
-                f"The ZIP holds more than one {LIST}.", f"ZIP里不止一个{LIST}。"
+                f"The ZIP contains more than one {LIST}.", f"这个ZIP里不止一个{LIST}。"
             )
         self.top = tops[0] if tops else ""
         stamps = {(record.date, record.time) for _, record in self.entries.values()}
         self.stamp = max(stamps, default=(0, 0))
         self.is_ours &= self.top == TOP and len(stamps) == 1
         self.is_ours &= list(self.entries) == sorted(self.entries)
-        # A folder that holds something is nothing more than what it holds.
+        # A folder counts as an entry only if it is empty.
         ends = {name for name in self.entries if plain(name) not in above}
         inside = {name for name in ends if name.startswith(self.top)}
         paths = {name[len(self.top) :] for name in inside}
@@ -536,11 +559,11 @@ class Zip:
         self.extras = (ends - inside) | (paths - self.names)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of a file of ours."""
+        """Yield the bytes of a file in the copy."""
         return self._unpack(self.top + name)
 
     def _unpack(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of an entry, which must end where the ZIP says, and have its checksum."""
+        """Yield the bytes of an entry. They must end where the ZIP says and have its checksum."""
         start, record = self.entries[name]
         left, crc, inflater = record.size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
         with self.path.open("rb") as file:
@@ -562,7 +585,7 @@ class Zip:
             raise unsafe(name)
 
     def check_rest(self, listed: Mapping[str, str]) -> None:
-        """Unpack what is not listed, because any other program will unpack it too."""
+        """Read what is not listed, because any program that unpacks the ZIP unpacks it too."""
         for name in sorted(self.entries.keys() - {self.top + path for path in listed}):
             for _ in self._unpack(name):
                 pass
@@ -572,7 +595,7 @@ Copy = Union[ListFolder, Zip]
 
 
 def open_folder(path: Path) -> Folder:
-    """Return the copy that a folder is, or that it holds."""
+    """Return the copy in a folder: the folder itself, or the only copy directly inside it."""
     if os.path.lexists(path / LIST):
         return Folder(path)
     with os.scandir(path) as entries:
@@ -581,20 +604,20 @@ def open_folder(path: Path) -> Folder:
     if len(copies) > 1:
         names = ", ".join(repr(name) for name in sorted(copies))
         raise WrongUseError(
-            f"There is more than one copy here. Type one of: {names}.",
-            f"这里不止一份副本。请写明是哪一份：{names}。",
+            f"This folder contains more than one copy. Type the name of one: {names}.",
+            f"这个文件夹里不止一份副本。请写明核对哪一份：{names}。",
         )
     if not copies:
         raise no_check_without(LIST)
     outside = found.keys() - {copies[0]}
     if path.resolve() == Path(__file__).resolve().parent:
-        outside.discard(Path(__file__).name)  # this program may lie next to the copy
+        outside.discard(Path(__file__).name)  # this program may be next to the copy
     outside = {name + "/" * found[name] for name in outside}
     return Folder(path / copies[0], outside, is_inside=True)
 
 
 def is_zip(path: Path) -> bool:
-    """Say whether a file is a copy in a ZIP. An EPUB is a ZIP too, but one file of a copy."""
+    """Return whether a file is a copy in a ZIP. An EPUB is a ZIP, but counts as a single file."""
     if path.suffix.lower() in (".zip", ".epub"):
         return path.suffix.lower() == ".zip"
     with path.open("rb") as file:
@@ -605,7 +628,7 @@ def is_zip(path: Path) -> bool:
 
 
 class Verdict(NamedTuple):
-    """What is genuine, in English and Chinese, and what else to report."""
+    """What is genuine, in English and Chinese, and everything else to report."""
 
     english: str
     chinese: str
@@ -615,19 +638,19 @@ class Verdict(NamedTuple):
 
 
 def read_small(copy: Copy, name: str, limit: int) -> bytes:
-    """Return the bytes of a file that the check itself needs."""
+    """Return the bytes of the list, a signature or the key."""
     if name not in copy.names:
         raise no_check_without(name)
     data = bytearray()
     for block in copy.blocks(name):
         data += block
         if len(data) > limit:
-            raise too_long(name)
+            raise too_large(name)
     return bytes(data)
 
 
 def hash_blocks(blocks: Iterable[bytes], length: int = MAX_FILE) -> str:
-    """Return the SHA-256 of a file, or nothing if it goes on after this length."""
+    """Return the SHA-256 of a file, or an empty string if the file is longer than this."""
     digest = hashlib.sha256()
     for block in blocks:
         length -= len(block)
@@ -638,7 +661,7 @@ def hash_blocks(blocks: Iterable[bytes], length: int = MAX_FILE) -> str:
 
 
 def read_lengths(archive: Path) -> dict[str, int]:
-    """Return the length of each file in our ZIP, or nothing if it is not as we pack it."""
+    """Return the length of each file in our ZIP; nothing if the ZIP is unsafe."""
     try:
         packed = Zip(archive)
     except VerificationError:
@@ -647,31 +670,31 @@ def read_lengths(archive: Path) -> dict[str, int]:
 
 
 def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str, list[str]]:
-    """Return file → SHA-256, the signed comment, and what nobody has signed."""
+    """Return file → SHA-256, the trusted comment, and what was not verified."""
     text = read_small(copy, LIST, MAX_LIST)
     signature = read_small(copy, SIGNATURE, 4096)
     ssh = None
     if SSH_SIGNATURE in copy.names:
-        with contextlib.suppress(VerificationError):  # it is reported below
+        with contextlib.suppress(VerificationError):  # reported below
             ssh = read_ssh_signature(read_small(copy, SSH_SIGNATURE, 4096))
-    # Wherever the key comes from, its fingerprint must be the one that was typed.
+    # Wherever the key is from, it must have the fingerprint that was typed.
     if ssh and KEY not in copy.names:
         number, key = None, ssh[0]
     else:
         number, key = read_key(read_small(copy, KEY, 4096))
     if fingerprint_of(key) != fingerprint:
         raise VerificationError(
-            f"The copy was signed with another key, {fingerprint_of(key)}.",
-            f"这份副本用的是另一把密钥：{fingerprint_of(key)}。",
+            f"Its key does not have the fingerprint that you typed, but {fingerprint_of(key)}.",
+            f"其中密钥的指纹不是您输入的那个，而是{fingerprint_of(key)}。",
         )
     comment = check_signature(signature, text, number, key)
-    # From here on the list is known to be the organisation's own.
+    # From here on, the list is known to be ours.
     listed = read_list(text)
     unverified = [f"{SIGNATURE} (untrusted comment)"]
     ssh_good = ssh and ssh[0] == key and is_signed_for_ssh(key, text, ssh[1])
     if SSH_SIGNATURE in copy.names and not ssh_good:
         unverified.append(SSH_SIGNATURE)
-    # The signed comment contains the checksum of the OpenPGP signature, if there should be one.
+    # If the release has an OpenPGP signature, its checksum is in the trusted comment.
     openpgp = re.search(" openpgp:([0-9a-f]{64})$", comment)
     if openpgp:
         listed[OPENPGP_SIGNATURE] = openpgp[1]
@@ -681,7 +704,7 @@ def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str,
 
 
 def read_expiry(comment: str) -> datetime | None:
-    """Return when the release expires, if the signed comment tells it."""
+    """Return when the release expires, if the trusted comment says so."""
     match = re.search(r"expires:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", comment)
     if not match:
         return None
@@ -689,7 +712,7 @@ def read_expiry(comment: str) -> datetime | None:
 
 
 def our_stamp(comment: str) -> tuple[int, int] | None:
-    """Return the date and time, as in a ZIP, that our packer gives each file: the release's."""
+    """Return the date and time that our packer gives each file, as a ZIP stores them."""
     issued = re.search(r"issued:(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", comment)
     if not issued:
         return None
@@ -701,29 +724,31 @@ def our_stamp(comment: str) -> tuple[int, int] | None:
 
 
 def describe_extra(name: str) -> str:
-    """Say what a file is that is not ours."""
+    """Return the line about a file that is not ours."""
     if SYSTEM_FILE.fullmatch(name):
-        kind = "macOS or Windows adds files of this name · macOS或Windows会添加这种名字的文件"
+        kind = (
+            "macOS and Windows add files with such names · macOS和Windows会自动添加这类名字的文件"
+        )
     elif name == MIRROR_FILE:
-        kind = "mirrors add a file of this name · 镜像站会添加这个名字的文件"
+        kind = "mirrors add a file with this name · 镜像网站会添加这个名字的文件"
     else:
         kind = "unknown, do not open it · 来历不明，不要打开"
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
 def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
-    """Check a whole copy; raise VerificationError if a file in it must not be trusted."""
+    """Check a whole copy. Raises VerificationError unless every file of ours in it is genuine."""
     listed, comment, unverified = read_signed_list(copy, fingerprint)
     copy.check_rest(listed)
     missing = [name for name in listed if name not in copy.names]
-    # The list has no lengths; the ZIP in a folder has those of all other files. So it comes first.
+    # The ZIP is checked first: it has the lengths of all other files, and the list has none.
     lengths: dict[str, int] = {}
     for name in sorted(listed.keys() & copy.names, key=lambda name: (name != ARCHIVE, name)):
         if hash_blocks(copy.blocks(name), lengths.get(name, MAX_FILE)) != listed[name]:
             raise VerificationError(f"{name} was changed.", f"{name}被改动过。")
         if name == ARCHIVE and isinstance(copy, Folder):
             lengths = read_lengths(copy.top / name)
-    # Every copy of ours has it, though nothing lists it and the check does without it.
+    # The list cannot name it, and the check can do without it, but every copy of ours has it.
     unlisted = [SSH_SIGNATURE] if SSH_SIGNATURE not in copy.names else []
     differences = [f"Missing · 缺少：{name}" for name in missing + unlisted]
     # An empty folder of ours only shows that its files are missing.
@@ -731,9 +756,7 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED)
     differences += [describe_extra(name) for name in sorted(extras)]
     if isinstance(copy, Zip) and not (copy.is_ours and copy.stamp == our_stamp(comment)):
-        differences.append(
-            "The ZIP was packed again by another program · 这个ZIP由别的程序重新打包过"
-        )
+        differences.append("Another program repacked the ZIP · 这个ZIP被别的程序重新打包过")
     english, chinese, are = f"All {len(listed)} files", f"全部{len(listed)}个文件都", "are"
     if missing:
         present = len(listed) - len(missing)
@@ -751,8 +774,8 @@ def check_file(path: Path, fingerprint: str) -> Verdict:
     name = path.name
     if name in UNLISTED:
         raise WrongUseError(
-            f"{name} is checked together with any other file: type that file's name.",
-            f"{name}会随其他文件一起核对：请写那个文件的名字。",
+            f"{name} is checked together with any other file. Type the name of that file.",
+            f"核对其他文件时，会一并核对{name}。请写那个文件的名字。",
         )
     copy = ListFolder(path.parent)
     listed, comment, unverified = read_signed_list(copy, fingerprint)
@@ -761,18 +784,18 @@ def check_file(path: Path, fingerprint: str) -> Verdict:
     if not same:
         raise VerificationError(
             f"{name!r} was changed, or is not ours: its checksum is not in the list.",
-            f"{name!r}被改动过，或者不是本组织的文件：清单里没有它的校验和。",
+            f"{name!r}被改动过，或者不是本组织的文件：清单里没有它的校验值。",
         )
     named = [place for place in same if f"/{place}".endswith(f"/{name}")]
     place = (named or same)[0]
-    differences = [] if named else [f"Its name in the list · 它在清单里的名字：{place}"]
+    differences = [] if named else [f"Its name in the list · 清单里的名字：{place}"]
     return Verdict(
         f"{name!r} ({place}) is", f"{name!r}（{place}）", comment, differences, unverified
     )
 
 
 def check(path: Path, fingerprint: str) -> Verdict:
-    """Check what is at a path: a folder, a ZIP, or any other file of ours."""
+    """Check a folder, a ZIP or a single file."""
     if path.is_dir():
         return check_copy(open_folder(path), fingerprint)
     if not path.is_file():
@@ -793,21 +816,21 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
             return path, group(digits)
     raise WrongUseError(
         "Type: python3 verify.py FOLDER-OR-FILE FINGERPRINT (8 groups of 4 characters).",
-        "用法：python3 verify.py 文件夹或文件 指纹（8组，每组4个字符）。",
+        "请输入：python3 verify.py 文件夹或文件 指纹（共8组，每组4个字符）。",
     )
 
 
 def say(*lines: str) -> None:
-    """Print lines, unless whoever read them (such as head) has closed the pipe."""
+    """Print lines, unless the program that reads them, such as head, has ended."""
     try:
         print(*lines, sep="\n", flush=True)
     except BrokenPipeError:
-        # Python prints once more when it ends.
+        # Python flushes stdout again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: list[str]) -> int:
-    """Check, print the result in both languages, and return the exit code."""
+    """Check, print the result in both languages, and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         # A console that can't show Chinese must not stop the check.
         if isinstance(stream, io.TextIOWrapper):
@@ -821,7 +844,7 @@ def main(arguments: list[str]) -> int:
     except VerificationError as error:
         reason = error.args
     except (OSError, ValueError) as error:
-        reason = (f"It is damaged or cannot be read ({error}).", "它已损坏或无法读取。")
+        reason = (f"It is damaged or cannot be read ({error}).", "它已损坏，或者无法读取。")
     else:
         return report(result, fingerprint)
     say(f"NOT GOOD: do not trust this copy. {reason[0]}")
@@ -830,19 +853,19 @@ def main(arguments: list[str]) -> int:
 
 
 def report(result: Verdict, fingerprint: str) -> int:
-    """Print that everything of ours is genuine, and what else is there; return the exit code."""
+    """Print that our files are genuine, and every difference; return the exit status."""
     english = f"{result.english} exactly what was signed with the key {fingerprint}."
-    chinese = f"{result.chinese}与密钥{fingerprint}签名的内容完全相同。"
+    chinese = f"{result.chinese}与用密钥{fingerprint}签署的内容完全相同。"
     expires, now = read_expiry(result.comment), datetime.now(timezone.utc)
     differences = list(result.differences)
     if expires and expires <= now:
         differences.append(
             f"It expired on {expires:%Y-%m-%d} by this computer's clock: look for a newer one · "
-            f"按这台电脑的时间，它已在{expires:%Y-%m-%d}过期：请找更新的版本"
+            f"按这台电脑的时钟，它已在{expires:%Y-%m-%d}过期：请另找一份更新的"
         )
     if differences:
-        say(f"GENUINE, BUT SEE BELOW. {english} But:")
-        say(f"内容是真的，但请看下面几点。{chinese}但是：")
+        say(f"GENUINE, BUT SEE BELOW. {english}")
+        say(f"内容是真的，但请看下面几点。{chinese}")
         say(*(f"- {line}" for line in differences))
     else:
         say(f"GOOD. {english}")
@@ -852,9 +875,9 @@ def report(result: Verdict, fingerprint: str) -> int:
         left = f"{days} day{'s' * (days > 1)}" if days else "less than a day"
         say(
             f"Valid until {expires:%Y-%m-%d}, {left} left · "
-            f"有效期到{expires:%Y-%m-%d}，还有{days or '不到1'}天"
+            f"有效期至{expires:%Y-%m-%d}，还剩{days or '不到1'}天"
         )
-    say(f"Signed with it · 一并签名的说明：{result.comment}")
+    say(f"Signed comment · 同时签署的说明：{result.comment}")
     say(f"Not verified · 未经核对：{', '.join(result.unverified)}")
     return 3 if differences else 0
 

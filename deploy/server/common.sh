@@ -25,6 +25,15 @@ fail() { # PROBLEM [REMEDY]
 
 note() { say "  $*"; }
 
+# The usage of a script in deploy/ is the comment at its top.
+usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
+
+usage_error() { # PROBLEM
+  say "$1"
+  say "See deploy/${0##*/} --help."
+  exit 2
+}
+
 # Print how many KiB are free. deploy.sh also sends this function to the server, for any sh.
 free_space() { # FOLDER
   df -Pk "$1" | awk 'NR == 2 { print $4 }'

@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import http.client
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import statistics
@@ -24,48 +24,30 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from support import TOP
-from support.signed import facts
+from support.deployed_nginx import DeployedNginx, written
+from support.hosting import short_folder
+from support.serving import DOMAIN, ONION
+from support.signed import content, facts, organisation_key
 from support.tornet import end, free_ports
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.release import Release, make_release, write
+from cccr_web.mirror import header_rules
+from cccr_web.release import Release, Signer, make_release, with_archive, write
 from cccr_web.render import build_release
-from cccr_web.serve import clearnet_policy
-from cccr_web.serve.app import bare_headers
 
 HERE = Path(__file__).parent
-ONION = "c" * 55 + "d.onion"
 CONNECTIONS = 32
 STATEMENTS = 10_000
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE = 1500  # connections
 RELOADS = 6
-
-NGINX = """
-worker_processes 1; daemon off; pid {folder}/pid; error_log /dev/null emerg;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; default_type text/html; keepalive_requests 1000000;
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-  {cache}
-  server {{ listen 127.0.0.1:{port}; {server} }}
-}}
-"""
-CACHE = "proxy_cache_path {folder}/cache keys_zone=site:10m;"
-# A cache as in deploy/server/nginx/, with its settings that matter here.
-BEHIND = """open_file_cache max=1000; sendfile on; tcp_nopush on; proxy_buffer_size 8k;
-  proxy_ignore_headers Vary Cache-Control Expires; proxy_cache_valid 200 1h;
-  location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;
-  proxy_set_header Connection ""; proxy_set_header Host localhost; proxy_cache site;
-  proxy_cache_key $uri; }}"""
 
 
 @dataclass
@@ -75,6 +57,7 @@ class Rival:
     name: str
     command: Callable[[int], list[str]]
     path: str = "/en/index.html"
+    host: str = "localhost"
     start: float = 0.0
     megabytes: float = 0.0
     port: int = 0
@@ -106,13 +89,13 @@ def megabytes(processes: list[int]) -> float:
     return sum(int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) for text in texts) * 1024 / 1e6
 
 
-def first_answer(port: int, path: str, limit: float = 60) -> int:
-    """Request a page until it is answered; return the size of its body."""
+def first_answer(rival: Rival, limit: float = 60) -> int:
+    """Request the page until it is answered; return the size of its body."""
     end = time.monotonic() + limit
     while True:
-        link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        link = http.client.HTTPConnection("127.0.0.1", rival.port, timeout=10)
         try:
-            link.request("GET", path, headers={"Host": "localhost"})
+            link.request("GET", rival.path, headers={"Host": rival.host})
             answer = link.getresponse()
             body = answer.read()
         except OSError:
@@ -123,7 +106,7 @@ def first_answer(port: int, path: str, limit: float = 60) -> int:
         finally:
             link.close()
         if answer.status != 200:
-            raise SystemExit(f"{path} on port {port}: {answer.status}")
+            raise SystemExit(f"{rival.name}: {answer.status} for {rival.path}")
         return len(body)
 
 
@@ -131,9 +114,10 @@ def first_answer(port: int, path: str, limit: float = 60) -> int:
 def started(rival: Rival) -> Iterator[None]:
     """Run a server on core 0 and wait for its first response."""
     rival.port = rival.port or free_ports(1)[0]
+    command = rival.command(rival.port)
     began = time.monotonic()
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(rival.port)],
+        ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(TOP)},
@@ -148,7 +132,7 @@ def started(rival: Rival) -> Iterator[None]:
 
 def note_start(rival: Rival, process: subprocess.Popen[bytes], began: float) -> None:
     """Wait for the first response, and record the start time."""
-    size = first_answer(rival.port, rival.path)
+    size = first_answer(rival)
     rival.start = time.monotonic() - began
     rival.processes = family(process.pid)
     print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
@@ -160,7 +144,7 @@ def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
     done = subprocess.run(
         [
             *("taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"),
-            *("-H", "Host: localhost"),
+            *("-H", f"Host: {rival.host}"),
             *(("-s", str(script)) if script else ()),
             f"http://127.0.0.1:{rival.port}{rival.path}",
         ],
@@ -185,23 +169,42 @@ def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
     rival.cpu.append(used / int(requests) * 1e6)
 
 
-def nginx(folder: Path, port: int, server: str, cache: str = "") -> list[str]:
-    """Return the command that starts nginx with this configuration."""
-    folder.mkdir(exist_ok=True)
-    config = folder / "nginx.conf"
-    text = NGINX.format(folder=folder, port=port, server=server, cache=cache.format(folder=folder))
-    config.write_text(text)
-    return [
-        shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx",
-        "-c",
-        str(config),
-    ]
+@functools.cache
+def deployed() -> Mapping[str, str]:
+    """Return the nginx configuration that ``deploy.sh`` writes, the same for every release."""
+    known = facts(clearnet=f"https://{DOMAIN}", onions=(ONION,))
+    release = make_release(content(1), known)
+    return written(Signer(organisation_key()).sign(with_archive(release)))
 
 
-def ours(folder: Path, port: int) -> list[str]:
+def nginx_before_ours(folder: Path, port: int) -> list[str]:
+    """Return the command that starts the deployed nginx in front of ``onion.sock`` in ``folder``.
+
+    wrk requests the page of the onion's server block, which has no TLS, like every other server
+    here. The block listens on a port, because wrk cannot connect to a unix socket.
+    """
+    nginx = DeployedNginx(folder)
+    nginx.write(deployed(), (f"unix:{nginx.onion}", f"127.0.0.1:{port}"))
+    return nginx.command
+
+
+def nginx_with_files(folder: Path, port: int, release: Release, files: Path) -> list[str]:
+    """Return the command that starts nginx as a mirror of the release.
+
+    deploy.sh lets nginx serve no files, so these are the rules of ``cccr-web mirror``, among the
+    deployed settings.
+    """
+    rules = header_rules(release, "clearnet", ["nginx"])["nginx"]
+    mirror = f"server {{\nlisten 127.0.0.1:{port};\nroot {files};\n{rules}}}\n"
+    nginx = DeployedNginx(folder)
+    nginx.write({**deployed(), "onion.conf": mirror})
+    return nginx.command
+
+
+def ours(folder: Path, port: int, *more: str) -> list[str]:
     """Return the command that starts our server."""
     where = ["--release", str(folder), "--clearnet", f"127.0.0.1:{port}"]
-    return [sys.executable, "-m", "cccr_web", "serve", *where]
+    return [sys.executable, "-m", "cccr_web", "serve", *where, *more]
 
 
 def many_statements(release: Release) -> Release:
@@ -213,13 +216,6 @@ def many_statements(release: Release) -> Release:
     }
     known = dataclasses.replace(facts(), style_hashes=release.metadata.style_hashes)
     return make_release({"en/index.html": page, **more}, known)
-
-
-def policy_for_nginx(release: Release) -> str:
-    """Return the nginx rules that add our headers to its files."""
-    headers = bare_headers(clearnet_policy(release.metadata, (ONION,)))
-    quoted = ((name, value.replace('"', r"\"")) for name, value in headers)
-    return " ".join(f'add_header {name} "{value}";' for name, value in quoted)
 
 
 def table(rivals: list[Rival]) -> str:
@@ -262,9 +258,10 @@ def main() -> None:
         find_tree("templates"),
         addresses=Addresses("https://cccr.example", (ONION,)),
     )
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with short_folder() as folder, ExitStack() as stack:
+        static, proxy = folder / "static", folder / "proxy"
+        static.mkdir()
+        proxy.mkdir()
         write(release, folder / "release")
         write(many_statements(release), folder / "many")
         page = folder / "release" / "en" / "index.html"
@@ -286,8 +283,8 @@ def main() -> None:
                 str(page.parent.parent),
             ]
 
-        own = Rival("**ours**", lambda port: ours(folder / "release", port))
-        static = f"root {folder / 'release'}; {policy_for_nginx(release)}"
+        to_nginx = ("--onion-socket", f"unix:{proxy}/onion.sock")
+        own = Rival("**ours**", lambda port: ours(folder / "release", port, *to_nginx))
         servers = [
             own,
             Rival("ours, 10,000 statements", lambda port: ours(folder / "many", port)),
@@ -302,10 +299,14 @@ def main() -> None:
             Rival("whitenoise", rival("whitenoise"), "/"),
             Rival("Flask + Talisman", rival("talisman"), "/"),
             Rival("Flask, rendering live", rival("rendering"), "/"),
-            Rival("nginx, files", lambda port: nginx(folder / "static", port, static)),
+            Rival(
+                "nginx, files",
+                lambda port: nginx_with_files(static, port, release, folder / "release"),
+            ),
             Rival(
                 "nginx cache before ours",
-                lambda port: nginx(folder / "proxy", port, BEHIND.format(behind=own.port), CACHE),
+                lambda port: nginx_before_ours(proxy, port),
+                host=ONION,
             ),
         ]
         for server in servers:

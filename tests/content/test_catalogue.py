@@ -124,7 +124,7 @@ def test_utf8_is_known_by_every_spelling(tmp_path: Path, charset: str) -> None:
         (HEADER + '\nmsgid "a"\nmsgstr "A"\n"B\n', ["7: The string must be in quotation marks."]),
         (
             HEADER + ENTRY + "text\n",
-            ["7: This line is no part of a catalogue: an entry has a msgid and a msgstr."],
+            ["7: This line is not part of a catalogue: an entry has a msgid and a msgstr."],
         ),
     ],
 )

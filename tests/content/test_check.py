@@ -666,7 +666,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         replace_once(f"zh_Hans/{CATALOGUE}", 'msgstr "跳到正文"', 'string "跳到正文"'),
         [
             (
-                f"zh_Hans/{CATALOGUE}:18: This line is no part of a catalogue: "
+                f"zh_Hans/{CATALOGUE}:18: This line is not part of a catalogue: "
                 "an entry has a msgid and a msgstr."
             )
         ],

@@ -57,7 +57,7 @@ def test_close_ends_a_suspended_tor(folder: Path, no_network: Path) -> None:
     assert gone(pid)
 
 
-def test_tor_exits_when_its_manager_is_killed(folder: Path, no_network: Path) -> None:
+def test_tor_exits_when_its_parent_is_killed(folder: Path, no_network: Path) -> None:
     """Tor exits by itself after the program that started it is killed."""
     program = (
         "import sys, time; from pathlib import Path; from cccr_web.onion import ManagedTor;"
@@ -65,10 +65,10 @@ def test_tor_exits_when_its_manager_is_killed(folder: Path, no_network: Path) ->
         "print(tor.pid, flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", program, str(folder / "tor"), str(no_network)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as manager:
-        assert manager.stdout is not None
-        pid = int(manager.stdout.readline())
-        manager.kill()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
     wait_until(lambda: gone(pid), 5)
 
 
@@ -144,7 +144,7 @@ def test_a_data_folder_of_another_user_is_rejected(folder: Path, no_network: Pat
 
 
 def test_a_data_folder_in_use_is_rejected(folder: Path, no_network: Path) -> None:
-    """A second manager cannot use the same folder, and does not disturb the first."""
+    """A second process cannot use the same folder, and does not disturb the first."""
     first = ManagedTor(folder / "tor", extra=no_network)
     with first.open() as link:
         with pytest.raises(OnionError, match=f"Another process runs a tor in {folder}/tor"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.hosting import OFFLINE, RunningTor, web_server
-from support.systemd import Manager
+from support.systemd import Unit
 
 from cccr_web.onion import ControlConnection, OnionKey, connect
 
@@ -27,29 +27,29 @@ def arguments(folder: Path, key: Path) -> list[str]:
 def test_the_manager_is_ready_without_tor_and_waits_for_it(folder: Path, key: OnionKey) -> None:
     """The manager is ready without tor, reports what it waits for, and finds tor later."""
     command = arguments(folder, folder / "onion.key")
-    with Manager(folder, {}, command, watchdog=1.0) as manager:
-        assert manager.next_message() == "READY=1\nSTATUS=Looking for tor."
-        waiting = manager.wait_for("Trying again.")
+    with Unit(folder, {}, command, watchdog=1.0) as unit:
+        assert unit.next_message() == "READY=1\nSTATUS=Looking for tor."
+        waiting = unit.wait_for("Trying again.")
         assert "STATUS=No tor listens for control connections at" in waiting
-        assert manager.count_heartbeats(2.0) >= 3
+        assert unit.count_heartbeats(2.0) >= 3
         with RunningTor(folder / "tor", OFFLINE):
-            assert "STATUS=Tor is at 0 %" in manager.wait_for("Tor is at", 30)
-            assert manager.count_heartbeats(2.0) >= 3
-        manager.wait_for("The onion is down", 30)
-        assert manager.stop() == 0
-        manager.wait_for("STOPPING=1")
-    assert key.address not in manager.errors.read_text()
+            assert "STATUS=Tor is at 0 %" in unit.wait_for("Tor is at", 30)
+            assert unit.count_heartbeats(2.0) >= 3
+        unit.wait_for("The onion is down", 30)
+        assert unit.stop() == 0
+        unit.wait_for("STOPPING=1")
+    assert key.address not in unit.errors.read_text()
 
 
 def test_a_suspended_manager_sends_no_heartbeat(folder: Path, key: OnionKey) -> None:
     """A manager that hangs stops sending watchdog messages."""
     del key
     command = arguments(folder, folder / "onion.key")
-    with Manager(folder, {}, command, watchdog=1.0) as manager:
-        manager.wait_for("WATCHDOG=1")
-        manager.process.send_signal(signal.SIGSTOP)
-        manager.count_heartbeats(0.2)
-        assert manager.count_heartbeats(1.5) == 0
+    with Unit(folder, {}, command, watchdog=1.0) as unit:
+        unit.wait_for("WATCHDOG=1")
+        unit.process.send_signal(signal.SIGSTOP)
+        unit.count_heartbeats(0.2)
+        assert unit.count_heartbeats(1.5) == 0
 
 
 def test_the_key_may_be_a_systemd_credential(folder: Path, key: OnionKey) -> None:
@@ -60,12 +60,12 @@ def test_the_key_may_be_a_systemd_credential(folder: Path, key: OnionKey) -> Non
     given.write_bytes((folder / "onion.key").read_bytes())
     given.chmod(0o440)
     command = arguments(folder, given)
-    with Manager(folder, {}, command, CREDENTIALS_DIRECTORY=str(credentials)) as manager:
-        assert manager.next_message() == "READY=1\nSTATUS=Looking for tor."
-    with Manager(folder, {}, command) as manager:
-        assert manager.process.wait(10) == 1
+    with Unit(folder, {}, command, CREDENTIALS_DIRECTORY=str(credentials)) as unit:
+        assert unit.next_message() == "READY=1\nSTATUS=Looking for tor."
+    with Unit(folder, {}, command) as unit:
+        assert unit.process.wait(10) == 1
         reason = f"The onion key {given} is open to other users (mode 0440)"
-        assert reason in manager.errors.read_text()
+        assert reason in unit.errors.read_text()
     assert key.address
 
 
@@ -77,13 +77,13 @@ def test_the_status_shows_the_published_address(
     with (
         web_server(folder / "web.sock", b"x"),
         RunningTor(folder / "tor", tor_network.torrc_lines) as tor,
-        Manager(folder, {}, command, watchdog=4.0) as manager,
+        Unit(folder, {}, command, watchdog=4.0) as unit,
     ):
         tor.await_control()
-        status = manager.wait_for("Published:", 60)
+        status = unit.wait_for("Published:", 60)
         assert status.startswith(f"STATUS=Published: {key.address} in ")
         assert "with proof of work" in status
-        assert manager.stop() == 0
+        assert unit.stop() == 0
 
 
 def test_a_killed_manager_leaves_the_circuits_of_its_service_open(
@@ -94,20 +94,20 @@ def test_a_killed_manager_leaves_the_circuits_of_its_service_open(
     with (
         web_server(folder / "web.sock", b"x"),
         RunningTor(folder / "tor", tor_network.torrc_lines) as tor,
-        Manager(folder, {}, command) as manager,
+        Unit(folder, {}, command) as unit,
     ):
         tor.await_control()
-        manager.wait_for(f"Published: {key.address}", 60)
+        unit.wait_for(f"Published: {key.address}", 60)
         with connect(tor.address) as connection:
             before = introduction_circuits(connection)
-            manager.process.kill()
-            manager.process.wait(10)
-            manager.messages.clear()
-            manager.start()
-            manager.wait_for(f"Published: {key.address}", 60)
+            unit.process.kill()
+            unit.process.wait(10)
+            unit.messages.clear()
+            unit.start()
+            unit.wait_for(f"Published: {key.address}", 60)
             assert len(before) >= 3
             assert before <= introduction_circuits(connection)
-        assert manager.stop() == 0
+        assert unit.stop() == 0
 
 
 def introduction_circuits(connection: ControlConnection) -> set[str]:

@@ -45,7 +45,7 @@ class OnionSite:
 
 @pytest.fixture(scope="module")
 def site(tor_network: TorNetwork, note: Recorder) -> Iterator[OnionSite]:
-    """The real texts built for a new onion, served on a unix socket, published by a supervisor."""
+    """The real texts built for a new onion, served on a unix socket, published by a manager."""
     begin = time.monotonic()
     with short_folder() as folder:
         key = new_key(folder / "onion.key")

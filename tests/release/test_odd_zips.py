@@ -178,8 +178,8 @@ def test_a_copy_that_another_program_packs_again_is_genuine(
     shutil.rmtree(folder)
     code, words = script_says(tmp_path / "copy.zip", capsys)
     assert code == 3, words
-    assert "packed again by another program" in words
-    assert "'.DS_Store' (macOS or Windows" in words
+    assert "Another program repacked the ZIP" in words
+    assert "'.DS_Store' (macOS and Windows" in words
     assert "'en/说明.txt' (unknown" in words
     assert_unpacked_alike_but_for_names(tmp_path / "copy.zip", tmp_path)
 

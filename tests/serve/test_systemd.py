@@ -16,7 +16,7 @@ import pytest
 from support.hosting import short_folder
 from support.serving import DOMAIN, ONION, START_TIMEOUT, STOP_TIMEOUT, ask, read_answer
 from support.signed import ServerFolder, organisation_key, signed_release
-from support.systemd import Manager, listening_socket
+from support.systemd import Unit, listening_socket
 
 from cccr_web.errors import CccrError
 from cccr_web.systemd import Notifier, take
@@ -69,8 +69,8 @@ def test_a_service_serves_on_passed_sockets_and_reports_its_state(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """Each passed socket is served by name; start and stop are reported, and sockets stay."""
-    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        assert manager.next_message() == (
+    with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
+        assert unit.next_message() == (
             f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}. "
             "(release=1 reloads=0)"
         )
@@ -80,31 +80,31 @@ def test_a_service_serves_on_passed_sockets_and_reports_its_state(
         assert answers["clearnet"].body == PAGE
         assert answers["onion"].status == 421
         assert ask(server_folder.path / "onion.sock", "/en/", ONION).body == PAGE
-        assert manager.stop() == 0
-        assert manager.next_message() == "STOPPING=1\nSTATUS=Stopping."
+        assert unit.stop() == 0
+        assert unit.next_message() == "STOPPING=1\nSTATUS=Stopping."
         assert all((server_folder.path / f"{name}.sock").is_socket() for name in sockets)
-        assert manager.errors.read_text() == ""
+        assert unit.errors.read_text() == ""
 
 
 def test_a_reload_is_reported(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """On SIGHUP the server reports the reload, and then the release or why it was rejected."""
-    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        manager.wait_for("READY=1")
+    with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
+        unit.wait_for("READY=1")
         server_folder.point(server_folder.path / "release-2")
         before = time.monotonic_ns() // 1000
-        manager.process.send_signal(signal.SIGHUP)
-        reloading = manager.wait_for("RELOADING=1")
+        unit.process.send_signal(signal.SIGHUP)
+        reloading = unit.wait_for("RELOADING=1")
         began = int(reloading.partition("MONOTONIC_USEC=")[2])
         assert before <= began <= time.monotonic_ns() // 1000
-        accepted = manager.wait_for("READY=1")
+        accepted = unit.wait_for("READY=1")
         assert "Serving release 2 of" in accepted
         assert accepted.endswith("(release=2 reloads=1)")
         server_folder.point(server_folder.path / "release-1")
-        manager.process.send_signal(signal.SIGHUP)
-        manager.wait_for("RELOADING=1")
-        refused = manager.wait_for("READY=1")
+        unit.process.send_signal(signal.SIGHUP)
+        unit.wait_for("RELOADING=1")
+        refused = unit.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
         assert "Rejected: Release 1 is older than release 2, which was served before." in refused
         assert refused.endswith("(release=2 reloads=2)")
@@ -114,23 +114,23 @@ def test_an_idle_server_sends_watchdog_messages(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """An idle server sends a watchdog message at half of the interval."""
-    with Manager(server_folder.path, sockets, arguments(server_folder), watchdog=1.0) as manager:
-        manager.wait_for("READY=1")
-        assert 3 <= manager.count_heartbeats(2.4) <= 6
+    with Unit(server_folder.path, sockets, arguments(server_folder), watchdog=1.0) as unit:
+        unit.wait_for("READY=1")
+        assert 3 <= unit.count_heartbeats(2.4) <= 6
 
 
 def test_a_stopped_process_sends_no_watchdog_messages(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """A stopped process sends no watchdog messages, and sends them again when it continues."""
-    with Manager(server_folder.path, sockets, arguments(server_folder), watchdog=1.0) as manager:
-        manager.wait_for("READY=1")
-        manager.wait_for("WATCHDOG=1")
-        manager.process.send_signal(signal.SIGSTOP)
-        manager.count_heartbeats(0.2)
-        assert manager.count_heartbeats(1.5) == 0
-        manager.process.send_signal(signal.SIGCONT)
-        manager.wait_for("WATCHDOG=1")
+    with Unit(server_folder.path, sockets, arguments(server_folder), watchdog=1.0) as unit:
+        unit.wait_for("READY=1")
+        unit.wait_for("WATCHDOG=1")
+        unit.process.send_signal(signal.SIGSTOP)
+        unit.count_heartbeats(0.2)
+        assert unit.count_heartbeats(1.5) == 0
+        unit.process.send_signal(signal.SIGCONT)
+        unit.wait_for("WATCHDOG=1")
 
 
 def test_a_hung_reload_ends_the_watchdog_messages(
@@ -150,14 +150,14 @@ def test_a_hung_reload_ends_the_watchdog_messages(
         "s.Source.load = load\n"
     )
     path = f"{patch}:{Path(__file__).parents[2]}"
-    with Manager(
+    with Unit(
         server_folder.path, sockets, arguments(server_folder), watchdog=1.0, PYTHONPATH=path
-    ) as manager:
-        manager.wait_for("WATCHDOG=1")
-        manager.process.send_signal(signal.SIGHUP)
-        manager.wait_for("RELOADING=1")
-        manager.count_heartbeats(1.2)
-        assert manager.count_heartbeats(1.5) == 0
+    ) as unit:
+        unit.wait_for("WATCHDOG=1")
+        unit.process.send_signal(signal.SIGHUP)
+        unit.wait_for("RELOADING=1")
+        unit.count_heartbeats(1.2)
+        assert unit.count_heartbeats(1.5) == 0
         assert ask(server_folder.path / "clearnet.sock", "/en/", DOMAIN).status == 200
 
 
@@ -167,8 +167,8 @@ def test_pending_requests_are_answered_after_sigterm(
     """A client in the middle of a request or a large response gets the complete response."""
     release = signed_release(1)
     path = max(release.files, key=lambda each: len(release.files[each].body))
-    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        manager.wait_for("READY=1")
+    with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
+        unit.wait_for("READY=1")
         asking = connected(server_folder.path / "clearnet.sock")
         assert asking.sock is not None
         asking.sock.sendall(HEAD.encode()[:20])
@@ -176,8 +176,8 @@ def test_pending_requests_are_answered_after_sigterm(
         kept.request("GET", f"/{path}")
         assert kept.getresponse().read() == release.files[path].body
         time.sleep(0.2)
-        manager.process.terminate()
-        manager.wait_for("STOPPING=1")
+        unit.process.terminate()
+        unit.wait_for("STOPPING=1")
         time.sleep(0.1)
         kept.request("GET", "/en/")
         answer = kept.getresponse()
@@ -188,7 +188,7 @@ def test_pending_requests_are_answered_after_sigterm(
             received += more
         last = read_answer(received)
         assert (last.body, last.header("Connection")) == (PAGE, "close")
-        assert manager.process.wait(STOP_TIMEOUT) == 0
+        assert unit.process.wait(STOP_TIMEOUT) == 0
         asking.close()
         kept.close()
 
@@ -197,24 +197,24 @@ def test_requests_sent_together_are_all_answered(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """Of several requests that came before SIGTERM, only the last response closes."""
-    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        manager.wait_for("READY=1")
+    with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
+        unit.wait_for("READY=1")
         link = connected(server_folder.path / "clearnet.sock").sock
         assert link is not None
         with link:
             # A connection that the server has already accepted.
             link.sendall(HEAD.encode()[:5])
             time.sleep(0.1)
-            manager.suspend()
+            unit.suspend()
             link.sendall(f"{HEAD}\r\n".encode()[5:] + f"{HEAD}\r\n".encode() * 2)
-            manager.process.terminate()
-            manager.process.send_signal(signal.SIGCONT)
+            unit.process.terminate()
+            unit.process.send_signal(signal.SIGCONT)
             received = b""
             while more := link.recv(65536):
                 received += more
         assert received.count(PAGE) == 3
         assert received.count(b"Connection: close") == 1
-        assert manager.process.wait(STOP_TIMEOUT) == 0
+        assert unit.process.wait(STOP_TIMEOUT) == 0
 
 
 @contextlib.contextmanager
@@ -232,19 +232,19 @@ def test_a_partial_request_delays_shutdown_within_a_limit(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """A partial request delays the shutdown within its limit; a second signal ends it at once."""
-    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        manager.wait_for("READY=1")
+    with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
+        unit.wait_for("READY=1")
         with partial_request(server_folder):
             begin = time.monotonic()
-            assert manager.stop() == 0
+            assert unit.stop() == 0
             assert 4.5 < time.monotonic() - begin < 7
-        manager.start()
-        manager.wait_for("READY=1")
+        unit.start()
+        unit.wait_for("READY=1")
         with partial_request(server_folder):
             begin = time.monotonic()
-            manager.process.terminate()
-            manager.wait_for("STOPPING=1")
-            assert manager.stop() == 0
+            unit.process.terminate()
+            unit.wait_for("STOPPING=1")
+            assert unit.stop() == 0
             assert time.monotonic() - begin < 1
 
 
@@ -295,15 +295,15 @@ def test_ten_restarts_under_load_fail_no_request(
 ) -> None:
     """Over ten restarts no request fails, neither on new connections nor on kept ones."""
     path = server_folder.path / "clearnet.sock"
-    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        manager.wait_for("READY=1")
+    with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
+        unit.wait_for("READY=1")
         clients = [_Client(path, keep=keep) for keep in (False, True) for _ in range(4)]
         for client in clients:
             client.start()
         for _ in range(10):
             time.sleep(0.3)
-            manager.restart()
-            manager.wait_for("READY=1")
+            unit.restart()
+            unit.wait_for("READY=1")
         time.sleep(0.3)
         for client in clients:
             client.ended.set()
@@ -320,16 +320,16 @@ def test_the_last_response_has_the_usual_headers(
     server_folder: ServerFolder, sockets: dict[str, socket.socket]
 ) -> None:
     """The last response has the same headers as any response that closes its connection."""
-    with Manager(server_folder.path, sockets, arguments(server_folder)) as manager:
-        manager.wait_for("READY=1")
+    with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
+        unit.wait_for("READY=1")
         path = server_folder.path / "clearnet.sock"
         closed = ask(path, "/en/", DOMAIN)
         with contextlib.closing(connected(path)) as kept:
             assert kept.sock is not None
             kept.sock.sendall(b"G")
             time.sleep(0.2)
-            manager.process.terminate()
-            manager.wait_for("STOPPING=1")
+            unit.process.terminate()
+            unit.wait_for("STOPPING=1")
             kept.sock.sendall(f"{HEAD[1:]}\r\n".encode())
             received = b""
             while more := kept.sock.recv(65536):
@@ -349,13 +349,11 @@ def test_a_missing_or_doubled_socket_name_is_reported(
     server_folder: ServerFolder, sockets: dict[str, socket.socket], names: str, said: str
 ) -> None:
     """A socket name that is missing or doubled is reported with a remedy."""
-    with Manager(
-        server_folder.path, sockets, arguments(server_folder), LISTEN_FDNAMES=names
-    ) as manager:
-        assert manager.process.wait(START_TIMEOUT) == 1
+    with Unit(server_folder.path, sockets, arguments(server_folder), LISTEN_FDNAMES=names) as unit:
+        assert unit.process.wait(START_TIMEOUT) == 1
         remedy = "Start the service from a socket unit with one ListenStream= and"
         expected = f"{said} {remedy} FileDescriptorName=clearnet.\n"
-        assert manager.errors.read_text().endswith(expected)
+        assert unit.errors.read_text().endswith(expected)
 
 
 def test_the_onion_rejects_a_tcp_socket(server_folder: ServerFolder, folder: Path) -> None:
@@ -365,9 +363,9 @@ def test_the_onion_rejects_a_tcp_socket(server_folder: ServerFolder, folder: Pat
         listening_socket(folder / "a.sock") as other,
     ):
         both = {"onion": port, "clearnet": other}
-        with Manager(server_folder.path, both, arguments(server_folder)) as manager:
-            assert manager.process.wait(START_TIMEOUT) == 1
-            assert "“onion” from systemd is not a unix socket" in manager.errors.read_text()
+        with Unit(server_folder.path, both, arguments(server_folder)) as unit:
+            assert unit.process.wait(START_TIMEOUT) == 1
+            assert "“onion” from systemd is not a unix socket" in unit.errors.read_text()
 
 
 def test_a_socket_that_does_not_listen_is_reported(
@@ -376,9 +374,9 @@ def test_a_socket_that_does_not_listen_is_reported(
     """A passed socket that does not listen is reported."""
     with socket.socket(socket.AF_UNIX) as deaf:
         both = {"onion": sockets["onion"], "clearnet": deaf}
-        with Manager(server_folder.path, both, arguments(server_folder)) as manager:
-            assert manager.process.wait(START_TIMEOUT) == 1
-            assert "is not a listening socket" in manager.errors.read_text()
+        with Unit(server_folder.path, both, arguments(server_folder)) as unit:
+            assert unit.process.wait(START_TIMEOUT) == 1
+            assert "is not a listening socket" in unit.errors.read_text()
 
 
 def test_sockets_of_another_process_are_ignored() -> None:

@@ -99,13 +99,17 @@ class DeployedNginx:
                 changed = re.sub(old, new, changed)
             (folder / name).write_text(changed)
 
+    @property
+    def command(self) -> list[str]:
+        """The command that starts it."""
+        program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert program is not None
+        return [program, "-c", f"{self.folder}/conf/nginx.conf", "-e", f"{self.folder}/log"]
+
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Run it."""
-        program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert program is not None
-        files = ["-c", f"{self.folder}/conf/nginx.conf", "-e", f"{self.folder}/log"]
-        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", program, *files])
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *self.command])
         try:
             for _ in range(500):
                 assert process.poll() is None, (self.folder / "log").read_text()

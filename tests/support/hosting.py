@@ -1,4 +1,4 @@
-"""Fixtures for tests of an onion: a web server on a unix socket, tors, a watched supervisor.
+"""Fixtures for tests of an onion: a web server on a unix socket, tors, a watched manager.
 
 ``conftest.py`` loads this module as a plugin.
 """
@@ -22,10 +22,10 @@ from cccr_web.listen import Unix
 from cccr_web.onion import (
     ControlConnection,
     ManagedTor,
+    Manager,
+    ManagerEvent,
     OnionKey,
     Service,
-    Supervisor,
-    SupervisorEvent,
     Tor,
     connect,
     new_key,
@@ -168,7 +168,7 @@ class RunningTor:
 
 
 class Watched:
-    """A supervisor that runs in a thread, and its events so far with their times.
+    """An onion manager that runs in a thread, and its events so far with their times.
 
     ``seconds`` replace some of its times.
     """
@@ -179,13 +179,13 @@ class Watched:
         tor: Tor,
         **seconds: float,
     ) -> None:
-        self.events: list[SupervisorEvent] = []
+        self.events: list[ManagerEvent] = []
         self.times: list[float] = []
         self.stop = threading.Event()
         self._news = threading.Condition()
         self._read = 0
-        supervisor = Supervisor(service, tor, self._observe, **seconds)  # type: ignore[arg-type]
-        self.thread = threading.Thread(target=supervisor.run, args=[self.stop])
+        manager = Manager(service, tor, self._observe, **seconds)  # type: ignore[arg-type]
+        self.thread = threading.Thread(target=manager.run, args=[self.stop])
 
     def __enter__(self) -> Self:
         self.thread.start()
@@ -195,13 +195,13 @@ class Watched:
         self.end()
 
     def end(self) -> float:
-        """Stop the supervisor; return how many seconds it took to end."""
+        """Stop the manager; return how many seconds it took to end."""
         begin = time.monotonic()
         self.stop.set()
         self.thread.join()
         return time.monotonic() - begin
 
-    def _observe(self, event: SupervisorEvent) -> None:
+    def _observe(self, event: ManagerEvent) -> None:
         with self._news:
             self.events.append(event)
             self.times.append(time.monotonic())

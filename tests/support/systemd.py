@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _START = 'export LISTEN_PID=$$; exec "$@" '
 
 
-class Manager:
-    """``with Manager(folder, {name: socket}, words) as manager``: starts ``cccr-web words``.
+class Unit:
+    """``with Unit(folder, {name: socket}, words) as unit``: starts ``cccr-web words``.
 
     ``messages`` holds every message received, ``errors`` the service's stderr.
     """

@@ -159,7 +159,7 @@ class OddZip:
 
 
 ODD_ZIPS: list[OddZip] = []
-GOOD, REPACKED, UNSAFE = "GOOD.", "packed again", "The ZIP is unsafe at "
+GOOD, REPACKED, UNSAFE = "GOOD.", "repacked the ZIP", "The ZIP is unsafe at "
 DAMAGED = f"{PAGE} is damaged in next.zip."
 
 
@@ -350,7 +350,7 @@ repacked(
     "an empty stored file with a data descriptor",
     lambda: more(streamed(Member(f"{TOP}en/.DS_Store".encode(), b"", changes={"method": 0}))),
     differs(f"the header of {TOP}en/.DS_Store"),
-    "'en/.DS_Store' (macOS or Windows adds files of this name",
+    "'en/.DS_Store' (macOS and Windows add files with such names",
 )
 repacked("no folder", lambda: write(moved("")), differs(f"the folder of {FIRST}"))
 repacked("another folder", lambda: write(moved("copy/")), differs(f"the folder of copy/{FIRST}"))
@@ -362,7 +362,7 @@ repacked(
     "by Finder, its own files",
     lambda: write(finder()),
     differs(f"the header of {TOP}"),
-    "'__MACOSX/cccr-web/._en' (macOS or Windows adds files of this name",
+    "'__MACOSX/cccr-web/._en' (macOS and Windows add files with such names",
 )
 zip_attack(
     "a file less",
@@ -879,18 +879,18 @@ zip_attack(
     "two lists",
     lambda: write(members() + moved("copy/")),
     1,
-    "The ZIP holds more than one SHA256SUMS.",
+    "The ZIP contains more than one SHA256SUMS.",
     differs(f"the folder of copy/{FIRST}"),
 )
 
 # --- Bombs ---
 
-TOO_MUCH = "The ZIP holds far more than our site."
+TOO_MUCH = "The ZIP contains far more than our site."
 zip_attack(
     "a bomb",
     lambda: changed(setter(size=ZIP_LIMIT + 1)),
     1,
-    f"{NAME!r} is too long to be ours.",
+    f"{NAME!r} is too large to be ours.",
     f"{PAGE} has more than 268,435,456 bytes.",
 )
 unsafe(

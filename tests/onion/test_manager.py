@@ -1,4 +1,4 @@
-"""The supervisor: the service stays published whatever happens to tor, until it is stopped."""
+"""The manager: the service stays published whatever happens to tor, until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from cccr_web.onion import (
     Failed,
     Lost,
     ManagedTor,
+    Manager,
     OnionKey,
     Published,
     Publishing,
     Service,
     Status,
-    Supervisor,
     Unreachable,
     Withdrawn,
     connect,
@@ -36,7 +36,7 @@ from cccr_web.onion import (
     managed_tor,
     withdraw,
 )
-from cccr_web.onion.supervisor import FIRST_PAUSE
+from cccr_web.onion.manager import FIRST_PAUSE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def test_a_killed_managed_tor_is_restarted(
 ) -> None:
     """After SIGKILL of the managed tor, the same address answers again without intervention.
 
-    The supervisor reports the bootstrap progress; at the end it withdraws the service and
+    The manager reports the bootstrap progress; at the end it withdraws the service and
     leaves no process.
     """
     url = f"http://{key.address}/"
@@ -243,7 +243,7 @@ def test_a_suspended_managed_tor_is_replaced(
 def test_the_service_is_published_once_the_network_is_enabled(
     tor_network: TorNetwork, folder: Path, web: Path, key: OnionKey
 ) -> None:
-    """Without a network the supervisor reports the stalled bootstrap, and publishes later."""
+    """Without a network the manager reports the stalled bootstrap, and publishes later."""
     extra = folder / "torrc"
     extra.write_text(f"{tor_network.torrc_lines}DisableNetwork 1\n")
     tor = ManagedTor(folder / "tor", extra=extra)
@@ -309,21 +309,21 @@ def test_without_retry_the_first_failure_is_raised(folder: Path, web: Path, key:
     extra = folder / "torrc"
     extra.write_text("SuchNonsense 1\n")
     tor = ManagedTor(folder / "tor", extra=extra)
-    supervisor = Supervisor(Service(key, web), tor, lambda _: None)
+    manager = Manager(Service(key, web), tor, lambda _: None)
     with pytest.raises(OnionError, match="Tor rejects the extra torrc lines"):
-        supervisor.run(threading.Event(), retry_first=False)
+        manager.run(threading.Event(), retry_first=False)
     assert tor.pid is None
 
 
 def test_a_failing_observer_leaves_no_tor(tor: ManagedTor, web: Path, key: OnionKey) -> None:
-    """If the observer raises, the supervisor stops tor before it passes the exception on."""
+    """If the observer raises, the manager stops tor before it passes the exception on."""
     pids: list[int] = []
 
     def observe(_: object) -> None:
         pids.append(running_pid(tor))
         raise ZeroDivisionError
 
-    supervisor = Supervisor(Service(key, web), tor, observe)
+    manager = Manager(Service(key, web), tor, observe)
     with pytest.raises(ZeroDivisionError):
-        supervisor.run(threading.Event())
+        manager.run(threading.Event())
     wait_until(lambda: gone(pids[0]), 1)

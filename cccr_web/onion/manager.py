@@ -1,4 +1,4 @@
-"""The supervisor: keeps one onion service published, whatever happens to tor."""
+"""The onion manager: keeps one onion service published, whatever happens to tor."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt failed, and the supervisor will try again."""
+    """An attempt failed, and the manager will try again."""
 
     error: OnionError
 
@@ -80,7 +80,7 @@ class Withdrawn:
     address: str
 
 
-SupervisorEvent = Bootstrapping | Publishing | Published | Unreachable | Lost | Failed | Withdrawn
+ManagerEvent = Bootstrapping | Publishing | Published | Unreachable | Lost | Failed | Withdrawn
 
 
 class Tor(Protocol):
@@ -114,7 +114,7 @@ class ExternalTor:
         return "tor exited or stopped answering"
 
 
-class Supervisor:
+class Manager:
     """Publishes ``service`` on ``tor``, republishes it when lost, and withdraws it at the end.
 
     ``observe`` is called with each event, in the thread of ``run``. ``heartbeat`` is called
@@ -125,7 +125,7 @@ class Supervisor:
         self,
         service: Service,
         tor: Tor,
-        observe: Callable[[SupervisorEvent], object],
+        observe: Callable[[ManagerEvent], object],
         *,
         publish_timeout: float = PUBLISH_TIMEOUT,
         stalled_after: float = STALLED_AFTER,
