@@ -64,6 +64,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], keep: Iterable[s
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(folder) as partial:
+        partial.mkdir()
         for path, body in contents.items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             _write(partial / path, body)

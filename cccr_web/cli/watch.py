@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     nargs=-1,
     required=True,
     metavar="URL...",
-    type=options.ParsedParam("URL", "cccr_web.watch:Address.parse"),
+    type=options.ADDRESS,
 )
 @options.public_key(required=True)
-@click.option(
-    "--socks", type=options.HOST_PORT, help="Tor's SocksPort, such as 127.0.0.1:9050, for onions."
-)
+@options.socks
 @click.option(
     "--release",
     type=options.RELEASE,
@@ -60,12 +58,10 @@ def watch(
     not followed. URLs must use https with a valid certificate; http is allowed only for
     .onion and this machine.
     """
-    from cccr_web.errors import CccrError
     from cccr_web.release import load, read_public_key
     from cccr_web.watch import RequestLimits, Route, Settings, check_sites
 
-    if socks is None and any(address.is_onion for address in addresses):
-        raise CccrError("An onion can be reached only through Tor.", "Pass --socks 127.0.0.1:9050.")
+    options.require_socks(socks, addresses)
     key = read_public_key(public_key)
     settings = Settings(
         key,

@@ -1,6 +1,14 @@
 """A static mirror of a release, and its headers as configuration for other servers."""
 
+from cccr_web.mirror.download import FetchedMirror, fetch_mirror
 from cccr_web.mirror.folder import RULE_FILES, write_mirror
 from cccr_web.mirror.header_rules import FORMATS, header_rules
 
-__all__ = ["FORMATS", "RULE_FILES", "header_rules", "write_mirror"]
+__all__ = [
+    "FORMATS",
+    "RULE_FILES",
+    "FetchedMirror",
+    "fetch_mirror",
+    "header_rules",
+    "write_mirror",
+]

@@ -21,7 +21,7 @@ PACKAGES: dict[str, set[str]] = {
     "onion": {"errors", "files", "host_names", "listen"},
     "watch": {"errors", "listen", "release", "serve"},
     "notices": {"errors", "facts", "files", "host_names", "release"},
-    "mirror": {"errors", "files", "languages", "release", "serve"},
+    "mirror": {"errors", "files", "languages", "notices", "release", "serve", "watch"},
     "doctor": {"errors", "listen", "notices", "onion", "release", "serve", "version", "watch"},
     "cli": {
         *("config", "content", "doctor", "errors", "facts", "listen", "mirror", "notices"),

@@ -44,7 +44,7 @@ def watch(network: TorNetwork, *urls: str) -> tuple[int, Any, str]:
 def mirror(published_site: PublishedSite) -> Iterator[str]:
     """Serve what ``cccr-web mirror`` wrote with a plain nginx; yield the address."""
     with short_folder() as folder:
-        command = [sys.executable, "-m", "cccr_web", "mirror", str(folder / "mirror")]
+        command = [sys.executable, "-m", "cccr_web", "mirror", "write", str(folder / "mirror")]
         command += ["--public-key", str(PUBLIC)]
         command += ["--release", str(published_site.folder / "release")]
         subprocess.run(command, check=True, cwd=TOP, capture_output=True)
