@@ -24,6 +24,7 @@ _REMEDY: Final = "Check the disk and the permissions."
 # The files in headers/, and their formats.
 RULE_FILES: Final = {
     "nginx.conf": "nginx",
+    "apache.conf": "apache",
     "Caddyfile": "caddy",
     "_headers": "netlify",
     "_redirects": "netlify-redirects",

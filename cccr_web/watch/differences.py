@@ -1,11 +1,11 @@
 """How a response differs from the signed file and from the header policy.
 
 These headers depend on the connection, the time or how a host stores files. They are
-accepted as a plain nginx or Caddy sends them:
+accepted as a plain nginx, Caddy or Apache sends them:
 
 - ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding``, ``Content-Length``,
   ``Accept-Ranges``, ``ETag``, ``Last-Modified``;
-- ``Server`` with only the name nginx or Caddy, no version;
+- ``Server`` with only the name nginx, Caddy or Apache, no version;
 - ``Content-Encoding``, because the bytes are compared after decompression;
 - ``Vary: Accept-Encoding``;
 - ``Alt-Svc`` that offers another protocol at the same name.
@@ -58,7 +58,7 @@ _ACCEPTED: Final = frozenset(
 _SERVICE: Final = r'h[23](-[0-9]+)?=":[0-9]+"(; *(ma|persist)=[0-9]+)*'
 _ACCEPTED_VALUES: Final = {
     "alt-svc": re.compile(rf"{_SERVICE}(, *{_SERVICE})*"),
-    "server": re.compile(r"nginx|Caddy"),
+    "server": re.compile(r"nginx|Caddy|Apache"),
     "vary": re.compile(r"accept-encoding", re.IGNORECASE),
 }
 

@@ -12,11 +12,11 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 from support.command import run
 from support.hostile import Hostile, HostileResponse, answers
+from support.hosting import short_folder
 from support.nginx import nginx
 from support.signed import (
     KEY,
@@ -27,6 +27,7 @@ from support.signed import (
     put_release,
     signed_release,
 )
+from support.web_servers import SERVERS, serving
 
 from cccr_web import files
 from cccr_web.errors import CccrError
@@ -82,7 +83,7 @@ def test_the_command_writes_the_site_and_the_rule_files(release: Path, tmp_path:
     assert load(folder / "site", PUBLIC).files == RELEASE.files
     assert (folder / "site" / ".nojekyll").read_bytes() == b""
     assert sorted(path.name for path in folder.iterdir()) == ["headers", "redirects", "site"]
-    names = ["Caddyfile", "_headers", "_redirects", "nginx.conf"]
+    names = ["Caddyfile", "_headers", "_redirects", "apache.conf", "nginx.conf"]
     assert sorted(path.name for path in (folder / "headers").iterdir()) == names
 
 
@@ -201,12 +202,17 @@ def test_an_older_release_is_not_mirrored(mirror: Path) -> None:
         write_mirror(signed_release(3), mirror)
 
 
-def test_nginx_with_the_rules_passes_the_check(mirror: Path, nginx_folder: Path) -> None:
-    """nginx with the rules sends the same bytes and all our headers."""
-    with nginx(nginx_folder, mirror) as url:
-        report = look(url)
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_mirror_set_up_as_the_manual_says_passes_the_check(server: str) -> None:
+    """Debian's web servers with the manual's configuration send our bytes and all our headers."""
+    with short_folder() as folder:
+        write_mirror(RELEASE, folder / "mirror")
+        with serving(server, folder / "mirror") as url:
+            report = look(url)
+        logs = [file.read_text() for file in (folder / server).glob("*access*")]
     assert report.sites[0].differences == ()
     assert report.same
+    assert "".join(logs) == ""
 
 
 def test_nginx_without_the_rules_fails_the_check(mirror: Path, nginx_folder: Path) -> None:
@@ -304,95 +310,44 @@ def of_mirror(url: str) -> dict[str, tuple[int, str]]:
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Accept-Language": accepted})
             response = connection.getresponse()
-            return response.status, response.getheader("Location")
+            # Apache sends whole addresses.
+            to = response.getheader("Location")
+            return response.status, to.removeprefix(url) if to else None
 
     return responses(get)
 
 
+@pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("release", [IN_THREE, IN_TWO], ids=["three languages", "two languages"])
-def test_nginx_redirects_to_the_language_that_our_server_chooses(
-    release: Release, tmp_path: Path, nginx_folder: Path
+def test_a_mirror_redirects_to_the_language_that_our_server_chooses(
+    release: Release, server: str
 ) -> None:
     """``/`` and paths below another tag of a language lead to the same page as on our server."""
-    write_mirror(release, tmp_path / "mirror")
-    with nginx(nginx_folder, tmp_path / "mirror") as url:
-        found = of_mirror(url)
-    # nginx resolves the dots before it looks for a file; our server has one URL for each page.
+    with short_folder() as folder:
+        write_mirror(release, folder / "mirror")
+        with serving(server, folder / "mirror") as url:
+            found = of_mirror(url)
+    # They resolve the dots before they look for a file; our server has one URL for each page.
     wanted = {**of_server(release), "/zh-tw/../en/ ": (200, "")}
     assert found == wanted
     assert len({to for _, to in found.values()}) >= 4
 
 
-def by_caddyfile(release: Release) -> dict[str, tuple[int, str]]:
-    """Return where the rules of a Caddyfile redirect to, as Caddy documents its directives.
-
-    The first expression of a ``map`` that matches decides; all lines of a matcher must match.
-    """
-    rules = rule_files(release)["Caddyfile"]
-    maps = re.findall(r"^map {(\S+)} ((?:{\S+} )+){\n((?: .*\n)*)", rules, re.MULTILINE)
-    redirects = re.findall(r"^redir (\S+) (\S+) 302$", rules, re.MULTILINE)
-    (matcher,) = re.findall(r"^@cccr_page {\n((?: .*\n)*)", rules, re.MULTILINE)
-
-    def get(path: str, accepted: str) -> tuple[int, str | None]:
-        known = {"path": unquote(path), "header.Accept-Language": accepted}
-
-        def filled(text: str) -> str:
-            return re.sub(r"{(\w+)}", lambda name: known[name[1]], text)
-
-        for source, targets, lines in maps:
-            for line in lines.splitlines():
-                ((pattern, values),) = re.findall(r'^ +("[^"]*"|\S+) (.*)', line)
-                # The line “default” comes last.
-                expression = pattern.strip('"').removeprefix("~").removeprefix("default")
-                found = re.search(expression.replace("$", r"\Z"), known[source])
-                if found is not None:
-                    for target, value in zip(targets.split(), values.split(), strict=True):
-                        group = re.fullmatch(r"\${(\d)}", value)
-                        known[target[1:-1]] = (
-                            found[int(group[1])] or "" if group else value.strip('"')
-                        )
-                    break
-        pages = set()
-        for kind, value in re.findall(
-            r"^ +(not path_regexp|path_regexp|file) (.*)", matcher, re.MULTILINE
-        ):
-            if kind == "file":
-                pages.add(any(filled(file)[1:] in release.files for file in value.split()))
-            else:
-                matches = re.search(value.replace("$", r"\Z"), known["path"]) is not None
-                pages.add(matches != kind.startswith("not"))
-        for what, target in redirects:
-            if (what == "@cccr_page" and pages == {True}) or what == path:
-                return 302, filled(target)
-        return 404, None
-
-    return responses(get)
-
-
-@pytest.mark.parametrize("release", [IN_THREE, IN_TWO], ids=["three languages", "two languages"])
-def test_caddy_redirects_to_the_language_that_our_server_chooses(release: Release) -> None:
-    """Caddy's rules redirect ``/`` and paths below another tag of a language as our server does."""
-    found = by_caddyfile(release)
-    server = of_server(release)
-    redirects = {what: answer for what, answer in server.items() if answer[0] == 302}
-    assert {what: answer for what, answer in found.items() if answer[0] == 302} == redirects
-    assert len(redirects) > 20
-
-
-def test_a_mirror_serves_no_hidden_file(mirror: Path, nginx_folder: Path) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_mirror_serves_no_hidden_file(server: str) -> None:
     """What its owner keeps in the folder, such as ``.git``, gets 404; ``.well-known`` does not."""
     kept = (".git/HEAD", ".env", "en/.notes.html", ".well-known/.git/HEAD", ".nojekyll")
-    put(dict.fromkeys(kept, b"secret"), mirror / "site")
-    with nginx(nginx_folder, mirror) as url:
-        for path in (*kept, ".git/", ".git", "en/../.git/HEAD", ".well-known/security.txt"):
-            found = 200 if path == ".well-known/security.txt" else 404
-            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-            with contextlib.closing(connection):
-                connection.request("GET", f"/{path}")
-                response = connection.getresponse()
-                assert (response.status, b"secret" in response.read()) == (found, False), path
-    caddy = rule_files(RELEASE)["Caddyfile"]
-    assert "path_regexp (^|/)\\.\n    not path /.well-known/*\n}\nrespond @cccr_hidden 404" in caddy
+    with short_folder() as folder:
+        write_mirror(RELEASE, folder / "mirror")
+        put(dict.fromkeys(kept, b"secret"), folder / "mirror/site")
+        with serving(server, folder / "mirror") as url:
+            for path in (*kept, ".git/", ".git", "en/../.git/HEAD", ".well-known/security.txt"):
+                found = 200 if path == ".well-known/security.txt" else 404
+                connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+                with contextlib.closing(connection):
+                    connection.request("GET", f"/{path}")
+                    response = connection.getresponse()
+                    assert (response.status, b"secret" in response.read()) == (found, False), path
 
 
 def by_headers_file(rules: str) -> Callable[[str, HostileResponse], HostileResponse]:
@@ -512,7 +467,7 @@ def every_value(release: Release) -> Iterator[tuple[str, str]]:
         yield from headers.items()
 
 
-@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile", "_headers"])
+@pytest.mark.parametrize("name", ["nginx.conf", "apache.conf", "Caddyfile", "_headers"])
 def test_rule_files_hold_every_header(name: str) -> None:
     """Each rule file holds every value of every header that our own server sends."""
     policy = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
