@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from cccr_web.listen import Tcp
 if TYPE_CHECKING:
     from cccr_web.release import Release
     from cccr_web.serve import Listener
+    from cccr_web.watch import Settings
 
 _onion = click.option(
     "--onion", is_flag=True, help="Write the headers for an onion, not the clearnet."
@@ -103,6 +105,89 @@ def fetch(
         f"{described}, {new} in {_places(done.release, folder)} "
         f"{counted(done.fetched, 'file')} fetched."
     )
+
+
+@mirror.command(
+    epilog=options.example(
+        "mirror push --release release --public-key cccr.pub ssh://root@mirror.example/srv/mirror"
+    )
+)
+@click.argument(
+    "hosts",
+    metavar="[TARGET]...",
+    nargs=-1,
+    type=options.ParsedParam("TARGET", "cccr_web.mirror:StaticHost.parse"),
+)
+@click.option(
+    "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
+)
+@options.public_key(required=True)
+@options.socks
+@_onion
+@options.time_limit(60)
+def push(
+    hosts: tuple[Any, ...],
+    release: Path,
+    public_key: str,
+    socks: Tcp | None,
+    seconds: float,
+    *,
+    onion: bool,
+) -> None:
+    """Upload a release to each TARGET; report which mirrors lack it.
+
+    TARGET is one of these:
+
+    \b
+    ssh://USER@HOST:PORT/PATH  a folder, by rsync
+    NAME:PATH                  a host of rclone's configuration: S3, WebDAV …
+
+    The release is verified, and one that has expired is rejected, as is one older than what
+    TARGET has. Over ssh, the host serves PATH/current/site, with the header rules in
+    PATH/current/headers: the link "current" switches in one step. rclone's hosts cannot
+    switch: files are uploaded before the pages that link to them, and the signed list last.
+    They get no header rules, but S3 stores each file's Content-Type and Cache-Control.
+
+    Then each address in the release's mirrors.txt is asked for its signed list, onions only
+    with --socks. Without TARGET, nothing else is done.
+    """
+    from cccr_web.release import load, read_public_key, reject_expired
+    from cccr_web.watch import RequestLimits, Route, Settings
+
+    key = read_public_key(public_key)
+    checked = load(release, key)
+    reject_expired(checked)
+    for host in hosts:
+        with Progress() as progress:
+            progress.show(f"uploading to {host}")
+            host.push(checked, "onion" if onion else "clearnet")
+        described = _described(checked, f"signed by {key.fingerprint}")
+        click.echo(" ".join(filter(None, [f"{described}, is now at {host}.", host.caveat])))
+    settings = Settings(key, Route(socks), RequestLimits(timeout=seconds))
+    for line in _lagging(checked, settings):
+        click.echo(line)
+
+
+def _lagging(release: Release, settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each address of ``mirrors.txt`` that does not serve the release."""
+    from cccr_web.notices import MIRRORS, read_mirrors
+    from cccr_web.watch import Address, check_manifests
+
+    if MIRRORS not in release.files:
+        yield f"The release has no {MIRRORS}, so no mirror was asked."
+        return
+    listed = [Address.parse(url) for url in read_mirrors(release.files[MIRRORS].body).urls]
+    asked = [each for each in listed if settings.route.proxy or not each.is_onion]
+    yield from (
+        f"{each}: not asked, because it needs --socks." for each in listed if each not in asked
+    )
+    results = check_manifests(asked, settings, release)
+    for result in results:
+        if result.differences:
+            yield f"{result.address} does not serve it yet: {result.differences[0].detail}."
+    good = sum(not result.differences for result in results)
+    sequence = release.metadata.sequence
+    yield f"{good} of the {len(listed)} addresses in {MIRRORS} serve release {sequence}."
 
 
 def _described(release: Release, signature: str) -> str:

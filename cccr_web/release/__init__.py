@@ -34,6 +34,7 @@ from cccr_web.release.signed_manifest import (
     Read,
     Signer,
     Verify,
+    check_file,
     read_signed_manifest,
     verify_signatures,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "SigningKey",
     "Verify",
     "allowed_signers",
+    "check_file",
     "differences",
     "format_policy",
     "format_time",

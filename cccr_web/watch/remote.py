@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from cccr_web.errors import CccrError, MissingFileError, ReleaseError
+from cccr_web.release import MAX_FILE, PublicKey, Release, check_file, read_signed_manifest
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import HttpConnection, RequestBudget, UnreachableError
 from cccr_web.watch.differences import DifferenceKind, file_difference
@@ -51,3 +52,14 @@ class RemoteFolder:
             raise kind(f"{self.address}/{path}: {found.detail}.", path=path)
         self.count += 1
         return response.body
+
+    def read_signed(self, key: PublicKey, path: str) -> Release:
+        """Return the signed release, with the bytes of the file ``path`` if it has one.
+
+        Raises as ``read`` does, and ``ReleaseError`` if anything does not verify.
+        """
+        release = read_signed_manifest(self.read, key)
+        if path not in release.files:
+            return release
+        file = check_file(path, self.read(path, MAX_FILE), release.files)
+        return replace(release, files={**release.files, path: file})

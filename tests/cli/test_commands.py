@@ -59,6 +59,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "verify",
         "canary",
         "mirror fetch",
+        "mirror push",
         "mirror write",
         "mirrors",
         "security-txt",
