@@ -423,7 +423,7 @@ def push_mirror(admin_folder: AdminFolder, command: str) -> None:
 
 
 def keep_mirror(_admin_folder: AdminFolder, command: str) -> None:
-    """Its packages are the tests' own; ``tests/mirror`` runs servers and units as it writes them."""
+    """Its packages are the tests' own, and ``tests/mirror`` uses what it writes."""
     subprocess.run(["sh", "-n", "-c", command], check=True)
     program, *words = shlex.split(command)
     if program == "apt-get":

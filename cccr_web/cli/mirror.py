@@ -25,7 +25,7 @@ _onion = click.option(
 
 @click.group()
 def mirror() -> None:
-    """Write, fetch or upload a mirror: the release for a static host, with its headers."""
+    """Write, fetch or upload a static mirror of the site."""
 
 
 @mirror.command(

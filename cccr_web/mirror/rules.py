@@ -29,7 +29,7 @@ SPECIAL: Final = frozenset({CACHE, TYPE, ONION})
 ACCEPTED: Final = rf"^(?:[^,]*,)*?[ \t]*({RANGE})(?:[^0-9a-z]|$)"
 # A path below a language tag. nginx would copy a control character into the header.
 REST: Final = "[0-9A-Za-z._/-]*"
-Headers = Mapping[str, str]
+_Headers = Mapping[str, str]
 
 
 class Rules:
@@ -52,12 +52,12 @@ class Rules:
             yield pattern, (available(language, self.offered) or DEFAULT).slug
 
     @cached_property
-    def errors(self) -> Headers:
+    def errors(self) -> _Headers:
         """The headers of responses without a page."""
         return dict(bare_headers(self._policy.without_page()))
 
     @cached_property
-    def addresses(self) -> Mapping[str, Headers]:
+    def addresses(self) -> Mapping[str, _Headers]:
         """Address → headers of every file, and of ``/`` if the release has a file for it."""
         found = file_headers(self._release, self._policy)
         if self.has_index:
@@ -67,7 +67,7 @@ class Rules:
         return found
 
     @cached_property
-    def common(self) -> Headers:
+    def common(self) -> _Headers:
         """The headers that all files have in common."""
         everywhere = list(self.addresses.values())
         return {
@@ -77,7 +77,7 @@ class Rules:
         }
 
     @cached_property
-    def suffixes(self) -> Mapping[str, Headers]:
+    def suffixes(self) -> Mapping[str, _Headers]:
         """Suffix → headers: an extension, or a file name if its extension has two types."""
         paths = {"/": INDEX, **file_addresses(self._release)}
         types: dict[str, set[str]] = {}
