@@ -288,14 +288,25 @@ def _take_photo(tokens: list[Token], index: int) -> bool:
     return alone
 
 
+def _is_unequal(before: Token | None, text: Token, after: Token | None) -> bool:
+    """Whether emphasis has more marks on one side, such as ``**words*``, so that one is left."""
+    ends, begins = {"em_close", "strong_close"}, {"em_open", "strong_open"}
+    return (text.content.endswith("*") and after is not None and after.type in begins) or (
+        text.content.startswith("*") and before is not None and before.type in ends
+    )
+
+
 def _inline_items(block: Token, line: int, *, alone: bool) -> Iterator[Item]:
-    for token in block.children or []:
+    tokens = block.children or []
+    for before, token, after in zip((None, *tokens), tokens, (*tokens[1:], None), strict=False):
         if token.type in {"softbreak", "hardbreak"}:
             line += 1
         elif token.type == "html_inline":
             yield RawHtml(line)
         elif token.type == "text" and (stray := _STRAY.search(token.content)):
             yield StrayMark(stray[0], line)
+        elif token.type == "text" and _is_unequal(before, token, after):
+            yield StrayMark("*", line)
         elif token.type == "link_open":
             yield MarkdownLink(str(token.attrGet("href")), line)
         elif token.type == "image" and str(token.attrGet("src")).startswith(PHOTOS):

@@ -16,12 +16,17 @@ from urllib.parse import unquote, urlsplit
 # Parameters that identify a click, a sharer or a campaign, and that no page needs. Sources:
 # the documentation of each service, and the lists of Firefox, Brave and ClearURLs.
 _TRACKING_PREFIXES: Final = (
-    *("_hs", "at_custom", "fb_action_", "hsa_", "mtm_", "oly_", "piwik_", "sharer_", "spm_"),
-    *("utm_", "vero_", "wt_mc"),
+    *("__hs", "_hs", "at_bbc", "at_campaign", "at_custom", "at_format", "at_link", "at_medium"),
+    *("at_ptr", "fb_action_", "ga_", "hmb_", "hsa_", "mtm_", "oly_", "otm_", "piwik_", "sharer_"),
+    *("spm_", "utm_", "vero_", "wt_mc", "wt_zmc"),
 )
 _TRACKING: Final = frozenset(
     {
-        *("__cft__[0]", "__s", "__tn__", "_branch_match_id", "_ga", "_gl", "_kx", "_openstat"),
+        *("__cft__[0]", "__s", "__tn__", "__twitter_impression", "__xts__[0]", "action_object_map"),
+        *("action_ref_map", "action_type_map", "echobox", "fb_ref", "fb_source", "gs_l"),
+        *("itm_campaign", "itm_medium", "itm_source", "mc_tc", "os_ehash", "tracking_source"),
+        *("wtrid", "xtor"),
+        *("_branch_match_id", "_ga", "_gl", "_kx", "_openstat"),
         *("bbid", "bd_vid", "chksm", "cmpid", "cvid", "dclid", "ef_id", "exportkey", "fbclid"),
         *("gad_campaignid", "gad_source", "gbraid", "gclid", "gclsrc", "hmci", "hmcu", "hmkw"),
         *("hmpl", "hmsr", "hsctatracking", "igsh", "igshid", "isappinstalled", "li_fat_id"),
@@ -49,13 +54,24 @@ _XIAOHONGSHU: Final = frozenset(
 # Short names that mean this only on some hosts. “*” is com, or a country's domain.
 _TRACKING_ON: Final = {
     "amazon.*": {"ascsubtag", "linkcode", "linkid", "ref_", "tag"},
-    "bilibili.com": {"buvid", "from_source", "plat_id", "timestamp", "ts", "unique_k"},
+    "bilibili.com": {
+        *("buvid", "from", "from_source", "plat_id", "refer_from", "seid", "timestamp", "ts"),
+        *("unique_k", "up_id"),
+    },
     "douyin.com": {"did", "iid", "share_sign", "u_code"},
+    "facebook.com": {"eav", "paipv", "ref", "sfnsn", "wtsid"},
     "google.*": {"aqs", "ei", "gs_lcp", "gs_lcrp", "iflsig", "sei", "sxsrf", "ved", "vet"},
+    "linkedin.com": {"lipi", "refid", "trackingid"},
+    "medium.com": {"source"},
     "mp.weixin.qq.com": {"ascene", "clicktime", "enterid", "key", "scene", "srcid", "uin"},
-    "reddit.com": {"share_id"},
+    "reddit.com": {"correlation_id", "rdt", "ref_campaign", "ref_source", "share_id"},
+    "reuters.com": {"taid"},
     "spotify.com": {"si"},
-    "tiktok.com": {"_r", "_t", "is_from_webapp", "sender_device", "web_id"},
+    "theguardian.com": {"cmp"},
+    "tiktok.com": {
+        *("_d", "_r", "_t", "is_from_webapp", "preview_pb", "sender_device", "share_app_name"),
+        *("share_iid", "u_code", "user_id", "web_id"),
+    },
     "twitter.com": {"s", "t"},
     "weibo.cn": {"featurecode", "from", "sourcetype", "weibo_id", "wm"},
     "weibo.com": {"featurecode", "from", "sourcetype", "weibo_id", "wm"},

@@ -19,7 +19,7 @@ from cccr_web.doctor.model import (
 )
 from cccr_web.doctor.probe import Probe
 from cccr_web.errors import CccrError, counted
-from cccr_web.notices import CANARY, SECURITY_TXT, read_notice
+from cccr_web.notices import CANARY, KEYS, MIRRORS, SECURITY_TXT, read_notice
 from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
 from cccr_web.watch import Difference, DifferenceKind, RequestLimits, Settings, check_sites
 
@@ -47,7 +47,9 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
         _sequence(target, release),
         _expiry(release),
         _canary(target, release),
-        _security_txt(target, release),
+        _notice(target, release, MIRRORS, "mirrors"),
+        _notice(target, release, KEYS, "key rotate"),
+        _notice(target, release, SECURITY_TXT, "security-txt"),
     ]
 
 
@@ -81,17 +83,19 @@ def _judged(name: str, what: str, expiry: Expiry, remedy: str) -> CheckResult:
     return ok(name, f"{what} {expiry}.")
 
 
-def _security_txt(target: Target, release: Release) -> CheckResult:
-    name = PurePosixPath(SECURITY_TXT).name
-    file = release.files.get(SECURITY_TXT)
+def _notice(target: Target, release: Release, path: str, command: str) -> CheckResult:
+    name = PurePosixPath(path).name
+    file = release.files.get(path)
     if file is None:
-        return not_applicable(name, f"The release has no {SECURITY_TXT}.")
-    remedy = "Write one with “cccr-web security-txt”. Then build and sign a new release."
+        return not_applicable(name, f"The release has no {path}.")
+    remedy = f"Write one with “cccr-web {command}”. Then build and sign a new release."
     try:
-        notice = read_notice(SECURITY_TXT, file.body, target.key)
+        notice = read_notice(path, file.body, target.key)
     except CccrError as error:
         return wrong(name, error.problem, remedy)
-    return _judged(name, SECURITY_TXT, Expiry(notice.until or datetime.now(UTC)), remedy)
+    if notice.until is None:
+        return ok(name, f"{path} does not expire.")
+    return _judged(name, path, Expiry(notice.until), remedy)
 
 
 def _canary(target: Target, release: Release) -> CheckResult:

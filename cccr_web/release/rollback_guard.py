@@ -79,6 +79,10 @@ class RollbackGuard:
         """Raise ``ReleaseError`` for a release older than the newest recorded one."""
         reject_older(release, *self._highest(), "which was served before")
 
+    def is_newest(self, release: Release) -> bool:
+        """Whether ``release`` is the newest recorded one. Raises ``CccrError``."""
+        return self._highest() == (release.metadata.sequence, release.manifest_sha256)
+
     def record(self, release: Release) -> None:
         """Record that this release is served. Raises ``CccrError`` if that cannot be written.
 

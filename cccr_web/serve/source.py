@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.notices import KEYS, check_changes, check_notices
+from cccr_web.notices import (
+    KEYS,
+    check_changes,
+    check_notices,
+    expired_notices,
+    reject_expired_notices,
+)
 from cccr_web.release import (
     KeyChange,
     PublicKey,
@@ -48,6 +54,9 @@ class Source:
         reject_future(release)
         if self.key:
             check_notices(release, self.key)
+            # A list that expires while it is served must not take the site down at a restart.
+            if not (self.guard and self.guard.is_newest(release)):
+                reject_expired_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
             _key_changes(release, self.guard)
@@ -90,7 +99,7 @@ class Source:
                 _log.error("The copy of the last good release could not be stored: %s", error)
 
     def problems(self, release: Release) -> Iterator[str]:
-        """Yield a sentence for each file that has changed on the disk, and for an expired date."""
+        """Yield a sentence for each file that has changed on the disk, and each expired date."""
         try:
             for difference in differences(self._folder(), release):
                 yield f"On the disk: {difference}"
@@ -99,6 +108,10 @@ class Source:
         expiry = release.metadata.expiry()
         if expiry.has_passed:
             yield f"Release {release.metadata.sequence} {expiry}."
+        try:
+            yield from expired_notices(release, self.key) if self.key else ()
+        except CccrError as error:
+            yield str(error)
 
     def _last_good(self) -> Release | None:
         if not (self.key and self.guard):

@@ -227,6 +227,16 @@ def test_the_other_rules_read_what_the_writer_meant() -> None:
     )
 
 
+def test_a_radical_that_is_like_no_ideograph_gives_one_message(tree: Path) -> None:
+    """No ideograph can be suggested for it, and it is not called an escape."""
+    where = put_after(tree, "title", "⺀")
+    (problem,) = problems_of(tree)
+    assert problem.startswith(where)
+    assert problem.endswith(
+        "(cjk radical repeat), which only looks like an ideograph: type the ideograph."
+    )
+
+
 def test_a_no_break_space_in_markup_gives_one_message() -> None:
     """Without it, the markup is what it looks like."""
     for text in ("##\u00a0标题", "-\u00a0项目", "\u00a0" * 4 + "我们", "一\n\u00a0- 二"):

@@ -36,7 +36,13 @@ from cccr_web.doctor.permissions import check_permissions
 from cccr_web.doctor.release import check_release
 from cccr_web.doctor.tor import TorClient
 from cccr_web.errors import ControlLostError
-from cccr_web.notices import SECURITY_TXT, make_canary, make_security_txt
+from cccr_web.notices import (
+    SECURITY_TXT,
+    make_canary,
+    make_mirrors,
+    make_security_txt,
+    rotate_key,
+)
 from cccr_web.onion import connect
 from cccr_web.release import Release, RollbackGuard, Signer, make_release, with_archive
 
@@ -62,6 +68,8 @@ def test_a_signed_valid_release_is_ok(tmp_path: Path) -> None:
         "release": "ok",
         "expiry": "ok",
         "canary": "not applicable",
+        "mirrors.txt": "not applicable",
+        "keys.txt": "not applicable",
         "security.txt": "ok",
     }
     release = make_release({"en/index.html": b""}, facts())
@@ -126,6 +134,36 @@ def test_a_security_txt_within_two_weeks_of_expiry_is_wrong(
         made = made.partition(b"Expires")[0]
     result = check(tmp_path, signed({SECURITY_TXT: made}))["security.txt"]
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
+
+
+@pytest.mark.parametrize(
+    ("issued", "verdict", "words"),
+    [
+        (-367, "wrong", "expired on"),
+        (-360, "wrong", "(in 5 days)."),
+        (-350, "ok", "(in 15 days)."),
+    ],
+)
+def test_a_list_of_addresses_or_announced_key_near_its_end_is_wrong(
+    tmp_path: Path, issued: int, verdict: str, words: str
+) -> None:
+    """Both are judged as the release is: no server accepts a release with one that has expired."""
+    day, following = datetime.now(UTC).date() + issued * DAY, known_key(b"the next")
+    made = {
+        "mirrors.txt": make_mirrors(KEY, day, ("https://cccr.example",)),
+        "keys.txt": rotate_key(KEY, following, day),
+    }
+    results = check(tmp_path, signed(made))
+    for name in made:
+        result = results[name]
+        assert (result.verdict.value, words in result.sentence) == (verdict, True), result
+
+
+def test_a_completed_change_of_keys_does_not_expire(tmp_path: Path) -> None:
+    """The record of an earlier key stays valid."""
+    made = rotate_key(known_key(b"the former"), KEY, TODAY.date() - 999 * DAY)
+    result = check(tmp_path, signed({"keys.txt": made}))["keys.txt"]
+    assert (result.verdict.value, result.sentence) == ("ok", "keys.txt does not expire.")
 
 
 def test_an_older_release_than_the_last_served_is_wrong(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from support.tornet import TorNetwork
 
 NAMES = [
-    *("release", "expiry", "canary", "security.txt", "images"),
+    *("release", "expiry", "canary", "mirrors.txt", "keys.txt", "security.txt", "images"),
     *("tor", "certificate", "redirect", "tor client", "descriptor", "proof of work"),
     *("onion bytes", "onion headers", "onion responses", "onion status pages", "onion banners"),
     *("clearnet bytes", "clearnet headers", "clearnet responses"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -257,7 +258,7 @@ HEADERS = (
 )
 SIGNED = (
     b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\nHash: SHA512\n\n%s"
-    b"-----BEGIN PGP SIGNATURE-----\n%s\niHUEARYIAB0W\n=AbCd\n-----END PGP SIGNATURE-----\n"
+    b"-----BEGIN PGP SIGNATURE-----\n%s\niHUEARYIAB0W\n=mxyZ\n-----END PGP SIGNATURE-----\n"
 )
 
 
@@ -332,6 +333,38 @@ def test_a_bad_notice_is_rejected(case: str) -> None:
     with pytest.raises(CccrError) as refused:
         read_notice(path, body, KEY.public)
     assert problem in str(refused.value)
+
+
+ARMOURED = {
+    "a key": ("pgp.txt", PGP),
+    "two keys": ("pgp.txt", PGP + PGP),
+    "mirrors, signed": ("mirrors.txt", clear_signed(MIRRORS, b"")),
+    "security.txt, signed on Windows": (SECURITY, crlf(clear_signed(RFC_9116, HEADERS))),
+}
+
+
+@pytest.mark.parametrize("case", ARMOURED)
+def test_the_checksum_of_an_armour_may_be_absent_but_not_wrong(case: str) -> None:
+    """It is optional (RFC 9580, section 6.1), but GnuPG reads no armour with a wrong one."""
+    path, body = ARMOURED[case]
+    (*_, last) = re.finditer(rb"\n=[A-Za-z0-9+/]{4}(?=\r?\n)", body)
+    absent = body[: last.start()].rstrip(b"\r") + body[last.end() :]
+    assert read_notice(path, absent, KEY.public) == read_notice(path, body, KEY.public)
+    at = last.start() - 3
+    damaged = [
+        body[: last.start()] + b"\n=AAAA" + body[last.end() :],
+        body[:at] + (b"B" if body[at : at + 1] == b"A" else b"A") + body[at + 1 :],
+    ]
+    for each in damaged:
+        with pytest.raises(CccrError, match=f"^{path} holds a damaged OpenPGP armour"):
+            read_notice(path, each, KEY.public)
+
+
+def test_a_signature_that_is_not_base64_is_damaged() -> None:
+    """Its characters may be right, but not their number."""
+    whole = clear_signed(MIRRORS, b"").replace(b"iHUEARYIAB0W", b"iHUEARYIAB0Wx")
+    with pytest.raises(CccrError, match="damaged OpenPGP armour"):
+        read_notice("mirrors.txt", whole, KEY.public)
 
 
 def test_a_notice_cannot_be_checked_without_a_key() -> None:

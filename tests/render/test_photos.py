@@ -374,6 +374,35 @@ def test_every_orientation_is_applied(
     ]
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    ("written", "exif", "size"),
+    [
+        ('tiff:Orientation="6"', None, (32, 64)),
+        ("><tiff:Orientation>8</tiff:Orientation>", None, (32, 64)),
+        ('tiff:Orientation="6"', 1, (64, 32)),
+        ('tiff:Orientation="1"', 6, (32, 64)),
+    ],
+)
+def test_an_orientation_in_xmp_counts_if_exif_has_none(
+    tmp_path: Path, kind: str, written: str, exif: int | None, size: tuple[int, int]
+) -> None:
+    """Phones write it into Exif, some programs only into XMP (XMP, part 2, “TIFF namespace”)."""
+    known = Image.Exif()
+    if exif is not None:
+        known[0x0112] = exif
+    xmp = f"<x:xmpmeta xmlns:tiff='http://ns.adobe.com/tiff/1.0/' {written}/>".encode()
+    content = b"http://ns.adobe.com/xap/1.0/\0" + xmp
+    if kind == "JPEG":
+        body = encoded(Image.new("RGB", (64, 32), BLUE), kind, exif=known)
+        body = body[:2] + struct.pack(">2sH", b"\xff\xe1", len(content) + 2) + content + body[2:]
+    else:
+        body = encoded(Image.new("RGB", (64, 32), BLUE), kind, exif=known)
+        body = with_chunk("iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp, body)
+    (shown,) = made(tmp_path, "a.jpg" if kind == "JPEG" else "a.png", body).values()
+    assert shown.size == size
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe0 nothing", photo()[:3000], b"GIF89a"]
