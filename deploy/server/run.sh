@@ -128,6 +128,7 @@ release_new() {
 
 # nginx needs new cache keys.
 after_switch() {
+  release_check_servers
   [ -e "$NGINX/nginx.conf" ] || return 0
   step "nginx"
   nginx_start
