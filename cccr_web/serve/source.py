@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.notices import KEYS, check_changes, check_notices
+from cccr_web.notices import announced_changes, check_notices
 from cccr_web.release import (
-    KeyChange,
     PublicKey,
     Release,
     RollbackGuard,
@@ -50,7 +49,7 @@ class Source:
             check_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
-            _key_changes(release, self.guard)
+            announced_changes(release, self.guard)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
@@ -79,7 +78,7 @@ class Source:
         """
         if self.key and self.guard:
             self.guard.record(release)
-            self.guard.record_key_changes(_key_changes(release, self.guard))
+            self.guard.record_key_changes(announced_changes(release, self.guard))
 
     def keep(self, release: Release) -> None:
         """Store a copy, for a start at which the path holds no valid release."""
@@ -116,12 +115,3 @@ class Source:
             raise ReleaseError(
                 f"{self.path} cannot be read: {error.strerror}.", "Check the disk."
             ) from error
-
-
-def _key_changes(release: Release, guard: RollbackGuard) -> tuple[KeyChange, ...]:
-    """Return the changes of keys in ``release``.
-
-    Raises ``CccrError`` unless they fit those that the server has seen before.
-    """
-    before = guard.key_changes()
-    return check_changes(before, release.files[KEYS].body) if KEYS in release.files else ()

@@ -5,8 +5,9 @@ RELEASES=$DATA/releases
 CURRENT=$DATA/current
 SERVERS=(onion) # run.sh adds clearnet if there is a domain
 STATES=/var/lib # holds a state folder for each server
-# In each state folder; cccr_web/release/rollback_guard.py writes it.
+# In each state folder; cccr_web/release/rollback_guard.py writes them.
 HIGHEST_SEQUENCE=highest-sequence
+KEY_CHANGES="key-changes"
 RELOAD_LIMIT=600 # seconds, after which a server counts as hung (cccr_web/serve/reloader.py)
 
 # Print a field of what “verify” reports of a release, or fail with its reason on stderr.
