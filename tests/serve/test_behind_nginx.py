@@ -179,8 +179,6 @@ def test_the_root_of_one_language_answers_no_reader_of_another() -> None:
         # Others of the same language, who have never asked.
         assert site.language("zh-SG") == "zh-hans"
         assert site.language("en-GB,en;q=0.9,zh;q=0.1") == "en"
-        # Nobody with this language has asked.
-        assert site.ask("/", "Accept-Language: zh-TW").header("Location") is None
 
 
 def test_the_root_leads_behind_nginx_where_it_leads_without(site: SiteBehindNginx) -> None:
@@ -255,6 +253,37 @@ def test_addresses_that_people_type_work_while_the_server_is_down() -> None:
         assert site.ask("/?a=b").header("Location") == "/en/"
         assert site.ask("/", method="HEAD").status == 302
         assert site.ask("/en/").status == 200
+
+
+@pytest.mark.parametrize("listener", NAMES)
+def test_the_root_answers_in_every_language_while_the_server_is_down(listener: str) -> None:
+    """Nobody has asked in that language before. nginx's answer has our server's headers.
+
+    Only its policy is stricter, because it has no page.
+    """
+
+    def headers(answer: ReceivedResponse) -> list[tuple[str, str]]:
+        changing = {"connection", "content-length", "content-security-policy", "date"}
+        return sorted((n.lower(), v) for n, v in answer.headers if n.lower() not in changing)
+
+    with short_folder() as folder, SiteBehindNginx(folder).running() as site:
+        ours = site.ask("/", "Accept-Language: en;q=0.93", listener=listener)  # it is not cached
+        assert ours.status == 302
+        site.server.process.kill()
+        site.server.process.wait()
+        for method in ("GET", "HEAD"):
+            theirs = site.ask("/", method=method, listener=listener)
+            assert (theirs.status, theirs.body) == (302, b"")
+            assert headers(theirs) == headers(ours)
+            assert theirs.header("Content-Security-Policy") == NOTHING
+        for tag, slug in (("zh-TW", "zh-hant"), ("zh-CN", "zh-hans"), ("en", "en"), ("de", "en")):
+            answer = site.ask("/", f"Accept-Language: {tag},en;q=0.9", listener=listener)
+            assert answer.header("Location") == f"/{slug}/"
+        foreign = site.ask("/", host="another.example", listener=listener)
+        assert foreign.header("Location") is None
+        assert foreign.status == (502 if listener == "onion" else 421)
+        # No part of nginx's own can be asked for.
+        assert [site.ask(path).status for path in ("/.root", "/.nginx")] == [404, 404]
 
 
 def test_after_sighup_alone_every_error_has_the_policy_of_the_new_release() -> None:
