@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -92,18 +93,18 @@ class SiteBehindNginx:
         self.server = Server(folder, self.current)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[SiteBehindNginx]:
-        """Run all of it."""
+    def running(self, *replaced: tuple[str, str]) -> Iterator[SiteBehindNginx]:
+        """Run all of it, with ``replaced`` in nginx's configuration."""
         with self.server:
-            self.write(1)
+            self.write(1, *replaced)
             with self.nginx.running():
                 yield self
 
-    def write(self, number: int) -> None:
+    def write(self, number: int, *replaced: tuple[str, str]) -> None:
         """Write nginx's configuration for a release."""
         port = self.server.clearnet[1]
         sock = f"unix:{self.nginx.folder}/clearnet.sock"
-        self.nginx.write(conf(number), (sock, f"127.0.0.1:{port}"))
+        self.nginx.write(conf(number), (sock, f"127.0.0.1:{port}"), *replaced)
 
     def send(self, sent: bytes, listener: str = "clearnet") -> bytes:
         """Send bytes to nginx, and return what it sends until it closes."""
@@ -322,6 +323,46 @@ def test_after_sighup_alone_every_error_has_the_policy_of_the_new_release() -> N
     assert conf(1)["headers-onion.conf"] == conf(2)["headers-onion.conf"]
     for name in ("policy-onion.conf", "policy-clearnet.conf"):
         assert conf(1)[name] == conf(2)[name]
+
+
+def test_every_error_of_nginx_itself_has_the_policy_without_a_page() -> None:
+    """Whatever nginx answers by itself loads nothing, also while the server is hung or down."""
+    limited = ("127.0.0.0/8 0;", ""), ("rate=50r/s", "rate=1r/m"), ("burst=200", "burst=3")
+    hung = ("proxy_read_timeout 10s", "proxy_read_timeout 200ms")
+    named = f"Host: {DOMAIN}\r\nConnection: close\r\n"
+    long = f"GET / HTTP/1.1\r\n{named}X: {'x' * 9000}\r\n\r\n"
+    foreign = "GET / HTTP/1.1\r\nHost: another.example\r\nConnection: close\r\n\r\n"
+    challenge = f"GET /.well-known/acme-challenge/none HTTP/1.1\r\n{named}\r\n"
+    page = f"GET /en/who-we-are.html?x HTTP/1.1\r\n{named}\r\n"
+    answers: list[tuple[int, ReceivedResponse]] = []
+    with short_folder() as folder, SiteBehindNginx(folder).running(hung) as site:
+
+        def ask(status: int, request: str, listener: str = "clearnet") -> None:
+            answers.append((status, read_answer(site.send(request.encode(), listener))))
+
+        for listener in ("clearnet", "http"):
+            ask(400, long, listener)
+            ask(421, foreign, listener)
+        ask(400, long, "onion")
+        ask(404, challenge, "http")
+        with socket.create_connection(("127.0.0.1", site.nginx.https), 10) as plain:
+            plain.sendall(foreign.encode())  # http on the port of https
+            answers.append((400, read_answer(plain.recv(65536))))
+        for number, status in ((signal.SIGSTOP, 504), (signal.SIGKILL, 502)):
+            site.server.process.send_signal(number)
+            if number is signal.SIGKILL:
+                site.server.process.wait()
+            ask(status, page)
+            ask(status, page.replace(DOMAIN, ONION), "onion")
+    with short_folder() as folder, SiteBehindNginx(folder).running(*limited) as site:
+        for listener, other in (("http", challenge), ("clearnet", page)):
+            for _ in range(9):
+                last = read_answer(site.send(other.encode(), listener))
+            answers.append((429, last))
+    for status, answer in answers:
+        assert (answer.status, answer.body) == (status, b""), answer
+        assert answer.header("Content-Security-Policy") == NOTHING, status
+        assert answer.header("Server") is None
 
 
 def test_the_limits_count_an_ipv6_network_as_one_reader() -> None:
