@@ -17,7 +17,8 @@ from support.serving import DOMAIN
 from support.signed import PUBLIC, put_release
 from support.tornet import free_ports
 
-from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, Target, run_checks
+from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, Target, run_checks, runner
+from cccr_web.doctor.model import ok
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
 from cccr_web.listen import Tcp, Unix
@@ -314,39 +315,45 @@ def test_each_check_names_the_fault_that_prevented_it(bare: Path) -> None:
 
 
 def test_a_missing_descriptor_is_not_blamed_on_nginx(
-    published_site: PublishedSite, hosting: ControlConnection
+    published_site: PublishedSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If nginx is stopped and the HSDirs lack the descriptor, both are wrong."""
-    onion = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion"
+
+    def hosted(_link: ControlConnection, onion: str) -> Iterator[CheckResult]:
+        yield ok("tor", f"The hosting tor runs {onion}.")
+
+    monkeypatch.setattr(runner, "check_hosting", hosted)
     (closed,) = free_ports(1)
     target = Target(
         published_site.folder / "release",
         PUBLIC,
         domain=DOMAIN,
-        onion=onion,
-        control=parse_control_address(f"unix:{published_site.folder}/none"),
+        onion="pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion",
+        control=parse_control_address(published_site.control),
         https=Tcp("127.0.0.1", closed),
         torrc=published_site.torrc,
         seconds=20.0,
     )
-    assert hosting
     found = by_name(run_checks(target))
     assert found["certificate"].verdict is CheckVerdict.WRONG
-    assert found["descriptor"].sentence == "Not checked, because “tor” is wrong."
-    assert found["onion bytes"].sentence == "Not checked, because “tor” is wrong."
+    assert found["descriptor"].verdict is CheckVerdict.WRONG
+    assert found["onion bytes"].sentence == "Not checked, because “descriptor” is wrong."
 
 
 def test_a_key_of_another_onion_is_wrong(bare: Path) -> None:
     """If the key file does not belong to the onion that is published, the result names both."""
-    key = new_key(bare.parent / "onion.key")
-    onion = f"{'a' * 56}.onion"
-    control = Unix(bare.parent / "none")
+    file, onion = bare.parent / "onion.key", f"{'a' * 56}.onion"
+    key = new_key(file)
     (bare.parent / "torrc").write_text("UseBridges nonsense\n")
-    options = {"torrc": bare.parent / "torrc", "control": control, "seconds": 2.0}
-    target = Target(bare, PUBLIC, onion=onion, onion_key=bare.parent / "onion.key", **options)
-    found = by_name(run_checks(target))
-    assert (
-        found["onion key"].sentence
-        == f"{bare.parent}/onion.key is the key of {key.address}, not of {onion}."
+    target = Target(
+        bare,
+        PUBLIC,
+        onion=onion,
+        onion_key=file,
+        control=Unix(bare.parent / "none"),
+        torrc=bare.parent / "torrc",
+        seconds=2.0,
     )
+    found = by_name(run_checks(target))
+    assert found["onion key"].sentence == f"{file} is the key of {key.address}, not of {onion}."
     assert found["permissions"].verdict is CheckVerdict.OK

@@ -356,9 +356,8 @@ def test_every_error_of_nginx_itself_has_the_policy_without_a_page() -> None:
             ask(status, page.replace(DOMAIN, ONION), "onion")
     with short_folder() as folder, SiteBehindNginx(folder).running(*limited) as site:
         for listener, other in (("http", challenge), ("clearnet", page)):
-            for _ in range(9):
-                last = read_answer(site.send(other.encode(), listener))
-            answers.append((429, last))
+            several = [site.send(other.encode(), listener) for _ in range(9)]
+            answers.append((429, read_answer(several[-1])))
     for status, answer in answers:
         assert (answer.status, answer.body) == (status, b""), answer
         assert answer.header("Content-Security-Policy") == NOTHING, status
