@@ -47,7 +47,7 @@ def check_disk(target: Target) -> Iterator[CheckResult]:
                 yield wrong(
                     "disk",
                     f"The disk of {path} cannot be checked: {error.strerror}.",
-                    "Use the path of an existing folder, and run this as root.",
+                    "Start the server that makes it, or correct the path, and run this as root.",
                 )
             else:
                 yield not_checked("disk", "release")

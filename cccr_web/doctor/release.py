@@ -19,7 +19,7 @@ from cccr_web.doctor.model import (
 )
 from cccr_web.doctor.probe import Probe
 from cccr_web.errors import CccrError, counted
-from cccr_web.notices import CANARY, KEYS, MIRRORS, SECURITY_TXT, read_notice
+from cccr_web.notices import CANARY, KEYS, MIRRORS, SECURITY_TXT, announced_changes, read_notice
 from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
 from cccr_web.watch import Difference, DifferenceKind, RequestLimits, Settings, check_sites
 
@@ -56,13 +56,16 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
 def _sequence(target: Target, release: Release) -> CheckResult:
     facts = release.metadata
     for state in target.states:
+        guard = RollbackGuard(state)
         try:
-            RollbackGuard(state).check(release)
+            guard.check(release)
+            announced_changes(release, guard)
         except CccrError as error:
             return wrong(
                 "release",
                 f"{error.problem} This is recorded in {state}.",
-                "Serve the newest release. To roll back, sign the older texts with a higher "
+                error.remedy
+                or "Serve the newest release. To roll back, sign the older texts with a higher "
                 "sequence.",
             )
     files = counted(len(release.files), "file")

@@ -6,7 +6,7 @@ from cccr_web.notices.canary import valid_until as canary_valid_until
 from cccr_web.notices.key_rotation import NAME as KEYS
 from cccr_web.notices.key_rotation import (
     KeyRotation,
-    check_changes,
+    announced_changes,
     read_key_rotation,
     read_keys_file,
     rotate_key,
@@ -38,8 +38,8 @@ __all__ = [
     "SECURITY_TXT_AHEAD",
     "KeyRotation",
     "Notice",
+    "announced_changes",
     "canary_valid_until",
-    "check_changes",
     "check_notices",
     "expired_notices",
     "make_canary",

@@ -7,7 +7,6 @@ verifies all signatures after it with this file alone. The chain has neither for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -28,6 +27,8 @@ from cccr_web.release import (
     ORGANISATION,
     KeyChange,
     PublicKey,
+    Release,
+    RollbackGuard,
     SigningKey,
     strip_clear_signature,
 )
@@ -115,13 +116,16 @@ def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, .
     return rotations
 
 
-def check_changes(before: Iterable[KeyChange], whole: bytes) -> tuple[KeyChange, ...]:
-    """Return the changes in ``keys.txt``, which its release has signed.
+def announced_changes(release: Release, guard: RollbackGuard) -> tuple[KeyChange, ...]:
+    """Return the changes of keys in ``release``, which has signed its ``keys.txt``.
 
-    Raises ``CccrError`` if they and those ``before`` give a key two successors, or lead back.
+    Raises ``CccrError`` if they and those that ``guard`` has recorded give a key two
+    successors, or lead back.
     """
+    before, file = guard.key_changes(), release.files.get(NAME)
+    rotations = read_rotations(file.body, verify=False) if file else ()
+    after = tuple((each.current, each.next) for each in rotations)
     successors: dict[bytes, PublicKey] = {}
-    after = tuple((each.current, each.next) for each in read_rotations(whole, verify=False))
     for current, following in (*before, *after):
         _add(successors, current, following)
     return after

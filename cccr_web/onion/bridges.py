@@ -59,7 +59,8 @@ _OPTION: Final = re.compile(
     r"|Address|Log|Nickname|Sandbox|Schedulers|User|(?i:UseBridges|ClientTransportPlugin)))(?:\s|$)"
 )
 _PLUGIN: Final = re.compile(r"\s*ClientTransportPlugin\s+(\S+)\s", re.IGNORECASE)
-_USE: Final = re.compile(r"\s*UseBridges\s", re.IGNORECASE)
+_USE: Final = re.compile(r"\s*[+/]?UseBridges\s", re.IGNORECASE)
+_USE_NONE: Final = re.compile(r"\s*[+/]?UseBridges\s+\"?0", re.IGNORECASE)
 
 
 def torrc_lines(text: str, name: str) -> str:
@@ -97,6 +98,11 @@ def torrc_lines(text: str, name: str) -> str:
             f"{name}: Debian has no program for the transport {missing[0]}.",
             "Use obfs4 or snowflake bridges, or add a ClientTransportPlugin line for a program "
             "of your own.",
+        )
+    if bridges and any(map(_USE_NONE.match, kept)):
+        raise OnionError(
+            f"{name} has bridges, but “UseBridges 0” keeps tor from using them.",
+            "Remove that line. To use no bridge, comment out their lines with “#”.",
         )
     if bridges and not any(map(_USE.match, kept)):
         kept.append("UseBridges 1")

@@ -11,14 +11,12 @@ from typing import TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.notices import (
-    KEYS,
-    check_changes,
+    announced_changes,
     check_notices,
     expired_notices,
     reject_expired_notices,
 )
 from cccr_web.release import (
-    KeyChange,
     PublicKey,
     Release,
     RollbackGuard,
@@ -59,7 +57,7 @@ class Source:
                 reject_expired_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
-            _key_changes(release, self.guard)
+            announced_changes(release, self.guard)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
@@ -88,7 +86,7 @@ class Source:
         """
         if self.key and self.guard:
             self.guard.record(release)
-            self.guard.record_key_changes(_key_changes(release, self.guard))
+            self.guard.record_key_changes(announced_changes(release, self.guard))
 
     def keep(self, release: Release) -> None:
         """Store a copy, for a start at which the path holds no valid release."""
@@ -129,12 +127,3 @@ class Source:
             raise ReleaseError(
                 f"{self.path} cannot be read: {error.strerror}.", "Check the disk."
             ) from error
-
-
-def _key_changes(release: Release, guard: RollbackGuard) -> tuple[KeyChange, ...]:
-    """Return the changes of keys in ``release``.
-
-    Raises ``CccrError`` unless they fit those that the server has seen before.
-    """
-    before = guard.key_changes()
-    return check_changes(before, release.files[KEYS].body) if KEYS in release.files else ()

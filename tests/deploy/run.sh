@@ -45,10 +45,25 @@ if [ ${#missing[@]} -gt 0 ]; then
   deploy/apt.sh "${missing[@]}"
 fi
 
+# The tests stop their servers when they are told to end. bash alone would leave them running.
+tests=''
+ended=no
+end() {
+  ended=yes
+  [ -n "$tests" ] || exit 143
+  kill -TERM "$tests" 2>/dev/null || true
+}
+trap end INT TERM HUP
+
 venv=$(deploy/venv.sh "$top/.cache/venv" tests/lock.txt)
 for suite in "${suites[@]}"; do
   echo "== $suite" >&2
   left_out=()
   [ "$suite" = bookworm ] || left_out=(--ignore tests/deploy/test_upgrade.py) # upgrades Debian 12
-  DEPLOY_SUITE=$suite "$venv/bin/python" -m pytest tests/deploy "${left_out[@]}" "$@"
+  DEPLOY_SUITE=$suite "$venv/bin/python" -m pytest tests/deploy "${left_out[@]}" "$@" &
+  tests=$! status=0
+  wait "$tests" || status=$?
+  while kill -0 "$tests" 2>/dev/null; do wait "$tests" || true; done # a signal has ended the first
+  [ "$ended" = no ] || exit 143
+  [ "$status" = 0 ] || exit "$status"
 done

@@ -37,6 +37,7 @@ from cccr_web.doctor.release import check_release
 from cccr_web.doctor.tor import TorClient
 from cccr_web.errors import ControlLostError
 from cccr_web.notices import (
+    KEYS,
     SECURITY_TXT,
     make_canary,
     make_mirrors,
@@ -176,6 +177,25 @@ def test_an_older_release_than_the_last_served_is_wrong(tmp_path: Path) -> None:
         "Release 1 is older than release 2, which was served before. This is recorded in"
         in result.sentence
     )
+
+
+@pytest.mark.parametrize(
+    ("recorded", "words"),
+    [
+        (f"{KEY.public} {known_key(b'other').public}\n", "hands over to two keys"),
+        ("not two keys\n", "key-changes is damaged."),
+    ],
+)
+def test_recorded_changes_of_keys_that_a_server_would_reject_are_wrong(
+    tmp_path: Path, recorded: str, words: str
+) -> None:
+    """The changes in a state folder are judged with those of the release, as the server does."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/key-changes").write_text(recorded)
+    keys = rotate_key(KEY, known_key(b"next"), TODAY.date())
+    result = check(tmp_path, signed({KEYS: keys}), states=(tmp_path / "state",))["release"]
+    assert (result.verdict, words in result.sentence) == (CheckVerdict.WRONG, True), result
+    assert "higher sequence" not in result.remedy
 
 
 @pytest.mark.parametrize(

@@ -209,3 +209,12 @@ def test_a_service_is_published_through_a_received_obfs4_bridge(
             guards = link.info("entry-guards").split("\n")
     fingerprint = line.split()[2]
     assert [guard.startswith(f"${fingerprint}") for guard in guards if guard] == [True]
+
+
+@pytest.mark.parametrize("line", ["UseBridges 0", " usebridges  0 # none", '+UseBridges "0"'])
+def test_bridges_that_an_option_turns_off_are_rejected(line: str) -> None:
+    """Nobody connects without the bridges in the file and believes that they are used."""
+    for text in (f"{line}\n{OBFS4}\n", f"{OBFS4}\n{line}\n"):
+        with pytest.raises(OnionError, match=r"^f has bridges, but “UseBridges 0” keeps tor from"):
+            torrc_lines(text, "f")
+    assert torrc_lines(f"{line}\n", "f") == f"{line}\n"
