@@ -37,8 +37,8 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.release import Release, make_release, write
 from cccr_web.render import build_release
-from cccr_web.serve import clearnet_policy
 from cccr_web.serve.app import bare_headers
+from cccr_web.serve.policy import clearnet_policy
 
 HERE = Path(__file__).parent
 ONION = "c" * 55 + "d.onion"
