@@ -65,7 +65,6 @@ IMPORTERS: dict[str, set[str]] = {
         "serve/server.py",
         "serve/poller.py",
     },
-    "werkzeug": {"serve/app.py"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

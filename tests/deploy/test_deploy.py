@@ -29,7 +29,7 @@ from support.deployed_nginx import OWN_ERRORS
 from support.signed import content, facts
 
 from cccr_web.release import format_policy
-from cccr_web.serve import onion_policy
+from cccr_web.serve.policy import onion_policy
 
 if TYPE_CHECKING:
     from support.measurements import Recorder

@@ -23,16 +23,19 @@ from support.signed import (
     PUBLIC,
     content,
     facts,
+    make_apps,
     put,
     put_release,
     signed_release,
 )
+from werkzeug.test import Client
 
 from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.mirror import RULE_FILES, header_rules, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.serve import Hosts, Listener, clearnet_policy, create_app, file_headers
+from cccr_web.serve import Listener, file_headers
+from cccr_web.serve.policy import clearnet_policy
 from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_sites
 
 RELEASE = signed_release(2)
@@ -286,8 +289,7 @@ def responses(get: Callable[[str, str], tuple[int, str | None]]) -> dict[str, tu
 
 def of_server(release: Release) -> dict[str, tuple[int, str]]:
     """Return what our own server responds."""
-    policy = clearnet_policy(release.metadata, ())
-    client = create_app(release, policy, Hosts(frozenset({"localhost"}))).test_client()
+    client = Client(make_apps(release)[0])
 
     def get(path: str, accepted: str) -> tuple[int, str | None]:
         response = client.get(path, headers={"Accept-Language": accepted})

@@ -29,7 +29,8 @@ from cccr_web.notices import (
 from cccr_web.notices.mirrors import EARLIER_FORMAT, Mirrors
 from cccr_web.notices.signed_text import LINES, NoticeFormat
 from cccr_web.release import make_release
-from cccr_web.serve import clearnet_policy, file_headers
+from cccr_web.serve import file_headers
+from cccr_web.serve.policy import clearnet_policy
 
 NEXT_KEY = known_key(b"the next key")
 OTHER_KEY = known_key(b"another key")

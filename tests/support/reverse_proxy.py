@@ -17,7 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cccr_web.serve import bare_headers, clearnet_policy, onion_policy
+from cccr_web.serve import bare_headers
+from cccr_web.serve.policy import clearnet_policy, onion_policy
 from support.tornet import end, free_ports
 
 if TYPE_CHECKING:
