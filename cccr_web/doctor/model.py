@@ -13,9 +13,9 @@ from cccr_web.listen import Tcp
 from cccr_web.onion import ControlAddress
 from cccr_web.release import PublicKey
 
-HTTPS = Tcp("127.0.0.1", 443)
-HTTP = Tcp("127.0.0.1", 80)
-TIME_LIMIT = 300.0
+_HTTPS = Tcp("127.0.0.1", 443)
+_HTTP = Tcp("127.0.0.1", 80)
+_TIME_LIMIT = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class Target:
     onion: str | None = None
     onion_key: Path | None = None
     control: ControlAddress | None = None
-    https: Tcp = HTTPS
-    http: Tcp = HTTP
+    https: Tcp = _HTTPS
+    http: Tcp = _HTTP
     authorities: Path | None = None
     torrc: Path | None = None
     private: tuple[PrivatePath, ...] = ()
-    seconds: float = TIME_LIMIT
+    seconds: float = _TIME_LIMIT
 
 
 class CheckVerdict(enum.StrEnum):

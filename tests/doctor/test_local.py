@@ -29,7 +29,6 @@ from support.signed import (
 )
 
 from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, Target
-from cccr_web.doctor import host as host_module
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version
 from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
 from cccr_web.doctor.permissions import check_permissions
@@ -41,6 +40,7 @@ from cccr_web.onion import connect
 from cccr_web.release import Release, RollbackGuard, Signer, make_release, with_archive
 
 DAY = timedelta(days=1)
+MIB = 1024 * 1024
 
 
 def check(folder: Path, release: Release, **changes: Any) -> dict[str, CheckResult]:
@@ -368,15 +368,15 @@ def test_each_disk_is_checked_once_for_space_and_files(
     target = Target(folder, PUBLIC, states=(folder,))
     (result,) = check_disk(target)
     assert result.verdict is CheckVerdict.OK
-    with monkeypatch.context() as patch:
-        patch.setattr(host_module, "MIN_SPACE", 2**62)
+    for free, files, verdict in (
+        (512 * MIB, 10_000, CheckVerdict.OK),
+        (512 * MIB - 1, 10_000, CheckVerdict.WRONG),
+        (512 * MIB, 9_999, CheckVerdict.WRONG),
+    ):
+        left = os.statvfs_result((1, 1, 2**40, free, free, 10**6, files, files, 0, 255))
+        monkeypatch.setattr(os, "statvfs", lambda _path, left=left: left)
         (result,) = check_disk(target)
-        assert "MiB left" in result.sentence
-        assert result.verdict is CheckVerdict.WRONG
-    if os.statvfs(folder).f_files:
-        monkeypatch.setattr(host_module, "MIN_FILES", 2**62)
-        (result,) = check_disk(target)
-        assert result.verdict is CheckVerdict.WRONG
+        assert result.verdict is verdict, result.sentence
     gone = dataclasses.replace(target, release=folder / "none")
     assert next(check_disk(gone)).verdict is CheckVerdict.NOT_CHECKED
 

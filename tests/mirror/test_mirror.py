@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,7 +31,7 @@ from support.signed import (
 
 from cccr_web import files
 from cccr_web.errors import CccrError
-from cccr_web.mirror import RULE_FILES, header_rules, write_mirror
+from cccr_web.mirror import write_mirror
 from cccr_web.release import Release, Signer, load, make_release
 from cccr_web.serve import Hosts, Listener, clearnet_policy, create_app, file_headers
 from cccr_web.watch import Address, DifferenceKind, Report, Settings, check_sites
@@ -64,8 +65,9 @@ def nginx_folder(tmp_path: Path) -> Path:
 
 def rule_files(release: Release, listener: Listener = "clearnet") -> dict[str, str]:
     """Return name → content of each file of header rules."""
-    rules = header_rules(release, listener, RULE_FILES.values())
-    return {name: rules[rule_format] for name, rule_format in RULE_FILES.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        write_mirror(release, Path(folder), listener)
+        return {file.name: file.read_text() for file in Path(folder, "headers").iterdir()}
 
 
 def look(url: str) -> Report:
