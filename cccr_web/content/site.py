@@ -15,7 +15,6 @@ from typing import Any
 
 from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.front_matter import lines_of_keys
-from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Addresses, Site
 from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.content.urls import faults
@@ -75,7 +74,7 @@ def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterato
         elif not rule(values[key]):
             yield Problem(_FILE, line, f"“{key}” must be {wanted}.")
         elif key in _URLS and str(values[key]).startswith("https:"):
-            for message in faults(values[key], normalize):
+            for message in faults(values[key]):
                 yield Problem(_FILE, line, message)
 
 
