@@ -9,7 +9,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
+from cccr_web.doctor import Target
 from cccr_web.onion import ManagedTor, Published, Service, list_services, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
@@ -77,6 +78,10 @@ class PublishedSite:
         return ReverseProxy(
             self.folder, self.release, DOMAIN, self.server.port, certificate, **changes
         )
+
+    def target(self, **changes: Any) -> Target:
+        """Return what the doctor checks."""
+        return replace(Target(self.folder / "release", PUBLIC, seconds=10.0), **changes)
 
     def options(self, proxy: ReverseProxy) -> list[str]:
         """Return the options of ``doctor`` that check it."""
