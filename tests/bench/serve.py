@@ -16,7 +16,6 @@ import http.client
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import statistics
@@ -30,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support import TOP
+from support.nginx import program, temporary
 from support.signed import facts
 from support.tornet import end, free_ports
 
@@ -53,8 +53,7 @@ worker_processes 1; daemon off; pid {folder}/pid; error_log /dev/null emerg;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; default_type text/html; keepalive_requests 1000000;
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  {temporary}
   {cache}
   server {{ listen 127.0.0.1:{port}; {server} }}
 }}
@@ -189,13 +188,9 @@ def nginx(folder: Path, port: int, server: str, cache: str = "") -> list[str]:
     """Return the command that starts nginx with this configuration."""
     folder.mkdir(exist_ok=True)
     config = folder / "nginx.conf"
-    text = NGINX.format(folder=folder, port=port, server=server, cache=cache.format(folder=folder))
-    config.write_text(text)
-    return [
-        shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin") or "nginx",
-        "-c",
-        str(config),
-    ]
+    values = {"port": port, "server": server, "cache": cache.format(folder=folder)}
+    config.write_text(NGINX.format(folder=folder, temporary=temporary(folder), **values))
+    return [program(), "-c", str(config)]
 
 
 def ours(folder: Path, port: int) -> list[str]:
