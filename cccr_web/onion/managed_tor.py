@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from cccr_web.onion.control import ControlConnection
 
-_START_TIMEOUT: Final = (
-    30.0  # seconds; usually under one, but tor waits five for an old one to exit
-)
+_START_TIMEOUT: Final = 30.0  # seconds; mostly under one, but tor waits five for an old one
 _STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _START_POLL: Final = 0.05  # seconds
 

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 from support.faketor import fake_tor
-from support.signed import PUBLIC
+from support.live_site import target_of
 
-from cccr_web.doctor import CheckVerdict, Target
+from cccr_web.doctor import CheckVerdict
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version
 from cccr_web.doctor.tor import TorClient
 from cccr_web.errors import ControlLostError
@@ -25,7 +25,7 @@ def test_each_disk_is_checked_once_for_space_and_files(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each disk is checked once, for free space and free inodes."""
-    target = Target(folder, PUBLIC, states=(folder,))
+    target = target_of(folder, states=(folder,))
     (result,) = check_disk(target)
     assert result.verdict is CheckVerdict.OK
     for free, files, verdict in (

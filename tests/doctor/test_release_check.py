@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.live_site import signed
-from support.signed import KEY, PUBLIC, TODAY, facts, known_key, put_release, signed_release
+from support.live_site import signed, target_of
+from support.signed import KEY, TODAY, facts, known_key, put_release, signed_release
 
-from cccr_web.doctor import CheckResult, CheckVerdict, Target
+from cccr_web.doctor import CheckResult, CheckVerdict
 from cccr_web.doctor.release import check_release
 from cccr_web.notices import SECURITY_TXT, make_canary, make_security_txt
 from cccr_web.release import Release, RollbackGuard, Signer, make_release
@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 def check(folder: Path, release: Release, **changes: Any) -> dict[str, CheckResult]:
     """Write a release, and return the results of its checks by name."""
     put_release(release, folder / "release")
-    _, results = check_release(Target(folder / "release", PUBLIC, **changes))
+    _, results = check_release(target_of(folder / "release", **changes))
     return {result.name: result for result in results}
 
 
@@ -49,7 +49,7 @@ def test_a_changed_file_in_the_release_is_named(tmp_path: Path) -> None:
     """A release with a changed file is wrong, and the file is named."""
     put_release(signed(), tmp_path / "release")
     (tmp_path / "release" / "en" / "index.html").write_text("other")
-    release, (result,) = check_release(Target(tmp_path / "release", PUBLIC))
+    release, (result,) = check_release(target_of(tmp_path / "release"))
     assert release is None
     assert result.verdict is CheckVerdict.WRONG
     assert "en/index.html" in result.sentence
@@ -59,7 +59,7 @@ def test_a_release_signed_with_another_key_is_wrong(tmp_path: Path) -> None:
     """A release that another key signed is wrong."""
     put_release(signed(), tmp_path / "release")
     stranger = known_key(b"a stranger").public
-    release, (result,) = check_release(Target(tmp_path / "release", stranger))
+    release, (result,) = check_release(target_of(tmp_path / "release", key=stranger))
     assert release is None
     assert (result.name, result.verdict) == ("release", CheckVerdict.WRONG)
 

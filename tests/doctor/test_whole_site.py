@@ -12,11 +12,11 @@ import pytest
 from support.command import run
 from support.hostile import Hostile, change_a_byte_of
 from support.hosting import gone, wait_until
-from support.live_site import PublishedSite, doctor, signed
+from support.live_site import PublishedSite, doctor, signed, target_of
 from support.serving import DOMAIN
 from support.signed import PUBLIC, put_release
 
-from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
+from cccr_web.doctor import CheckResult, CheckVerdict, run_checks
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
 from cccr_web.listen import Unix
@@ -245,6 +245,6 @@ def test_wrong_arguments_exit_with_2(words: tuple[str, ...]) -> None:
 
 def test_a_given_domain_is_checked_although_the_release_has_none(bare: Path) -> None:
     """A domain given as an option is checked even if the release has none."""
-    target = Target(bare, PUBLIC, domain=DOMAIN, seconds=2.0)
+    target = target_of(bare, domain=DOMAIN, seconds=2.0)
     found = by_name(run_checks(target))
     assert found["certificate"].verdict is CheckVerdict.WRONG

@@ -18,6 +18,7 @@ import pytest
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.doctor import Target
+from cccr_web.listen import Tcp
 from cccr_web.onion import ManagedTor, Published, Service, list_services, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
@@ -81,7 +82,7 @@ class PublishedSite:
 
     def target(self, **changes: Any) -> Target:
         """Return what the doctor checks."""
-        return replace(Target(self.folder / "release", PUBLIC, seconds=10.0), **changes)
+        return target_of(self.folder / "release", **changes)
 
     def options(self, proxy: ReverseProxy) -> list[str]:
         """Return the options of ``doctor`` that check it."""
@@ -94,6 +95,12 @@ class PublishedSite:
             *("--ca", str(self.authority.file), "--torrc", str(self.torrc)),
             *("--private", str(self.folder / "onion.sock")),
         ]
+
+
+def target_of(release: Path, **changes: Any) -> Target:
+    """Return what the doctor checks of the release in a folder."""
+    https, http = Tcp("127.0.0.1", 443), Tcp("127.0.0.1", 80)
+    return replace(Target(release, PUBLIC, https, http, seconds=10.0), **changes)
 
 
 def doctor(*options: str) -> tuple[int, list[dict[str, str]], str]:
