@@ -47,6 +47,7 @@ IMPORTERS: dict[str, set[str]] = {
         "content/markdown.py",
         "content/people.py",
         "content/slips.py",
+        "content/urls.py",
     },
     "markupsafe": {
         "render/copies.py",

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version, own_version
-from cccr_web.doctor.leaks import check_images, check_leaks
+from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
 from cccr_web.doctor.model import (
     CheckResult,
     CheckVerdict,
@@ -32,9 +32,9 @@ from cccr_web.onion import ControlConnection, connect, load_key
 from cccr_web.release import Release
 from cccr_web.watch import Address, Route
 
-Needed = TypeVar("Needed")
+_Needed = TypeVar("_Needed")
 # Yields results, and returns what later checks need, if available.
-_Results = Generator[CheckResult, None, Needed | None]
+_Results = Generator[CheckResult, None, _Needed | None]
 
 _CLEARNET, _ONION = "clearnet", "onion"
 _KEY, _RELEASE, _CERTIFICATE = "onion key", "release", "certificate"
@@ -240,7 +240,8 @@ class _Checks:
         yield from check_disk(target)
         if self._release is not None:
             public = [name for name in (self._domain, self._onion) if name]
-            yield from check_leaks(self._release, self._probes, public)
+            own = own_addresses() | own_names()
+            yield from check_leaks(self._release, self._probes, public, own)
         yield from check_clock(client, cause=self._client or self._no_onion())
         yield own_version()
 

@@ -64,7 +64,7 @@ class KeyRotation:
     next: PublicKey
 
 
-FORMAT: Final = NoticeFormat(
+_FORMAT: Final = NoticeFormat(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "current": KEY, "next": KEY},
@@ -81,7 +81,7 @@ def rotate_key(current: SigningKey, following: SigningKey, day: date, before: by
     """
     if current.public.raw == following.public.raw:
         raise CccrError("The old and the new key are the same.", "Make one: cccr-web key new")
-    text = FORMAT.format(KeyRotation(day, current.public, following.public))
+    text = _FORMAT.format(KeyRotation(day, current.public, following.public))
     whole = strip_clear_signature(before, name=NAME) + sign_text(
         text, (current, following), f"keys {day}"
     )
@@ -97,7 +97,7 @@ def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, .
     title = TITLE.encode() + b"\n"
     first, *others = strip_clear_signature(whole, name=NAME).split(title)
     texts = [whole] if first or not others else [title + other for other in others]
-    rotations = tuple(FORMAT.read(text, verify=verify) for text in texts)
+    rotations = tuple(_FORMAT.read(text, verify=verify) for text in texts)
     successors: dict[bytes, PublicKey] = {}
     for rotation in rotations:
         _add(successors, rotation.current, rotation.next)

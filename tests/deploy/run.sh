@@ -8,8 +8,7 @@
 # it on bookworm.
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-cd "$top"
+cd "$(dirname "$0")/../.."
 what=${1:-all}
 shift || true
 case $what in
@@ -26,24 +25,11 @@ if ! unshare --net --mount --pid --fork true 2>/dev/null; then
   exit 1
 fi
 
-# program → Debian package that contains it
-declare -A needed=(
-  [apt-ftparchive]=apt-utils
-  [gpg]=gnupg
-  [mmdebstrap]=mmdebstrap
-  [pebble]=pebble
-  [ssh]=openssh-client
-  [systemd-nspawn]=systemd-container
-  [testssl]=testssl.sh
-  [tor]=tor
-)
-missing=()
-for program in "${!needed[@]}"; do
-  PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  deploy/apt.sh "${missing[@]}"
-fi
+# shellcheck source=tests/support/setup.sh
+. tests/support/setup.sh
+need apt-ftparchive=apt-utils gpg=gnupg mmdebstrap=mmdebstrap pebble=pebble ssh=openssh-client \
+  systemd-nspawn=systemd-container testssl=testssl.sh tor=tor
+venv=$(deploy/venv.sh "$PWD/.cache/venv" tests/lock.txt)
 
 # The tests stop their servers when they are told to end. bash alone would leave them running.
 tests=''
@@ -55,7 +41,6 @@ end() {
 }
 trap end INT TERM HUP
 
-venv=$(deploy/venv.sh "$top/.cache/venv" tests/lock.txt)
 for suite in "${suites[@]}"; do
   echo "== $suite" >&2
   left_out=()

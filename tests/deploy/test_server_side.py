@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import fcntl
 import os
@@ -19,8 +20,7 @@ from support.deploy.scripts import in_server
 from support.reverse_proxy import CertificateAuthority
 from support.signed import content, facts, organisation_key, put_release
 
-from cccr_web.host_names import onion_address
-from cccr_web.onion.key import expand, public_key
+from cccr_web.onion import new_key
 from cccr_web.release import Signer, make_release, with_archive
 
 if TYPE_CHECKING:
@@ -446,11 +446,12 @@ def test_a_key_file_that_is_not_the_running_managers_stops_the_run(tmp_path: Pat
 def test_the_address_of_a_key_in_tors_own_format_is_found(tmp_path: Path) -> None:
     """Whatever its permissions are, because ``status`` must report those."""
     install_command(tmp_path)
-    secret = b"== ed25519v1-secret: type0 ==\0\0\0" + expand(bytes(32))
-    (tmp_path / "etc/onion.key").write_bytes(secret)
+    key = new_key(tmp_path / "ours.key")
+    secret = base64.b64decode(key.blob.removeprefix("ED25519-V3:"))
+    (tmp_path / "etc/onion.key").write_bytes(b"== ed25519v1-secret: type0 ==\0\0\0" + secret)
     (tmp_path / "etc/onion.key").chmod(0o444)
     done = in_server("onion_address", tmp_path)
-    assert done.stdout == f"{onion_address(public_key(expand(bytes(32))))}\n", done.stderr
+    assert done.stdout == f"{key.address}\n", done.stderr
 
 
 def test_uninstall_leaves_the_backup_before_it_stops_the_manager(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import pytest
 from support.command import run
 from support.hostile import Hostile, change_a_byte_of
 from support.hosting import gone, wait_until
-from support.live_site import PublishedSite, doctor, signed
+from support.live_site import PublishedSite, doctor, signed, target_of
 from support.serving import DOMAIN
 from support.signed import PUBLIC, put_release
 from support.tornet import free_ports
 
-from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, Target, run_checks, runner
+from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, run_checks, runner
 from cccr_web.doctor.model import ok
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
@@ -248,7 +248,7 @@ def test_wrong_arguments_exit_with_2(words: tuple[str, ...]) -> None:
 
 def test_a_given_domain_is_checked_although_the_release_has_none(bare: Path) -> None:
     """A domain given as an option is checked even if the release has none."""
-    target = Target(bare, PUBLIC, domain=DOMAIN, seconds=2.0)
+    target = target_of(bare, domain=DOMAIN, seconds=2.0)
     found = by_name(run_checks(target))
     assert found["certificate"].verdict is CheckVerdict.WRONG
 
@@ -264,7 +264,7 @@ def causes(results: list[CheckResult]) -> dict[str, str]:
 
 def test_without_a_release_no_part_of_the_site_is_called_missing(bare: Path) -> None:
     """If only the release names the site's addresses, a broken one is the one wrong line."""
-    target = Target(bare / "none", PUBLIC, seconds=2.0)
+    target = target_of(bare / "none", seconds=2.0)
     found = list(run_checks(target))
     assert [each.name for each in found if each.verdict is CheckVerdict.WRONG] == ["release"]
     assert causes(found) == dict.fromkeys(("onion", "clearnet", "disk"), "release")
@@ -275,7 +275,7 @@ def test_without_a_readable_key_the_site_is_not_called_one_without_an_onion(bare
     """If only its key says which onion the site has, the wrong key is the cause."""
     key = bare.parent / "onion.key"
     key.write_text("not a key")
-    found = list(run_checks(Target(bare, PUBLIC, onion_key=key, seconds=2.0)))
+    found = list(run_checks(target_of(bare, onion_key=key, seconds=2.0)))
     assert [each.name for each in found if each.verdict is CheckVerdict.WRONG] == ["onion key"]
     assert causes(found) == {"onion": "onion key", "permissions": "onion key"}
 
@@ -287,9 +287,8 @@ def test_each_check_names_the_fault_that_prevented_it(bare: Path) -> None:
     (folder / "timedatectl").write_text("#!/bin/sh\nexit 1\n")
     (closed,) = free_ports(1)
     paths = [folder / "control", folder / "other", folder / "state"]
-    target = Target(
+    target = target_of(
         bare,
-        PUBLIC,
         domain=DOMAIN,
         onion=f"{'a' * 56}.onion",
         states=(folder / "link",),
@@ -324,9 +323,8 @@ def test_a_missing_descriptor_is_not_blamed_on_nginx(
 
     monkeypatch.setattr(runner, "check_hosting", hosted)
     (closed,) = free_ports(1)
-    target = Target(
+    target = target_of(
         published_site.folder / "release",
-        PUBLIC,
         domain=DOMAIN,
         onion="pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion",
         control=parse_control_address(published_site.control),
@@ -345,9 +343,8 @@ def test_a_key_of_another_onion_is_wrong(bare: Path) -> None:
     file, onion = bare.parent / "onion.key", f"{'a' * 56}.onion"
     key = new_key(file)
     (bare.parent / "torrc").write_text("UseBridges nonsense\n")
-    target = Target(
+    target = target_of(
         bare,
-        PUBLIC,
         onion=onion,
         onion_key=file,
         control=Unix(bare.parent / "none"),

@@ -26,7 +26,6 @@ from cccr_web.notices import (
     sign_text,
     write_notice,
 )
-from cccr_web.notices.mirrors import EARLIER_FORMAT, Mirrors
 from cccr_web.notices.signed_text import LINES, NoticeFormat
 from cccr_web.release import make_release
 from cccr_web.serve import file_headers
@@ -48,6 +47,10 @@ BYTES = {
     "mirrors.txt": "f14e32f57583374328c643c0e9ce622245bf9981baade37d2630acc7c9ee6d4e",
     "keys.txt": "6ba2a844c4e10f72f1df2f21fbb386bf890fbffd2f951b70b1ca87a01a436acb",
 }
+EARLIER_WORDS = """\
+# Each brings the same bytes. An address that is not here is not ours.
+# 以下各地址的内容完全相同。不在这里的地址不是我们的。
+"""
 EARLIER_MIRRORS = "d702392f0aee4d0a92fee280d1987421628ed3bbc444b6f706ba2087ce8b4acf"
 GOOD = {
     "canary.txt": CANARY,
@@ -79,8 +82,9 @@ def test_the_bytes_of_a_notice_never_change() -> None:
 
 def test_an_earlier_list_of_addresses_stays_valid() -> None:
     """One from the time when only the organisation's own addresses were listed is still read."""
-    text = EARLIER_FORMAT.format(Mirrors(DAY, KEY.public, ("https://cccr.example", ONION)))
-    earlier = sign_text(text, (KEY,), f"mirrors {DAY}")
+    text = MIRRORS.decode().partition("-----BEGIN")[0]
+    text = re.sub(r"# Each serves .*《官方地址》。\n", EARLIER_WORDS, text, flags=re.DOTALL)
+    earlier = sign_text(text.encode(), (KEY,), f"mirrors {DAY}")
     assert hashlib.sha256(earlier).hexdigest() == EARLIER_MIRRORS
     assert read_notice("mirrors.txt", earlier, KEY.public) == Notice(
         DAY, datetime(2027, 11, 23, tzinfo=UTC)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from support.tornet import await_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -97,11 +99,7 @@ class Chromium:
             self.call("Browser.close")
         self.process.stdin.close()
         self.process.stdout.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        await_end(self.process, 10)
 
     def call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
         """Send one command and return its result."""

@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from support.tornet import await_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -215,11 +217,7 @@ class Machine:
         if self._nspawn.poll() is None and self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGRTMIN + 4)
-        try:
-            self._nspawn.wait(30)
-        except subprocess.TimeoutExpired:
-            self._nspawn.kill()
-            self._nspawn.wait()
+        await_end(self._nspawn, 30)
 
     def reboot(self) -> None:
         """Shut down and boot again."""
