@@ -16,7 +16,7 @@ from support.serving import DOMAIN
 from support.signed import ServerFolder, put_release
 from support.tornet import free_ports
 
-from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, run_checks
+from cccr_web.doctor import CheckResult, CheckVerdict, run_checks
 from cccr_web.listen import Tcp
 from cccr_web.onion import new_key
 
@@ -46,9 +46,8 @@ def found_wrong(site: PublishedSite, proxy: ReverseProxy, **changes: Any) -> lis
 
 
 def test_a_stopped_proxy_is_reported_once(without_onion: PublishedSite) -> None:
-    """A stopped nginx makes one check wrong, also if its socket is missing."""
-    private = (PrivatePath(without_onion.folder / "proxy.sock"),)
-    (found,) = found_wrong(without_onion, without_onion.proxy(), private=private)
+    """A stopped nginx makes one check wrong."""
+    (found,) = found_wrong(without_onion, without_onion.proxy())
     assert (found.name, "Connection refused" in found.sentence) == ("certificate", True)
 
 
