@@ -101,7 +101,7 @@ elif [ "$mode" != quick ]; then
 fi
 
 # Most tests wait for something, hence more workers than cores; those of the quick mode compute.
-workers=$(($(nproc) * 3))
+workers=$(($(nproc) * 2))
 options=()
 case $mode in
   quick)

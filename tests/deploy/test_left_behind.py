@@ -81,9 +81,10 @@ def test_an_ended_run_waits_until_its_tests_have_stopped_everything(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """``run.sh`` passes the signal on, waits for the fixtures, and starts no other suite."""
-    for name in ("deploy", "tests/deploy", "bin"):
+    for name in ("deploy", "tests/deploy", "tests/support", "bin"):
         (tmp_path / name).mkdir(parents=True)
-    shutil.copy(TOP / "tests/deploy/run.sh", tmp_path / "tests/deploy")
+    for script in ("tests/deploy/run.sh", "tests/support/setup.sh"):
+        shutil.copy(TOP / script, tmp_path / script)
     (tmp_path / "tests/deploy/conftest.py").write_text(
         "import pathlib, time, pytest\n"
         "from support.deploy.fixtures import pytest_configure\n"

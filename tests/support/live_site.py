@@ -97,7 +97,7 @@ class PublishedSite:
         ]
 
 
-def target_of(release: Path, **changes: Any) -> Target:
+def target_of(release: Path, /, **changes: Any) -> Target:
     """Return what the doctor checks of the release in a folder."""
     https, http = Tcp("127.0.0.1", 443), Tcp("127.0.0.1", 80)
     return replace(Target(release, PUBLIC, https, http, seconds=10.0), **changes)
