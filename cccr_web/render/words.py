@@ -9,7 +9,7 @@ A surname is not converted as the same character in a word is (范 is the surnam
 and no dictionary has every name, so ``in_context`` looks at the words next to it.
 
 ``words.txt`` has the words that matter for this, the most frequent first. ``phrases.tsv``
-has the terms of this site, and the words that OpenCC converts otherwise than its source says.
+has the terms of this site, and the words that OpenCC converts differently from a dictionary.
 ``terms.tsv`` has the words for which Taiwan's readers have another.
 """
 
@@ -58,7 +58,7 @@ def split(text: str) -> list[str]:
 
 
 def in_context(words: Sequence[str]) -> Iterator[str | None]:
-    """Yield the Traditional form of each word that only its neighbours tell, or ``None``."""
+    """Yield the Traditional form of each word if its neighbours decide it, or ``None``."""
     for before, word, after, following in zip(
         ("", *words), words, (*words[1:], ""), (*words[2:], "", ""), strict=False
     ):
