@@ -28,7 +28,7 @@ Six extensions are added, all of which read well in any other viewer:
 
       ![](/photos/name.jpg)
 
-- **words in another language** that their script does not tell, such as Japanese::
+- **words in a language** that their script does not show, such as Japanese::
 
       [東京]{lang=ja}
 

@@ -95,7 +95,7 @@ def _too_wide(words: str, most: int, line: int) -> Iterator[LineProblem]:
 
 
 def _columns(words: str) -> int:
-    """Return the width of some words; a Chinese character has 2 columns (Unicode, annex 11)."""
+    """Return the width of a text; a Chinese character has 2 columns (Unicode, annex 11)."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in words)
 
 
@@ -116,7 +116,7 @@ def headings_descend(text: Text) -> Iterator[LineProblem]:
 
 
 def marks_are_allowed(text: Text) -> Iterator[LineProblem]:
-    """There is no HTML, no mark that shows as typed, and no image or note without its words."""
+    """No HTML, no mark that shows as typed, no image without alternative text, no undated note."""
     for item in text.body.items:
         match item:
             case RawHtml():
@@ -191,7 +191,7 @@ def script_is_its_folders(
 
 
 def _shown(text: Text) -> Iterator[tuple[str, str]]:
-    """Yield the key and the words of each fact in the front matter that readers see."""
+    """Yield the key and the text of each fact in the front matter that readers see."""
     head = text.head
     yield from (("title", head.title), ("description", head.description))
     yield "place", head.place or ""

@@ -199,8 +199,8 @@ class _Checks:
     ) -> Iterator[CheckResult]:
         """Check what is served.
 
-        With ``cause``, which found why nothing is, check nothing. ``silent`` is the check that
-        found why nothing may answer.
+        With ``cause``, the check that found why nothing is served, check nothing. ``silent`` is
+        the check that found why nothing may answer.
         """
         if self._release is None or cause:
             for name in _names(probe.name):
@@ -253,7 +253,7 @@ class _Checks:
 
 
 def _absent(name: str, reason: str, cause: str | None) -> CheckResult:
-    """Return the one result for a part that the site has not, or that ``cause`` hides."""
+    """Return the one result for a part that the site does not have, or that ``cause`` hides."""
     return not_checked(name, cause) if cause else not_applicable(name, reason)
 
 

@@ -2,7 +2,7 @@
 
 The format is that of dark.fail's Onion Mirror Guidelines ("OMG"): a line that begins
 with ``http://`` or ``https://`` is a mirror, which is a scheme and a name without port or
-path; all other text is behind ``#``.
+path; all other text follows a ``#``.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from cccr_web.errors import OnionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # The transports that Debian has programs for. Each is in the package of its name.
 PROGRAMS: Final = {
@@ -61,6 +62,18 @@ _OPTION: Final = re.compile(
 _PLUGIN: Final = re.compile(r"\s*ClientTransportPlugin\s+(\S+)\s", re.IGNORECASE)
 _USE: Final = re.compile(r"\s*[+/]?UseBridges\s", re.IGNORECASE)
 _USE_NONE: Final = re.compile(r"\s*[+/]?UseBridges\s+\"?0", re.IGNORECASE)
+
+
+def read_torrc(file: Path) -> str:
+    """Return the ``torrc_lines`` of a file. Raises ``OnionError``."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise OnionError(
+            f"{file} cannot be read: {reason}.", "Use a text file that this user may read."
+        ) from error
+    return torrc_lines(text, str(file))
 
 
 def torrc_lines(text: str, name: str) -> str:

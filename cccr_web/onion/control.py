@@ -248,7 +248,7 @@ def _connect(address: ControlAddress) -> ControlConnection:
         ) from error
     except OSError as error:
         raise ControlMissingError(
-            f"No tor listens for control connections at {address}: {error}.",
+            f"No tor listens for control connections at {address}: {error.strerror or error}.",
             "Start tor, or give the address of its control socket.",
         ) from error
     control_socket = _Socket(opened)

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from cccr_web.errors import ControlForeignError, ControlMissingError, OnionError
 from cccr_web.listen import Unix
-from cccr_web.onion.bridges import PROGRAMS, torrc_lines
+from cccr_web.onion.bridges import PROGRAMS, read_torrc
 from cccr_web.onion.control import REPLY_TIMEOUT, check_socket_path, connect
 
 if TYPE_CHECKING:
@@ -200,14 +200,7 @@ class ManagedTor:
     def _extra_lines(self) -> str:
         if self.extra is None:
             return ""
-        try:
-            text = self.extra.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise OnionError(
-                f"The extra torrc lines in {self.extra} cannot be read: {error}.",
-                "Use a text file that this user may read.",
-            ) from error
-        lines = torrc_lines(text, str(self.extra))
+        lines = read_torrc(self.extra)
         for program in sorted(set(PROGRAMS.values())):
             if f" exec {program}\n" in lines and not shutil.which(program):
                 package = program.rpartition("/")[2]

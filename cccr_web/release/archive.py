@@ -56,7 +56,7 @@ _TOP: Final = "cccr-web/"
 _UNIX: Final = 3
 _MODE: Final = 0o100644
 
-# The headers, less names (APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16).
+# The headers without their names (APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16).
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END: Final = struct.Struct("<4s4H2LH")

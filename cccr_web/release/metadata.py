@@ -21,7 +21,7 @@ _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
 _FINGERPRINT = re.compile(r"[0-9A-F]{4}( [0-9A-F]{4}){7}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
-# How long before it expires a release is reported, by every command. verify.py has its own copy.
+# How long before a release expires every command reports it. verify.py has its own copy.
 _NEAR = timedelta(days=14)
 
 

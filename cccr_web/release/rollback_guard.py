@@ -166,8 +166,12 @@ class RollbackGuard:
             return file.read_text(encoding="ascii")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise CccrError(f"{file} cannot be read: {error}.", "Fix its permissions.") from error
+        except OSError as error:
+            raise CccrError(
+                f"{file} cannot be read: {error.strerror}.", "Fix its permissions."
+            ) from error
+        except ValueError as error:
+            raise self._damaged(name) from error
 
     def _damaged(self, name: str) -> CccrError:
         return CccrError(

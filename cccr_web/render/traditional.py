@@ -141,11 +141,16 @@ def kept_names(names: Mapping[str, str]) -> tuple[str, ...]:
 
 def _is_simplified(char: str) -> bool:
     """Whether Traditional Chinese does not have the character at all."""
+    return not is_in_big5(char) and _opencc("s2t")(char) != char
+
+
+def is_in_big5(char: str) -> bool:
+    """Whether Taiwan's character set has it; variants that nobody types are not in it."""
     try:
         char.encode("big5")
     except UnicodeEncodeError:
-        return _opencc("s2t")(char) != char
-    return False
+        return False
+    return True
 
 
 def with_derived(content: Content) -> Content:

@@ -9,7 +9,7 @@ A surname is not converted as the same character in a word is (范 is the surnam
 and no dictionary has every name, so ``in_context`` looks at the words next to it.
 
 ``words.txt`` has the words that matter for this, the most frequent first. ``phrases.tsv``
-has the terms of this site, and the words that OpenCC converts otherwise than its source says.
+has the terms of this site, and the words that OpenCC converts differently from a dictionary.
 ``terms.tsv`` has the words for which Taiwan's readers have another.
 """
 
@@ -36,11 +36,12 @@ _RANK_OF_PHRASES: Final = 3000
 # Surnames for which OpenCC writes the common word with the same Simplified character (CC-CEDICT,
 # “surname”). Others of that kind, such as 后, are rare as surnames and common as words.
 _SURNAMES: Final = frozenset("于余朴涂游范郁")
-_TITLE: Final = re.compile(
-    "先生|女士|小姐|太太|夫人|律师|教授|博士|牧师|记者|同学|老师|医生|法官|检察官|警官|某+"
-)
+# What follows a name, and what precedes one in a sentence.
+TITLES: Final = "先生|女士|小姐|太太|夫人|律师|教授|博士|牧师|记者|同学|老师|医生|法官|检察官|警官"
+BEFORE_NAMES: Final = "和与及对向由被请让为给同跟把将致"
+_TITLE: Final = re.compile(f"{TITLES}|某+")
 # 于 is also “at”, so that it is a surname only after these; 余 is also “more than”.
-_BEFORE_YU: Final = frozenset("和与及对向由被请让为给同跟把将致叫是经据")
+_BEFORE_YU: Final = frozenset(f"{BEFORE_NAMES}叫是经据")
 _NUMBER: Final = re.compile(r"[0-9０-９〇一二三四五六七八九十百千万亿两多]\s*$")
 _CLOCK: Final = "钟"
 # What says that a clock or bell is meant: what counts it, or what no name has after its first
@@ -57,7 +58,7 @@ def split(text: str) -> list[str]:
 
 
 def in_context(words: Sequence[str]) -> Iterator[str | None]:
-    """Yield the Traditional form of each word that only its neighbours tell, or ``None``."""
+    """Yield the Traditional form of each word if its neighbours decide it, or ``None``."""
     for before, word, after, following in zip(
         ("", *words), words, (*words[1:], ""), (*words[2:], "", ""), strict=False
     ):

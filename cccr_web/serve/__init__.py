@@ -8,7 +8,7 @@ from cccr_web.serve.app import bare_headers, file_headers, root_headers
 from cccr_web.serve.decision import file_addresses
 from cccr_web.serve.encoding import decompress
 from cccr_web.serve.policy import NO_CACHE, Listener, Policy, listener_policy
-from cccr_web.serve.redirects import redirect_pages, redirect_targets
+from cccr_web.serve.redirects import TYPED_TAGS, redirect_pages, redirect_targets
 from cccr_web.serve.reloader import RELOAD, ReloadQueue, serve_source
 from cccr_web.serve.sites import AppSwitch, Listeners
 from cccr_web.serve.source import Source
@@ -16,6 +16,7 @@ from cccr_web.serve.source import Source
 __all__ = [
     "NO_CACHE",
     "RELOAD",
+    "TYPED_TAGS",
     "AppSwitch",
     "Listener",
     "Listeners",

@@ -216,7 +216,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self._answer()
 
     def received(self, data: bytes) -> None:
-        """Parse one request, and leave the bytes behind it for the next turn."""
+        """Parse one request, and leave the bytes after it for the next turn."""
         self._unread += data
         if self.close_when_flushed or self.will_close:
             self._unread = b""

@@ -1,6 +1,6 @@
 """Every response of a release, made from those of the Flask app, then served by lookup.
 
-Refusals are prepared, too: otherwise a client that floods the server with misses would make
+Error responses are prepared, too: otherwise a client that floods the server with misses would make
 it spend most of its time in Flask.
 """
 

@@ -13,7 +13,7 @@ from cccr_web.release import INDEX, Release
 
 # What readers type, and what other sites call their folders. In lower case only: a file system
 # that ignores case would mix ``zh-CN`` with ``zh-cn``, and ``EN`` with the language's own folder.
-_TAGS: Final = ("en-gb", "en-us", "zh", "zh-cn", "zh-hk", "zh-mo", "zh-sg", "zh-tw")
+TYPED_TAGS: Final = ("en-gb", "en-us", "zh", "zh-cn", "zh-hk", "zh-mo", "zh-sg", "zh-tw")
 
 _PAGE: Final = """<!doctype html>
 <html lang="{tag}">
@@ -54,7 +54,7 @@ def redirect_of(path: str, files: Container[str]) -> tuple[int, str] | None:
 
 def redirect_targets(release: Release) -> dict[str, str]:
     """Return address (``/zh/``) → the folder (``/zh-hans/``) to which our server redirects it."""
-    found = {f"/{tag}/": redirect_of(f"{tag}/", release.files) for tag in _TAGS}
+    found = {f"/{tag}/": redirect_of(f"{tag}/", release.files) for tag in TYPED_TAGS}
     return {address: redirect[1] for address, redirect in found.items() if redirect is not None}
 
 

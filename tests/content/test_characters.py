@@ -253,6 +253,8 @@ def test_a_mistake_in_a_character_hides_no_other_problem(tree: Path) -> None:
 
 
 def test_the_real_texts_contain_no_forbidden_character() -> None:
-    """Every file of the real texts is accepted."""
-    for file in TEXTS.rglob("*.*"):
-        assert list(explain(file.read_text(encoding="utf-8"))) == []
+    """Every file of the real texts is accepted; photos are not texts."""
+    files = [file for kind in ("md", "po", "toml", "txt") for file in TEXTS.rglob(f"*.{kind}")]
+    assert len(files) > 20
+    for file in files:
+        assert list(explain(file.read_text(encoding="utf-8"))) == [], file

@@ -31,7 +31,7 @@ need apt-ftparchive=apt-utils gpg=gnupg mmdebstrap=mmdebstrap pebble=pebble ssh=
   systemd-nspawn=systemd-container testssl=testssl.sh tor=tor
 venv=$(deploy/venv.sh "$PWD/.cache/venv" tests/lock.txt)
 
-# The tests stop their servers when they are told to end. bash alone would leave them running.
+# On SIGTERM the tests stop their servers. bash alone would leave them running.
 tests=''
 ended=no
 end() {

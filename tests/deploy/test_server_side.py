@@ -173,7 +173,7 @@ def test_an_incomplete_site_is_not_called_done(tmp_path: Path) -> None:
 
 
 def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
-    """nginx's other sites are named before anything changes, with the way out.
+    """nginx's other sites are named before anything changes, and the admin learns what to do.
 
     Debian's default page is no site, and neither is a file that was moved away.
     """

@@ -97,7 +97,7 @@ def test_keys_txt_stays_valid_after_the_rotation() -> None:
 
 
 def test_mirrors_follow_the_onion_mirror_guidelines() -> None:
-    """Each line that begins with http is a mirror, and all other text is behind #."""
+    """Each line that begins with http is a mirror, and all other text follows a #."""
     lines = MIRRORS.decode().partition("-----BEGIN")[0].splitlines()
     assert [line for line in lines if line.startswith("http")] == ["https://cccr.example", ONION]
     assert {line[:1] for line in lines if not line.startswith("http")} == {"#", ""}

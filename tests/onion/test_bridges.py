@@ -10,7 +10,8 @@ from support.command import run
 from support.hosting import Watched
 
 from cccr_web.errors import OnionError
-from cccr_web.onion import ManagedTor, OnionKey, Published, Service, torrc_lines
+from cccr_web.onion import ManagedTor, OnionKey, Published, Service
+from cccr_web.onion.bridges import torrc_lines
 
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
@@ -178,7 +179,10 @@ def test_the_command_prints_torrc_lines(tmp_path: Path) -> None:
     assert run("onion", "torrc", str(file)).stdout == f"UseBridges 1\n{PLUGIN}Bridge {OBFS4}\n"
     file.write_bytes(b"\xff\xfe")
     done = run("onion", "torrc", str(file))
-    assert (done.exit_code, "cannot be read" in done.stderr) == (1, True)
+    assert (done.exit_code, "received cannot be read: it is not UTF-8. " in done.stderr) == (
+        1,
+        True,
+    )
 
 
 def test_a_missing_program_of_a_transport_is_named(

@@ -123,10 +123,10 @@ def test_prepared_responses_equal_those_of_flask(
         {"HTTP_ACCEPT_LANGUAGE": ",".join(["fr"] * 100 + ["zh"])},
     ],
 )
-def test_refusals_redirects_and_queries_equal_those_of_flask(
+def test_errors_redirects_and_queries_equal_those_of_flask(
     listeners: dict[str, ResponseCache], name: str, change: dict[str, str]
 ) -> None:
-    """Refusals, redirects and pages with a query get Flask's response, but not from Flask."""
+    """Errors, redirects and pages with a query get Flask's response, but not from Flask."""
     paths = ["/en/", "/SHA256SUMS", "/", "/none", "//", "//en/", "/en//", "/en", "/zh-hant/none"]
     paths += ["/en/\xe9", "/EN/", "/en/statements/index.html"]
     for path in paths:
