@@ -47,6 +47,7 @@ def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -
     release is rejected. Without --public-key, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import write_mirror
+    from cccr_web.notices import reject_expired_notices
     from cccr_web.release import load, read_public_key, reject_expired
 
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(release)):
@@ -54,6 +55,8 @@ def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -
     key = read_public_key(public_key) if public_key else None
     checked = load(release, key)
     reject_expired(checked)
+    if key:
+        reject_expired_notices(checked, key)
     write_mirror(checked, folder, "onion" if onion else "clearnet")
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
     click.echo(f"{_described(checked, signature)}, is in {_places(checked, folder)}")
@@ -151,12 +154,14 @@ def push(
     Then each address in the release's mirrors.txt is asked for its signed list, onions only
     with --socks. Without TARGET, nothing else is done.
     """
+    from cccr_web.notices import reject_expired_notices
     from cccr_web.release import load, read_public_key, reject_expired
     from cccr_web.watch import RequestLimits, Route, Settings
 
     key = read_public_key(public_key)
     checked = load(release, key)
     reject_expired(checked)
+    reject_expired_notices(checked, key)
     for host in hosts:
         with Progress() as progress:
             progress.show(f"uploading to {host}")

@@ -207,7 +207,10 @@ class Found:
             # Needed only before a word, and neither in Chinese nor at the start of a line.
             needless = not self.before.strip() or IDEOGRAPH.match(self.before)
             return " " if self.after.isalnum() and not needless else ""
-        return _ideograph(self.char) if self.rule is LOOKALIKE else self.rule.instead
+        if self.rule is LOOKALIKE:
+            like = _ideograph(self.char)
+            return _ANY if like == self.char else like  # some are like no ideograph
+        return self.rule.instead
 
 
 def find(text: str) -> Iterator[Found]:
@@ -245,7 +248,7 @@ def explain(text: str, *, escaped: bool = False) -> Iterator[tuple[int, str]]:
     for (line, rule), (first, *more) in groups.items():
         where = "An escape represents" if escaped else f"Character {first.column} is"
         wrong = rule.wrong
-        if rule is LOOKALIKE and first.meant != first.char:
+        if rule is LOOKALIKE and first.meant != _ANY:
             wrong = f"which only looks like {first.meant} (U+{ord(first.meant):04X})"
         message = f"{where} U+{ord(first.char):04X}{_name(first.char)}, {wrong}: {rule.remedy}."
         if more:

@@ -19,7 +19,7 @@ from typing import Final, Self
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.mirror.folder import check_successor, write_mirror
-from cccr_web.notices import check_notices
+from cccr_web.notices import check_notices, reject_expired_notices
 from cccr_web.release import (
     ARCHIVE,
     Archive,
@@ -73,6 +73,7 @@ def fetch_mirror(
         with _Files(signed, folder, fetch) as local:
             release = read_files(signed, local.read)
         check_notices(release, settings.key)
+        reject_expired_notices(release, settings.key)
         changed = write_mirror(release, folder, listener)
         shutil.rmtree(folder / _FETCHED, ignore_errors=True)
         return FetchedMirror(release, remote.count, changed)

@@ -22,7 +22,7 @@ from cccr_web.serve import Listener, redirect_pages
 _REMEDY: Final = "Check the disk and the permissions."
 
 # The files in headers/, and their formats.
-RULE_FILES: Final = {
+_RULE_FILES: Final = {
     "nginx.conf": "nginx",
     "apache.conf": "apache",
     "Caddyfile": "caddy",
@@ -38,7 +38,7 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
     ``.git``, stays. Returns whether anything has changed. Raises ``CccrError``, also for a
     release older than that in ``site/``.
     """
-    rules = header_rules(release, listener, RULE_FILES.values())
+    rules = header_rules(release, listener, _RULE_FILES.values())
     site, headers, redirects = folder / "site", folder / "headers", folder / "redirects"
     contents = {path: file.body for path, file in release.files.items()}
     others = check_successor(release, site)
@@ -51,23 +51,25 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
     changed |= _update(redirects, pages, kept)
     with files.writing(headers, _REMEDY):
         headers.mkdir(exist_ok=True)
-        for name, rule_format in RULE_FILES.items():
+        for name, rule_format in _RULE_FILES.items():
             body = rules[rule_format].encode()
-            if not _holds(headers, {name: body}):
+            files.remove_partial(headers / name)
+            if not _is_current(headers, {name: body}):
                 files.replace(headers / name, body)
                 changed = True
     return changed
 
 
 def _update(folder: Path, contents: Mapping[str, bytes], keep: Iterable[str]) -> bool:
-    if _holds(folder, contents):
+    files.remove_partial(folder)
+    if _is_current(folder, contents):
         return False
     with files.writing(folder, _REMEDY):
         files.replace_folder(folder, contents, keep=keep)
     return True
 
 
-def _holds(folder: Path, contents: Mapping[str, bytes]) -> bool:
+def _is_current(folder: Path, contents: Mapping[str, bytes]) -> bool:
     """Return whether a folder has these files; the manifest among them says which it once had."""
     try:
         with ReleaseFolder.open(folder) as opened:

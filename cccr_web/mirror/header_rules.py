@@ -22,11 +22,11 @@ from cccr_web.languages import (
 from cccr_web.mirror.apache import apache
 from cccr_web.mirror.rules import ACCEPTED, CACHE, ONION, REST, SPECIAL, TYPE, Rules
 from cccr_web.release import ERROR_PAGES, INDEX, Release
-from cccr_web.serve import NO_CACHE, Listener
+from cccr_web.serve import NO_CACHE, TYPED_TAGS, Listener
 
 _INDEX: Final = re.escape(INDEX)
-# Netlify's rules hold no expressions, so these are the tags that people type.
-_TYPED: Final = ("zh", "zh-cn", "zh-sg", "zh-tw", "zh-hk", "zh-mo", "zh-TW", "zh-HK", "EN")
+# Netlify's rules hold no expressions and heed case, so these are the tags that people type.
+_TYPED: Final = (*TYPED_TAGS, "zh-TW", "zh-HK", "EN")
 
 
 def header_rules(

@@ -81,11 +81,10 @@ class PageRenderer(RendererHTML):
     ``note_title`` returns the title of an editor's note of that day. Words in another
     script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
     it is set. ``kept`` are names in Simplified Chinese on a page in Traditional.
-    ``original_title`` returns the title of original wording in a language.
-    ``photo`` renders
+    ``original_title`` returns the title of original wording in a language. ``photo`` renders
     the photo of that name with its caption. ``below_heading`` returns a line to show below
-    the heading of that name, or nothing. ``card_label`` tells those who do not see a name
-    card what it is.
+    the heading of that name, or nothing. ``card_label`` is what a screen reader calls a name
+    card.
     """
 
     def __init__(
@@ -123,7 +122,7 @@ class PageRenderer(RendererHTML):
         return Markup(self.render(tokens, options, {}))  # noqa: S704  # escaped below
 
     def words(self, inline: Token) -> Markup:
-        """Return the words of one block as HTML without the block's own element."""
+        """Return the inline content of one block as HTML, without the block's own element."""
         options = _XHTML if self._layout.xhtml else _HTML
         return Markup(self.renderInline(inline.children or [], options, {}))  # noqa: S704
 

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.notices import KEYS, check_changes, check_notices
+from cccr_web.notices import (
+    announced_changes,
+    check_notices,
+    expired_notices,
+    reject_expired_notices,
+)
 from cccr_web.release import (
-    KeyChange,
     PublicKey,
     Release,
     RollbackGuard,
@@ -48,9 +52,12 @@ class Source:
         reject_future(release)
         if self.key:
             check_notices(release, self.key)
+            # A list that expires while it is served must not take the site down at a restart.
+            if not (self.guard and self.guard.is_newest(release)):
+                reject_expired_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
-            _key_changes(release, self.guard)
+            announced_changes(release, self.guard)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
@@ -79,7 +86,7 @@ class Source:
         """
         if self.key and self.guard:
             self.guard.record(release)
-            self.guard.record_key_changes(_key_changes(release, self.guard))
+            self.guard.record_key_changes(announced_changes(release, self.guard))
 
     def keep(self, release: Release) -> None:
         """Store a copy, for a start at which the path holds no valid release."""
@@ -90,7 +97,7 @@ class Source:
                 _log.error("The copy of the last good release could not be stored: %s", error)
 
     def problems(self, release: Release) -> Iterator[str]:
-        """Yield a sentence for each file that has changed on the disk, and for an expired date."""
+        """Yield a sentence for each file that has changed on the disk, and each expired date."""
         try:
             for difference in differences(self._folder(), release):
                 yield f"On the disk: {difference}"
@@ -99,6 +106,10 @@ class Source:
         expiry = release.metadata.expiry()
         if expiry.has_passed:
             yield f"Release {release.metadata.sequence} {expiry}."
+        try:
+            yield from expired_notices(release, self.key) if self.key else ()
+        except CccrError as error:
+            yield str(error)
 
     def _last_good(self) -> Release | None:
         if not (self.key and self.guard):
@@ -116,12 +127,3 @@ class Source:
             raise ReleaseError(
                 f"{self.path} cannot be read: {error.strerror}.", "Check the disk."
             ) from error
-
-
-def _key_changes(release: Release, guard: RollbackGuard) -> tuple[KeyChange, ...]:
-    """Return the changes of keys in ``release``.
-
-    Raises ``CccrError`` unless they fit those that the server has seen before.
-    """
-    before = guard.key_changes()
-    return check_changes(before, release.files[KEYS].body) if KEYS in release.files else ()

@@ -227,16 +227,14 @@ def _chunks(raw: http.client.HTTPResponse) -> Iterator[bytes]:
         raise http.client.IncompleteRead(b"", raw.length)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: OSError | http.client.HTTPException) -> str:
     if isinstance(error, http.client.IncompleteRead):
         return "it closed the connection before the end of the response"
     if isinstance(error, http.client.RemoteDisconnected):
         return "it closed the connection"
     if isinstance(error, http.client.HTTPException):
         return f"it does not speak HTTP ({type(error).__name__})"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error)
+    return error.strerror or str(error)
 
 
 class _LimitedSocket:

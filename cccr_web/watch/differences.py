@@ -8,7 +8,8 @@ accepted as a plain nginx, Caddy or Apache sends them:
 - ``Server`` with only the name nginx, Caddy or Apache, no version;
 - ``Content-Encoding``, because the bytes are compared after decompression;
 - ``Vary: Accept-Encoding``;
-- ``Alt-Svc`` that offers another protocol at the same name.
+- ``Alt-Svc`` (RFC 7838) that offers HTTP/2 or HTTP/3 at the same name and port, or over TLS at
+  an onion of ours. Any other place could send browsers what ``watch`` does not see.
 
 Any other header that the policy does not send is an extra header, ``Set-Cookie`` above all.
 """
@@ -55,9 +56,8 @@ _ACCEPTED: Final = frozenset(
         "transfer-encoding",
     }
 )
-_SERVICE: Final = r'h[23](-[0-9]+)?=":[0-9]+"(; *(ma|persist)=[0-9]+)*'
+_SERVICE: Final = re.compile(r'h[23](?:-[0-9]+)?="([^"]*)"(?:; *(?:ma|persist)=[0-9]+)*')
 _ACCEPTED_VALUES: Final = {
-    "alt-svc": re.compile(rf"{_SERVICE}(, *{_SERVICE})*"),
     "server": re.compile(r"nginx|Caddy|Apache"),
     "vary": re.compile(r"accept-encoding", re.IGNORECASE),
 }
@@ -130,6 +130,8 @@ class ExpectedSite:
         self._release = release
         self._allowed = allowed
         self._headers = file_headers(release, policy)
+        own = (f"{host}:{address.port}" for host in ("", address.host))
+        self._services = {*own, *(f"{onion}:443" for onion in release.metadata.onions)}
         self._paths = file_addresses(release)
         self._redirects = redirect_targets(release)
 
@@ -142,8 +144,7 @@ class ExpectedSite:
             if found := file_difference(target, response, file.sha256):
                 yield found
             if response.status == 200:
-                headers = self._headers[target]
-                yield from header_differences(target, response, headers, self._allowed)
+                yield from self._header_differences(target, response, self._headers[target])
         elif f"{target}/" in self._paths:
             yield from self._folder(target, response)
         elif target in self._redirects:
@@ -169,9 +170,7 @@ class ExpectedSite:
         if found := file_difference(ROOT, response, index.sha256 if index else None):
             yield found
         if index and response.status == 200:
-            yield from header_differences(
-                ROOT, response, root_headers(self._headers), self._allowed
-            )
+            yield from self._header_differences(ROOT, response, root_headers(self._headers))
 
     def _folder(self, path: str, response: Response) -> Iterator[Difference]:
         """Compare the response to a folder without its final slash, which must redirect to it."""
@@ -230,15 +229,30 @@ class ExpectedSite:
             for name, value in self._headers[ROOT].items()
             if name.lower() not in _REDIRECT_HEADERS
         }
-        yield from header_differences(path, response, expected, {*self._allowed, *also_allowed})
+        yield from self._header_differences(path, response, expected, also_allowed)
+
+    def _header_differences(
+        self,
+        path: str,
+        response: Response,
+        expected: Mapping[str, str],
+        also_allowed: Collection[str] = (),
+    ) -> Iterator[Difference]:
+        allowed = {*self._allowed, *also_allowed}
+        return header_differences(path, response, expected, allowed, self._services)
 
 
 def header_differences(
-    path: str, response: Response, expected: Mapping[str, str], allowed: Collection[str] = ()
+    path: str,
+    response: Response,
+    expected: Mapping[str, str],
+    allowed: Collection[str] = (),
+    services: Collection[str] = (),
 ) -> Iterator[Difference]:
     """Compare the headers of ``response`` with the ``expected`` ones.
 
-    ``allowed`` are further lower-case names that may be present.
+    ``allowed`` are further lower-case names that may be present, ``services`` what ``Alt-Svc``
+    may name, as ``HOST:PORT`` or ``:PORT``.
     """
     policy = {name.lower(): (name, value) for name, value in expected.items()}
     seen: set[str] = set()
@@ -249,7 +263,7 @@ def header_differences(
             if _normal(key, value) != _normal(key, own_value):
                 detail = f"{own_name}: {_shown(value)}"
                 yield Difference(path, DifferenceKind.CHANGED_HEADER, detail)
-        elif key not in {*_ACCEPTED, *allowed} and not _is_accepted(key, value):
+        elif key not in {*_ACCEPTED, *allowed} and not _is_accepted(key, value, services):
             detail = f"{_shown(name)}: {_shown(value)}"
             yield Difference(path, DifferenceKind.EXTRA_HEADER, detail)
         seen.add(key)
@@ -266,7 +280,10 @@ def _shown(text: str | None) -> str:
     return plain if len(plain) <= _MAX_SHOWN else plain[:_MAX_SHOWN] + "…"
 
 
-def _is_accepted(key: str, value: str) -> bool:
+def _is_accepted(key: str, value: str, services: Collection[str]) -> bool:
+    if key == "alt-svc":
+        offered = map(_SERVICE.fullmatch, re.split(", *", value))
+        return all(each is not None and each[1].lower() in services for each in offered)
     return key in _ACCEPTED_VALUES and _ACCEPTED_VALUES[key].fullmatch(value) is not None
 
 

@@ -38,7 +38,7 @@ class Route:
         if address.is_onion:
             if self.proxy is None:
                 raise ConnectionError("an onion needs --socks HOST:PORT")
-            return connect_by_socks(self.proxy, address.host, address.port, timeout())
+            return _connect_by_socks(self.proxy, address.host, address.port, timeout())
         at = self.target or Tcp(address.host, address.port)
         plain = socket.create_connection((at.host, at.port), timeout())
         if address.scheme != "https":
@@ -76,7 +76,7 @@ _FAILURES: Final = {
 }
 
 
-def connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket.socket:
+def _connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket.socket:
     """Return a connection to ``host`` through ``proxy``; each step may take ``timeout`` seconds.
 
     The proxy resolves the name (RFC 1928): only tor knows an onion's, and this machine's

@@ -68,9 +68,9 @@ def check_sites(
     of the addresses. ``progress`` gets the files done and the total; calls come from
     several threads, one at a time.
     """
-    checks = [SiteCheck(address, settings) for address in addresses]
+    checks = [_SiteCheck(address, settings) for address in addresses]
     with ThreadPoolExecutor(len(checks)) as pool:
-        list(pool.map(SiteCheck.fetch_manifest, checks))
+        list(pool.map(_SiteCheck.fetch_manifest, checks))
         reference = release or _newest(checks)
         total = sum(check.plan(reference) for check in checks)
         done, lock = itertools.count(1), threading.Lock()
@@ -89,13 +89,13 @@ def check_manifests(
     """Compare only the signed list at each address with that of ``release``."""
     if not addresses:
         return ()
-    checks = [SiteCheck(address, settings) for address in addresses]
+    checks = [_SiteCheck(address, settings) for address in addresses]
     with ThreadPoolExecutor(len(checks)) as pool:
-        list(pool.map(SiteCheck.fetch_manifest, checks))
+        list(pool.map(_SiteCheck.fetch_manifest, checks))
     return tuple(check.compare_manifest(release) for check in checks)
 
 
-def _newest(checks: Sequence[SiteCheck]) -> Release | None:
+def _newest(checks: Sequence[_SiteCheck]) -> Release | None:
     found = [check.signed for check in checks if check.signed is not None]
     return max(found, key=lambda release: release.metadata.sequence, default=None)
 
@@ -108,7 +108,7 @@ class _ReadError(Exception):
         super().__init__(difference.detail)
 
 
-class SiteCheck:
+class _SiteCheck:
     """One check of ``address``: call ``fetch_manifest``, ``plan``, then ``compare``."""
 
     def __init__(self, address: Address, settings: Settings) -> None:

@@ -28,7 +28,7 @@ from cccr_web.mirror import StaticHost
 from cccr_web.mirror.host import upload_order
 from cccr_web.notices import MIRRORS, make_mirrors
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.serve import clearnet_policy, file_headers
+from cccr_web.serve import file_headers, listener_policy
 from cccr_web.watch import Address, Settings, check_manifests
 
 LISTED = ("https://cccr.example", f"http://{'a' * 56}.onion")
@@ -358,7 +358,7 @@ def test_s3_stores_the_headers_that_it_can(
     done = push("s3:mirror", release=signed_release(2), folder=tmp_path)
     assert done.exit_code == 0, done.output
     release = signed_release(2)
-    headers = file_headers(release, clearnet_policy(release.metadata, release.metadata.onions))
+    headers = file_headers(release, listener_policy("clearnet", release.metadata))
     for path, file in release.files.items():
         found = s3(path)
         assert (found["status"], found["body"]) == ("200", file.body.hex()), path

@@ -28,8 +28,8 @@ from support.signed import (
 from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.listen import parse_listen
-from cccr_web.notices import rotate_key
-from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, make_release
+from cccr_web.notices import make_mirrors, rotate_key
+from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, load, make_release
 from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
 from cccr_web.serve.reloader import RELOAD, serve_source
 from cccr_web.serve.source import Source
@@ -91,6 +91,34 @@ def test_an_expired_release_is_served_and_logged_once(
     assert reloader.release.metadata.sequence == 4
     words = f"Release 4 expired on {yesterday:%Y-%m-%d}. Still serving release 4."
     assert caplog.messages.count(words) == 1
+
+
+def test_a_list_that_expires_while_it_is_served_is_logged_and_stays(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The release is served on, also after a reload and a restart, but a new one is rejected."""
+    year_ago = TODAY - timedelta(days=367)
+    expired = make_mirrors(organisation_key(), year_ago.date(), ("https://cccr.example",))
+    for number in (4, 5):
+        folder = server_folder.path / f"release-{number}"
+        known = facts(number, time=TODAY - timedelta(days=30))
+        put_signed(make_release({**content(number), "mirrors.txt": expired}, known), folder)
+    server_folder.source.accept(load(server_folder.path / "release-4"))  # before it expired
+    server_folder.point(server_folder.path / "release-4")
+    server_folder.reloader().reload()
+    reloader = server_folder.reloader()
+    reloader.reload()
+    reloader.compare()
+    assert reloader.release.metadata.sequence == 4
+    said = "mirrors.txt: It was valid until "
+    (warning, _) = [each for each in caplog.messages if each.startswith(said)]
+    assert warning.endswith(" Make a new one. Still serving release 4.")
+    caplog.clear()
+    server_folder.point(server_folder.path / "release-5")
+    reloader.reload()
+    assert reloader.release.metadata.sequence == 4
+    (rejection,) = [each for each in caplog.messages if each.startswith(said)]
+    assert rejection.endswith(" Rejected: still serving release 4.")
 
 
 def test_a_release_that_cannot_be_served_is_not_recorded(server_folder: ServerFolder) -> None:

@@ -347,7 +347,9 @@ def test_one_change_is_reported_at_its_path_under_its_kind(
         ("Accept-Ranges", "bytes"),
         ("Keep-Alive", "timeout=5"),
         ("Vary", "Accept-Encoding"),
-        ("Alt-Svc", 'h3=":443"; ma=2592000'),
+        ("Alt-Svc", 'h3=":PORT"; ma=2592000'),
+        ("Alt-Svc", 'h3="127.0.0.1:PORT"; ma=86400; persist=1,h2=":PORT", h3-29=":PORT"'),
+        ("Alt-Svc", f'h2="{facts().onions[0]}:443"; ma=86400; persist=1'),
         ("X-Of-The-Host", "1"),
     ],
 )
@@ -355,9 +357,41 @@ def test_headers_of_a_plain_server_or_allowed_by_name_are_accepted(
     site: Hostile, header: tuple[str, str]
 ) -> None:
     """Headers that a plain nginx or Caddy adds are accepted, and those allowed by name."""
-    site.tamper = lambda _path, answer: with_header(*header)(answer)
+    address = Address.parse(site.url)
+    name, value = header[0], header[1].replace("PORT", str(address.port))
+    site.tamper = lambda _path, answer: with_header(name, value)(answer)
     settings = Settings(organisation_key().public, limits=QUICK, allowed_headers={"x-of-the-host"})
-    assert check_sites([Address.parse(site.url)], settings).same
+    assert check_sites([address], settings).same
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'h3=":8443"',
+        'h3=":443"',  # the site has another port
+        'h3="x.example:PORT"',
+        'h3=":PORT", h3=":8443"',
+        'h3=":8443", h3=":PORT"',
+        'h2="x.example:443,:PORT"',
+        f'h2="{"b" * 56}.onion:443"',
+        f'h2="{facts().onions[0]}:8443"',
+        f'h2="www.{facts().onions[0]}:443"',
+        'http/1.1=":PORT"',
+        'h3=":PORT"; v="x.example"',
+        'h3=":PORT",',
+        "",
+    ],
+)
+@pytest.mark.parametrize("path", [PAGE, "/", "/en"])
+def test_alt_svc_may_name_only_the_same_port_and_our_onions(
+    site: Hostile, path: str, value: str
+) -> None:
+    """Browsers would go to any other place, which a check does not see, for later pages."""
+    offered = value.replace("PORT", str(Address.parse(site.url).port))
+    site.tamper = at(path, with_header("Alt-Svc", offered))
+    (found,) = check(site)[0].differences
+    assert (found.path, found.kind) == (path, DifferenceKind.EXTRA_HEADER)
+    assert found.detail == f"Alt-Svc: {offered}"
 
 
 def test_media_types_ignore_case(site: Hostile) -> None:
