@@ -416,7 +416,7 @@ def push_mirror(admin_folder: AdminFolder, command: str) -> None:
     mirror = main.get_command(click.Context(main), "mirror")
     assert isinstance(mirror, click.Group)
     given = shlex.split(command)[3:]
-    mirror.commands["push"].make_context("push", given)
+    mirror.commands["push"].make_context("push", [*given])
     targets = [word for word in given if ":" in word]
     without = " ".join(word for word in command.split() if word not in targets)
     admin_folder.run(without)
