@@ -61,14 +61,15 @@ class Source:
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
-        """Return the release to start with, and the result of ``make`` for it.
+        """Return the release to start with, and the result of ``make`` for it; accept it.
 
         This is the release at the path, or else the last good one. Raises the ``CccrError``
         of the path if neither can be served.
         """
         try:
             release = self.load()
-            return release, make(release)
+            made = make(release)
+            self.accept(release)
         except CccrError as error:
             good = self._last_good()
             if good is None:
@@ -77,7 +78,14 @@ class Source:
             _log.error(
                 "%s Rejected: serving the last good release, %d.", error, good.metadata.sequence
             )
-            return good, made
+        else:
+            return release, made
+        try:
+            self.accept(good)
+        except CccrError as error:
+            # It was recorded when it was served first.
+            _log.error("%s", error)
+        return good, made
 
     def accept(self, release: Release) -> None:
         """Record that older releases and keys must be rejected from now on.
