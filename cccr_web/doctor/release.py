@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -46,7 +45,7 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
     return release, [
         _sequence(target, release),
         _expiry(release),
-        _canary(target, release),
+        _notice(target, release, CANARY, "canary"),
         _notice(target, release, MIRRORS, "mirrors"),
         _notice(target, release, KEYS, "key rotate"),
         _notice(target, release, SECURITY_TXT, "security-txt"),
@@ -87,7 +86,7 @@ def _judged(name: str, what: str, expiry: Expiry, remedy: str) -> CheckResult:
 
 
 def _notice(target: Target, release: Release, path: str, command: str) -> CheckResult:
-    name = PurePosixPath(path).name
+    name = "canary" if path == CANARY else PurePosixPath(path).name
     file = release.files.get(path)
     if file is None:
         return not_applicable(name, f"The release has no {path}.")
@@ -96,25 +95,19 @@ def _notice(target: Target, release: Release, path: str, command: str) -> CheckR
         notice = read_notice(path, file.body, target.key)
     except CccrError as error:
         return wrong(name, error.problem, remedy)
+    # No server accepts a release with such a notice (“check_notices”).
+    fault = notice.fault(release.metadata.time, "the release is dated")
+    if fault and notice.issued is not None:
+        return wrong(name, f"{path}: {fault}", remedy)
     if notice.until is None:
         return ok(name, f"{path} does not expire.")
-    return _judged(name, path, Expiry(notice.until), remedy)
-
-
-def _canary(target: Target, release: Release) -> CheckResult:
-    file = release.files.get(CANARY)
-    if file is None:
-        return not_applicable("canary", f"The release has no {CANARY}.")
-    remedy = "Write one with “cccr-web canary”. Then build and sign a new release."
-    try:
-        notice = read_notice(CANARY, file.body, target.key)
-    except CccrError as error:
-        return wrong("canary", error.problem, remedy)
-    expiry = Expiry(notice.until or datetime.now(UTC))
+    if path != CANARY:
+        return _judged(name, path, Expiry(notice.until), remedy)
+    expiry = Expiry(notice.until)
     if expiry.has_passed:
-        return wrong("canary", f"The next canary was due on {notice.last_day}.", remedy)
+        return wrong(name, f"The next canary was due on {notice.last_day}.", remedy)
     due = f"The next is due on {notice.last_day} ({expiry.left})."
-    return ok("canary", f"The canary is dated {notice.issued}. {due}")
+    return ok(name, f"The canary is dated {notice.issued}. {due}")
 
 
 def check_served_files(
