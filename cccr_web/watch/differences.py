@@ -41,6 +41,7 @@ _MAX_SHOWN: Final = 100
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Browsers do not show the body of a redirect, and its sender decides how long to cache it.
 _REDIRECT_HEADERS: Final = frozenset({"cache-control", "content-type", "location", "vary"})
+_CSP: Final = "Content-Security-Policy"
 _ONION: Final = "onion-location"
 _EMPTY: Final = File.of(b"").sha256
 
@@ -131,6 +132,7 @@ class ExpectedSite:
         self._release = release
         self._allowed = allowed
         self._headers = file_headers(release, policy)
+        self._without_page = file_headers(release, policy.without_page())[ROOT]
         self._onion = policy.onion_location
         own = (f"{host}:{address.port}" for host in ("", address.host))
         self._services = {*own, *(f"{onion}:443" for onion in release.metadata.onions)}
@@ -228,12 +230,14 @@ class ExpectedSite:
     def _bare_headers(self, path: str, response: Response) -> Iterator[Difference]:
         """Compare the headers of a redirect or an error with those of our own redirect.
 
-        A static host may announce our onion there too.
+        A static host may announce our onion there too. A reverse proxy that answers itself,
+        because our server is down, sends no page and the policy for that.
         """
+        own = self._headers[ROOT]
+        if response.sha256 == _EMPTY and response.header(_CSP.lower()) == self._without_page[_CSP]:
+            own = self._without_page
         expected = {
-            name: value
-            for name, value in self._headers[ROOT].items()
-            if name.lower() not in _REDIRECT_HEADERS
+            name: value for name, value in own.items() if name.lower() not in _REDIRECT_HEADERS
         }
         allowed = set(_REDIRECT_HEADERS)
         if response.values(_ONION) == [f"{self._onion}{path}"]:

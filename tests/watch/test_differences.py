@@ -13,6 +13,7 @@ from support.hostile import Hostile, HostileResponse
 from support.signed import facts, known_key, organisation_key, signed_release
 
 from cccr_web.release import Release, Signer, make_release
+from cccr_web.serve import file_headers, listener_policy
 from cccr_web.watch import (
     Address,
     Difference,
@@ -357,6 +358,26 @@ def test_a_malformed_line_hides_no_header(site: Hostile, line: str) -> None:
     (found,) = check(site)[0].differences
     assert (found.path, found.kind) == (PAGE, DifferenceKind.UNREACHABLE)
     assert found.detail == "a line of its headers is malformed and may hide others"
+
+
+def test_a_reverse_proxy_without_its_server_has_the_policy_without_a_page(site: Hostile) -> None:
+    """nginx redirects “/” itself then. With a page, or on one, that policy is a difference."""
+    name = "Content-Security-Policy"
+    policy = listener_policy("clearnet", signed_release(2).metadata).without_page()
+    strict = with_header(name, file_headers(signed_release(2), policy)["/"][name])
+
+    def change(answer: HostileResponse) -> HostileResponse:
+        return strict(without(name)(answer))
+
+    site.tamper = at("/", change)
+    assert check(site)[0].differences == ()
+    for path, changed in (
+        ("/", lambda answer: whole(change(answer), b"a page", 302)),
+        (PAGE, change),
+    ):
+        site.tamper = at(path, changed)
+        (found,) = check(site)[0].differences
+        assert (found.path, found.kind) == (path, DifferenceKind.CHANGED_HEADER)
 
 
 @pytest.mark.parametrize("name", ["ETag", "Last-Modified"])
