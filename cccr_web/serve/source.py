@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.errors import CccrError, ReleaseError, counted
 from cccr_web.notices import (
     announced_changes,
     check_notices,
@@ -30,6 +30,9 @@ from cccr_web.release import (
 Made = TypeVar("Made")
 
 _log = logging.getLogger(__name__)
+
+# How many of the files that have changed on the disk are named at once.
+_MOST_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,17 @@ class Source:
                 _log.error("The copy of the last good release could not be stored: %s", error)
 
     def problems(self, release: Release) -> Iterator[str]:
-        """Yield a sentence for each file that has changed on the disk, and each expired date."""
+        """Yield a sentence for each file that has changed on the disk, and each expired date.
+
+        Where another release is, every file has changed: only some are named.
+        """
         try:
-            for difference in differences(self._folder(), release):
-                yield f"On the disk: {difference}"
+            changed = list(differences(self._folder(), release))
         except ReleaseError as error:
-            yield f"On the disk: {error}"
+            changed = [str(error)]
+        yield from (f"On the disk: {sentence}" for sentence in changed[:_MOST_NAMED])
+        if len(changed) > _MOST_NAMED:
+            yield f"On the disk: {counted(len(changed) - _MOST_NAMED, 'more file')} changed."
         expiry = release.metadata.expiry()
         if expiry.has_passed:
             yield f"Release {release.metadata.sequence} {expiry}."

@@ -154,6 +154,23 @@ def test_a_start_without_a_valid_release_raises_the_cause(tmp_path: Path) -> Non
         server_folder.source.open(make_apps)
 
 
+def test_another_release_on_the_disk_is_not_listed_file_by_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ten changed files are named and the others counted, or 30,000 lines would fill the log."""
+    server_folder = ServerFolder.with_releases(tmp_path, 1)
+    many = {f"en/{number}.html": b"" for number in range(99)}
+    put_signed(make_release({**content(2), **many}, facts(2)), tmp_path / "release-2")
+    (tmp_path / "release-2" / "SHA256SUMS.sshsig").unlink()
+    reloader = server_folder.reloader()
+    server_folder.point(tmp_path / "release-2")
+    reloader.reload()
+    reloader.compare()
+    said = [one.getMessage() for one in caplog.records]
+    assert len(said) == 1 + 10 + 1
+    assert sum("more files changed. Still serving release 1." in one for one in said) == 1
+
+
 def _fail(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
