@@ -40,10 +40,13 @@ _NO_SHAPE: Final = re.compile(
 # Signs of the category Cf that have a shape (property Prepended_Concatenation_Mark).
 _SHAPED: Final = re.compile(r"[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 IDEOGRAPH: Final = re.compile(rf"[{HAN}]")
+# The signs for what was redacted in a name.
+REDACTED: Final = "×□○"
 # A name in Chinese characters: rare ones and their variants, a dot between its parts, and the
-# signs for what was redacted.
+# signs for what was redacted, also at its beginning.
 NAME: Final = re.compile(
-    rf"[\u3007\ufa0e-\ufa29{HAN}][\u3005\u3007\ufa0e-\ufa29·•‧・×□○{HAN}{SELECTORS}]*"
+    rf"[{REDACTED}]*[\u3007\ufa0e-\ufa29{HAN}]"
+    rf"[\u3005\u3007\ufa0e-\ufa29·•‧・{REDACTED}{HAN}{SELECTORS}]*"
 )
 _COMPATIBILITY: Final = re.compile(r"[\u2e80-\u2fdf\uf900-\ufaff\U0002f800-\U0002fa1f]")
 

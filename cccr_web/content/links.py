@@ -68,6 +68,8 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> External
         raise DeadLinkError(f"“{target}” is not a valid URL: {error}.") from error
     if parts.scheme == "https" and parts.hostname:
         return External(normal)
+    if parts.scheme == "https":
+        raise DeadLinkError(f"“{target}” is not a valid URL: write the host after https://.")
     if parts.scheme or parts.netloc:
         raise DeadLinkError(f"“{target}” must use https, like every link to another site.")
     if target.startswith("/"):

@@ -102,7 +102,15 @@ _PRIVATE_DOMAINS: Final = frozenset(
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 # A browser reads such a host as an IPv4 address (WHATWG, URL, "host parsing").
 _LAST_LABEL_IS_NUMBER: Final = re.compile(r"(^|\.)([0-9]+|0[xX][0-9a-fA-F]*)\.?$")
-_HOST_NAME: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.?")
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+# Letters of scripts in which whole words look like Latin ones (phonetic, Greek, Coptic, Cyrillic,
+# Armenian, Cherokee and Lisu), and what looks like a slash (Unicode, UTS 39, section 4).
+_LOOKALIKE: Final = re.compile(
+    r"[\u0131\u0250-\u02af\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1d00-\u1dbf\u1f00-\u1fff"
+    r"\u2044\u2215\u2571\u29f8\u2c80-\u2cff\u2de0-\u2dff\u3033\u30ce\ua4d0-\ua4ff\ua640-\ua69f"
+    r"\uab30-\uab6f\uab70-\uabbf]"
+)
 
 # A URL in running text, without the punctuation after it.
 _SHOWN: Final = re.compile(
@@ -143,7 +151,13 @@ def faults(url: str) -> Iterator[str]:
         port = 0
     if port == 0:
         yield f"“{url}” has an impossible port: write a number from 1 to 65535, or none."
-    yield from _wrong_host(url, parts.hostname or "")
+    host = parts.hostname or ""
+    yield from _wrong_host(url, host)
+    if lookalike := _LOOKALIKE.search(urlsplit(url).hostname or ""):
+        yield (
+            f"“{url}” has “{lookalike[0]}” in its host, which looks like another character: type "
+            f"the right one, or write the host as {host} if it is meant."
+        )
     yield from _tracking(normal, url)
 
 
@@ -163,7 +177,7 @@ def _tracking(url: str, typed: str) -> Iterator[str]:
 
 def _tracking_parameters(url: str) -> set[str]:
     """Return the names of the tracking parameters in ``url``, also in one that it contains."""
-    host = urlsplit(url).hostname or ""
+    host = (urlsplit(url).hostname or "").rstrip(".")
     hosts = (host, _ANY_COUNTRY.sub("*", host))
     local = {
         name

@@ -99,6 +99,10 @@ def _notice(target: Target, release: Release, path: str, command: str) -> CheckR
         notice = read_notice(path, file.body, target.key)
     except CccrError as error:
         return wrong(name, error.problem, remedy)
+    # No server accepts a release with such a notice (“check_notices”).
+    fault = notice.fault(release.metadata.time, "the release is dated")
+    if fault and notice.issued is not None:
+        return wrong(name, f"{path}: {fault}", remedy)
     if notice.until is None:
         return ok(name, f"{path} does not expire.")
     if path == CANARY:

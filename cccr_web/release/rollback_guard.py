@@ -87,10 +87,10 @@ class RollbackGuard:
         """Record that this release is served. Raises ``CccrError`` if that cannot be written.
 
         The recorded sequence never falls, even if an older, last good release is served.
+        Nothing is written if it is recorded already, so a full disk prevents no restart.
         """
-        if release.metadata.sequence < self._highest()[0]:
-            return
-        self._write_highest(release)
+        if release.metadata.sequence >= self._highest()[0] and not self.is_newest(release):
+            self._write_highest(release)
 
     def key_changes(self) -> tuple[KeyChange, ...]:
         """Return the recorded changes of keys. Raises ``CccrError`` if they cannot be read."""

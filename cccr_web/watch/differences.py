@@ -3,8 +3,9 @@
 These headers depend on the connection, the time or how a host stores files. They are
 accepted as a plain nginx, Caddy or Apache sends them:
 
-- ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding``, ``Content-Length``,
-  ``Accept-Ranges``, ``ETag``, ``Last-Modified``;
+- ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding: chunked``, ``Content-Length``,
+  ``Accept-Ranges``;
+- ``ETag`` and ``Last-Modified``, each the same for all clients (see ``site_check.py``);
 - ``Server`` with only the name nginx, Caddy or Apache, no version;
 - ``Content-Encoding``, because the bytes are compared after decompression;
 - ``Vary: Accept-Encoding``;
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
@@ -40,12 +41,12 @@ _MAX_SHOWN: Final = 100
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Browsers do not show the body of a redirect, and its sender decides how long to cache it.
 _REDIRECT_HEADERS: Final = frozenset({"cache-control", "content-type", "location", "vary"})
-_ERROR_HEADERS: Final = _REDIRECT_HEADERS | {"onion-location"}
+_CSP: Final = "Content-Security-Policy"
+_ONION: Final = "onion-location"
 _EMPTY: Final = File.of(b"").sha256
 
 _ACCEPTED: Final = frozenset(
     {
-        "accept-ranges",
         "connection",
         "content-encoding",
         "content-length",
@@ -53,12 +54,13 @@ _ACCEPTED: Final = frozenset(
         "etag",
         "keep-alive",
         "last-modified",
-        "transfer-encoding",
     }
 )
 _SERVICE: Final = re.compile(r'h[23](?:-[0-9]+)?="([^"]*)"(?:; *(?:ma|persist)=[0-9]+)*')
 _ACCEPTED_VALUES: Final = {
+    "accept-ranges": re.compile(r"bytes|none", re.IGNORECASE),
     "server": re.compile(r"nginx|Caddy|Apache"),
+    "transfer-encoding": re.compile(r"chunked", re.IGNORECASE),
     "vary": re.compile(r"accept-encoding", re.IGNORECASE),
 }
 
@@ -130,6 +132,8 @@ class ExpectedSite:
         self._release = release
         self._allowed = allowed
         self._headers = file_headers(release, policy)
+        self._without_page = file_headers(release, policy.without_page())[ROOT]
+        self._onion = policy.onion_location
         own = (f"{host}:{address.port}" for host in ("", address.host))
         self._services = {*own, *(f"{onion}:443" for onion in release.metadata.onions)}
         self._paths = file_addresses(release)
@@ -161,7 +165,7 @@ class ExpectedSite:
         if response.status in _REDIRECTS:
             folders = {f"/{slug}/" for slug in self._release.metadata.languages}
             yield from self._location(ROOT, response, folders)
-            yield from self._bare_headers(ROOT, response, _REDIRECT_HEADERS)
+            yield from self._bare_headers(ROOT, response)
             return
         index = self._release.files.get(INDEX)
         if index is None and response.status == 200:
@@ -178,7 +182,7 @@ class ExpectedSite:
             yield Difference(path, DifferenceKind.UNLISTED, "responded with 200, not a redirect")
         elif response.status in _REDIRECTS:
             yield from self._location(path, response, {f"{path}/"})
-            yield from self._bare_headers(path, response, _REDIRECT_HEADERS)
+            yield from self._bare_headers(path, response)
         elif found := file_difference(path, response):
             yield found
 
@@ -193,7 +197,7 @@ class ExpectedSite:
         elif response.status != 200 or response.sha256 != page.sha256:
             yield from self._unlisted(path, response)
             return
-        yield from self._bare_headers(path, response, _ERROR_HEADERS)
+        yield from self._bare_headers(path, response)
 
     def _unlisted(self, path: str, response: Response) -> Iterator[Difference]:
         """Compare the response to a path that no release has: an error page of ours, or none."""
@@ -209,27 +213,36 @@ class ExpectedSite:
         if response.sha256 not in pages | {_EMPTY}:
             detail = "an error page that is not in the release"
             yield Difference(path, DifferenceKind.CHANGED, detail)
-        yield from self._bare_headers(path, response, _ERROR_HEADERS)
+        yield from self._bare_headers(path, response)
 
     def _location(
         self, path: str, response: Response, folders: Collection[str]
     ) -> Iterator[Difference]:
         """Compare where a redirect leads with the ``folders`` to which it may lead."""
-        location = response.header("location")
+        # Of several, each program follows another.
+        locations: Sequence[str | None] = response.values("location") or [None]
         targets = {f"{self._address}{folder}{name}" for folder in folders for name in ("", INDEX)}
-        if location is None or urljoin(f"{self._address}{path}", location) not in targets:
-            yield Difference(path, DifferenceKind.CHANGED, f"it redirects to {_shown(location)}")
+        for location in locations:
+            if location is None or urljoin(f"{self._address}{path}", location) not in targets:
+                detail = f"it redirects to {_shown(location)}"
+                yield Difference(path, DifferenceKind.CHANGED, detail)
 
-    def _bare_headers(
-        self, path: str, response: Response, also_allowed: Collection[str]
-    ) -> Iterator[Difference]:
-        """Compare the headers of a redirect or an error with those of our own redirect."""
+    def _bare_headers(self, path: str, response: Response) -> Iterator[Difference]:
+        """Compare the headers of a redirect or an error with those of our own redirect.
+
+        A static host may announce our onion there too. A reverse proxy that answers itself,
+        because our server is down, sends no page and the policy for that.
+        """
+        own = self._headers[ROOT]
+        if response.sha256 == _EMPTY and response.header(_CSP.lower()) == self._without_page[_CSP]:
+            own = self._without_page
         expected = {
-            name: value
-            for name, value in self._headers[ROOT].items()
-            if name.lower() not in _REDIRECT_HEADERS
+            name: value for name, value in own.items() if name.lower() not in _REDIRECT_HEADERS
         }
-        yield from self._header_differences(path, response, expected, also_allowed)
+        allowed = set(_REDIRECT_HEADERS)
+        if response.values(_ONION) == [f"{self._onion}{path}"]:
+            allowed.add(_ONION)
+        yield from self._header_differences(path, response, expected, allowed)
 
     def _header_differences(
         self,

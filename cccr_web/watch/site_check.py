@@ -8,9 +8,11 @@ import queue
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Final
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
@@ -34,6 +36,9 @@ from cccr_web.watch.differences import (
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.requests import BROWSERS, MINIMAL, ClientProfile, plan
 from cccr_web.watch.route import Route
+
+# Browsers send them back (RFC 9110, section 13.1), so they could replace a cookie.
+_VALIDATORS: Final = ("ETag", "Last-Modified")
 
 # The share of an address's time that its manifest may take, while the other addresses wait.
 _MANIFEST_SHARE: Final = 0.25
@@ -116,6 +121,7 @@ class _SiteCheck:
         self._settings = settings
         self._found: set[Difference] = set()
         self._responses: dict[str, Response] = {}
+        self._validators: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
         self._plan: list[tuple[ClientProfile, str]] = []
         self._idle: queue.LifoQueue[HttpConnection] = queue.LifoQueue()
         self._seconds = 0.0
@@ -213,6 +219,14 @@ class _SiteCheck:
         for (client, _), found in results:
             if not client.is_browser:
                 self._found.update(_noted(each, client.name) for each in {*found} - self._found)
+        self._found.update(self._marks())
+
+    def _marks(self) -> Iterator[Difference]:
+        """Yield what browsers send back and what is new in each response for the same bytes."""
+        for (target, name, _), values in self._validators.items():
+            if len(values) > 1 and name.lower() not in self._settings.allowed_headers:
+                detail = f"{name}: another value in each response, which can mark readers"
+                yield Difference(target, DifferenceKind.CHANGED_HEADER, detail)
 
     def _fetch(
         self,
@@ -230,6 +244,10 @@ class _SiteCheck:
             return Difference(path, DifferenceKind.UNREACHABLE, str(error))
         if client.is_browser:
             self._responses[target] = response
+        if response.status == HTTPStatus.OK:
+            for name in _VALIDATORS:
+                key = target, name, response.header("content-encoding") or ""
+                self._validators[key].add(response.header(name.lower()) or "")
         return response
 
     def _connection(self, budget: RequestBudget) -> HttpConnection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -17,6 +18,7 @@ from support.command import failure, run
 from support.hosting import short_folder
 from support.serving import DOMAIN, ONION, Server, ask, environment
 
+from cccr_web.cli.serve import serve
 from cccr_web.release import Release
 
 
@@ -35,6 +37,18 @@ def test_serve_of_a_missing_release_says_how_to_build_one(tmp_path: Path) -> Non
         f"{tmp_path}/none is not a release: No such file or directory. "
         "Make one with: cccr-web build --out FOLDER\n"
     )
+
+
+def test_serve_judges_an_unreadable_release_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no wrong usage, because the server may have a last good release."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    file = tmp_path / "file"
+    file.touch()
+    for release in (tmp_path, file):
+        context = serve.make_context("serve", ["--release", str(release)])
+        assert context.params["release"] == release
 
 
 def test_serve_on_a_port_in_use_is_an_error(release_folder: Path) -> None:

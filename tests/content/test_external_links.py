@@ -34,6 +34,9 @@ def messages(url: str) -> list[str]:
         "https://en.wikipedia.org/wiki/Charter_(2008)",
         "https://en.wikipedia.org/wiki/Inc%2E",
         "https://例子.测试.org/",
+        "https://bücher.example.org/",
+        "https://xn--mnesty-3fg.org/",
+        "https://example.org/правда",
         "https://example.org/?s=20",
         "https://example.org/a@b",
         "https://zh.wikipedia.org/wiki/阿不都·热西提",
@@ -69,6 +72,8 @@ def test_a_public_address_is_accepted(url: str) -> None:
         ("https://x.com/a/status/1?s=20&t=b", {"s", "t"}),
         ("https://youtu.be/x?si=y", {"si"}),
         ("https://m.youtube.com/watch?v=x&pp=y", {"pp"}),
+        ("https://youtu.be./x?si=y", {"si"}),
+        ("https://www.google.co.uk./search?ei=y", {"ei"}),
         ("https://www.reddit.com/r/x?share_id=y", {"share_id"}),
         ("https://www.amazon.co.uk/dp/x?tag=y&ref_=z", {"tag", "ref_"}),
         ("https://amazon.com/dp/x?linkCode=y", {"linkCode"}),
@@ -189,3 +194,24 @@ def test_every_fault_of_a_url_is_reported() -> None:
 def test_a_name_that_is_no_host_is_rejected(host: str) -> None:
     """A host that no resolver accepts is not a host."""
     assert messages(f"https://{host}/") == [f"is not a valid URL: “{host}” is not a host name."]
+
+
+@pytest.mark.parametrize(
+    ("host", "lookalike", "written"),
+    [
+        ("\u0430mnesty.org", "\u0430", "xn--mnesty-2nf.org"),  # Cyrillic
+        ("www.g\u03bfv.uk", "\u03bf", "www.xn--gv-jbc.uk"),  # Greek
+        ("hr\u0131c.org", "\u0131", "xn--hrc-kua.org"),  # without its dot
+        ("hrw.org\u2215cn.example.org", "\u2215", "hrw.xn--orgcn-4d6b.example.org"),  # a slash
+    ],
+)
+def test_a_letter_that_looks_like_another_is_rejected_in_a_host(
+    host: str, lookalike: str, written: str
+) -> None:
+    """The host is not the one that the reader sees; its ASCII form is accepted."""
+    (message,) = messages(f"https://{host}/")
+    assert message == (
+        f"has “{lookalike}” in its host, which looks like another character: type the right one, "
+        f"or write the host as {written} if it is meant."
+    )
+    assert messages(f"https://{written}/") == []

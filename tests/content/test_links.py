@@ -64,7 +64,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
     ),
     "link without a host": (
         add(VERIFY, "[x](https:///verify.html)"),
-        [f"{AT}: “https:///verify.html” must use https, like every link to another site."],
+        [f"{AT}: “https:///verify.html” is not a valid URL: write the host after https://."],
     ),
     "link to mail": (
         add(VERIFY, "<frontdesk@torproject.org>"),

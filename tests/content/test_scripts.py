@@ -163,6 +163,7 @@ def test_titles_and_strings_are_judged_as_well(
         ("> [!PERSON]\n> 刘晓波和周后松", "刘晓波和周后松"),
         ("> [!PERSON]\n> 阿不都·热西提", "阿不都·热西提"),
         ("> [!PERSON]\n> 李□□", "李□□"),
+        ("> [!PERSON]\n> ×晓波", "×晓波"),
         ("> [!PERSON]\n> 余杰云", "余杰云"),
         ("> [!PERSON]\n> 李林翔", "李林翔"),
         ("> [!PERSON]\n> 刘晓波、周后松（2018）", "周后松"),

@@ -129,7 +129,7 @@ def test_a_list_of_addresses_or_announced_key_near_its_end_is_wrong(
         "mirrors.txt": make_mirrors(KEY, day, ("https://cccr.example",)),
         "keys.txt": rotate_key(KEY, following, day),
     }
-    results = check(tmp_path, signed(made))
+    results = check(tmp_path, signed(made, time=TODAY + issued * DAY, expires=TODAY + 99 * DAY))
     for name in made:
         result = results[name]
         assert (result.verdict.value, words in result.sentence) == (verdict, True), result
@@ -195,5 +195,21 @@ def test_an_overdue_or_damaged_canary_is_wrong(
     made = make_canary(KEY, day, next_day, ("All is well.",), ("A headline",))
     if following is None:
         made = made.replace(b"All is well", b"All is lost")
-    result = check(tmp_path, signed({"canary.txt": made}))["canary"]
+    release = signed({"canary.txt": made}, time=TODAY + said * DAY)
+    result = check(tmp_path, release)["canary"]
     assert (result.verdict.value, words in result.sentence) == (verdict, True), result
+
+
+@pytest.mark.parametrize("days", [-400, 9])
+def test_a_notice_that_no_server_accepts_is_wrong(tmp_path: Path, days: int) -> None:
+    """It was not valid when the release was made, which is why the servers reject the release."""
+    day, time = TODAY.date() + (days - 100) * DAY, TODAY - 100 * DAY
+    made = {
+        "canary.txt": make_canary(KEY, day, day + 30 * DAY, ("All is well.",), ("A headline",)),
+        "mirrors.txt": make_mirrors(KEY, day, ("https://cccr.example",)),
+        "keys.txt": rotate_key(KEY, known_key(b"the next"), day),
+    }
+    results = check(tmp_path, signed(made, time=time))
+    for name in ("canary", "mirrors.txt", "keys.txt"):
+        assert results[name].verdict is CheckVerdict.WRONG
+        assert f"but the release is dated {time:%Y-%m-%d}." in results[name].sentence

@@ -154,20 +154,65 @@ def test_a_start_without_a_valid_release_raises_the_cause(tmp_path: Path) -> Non
         server_folder.source.open(make_apps)
 
 
+def test_another_release_on_the_disk_is_not_listed_file_by_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ten changed files are named and the others counted, or 30,000 lines would fill the log."""
+    server_folder = ServerFolder.with_releases(tmp_path, 1)
+    many = {f"en/{number}.html": b"" for number in range(99)}
+    put_signed(make_release({**content(2), **many}, facts(2)), tmp_path / "release-2")
+    (tmp_path / "release-2" / "SHA256SUMS.sshsig").unlink()
+    reloader = server_folder.reloader()
+    server_folder.point(tmp_path / "release-2")
+    reloader.reload()
+    reloader.compare()
+    said = [one.getMessage() for one in caplog.records]
+    assert len(said) == 1 + 10 + 1
+    assert sum("more files changed. Still serving release 1." in one for one in said) == 1
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_release_that_cannot_be_recorded_is_rejected(
     server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the state cannot be written, a new release is rejected and the old one served."""
 
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     reloader = server_folder.reloader()
-    monkeypatch.setattr(files, "replace", fail)
+    monkeypatch.setattr(files, "replace", _fail)
     server_folder.point(server_folder.path / "release-2")
     reloader.reload()
     assert reloader.release == signed_release(1)
     assert "highest-sequence cannot be written" in caplog.text
+
+
+def test_a_full_disk_prevents_no_restart(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release that is recorded starts; one that cannot be recorded gives way to it."""
+    server_folder.reloader()
+    monkeypatch.setattr(files, "replace", _fail)
+    assert server_folder.reloader().release == signed_release(1)
+    assert caplog.text == ""
+    server_folder.point(server_folder.path / "release-2")
+    assert server_folder.reloader().release == signed_release(1)
+    assert "No space left on device" in caplog.text
+    assert "Rejected: serving the last good release, 1." in caplog.text
+
+
+def test_a_damaged_record_prevents_no_restart(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last good release is served, and every new one rejected."""
+    server_folder.reloader()
+    (server_folder.path / "state" / "highest-sequence").write_bytes(b"\xff")
+    reloader = server_folder.reloader()
+    assert "Rejected: serving the last good release, 1." in caplog.text
+    server_folder.point(server_folder.path / "release-2")
+    reloader.reload()
+    assert reloader.release == signed_release(1)
 
 
 @pytest.mark.parametrize("place", ["release", "release/en", "release/SHA256SUMS", "."])

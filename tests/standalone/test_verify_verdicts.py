@@ -159,6 +159,21 @@ def test_what_lies_next_to_the_copy_is_named_but_not_read(
     assert_differs(done, by_a_system("__MACOSX/"), unknown("cccr-web.zip"), unknown("photos/"))
 
 
+@pytest.mark.parametrize("name", ["en/", "verify.py", "RELEASE.json", ".well-known/"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_lies_next_to_the_copy_may_have_the_name_of_a_file_of_ours(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, name: str, *, packed: bool
+) -> None:
+    """It is named, neither passed over nor taken for the file of that name in the copy."""
+    put(good, tmp_path / "all" / "cccr-web")
+    (tmp_path / "all" / name).mkdir() if name.endswith("/") else (tmp_path / "all" / name).touch()
+    if packed:
+        shutil.make_archive(str(tmp_path / "copy"), "zip", tmp_path / "all")
+    done = run(tmp_path / ("copy.zip" if packed else "all"), signer.fingerprint)
+    repacked = ["Another program repacked the ZIP · 这个ZIP被别的程序重新打包过"] * packed
+    assert_differs(done, unknown(name), *repacked)
+
+
 def test_the_program_itself_may_lie_next_to_the_copy(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:

@@ -204,6 +204,5 @@ class ServerFolder:
     def reloader(self) -> Reloader:
         """Return the reloader of a server that has just started; its thread does not run."""
         release, apps = self.source.open(make_apps)
-        self.source.accept(release)
         self.source.keep(release)
         return Reloader(self.source, release, make_apps, AppSwitch(apps), ReloadQueue())
