@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
+from cccr_web.doctor.baseline import check_baseline
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version, own_version
 from cccr_web.doctor.leaks import check_images, check_leaks
@@ -23,6 +24,7 @@ from cccr_web.doctor.permissions import check_permissions
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import check_release, check_served_files
 from cccr_web.doctor.responses import check_banners, check_responses, check_status_pages
+from cccr_web.doctor.services import check_units
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
 from cccr_web.onion import ControlConnection, connect, load_key
@@ -210,6 +212,10 @@ class _Checks:
             yield from check_leaks(self._release, self._probes, public)
         no_client = (self._down or "tor client") if self._onion and client is None else None
         yield from check_clock(client, cause=no_client)
+        if target.units:
+            yield from check_units(target.units)
+        if target.baseline is not None:
+            yield from check_baseline(target.baseline)
         yield own_version()
 
 

@@ -7,19 +7,16 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Self
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from support.hostile import Hostile, HostileResponse
 from support.signed import organisation_key, signed_release
+from support.tls import certificate
 
 from cccr_web.listen import Tcp
+from cccr_web.socks import connect_by_socks
 from cccr_web.watch import (
     Address,
     Difference,
@@ -30,7 +27,6 @@ from cccr_web.watch import (
     SiteResult,
     check_sites,
 )
-from cccr_web.watch.route import connect_by_socks
 
 ONION = "a" * 56 + ".onion"
 LIMITS = RequestLimits(idle_timeout=2.0, timeout=10.0)
@@ -39,37 +35,6 @@ LIMITS = RequestLimits(idle_timeout=2.0, timeout=10.0)
 def check(url: str, limits: RequestLimits = LIMITS) -> Report:
     """Check one address with the tests' key."""
     return check_sites([Address.parse(url)], Settings(organisation_key().public, limits=limits))
-
-
-def certificate(folder: Path, name: str, days: int = 30) -> Path:
-    """Write a key and a self-signed certificate for ``name``; return the file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    begin = datetime.now(UTC) - timedelta(days=60)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=60 + days))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName(name), x509.IPAddress(IPv4Address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    file = folder / f"{name}.pem"
-    file.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
-    return file
 
 
 @pytest.fixture
