@@ -172,12 +172,12 @@ def _fingerprint(line: str) -> str:
     return f"SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
 
 
-def listening_ports(proc: Path = _PROC) -> list[int]:
+def listening_ports(proc: Path | None = None) -> list[int]:
     """Return the TCP ports on which other machines may connect to this one."""
     ports = set()
     for name in ("tcp", "tcp6"):
         try:
-            lines = (proc / name).read_text(encoding="ascii").splitlines()[1:]
+            lines = ((proc or _PROC) / name).read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue  # a kernel without that protocol
         for line in lines:

@@ -373,6 +373,11 @@ def test_each_disk_is_checked_once_for_space_and_files(
         (result,) = check_disk(target)
         assert "MiB left" in result.sentence
         assert result.verdict is CheckVerdict.WRONG
+    with monkeypatch.context() as patch:
+        patch.setattr(host_module, "MAX_USED", -1)
+        (result,) = check_disk(target)
+        assert "% full; " in result.sentence
+        assert result.verdict is CheckVerdict.WRONG
     if os.statvfs(folder).f_files:
         monkeypatch.setattr(host_module, "MIN_FILES", 2**62)
         (result,) = check_disk(target)
