@@ -12,7 +12,7 @@ from cccr_web.doctor.model import CheckResult, not_applicable, ok, summarise, wr
 from cccr_web.errors import counted
 
 # A unit that systemd restarted so often, the last time within an hour, keeps restarting.
-_MOST_RESTARTS: Final = 3
+_MOST_RESTARTS: Final = 5
 _LATELY: Final = 3600.0  # seconds
 _SYSTEMCTL_TIMEOUT: Final = 20.0  # seconds
 

@@ -33,8 +33,8 @@ def service(**changes: str) -> CheckResult:
     ("changes", "verdict", "words"),
     [
         ({}, "ok", "nginx.service runs; systemd restarted it 0 times."),
-        ({"NRestarts": "2"}, "ok", "restarted it 2 times."),
-        ({"NRestarts": "3"}, "wrong", "nginx.service keeps restarting: 3 times, lately."),
+        ({"NRestarts": "4"}, "ok", "restarted it 4 times."),
+        ({"NRestarts": "5"}, "wrong", "nginx.service keeps restarting: 5 times, lately."),
         ({"ActiveState": "failed", "SubState": "failed"}, "wrong", "is failed (failed)"),
         ({"ActiveState": "inactive", "SubState": "dead"}, "wrong", "is inactive (dead)"),
         ({"ActiveState": "activating", "NRestarts": "9"}, "wrong", "keeps restarting: 9 times"),
