@@ -20,7 +20,7 @@ PREFIX = "CCCR_"
 
 PACKAGE = Path(__file__).resolve().parent
 
-# Other than host_names.DOMAIN, this also matches an IPv4 address.
+# Unlike host_names.DOMAIN, this also matches an IPv4 address.
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 

@@ -43,7 +43,7 @@ DEFAULT = EN
 
 # Chinese and the languages that ISO 639-3 counts as Chinese.
 CHINESE = "zh|chi|zho|cdo|cjy|cmn|cnp|cpx|csp|czh|czo|gan|hak|hnm|hsn|lzh|luh|mnp|nan|sjc|wuu|yue"
-# What tells the script: its own subtag, what older systems called it, and the regions where
+# What indicates the script: its own subtag, what older systems called it, and the regions where
 # readers of Chinese most likely read Traditional (CLDR 42, likely subtags).
 SIMPLIFIED = "hans|chs"
 TRADITIONAL = "hant|hanb|bopo|cht|au|bn|gb|gf|hk|id|mo|pa|pf|ph|sr|th|tw|us|vn"

@@ -10,9 +10,10 @@
 set -euo pipefail
 exec 3>&1 >&2
 
-top=$(cd "$(dirname "$0")/.." && pwd)
+# Without symbolic links, so that all paths to this checkout lead to one environment.
+top=$(cd "$(dirname "$0")/.." && pwd -P)
 mkdir -p "$(dirname "$1")"
-venv=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+venv=$(cd "$(dirname "$1")" && pwd -P)/$(basename "$1")
 shift
 
 # If an environment is active, python3 is in it, so this asks for the Python that made it. The
@@ -122,7 +123,7 @@ touch "$made/stamp" 2>/dev/null || true
 for old in "$venv"-*; do
   if [[ ${old#"$venv"-} =~ ^[0-9a-f]{16}$ ]] && [ ! "$old" -ef "$venv" ] &&
     [ -z "$(find "$old/stamp" -mmin -1 2>/dev/null)" ]; then
-    (exec 8>>"$venv.lock" 9<"$old" && lock 8 'LOCK_EX|LOCK_NB' && lock 9 'LOCK_EX|LOCK_NB' && rm -rf "$old") 2>/dev/null || true
+    (exec 8>>"$venv.lock" 9<"$old" && lock 8 'LOCK_EX|LOCK_NB' && lock 9 'LOCK_EX|LOCK_NB' && rm -f "$old/stamp" && rm -rf "$old") 2>/dev/null || true
   fi
 done
 echo "$made" >&3

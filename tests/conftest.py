@@ -24,6 +24,8 @@ pytest_plugins = [
     "support.live_site",
     "support.command",
     "support.pages",
+    "support.mirrored",
+    "support.verify_copies",
 ]
 
 # The time of one example depends on how busy the machine is.

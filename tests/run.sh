@@ -100,8 +100,8 @@ elif [ "$mode" != quick ]; then
   left_out+=("another Python, which cannot be set up: tests/other_python.sh .cache says why")
 fi
 
-# Most tests wait for something, hence more workers than cores; those of the quick mode compute.
-workers=$(($(nproc) * 3))
+# Most tests wait for something, so more workers than cores are used; those of --quick compute.
+workers=$(($(nproc) * 2))
 options=()
 case $mode in
   quick)

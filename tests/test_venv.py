@@ -204,6 +204,40 @@ def test_an_unfinished_environment_is_made_again(python: Path, checkout: Path) -
     assert (checkout / ".venv").resolve() == new != old
 
 
+def test_an_environment_that_was_removed_in_part_is_made_again(
+    python: Path, checkout: Path, tmp_path: Path
+) -> None:
+    """If a call is killed while it removes an old environment, nobody gets what is left of it."""
+    lock = checkout / "deploy/lock/run.txt"
+    old = make(python, checkout)
+    change(checkout)
+    new = make(python, checkout)
+    age(old)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "rm").write_text(
+        f'#!/bin/sh\n[ "$*" = "-rf {old}" ] || exec /bin/rm "$@"\n'
+        f"/bin/rm -rf {old}/bin\nkill -KILL $PPID\n"
+    )
+    (programs / "rm").chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    with start(python, checkout / "deploy/venv.sh", checkout / ".venv", PATH=path) as process:
+        process.communicate()
+    assert (old / "lib").exists()
+    lock.write_text("")
+    assert make(python, checkout) == old != new
+    assert (old / "bin/cccr-web").exists()
+
+
+def test_every_path_to_a_checkout_leads_to_one_environment(python: Path, checkout: Path) -> None:
+    """A symbolic link to the checkout makes no other environment in its place."""
+    made = make(python, checkout)
+    link = checkout.parent / "link"
+    link.symlink_to(checkout)
+    assert make(python, link) == made
+    assert (checkout / "made").read_text() == f"{made.name}\n"
+
+
 def test_only_environments_are_replaced_and_removed(python: Path, checkout: Path) -> None:
     """Names that are alike stay, and so does a folder that was not made by this command."""
     others = {".venv-3.13", ".venv-3.13-0123456789abcdef", ".venv-mine"}

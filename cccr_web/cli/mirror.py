@@ -32,6 +32,7 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     """
     from cccr_web.errors import counted
     from cccr_web.mirror import write_mirror
+    from cccr_web.notices import reject_expired_notices
     from cccr_web.release import load, read_public_key, reject_expired
 
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(release)):
@@ -39,6 +40,8 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
     key = read_public_key(public_key) if public_key else None
     checked = load(release, key)
     reject_expired(checked)
+    if key:
+        reject_expired_notices(checked, key)
     write_mirror(checked, folder, "onion" if onion else "clearnet")
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
     files = counted(len(checked.files), "file")

@@ -56,14 +56,9 @@ def torrc(file: Path) -> None:
     comment; other options of tor are printed unchanged. Debian has programs for the transports
     obfs4, meek_lite and snowflake.
     """
-    from cccr_web.errors import OnionError
-    from cccr_web.onion import torrc_lines
+    from cccr_web.onion import read_torrc
 
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OnionError(f"{file} cannot be read: {error}.", "Use a text file in UTF-8.") from error
-    click.echo(torrc_lines(text, str(file)), nl=False)
+    click.echo(read_torrc(file), nl=False)
 
 
 class Reporter:

@@ -78,6 +78,9 @@ HOST_PORT = ParsedParam("HOST:PORT", _read_port)
 ONION = ParsedParam("ADDRESS.onion", read_onion)
 RELEASE = click.Path(path_type=Path)
 RELEASE.name = "release"
+# Whatever is there or not, the server decides whether to serve its last good release.
+SERVED_RELEASE = click.Path(path_type=Path, readable=False)
+SERVED_RELEASE.name = FOLDER.name
 SECONDS = click.FloatRange(min=0.1)
 SECONDS.name = "number of seconds"
 

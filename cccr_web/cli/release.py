@@ -54,11 +54,12 @@ def sign(
 def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -> None:
     """Verify every byte of RELEASE with the organisation's key.
 
-    RELEASE is a folder or ZIP. Exits with 1 if any check fails; an expired release only
-    causes a warning. With --json, the result is an object with the keys sequence, time,
-    expires, fingerprint, signed (the signature files in the release), sha256 (of
-    SHA256SUMS), files (how many), days_left (negative after expiry) and onions (the onion
-    addresses that the release names). After a failure, it has only the key error.
+    RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt or the
+    announcement of a key has expired; an expired release only causes a warning. With --json,
+    the result is an object with the keys sequence, time, expires, fingerprint, signed (the
+    signature files in the release), sha256 (of SHA256SUMS), files (how many), days_left
+    (negative after expiry) and onions (the onion addresses that the release names). After a
+    failure, it has only the key error.
     """
     try:
         checked = _verified(release, public_key, deployable=deployable)
@@ -71,13 +72,14 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
 
 
 def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
-    from cccr_web.notices import check_notices
+    from cccr_web.notices import check_notices, reject_expired_notices
     from cccr_web.release import load, read_public_key, reject_expired, reject_future
 
     key = read_public_key(public_key)
     release = load(path, key)
     reject_future(release)
     check_notices(release, key)
+    reject_expired_notices(release, key)
     if deployable:
         reject_expired(release)
     return release

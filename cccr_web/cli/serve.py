@@ -28,7 +28,9 @@ _log = logging.getLogger(__name__)
     epilog=options.example("serve --release current --public-key cccr.pub --state state")
 )
 @click.option(
-    "--release", type=options.FOLDER, help="The release to serve; by default, the texts are built."
+    "--release",
+    type=options.SERVED_RELEASE,
+    help="The release to serve; by default, the texts are built.",
 )
 @options.public_key()
 @click.option(

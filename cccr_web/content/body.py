@@ -120,7 +120,7 @@ class Body:
 
     @property
     def has_own_words(self) -> bool:
-        """Whether there is a letter, digit or image besides headings and editor's notes."""
+        """Whether there is a letter, digit or image outside headings and editor's notes."""
         depth = 0
         for index, token in enumerate(self.tokens):
             depth += (token.type == "note_open") - (token.type == "note_close")

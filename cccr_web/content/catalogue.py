@@ -87,7 +87,7 @@ def check_catalogues(
 ) -> Iterator[Problem]:
     """Yield a problem for each string that is missing, empty, fuzzy, malformed or unused.
 
-    ``judge`` returns what is wrong with the words of a string in a language, or ``None``.
+    ``judge`` returns what is wrong with the text of a string in a language, or ``None``.
     """
     used = used_messages(code)
     model: dict[str, set[str]] = {}

@@ -40,10 +40,13 @@ _NO_SHAPE: Final = re.compile(
 # Signs of the category Cf that have a shape (property Prepended_Concatenation_Mark).
 _SHAPED: Final = re.compile(r"[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 IDEOGRAPH: Final = re.compile(rf"[{HAN}]")
+# The signs for what was redacted in a name.
+REDACTED: Final = "×□○"
 # A name in Chinese characters: rare ones and their variants, a dot between its parts, and the
-# signs for what was redacted.
+# signs for what was redacted, also at its beginning.
 NAME: Final = re.compile(
-    rf"[\u3007\ufa0e-\ufa29{HAN}][\u3005\u3007\ufa0e-\ufa29·•‧・×□○{HAN}{SELECTORS}]*"
+    rf"[{REDACTED}]*[\u3007\ufa0e-\ufa29{HAN}]"
+    rf"[\u3005\u3007\ufa0e-\ufa29·•‧・{REDACTED}{HAN}{SELECTORS}]*"
 )
 _COMPATIBILITY: Final = re.compile(r"[\u2e80-\u2fdf\uf900-\ufaff\U0002f800-\U0002fa1f]")
 
@@ -207,7 +210,10 @@ class Found:
             # Needed only before a word, and neither in Chinese nor at the start of a line.
             needless = not self.before.strip() or IDEOGRAPH.match(self.before)
             return " " if self.after.isalnum() and not needless else ""
-        return _ideograph(self.char) if self.rule is LOOKALIKE else self.rule.instead
+        if self.rule is LOOKALIKE:
+            like = _ideograph(self.char)
+            return _ANY if like == self.char else like  # some are like no ideograph
+        return self.rule.instead
 
 
 def find(text: str) -> Iterator[Found]:
@@ -245,7 +251,7 @@ def explain(text: str, *, escaped: bool = False) -> Iterator[tuple[int, str]]:
     for (line, rule), (first, *more) in groups.items():
         where = "An escape represents" if escaped else f"Character {first.column} is"
         wrong = rule.wrong
-        if rule is LOOKALIKE and first.meant != first.char:
+        if rule is LOOKALIKE and first.meant != _ANY:
             wrong = f"which only looks like {first.meant} (U+{ord(first.meant):04X})"
         message = f"{where} U+{ord(first.char):04X}{_name(first.char)}, {wrong}: {rule.remedy}."
         if more:

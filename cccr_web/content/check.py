@@ -15,6 +15,7 @@ from cccr_web.content.body import Heading, NameCard, Note, PhotoReference
 from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.file_rules import every_file_is_read, urls_are_free
+from cccr_web.content.links import links_lead_somewhere
 from cccr_web.content.model import Content, Site, Text
 from cccr_web.content.people import people_on_cards
 from cccr_web.content.photos import FILE as PHOTOS
@@ -26,7 +27,6 @@ from cccr_web.content.text_rules import (
     dates_are_past,
     front_matter_fits,
     headings_descend,
-    links_lead_somewhere,
     marks_are_allowed,
     photos_have_records,
     script_is_its_folders,

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from cccr_web.content.dates import StatementDate, parse_date
 from cccr_web.content.source_tree import Problem, parse_toml
@@ -97,6 +98,22 @@ def lines_of_keys(toml: str, lines_before: int = 0) -> dict[str, int]:
     return lines
 
 
+def _table_with_keys(values: Mapping[str, Any]) -> str | None:
+    """Return the name of a table that has swallowed keys of the front matter."""
+    keys = {*_REQUIRED, *_STATEMENT_REQUIRED}
+    tables = (name for name, value in values.items() if isinstance(value, dict) and keys & {*value})
+    return next(tables, None)
+
+
+def _line_of_table(head: str, table: str) -> int:
+    found = re.search(rf"(?m)^[ \t]*\[[ \t]*[\"']?{re.escape(table)}\b", head)
+    return head.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and "\n" not in value
+
+
 def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None, list[Problem]]:
     """Read and check the front matter of ``file``; return ``None`` if it cannot be used.
 
@@ -108,6 +125,9 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
     if values is None:
         return None, remarks
     lines = lines_of_keys(head, lines_before=1)
+    if (table := _table_with_keys(values)) is not None:
+        message = f"“[{table}]” starts a table, which all lines below belong to: delete this line."
+        return None, [*remarks, Problem(file, _line_of_table(head, table) + 1, message)]
     required = _REQUIRED | (_STATEMENT_REQUIRED if statement else {})
     optional = _STATEMENT_OPTIONAL if statement else _PAGE_OPTIONAL
     problems = [
@@ -129,7 +149,9 @@ def parse(head: str, file: Path, *, statement: bool) -> tuple[FrontMatter | None
             report(key, f"“{key}” must be {_NAMES_OF_TYPES[known[key]]}.")
         elif isinstance(value, str) and not value.strip():
             report(key, f"“{key}” is empty.")
-        elif isinstance(value, list) and not all(isinstance(one, str) and one for one in value):
+        elif isinstance(value, str) and "\n" in value:
+            report(key, f"“{key}” must be one line: delete the line breaks.")
+        elif isinstance(value, list) and not all(map(_is_line, value)):
             report(key, f"“{key}” must be {_NAMES_OF_TYPES[list]}.")
     when: StatementDate | None = None
     if isinstance(values.get("date"), str):

@@ -1,15 +1,21 @@
-"""Resolve the links in texts."""
+"""The links in texts: where each leads, and whether readers may be sent there.
+
+``urls`` judges the URL of another site, and ``slips`` finds links that Markdown does not see.
+"""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cccr_web.content.markdown import normalize
+from cccr_web.content.body import Heading, MarkdownLink
 from cccr_web.content.model import Text
+from cccr_web.content.slips import LineProblem
+from cccr_web.content.urls import faults, is_at, normalize
+from cccr_web.languages import WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,6 @@ class ToFile:
     path: str
 
 
-Destination = External | ToText | ToFile
-
-
 class DeadLinkError(ValueError):
     """The link has no destination, or one that readers must not be sent to.
 
@@ -48,7 +51,7 @@ class DeadLinkError(ValueError):
         super().__init__(message)
 
 
-def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destination:
+def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> External | ToText | ToFile:
     """Return the destination of ``target``, a link in ``source``.
 
     A link between texts is the path from file to file (``verify.md``,
@@ -65,6 +68,8 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
         raise DeadLinkError(f"“{target}” is not a valid URL: {error}.") from error
     if parts.scheme == "https" and parts.hostname:
         return External(normal)
+    if parts.scheme == "https":
+        raise DeadLinkError(f"“{target}” is not a valid URL: write the host after https://.")
     if parts.scheme or parts.netloc:
         raise DeadLinkError(f"“{target}” must use https, like every link to another site.")
     if target.startswith("/"):
@@ -76,3 +81,58 @@ def resolve(target: str, source: Text, by_file: Mapping[Path, Text]) -> Destinat
     if text is None:
         raise DeadLinkError(f"“{target}” is a dead link: there is no {file}.", file)
     return ToText(text, parts.fragment)
+
+
+def links_lead_somewhere(
+    text: Text, by_file: Mapping[Path, Text], known_files: Collection[str], former_host: str
+) -> Iterator[LineProblem]:
+    """Every link leads to a page, a file of the release, or a safe public address."""
+    for item in text.body.items:
+        if isinstance(item, MarkdownLink):
+            for message in _faults(item, text, by_file, known_files, former_host):
+                yield item.line, message
+
+
+def _faults(
+    link: MarkdownLink,
+    source: Text,
+    by_file: Mapping[Path, Text],
+    known_files: Collection[str],
+    former_host: str,
+) -> Iterator[str]:
+    try:
+        destination = resolve(link.target, source, by_file)
+    except DeadLinkError as error:
+        # A missing translation is reported once, not by every link to it.
+        if error.file is None or not any(file in by_file for file in _twins(error.file)):
+            yield str(error)
+        return
+    if link.alt is not None and not isinstance(destination, ToFile):
+        # Pages load nothing from other sites.
+        yield f"The image “{link.target}” must be a file of this site."
+        return
+    match destination:
+        case External(url) if is_at(url, former_host):
+            yield "Links to the former site are not allowed."
+        case External():
+            yield from faults(link.target)
+        case ToFile(path) if path not in known_files:
+            yield f"“{link.target}” is a dead link: the release has no such file."
+        case ToText(text, fragment) if fragment:
+            twins = [by_file[file] for file in _twins(text.file) if file in by_file]
+            # So is a heading that is missing in one language.
+            if not any(fragment in _ids(one) for one in (text, *twins)):
+                yield f"“{link.target}” is a dead link: {text.file} has no heading {{#{fragment}}}."
+
+
+def _ids(text: Text) -> set[str | None]:
+    return {item.id for item in text.body.items if isinstance(item, Heading)}
+
+
+def _twins(file: Path) -> Iterator[Path]:
+    """Yield the files of the same text in the other languages."""
+    if len(file.parts) > 2:
+        tree, locale, *rest = file.parts
+        yield from (
+            Path(tree, language.locale, *rest) for language in WRITTEN if language.locale != locale
+        )

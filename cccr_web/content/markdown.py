@@ -28,7 +28,7 @@ Six extensions are added, all of which read well in any other viewer:
 
       ![](/photos/name.jpg)
 
-- **words in another language** that their script does not tell, such as Japanese::
+- **words in a language** that their script does not show, such as Japanese::
 
       [東京]{lang=ja}
 
@@ -45,7 +45,6 @@ from collections.abc import Iterator
 from datetime import date
 
 from markdown_it import MarkdownIt
-from markdown_it.common import normalize_url
 from markdown_it.token import Token
 
 from cccr_web.content.body import (
@@ -63,7 +62,7 @@ from cccr_web.content.body import (
 )
 from cccr_web.content.characters import explain
 from cccr_web.content.slips import find_slips, shown_lines
-from cccr_web.content.urls import tracking_message
+from cccr_web.content.urls import faults_of_shown
 
 _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
 _ORIGINAL = re.compile(r"\[!ORIGINAL ?([^\]]*)\]$")
@@ -72,7 +71,6 @@ _CARD = "[!PERSON]"
 PHOTOS = "/photos/"
 # A single * is a mark only next to Chinese punctuation, where CommonMark does not see it.
 _STRAY = re.compile(r"\*\*|`|\*(?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])\*")
-_URL = re.compile(r"https?://[^\s<>，。、；：！？（）《》「」『』“”‘’]+(?<![.,;:!?)\]'\"])")
 # A language (BCP 47), and words that are marked with theirs.
 _TAG = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*"
 _MARKED = re.compile(rf"\[([^\[\]]+)\]\{{lang=({_TAG})\}}")
@@ -126,11 +124,6 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
     return Body(tuple(tokens), tuple(items), tuple(slips), passages)
 
 
-def normalize(url: str) -> str:
-    """Return a URL as a page writes it: its host and path in ASCII."""
-    return normalize_url.normalizeLink(url)
-
-
 def _name_card(tokens: list[Token], index: int, lines_before: int, heading: str | None) -> NameCard:
     line = lines_before + 1 + (tokens[index].map or [0])[0]
     paragraphs = []
@@ -162,10 +155,7 @@ def _slips(tokens: list[Token], text: str) -> Iterator[tuple[int, str]]:
     for token in tokens:
         line = token.map[0] + 1 if token.map else 1
         for offset, shown in enumerate(shown_lines(token)):
-            # Nobody can click such a URL, but readers copy it.
-            for url in _URL.findall(shown):
-                if (message := tracking_message(url)) is not None:
-                    yield line + offset, message
+            yield from ((line + offset, message) for message in faults_of_shown(shown))
         for child in token.children or []:
             line += child.type in {"softbreak", "hardbreak"}
             # The characters of the source are checked before; entities show only here.
@@ -288,14 +278,25 @@ def _take_photo(tokens: list[Token], index: int) -> bool:
     return alone
 
 
+def _is_unequal(before: Token | None, text: Token, after: Token | None) -> bool:
+    """Whether emphasis has more marks on one side, such as ``**words*``, so that one is left."""
+    ends, begins = {"em_close", "strong_close"}, {"em_open", "strong_open"}
+    return (text.content.endswith("*") and after is not None and after.type in begins) or (
+        text.content.startswith("*") and before is not None and before.type in ends
+    )
+
+
 def _inline_items(block: Token, line: int, *, alone: bool) -> Iterator[Item]:
-    for token in block.children or []:
+    tokens = block.children or []
+    for before, token, after in zip((None, *tokens), tokens, (*tokens[1:], None), strict=False):
         if token.type in {"softbreak", "hardbreak"}:
             line += 1
         elif token.type == "html_inline":
             yield RawHtml(line)
         elif token.type == "text" and (stray := _STRAY.search(token.content)):
             yield StrayMark(stray[0], line)
+        elif token.type == "text" and _is_unequal(before, token, after):
+            yield StrayMark("*", line)
         elif token.type == "link_open":
             yield MarkdownLink(str(token.attrGet("href")), line)
         elif token.type == "image" and str(token.attrGet("src")).startswith(PHOTOS):

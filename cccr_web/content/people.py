@@ -14,7 +14,7 @@ from cccr_web.content.model import Text
 class Person:
     """A person with a name card in ``text``, below the heading named ``id``.
 
-    ``name`` is the heading's words and ``since`` the card's last paragraph, as tokens of
+    ``name`` is the heading's text and ``since`` the card's last paragraph, as tokens of
     inline text; ``card`` holds the tokens within the card.
     """
 

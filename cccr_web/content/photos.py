@@ -113,7 +113,7 @@ def _files(tree: Path) -> dict[str, bytes]:
 def _without_record(
     files: Mapping[str, bytes], values: Mapping[str, Any], tree: Path
 ) -> Iterator[Problem]:
-    """Yield everything that is wrong with a photo that has no record, so far."""
+    """Yield what is already wrong with each photo that has no record yet."""
     meant = {_tidy(name) for name in values.keys() - files.keys()}
     for name in files.keys() - values.keys():
         if _tidy(name) in meant:

@@ -31,6 +31,18 @@ _LETTERS: Final = 3
 _MOST: Final = 0.7
 _SHOWN: Final = 5
 
+# The language that a script most likely has here.
+_TAGS: Final = {
+    "CYRILLIC": "ru",
+    "HANGUL": "ko",
+    "HEBREW": "he",
+    "HIRAGANA": "ja",
+    "KATAKANA": "ja",
+    "MONGOLIAN": "mn",
+    "TIBETAN": "bo",
+}
+_KANA: Final = re.compile(r"[\u3041-\u309f\u30a1-\u30fa]")
+
 
 def wrong_script(
     words: str, language: Language, simplify: Convert, names: Collection[str]
@@ -50,7 +62,7 @@ def wrong_script(
     where = f"this folder's texts are in {language.tag}"
     remedy = "translate it, or make it a quotation with > if it is the original wording"
     if count >= _LONG_OTHER and count > _MOST * letters:
-        mark = "mark a long name or title as [words]{lang=ug}"
+        mark = f"mark a long name or title as [words]{{lang={_TAGS.get(other, 'ug')}}}"
         return f"This is in {other.capitalize()} script, but {where}: {remedy}; {mark}."
     if not language.is_chinese and han >= _LONG_HAN and han * _LETTERS > latin:
         return f"This is in Chinese, but {where}: {remedy}."
@@ -80,6 +92,8 @@ def _traditional(words: str, simplify: Convert, names: Collection[str]) -> str |
     if simple == words or len(simple) != len(words):
         return None
     pairs = {a: b for a, b in zip(words, simple, strict=True) if a != b}
+    if _KANA.search(words):
+        return "Japanese in a Chinese text: mark it as [words]{lang=ja}."
     shown = ", ".join(f"{b} for {a}" for a, b in [*pairs.items()][:_SHOWN])
     return (
         f"Traditional characters in a Simplified text: write {shown}. Add a name that has them "

@@ -15,14 +15,13 @@ from typing import Any
 
 from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.front_matter import lines_of_keys
-from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Addresses, Site
 from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.content.urls import faults
 from cccr_web.facts import MAX_SEQUENCE, MAX_VALID, PUBLIC_KEY
 from cccr_web.host_names import CLEARNET, DOMAIN, ONION
 
-FILE = Path("translations/site.toml")
+_FILE = Path("translations/site.toml")
 NAMES = Path("translations/names.toml")
 
 _MAIL = re.compile(rf"[A-Za-z0-9._+-]+@{DOMAIN.pattern}")
@@ -38,7 +37,7 @@ def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]
 
     The facts are ``None`` if one of them is wrong; the key is returned even then.
     """
-    text, values, problems = tree.toml(FILE)
+    text, values, problems = tree.toml(_FILE)
     if values is None:
         return None, None, problems
     values = {**_DEFAULTS, **values}
@@ -67,16 +66,16 @@ def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]
 def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Problem]:
     for key in sorted(values.keys() - _RULES.keys()):
         known = ", ".join(sorted(_RULES))
-        yield Problem(FILE, lines.get(key, 1), f"Unknown key “{key}”: the keys are {known}.")
+        yield Problem(_FILE, lines.get(key, 1), f"Unknown key “{key}”: the keys are {known}.")
     for key, (rule, wanted) in _RULES.items():
         line = lines.get(key, 1)
         if key not in values:
-            yield Problem(FILE, 1, f"The key “{key}” is missing: it must be {wanted}.")
+            yield Problem(_FILE, 1, f"The key “{key}” is missing: it must be {wanted}.")
         elif not rule(values[key]):
-            yield Problem(FILE, line, f"“{key}” must be {wanted}.")
+            yield Problem(_FILE, line, f"“{key}” must be {wanted}.")
         elif key in _URLS and str(values[key]).startswith("https:"):
-            for message in faults(values[key], normalize):
-                yield Problem(FILE, line, message)
+            for message in faults(values[key]):
+                yield Problem(_FILE, line, message)
 
 
 def is_clearnet(value: Any) -> bool:

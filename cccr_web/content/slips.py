@@ -42,7 +42,7 @@ _IN_PARAGRAPHS: Final = (
         "a quotation starts with a half-width > and a space",
     ),
     (
-        re.compile(rf"^(?:－|[＊＋•●▪◦‣∙]{_BLANK}|[-*+]\u3000|-(?=[{HAN}]))"),
+        re.compile(rf"^(?:－|[＊＋•●▪◦‣∙·‧・–]{_BLANK}|[-*+]\u3000|-(?=[{HAN}]))"),
         "a list item starts with a half-width - and a space",
     ),
     (

@@ -1,13 +1,11 @@
-"""The rules for one text. Each yields lines and messages."""
+"""The rules for one text, except for its links. Each yields lines and messages."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import date
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from cccr_web.content.body import (
     Heading,
@@ -19,15 +17,11 @@ from cccr_web.content.body import (
     RawHtml,
     StrayMark,
 )
-from cccr_web.content.links import DeadLinkError, External, ToFile, ToText, resolve
-from cccr_web.content.markdown import normalize
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.slips import LANGUAGE_MARK, LineProblem
-from cccr_web.content.urls import faults
 from cccr_web.facts import CLOCK_TOLERANCE
-from cccr_web.languages import WRITTEN
 
 # What fits the first screen of a phone: demands of one line each, other lines of two.
 _DEMANDS = 3
@@ -95,13 +89,13 @@ def summary_is_short(text: Text, people: Collection[str]) -> Iterator[LineProble
 
 
 def _too_wide(words: str, most: int, line: int) -> Iterator[LineProblem]:
-    width = columns(words)
+    width = _columns(words)
     if width > most:
         yield line, f"“{words}” is {width} columns wide: shorten it to {most}."
 
 
-def columns(words: str) -> int:
-    """Return the width of some words; a Chinese character has 2 columns (Unicode, annex 11)."""
+def _columns(words: str) -> int:
+    """Return the width of a text; a Chinese character has 2 columns (Unicode, annex 11)."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in words)
 
 
@@ -122,7 +116,7 @@ def headings_descend(text: Text) -> Iterator[LineProblem]:
 
 
 def marks_are_allowed(text: Text) -> Iterator[LineProblem]:
-    """There is no HTML, no mark that shows as typed, and no image or note without its words."""
+    """No HTML, no mark that shows as typed, no image without alternative text, no undated note."""
     for item in text.body.items:
         match item:
             case RawHtml():
@@ -153,55 +147,6 @@ def photos_have_records(text: Text, content: Content) -> Iterator[LineProblem]:
         if item.alt:
             markdown = f"![](/photos/{item.name})"
             yield item.line, f"A photo's alternative text belongs in {PHOTOS}: write {markdown}."
-
-
-def links_lead_somewhere(
-    text: Text, by_file: Mapping[Path, Text], known_files: Collection[str], former_host: str
-) -> Iterator[LineProblem]:
-    """Every link leads to a page, a file of the release, or a safe public address."""
-    for item in text.body.items:
-        if not isinstance(item, MarkdownLink):
-            continue
-        dead = f"“{item.target}” is a dead link"
-        try:
-            destination = resolve(item.target, text, by_file)
-        except DeadLinkError as error:
-            # A missing translation is reported once, not by every link to it.
-            if error.file is None or not any(file in by_file for file in _twins(error.file)):
-                yield item.line, str(error)
-            continue
-        if item.alt is not None and not isinstance(destination, ToFile):
-            # Pages load nothing from other sites.
-            yield item.line, f"The image “{item.target}” must be a file of this site."
-            continue
-        match destination:
-            case External(url):
-                host = (urlsplit(url).hostname or "").rstrip(".")
-                if host == former_host or host.endswith("." + former_host):
-                    yield item.line, "Links to the former site are not allowed."
-                else:
-                    yield from ((item.line, message) for message in faults(item.target, normalize))
-            case ToFile(path):
-                if path not in known_files:
-                    yield item.line, f"{dead}: the release has no such file."
-            case ToText(other, fragment):
-                twins = [by_file[file] for file in _twins(other.file) if file in by_file]
-                # So is a heading that is missing in one language.
-                if fragment and not any(fragment in _ids(text) for text in (other, *twins)):
-                    yield item.line, f"{dead}: {other.file} has no heading {{#{fragment}}}."
-
-
-def _ids(text: Text) -> set[str | None]:
-    return {item.id for item in text.body.items if isinstance(item, Heading)}
-
-
-def _twins(file: Path) -> Iterator[Path]:
-    """Yield the files of the same text in the other languages."""
-    if len(file.parts) > 2:
-        tree, locale, *rest = file.parts
-        yield from (
-            Path(tree, language.locale, *rest) for language in WRITTEN if language.locale != locale
-        )
 
 
 def text_is_not_empty(text: Text) -> Iterator[LineProblem]:
@@ -246,7 +191,7 @@ def script_is_its_folders(
 
 
 def _shown(text: Text) -> Iterator[tuple[str, str]]:
-    """Yield the key and the words of each fact in the front matter that readers see."""
+    """Yield the key and the text of each fact in the front matter that readers see."""
     head = text.head
     yield from (("title", head.title), ("description", head.description))
     yield "place", head.place or ""

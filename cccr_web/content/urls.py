@@ -1,7 +1,7 @@
-"""What must not be in a link to another site.
+"""What the URL of another site must not have.
 
-A link can report who passed it on, hide its destination, or lead into the reader's own
-network. ``faults`` judges a URL as the writer typed it.
+It can report who passed it on, hide its destination, lead into the reader's own network, or
+have swallowed the punctuation after it. ``links`` judges where the links of a text lead.
 """
 
 from __future__ import annotations
@@ -9,38 +9,37 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote, urlsplit
+
+from markdown_it.common import normalize_url
 
 # Parameters that identify a click, a sharer or a campaign, and that no page needs. Sources:
 # the documentation of each service, and the lists of Firefox, Brave and ClearURLs.
 _TRACKING_PREFIXES: Final = (
-    *("_hs", "at_custom", "fb_action_", "hsa_", "mtm_", "oly_", "piwik_", "sharer_", "spm_"),
-    *("utm_", "vero_", "wt_mc"),
+    *("__hs", "_hs", "at_bbc", "at_campaign", "at_custom", "at_format", "at_link", "at_medium"),
+    *("at_ptr", "fb_action_", "ga_", "hmb_", "hsa_", "mtm_", "oly_", "otm_", "piwik_", "sharer_"),
+    *("spm_", "utm_", "vero_", "wt_mc", "wt_zmc"),
 )
 _TRACKING: Final = frozenset(
     {
-        *("__cft__[0]", "__s", "__tn__", "_branch_match_id", "_ga", "_gl", "_kx", "_openstat"),
+        *("__cft__[0]", "__s", "__tn__", "__twitter_impression", "__xts__[0]", "action_object_map"),
+        *("action_ref_map", "action_type_map", "echobox", "fb_ref", "fb_source", "gs_l"),
+        *("itm_campaign", "itm_medium", "itm_source", "mc_tc", "os_ehash", "tracking_source"),
+        *("wtrid", "xtor"),
+        *("_branch_match_id", "_ga", "_gl", "_kx", "_openstat"),
         *("bbid", "bd_vid", "chksm", "cmpid", "cvid", "dclid", "ef_id", "exportkey", "fbclid"),
         *("gad_campaignid", "gad_source", "gbraid", "gclid", "gclsrc", "hmci", "hmcu", "hmkw"),
         *("hmpl", "hmsr", "hsctatracking", "igsh", "igshid", "isappinstalled", "li_fat_id"),
-        *(
-            "mc_cid",
-            "mc_eid",
-            "mibextid",
-            "mkt_tok",
-            "ml_subscriber",
-            "ml_subscriber_hash",
-            "msclkid",
-        ),
-        *("ncid", "ocid", "pass_ticket", "pk_campaign", "pk_cid", "pk_content", "pk_keyword"),
-        *("pk_kwd", "pk_medium", "pk_source", "rb_clickid", "rdt_cid", "ref_src", "ref_url"),
-        *("s_cid", "s_kwcid", "sca_esv", "scid", "share_from", "share_medium", "share_plat"),
-        *("share_session_id", "share_source", "share_tag", "share_times", "share_token", "smid"),
-        *("spm", "srsltid", "sudaref", "trk", "trkcampaign"),
-        *("ttclid", "twclid", "ut_sk", "vd_source", "wbraid", "wickedid", "xhsshare", "yclid"),
-        *("ysclid", "ymclid"),
+        *("mc_cid", "mc_eid", "mibextid", "mkt_tok", "ml_subscriber", "ml_subscriber_hash"),
+        *("msclkid", "ncid", "ocid", "pass_ticket", "pk_campaign", "pk_cid", "pk_content"),
+        *("pk_keyword", "pk_kwd", "pk_medium", "pk_source", "rb_clickid", "rdt_cid", "ref_src"),
+        *("ref_url", "s_cid", "s_kwcid", "sca_esv", "scid", "share_from", "share_medium"),
+        *("share_plat", "share_session_id", "share_source", "share_tag", "share_times"),
+        *("share_token", "smid", "spm", "srsltid", "sudaref", "trk", "trkcampaign", "ttclid"),
+        *("twclid", "ut_sk", "vd_source", "wbraid", "wickedid", "xhsshare", "yclid", "ymclid"),
+        "ysclid",
     }
 )
 _XIAOHONGSHU: Final = frozenset(
@@ -49,13 +48,24 @@ _XIAOHONGSHU: Final = frozenset(
 # Short names that mean this only on some hosts. “*” is com, or a country's domain.
 _TRACKING_ON: Final = {
     "amazon.*": {"ascsubtag", "linkcode", "linkid", "ref_", "tag"},
-    "bilibili.com": {"buvid", "from_source", "plat_id", "timestamp", "ts", "unique_k"},
+    "bilibili.com": {
+        *("buvid", "from", "from_source", "plat_id", "refer_from", "seid", "timestamp", "ts"),
+        *("unique_k", "up_id"),
+    },
     "douyin.com": {"did", "iid", "share_sign", "u_code"},
+    "facebook.com": {"eav", "paipv", "ref", "sfnsn", "wtsid"},
     "google.*": {"aqs", "ei", "gs_lcp", "gs_lcrp", "iflsig", "sei", "sxsrf", "ved", "vet"},
+    "linkedin.com": {"lipi", "refid", "trackingid"},
+    "medium.com": {"source"},
     "mp.weixin.qq.com": {"ascene", "clicktime", "enterid", "key", "scene", "srcid", "uin"},
-    "reddit.com": {"share_id"},
+    "reddit.com": {"correlation_id", "rdt", "ref_campaign", "ref_source", "share_id"},
+    "reuters.com": {"taid"},
     "spotify.com": {"si"},
-    "tiktok.com": {"_r", "_t", "is_from_webapp", "sender_device", "web_id"},
+    "theguardian.com": {"cmp"},
+    "tiktok.com": {
+        *("_d", "_r", "_t", "is_from_webapp", "preview_pb", "sender_device", "share_app_name"),
+        *("share_iid", "u_code", "user_id", "web_id"),
+    },
     "twitter.com": {"s", "t"},
     "weibo.cn": {"featurecode", "from", "sourcetype", "weibo_id", "wm"},
     "weibo.com": {"featurecode", "from", "sourcetype", "weibo_id", "wm"},
@@ -92,14 +102,34 @@ _PRIVATE_DOMAINS: Final = frozenset(
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 # A browser reads such a host as an IPv4 address (WHATWG, URL, "host parsing").
 _LAST_LABEL_IS_NUMBER: Final = re.compile(r"(^|\.)([0-9]+|0[xX][0-9a-fA-F]*)\.?$")
-_HOST_NAME: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.?")
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+# Letters of scripts in which whole words look like Latin ones (phonetic, Greek, Coptic, Cyrillic,
+# Armenian, Cherokee and Lisu), and what looks like a slash (Unicode, UTS 39, section 4).
+_LOOKALIKE: Final = re.compile(
+    r"[\u0131\u0250-\u02af\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1d00-\u1dbf\u1f00-\u1fff"
+    r"\u2044\u2215\u2571\u29f8\u2c80-\u2cff\u2de0-\u2dff\u3033\u30ce\ua4d0-\ua4ff\ua640-\ua69f"
+    r"\uab30-\uab6f\uab70-\uabbf]"
+)
+
+# A URL in running text, without the punctuation after it.
+_SHOWN: Final = re.compile(
+    r"https?://[^\s<>，。、；：！？（）《》「」『』“”‘’]+(?<![.,;:!?)\]'\"])"
+)
 
 
-def faults(url: str, normalize: Callable[[str], str]) -> Iterator[str]:
-    """Yield what is wrong with an https ``url``, and what to do.
+def normalize(url: str) -> str:
+    """Return a URL as a page writes it: its host and path in ASCII."""
+    return normalize_url.normalizeLink(url)
 
-    ``normalize`` returns a URL with its host and path in ASCII.
-    """
+
+def is_at(url: str, domain: str) -> bool:
+    """Whether the host of ``url`` is ``domain``, or below it."""
+    return _is_below((urlsplit(url).hostname or "").rstrip("."), domain)
+
+
+def faults(url: str) -> Iterator[str]:
+    """Yield what is wrong with an https ``url`` as the writer typed it, and what to do."""
     mark = _swallowed(url)
     if mark is not None:
         yield (
@@ -121,26 +151,33 @@ def faults(url: str, normalize: Callable[[str], str]) -> Iterator[str]:
         port = 0
     if port == 0:
         yield f"“{url}” has an impossible port: write a number from 1 to 65535, or none."
-    yield from _wrong_host(url, parts.hostname or "")
-    tracking = tracking_message(normal, url)
-    if tracking is not None:
-        yield tracking
+    host = parts.hostname or ""
+    yield from _wrong_host(url, host)
+    if lookalike := _LOOKALIKE.search(urlsplit(url).hostname or ""):
+        yield (
+            f"“{url}” has “{lookalike[0]}” in its host, which looks like another character: type "
+            f"the right one, or write the host as {host} if it is meant."
+        )
+    yield from _tracking(normal, url)
 
 
-def tracking_message(url: str, shown: str = "") -> str | None:
-    """Return what to remove from ``url``, which messages show as ``shown``; or ``None``."""
-    names = sorted(tracking_parameters(url))
-    if not names:
-        return None
-    kind = "parameter" if len(names) == 1 else "parameters"
-    return (
-        f"“{shown or url}” reports who passed it on: remove the tracking {kind} {', '.join(names)}."
-    )
+def faults_of_shown(words: str) -> Iterator[str]:
+    """Yield what is wrong with the URLs in running text, which readers may copy."""
+    for url in _SHOWN.findall(words):
+        yield from _tracking(url, url)
 
 
-def tracking_parameters(url: str) -> set[str]:
+def _tracking(url: str, typed: str) -> Iterator[str]:
+    """Yield what to remove from ``url``; the message shows it as it was ``typed``."""
+    names = sorted(_tracking_parameters(url))
+    if names:
+        kind = "parameter" if len(names) == 1 else "parameters"
+        yield f"“{typed}” reports who passed it on: remove the tracking {kind} {', '.join(names)}."
+
+
+def _tracking_parameters(url: str) -> set[str]:
     """Return the names of the tracking parameters in ``url``, also in one that it contains."""
-    host = urlsplit(url).hostname or ""
+    host = (urlsplit(url).hostname or "").rstrip(".")
     hosts = (host, _ANY_COUNTRY.sub("*", host))
     local = {
         name

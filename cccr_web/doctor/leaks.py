@@ -46,13 +46,13 @@ def check_leaks(
     release: Release,
     probes: Iterable[Probe],
     public: Iterable[str],
-    identifiers: Iterable[str] | None = None,
+    identifiers: set[str],
 ) -> Iterator[CheckResult]:
-    """Search all files and response headers for this machine's addresses and names.
+    """Search all files and response headers for ``identifiers``, except ``public`` ones.
 
-    ``public`` are names that may be known; ``identifiers`` replace what is searched for.
+    Identifiers are this machine's addresses and names.
     """
-    secret = (own_addresses() | own_names() if identifiers is None else {*identifiers}) - {*public}
+    secret = identifiers - {*public}
     if not secret:
         yield ok("leaks", "This machine has no address or name that could leak.")
         return

@@ -13,10 +13,6 @@ from cccr_web.listen import Tcp
 from cccr_web.onion import ControlAddress
 from cccr_web.release import PublicKey
 
-HTTPS = Tcp("127.0.0.1", 443)
-HTTP = Tcp("127.0.0.1", 80)
-TIME_LIMIT = 300.0
-
 
 @dataclass(frozen=True, slots=True)
 class PrivatePath:
@@ -57,19 +53,19 @@ class Target:
 
     release: Path
     key: PublicKey
+    https: Tcp
+    http: Tcp
+    seconds: float
     states: tuple[Path, ...] = ()
     domain: str | None = None
     onion: str | None = None
     onion_key: Path | None = None
     control: ControlAddress | None = None
-    https: Tcp = HTTPS
-    http: Tcp = HTTP
     authorities: Path | None = None
     torrc: Path | None = None
     private: tuple[PrivatePath, ...] = ()
     units: tuple[str, ...] = ()
     baseline: Path | None = None
-    seconds: float = TIME_LIMIT
 
 
 class CheckVerdict(enum.StrEnum):

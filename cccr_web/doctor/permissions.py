@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,25 +20,25 @@ _SERVICES: Final = (range(1000), range(61184, 65520))
 
 
 def check_permissions(
-    private: Iterable[PrivatePath], cause: str | None = None
+    private: Iterable[PrivatePath], causes: Mapping[Path, str] | None = None
 ) -> Iterator[CheckResult]:
-    """Check each path. ``cause`` is the check that found why one may be missing, if any."""
+    """Check each path. ``causes`` are the checks that found why some of them are missing."""
     for each in private:
-        if cause and not each.path.exists():
-            yield not_checked(_NAME, cause)
-            continue
-        yield _problem(each) or ok(_NAME, f"{each.path}: {_description(each.path.stat())}.")
+        cause = (causes or {}).get(each.path)
+        yield _problem(each, cause) or ok(_NAME, f"{each.path}: {_description(each.path.stat())}.")
 
 
 def _description(found: os.stat_result) -> str:
     return f"mode {stat.S_IMODE(found.st_mode):04o}, owner {_user(found.st_uid)}"
 
 
-def _problem(private: PrivatePath) -> CheckResult | None:
+def _problem(private: PrivatePath, cause: str | None) -> CheckResult | None:
     path = private.path
     try:
         found = path.stat()
     except FileNotFoundError:
+        if cause:
+            return not_checked(_NAME, cause)
         return wrong(
             _NAME,
             f"{path} does not exist.",

@@ -17,7 +17,7 @@ from cccr_web.watch import (
 )
 
 # Bytes of a response that is read whole; the site's largest files are compared elsewhere.
-MAX_BODY: Final = 1024 * 1024
+_MAX_BODY: Final = 1024 * 1024
 # Seconds. A slow site must not delay each of the many requests by the whole time limit.
 _REQUEST_TIMEOUT: Final = 60.0
 
@@ -47,14 +47,14 @@ class Probe:
     def send(self, request: bytes, method: str = "GET") -> Response:
         """Send exactly these bytes. Raises ``UnreachableError``."""
         with self.connection() as connection:
-            response = connection.send(request, MAX_BODY, method=method)
+            response = connection.send(request, _MAX_BODY, method=method)
         request_line = request.partition(b"\r\n")[0][:60].decode("latin-1")
         self.responses.append((request_line, response))
         return response
 
     def get(self, connection: HttpConnection, target: str) -> Response:
         """Send a plain request on a connection that is kept. Raises ``UnreachableError``."""
-        response = connection.get(target, MAX_BODY, keep_body=True)
+        response = connection.get(target, _MAX_BODY, keep_body=True)
         self.responses.append((f"GET {target}", response))
         return response
 

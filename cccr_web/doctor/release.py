@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -19,11 +18,20 @@ from cccr_web.doctor.model import (
 )
 from cccr_web.doctor.probe import Probe
 from cccr_web.errors import CccrError, counted
-from cccr_web.notices import CANARY, SECURITY_TXT, read_notice
+from cccr_web.notices import (
+    CANARY,
+    KEYS,
+    MIRRORS,
+    SECURITY_TXT,
+    Notice,
+    announced_changes,
+    read_notice,
+)
 from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
 from cccr_web.watch import Difference, DifferenceKind, RequestLimits, Settings, check_sites
 
 _OTHER_RELEASES: Final = {DifferenceKind.OLDER_RELEASE, DifferenceKind.NEWER_RELEASE}
+_NEW_RELEASE: Final = "Build and sign a new release with a higher sequence."
 HEADERS_REMEDY: Final = (
     "Check the reverse proxy in front of the server: “cccr-web headers” prints the right headers."
 )
@@ -45,22 +53,27 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
         ]
     return release, [
         _sequence(target, release),
-        _expiry(release),
-        _canary(target, release),
-        _security_txt(target, release),
+        _expires("expiry", "The release", release.metadata.expiry(), _NEW_RELEASE),
+        _notice(target, release, CANARY, "canary"),
+        _notice(target, release, MIRRORS, "mirrors"),
+        _notice(target, release, KEYS, "key rotate"),
+        _notice(target, release, SECURITY_TXT, "security-txt"),
     ]
 
 
 def _sequence(target: Target, release: Release) -> CheckResult:
     facts = release.metadata
     for state in target.states:
+        guard = RollbackGuard(state)
         try:
-            RollbackGuard(state).check(release)
+            guard.check(release)
+            announced_changes(release, guard)
         except CccrError as error:
             return wrong(
                 "release",
                 f"{error.problem} This is recorded in {state}.",
-                "Serve the newest release. To roll back, sign the older texts with a higher "
+                error.remedy
+                or "Serve the newest release. To roll back, sign the older texts with a higher "
                 "sequence.",
             )
     files = counted(len(release.files), "file")
@@ -70,44 +83,38 @@ def _sequence(target: Target, release: Release) -> CheckResult:
     )
 
 
-def _expiry(release: Release) -> CheckResult:
-    remedy = "Build and sign a new release with a higher sequence."
-    return _judged("expiry", "The release", release.metadata.expiry(), remedy)
-
-
-def _judged(name: str, what: str, expiry: Expiry, remedy: str) -> CheckResult:
+def _expires(name: str, what: str, expiry: Expiry, remedy: str) -> CheckResult:
     if expiry.has_passed or expiry.is_near:
         return wrong(name, f"{what} {expiry}.", remedy)
     return ok(name, f"{what} {expiry}.")
 
 
-def _security_txt(target: Target, release: Release) -> CheckResult:
-    name = PurePosixPath(SECURITY_TXT).name
-    file = release.files.get(SECURITY_TXT)
+def _notice(target: Target, release: Release, path: str, command: str) -> CheckResult:
+    name = "canary" if path == CANARY else PurePosixPath(path).name
+    file = release.files.get(path)
     if file is None:
-        return not_applicable(name, f"The release has no {SECURITY_TXT}.")
-    remedy = "Write one with “cccr-web security-txt”. Then build and sign a new release."
+        return not_applicable(name, f"The release has no {path}.")
+    remedy = f"Write one with “cccr-web {command}”. Then build and sign a new release."
     try:
-        notice = read_notice(SECURITY_TXT, file.body, target.key)
+        notice = read_notice(path, file.body, target.key)
     except CccrError as error:
         return wrong(name, error.problem, remedy)
-    return _judged(name, SECURITY_TXT, Expiry(notice.until or datetime.now(UTC)), remedy)
+    # No server accepts a release with such a notice (“check_notices”).
+    fault = notice.fault(release.metadata.time, "the release is dated")
+    if fault and notice.issued is not None:
+        return wrong(name, f"{path}: {fault}", remedy)
+    if notice.until is None:
+        return ok(name, f"{path} does not expire.")
+    if path == CANARY:
+        return _canary(name, notice, Expiry(notice.until), remedy)
+    return _expires(name, path, Expiry(notice.until), remedy)
 
 
-def _canary(target: Target, release: Release) -> CheckResult:
-    file = release.files.get(CANARY)
-    if file is None:
-        return not_applicable("canary", f"The release has no {CANARY}.")
-    remedy = "Write one with “cccr-web canary”. Then build and sign a new release."
-    try:
-        notice = read_notice(CANARY, file.body, target.key)
-    except CccrError as error:
-        return wrong("canary", error.problem, remedy)
-    expiry = Expiry(notice.until or datetime.now(UTC))
+def _canary(name: str, notice: Notice, expiry: Expiry, remedy: str) -> CheckResult:
     if expiry.has_passed:
-        return wrong("canary", f"The next canary was due on {notice.last_day}.", remedy)
+        return wrong(name, f"The next canary was due on {notice.last_day}.", remedy)
     due = f"The next is due on {notice.last_day} ({expiry.left})."
-    return ok("canary", f"The canary is dated {notice.issued}. {due}")
+    return ok(name, f"The canary is dated {notice.issued}. {due}")
 
 
 def check_served_files(

@@ -36,7 +36,7 @@ _BANNERS: Final = re.compile(
     re.IGNORECASE,
 )
 # As OnionScan looks for them.
-STATUS_PAGES: Final = (
+_STATUS_PAGES: Final = (
     "/server-status",
     "/server-info",
     "/nginx_status",
@@ -66,7 +66,7 @@ STATUS_PAGES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class RequestCase:
+class _RequestCase:
     """A request, and the statuses that may answer it.
 
     ``may_close``: whether the server may close the connection without a response.
@@ -122,26 +122,28 @@ def policy_differences(
     return min(differences(policy), differences(policy.without_page()), key=len)
 
 
-def _cases(release: Release, probe: Probe, foreign_hosts: tuple[str, ...]) -> Iterator[RequestCase]:
+def _cases(
+    release: Release, probe: Probe, foreign_hosts: tuple[str, ...]
+) -> Iterator[_RequestCase]:
     home = f"/{next(iter(release.metadata.languages))}/"
     large = f"/{max(release.files, key=lambda path: len(release.files[path].body))}"
 
     def case(
         name: str, *statuses: int, to: str = home, header: str = "", **more: str
-    ) -> RequestCase:
+    ) -> _RequestCase:
         headers = (header,) if header else ()
-        return RequestCase(
+        return _RequestCase(
             name, lambda probe: probe.request(to, *headers, **more), frozenset(statuses)
         )
 
-    def rejected(name: str, *statuses: int, raw: str) -> RequestCase:
-        return RequestCase(
+    def rejected(name: str, *statuses: int, raw: str) -> _RequestCase:
+        return _RequestCase(
             name, lambda probe: probe.send(raw.encode()), frozenset(statuses), may_close=True
         )
 
     yield case("a page", 200)
     yield case("the headers of a page", 200, method="HEAD")
-    yield RequestCase("an unchanged page", lambda probe: _unchanged(probe, home), frozenset({304}))
+    yield _RequestCase("an unchanged page", lambda probe: _unchanged(probe, home), frozenset({304}))
     yield case("the root", 302, to="/")
     yield case("a folder without its slash", 301, to=home[:-1])
     yield case("a missing page", 404, to=f"{home}none")
@@ -167,7 +169,7 @@ def _cases(release: Release, probe: Probe, foreign_hosts: tuple[str, ...]) -> It
     if probe.address.is_onion:
         yield case("a web proxy", 403, header="X-Tor2web: 1")
     else:
-        yield RequestCase(
+        yield _RequestCase(
             "http to the port of https",
             lambda probe: probe.without_tls().request("/"),
             frozenset({400}),
@@ -184,7 +186,7 @@ def check_status_pages(probe: Probe) -> Iterator[CheckResult]:
     name = f"{probe.name} status pages"
     problems = []
     with probe.connection() as connection:
-        for page in STATUS_PAGES:
+        for page in _STATUS_PAGES:
             try:
                 response = probe.get(connection, page)
             except UnreachableError as error:
@@ -199,7 +201,7 @@ def check_status_pages(probe: Probe) -> Iterator[CheckResult]:
             "Disable that page in the reverse proxy in front of the server.",
         )
     else:
-        yield ok(name, f"{len(STATUS_PAGES)} pages that would describe the server do not exist.")
+        yield ok(name, f"{len(_STATUS_PAGES)} pages that would describe the server do not exist.")
 
 
 def check_banners(probe: Probe) -> Iterator[CheckResult]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from cccr_web.doctor.baseline import check_baseline
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version, own_version
-from cccr_web.doctor.leaks import check_images, check_leaks
+from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
 from cccr_web.doctor.model import (
     CheckResult,
     CheckVerdict,
@@ -27,19 +29,19 @@ from cccr_web.doctor.responses import check_banners, check_responses, check_stat
 from cccr_web.doctor.services import check_units
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
+from cccr_web.listen import Unix
 from cccr_web.onion import ControlConnection, connect, load_key
 from cccr_web.release import Release
 from cccr_web.watch import Address, Route
 
-Needed = TypeVar("Needed")
+_Needed = TypeVar("_Needed")
 # Yields results, and returns what later checks need, if available.
-_Results = Generator[CheckResult, None, Needed | None]
+_Results = Generator[CheckResult, None, _Needed | None]
 
 _CLEARNET, _ONION = "clearnet", "onion"
-_KEY = "onion key"
+_KEY, _RELEASE, _CERTIFICATE = "onion key", "release", "certificate"
 # The checks of each route, for when they cannot run.
 _CHECKS = ("bytes", "headers", "responses", "status pages", "banners")
-_CLEARNET_CHECKS = ("certificate", "redirect")
 
 
 def run_checks(
@@ -57,8 +59,9 @@ def run_checks(
 class _Checks:
     """The checks through Tor and over HTTPS, and then of this machine.
 
-    One fault makes many requests fail. ``_down`` is the first check that found why one of the
-    site's programs does not answer; whatever fails later for that reason is not checked.
+    One fault makes many requests fail. What fails because of a fault that another check has
+    found is not checked: ``_tor`` is the check that found why the hosting tor may not serve the
+    onion, ``_client`` why there is no Tor client, ``_nginx`` why nothing may answer at all.
     """
 
     def __init__(
@@ -70,33 +73,52 @@ class _Checks:
         facts = release.metadata if release else None
         self._domain = target.domain or (facts.domain if facts else None)
         self._probes: list[Probe] = []
-        self._down: str | None = None
+        self._tor: str | None = None
+        self._client: str | None = None
+        self._nginx: str | None = None
         self._onion = target.onion
         self._key_error: OnionError | None = None
-        if self._onion is None and target.onion_key is not None:
+        if target.onion_key is not None:
             try:
-                self._onion = load_key(target.onion_key).address
+                self._judge_key(load_key(target.onion_key).address, target.onion_key)
             except OnionError as error:
-                self._key_error = error
+                if self._onion is None:
+                    self._key_error = error
         if self._onion is None and facts is not None:
             self._onion = next(iter(facts.onions), None)
+
+    def _judge_key(self, address: str, file: Path) -> None:
+        if self._onion is None:
+            self._onion = address
+        elif self._onion != address:
+            self._key_error = OnionError(
+                f"{file} is the key of {address}, not of {self._onion}.",
+                "Put the right key there. The manager publishes that of its last start.",
+            )
 
     def run(self) -> Iterator[CheckResult]:
         with contextlib.ExitStack() as stack:
             if self._key_error is not None:
                 yield wrong(_KEY, self._key_error.problem, self._key_error.remedy)
-            hosting = yield from self._check_hosting(stack)
-            no_client = self._down if hosting else None
-            clearnet_down = yield from self._check_connections()
-            client = None
+            hosting = client = None
             if self._onion is not None:
-                client = yield from self._check_onion(stack, self._onion, no_client)
+                hosting = yield from self._check_hosting(stack, self._onion)
+            else:
+                yield _absent(_ONION, "The site has no onion.", self._no_onion())
+            untrusted = None
+            if self._domain is not None:
+                untrusted = yield from self._check_connections(self._domain)
+            else:
+                unknown = None if self._release else _RELEASE
+                yield _absent(_CLEARNET, "The site has no domain.", unknown)
+            if self._onion is not None:
+                client = yield from self._check_onion(stack, self._onion, hosting)
             if self._domain is not None:
                 route = Route(None, self._target.https, self._target.authorities)
                 probe = self._probe(_CLEARNET, Address("https", self._domain, 443), route)
                 foreign = (self._onion,) if self._onion else ()
-                yield from self._check_route(probe, foreign, clearnet_down)
-            yield from self._check_machine(client)
+                yield from self._check_route(probe, foreign, untrusted)
+            yield from self._check_machine(client, is_hosting=hosting is not None)
             if self._onion is not None:
                 link = hosting or (client.link if client else None)
                 if link is not None:
@@ -107,78 +129,84 @@ class _Checks:
     def _probe(self, name: str, address: Address, route: Route) -> Probe:
         return Probe(name, address, route, self._target.seconds)
 
-    def _check_hosting(self, stack: contextlib.ExitStack) -> _Results[ControlConnection]:
-        if self._onion is None:
-            for name in _names(_ONION, "tor", "descriptor"):
-                yield not_applicable(name, "The site has no onion.")
-            return None
+    def _check_hosting(
+        self, stack: contextlib.ExitStack, onion: str
+    ) -> _Results[ControlConnection]:
         self._progress("the hosting tor")
         try:
             link: ControlConnection = stack.enter_context(connect(self._target.control))
         except OnionError as error:
-            self._down = "tor"
+            self._tor = "tor"
             yield wrong("tor", error.problem, error.remedy)
             return None
-        for result in check_hosting(link, self._onion):
+        for result in check_hosting(link, onion):
             if result.verdict is CheckVerdict.WRONG:
-                self._down = "tor"
+                self._tor = "tor"
             yield result
         return link
 
-    def _check_connections(self) -> _Results[str]:
+    def _check_connections(self, domain: str) -> _Results[str]:
         """Check TLS and port 80; return the check that found why HTTPS cannot be checked."""
-        if self._domain is None:
-            for name in _names(_CLEARNET, *_CLEARNET_CHECKS):
-                yield not_applicable(name, "The site has no domain.")
-            return None
         target = self._target
         route = Route(None, target.https, target.authorities)
         trusted = yield from check_certificate(
-            self._probe(_CLEARNET, Address("https", self._domain, 443), route)
+            self._probe(_CLEARNET, Address("https", domain, 443), route)
         )
         if trusted is None:
-            self._down = self._down or "certificate"
-            yield not_checked("redirect", "certificate")
-        elif self._release is not None:
-            plain = self._probe(
-                _CLEARNET, Address("http", self._domain, 80), Route(None, target.http)
-            )
+            self._nginx = _CERTIFICATE
+            yield not_checked("redirect", _CERTIFICATE)
+        elif self._release is None:
+            yield not_checked("redirect", _RELEASE)
+        else:
+            plain = self._probe(_CLEARNET, Address("http", domain, 80), Route(None, target.http))
             self._probes.append(plain)
             yield from check_redirect(self._release, plain)
-        return None if trusted else "certificate"
+        return None if trusted else _CERTIFICATE
 
     def _check_onion(
-        self, stack: contextlib.ExitStack, onion: str, no_client: str | None
+        self, stack: contextlib.ExitStack, onion: str, hosting: ControlConnection | None
     ) -> _Results[TorClient]:
         target = self._target
         names = _names(_ONION, "descriptor", "proof of work")
-        if no_client:
+        if hosting is not None and self._tor:
+            self._client = self._tor
             for name in ("tor client", *names):
-                yield not_checked(name, no_client)
+                yield not_checked(name, self._tor)
             return None
         self._progress("the onion: starting a Tor client")
         try:
             client = stack.enter_context(tor_client(target.torrc, target.seconds))
             proxy = client.proxy
         except OnionError as error:
+            self._client = "tor client"
             yield wrong("tor client", error.problem, error.remedy)
             for name in names:
                 yield not_checked(name, "tor client")
             return None
         yield ok("tor client", "A Tor client on this machine has joined the network.")
         self._progress("the onion's descriptor")
-        self._down = yield from check_descriptor(client, onion, target.seconds / 5, self._down)
+        cause = yield from check_descriptor(client, onion, target.seconds / 5, self._tor)
         probe = self._probe(_ONION, Address("http", onion, 80), Route(proxy))
-        yield from self._check_route(probe, (self._domain,) if self._domain else ())
+        foreign = (self._domain,) if self._domain else ()
+        yield from self._check_route(probe, foreign, silent=cause or self._nginx)
         return client
 
     def _check_route(
-        self, probe: Probe, foreign_hosts: tuple[str, ...], cause: str | None = None
+        self,
+        probe: Probe,
+        foreign_hosts: tuple[str, ...],
+        cause: str | None = None,
+        *,
+        silent: str | None = None,
     ) -> Iterator[CheckResult]:
-        """Check what is served. With ``cause``, which found why nothing is, check nothing."""
+        """Check what is served.
+
+        With ``cause``, the check that found why nothing is served, check nothing. ``silent`` is
+        the check that found why nothing may answer.
+        """
         if self._release is None or cause:
             for name in _names(probe.name):
-                yield not_checked(name, cause or "release")
+                yield not_checked(name, cause or _RELEASE)
             return
         self._probes.append(probe)
         cause = yield from check_served_files(
@@ -187,10 +215,9 @@ class _Checks:
             probe,
             (self._target.onion,) if self._target.onion else (),
             lambda done, total: self._progress(f"the {probe.name}: file {done} of {total}"),
-            self._down if probe.address.is_onion else None,
+            silent,
         )
         if cause:
-            self._down = self._down or cause
             for name in list(_names(probe.name))[2:]:
                 yield not_checked(name, cause)
             return
@@ -199,24 +226,41 @@ class _Checks:
         yield from check_status_pages(probe)
         yield from check_banners(probe)
 
-    def _check_machine(self, client: TorClient | None) -> Iterator[CheckResult]:
+    def _check_machine(
+        self, client: TorClient | None, *, is_hosting: bool
+    ) -> Iterator[CheckResult]:
         target = self._target
-        if target.onion_key and self._key_error:
+        if target.onion_key and self._key_error and self._onion is None:
             yield not_checked("permissions", _KEY)
         elif target.onion_key:
             yield from check_permissions([PrivatePath(target.onion_key)])
-        yield from check_permissions(target.private, self._down)
+        # A state folder may be a link (systemd's DynamicUser=).
+        causes = {Path(os.path.realpath(path)): "disk" for path in target.states}
+        if isinstance(target.control, Unix) and not is_hosting and self._tor:
+            causes[target.control.path] = self._tor
+        yield from check_permissions(target.private, causes)
         yield from check_disk(target)
         if self._release is not None:
             public = [name for name in (self._domain, self._onion) if name]
-            yield from check_leaks(self._release, self._probes, public)
-        no_client = (self._down or "tor client") if self._onion and client is None else None
-        yield from check_clock(client, cause=no_client)
+            own = own_addresses() | own_names()
+            yield from check_leaks(self._release, self._probes, public, own)
+        yield from check_clock(client, cause=self._client or self._no_onion())
         if target.units:
             yield from check_units(target.units)
         if target.baseline is not None:
             yield from check_baseline(target.baseline)
         yield own_version()
+
+    def _no_onion(self) -> str | None:
+        """Return the check that found why it is unknown which onion the site has, if any."""
+        if self._onion is not None:
+            return None
+        return _KEY if self._key_error else None if self._release else _RELEASE
+
+
+def _absent(name: str, reason: str, cause: str | None) -> CheckResult:
+    """Return the one result for a part that the site does not have, or that ``cause`` hides."""
+    return not_checked(name, cause) if cause else not_applicable(name, reason)
 
 
 def _names(route: str, *more: str) -> Iterator[str]:

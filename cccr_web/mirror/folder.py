@@ -21,7 +21,7 @@ from cccr_web.serve import Listener, redirect_pages
 _REMEDY: Final = "Check the disk and the permissions."
 
 # The files in headers/, and their formats.
-RULE_FILES: Final = {
+_RULE_FILES: Final = {
     "nginx.conf": "nginx",
     "Caddyfile": "caddy",
     "_headers": "netlify",
@@ -35,7 +35,7 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
     Each is replaced in one step. What no mirror wrote there, such as ``.git``, stays.
     Raises ``CccrError``, also for a release older than that in ``site/``.
     """
-    rules = header_rules(release, listener, RULE_FILES.values())
+    rules = header_rules(release, listener, _RULE_FILES.values())
     site, headers = folder / "site", folder / "headers"
     with files.writing(site, _REMEDY):
         others = _others(release, site) if site.exists() else ()
@@ -51,7 +51,7 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
         files.replace_folder(redirects, pages, keep=kept)
     with files.writing(headers, _REMEDY):
         headers.mkdir(exist_ok=True)
-        for name, rule_format in RULE_FILES.items():
+        for name, rule_format in _RULE_FILES.items():
             files.replace(headers / name, rules[rule_format].encode())
 
 

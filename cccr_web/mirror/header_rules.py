@@ -26,6 +26,7 @@ from cccr_web.languages import (
 from cccr_web.release import ERROR_PAGES, INDEX, Release
 from cccr_web.serve import (
     NO_CACHE,
+    TYPED_TAGS,
     Listener,
     bare_headers,
     file_addresses,
@@ -46,8 +47,8 @@ _ACCEPTED: Final = rf"^(?:[^,]*,)*?[ \t]*({RANGE})(?:[^0-9a-z]|$)"
 # A path below a language tag. nginx would copy a control character into the header.
 _INDEX: Final = re.escape(INDEX)
 _REST: Final = "[0-9A-Za-z._/-]*"
-# Netlify's rules hold no expressions, so these are the tags that people type.
-_TYPED: Final = ("zh", "zh-cn", "zh-sg", "zh-tw", "zh-hk", "zh-mo", "zh-TW", "zh-HK", "EN")
+# Netlify's rules hold no expressions and heed case, so these are the tags that people type.
+_TYPED: Final = (*TYPED_TAGS, "zh-TW", "zh-HK", "EN")
 
 _Headers = Mapping[str, str]
 

@@ -6,7 +6,7 @@ from cccr_web.notices.canary import valid_until as canary_valid_until
 from cccr_web.notices.key_rotation import NAME as KEYS
 from cccr_web.notices.key_rotation import (
     KeyRotation,
-    check_changes,
+    announced_changes,
     read_key_rotation,
     read_keys_file,
     rotate_key,
@@ -14,7 +14,14 @@ from cccr_web.notices.key_rotation import (
 from cccr_web.notices.mirrors import NAME as MIRRORS
 from cccr_web.notices.mirrors import make_mirrors, read_mirrors
 from cccr_web.notices.registry import NAMES as NOTICES
-from cccr_web.notices.registry import PGP, check_notices, read_notice, write_notice
+from cccr_web.notices.registry import (
+    PGP,
+    check_notices,
+    expired_notices,
+    read_notice,
+    reject_expired_notices,
+    write_notice,
+)
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
 from cccr_web.notices.security_txt import NAME as SECURITY_TXT
 from cccr_web.notices.security_txt import make_security_txt
@@ -31,9 +38,10 @@ __all__ = [
     "SECURITY_TXT_AHEAD",
     "KeyRotation",
     "Notice",
+    "announced_changes",
     "canary_valid_until",
-    "check_changes",
     "check_notices",
+    "expired_notices",
     "make_canary",
     "make_mirrors",
     "make_security_txt",
@@ -42,6 +50,7 @@ __all__ = [
     "read_keys_file",
     "read_mirrors",
     "read_notice",
+    "reject_expired_notices",
     "rotate_key",
     "sign_text",
     "write_notice",

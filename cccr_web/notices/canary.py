@@ -28,7 +28,7 @@ NAME: Final = "canary.txt"
 TITLE: Final = f"Canary of {BILINGUAL_NAME}"
 
 # Half a year: a longer silence would not warn anybody in time.
-MAX_AHEAD: Final = timedelta(days=186)
+_MAX_AHEAD: Final = timedelta(days=186)
 
 _TEMPLATE: Final = (
     TITLE
@@ -70,10 +70,10 @@ class Canary:
     proof: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.issued < self.next <= self.issued + MAX_AHEAD:
+        if not self.issued < self.next <= self.issued + _MAX_AHEAD:
             raise CccrError(
                 f"{NAME}: the next canary after {self.issued} is due on {self.next}.",
-                f"Choose a later day, but at most {MAX_AHEAD.days} days later.",
+                f"Choose a later day, but at most {_MAX_AHEAD.days} days later.",
             )
         if not self.statements or not self.proof:
             raise CccrError(

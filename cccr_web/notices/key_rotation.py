@@ -7,7 +7,6 @@ verifies all signatures after it with this file alone. The chain has neither for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -28,6 +27,8 @@ from cccr_web.release import (
     ORGANISATION,
     KeyChange,
     PublicKey,
+    Release,
+    RollbackGuard,
     SigningKey,
     strip_clear_signature,
 )
@@ -63,7 +64,7 @@ class KeyRotation:
     next: PublicKey
 
 
-FORMAT: Final = NoticeFormat(
+_FORMAT: Final = NoticeFormat(
     NAME,
     _TEMPLATE,
     {"issued": DAY, "current": KEY, "next": KEY},
@@ -80,7 +81,7 @@ def rotate_key(current: SigningKey, following: SigningKey, day: date, before: by
     """
     if current.public.raw == following.public.raw:
         raise CccrError("The old and the new key are the same.", "Make one: cccr-web key new")
-    text = FORMAT.format(KeyRotation(day, current.public, following.public))
+    text = _FORMAT.format(KeyRotation(day, current.public, following.public))
     whole = strip_clear_signature(before, name=NAME) + sign_text(
         text, (current, following), f"keys {day}"
     )
@@ -96,7 +97,7 @@ def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, .
     title = TITLE.encode() + b"\n"
     first, *others = strip_clear_signature(whole, name=NAME).split(title)
     texts = [whole] if first or not others else [title + other for other in others]
-    rotations = tuple(FORMAT.read(text, verify=verify) for text in texts)
+    rotations = tuple(_FORMAT.read(text, verify=verify) for text in texts)
     successors: dict[bytes, PublicKey] = {}
     for rotation in rotations:
         _add(successors, rotation.current, rotation.next)
@@ -115,13 +116,16 @@ def read_rotations(whole: bytes, *, verify: bool = True) -> tuple[KeyRotation, .
     return rotations
 
 
-def check_changes(before: Iterable[KeyChange], whole: bytes) -> tuple[KeyChange, ...]:
-    """Return the changes in ``keys.txt``, which its release has signed.
+def announced_changes(release: Release, guard: RollbackGuard) -> tuple[KeyChange, ...]:
+    """Return the changes of keys in ``release``, which has signed its ``keys.txt``.
 
-    Raises ``CccrError`` if they and those ``before`` give a key two successors, or lead back.
+    Raises ``CccrError`` if they and those that ``guard`` has recorded give a key two
+    successors, or lead back.
     """
+    before, file = guard.key_changes(), release.files.get(NAME)
+    rotations = read_rotations(file.body, verify=False) if file else ()
+    after = tuple((each.current, each.next) for each in rotations)
     successors: dict[bytes, PublicKey] = {}
-    after = tuple((each.current, each.next) for each in read_rotations(whole, verify=False))
     for current, following in (*before, *after):
         _add(successors, current, following)
     return after

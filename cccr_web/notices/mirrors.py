@@ -2,7 +2,7 @@
 
 The format is that of dark.fail's Onion Mirror Guidelines ("OMG"): a line that begins
 with ``http://`` or ``https://`` is a mirror, which is a scheme and a name without port or
-path; all other text is behind ``#``.
+path; all other text follows a ``#``.
 """
 
 from __future__ import annotations
@@ -83,17 +83,17 @@ def _format(meaning: str) -> NoticeFormat[Mirrors]:
     )
 
 
-FORMAT: Final = _format(_MEANING)
-EARLIER_FORMAT: Final = _format(_EARLIER_MEANING)
+_FORMAT: Final = _format(_MEANING)
+_EARLIER_FORMAT: Final = _format(_EARLIER_MEANING)
 
 
 def make_mirrors(key: SigningKey, day: date, urls: tuple[str, ...]) -> bytes:
     """Return ``mirrors.txt``, signed. Raises ``CccrError``."""
-    text = FORMAT.format(Mirrors(day, key.public, urls))
+    text = _FORMAT.format(Mirrors(day, key.public, urls))
     return sign_text(text, (key,), f"mirrors {day}")
 
 
 def read_mirrors(body: bytes, *, verify: bool = True) -> Mirrors:
     """Return what a ``mirrors.txt`` says. Raises as ``NoticeFormat.read`` does."""
     earlier = _EARLIER_MEANING.encode() in unix_lines(body)
-    return (EARLIER_FORMAT if earlier else FORMAT).read(body, verify=verify)
+    return (_EARLIER_FORMAT if earlier else _FORMAT).read(body, verify=verify)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -40,8 +40,8 @@ def read_notice(path: str, body: bytes, key: PublicKey | None, *, verify: bool =
 def check_notices(release: Release, key: PublicKey, now: datetime | None = None) -> None:
     """Raise ``CccrError`` if a signed notice was not valid when ``release`` was made.
 
-    A server serves a release longer than its notices are valid; whoever signs it passes
-    ``now``: then the signatures inside are verified too, and the notices must still be valid.
+    Whoever signs it passes ``now``: then the signatures inside are verified too, and all notices
+    must still be valid.
     """
     for path in (canary.NAME, key_rotation.NAME, mirrors.NAME):
         if path not in release.files:
@@ -52,6 +52,26 @@ def check_notices(release: Release, key: PublicKey, now: datetime | None = None)
             fault = fault or notice.fault(now)
         if fault:
             raise ReleaseError(f"{path}: {fault}", path=path)
+
+
+def expired_notices(release: Release, key: PublicKey, now: datetime | None = None) -> Iterator[str]:
+    """Yield a sentence if the list of addresses or the announcement of a key has expired.
+
+    A canary that was not renewed is served: its silence is the warning. Raises ``CccrError``
+    for a notice that cannot be read.
+    """
+    now = now or datetime.now(UTC)
+    for path in (key_rotation.NAME, mirrors.NAME):
+        if path in release.files:
+            notice = read_notice(path, release.files[path].body, key, verify=False)
+            if notice.until is not None and notice.until <= now:
+                yield f"{path}: {notice.fault(now)}"
+
+
+def reject_expired_notices(release: Release, key: PublicKey, now: datetime | None = None) -> None:
+    """Raise ``ReleaseError`` if the list of addresses or the announcement of a key has expired."""
+    for sentence in expired_notices(release, key, now):
+        raise ReleaseError(sentence, path=sentence.partition(":")[0])
 
 
 def write_notice(file: Path, body: bytes, *, openpgp: str | None = None) -> None:

@@ -3,7 +3,7 @@
 The only package that imports stem. Specifications: tor's control-spec and rend-spec-v3.
 """
 
-from cccr_web.onion.bridges import torrc_lines
+from cccr_web.onion.bridges import read_torrc
 from cccr_web.onion.control import (
     ControlAddress,
     ControlConnection,
@@ -63,6 +63,6 @@ __all__ = [
     "new_key",
     "parse_control_address",
     "publish",
-    "torrc_lines",
+    "read_torrc",
     "withdraw",
 ]

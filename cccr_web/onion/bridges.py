@@ -16,6 +16,7 @@ from cccr_web.errors import OnionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # The transports that Debian has programs for. Each is in the package of its name.
 PROGRAMS: Final = {
@@ -59,7 +60,20 @@ _OPTION: Final = re.compile(
     r"|Address|Log|Nickname|Sandbox|Schedulers|User|(?i:UseBridges|ClientTransportPlugin)))(?:\s|$)"
 )
 _PLUGIN: Final = re.compile(r"\s*ClientTransportPlugin\s+(\S+)\s", re.IGNORECASE)
-_USE: Final = re.compile(r"\s*UseBridges\s", re.IGNORECASE)
+_USE: Final = re.compile(r"\s*[+/]?UseBridges\s", re.IGNORECASE)
+_USE_NONE: Final = re.compile(r"\s*[+/]?UseBridges\s+\"?0", re.IGNORECASE)
+
+
+def read_torrc(file: Path) -> str:
+    """Return the ``torrc_lines`` of a file. Raises ``OnionError``."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise OnionError(
+            f"{file} cannot be read: {reason}.", "Use a text file that this user may read."
+        ) from error
+    return torrc_lines(text, str(file))
 
 
 def torrc_lines(text: str, name: str) -> str:
@@ -97,6 +111,11 @@ def torrc_lines(text: str, name: str) -> str:
             f"{name}: Debian has no program for the transport {missing[0]}.",
             "Use obfs4 or snowflake bridges, or add a ClientTransportPlugin line for a program "
             "of your own.",
+        )
+    if bridges and any(map(_USE_NONE.match, kept)):
+        raise OnionError(
+            f"{name} has bridges, but “UseBridges 0” keeps tor from using them.",
+            "Remove that line. To use no bridge, comment out their lines with “#”.",
         )
     if bridges and not any(map(_USE.match, kept)):
         kept.append("UseBridges 1")

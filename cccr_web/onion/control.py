@@ -42,10 +42,10 @@ POLL: Final = 0.2  # seconds
 
 _LOCALHOST: Final = "127.0.0.1"
 
-AUTH_METHODS: Final = (AuthMethod.NONE, AuthMethod.SAFECOOKIE, AuthMethod.COOKIE)
+_AUTH_METHODS: Final = (AuthMethod.NONE, AuthMethod.SAFECOOKIE, AuthMethod.COOKIE)
 
 # ADD_ONION has no quoting: a space ends an argument, a comma ends a port (control-spec, 3.27).
-UNQUOTED_PATH: Final = re.compile(r"/[A-Za-z0-9._/@%+:~=-]*")
+_UNQUOTED_PATH: Final = re.compile(r"/[A-Za-z0-9._/@%+:~=-]*")
 
 
 def check_socket_path(path: Path) -> Path:
@@ -55,7 +55,7 @@ def check_socket_path(path: Path) -> Path:
             f"The path {path} is too long for a unix socket (at most {MAX_UNIX_PATH} bytes).",
             "Choose a shorter folder.",
         )
-    if not UNQUOTED_PATH.fullmatch(str(path)):
+    if not _UNQUOTED_PATH.fullmatch(str(path)):
         raise OnionError(
             f"Tor cannot use the path {str(path)!r}.",
             "Use an absolute path that contains only letters, digits and ./-_ (no spaces).",
@@ -248,7 +248,7 @@ def _connect(address: ControlAddress) -> ControlConnection:
         ) from error
     except OSError as error:
         raise ControlMissingError(
-            f"No tor listens for control connections at {address}: {error}.",
+            f"No tor listens for control connections at {address}: {error.strerror or error}.",
             "Start tor, or give the address of its control socket.",
         ) from error
     control_socket = _Socket(opened)
@@ -279,7 +279,7 @@ def _authenticate(control_socket: _Socket, address: ControlAddress) -> None:
         offer = stem.connection.get_protocolinfo(control_socket)
         # Only the safest method is tried. Where tor can first prove that it knows the cookie,
         # we never send it in clear: another program may listen on that port to steal it.
-        best = [method for method in AUTH_METHODS if method in offer.auth_methods][:1]
+        best = [method for method in _AUTH_METHODS if method in offer.auth_methods][:1]
         offer.auth_methods = tuple(best) or offer.auth_methods
         stem.connection.authenticate(control_socket, protocolinfo_response=offer)
     except (stem.connection.UnreadableCookieFile, stem.connection.IncorrectCookieSize) as error:

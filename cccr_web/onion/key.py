@@ -22,20 +22,20 @@ from cccr_web import files
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
 from cccr_web.host_names import onion_address
 
-TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
-MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and only this much is read
+_TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
+_MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and only this much is read
 
-ExtendedPoint = tuple[int, int, int, int]
+_ExtendedPoint = tuple[int, int, int, int]
 """Extended homogeneous coordinates X, Y, Z, T (RFC 8032, 5.1.4)."""
 
-FIELD_PRIME: Final = 2**255 - 19
-CURVE_D: Final = -121665 * pow(121666, -1, FIELD_PRIME) % FIELD_PRIME
-BASE_X: Final = 15112221349535400772501151409588531511454012693041857206046113283949847762202
-BASE_Y: Final = 4 * pow(5, -1, FIELD_PRIME) % FIELD_PRIME
-BASE: Final[ExtendedPoint] = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % FIELD_PRIME)
-NEUTRAL: Final[ExtendedPoint] = (0, 1, 1, 0)
+_FIELD_PRIME: Final = 2**255 - 19
+_CURVE_D: Final = -121665 * pow(121666, -1, _FIELD_PRIME) % _FIELD_PRIME
+_BASE_X: Final = 15112221349535400772501151409588531511454012693041857206046113283949847762202
+_BASE_Y: Final = 4 * pow(5, -1, _FIELD_PRIME) % _FIELD_PRIME
+_BASE: Final[_ExtendedPoint] = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _FIELD_PRIME)
+_NEUTRAL: Final[_ExtendedPoint] = (0, 1, 1, 0)
 
-TEXT: Final = """\
+_TEXT: Final = """\
 # The secret key of an onion service. Anyone who has it can impersonate the site: keep it
 # secret, keep a copy on another machine, and never change a character.
 address {address}
@@ -58,8 +58,8 @@ def new_key(path: Path) -> OnionKey:
 
     Raises ``KeyExistsError`` or ``OnionError``.
     """
-    key = _from_secret(expand(secrets.token_bytes(32)))
-    text = TEXT.format(address=key.address, blob=key.blob, check=_checksum(key.blob))
+    key = _from_secret(_expand(secrets.token_bytes(32)))
+    text = _TEXT.format(address=key.address, blob=key.blob, check=_checksum(key.blob))
     try:
         files.create(path, text.encode("ascii"), mode=0o600)
     except FileExistsError:
@@ -81,11 +81,11 @@ def load_key(path: Path) -> OnionKey:
     Raises ``KeyMissingError`` or ``OnionError``.
     """
     content = _read(path)
-    if content.startswith(TOR_HEADER):
-        secret, address = content.removeprefix(TOR_HEADER), _tor_hostname(path)
+    if content.startswith(_TOR_HEADER):
+        secret, address = content.removeprefix(_TOR_HEADER), _tor_hostname(path)
     else:
         secret, address = _parse(path, content)
-    if not is_expanded(secret):
+    if not _is_expanded(secret):
         raise _damaged(path, "its secret is not an Ed25519 key")
     key = _from_secret(secret)
     if address is not None and address != key.address:
@@ -107,7 +107,7 @@ def load_or_create_key(path: Path) -> OnionKey:
 
 def _from_secret(secret: bytes) -> OnionKey:
     blob = f"ED25519-V3:{base64.b64encode(secret).decode('ascii')}"
-    return OnionKey(onion_address(public_key(secret)), blob)
+    return OnionKey(onion_address(_public_key(secret)), blob)
 
 
 def _read(path: Path) -> bytes:
@@ -116,7 +116,7 @@ def _read(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             _check_mode(path, os.fstat(handle))
-            return file.read(MAX_SIZE)
+            return file.read(_MAX_SIZE)
     except FileNotFoundError:
         raise KeyMissingError(
             f"There is no onion key at {path}.", f"Create one: cccr-web onion key new {path}"
@@ -178,7 +178,7 @@ def _damaged(path: Path, why: str) -> OnionError:
     )
 
 
-def expand(seed: bytes) -> bytes:
+def _expand(seed: bytes) -> bytes:
     """Hash and clamp a seed of 32 random bytes into an expanded secret of 64 bytes (5.1.5)."""
     secret = bytearray(hashlib.sha512(seed).digest())
     secret[0] &= 0b1111_1000
@@ -186,12 +186,12 @@ def expand(seed: bytes) -> bytes:
     return bytes(secret)
 
 
-def is_expanded(secret: bytes) -> bool:
+def _is_expanded(secret: bytes) -> bool:
     """Return whether ``secret`` has the length and the clamped bits of an expanded secret."""
     return len(secret) == 64 and secret[0] & 0b111 == 0 and secret[31] >> 6 == 0b01
 
 
-def public_key(secret: bytes) -> bytes:
+def _public_key(secret: bytes) -> bytes:
     """Compute the public key (32 bytes) of an expanded secret (RFC 8032, 5.1.5).
 
     Libraries compute it from the seed, but tor stores only the expanded secret; stem has the
@@ -200,7 +200,7 @@ def public_key(secret: bytes) -> bytes:
     secret, and nobody can measure how long it takes.
     """
     scalar = int.from_bytes(secret[:32], "little")
-    total, power = NEUTRAL, BASE
+    total, power = _NEUTRAL, _BASE
     while scalar:
         if scalar & 1:
             total = _add(total, power)
@@ -209,16 +209,16 @@ def public_key(secret: bytes) -> bytes:
     return _encode(total)
 
 
-def _add(one: ExtendedPoint, two: ExtendedPoint) -> ExtendedPoint:
-    a = (one[1] - one[0]) * (two[1] - two[0]) % FIELD_PRIME
-    b = (one[1] + one[0]) * (two[1] + two[0]) % FIELD_PRIME
-    c = 2 * one[3] * two[3] * CURVE_D % FIELD_PRIME
-    d = 2 * one[2] * two[2] % FIELD_PRIME
+def _add(one: _ExtendedPoint, two: _ExtendedPoint) -> _ExtendedPoint:
+    a = (one[1] - one[0]) * (two[1] - two[0]) % _FIELD_PRIME
+    b = (one[1] + one[0]) * (two[1] + two[0]) % _FIELD_PRIME
+    c = 2 * one[3] * two[3] * _CURVE_D % _FIELD_PRIME
+    d = 2 * one[2] * two[2] % _FIELD_PRIME
     e, f, g, h = b - a, d - c, d + c, b + a
-    return (e * f % FIELD_PRIME, g * h % FIELD_PRIME, f * g % FIELD_PRIME, e * h % FIELD_PRIME)
+    return (e * f % _FIELD_PRIME, g * h % _FIELD_PRIME, f * g % _FIELD_PRIME, e * h % _FIELD_PRIME)
 
 
-def _encode(point: ExtendedPoint) -> bytes:
-    inverse = pow(point[2], -1, FIELD_PRIME)
-    x, y = point[0] * inverse % FIELD_PRIME, point[1] * inverse % FIELD_PRIME
+def _encode(point: _ExtendedPoint) -> bytes:
+    inverse = pow(point[2], -1, _FIELD_PRIME)
+    x, y = point[0] * inverse % _FIELD_PRIME, point[1] * inverse % _FIELD_PRIME
     return (y | (x & 1) << 255).to_bytes(32, "little")

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from cccr_web.errors import ControlForeignError, ControlMissingError, OnionError
 from cccr_web.listen import Unix
-from cccr_web.onion.bridges import PROGRAMS, torrc_lines
+from cccr_web.onion.bridges import PROGRAMS, read_torrc
 from cccr_web.onion.control import REPLY_TIMEOUT, check_socket_path, connect
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from cccr_web.onion.control import ControlConnection
 
-START_TIMEOUT: Final = 30.0  # seconds; usually under one, but tor waits five for an old one to exit
-STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
-START_POLL: Final = 0.05  # seconds
+_START_TIMEOUT: Final = 30.0  # seconds; mostly under one, but tor waits five for an old one
+_STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
+_START_POLL: Final = 0.05  # seconds
 
 # They follow the extra lines, so that they override them.
-TORRC: Final = """\
+_TORRC: Final = """\
 DataDirectory {data}
 ControlSocket {control}
 CookieAuthentication 1
@@ -38,10 +38,10 @@ Log notice stdout
 __OwningControllerProcess {pid}
 """
 
-PROBLEM: Final = re.compile(r"\[(?:warn|err)\] (.*)")
-PORT_IN_USE: Final = re.compile(r"Could not bind to (\S+): Address already in use")
+_PROBLEM: Final = re.compile(r"\[(?:warn|err)\] (.*)")
+_PORT_IN_USE: Final = re.compile(r"Could not bind to (\S+): Address already in use")
 # These warnings do not say why tor exited.
-NOISE: Final = ("You are running Tor as root", "Reading config failed", "set_options()")
+_NOISE: Final = ("You are running Tor as root", "Reading config failed", "set_options()")
 
 
 class ManagedTor:
@@ -61,8 +61,8 @@ class ManagedTor:
         extra: Path | None = None,
         program: str = "tor",
         is_client: bool = False,
-        start_timeout: float = START_TIMEOUT,
-        stop_timeout: float = STOP_TIMEOUT,
+        start_timeout: float = _START_TIMEOUT,
+        stop_timeout: float = _STOP_TIMEOUT,
     ) -> None:
         self.data = data.absolute()
         self.extra = extra
@@ -96,7 +96,7 @@ class ManagedTor:
             try:
                 return connect(self.control)
             except (ControlMissingError, ControlForeignError):
-                time.sleep(START_POLL)
+                time.sleep(_START_POLL)
         problem = self._start_failure(timeout)
         self.close()
         raise problem
@@ -169,8 +169,8 @@ class ManagedTor:
     def _read_log(self, output: IO[str]) -> None:
         with output:
             for line in output:
-                found = PROBLEM.search(line)
-                if found and not found[1].startswith(NOISE):
+                found = _PROBLEM.search(line)
+                if found and not found[1].startswith(_NOISE):
                     self._problems.append(found[1])
 
     def _prepare_folder(self, torrc: str) -> Path:
@@ -200,14 +200,7 @@ class ManagedTor:
     def _extra_lines(self) -> str:
         if self.extra is None:
             return ""
-        try:
-            text = self.extra.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise OnionError(
-                f"The extra torrc lines in {self.extra} cannot be read: {error}.",
-                "Use a text file that this user may read.",
-            ) from error
-        lines = torrc_lines(text, str(self.extra))
+        lines = read_torrc(self.extra)
         for program in sorted(set(PROGRAMS.values())):
             if f" exec {program}\n" in lines and not shutil.which(program):
                 package = program.rpartition("/")[2]
@@ -218,7 +211,7 @@ class ManagedTor:
         return lines
 
     def _torrc(self, extra: str) -> str:
-        lines = TORRC.format(
+        lines = _TORRC.format(
             data=self.data, control=self.control.path, pid=os.getpid(), socks=self._socks
         )
         return f"{extra.rstrip()}\n{lines}"
@@ -232,7 +225,7 @@ class ManagedTor:
         reason = self.exit_reason()
         self._reap()
         log = " ".join(self._problems) or "nothing"
-        in_use = PORT_IN_USE.search(log)
+        in_use = _PORT_IN_USE.search(log)
         if in_use:
             return OnionError(
                 f"The managed tor cannot listen on {in_use[1]}: another program already does.",

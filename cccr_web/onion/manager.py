@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
     from cccr_web.onion.control import ControlAddress, ControlConnection
 
-FIRST_PAUSE: Final = 0.2  # seconds before the second attempt; doubled each time
-LONGEST_PAUSE: Final = 10.0  # seconds
-CHECK_INTERVAL: Final = 10.0  # seconds between two checks that tor still runs the service
+_FIRST_PAUSE: Final = 0.2  # seconds before the second attempt; doubled each time
+_LONGEST_PAUSE: Final = 10.0  # seconds
+_CHECK_INTERVAL: Final = 10.0  # seconds between two checks that tor still runs the service
 # Seconds between two fetches of our own descriptor, and until one counts as failed. Tor reports no
 # event if all its circuits fail, and asks each of the six HSDirs at most once in 15 minutes.
-FETCH_INTERVAL: Final = 300.0
-FETCH_TIMEOUT: Final = 60.0
-FAILED_UPLOADS: Final = 3  # in a row; fewer can be the fault of one HSDir
-STALLED_AFTER: Final = 30.0  # seconds without bootstrap progress before it counts as a failure
+_FETCH_INTERVAL: Final = 300.0
+_FETCH_TIMEOUT: Final = 60.0
+_FAILED_UPLOADS: Final = 3  # in a row; fewer can be the fault of one HSDir
+_STALLED_AFTER: Final = 30.0  # seconds without bootstrap progress before it counts as a failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,10 @@ class Manager:
         observe: Callable[[ManagerEvent], object],
         *,
         publish_timeout: float = PUBLISH_TIMEOUT,
-        stalled_after: float = STALLED_AFTER,
-        check_interval: float = CHECK_INTERVAL,
-        fetch_interval: float = FETCH_INTERVAL,
-        fetch_timeout: float = FETCH_TIMEOUT,
+        stalled_after: float = _STALLED_AFTER,
+        check_interval: float = _CHECK_INTERVAL,
+        fetch_interval: float = _FETCH_INTERVAL,
+        fetch_timeout: float = _FETCH_TIMEOUT,
         heartbeat: Callable[[], object] = lambda: None,
     ) -> None:
         self.service = service
@@ -144,7 +144,7 @@ class Manager:
         self._fetch_timeout = fetch_timeout
         self._heartbeat = heartbeat
         self._down_since = 0.0
-        self._pause = FIRST_PAUSE
+        self._pause = _FIRST_PAUSE
 
     def run(self, stop: threading.Event, *, retry_first: bool = True) -> None:
         """Run until ``stop`` is set, and react to it within about a second.
@@ -168,7 +168,7 @@ class Manager:
                         raise
                     self._observe(Failed(error))
                 self._wait(stop)
-                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         finally:
             self.tor.close()
 
@@ -191,7 +191,7 @@ class Manager:
         )
         if done is None:
             return
-        self._pause = FIRST_PAUSE
+        self._pause = _FIRST_PAUSE
         try:
             # Readers count from the start, or from the loss of the service.
             done = replace(done, seconds=time.monotonic() - self._down_since)
@@ -299,7 +299,7 @@ class _Health:
             reasons.append("the Tor network does not answer")
         if self._skew:
             reasons.append(self._skew)
-        if len(self._failed_uploads) >= FAILED_UPLOADS:
+        if len(self._failed_uploads) >= _FAILED_UPLOADS:
             reasons.append(f"HSDirs reject its descriptor ({self._failed_uploads[-1]})")
         if self._fetch_failed:
             reasons.append("no HSDir returns its descriptor")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from cccr_web.onion.key import OnionKey
 
 PUBLISH_TIMEOUT: Final = 120.0  # seconds; takes about 3 on a good line, 60 on a very bad one
-VIRTUAL_PORT: Final = 80
+_VIRTUAL_PORT: Final = 80
 # How a tor without proof of work (before 0.4.9.2) rejects its arguments.
-NO_POW: Final = re.compile(r"unrecognized|unsupported|not (built|compiled)", re.IGNORECASE)
+_NO_POW: Final = re.compile(r"unrecognized|unsupported|not (built|compiled)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _add(connection: ControlConnection, service: Service) -> bool:
     proof_of_work = True
     reply = _send_add(connection, service, proof_of_work=True)
     # Tor replies 512 to anything that it cannot do with the arguments.
-    if reply.content()[-1][0] == "512" and NO_POW.search(str(reply)):
+    if reply.content()[-1][0] == "512" and _NO_POW.search(str(reply)):
         proof_of_work = False
         reply = _send_add(connection, service, proof_of_work=False)
     if "collision" in str(reply):
@@ -193,7 +193,7 @@ def _arguments(service: Service, *, proof_of_work: bool) -> str:
     limits = service.limits
     arguments = (
         "Flags=DiscardPK,Detach,MaxStreamsCloseCircuit"
-        f" MaxStreams={limits.max_streams} Port={VIRTUAL_PORT},unix:{service.target}"
+        f" MaxStreams={limits.max_streams} Port={_VIRTUAL_PORT},unix:{service.target}"
     )
     if proof_of_work:
         arguments += (

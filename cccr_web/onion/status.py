@@ -15,8 +15,8 @@ from cccr_web.onion.service import list_services
 if TYPE_CHECKING:
     from cccr_web.onion.control import ControlConnection
 
-FIELD: Final = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
-RETRY_AFTER: Final = 3.0  # seconds before other HSDirs are asked
+_FIELD: Final = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
+_RETRY_AFTER: Final = 3.0  # seconds before other HSDirs are asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Bootstrap:
     def read(cls, connection: ControlConnection) -> Self:
         """Ask tor (control-spec, ``status/bootstrap-phase``)."""
         answer = connection.info("status/bootstrap-phase")
-        fields = {name: quoted or bare for name, quoted, bare in FIELD.findall(answer)}
+        fields = {name: quoted or bare for name, quoted, bare in _FIELD.findall(answer)}
         return cls(int(fields["PROGRESS"]), fields.get("SUMMARY", ""), fields.get("WARNING"))
 
     def stalled(self, seconds: float) -> OnionError:
@@ -103,7 +103,7 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
                     failures.add(reason)
                 if action in {"RECEIVED", "FAILED"} or time.monotonic() > deadline:
                     break
-            time.sleep(min(RETRY_AFTER, max(0.0, deadline - time.monotonic())))
+            time.sleep(min(_RETRY_AFTER, max(0.0, deadline - time.monotonic())))
     why = f": {', '.join(sorted(failures))}" if failures else ""
     raise OnionError(
         f"No HSDir returned the descriptor of {address} within {timeout:.0f} s{why}.",

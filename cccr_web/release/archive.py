@@ -51,12 +51,12 @@ from cccr_web.release.folder import printable, too_long
 from cccr_web.release.model import File, Release, bodies, list_files
 
 NAME: Final = "cccr-web.zip"
-TOP: Final = "cccr-web/"
+_TOP: Final = "cccr-web/"
 
 _UNIX: Final = 3
 _MODE: Final = 0o100644
 
-# The headers, less names (APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16).
+# The headers without their names (APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16).
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END: Final = struct.Struct("<4s4H2LH")
@@ -70,7 +70,7 @@ _LATEST: Final = (2107, 12, 31, 23, 59, 58)
 
 def make_archive(files: Mapping[str, bytes], time: datetime) -> bytes:
     """Return the ZIP of ``files`` (path → content), all dated ``time``, below one folder."""
-    return pack_zip({TOP + path: files[path] for path in sorted(files)}, time)
+    return pack_zip({_TOP + path: files[path] for path in sorted(files)}, time)
 
 
 def pack_zip(files: Mapping[str, bytes], time: datetime, *, stored: Collection[str] = ()) -> bytes:
@@ -187,16 +187,16 @@ class Archive:
         fields = (*self._stamp, crc, packed, size, length, 0)
         if header != _LOCAL.pack(b"PK\3\4", _VERSION, 0, _DEFLATED, *fields):
             raise self._differs(f"the header of {printable(name)}")
-        if not name.startswith(TOP):
+        if not name.startswith(_TOP):
             raise self._differs(f"the folder of {printable(name)}")
-        path = name.removeprefix(TOP)
+        path = name.removeprefix(_TOP)
         if path <= next(reversed(self._entries), ""):
             raise self._differs(f"the place of {printable(path)}")
         return path, _Entry(start, crc, packed, size)
 
     def _central(self, path: str, entry: _Entry, at: int) -> bytes:
         """Return the record of the directory for an entry."""
-        name = (TOP + path).encode()
+        name = (_TOP + path).encode()
         fields = (*self._stamp, entry.crc, entry.packed, entry.size, len(name))
         rest = (0, 0, 0, 0, _MODE << 16, at)  # no extra field and no comment
         made_by = _UNIX << 8 | _VERSION

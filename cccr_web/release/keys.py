@@ -199,8 +199,8 @@ def new_key(file: Path, passphrase: str) -> PublicKey:
         if os.path.lexists(path):
             raise _exists(path)
     key = SigningKey.generate()
-    write_new(file, key.to_file(passphrase), mode=0o600)
-    write_new(public_file, key.public.to_file(), mode=0o644)
+    _write_new(file, key.to_file(passphrase), mode=0o600)
+    _write_new(public_file, key.public.to_file(), mode=0o644)
     return key.public
 
 
@@ -226,7 +226,7 @@ def read_public_key(text: str) -> PublicKey:
         ) from error
 
 
-def write_new(file: Path, body: bytes, *, mode: int) -> None:
+def _write_new(file: Path, body: bytes, *, mode: int) -> None:
     """Write ``file``, which must not exist. Raises ``CccrError``."""
     with files.writing(file, "Choose another place."):
         try:

@@ -14,14 +14,14 @@ from cccr_web.facts import MAX_SEQUENCE, MAX_VALID
 from cccr_web.host_names import CLEARNET, ONION
 
 NAME = "RELEASE.json"
-FORMAT = 1
+_FORMAT = 1
 
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
 _FINGERPRINT = re.compile(r"[0-9A-F]{4}( [0-9A-F]{4}){7}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
-# How long before it expires a release is reported, by every command. verify.py has its own copy.
+# How long before a release expires every command reports it. verify.py has its own copy.
 _NEAR = timedelta(days=14)
 
 
@@ -107,7 +107,7 @@ class Metadata:
     def to_json(self) -> bytes:
         """Return the file: JSON with sorted keys, ending in a line feed."""
         values = {
-            "format": FORMAT,
+            "format": _FORMAT,
             "sequence": self.sequence,
             "time": format_time(self.time),
             "expires": format_time(self.expires),
@@ -125,9 +125,9 @@ class Metadata:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ReleaseError(f"{NAME} is not JSON: {error}.", path=NAME) from error
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
+        if not isinstance(values, dict) or values.get("format") != _FORMAT:
             raise ReleaseError(
-                f"{NAME} is not of format {FORMAT}.",
+                f"{NAME} is not of format {_FORMAT}.",
                 "Install the matching version of cccr-web.",
                 path=NAME,
             )

@@ -42,15 +42,46 @@ def _armour(kind: bytes) -> bytes:
     """Return a pattern of an armour (RFC 9580, section 6.2), its data in the group ``data``.
 
     Its headers are whatever the program writes that made it: Version, Comment and others. As
-    for gpg, blanks may end any line, and empty lines be between the data.
+    for gpg, blanks may end any line, and empty lines be between the data. A checksum is optional.
     """
     return (
         rb"-----BEGIN PGP " + kind + rb"-----[ \t]*\n"
         rb"(?:[A-Za-z0-9-]+:(?: [^\x00-\x08\x0b-\x1f\x7f\n]*)?\n)*[ \t]*\n"
         rb"(?P<data>(?:[A-Za-z0-9+/]*={0,2}[ \t]*\n)+)"
-        rb"(?:=[A-Za-z0-9+/]{4}\s*\n)?"
+        rb"(?:=(?P<checksum>[A-Za-z0-9+/]{4})\s*\n)?"
         rb"-----END PGP " + kind + rb"-----[ \t]*(?:\n|\Z)"
     )
+
+
+def _check_checksum(armour: re.Match[bytes], *, name: str, remedy: str) -> None:
+    """Raise ``CccrError`` if an armour holds no base64, or a checksum that is not its data's.
+
+    RFC 9580, section 6.1, tells programs to ignore the checksum. GnuPG does not: readers
+    could not use the file, so it must not be published.
+    """
+    data, checksum = _decode(armour), armour["checksum"]
+    if data is None or (checksum and base64.b64decode(checksum) != _crc24(data)):
+        raise CccrError(
+            f"{name} holds a damaged OpenPGP armour: its checksum is wrong.",
+            remedy,
+        )
+
+
+def _decode(armour: re.Match[bytes]) -> bytes | None:
+    try:
+        return base64.b64decode(armour["data"].rstrip(b"=\n\t ") + b"==")
+    except ValueError:
+        return None
+
+
+def _crc24(data: bytes) -> bytes:
+    """Return the checksum of an armour's data (RFC 9580, section 6.1.1)."""
+    crc = 0xB704CE
+    for byte in data:
+        crc ^= byte << 16
+        for _ in range(8):
+            crc = crc << 1 ^ (0x1864CFB if crc & 0x800000 else 0)
+    return crc.to_bytes(3, "big")
 
 
 _CLEAR_SIGNED = re.compile(
@@ -79,23 +110,24 @@ def key_fingerprints(text: bytes, *, name: str) -> tuple[str, ...]:
     """
     remedy = "Use: gpg --armor --export KEY"
     text = unix_lines(text)
-    keys = [match["data"] for match in _PUBLIC_KEY.finditer(text)]
+    keys = [*_PUBLIC_KEY.finditer(text)]
     if not keys or _NO_TEXT.search(_PUBLIC_KEY.sub(b"", text)):
         raise CccrError(f"{name} holds something other than public keys.", remedy)
-    prints = [_fingerprint(data) for data in keys]
+    prints = [_fingerprint(key) for key in keys]
     if None in prints:
         raise CccrError(f"{name} holds a key without a readable fingerprint.", remedy)
+    for key in keys:
+        _check_checksum(key, name=name, remedy=remedy)
     return tuple(filter(None, prints))
 
 
-def _fingerprint(data: bytes) -> str | None:
+def _fingerprint(armour: re.Match[bytes]) -> str | None:
     """Return the fingerprint of the key with which the data of an armour begins.
 
     The first packet must be a public key of version 4 or 6 (RFC 9580, sections 4.2, 5.5.4).
     """
-    try:
-        packet = base64.b64decode(data.rstrip(b"=\n\t ") + b"==")
-    except ValueError:
+    packet = _decode(armour)
+    if packet is None:
         return None
     old = re.match(rb"(?s)\x98(.)|\x99(..)", packet)
     new = re.match(rb"(?s)\xc6(?:([\x00-\xbf])|([\xc0-\xdf].)|\xff(....))", packet)
@@ -119,7 +151,7 @@ def strip_clear_signature(whole: bytes, *, name: str) -> bytes:
     """Return the message that was signed with ``clear``, or ``whole`` without such a signature.
 
     Its lines end in line feeds. The signature is not verified. Raises ``CccrError`` for
-    anything outside the signature.
+    anything outside the signature, and for a signature that was damaged.
     """
     whole = unix_lines(whole)
     if b"-----BEGIN PGP" not in whole:
@@ -127,4 +159,5 @@ def strip_clear_signature(whole: bytes, *, name: str) -> bytes:
     match = _CLEAR_SIGNED.fullmatch(whole)
     if match is None or b"\n-----BEGIN PGP" in match[1]:
         raise CccrError(f"{name} holds something that gpg did not sign.", "Make it again.")
+    _check_checksum(match, name=name, remedy="Make it again.")
     return b"".join(line.removeprefix(b"- ") for line in match[1].splitlines(keepends=True))

@@ -79,14 +79,18 @@ class RollbackGuard:
         """Raise ``ReleaseError`` for a release older than the newest recorded one."""
         reject_older(release, *self._highest(), "which was served before")
 
+    def is_newest(self, release: Release) -> bool:
+        """Whether ``release`` is the newest recorded one. Raises ``CccrError``."""
+        return self._highest() == (release.metadata.sequence, release.manifest_sha256)
+
     def record(self, release: Release) -> None:
         """Record that this release is served. Raises ``CccrError`` if that cannot be written.
 
         The recorded sequence never falls, even if an older, last good release is served.
+        Nothing is written if it is recorded already, so a full disk prevents no restart.
         """
-        if release.metadata.sequence < self._highest()[0]:
-            return
-        self._write_highest(release)
+        if release.metadata.sequence >= self._highest()[0] and not self.is_newest(release):
+            self._write_highest(release)
 
     def key_changes(self) -> tuple[KeyChange, ...]:
         """Return the recorded changes of keys. Raises ``CccrError`` if they cannot be read."""
@@ -162,8 +166,12 @@ class RollbackGuard:
             return file.read_text(encoding="ascii")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise CccrError(f"{file} cannot be read: {error}.", "Fix its permissions.") from error
+        except OSError as error:
+            raise CccrError(
+                f"{file} cannot be read: {error.strerror}.", "Fix its permissions."
+            ) from error
+        except ValueError as error:
+            raise self._damaged(name) from error
 
     def _damaged(self, name: str) -> CccrError:
         return CccrError(

@@ -16,8 +16,8 @@ from typing import Final
 from cccr_web.errors import SignatureError
 from cccr_web.release.keys import PublicKey, SigningKey
 
-PRINCIPAL: Final = "cccr"
-NAMESPACE: Final = "file"
+_PRINCIPAL: Final = "cccr"
+_NAMESPACE: Final = "file"
 
 _MAGIC: Final = b"SSHSIG"
 _TYPE: Final = b"ssh-ed25519"
@@ -29,7 +29,7 @@ _END: Final = "-----END SSH SIGNATURE-----\n"
 def allowed_signers(key: PublicKey) -> bytes:
     """Return the ``allowed_signers`` file for ``ssh-keygen`` (ssh-keygen(1))."""
     blob = base64.b64encode(_blob(key)).decode("ascii")
-    return f'{PRINCIPAL} namespaces="{NAMESPACE}" {_TYPE.decode()} {blob}\n'.encode("ascii")
+    return f'{_PRINCIPAL} namespaces="{_NAMESPACE}" {_TYPE.decode()} {blob}\n'.encode("ascii")
 
 
 def sign(message: bytes, key: SigningKey) -> bytes:
@@ -76,12 +76,12 @@ def _blob(key: PublicKey) -> bytes:
 
 def _signed(message: bytes) -> bytes:
     digest = hashlib.sha512(message).digest()
-    fields = (NAMESPACE.encode("ascii"), b"", _HASH, digest)
+    fields = (_NAMESPACE.encode("ascii"), b"", _HASH, digest)
     return _MAGIC + b"".join(map(_string, fields))
 
 
 def _armour(key: PublicKey, made: bytes) -> bytes:
-    fields = (_blob(key), NAMESPACE.encode("ascii"), b"", _HASH, _string(_TYPE) + _string(made))
+    fields = (_blob(key), _NAMESPACE.encode("ascii"), b"", _HASH, _string(_TYPE) + _string(made))
     blob = _MAGIC + (1).to_bytes(4, "big") + b"".join(map(_string, fields))
     lines = textwrap.wrap(base64.b64encode(blob).decode("ascii"), 70)
     return (_BEGIN + "\n".join(lines) + "\n" + _END).encode("ascii")

@@ -15,7 +15,7 @@ from markdown_it.utils import OptionsDict, OptionsType
 from markupsafe import Markup
 
 from cccr_web.content.body import Body
-from cccr_web.content.characters import HAN, SELECTORS
+from cccr_web.content.characters import HAN, REDACTED, SELECTORS
 from cccr_web.content.markdown import PHOTOS, language_attributes
 from cccr_web.render.layout import PageLayout
 
@@ -33,6 +33,8 @@ _SCRIPTS = {
     "ja": _KANA,
 }
 _RIGHT_TO_LEFT = {"ug", "he"}
+# Between the parts of a name.
+_DOTS = "·•‧・"
 # Punctuation of ASCII, and hyphens and dashes, to be used between the brackets of a pattern.
 _ASCII_MARKS = "!\"%',./:;?‐‑–-"
 _BRACKETS = ("()", "（）", "[]", "［］")
@@ -41,16 +43,20 @@ _BRACKETS = ("()", "（）", "[]", "［］")
 def _runs_of(scripts: dict[str, str]) -> re.Pattern[str]:
     """Return the pattern of a run of words in one of the scripts.
 
-    It includes the digits, blanks, brackets and punctuation between the words. From right to
-    left, it also includes ASCII punctuation, and a number that a hyphen joins to a word:
-    outside the run, they would put its parts in the wrong order.
+    It includes the digits, blanks, brackets and punctuation between the words, and what was
+    redacted in a Chinese name. From right to left, it also includes ASCII punctuation, and a
+    number that a hyphen joins to a word: outside the run, they would put its parts in the wrong
+    order.
     """
-    marks = r"\s\d·•‧()（）\[\]［］，。、；：！？…—“”‘’「」『』〈〉"
+    marks = rf"\s\d{_DOTS}()（）\[\]［］，。、；：！？…—“”‘’「」『』〈〉"
     runs = []
     for tag, script in scripts.items():
         rtl = tag in _RIGHT_TO_LEFT
-        between = rf"[{marks}{_ASCII_MARKS if rtl else ''}]*"
+        redacted = REDACTED if HAN in script else ""
+        between = rf"[{marks}{redacted}{_ASCII_MARKS if rtl else ''}]*"
         before, after = (r"(?:\d+[-‐‑–])?", r"(?:[-‐‑–]\d+)?") if rtl else ("", "")
+        if redacted:
+            before, after = rf"(?:[{redacted}][{_DOTS}]?)*", rf"(?:[{_DOTS}]?[{redacted}])*"
         runs.append(f"(?P<{tag}>{before}[{script}](?:{between}[{script}])*{after})")
     return re.compile("|".join(runs))
 
@@ -81,11 +87,10 @@ class PageRenderer(RendererHTML):
     ``note_title`` returns the title of an editor's note of that day. Words in another
     script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
     it is set. ``kept`` are names in Simplified Chinese on a page in Traditional.
-    ``original_title`` returns the title of original wording in a language.
-    ``photo`` renders
+    ``original_title`` returns the title of original wording in a language. ``photo`` renders
     the photo of that name with its caption. ``below_heading`` returns a line to show below
-    the heading of that name, or nothing. ``card_label`` tells those who do not see a name
-    card what it is.
+    the heading of that name, or nothing. ``card_label`` is what a screen reader calls a name
+    card.
     """
 
     def __init__(
@@ -123,7 +128,7 @@ class PageRenderer(RendererHTML):
         return Markup(self.render(tokens, options, {}))  # noqa: S704  # escaped below
 
     def words(self, inline: Token) -> Markup:
-        """Return the words of one block as HTML without the block's own element."""
+        """Return the inline content of one block as HTML, without the block's own element."""
         options = _XHTML if self._layout.xhtml else _HTML
         return Markup(self.renderInline(inline.children or [], options, {}))  # noqa: S704
 

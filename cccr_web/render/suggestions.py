@@ -19,7 +19,8 @@ from cccr_web.content import Content, Problem, Text
 from cccr_web.content.characters import HAN
 from cccr_web.content.site import NAMES
 from cccr_web.languages import LANGUAGES
-from cccr_web.render.traditional import converter, simplify
+from cccr_web.render.traditional import converter, is_in_big5, simplify
+from cccr_web.render.words import BEFORE_NAMES, TITLES
 
 # The surnames of about 99 in 100 people, and the common ones of two characters.
 _SURNAMES: Final = (
@@ -38,14 +39,13 @@ _NAME: Final = re.compile(rf"(?:{_LONG_SURNAMES}|[{_SURNAMES}])[{HAN}]{{1,2}}")
 
 # What precedes and follows a name in a sentence.
 _BEFORE: Final = re.compile(
-    r"(?:[^\w]|[和与及对向由被请让为给同跟把将致者员]|释放|声援|营救|支持|纪念|悼念|逮捕|拘押|拘留|关押|判处|迫害|"
+    rf"(?:[^\w]|[{BEFORE_NAMES}者员]|释放|声援|营救|支持|纪念|悼念|逮捕|拘押|拘留|关押|判处|迫害|"
     r"律师|教授|作家|记者|学者|公民|村民|牧师|诗人|农民|工人|学生|教师|医生|画家|导演|人士|名叫|叫做|妻子|丈夫|"
     r"儿子|女儿|父亲|母亲|成员|编辑|主编)$"
 )
 _LONGEST_BEFORE: Final = 2
-_TITLES: Final = "先生|女士|律师|教授|博士|牧师|记者|同学|老师|夫人|医生|主席|会长"
 _AFTER: Final = re.compile(
-    rf"(?:$|[^\w]|[和与及在被因于曾已将从向对说是的等也还又就][^，。]|{_TITLES}|出生|获释|被捕|去世|表示|发表|宣布)"
+    rf"(?:$|[^\w]|[和与及在被因于曾已将从向对说是的等也还又就][^，。]|{TITLES}|主席|会长|出生|获释|被捕|去世|表示|发表|宣布)"
 )
 # Common words that begin with a surname.
 _WORDS: Final = re.compile(
@@ -114,19 +114,10 @@ def _is_guess(name: str) -> bool:
 @cache
 def _ambiguous() -> frozenset[str]:
     """Return the Simplified characters that have several Traditional forms."""
-    characters = [chr(code) for code in range(0x4E00, 0xA000) if _is_traditional(chr(code))]
+    characters = [chr(code) for code in range(0x4E00, 0xA000) if is_in_big5(chr(code))]
     forms: dict[str, set[str]] = defaultdict(set)
     for traditional, simple in zip(
         characters, simplify("\n".join(characters)).split("\n"), strict=True
     ):
         forms[simple].add(traditional)
     return frozenset(simple for simple, several in forms.items() if len(several) > 1)
-
-
-def _is_traditional(character: str) -> bool:
-    """Whether Taiwan's character set has it; variants that nobody types are not in it."""
-    try:
-        character.encode("big5")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -25,7 +25,7 @@ from cccr_web.content import Content, Photo, Text
 from cccr_web.content.characters import SELECTOR
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.render.words import phrases, split, terms
+from cccr_web.render.words import in_context, phrases, split, terms
 
 _CONFIGURATION = "s2tw"
 
@@ -102,7 +102,10 @@ def _convert(text: str) -> list[tuple[str, str]]:
     """Return the words of ``text``, each with its conversion."""
     words = split(text)
     converted = _opencc(_CONFIGURATION)(_SEPARATOR.join(words)).split(_SEPARATOR)
-    return [(word, phrases().get(word, form)) for word, form in zip(words, converted, strict=True)]
+    return [
+        (word, known or phrases().get(word, form))
+        for word, form, known in zip(words, converted, in_context(words), strict=True)
+    ]
 
 
 def _with_borders(words: str, pairs: Iterable[tuple[str, str]]) -> str:
@@ -138,11 +141,16 @@ def kept_names(names: Mapping[str, str]) -> tuple[str, ...]:
 
 def _is_simplified(char: str) -> bool:
     """Whether Traditional Chinese does not have the character at all."""
+    return not is_in_big5(char) and _opencc("s2t")(char) != char
+
+
+def is_in_big5(char: str) -> bool:
+    """Whether Taiwan's character set has it; variants that nobody types are not in it."""
     try:
         char.encode("big5")
     except UnicodeEncodeError:
-        return _opencc("s2t")(char) != char
-    return False
+        return False
+    return True
 
 
 def with_derived(content: Content) -> Content:

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 # byte; Tor's slowest circuits need 5.
 HEAD_SECONDS = 10.0
 # Seconds that a connection may wait for another request.
-IDLE_SECONDS = 20.0
+KEEP_ALIVE_SECONDS = 20.0
 # Seconds for a response of any size, and the bytes a second that a client must read.
 RESPONSE_SECONDS = 30.0
 RESPONSE_RATE = 1024
@@ -216,7 +216,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self._answer()
 
     def received(self, data: bytes) -> None:
-        """Parse one request, and leave the bytes behind it for the next turn."""
+        """Parse one request, and leave the bytes after it for the next turn."""
         self._unread += data
         if self.close_when_flushed or self.will_close:
             self._unread = b""
@@ -256,7 +256,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
 
     def _finish_response(self) -> None:
         self.idle_since = time.monotonic()
-        self.deadline = self.idle_since + (IDLE_SECONDS if self.request is None else HEAD_SECONDS)
+        self.deadline = self.idle_since + (
+            KEEP_ALIVE_SECONDS if self.request is None else HEAD_SECONDS
+        )
 
     def expire(self, now: float) -> None:
         """Close after the deadline, unless the client still reads what the kernel has taken."""

@@ -35,6 +35,8 @@ class Hosts:
 
         Any port is accepted: a server behind a forwarded port cannot know it.
         """
+        if host in self.names:
+            return HostMatch.OURS
         parsed = _HOST.fullmatch(host) if host and len(host) <= _MAX_LENGTH else None
         if parsed is None:
             return HostMatch.FOREIGN

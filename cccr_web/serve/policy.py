@@ -134,5 +134,6 @@ def cache_control(path: str) -> str:
 
 
 def is_compressible(path: str) -> bool:
-    """Whether compressing a file saves bytes."""
-    return not (media_type(path) or "").endswith(("zip", "png", "x-icon"))
+    """Whether a file is worth compressing: it is neither an image nor compressed already."""
+    kind = media_type(path) or ""
+    return not kind.startswith("image/") and not kind.endswith("zip")

@@ -172,7 +172,6 @@ def serve_source(
     Raises ``CccrError``.
     """
     release, first = source.open(listeners.make_apps)
-    source.accept(release)
     apps = AppSwitch(first)
     with Reloader(
         source, release, listeners.make_apps, apps, requests, recheck=recheck, notifier=notifier

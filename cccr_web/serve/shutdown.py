@@ -20,7 +20,7 @@ SHUTDOWN_SECONDS = 5.0
 # Seconds in which a new connection must send a request.
 NEW_SECONDS = 2.0
 # Seconds in which a used connection may send another: busy clients do so at once.
-IDLE_SECONDS = 0.25
+USED_SECONDS = 0.25
 _LOOP_SECONDS = 0.05
 
 
@@ -52,5 +52,5 @@ def _channels(sockets: Poller) -> list[Channel]:
 def _is_finished(channel: Channel, began: float, now: float) -> bool:
     if channel.is_sending or channel.is_receiving:
         return False
-    seconds = NEW_SECONDS if channel.is_new else IDLE_SECONDS
+    seconds = NEW_SECONDS if channel.is_new else USED_SECONDS
     return now >= max(began, channel.idle_since) + seconds

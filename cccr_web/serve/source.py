@@ -7,12 +7,16 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.notices import KEYS, check_changes, check_notices
+from cccr_web.errors import CccrError, ReleaseError, counted
+from cccr_web.notices import (
+    announced_changes,
+    check_notices,
+    expired_notices,
+    reject_expired_notices,
+)
 from cccr_web.release import (
-    KeyChange,
     PublicKey,
     Release,
     RollbackGuard,
@@ -26,6 +30,9 @@ from cccr_web.release import (
 Made = TypeVar("Made")
 
 _log = logging.getLogger(__name__)
+
+# How many of the files that have changed on the disk are named at once.
+_MOST_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +55,24 @@ class Source:
         reject_future(release)
         if self.key:
             check_notices(release, self.key)
+            # A list that expires while it is served must not take the site down at a restart.
+            if not (self.guard and self.guard.is_newest(release)):
+                reject_expired_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
-            _key_changes(release, self.guard)
+            announced_changes(release, self.guard)
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
-        """Return the release to start with, and the result of ``make`` for it.
+        """Return the release to start with, and the result of ``make`` for it; accept it.
 
         This is the release at the path, or else the last good one. Raises the ``CccrError``
         of the path if neither can be served.
         """
         try:
             release = self.load()
-            return release, make(release)
+            made = make(release)
+            self.accept(release)
         except CccrError as error:
             good = self._last_good()
             if good is None:
@@ -70,7 +81,14 @@ class Source:
             _log.error(
                 "%s Rejected: serving the last good release, %d.", error, good.metadata.sequence
             )
-            return good, made
+        else:
+            return release, made
+        try:
+            self.accept(good)
+        except CccrError as error:
+            # It was recorded when it was served first.
+            _log.error("%s", error)
+        return good, made
 
     def accept(self, release: Release) -> None:
         """Record that older releases and keys must be rejected from now on.
@@ -79,7 +97,7 @@ class Source:
         """
         if self.key and self.guard:
             self.guard.record(release)
-            self.guard.record_key_changes(_key_changes(release, self.guard))
+            self.guard.record_key_changes(announced_changes(release, self.guard))
 
     def keep(self, release: Release) -> None:
         """Store a copy, for a start at which the path holds no valid release."""
@@ -90,15 +108,24 @@ class Source:
                 _log.error("The copy of the last good release could not be stored: %s", error)
 
     def problems(self, release: Release) -> Iterator[str]:
-        """Yield a sentence for each file that has changed on the disk, and for an expired date."""
+        """Yield a sentence for each file that has changed on the disk, and each expired date.
+
+        Where another release is, every file has changed: only some are named.
+        """
         try:
-            for difference in differences(self._folder(), release):
-                yield f"On the disk: {difference}"
+            changed = list(differences(self._folder(), release))
         except ReleaseError as error:
-            yield f"On the disk: {error}"
+            changed = [str(error)]
+        yield from (f"On the disk: {sentence}" for sentence in changed[:_MOST_NAMED])
+        if len(changed) > _MOST_NAMED:
+            yield f"On the disk: {counted(len(changed) - _MOST_NAMED, 'more file')} changed."
         expiry = release.metadata.expiry()
         if expiry.has_passed:
             yield f"Release {release.metadata.sequence} {expiry}."
+        try:
+            yield from expired_notices(release, self.key) if self.key else ()
+        except CccrError as error:
+            yield str(error)
 
     def _last_good(self) -> Release | None:
         if not (self.key and self.guard):
@@ -116,12 +143,3 @@ class Source:
             raise ReleaseError(
                 f"{self.path} cannot be read: {error.strerror}.", "Check the disk."
             ) from error
-
-
-def _key_changes(release: Release, guard: RollbackGuard) -> tuple[KeyChange, ...]:
-    """Return the changes of keys in ``release``.
-
-    Raises ``CccrError`` unless they fit those that the server has seen before.
-    """
-    before = guard.key_changes()
-    return check_changes(before, release.files[KEYS].body) if KEYS in release.files else ()

@@ -328,7 +328,8 @@ class Folder(ListFolder):
         self.top, self.is_inside = top, is_inside
         self.names: set[str] = set()  # of files
         self.folders: set[str] = set()  # with a final slash
-        self.extras = set(outside)  # everything else, such as empty folders, links and pipes
+        self.extras: set[str] = set()  # everything else, such as empty folders, links and pipes
+        self.outside = set(outside)  # what lies next to the copy, whatever its name
         below = [""]
         while below:
             prefix = below.pop()
@@ -556,7 +557,7 @@ class Zip:
         inside = {name for name in ends if name.startswith(self.top)}
         paths = {name[len(self.top) :] for name in inside}
         self.names = {path for path in paths if not path.endswith("/")}
-        self.extras = (ends - inside) | (paths - self.names)
+        self.extras, self.outside = paths - self.names, ends - inside
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file in the copy."""
@@ -753,7 +754,7 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     differences = [f"Missing · 缺少：{name}" for name in missing + unlisted]
     # An empty folder of ours only shows that its files are missing.
     folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
-    extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED)
+    extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED) | copy.outside
     differences += [describe_extra(name) for name in sorted(extras)]
     if isinstance(copy, Zip) and not (copy.is_ours and copy.stamp == our_stamp(comment)):
         differences.append("Another program repacked the ZIP · 这个ZIP被别的程序重新打包过")

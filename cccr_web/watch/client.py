@@ -114,7 +114,11 @@ class Response:
 
     def header(self, name: str) -> str | None:
         """Return the first header with this lower-case name."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        return next(iter(self.values(name)), None)
+
+    def values(self, name: str) -> list[str]:
+        """Return the value of each header with this lower-case name."""
+        return [value for key, value in self.headers if key.lower() == name]
 
 
 class HttpConnection:
@@ -204,6 +208,9 @@ def _retry_after(response: Response) -> float | None:
 
 
 def _read(raw: http.client.HTTPResponse, limit: int, *, keep_body: bool) -> Response:
+    if raw.headers.defects:
+        # http.client passes over all lines after such a line. Browsers read them.
+        raise UnreachableError("a line of its headers is malformed and may hide others")
     digest, size, kept = hashlib.sha256(), 0, []
     try:
         for piece in decompress(raw.getheader("Content-Encoding"), _chunks(raw)):
@@ -227,16 +234,14 @@ def _chunks(raw: http.client.HTTPResponse) -> Iterator[bytes]:
         raise http.client.IncompleteRead(b"", raw.length)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: OSError | http.client.HTTPException) -> str:
     if isinstance(error, http.client.IncompleteRead):
         return "it closed the connection before the end of the response"
     if isinstance(error, http.client.RemoteDisconnected):
         return "it closed the connection"
     if isinstance(error, http.client.HTTPException):
         return f"it does not speak HTTP ({type(error).__name__})"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error)
+    return error.strerror or str(error)
 
 
 class _LimitedSocket:

@@ -3,12 +3,14 @@
 These headers depend on the connection, the time or how a host stores files. They are
 accepted as a plain nginx or Caddy sends them:
 
-- ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding``, ``Content-Length``,
-  ``Accept-Ranges``, ``ETag``, ``Last-Modified``;
+- ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding: chunked``, ``Content-Length``,
+  ``Accept-Ranges``;
+- ``ETag`` and ``Last-Modified``, each the same for all clients (see ``site_check.py``);
 - ``Server`` with only the name nginx or Caddy, no version;
 - ``Content-Encoding``, because the bytes are compared after decompression;
 - ``Vary: Accept-Encoding``;
-- ``Alt-Svc`` that offers another protocol at the same name.
+- ``Alt-Svc`` (RFC 7838) that offers HTTP/2 or HTTP/3 at the same name and port, or over TLS at
+  an onion of ours. Any other place could send browsers what ``watch`` does not see.
 
 Any other header that the policy does not send is an extra header, ``Set-Cookie`` above all.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
@@ -39,12 +41,12 @@ _MAX_SHOWN: Final = 100
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Browsers do not show the body of a redirect, and its sender decides how long to cache it.
 _REDIRECT_HEADERS: Final = frozenset({"cache-control", "content-type", "location", "vary"})
-_ERROR_HEADERS: Final = _REDIRECT_HEADERS | {"onion-location"}
+_CSP: Final = "Content-Security-Policy"
+_ONION: Final = "onion-location"
 _EMPTY: Final = File.of(b"").sha256
 
 _ACCEPTED: Final = frozenset(
     {
-        "accept-ranges",
         "connection",
         "content-encoding",
         "content-length",
@@ -52,13 +54,13 @@ _ACCEPTED: Final = frozenset(
         "etag",
         "keep-alive",
         "last-modified",
-        "transfer-encoding",
     }
 )
-_SERVICE: Final = r'h[23](-[0-9]+)?=":[0-9]+"(; *(ma|persist)=[0-9]+)*'
+_SERVICE: Final = re.compile(r'h[23](?:-[0-9]+)?="([^"]*)"(?:; *(?:ma|persist)=[0-9]+)*')
 _ACCEPTED_VALUES: Final = {
-    "alt-svc": re.compile(rf"{_SERVICE}(, *{_SERVICE})*"),
+    "accept-ranges": re.compile(r"bytes|none", re.IGNORECASE),
     "server": re.compile(r"nginx|Caddy"),
+    "transfer-encoding": re.compile(r"chunked", re.IGNORECASE),
     "vary": re.compile(r"accept-encoding", re.IGNORECASE),
 }
 
@@ -130,6 +132,10 @@ class ExpectedSite:
         self._release = release
         self._allowed = allowed
         self._headers = file_headers(release, policy)
+        self._without_page = file_headers(release, policy.without_page())[ROOT]
+        self._onion = policy.onion_location
+        own = (f"{host}:{address.port}" for host in ("", address.host))
+        self._services = {*own, *(f"{onion}:443" for onion in release.metadata.onions)}
         self._paths = file_addresses(release)
         self._redirects = redirect_targets(release)
 
@@ -142,8 +148,7 @@ class ExpectedSite:
             if found := file_difference(target, response, file.sha256):
                 yield found
             if response.status == 200:
-                headers = self._headers[target]
-                yield from header_differences(target, response, headers, self._allowed)
+                yield from self._header_differences(target, response, self._headers[target])
         elif f"{target}/" in self._paths:
             yield from self._folder(target, response)
         elif target in self._redirects:
@@ -160,7 +165,7 @@ class ExpectedSite:
         if response.status in _REDIRECTS:
             folders = {f"/{slug}/" for slug in self._release.metadata.languages}
             yield from self._location(ROOT, response, folders)
-            yield from self._bare_headers(ROOT, response, _REDIRECT_HEADERS)
+            yield from self._bare_headers(ROOT, response)
             return
         index = self._release.files.get(INDEX)
         if index is None and response.status == 200:
@@ -169,9 +174,7 @@ class ExpectedSite:
         if found := file_difference(ROOT, response, index.sha256 if index else None):
             yield found
         if index and response.status == 200:
-            yield from header_differences(
-                ROOT, response, root_headers(self._headers), self._allowed
-            )
+            yield from self._header_differences(ROOT, response, root_headers(self._headers))
 
     def _folder(self, path: str, response: Response) -> Iterator[Difference]:
         """Compare the response to a folder without its final slash, which must redirect to it."""
@@ -179,7 +182,7 @@ class ExpectedSite:
             yield Difference(path, DifferenceKind.UNLISTED, "responded with 200, not a redirect")
         elif response.status in _REDIRECTS:
             yield from self._location(path, response, {f"{path}/"})
-            yield from self._bare_headers(path, response, _REDIRECT_HEADERS)
+            yield from self._bare_headers(path, response)
         elif found := file_difference(path, response):
             yield found
 
@@ -194,7 +197,7 @@ class ExpectedSite:
         elif response.status != 200 or response.sha256 != page.sha256:
             yield from self._unlisted(path, response)
             return
-        yield from self._bare_headers(path, response, _ERROR_HEADERS)
+        yield from self._bare_headers(path, response)
 
     def _unlisted(self, path: str, response: Response) -> Iterator[Difference]:
         """Compare the response to a path that no release has: an error page of ours, or none."""
@@ -210,35 +213,59 @@ class ExpectedSite:
         if response.sha256 not in pages | {_EMPTY}:
             detail = "an error page that is not in the release"
             yield Difference(path, DifferenceKind.CHANGED, detail)
-        yield from self._bare_headers(path, response, _ERROR_HEADERS)
+        yield from self._bare_headers(path, response)
 
     def _location(
         self, path: str, response: Response, folders: Collection[str]
     ) -> Iterator[Difference]:
         """Compare where a redirect leads with the ``folders`` to which it may lead."""
-        location = response.header("location")
+        # Of several, each program follows another.
+        locations: Sequence[str | None] = response.values("location") or [None]
         targets = {f"{self._address}{folder}{name}" for folder in folders for name in ("", INDEX)}
-        if location is None or urljoin(f"{self._address}{path}", location) not in targets:
-            yield Difference(path, DifferenceKind.CHANGED, f"it redirects to {_shown(location)}")
+        for location in locations:
+            if location is None or urljoin(f"{self._address}{path}", location) not in targets:
+                detail = f"it redirects to {_shown(location)}"
+                yield Difference(path, DifferenceKind.CHANGED, detail)
 
-    def _bare_headers(
-        self, path: str, response: Response, also_allowed: Collection[str]
-    ) -> Iterator[Difference]:
-        """Compare the headers of a redirect or an error with those of our own redirect."""
+    def _bare_headers(self, path: str, response: Response) -> Iterator[Difference]:
+        """Compare the headers of a redirect or an error with those of our own redirect.
+
+        A static host may announce our onion there too. A reverse proxy that answers itself,
+        because our server is down, sends no page and the policy for that.
+        """
+        own = self._headers[ROOT]
+        if response.sha256 == _EMPTY and response.header(_CSP.lower()) == self._without_page[_CSP]:
+            own = self._without_page
         expected = {
-            name: value
-            for name, value in self._headers[ROOT].items()
-            if name.lower() not in _REDIRECT_HEADERS
+            name: value for name, value in own.items() if name.lower() not in _REDIRECT_HEADERS
         }
-        yield from header_differences(path, response, expected, {*self._allowed, *also_allowed})
+        allowed = set(_REDIRECT_HEADERS)
+        if response.values(_ONION) == [f"{self._onion}{path}"]:
+            allowed.add(_ONION)
+        yield from self._header_differences(path, response, expected, allowed)
+
+    def _header_differences(
+        self,
+        path: str,
+        response: Response,
+        expected: Mapping[str, str],
+        also_allowed: Collection[str] = (),
+    ) -> Iterator[Difference]:
+        allowed = {*self._allowed, *also_allowed}
+        return header_differences(path, response, expected, allowed, self._services)
 
 
 def header_differences(
-    path: str, response: Response, expected: Mapping[str, str], allowed: Collection[str] = ()
+    path: str,
+    response: Response,
+    expected: Mapping[str, str],
+    allowed: Collection[str] = (),
+    services: Collection[str] = (),
 ) -> Iterator[Difference]:
     """Compare the headers of ``response`` with the ``expected`` ones.
 
-    ``allowed`` are further lower-case names that may be present.
+    ``allowed`` are further lower-case names that may be present, ``services`` what ``Alt-Svc``
+    may name, as ``HOST:PORT`` or ``:PORT``.
     """
     policy = {name.lower(): (name, value) for name, value in expected.items()}
     seen: set[str] = set()
@@ -249,7 +276,7 @@ def header_differences(
             if _normal(key, value) != _normal(key, own_value):
                 detail = f"{own_name}: {_shown(value)}"
                 yield Difference(path, DifferenceKind.CHANGED_HEADER, detail)
-        elif key not in {*_ACCEPTED, *allowed} and not _is_accepted(key, value):
+        elif key not in {*_ACCEPTED, *allowed} and not _is_accepted(key, value, services):
             detail = f"{_shown(name)}: {_shown(value)}"
             yield Difference(path, DifferenceKind.EXTRA_HEADER, detail)
         seen.add(key)
@@ -266,7 +293,10 @@ def _shown(text: str | None) -> str:
     return plain if len(plain) <= _MAX_SHOWN else plain[:_MAX_SHOWN] + "…"
 
 
-def _is_accepted(key: str, value: str) -> bool:
+def _is_accepted(key: str, value: str, services: Collection[str]) -> bool:
+    if key == "alt-svc":
+        offered = map(_SERVICE.fullmatch, re.split(", *", value))
+        return all(each is not None and each[1].lower() in services for each in offered)
     return key in _ACCEPTED_VALUES and _ACCEPTED_VALUES[key].fullmatch(value) is not None
 
 

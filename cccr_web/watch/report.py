@@ -9,7 +9,7 @@ from typing import Any
 from cccr_web.release import Release
 from cccr_web.watch.differences import Difference
 
-FORMAT = 1
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Report:
     def to_json(self) -> str:
         """Return the report as JSON, with its keys in a fixed order."""
         values = {
-            "format": FORMAT,
+            "format": _FORMAT,
             "same": self.same,
             "release": _release(self.reference) if self.reference else None,
             "addresses": [_site(site) for site in self.sites],

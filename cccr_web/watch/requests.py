@@ -54,11 +54,16 @@ def browser(system: str, languages: str, version: str = FIREFOX) -> ClientProfil
     )
 
 
-_CHINESE: Final = "zh-CN,zh;q=0.9,zh-TW;q=0.8,zh-HK;q=0.7,en-US;q=0.6,en;q=0.5"
+# What the builds in English, Simplified and Traditional Chinese send (intl.accept_languages).
+_LANGUAGES: Final = (
+    "en-US,en;q=0.9",
+    "zh-CN,zh;q=0.9,zh-TW;q=0.8,zh-HK;q=0.7,en-US;q=0.6,en;q=0.5",
+    "zh-TW,zh;q=0.9,en-US;q=0.8,en;q=0.7",
+)
 BROWSERS: Final = tuple(
     browser(system, languages)
     for system in ("Windows NT 10.0; Win64; x64", "X11; Linux x86_64")
-    for languages in ("en-US,en;q=0.9", _CHINESE)
+    for languages in _LANGUAGES
 )
 MINIMAL: Final = ClientProfile("without headers")
 _OTHER_CLIENTS: Final = (

@@ -8,9 +8,11 @@ import queue
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Final
 
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
@@ -34,6 +36,9 @@ from cccr_web.watch.differences import (
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.requests import BROWSERS, MINIMAL, ClientProfile, plan
 from cccr_web.watch.route import Route
+
+# Browsers send them back (RFC 9110, section 13.1), so they could replace a cookie.
+_VALIDATORS: Final = ("ETag", "Last-Modified")
 
 # The share of an address's time that its manifest may take, while the other addresses wait.
 _MANIFEST_SHARE: Final = 0.25
@@ -68,9 +73,9 @@ def check_sites(
     of the addresses. ``progress`` gets the files done and the total; calls come from
     several threads, one at a time.
     """
-    checks = [SiteCheck(address, settings) for address in addresses]
+    checks = [_SiteCheck(address, settings) for address in addresses]
     with ThreadPoolExecutor(len(checks)) as pool:
-        list(pool.map(SiteCheck.fetch_manifest, checks))
+        list(pool.map(_SiteCheck.fetch_manifest, checks))
         reference = release or _newest(checks)
         total = sum(check.plan(reference) for check in checks)
         done, lock = itertools.count(1), threading.Lock()
@@ -83,7 +88,7 @@ def check_sites(
     return Report(reference, sites)
 
 
-def _newest(checks: Sequence[SiteCheck]) -> Release | None:
+def _newest(checks: Sequence[_SiteCheck]) -> Release | None:
     found = [check.signed for check in checks if check.signed is not None]
     return max(found, key=lambda release: release.metadata.sequence, default=None)
 
@@ -96,7 +101,7 @@ class _ReadError(Exception):
         super().__init__(difference.detail)
 
 
-class SiteCheck:
+class _SiteCheck:
     """One check of ``address``: call ``fetch_manifest``, ``plan``, then ``compare``."""
 
     def __init__(self, address: Address, settings: Settings) -> None:
@@ -104,6 +109,7 @@ class SiteCheck:
         self._settings = settings
         self._found: set[Difference] = set()
         self._responses: dict[str, Response] = {}
+        self._validators: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
         self._plan: list[tuple[ClientProfile, str]] = []
         self._idle: queue.LifoQueue[HttpConnection] = queue.LifoQueue()
         self._seconds = 0.0
@@ -197,6 +203,14 @@ class SiteCheck:
         for (client, _), found in results:
             if not client.is_browser:
                 self._found.update(_noted(each, client.name) for each in {*found} - self._found)
+        self._found.update(self._marks())
+
+    def _marks(self) -> Iterator[Difference]:
+        """Yield what browsers send back and what is new in each response for the same bytes."""
+        for (target, name, _), values in self._validators.items():
+            if len(values) > 1 and name.lower() not in self._settings.allowed_headers:
+                detail = f"{name}: another value in each response, which can mark readers"
+                yield Difference(target, DifferenceKind.CHANGED_HEADER, detail)
 
     def _fetch(
         self,
@@ -214,6 +228,10 @@ class SiteCheck:
             return Difference(path, DifferenceKind.UNREACHABLE, str(error))
         if client.is_browser:
             self._responses[target] = response
+        if response.status == HTTPStatus.OK:
+            for name in _VALIDATORS:
+                key = target, name, response.header("content-encoding") or ""
+                self._validators[key].add(response.header(name.lower()) or "")
         return response
 
     def _connection(self, budget: RequestBudget) -> HttpConnection:

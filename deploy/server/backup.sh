@@ -3,11 +3,12 @@
 
 # Write a tar archive to stdout. The admin’s machine encrypts it.
 backup_export() {
-  local folder=$WORK/backup server key file
+  local folder=$WORK/backup server key file name
   step "backup"
   key=$(onion_key_found)
   [ -n "$key" ] || fail "The site is not installed on this machine, so there is nothing to back up."
-  mkdir -p "$folder/settings" "$folder/$HIGHEST_SEQUENCE"
+  onion_key_check_running
+  mkdir -p "$folder"/{settings,"$HIGHEST_SEQUENCE","$KEY_CHANGES"}
   [ "$key" = "$ONION_KEY_FILE" ] || note "$ONION_KEY_FILE is missing: the backup has the running manager’s copy"
   cp "$key" "$folder/settings/onion.key"
   for file in site.env public.key; do
@@ -17,26 +18,32 @@ backup_export() {
   [ ! -f "$ETC/torrc" ] || cp "$ETC/torrc" "$folder/settings"
   if [ -e "$CURRENT" ]; then cp --recursive "$(readlink --canonicalize "$CURRENT")" "$folder/release"; fi
   for server in "${SERVERS[@]}"; do
-    [ ! -f "$STATES/cccr-web-$server/$HIGHEST_SEQUENCE" ] ||
-      cp "$STATES/cccr-web-$server/$HIGHEST_SEQUENCE" "$folder/$HIGHEST_SEQUENCE/$server"
+    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES"; do
+      [ ! -f "$STATES/cccr-web-$server/$name" ] || cp "$STATES/cccr-web-$server/$name" "$folder/$name/$server"
+    done
   done
   tar --create --directory "$folder" .
   note "the onion key, settings, release $(release_number) and rollback state"
 }
 
-# Restore the highest sequence that each server has served, so that it rejects older releases.
+# Restore the highest sequence that each server has served, and the changes of keys that it has
+# announced, so that it rejects older releases and keys.
 backup_restore_guard() {
-  local server state folder=$BUNDLE/$HIGHEST_SEQUENCE
-  [ -d "$folder" ] || folder=$BUNDLE/history # from a backup of version 0.2.0 or older
-  [ -d "$folder" ] || return 0
+  local server name folder state
   for server in "${SERVERS[@]}"; do
-    state=$STATES/cccr-web-$server/$HIGHEST_SEQUENCE
-    if [ ! -f "$folder/$server" ] || [ -e "$state" ]; then continue; fi
-    change "restore the highest sequence that the $server server has served" || continue
-    # The folder belongs to root until the unit starts; systemd then changes its owner.
-    mkdir -p "$STATES/private/cccr-web-$server"
-    chmod 700 "$STATES/private" "$STATES/private/cccr-web-$server"
-    ln -sfn "private/cccr-web-$server" "$STATES/cccr-web-$server"
-    install -m 600 "$folder/$server" "$state"
+    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES"; do
+      folder=$BUNDLE/$name
+      # In a backup of version 0.2.0 or older.
+      [ -d "$folder" ] || [ "$name" != "$HIGHEST_SEQUENCE" ] || folder=$BUNDLE/history
+      state=$STATES/cccr-web-$server/$name
+      if [ ! -f "$folder/$server" ] || [ -e "$state" ]; then continue; fi
+      change "restore the ${name//-/ } of the $server server" || continue
+      # The folder belongs to root until the unit starts; systemd then changes its owner.
+      mkdir -p "$STATES/private/cccr-web-$server"
+      chmod 700 "$STATES/private" "$STATES/private/cccr-web-$server"
+      ln -sfn "private/cccr-web-$server" "$STATES/cccr-web-$server"
+      install -m 600 "$folder/$server" "$state"
+      chown --reference "$STATES/private/cccr-web-$server" "$state"
+    done
   done
 }

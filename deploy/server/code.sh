@@ -39,7 +39,7 @@ code_install() {
   link "$venv" "$PYTHON_LINK"
 }
 
-# Keep the previous version, for a return to it; remove older ones.
+# Keep the previous version as well; remove older ones.
 code_prune() {
   local venv
   while IFS= read -r venv; do

@@ -225,14 +225,17 @@ finish() {
     systemctl daemon-reload || true
     for index in "${RESTARTED[@]}"; do
       if systemctl cat "$index" >/dev/null 2>&1; then
-        systemctl restart "$index" || say "  $index is not running. See: journalctl --unit=$index"
+        systemctl restart "$index" || { failed=yes && say "  failed: $index is not running. See: journalctl --unit=$index"; }
       else
         systemctl --quiet stop "$index" 2>/dev/null || true # it is a new unit
       fi
     done
-    if [ "$SWITCHED" = yes ]; then (nginx_forget) || say "  nginx may still answer from its cache for an hour"; fi
+    if [ "$SWITCHED" = yes ]; then
+      (nginx_forget) || say "  nginx may still answer from its cache for an hour"
+      release_report || failed=yes
+    fi
     if [ "$failed" = yes ]; then
-      say "Not everything could be undone: see “failed” above."
+      say "Not everything could be undone. Fix the problem above, then run deploy.sh without a command: it repairs the site."
     else
       interrupted_restore
       say "The site is unchanged. Fix the problem above and run the same command again."

@@ -5,8 +5,10 @@ RELEASES=$DATA/releases
 CURRENT=$DATA/current
 SERVERS=(onion) # run.sh adds clearnet if there is a domain
 STATES=/var/lib # holds a state folder for each server
-# In each state folder; cccr_web/release/rollback_guard.py writes it.
+# In each state folder; cccr_web/release/rollback_guard.py writes them.
 HIGHEST_SEQUENCE=highest-sequence
+KEY_CHANGES="key-changes"
+RELOAD_LIMIT=600 # seconds, after which a server counts as hung (cccr_web/serve/reloader.py)
 
 # Print a field of what “verify” reports of a release, or fail with its reason on stderr.
 release_fact() { # FOLDER NAME [OPTION]
@@ -45,9 +47,11 @@ release_number() {
 # Print the release that a server serves, or will serve when it starts.
 release_of() { # SERVER
   local number=
-  ! systemctl --quiet is-active "cccr-web-$1.service" || number=$(server_status "$1" release)
+  ! server_runs "$1" || number=$(server_status "$1" release)
   echo "${number:-$(release_number)}"
 }
+
+server_runs() { systemctl --quiet is-active "cccr-web-$1.service"; } # SERVER
 
 # Store the bundle’s release under its number. It is verified first.
 release_store() {
@@ -108,7 +112,7 @@ release_is_wanted() { # NUMBER
 
 # Switch the servers to release NUMBER without dropping a request, or leave them unchanged.
 release_switch() { # NUMBER
-  local number=$1 before server reloads late=()
+  local number=$1 before server late=()
   before=$(release_number)
   for server in "${SERVERS[@]}"; do
     [ "$(release_of "$server")" = "$number" ] || late+=("$server")
@@ -133,28 +137,67 @@ release_switch() { # NUMBER
     systemctl --quiet is-active "cccr-web-$server.service" || continue
     # A server reads the public key only when it starts: units_start restarts it.
     ! changed "$ETC/public.key" || continue
-    reloads=$(server_status "$server" reloads)
-    if [ -n "$reloads" ]; then
-      systemctl reload "cccr-web-$server.service"
-    else # a server of an older version does not report its reloads
-      unit_action restart "cccr-web-$server.service"
-    fi
-    release_wait "$server" "$number" "$reloads" ||
-      fail "The $server server rejected release $number and still serves release ${before:-none}." \
-        "See: journalctl --unit=cccr-web-$server --lines=5"
+    release_reload "$server" "$number" "${before:-none}"
     restart_on_undo "cccr-web-$server.service"
   done
 }
 
+# Let a server load the current release. Returns once it serves it; fails only if it never will.
+release_reload() { # SERVER NUMBER BEFORE
+  local unit=cccr-web-$1.service reloads process result=0
+  # A reload that ends later must not undo what “finish” does.
+  UNDO+=("release_stop_reload '$unit'")
+  process=$(systemctl show --property=MainPID --value "$unit")
+  reloads=$(server_status "$1" reloads)
+  if [ -n "$reloads" ]; then
+    systemctl --no-block reload "$unit"
+  else # a server of an older version does not report its reloads
+    unit_action restart "$unit"
+    process=
+  fi
+  release_wait "$1" "$2" "$reloads" "$process" || result=$?
+  case $result in
+    2) fail "The $1 server stopped while it loaded release $2." "See: journalctl --unit=$unit --lines=20" ;;
+    3) fail "The $1 server has not finished loading release $2 after $RELOAD_LIMIT s." "See: journalctl --unit=$unit --lines=20" ;;
+  esac
+  unset 'UNDO[-1]' # the reload has ended
+  [ "$result" = 0 ] ||
+    fail "The $1 server rejected release $2 and still serves release $3." "See: journalctl --unit=$unit --lines=5"
+}
+
+# systemd starts it again at once, before it can have loaded anything; “finish” restarts it once more.
+release_stop_reload() { # UNIT
+  restart_on_undo "$1"
+  systemctl kill --signal=KILL "$1" || true # it is not running
+}
+
 # A server that cannot read the current release serves its last good one.
 release_check_servers() {
-  local server number
+  local server
   [ "$DRY_RUN" = no ] || return 0
   for server in "${SERVERS[@]}"; do
-    number=$(release_of "$server")
-    [ "$number" = "$(release_number)" ] ||
-      WARNINGS+=("The $server server serves release $number, not $(release_number). See: journalctl --unit=cccr-web-$server --lines=5")
+    if ! server_runs "$server"; then
+      WARNINGS+=("The $server server is not running. See: journalctl --unit=cccr-web-$server --lines=20" "Then run deploy.sh without a command, which starts it.")
+    elif [ "$(release_of "$server")" != "$(release_number)" ]; then
+      WARNINGS+=("The $server server serves release $(release_of "$server"), not $(release_number). See: journalctl --unit=cccr-web-$server --lines=5")
+    fi
   done
+}
+
+# After an undone switch, say what each server serves. Returns whether that is the current release.
+release_report() {
+  local server number status=0
+  for server in "${SERVERS[@]}"; do
+    systemctl cat "cccr-web-$server.service" >/dev/null 2>&1 || continue
+    if ! server_runs "$server"; then
+      note "the $server server is not running"
+      continue
+    fi
+    number=$(release_of "$server")
+    note "the $server server serves release ${number:-none}"
+    [ "$number" = "$(release_number)" ] || status=1
+  done
+  return $status
 }
 
 # Servers would not start with a new public key that did not sign their release.
@@ -165,24 +208,35 @@ release_check_key() {
       "Set RELEASE in the settings to a release that is."
 }
 
-# Print one field of a server’s systemd status, which ends with (release=7 reloads=2).
+# Print one field of a server’s systemd status.
 server_status() { # SERVER FIELD
+  systemctl show --property=StatusText --value "cccr-web-$1.service" | status_field "$2"
+}
+
+status_field() { # FIELD, of a text on stdin that ends with (release=7 reloads=2)
   local text
-  text=$(systemctl show --property=StatusText --value "cccr-web-$1.service")
-  [[ $text =~ [\(\ ]$2=([a-z0-9]+)[^\(]*\)$ ]] || return 0
+  text=$(cat)
+  [[ $text =~ [\(\ ]$1=([a-z0-9]+)[^\(]*\)$ ]] || return 0
   echo "${BASH_REMATCH[1]}"
 }
 
-# Wait until a server has finished its reload.
-release_wait() { # SERVER NUMBER RELOADS-BEFORE
-  local try
-  for try in $(seq 300); do
-    if [ "$(server_status "$1" reloads)" != "$3" ]; then break; fi
-    sleep 0.05
+# Wait until a server serves a release. Returns 1 if it has rejected it, 2 if it stopped, 3 if it
+# has done neither in time. PROCESS is empty if it has just been restarted.
+release_wait() { # SERVER NUMBER RELOADS-BEFORE PROCESS
+  local unit=cccr-web-$1.service try text
+  for try in $(seq $((RELOAD_LIMIT * 5))); do
+    text=$(systemctl show --property=StatusText --value "$unit")
+    if [ "$(status_field release <<<"$text")" = "$2" ]; then return 0; fi
+    # Without “Rejected”, a reload has ended that someone else asked for before.
+    if [ -z "$4" ] || [[ $text == *Rejected:* && $(status_field reloads <<<"$text") != "$3" ]]; then
+      note "$text"
+      return 1
+    fi
+    if [ "$(systemctl show --property=MainPID --value "$unit")" != "$4" ]; then return 2; fi
+    [ "$try" != 50 ] || note "waiting for the $1 server to load release $2, up to $RELOAD_LIMIT s"
+    sleep 0.2
   done
-  [ "$(server_status "$1" release)" = "$2" ] && return
-  note "$(systemctl show --property=StatusText --value "cccr-web-$1.service")"
-  return 1
+  return 3
 }
 
 # Go back to an older release. Servers reject a lower sequence, so that nobody can replay an old

@@ -7,7 +7,8 @@
 #   release/        a signed release
 #   requirements.txt, wheels/   our code, or “source”, a link to a checkout to build it from
 #   offline         exists if pip must not use the network
-#   highest-sequence/   rollback state from a backup; “history” in one of version 0.2.0 or older
+#   highest-sequence/, key-changes/   rollback state from a backup; “history” in one of version 0.2.0
+#                   or older
 #
 #   server/run.sh [--dry-run] [--drop-domain] [--purge] install|release|rollback|status|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
@@ -131,6 +132,7 @@ release_new() {
 
 # nginx needs new cache keys.
 after_switch() {
+  release_check_servers
   [ -e "$NGINX/nginx.conf" ] || return 0
   step "nginx"
   nginx_start

@@ -42,8 +42,9 @@ settings_read() { # FILE
 
 # Values are written into configuration files, so only harmless characters are allowed.
 settings_validate() { # appends to problems
-  local name
-  for name in $DOMAIN; do
+  local name names
+  read -ra names <<<"$DOMAIN" # an unquoted variable would also match the names of files
+  for name in ${names[@]+"${names[@]}"}; do
     if [[ ! $name =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$ ]] || [ ${#name} -gt 253 ]; then
       problems+=("DOMAIN: “${name}” is not a domain name in lower case, such as example.org.")
     elif [[ $name == *.onion ]]; then

@@ -11,7 +11,7 @@ status_show() {
   done
   printf '%-22s %s\n' "release" "$(release_number) (stored: $(releases_stored | paste --serial --delimiters=' '))"
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
-  printf '%-22s %s\n' "onion" "http://$(onion_address)/"
+  printf '%-22s %s\n' "onion" "http://$(onion_published)/"
   status_doctor
 }
 
@@ -34,7 +34,7 @@ status_doctor() {
 doctor_options() {
   local server unit
   DOCTOR_OPTIONS=(--release "$CURRENT" --public-key "$ETC/public.key"
-    --onion-address "$(onion_address)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
+    --onion-address "$(onion_published)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
     --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
   for server in "${SERVERS[@]}"; do
     DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"

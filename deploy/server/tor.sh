@@ -73,6 +73,7 @@ tor_start() {
 
 onion_key_install() {
   step "onion key"
+  onion_key_check_running
   if [ -f "$BUNDLE/settings/onion.key" ]; then
     if [ -f "$ONION_KEY_FILE" ] && ! cmp --quiet "$BUNDLE/settings/onion.key" "$ONION_KEY_FILE"; then
       fail "The server’s onion key differs from ONION_KEY in the settings. The server’s address is $(onion_address)." \
@@ -118,13 +119,37 @@ onion_key_check_old() {
   done
 }
 
+# If the key file was changed since the manager started, readers know another address than its own.
+onion_key_check_running() {
+  local file running
+  [ -f "$ONION_KEY_FILE" ] && [ -f "$RUNNING_KEY" ] || return 0
+  ! changed "$ONION_KEY_FILE" || return 0 # an interrupted run did it, so the manager is restarted
+  file=$(key_address "$ONION_KEY_FILE")
+  running=$(key_address "$RUNNING_KEY")
+  [ "$file" = "$running" ] || fail "$ONION_KEY_FILE has the key of $file, but the running manager publishes $running." \
+    "To keep $running: cp $RUNNING_KEY $ONION_KEY_FILE. To change to $file: back up the other key, then systemctl restart cccr-web-manager"
+}
+
+# The address of the key file, which the manager publishes from its next start on.
 onion_address() {
   local key=$ONION_KEY_FILE address=
   [ -f "$key" ] || key=$BUNDLE/settings/onion.key
-  if [ -f "$key" ]; then
-    # “onion key show” rejects a key with wrong permissions, and “status” must report those.
-    address=$(awk '$1 == "address" { print $2 }' "$key")
-    [ -n "$address" ] || address=$("$COMMAND" onion key show "$key") # tor’s own format
-  fi
+  if [ -f "$key" ]; then address=$(key_address "$key"); fi
   echo "${address:-address-of-the-new-key.onion}" # a dry run on a fresh server
+}
+
+# The address that the running manager publishes, whatever its key file holds by now.
+onion_published() {
+  if [ -f "$RUNNING_KEY" ]; then key_address "$RUNNING_KEY"; else onion_address; fi
+}
+
+key_address() { # FILE
+  local address
+  address=$(awk '$1 == "address" { print $2 }' "$1")
+  if [ -z "$address" ]; then # tor’s own format
+    # “onion key show” rejects a key with wrong permissions, and “status” must report those.
+    install --mode 400 "$1" "$WORK/key"
+    address=$("$COMMAND" onion key show "$WORK/key")
+  fi
+  echo "$address"
 }

@@ -1,4 +1,4 @@
-"""Fill nginx’s cache: request “/” in each language, and every URL of a release in each coding.
+"""Fill nginx’s cache: request every URL of a release in each coding.
 
 warm.py RELEASE unix:SOCKET HOST CODING…      through the onion’s socket
 warm.py RELEASE https HOST CODING…            over https, as on the clearnet
@@ -10,7 +10,6 @@ import socket
 import ssl
 import sys
 
-from cccr_web.languages import LANGUAGES
 from cccr_web.release import load
 from cccr_web.serve import file_addresses
 
@@ -34,17 +33,16 @@ def connect() -> http.client.HTTPConnection:
     return secure
 
 
-requests = [("/", "Accept-Language", language.tag) for language in LANGUAGES]
-for path in sorted(file_addresses(load(pathlib.Path(release).resolve()))):
-    requests += [(path, "Accept-Encoding", coding) for coding in codings]
+paths = sorted(file_addresses(load(pathlib.Path(release).resolve())))
+requests = [(path, coding) for path in paths for coding in codings]
 failed = 0
 connection = connect()
-for path, name, value in requests:
+for path, coding in requests:
     try:
-        connection.request("GET", path, headers={"Host": host, name: value})
+        connection.request("GET", path, headers={"Host": host, "Accept-Encoding": coding})
         response = connection.getresponse()
         response.read()
-        failed += response.status not in (200, 301, 302)
+        failed += response.status not in (200, 301)
         if not connection.sock:
             connection = connect()
     except (OSError, http.client.HTTPException):

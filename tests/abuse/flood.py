@@ -17,7 +17,6 @@ import argparse
 import contextlib
 import math
 import os
-import shutil
 import socket
 import statistics
 import subprocess
@@ -33,7 +32,8 @@ from typing import Self
 
 from circuits import CircuitCloser
 from flooder import Flood, flooding
-from support.hosting import RunningTor, short_folder, wait_until, web_server
+from support.hosting import RunningTor, short_folder, web_server
+from support.nginx import running, temporary
 from support.serving import Server
 from support.tor_reader import NoAnswerError, fetch
 from support.tornet import TorNetwork, end
@@ -77,8 +77,7 @@ daemon off; master_process off; pid {folder}/pid; error_log /dev/null emerg;
 worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
 http {{
-  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
+  {temporary}
   log_format circuit 'circuit=$proxy_protocol_addr';
   map $status $refused {{ 429 1; default 0; }}
   access_log {log};
@@ -169,15 +168,11 @@ def warm(socks: int, host: str, path: str, circuit: str) -> None:
 def proxy(folder: Path, server: Path, inbox: Path | None) -> Iterator[None]:
     """Run nginx on the socket that tor connects to."""
     log = f"syslog:server=unix:{inbox},nohostname circuit if=$refused" if inbox else "off"
-    config = folder / "nginx.conf"
-    config.write_text(FRONT.format(folder=folder, server=server, log=log))
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", program, "-c", str(config)])
+    text = FRONT.format(folder=folder, temporary=temporary(folder), server=server, log=log)
     try:
-        wait_until((folder / "proxy.sock").exists, 10)
-        yield
+        with running(folder, text, (folder / "proxy.sock").exists):
+            yield
     finally:
-        end(process)
         (folder / "proxy.sock").unlink(missing_ok=True)
 
 

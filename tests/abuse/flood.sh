@@ -8,19 +8,9 @@
 # circuits has no effect.
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-cd "$top"
-mkdir -p .cache
-missing=()
-for program in tor nginx nft; do
-  PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("$program")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  deploy/apt.sh tor nginx-light nftables iproute2
-fi
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=$(deploy/venv.sh .cache/venv tests/lock.txt)/bin/python
-fi
-# shellcheck disable=SC2016  # expanded by the inner shell
-exec unshare --net sh -c 'ip link set lo mtu 1500 up && exec "$@"' sh \
-  "$PYTHON" tests/abuse/flood.py "$@"
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/support/setup.sh
+. tests/support/setup.sh
+need tor=tor nginx=nginx-light nft=nftables ip=iproute2
+find_python
+exec_in_own_network "$PYTHON" tests/abuse/flood.py "$@"

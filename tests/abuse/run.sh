@@ -19,20 +19,11 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-cd "$top"
-cache=$top/.cache
-mkdir -p "$cache"
-missing=()
-for program in slowhttptest faketime; do
-  command -v "$program" >/dev/null || missing+=("$program")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  deploy/apt.sh "${missing[@]}"
-fi
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=$(deploy/venv.sh "$cache/venv" tests/lock.txt)/bin/python
-fi
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/support/setup.sh
+. tests/support/setup.sh
+need slowhttptest=slowhttptest faketime=faketime
+find_python
 
 work=$(mktemp -d)
 server=

@@ -8,19 +8,13 @@
 # previous acknowledgement (Nagle's algorithm and delayed acknowledgements).
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-cd "$top"
-mkdir -p .cache
-if ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
-  deploy/apt.sh tor
-fi
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=$(deploy/venv.sh .cache/venv tests/lock.txt)/bin/python
-fi
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/support/setup.sh
+. tests/support/setup.sh
+need tor=tor
+find_python
 if [ "$(id -u)" -eq 0 ]; then
-  # shellcheck disable=SC2016  # expanded by the inner shell
-  exec unshare --net sh -c 'ip link set lo mtu 1500 up && exec "$@"' sh \
-    "$PYTHON" tests/bench/onion.py "$@"
+  exec_in_own_network "$PYTHON" tests/bench/onion.py "$@"
 fi
 echo "Not root: using the loopback’s large packets." >&2
 exec "$PYTHON" tests/bench/onion.py "$@"

@@ -6,24 +6,18 @@
 # Needs wrk and nginx; as root on Debian it installs them.
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-cd "$top"
-cache=$top/.cache
-mkdir -p "$cache"
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/support/setup.sh
+. tests/support/setup.sh
+need wrk=wrk nginx=nginx-light
+[ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || deploy/apt.sh libnginx-mod-http-headers-more-filter
+venv=$(deploy/venv.sh "$PWD/.cache/venv" tests/lock.txt)
 
-missing=()
-command -v wrk >/dev/null || missing+=(wrk)
-PATH=$PATH:/usr/sbin command -v nginx >/dev/null || missing+=(nginx-light)
-[ -e /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so ] || missing+=(libnginx-mod-http-headers-more-filter)
-if [ ${#missing[@]} -gt 0 ]; then
-  deploy/apt.sh "${missing[@]}"
+bench=$PWD/.cache/bench
+if ! cmp --silent tests/bench/requirements.txt "$bench/requirements.txt"; then
+  rm -rf "$bench"
+  python3 -m venv "$bench"
+  "$bench/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/bench/requirements.txt
+  cp tests/bench/requirements.txt "$bench/requirements.txt"
 fi
-
-venv=$(deploy/venv.sh "$cache/venv" tests/lock.txt)
-if ! cmp --silent tests/bench/requirements.txt "$cache/bench/requirements.txt"; then
-  rm -rf "$cache/bench"
-  python3 -m venv "$cache/bench"
-  "$cache/bench/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/bench/requirements.txt
-  cp tests/bench/requirements.txt "$cache/bench/requirements.txt"
-fi
-exec "$venv/bin/python" tests/bench/serve.py --rivals "$cache/bench/bin/python" "$@"
+exec "$venv/bin/python" tests/bench/serve.py --rivals "$bench/bin/python" "$@"

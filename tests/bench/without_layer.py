@@ -11,9 +11,14 @@ from werkzeug.test import run_wsgi_app
 
 from cccr_web.listen import Tcp, listening
 from cccr_web.release import load
-from cccr_web.serve import AppSwitch, ResponseCache, clearnet_hosts, clearnet_policy, serve
+from cccr_web.serve import AppSwitch
+from cccr_web.serve.decision import ServedSite
 from cccr_web.serve.encoding import EncodedBodies
+from cccr_web.serve.hosts import clearnet_hosts
+from cccr_web.serve.policy import clearnet_policy
+from cccr_web.serve.prepared import ResponseCache
 from cccr_web.serve.response import ResponseFactory
+from cccr_web.serve.server import serve
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -35,7 +40,8 @@ def main() -> None:
     """Serve until stopped."""
     release = load(Path(sys.argv[1]), None)
     policy = clearnet_policy(release.metadata, release.metadata.onions)
-    app = FlaskOnly(release, policy, clearnet_hosts((), loopback=True), EncodedBodies(release))
+    hosts = clearnet_hosts((), loopback=True)
+    app = FlaskOnly(ServedSite(release, policy, hosts, EncodedBodies(release)))
     with listening(Tcp("127.0.0.1", int(sys.argv[2]))) as listener:
         serve([listener], AppSwitch([app]))
 

@@ -214,7 +214,7 @@ def test_each_sheet_has_a_qr_code_that_a_camera_reads(
 
 
 def is_foot(element: OutlineElement) -> bool:
-    """Tell whether an element is part of the printed footer."""
+    """Return whether an element is part of the printed footer."""
     return (
         element.within("footer")
         and not element.within("p", **{"class": "promise"})

@@ -194,10 +194,10 @@ def test_every_link_brings_what_the_release_holds(tor_browser: Firefox, onion: B
 
 
 def is_at(browser: Firefox, url: str) -> bool:
-    """Tell whether the page that is shown has this URL, wherever on the page."""
+    """Return whether the page that is shown has this URL, wherever on the page."""
     return bool(urldefrag(browser.page("return location.href")).url == url)
 
 
 def arrived(saved: Path, body: bytes) -> bool:
-    """Tell whether a download is complete."""
+    """Return whether a download is complete."""
     return saved.exists() and saved.read_bytes() == body

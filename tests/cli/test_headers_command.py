@@ -11,9 +11,16 @@ from support.nginx import HEADERS_MORE, running_nginx
 from support.serving import DOMAIN, ONION, Server, ask, read_answer, talk
 from support.signed import organisation_key, put_release, signed_release
 
-from cccr_web.mirror import FORMATS, RULE_FILES, write_mirror
+from cccr_web.mirror import FORMATS, write_mirror
 from cccr_web.release import Release
 
+# The files that a mirror has, and the format of each.
+FILES = {
+    "nginx.conf": "nginx",
+    "Caddyfile": "caddy",
+    "_headers": "netlify",
+    "_redirects": "netlify-redirects",
+}
 # These depend on the time and the connection.
 NOT_POLICY = {"Connection", "Content-Length", "Date"}
 
@@ -86,7 +93,7 @@ def test_formats_for_static_hosts_equal_the_files_of_a_mirror(
 ) -> None:
     """The formats for static hosts print the files that ``mirror`` writes."""
     write_mirror(release, tmp_path)
-    for name, rule_format in RULE_FILES.items():
+    for name, rule_format in FILES.items():
         text = rules("--release", release_folder, "--format", rule_format, "clearnet")
         assert text == (tmp_path / "headers" / name).read_text()
 

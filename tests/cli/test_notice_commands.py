@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from support.texts import copy_texts, replace_once
 
 from cccr_web.errors import CccrError
 from cccr_web.notices import make_canary, make_mirrors, read_notice, rotate_key
-from cccr_web.release import Release, Signer, make_release, write
+from cccr_web.release import Release, RollbackGuard, Signer, make_release, write
 from cccr_web.serve import Source
 
 DAY = timedelta(days=1)
@@ -186,6 +187,37 @@ def test_a_release_with_a_wrong_notice_is_not_signed_verified_or_served(
     with pytest.raises(CccrError) as refused:
         Source(tmp_path / "release", PUBLIC).load()
     assert f"{refused.value}\n" == done.stderr
+
+
+EXPIRED = {
+    "mirrors.txt": make_mirrors(KEY, TODAY - 367 * DAY, MIRROR),
+    "keys.txt": rotate_key(KEY, known_key(b"next"), TODAY - 367 * DAY),
+}
+
+
+@pytest.mark.parametrize("name", EXPIRED)
+@pytest.mark.parametrize("option", [(), ("--deployable",)], ids=["", "deployable"])
+def test_a_release_with_a_notice_that_has_expired_since_is_rejected(
+    name: str, option: tuple[str, ...], tmp_path: Path
+) -> None:
+    """It is rejected by each command that could bring it to readers, with the same sentence."""
+    made = facts(time=facts().time - 9 * DAY)
+    put_release(Signer(KEY).sign(make_release({name: EXPIRED[name]}, made)), tmp_path / "release")
+    options = (tmp_path / "release", "--public-key", PUBLIC)
+    verified = run("verify", *options, *option)
+    assert (verified.exit_code, verified.stdout) == (1, "")
+    assert verified.stderr.startswith(f"{name}: It was valid until {TODAY - DAY} 00:00 UTC, but ")
+    as_json = run("verify", *options, *option, "--json")
+    assert json.loads(as_json.stdout) == {"error": verified.stderr.strip()}
+    mirrored = run("mirror", tmp_path / "mirror", "--release", *options)
+    assert (mirrored.exit_code, mirrored.stderr) == (1, verified.stderr)
+    (tmp_path / "key").write_bytes(bytes(KEY._secret) + b"\n")
+    signed = run("sign", tmp_path / "release", "--key", tmp_path / "key")
+    assert (signed.exit_code, signed.stderr) == (1, verified.stderr)
+    for guard in (None, RollbackGuard(tmp_path / "state")):
+        with pytest.raises(CccrError) as refused:
+            Source(tmp_path / "release", PUBLIC, guard).load()
+        assert f"{refused.value}\n" == verified.stderr
 
 
 def test_a_release_dated_in_the_future_is_not_signed(tmp_path: Path) -> None:

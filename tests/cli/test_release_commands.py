@@ -1,15 +1,12 @@
-"""From a new key to a verified release, by the commands that an admin types."""
+"""From the texts to a verified release, by the commands that an admin types."""
 
 from __future__ import annotations
 
 import filecmp
 import hashlib
 import json
-import os
-import pty
 import shutil
 import subprocess
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +17,7 @@ from support.hosting import short_folder
 from support.signed import TODAY, content, facts, organisation_key, put, put_release
 from support.texts import texts_with_key
 
-from cccr_web.cli.keys import read_passphrase
-from cccr_web.release import Signer, load, make_release, read_public_key
+from cccr_web.release import Signer, load, make_release
 
 
 @pytest.fixture(scope="module")
@@ -326,105 +322,6 @@ def test_sign_without_gpg_leaves_the_release_unsigned(
         "The program gpg is not installed. Install gnupg.\n",
     )
     assert load(tmp_path / "release") == load(built)
-
-
-@pytest.mark.long
-def test_keys_are_made_shown_and_rotated(key_file: Path, tmp_path: Path) -> None:
-    """key new, show, rotate and check work together, and nothing else is overwritten."""
-    passphrase = key_file.parent / "passphrase"
-    made = run("key", "new", "--out", tmp_path / "next.key", "--passphrase-file", passphrase)
-    following = read_public_key(str(tmp_path / "next.pub"))
-    assert made.stdout == f"public key {following}\nfingerprint {following.fingerprint}\n"
-    assert run("key", "show", tmp_path / "next.pub").stdout == made.stdout
-    rotate = (
-        "key", "rotate", "--old", key_file, "--new", tmp_path / "next.key",
-        "--out", tmp_path / "keys.txt", "--date", TODAY.date(),
-        "--passphrase-file", passphrase, "--new-passphrase-file", passphrase,
-    )  # fmt: skip
-    assert run(*rotate).exit_code == 0
-    checked = run(
-        "key", "check", tmp_path / "keys.txt", "--public-key", key_file.with_suffix(".pub")
-    )
-    assert checked.stdout == f"On {TODAY:%Y-%m-%d} the key was replaced by:\n{made.stdout}"
-    before = (tmp_path / "keys.txt").read_bytes()
-    again = run(*rotate)
-    assert again.exit_code == 1
-    assert "is not the one that was announced before" in again.stderr
-    assert (tmp_path / "keys.txt").read_bytes() == before
-    replaced: dict[object, object] = {tmp_path / "keys.txt": tmp_path / "next.pub"}
-    other = run(*(replaced.get(each, each) for each in rotate))
-    assert (other.exit_code, "is not in the format" in other.stderr) == (1, True)
-
-
-def test_passphrase_is_asked_twice_on_the_terminal(tmp_path: Path) -> None:
-    """Without a file the passphrase is asked for on the terminal, twice, and not shown."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "cccr_web", "key", "new", "--out", str(tmp_path / "cccr.key")]
-    with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        for question in (b"Passphrase: ", b"confirmation: "):
-            while not shown.endswith(question):
-                shown += os.read(ours, 1000)
-            os.write(ours, f"{PASSPHRASE}\n".encode())
-        while b"fingerprint" not in shown:
-            shown += os.read(ours, 1000)
-        assert process.wait(20) == 0
-    os.close(ours)
-    assert PASSPHRASE.encode() not in shown
-    assert read_public_key(str(tmp_path / "cccr.pub")).fingerprint.encode() in shown
-
-
-def test_input_that_ends_at_the_prompt_is_an_error(key_file: Path, tmp_path: Path) -> None:
-    """Without a terminal or an answer, one sentence says so; nothing is written."""
-    for command in (
-        ("key", "new", "--out", tmp_path / "new.key"),
-        ("mirrors", "--key", key_file, "--out", tmp_path / "m", "https://cccr.example"),
-    ):
-        done = run(*command)
-        assert (done.exit_code, "Aborted" in done.output) == (1, False)
-        assert done.stderr.endswith(
-            "No passphrase was entered. Type it, or pass a file that holds it (see --help).\n"
-        )
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        f"\ufeff{PASSPHRASE}\r\n".encode(),
-        f"{PASSPHRASE}\r\nsecond line\r\n".encode(),
-        f"{PASSPHRASE}\r\n".encode("utf-16"),
-        b"\xfe\xff" + f"{PASSPHRASE}\n".encode("utf-16-be"),
-    ],
-)
-def test_a_passphrase_file_made_on_windows_is_read(tmp_path: Path, body: bytes) -> None:
-    """A byte order mark and CR LF are no part of the passphrase."""
-    (tmp_path / "passphrase").write_bytes(body)
-    assert read_passphrase(tmp_path / "passphrase", "") == PASSPHRASE
-
-
-def test_a_missing_passphrase_file_is_an_error(tmp_path: Path) -> None:
-    """The error names the file, the reason and what to do."""
-    gone = tmp_path / "gone"
-    result = run("key", "new", "--out", tmp_path / "cccr.key", "--passphrase-file", gone)
-    assert (result.exit_code, result.stderr) == (
-        1,
-        f"The passphrase file {gone} cannot be read: No such file or directory. Use a text file.\n",
-    )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_passphrase_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
-    """The error names the file and says what is wrong with it."""
-    (tmp_path / "bytes").write_bytes(b"\xff")
-    result = run("key", "new", "--out", tmp_path / "x", "--passphrase-file", tmp_path / "bytes")
-    assert (result.exit_code, result.stderr) == (
-        1,
-        f"The passphrase file {tmp_path}/bytes cannot be read: it is not text. Use a text file.\n",
-    )
 
 
 def test_an_expired_release_is_verified_but_not_deployed(tmp_path: Path) -> None:

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 from support.texts import (
+    AT,
+    DATED,
+    MISSING,
+    MISSING_AT,
     TEXTS,
+    VERIFY,
     TreeChange,
     add,
     both,
@@ -25,7 +30,6 @@ from support.texts import (
 
 from cccr_web import render
 
-DATED = "statements/2013-05-07-tiananmen-rally.md"
 UNDATED = "statements/2011-liu-xiaobo-and-chen-guangcheng.md"
 CATALOGUE = "LC_MESSAGES/messages.po"
 DEFANG = (
@@ -37,16 +41,6 @@ SAME_ORDER = "all languages must have the same headings, notes and photos in the
 APP = Path(render.__file__).with_name("template_renderer.py").read_text(encoding="utf-8")
 _LINE = APP[: APP.index('gettext("note.title"')].count("\n") + 1
 NOTE_TITLE = f"render/template_renderer.py:{_LINE}"
-
-# English verify.md and Chinese 404.md are where most cases add something: this is its line.
-VERIFY = "en/pages/verify.md"
-AT = f"{VERIFY}:{lines(VERIFY) + 2}"
-MISSING = "zh_Hans/pages/errors/404.md"
-MISSING_AT = f"{MISSING}:{lines(MISSING) + 2}"
-
-
-NAMES = (TEXTS / "names.toml").read_text(encoding="utf-8").splitlines()
-REN_AT = NAMES.index('"任成光" = "任成光"') + 1
 
 STRAY = (
     "“{}” would appear on the page as typed: add the closing mark, and put punctuation "
@@ -357,112 +351,6 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         add(VERIFY, "![Ourselves](who-we-are.md)"),
         [f"{AT}: The image “who-we-are.md” must be a file of this site."],
     ),
-    # Links.
-    "link to no page": (
-        add(VERIFY, "[x](verified.md)"),
-        [f"{AT}: “verified.md” is a dead link: there is no translations/en/pages/verified.md."],
-    ),
-    "link out of the tree": (
-        add(VERIFY, "[x](../../../../etc/passwd)"),
-        [f"{AT}: “../../../../etc/passwd” is a dead link: there is no ../etc/passwd."],
-    ),
-    "link to the other language": (
-        add(VERIFY, "[x](../../zh_Hans/pages/no.md)"),
-        [
-            (
-                f"{AT}: “../../zh_Hans/pages/no.md” is a dead link: "
-                "there is no translations/zh_Hans/pages/no.md."
-            )
-        ],
-    ),
-    "link to no heading of another page": (
-        add(VERIFY, f"[x](../{DATED}#nobody)"),
-        [
-            (
-                f"{AT}: “../{DATED}#nobody” is a dead link: "
-                f"translations/en/{DATED} has no heading {{#nobody}}."
-            )
-        ],
-    ),
-    "link to no heading of the same page": (
-        add(VERIFY, "[x](#nobody)"),
-        [f"{AT}: “#nobody” is a dead link: translations/{VERIFY} has no heading {{#nobody}}."],
-    ),
-    "link to no file": (
-        add(VERIFY, "[x](/SHA512SUMS)"),
-        [f"{AT}: “/SHA512SUMS” is a dead link: the release has no such file."],
-    ),
-    "link by http": (
-        add(VERIFY, "[x](http://example.org/)"),
-        [f"{AT}: “http://example.org/” must use https, like every link to another site."],
-    ),
-    "link without a scheme": (
-        add(VERIFY, "[x](//example.org/)"),
-        [f"{AT}: “//example.org/” must use https, like every link to another site."],
-    ),
-    "link without a host": (
-        add(VERIFY, "[x](https:///verify.html)"),
-        [f"{AT}: “https:///verify.html” must use https, like every link to another site."],
-    ),
-    "link to mail": (
-        add(VERIFY, "<frontdesk@torproject.org>"),
-        [
-            (
-                f"{AT}: “mailto:frontdesk@torproject.org” must use https, "
-                "like every link to another site."
-            )
-        ],
-    ),
-    "link that is a script": (
-        add(VERIFY, "[x](javascript:alert(1))"),
-        [f"{AT}: “javascript:alert(1)” must use https, like every link to another site."],
-    ),
-    "link that is no address": (
-        add(VERIFY, "[x](https://no_host.example/)"),
-        [
-            (
-                f"{AT}: “https://no_host.example/” is not a valid URL: "
-                "“no_host.example” is not a host name."
-            )
-        ],
-    ),
-    "link with a tracking parameter": (
-        add(VERIFY, "[x](https://example.org/?a=1&utm_source=b)"),
-        [
-            (
-                f"{AT}: “https://example.org/?a=1&utm_source=b” reports who passed it on: "
-                "remove the tracking parameter utm_source."
-            )
-        ],
-    ),
-    "address with a tracking parameter in the text": (
-        add(VERIFY, "one\nsee https://example.org/?fbclid=1."),
-        [
-            (
-                f"{VERIFY}:{lines(VERIFY) + 3}: “https://example.org/?fbclid=1” reports who "
-                "passed it on: remove the tracking parameter fbclid."
-            )
-        ],
-    ),
-    "link with a port": (add(VERIFY, "[x](https://example.org:8443/)"), []),
-    "link with punctuation": (
-        add(MISSING, "<https://example.org/，见下文。>"),
-        [
-            (
-                f"{MISSING_AT}: “https://example.org/，见下文。” contains the punctuation mark "
-                "“，”: put it after the link, or write it as %EF%BC%8C if it belongs to the URL."
-            )
-        ],
-    ),
-    "blog with a tracking parameter": (
-        replace_once("site.toml", 'blogspot.com/"', 'blogspot.com/?utm_medium=x"'),
-        [
-            (
-                "site.toml:20: “https://gongminziyoulianmeng.blogspot.com/?utm_medium=x” reports "
-                "who passed it on: remove the tracking parameter utm_medium."
-            )
-        ],
-    ),
     # Markup that is typed in another way than Markdown reads it.
     "prose that would be code": (
         add(MISSING, "    我们呼吁释放他。"),
@@ -674,125 +562,6 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
     "catalogue not UTF-8": (
         put(f"zh_Hans/{CATALOGUE}", 'msgid "a"\nmsgstr "公"\n'.encode("gb18030")),
         [f"zh_Hans/{CATALOGUE}:2: The file is not UTF-8 (byte 19): save it as UTF-8."],
-    ),
-    # The facts.
-    "facts missing": (remove("site.toml"), ["site.toml:1: The file is missing."]),
-    "facts not TOML": (
-        replace_once("site.toml", "sequence = 1", "sequence = one"),
-        ["site.toml:4: Not valid TOML: Invalid value (column 12)."],
-    ),
-    "facts not UTF-8": (
-        put("site.toml", "# 公".encode("gb18030")),
-        ["site.toml:1: The file is not UTF-8 (byte 3): save it as UTF-8."],
-    ),
-    "fact unknown": (
-        add("site.toml", 'telephone = "1"'),
-        [
-            (
-                "site.toml:39: Unknown key “telephone”: the keys are blog, clearnet, contact, "
-                "exit, feed_authority, former_site, onions, public_key, sequence, valid_days."
-            )
-        ],
-    ),
-    "fact missing": (
-        replace_once("site.toml", "onions = []\n", ""),
-        [
-            (
-                "site.toml:1: The key “onions” is missing: it must be "
-                "a list of onion addresses (56 characters and .onion), or []."
-            )
-        ],
-    ),
-    "sequence zero": (
-        replace_once("site.toml", "sequence = 1", "sequence = 0"),
-        [
-            (
-                "site.toml:4: “sequence” must be a whole number from 1 to 1,000,000,000, "
-                "higher than in the last release."
-            )
-        ],
-    ),
-    "sequence above the limit": (
-        replace_once("site.toml", "sequence = 1", "sequence = 1_000_000_001"),
-        [
-            (
-                "site.toml:4: “sequence” must be a whole number from 1 to 1,000,000,000, "
-                "higher than in the last release."
-            )
-        ],
-    ),
-    "sequence true": (
-        replace_once("site.toml", "sequence = 1", "sequence = true"),
-        [
-            (
-                "site.toml:4: “sequence” must be a whole number from 1 to 1,000,000,000, "
-                "higher than in the last release."
-            )
-        ],
-    ),
-    "clearnet by http": (
-        replace_once("site.toml", 'clearnet = ""', 'clearnet = "http://example.org"'),
-        [
-            (
-                "site.toml:16: “clearnet” must be an https address without a path, "
-                'such as "https://example.org", or "".'
-            )
-        ],
-    ),
-    "clearnet with a path": (
-        replace_once("site.toml", 'clearnet = ""', 'clearnet = "https://example.org/"'),
-        [
-            (
-                "site.toml:16: “clearnet” must be an https address without a path, "
-                'such as "https://example.org", or "".'
-            )
-        ],
-    ),
-    "exit by http": (
-        replace_once("site.toml", '"https://www.weather', '"http://www.weather'),
-        ['site.toml:37: “exit” must be the https address of a harmless page, or "".'],
-    ),
-    "feed authority without a day": (
-        replace_once("site.toml", ',2013-05-07"', '"'),
-        [
-            (
-                "site.toml:32: “feed_authority” must be a host name and a date on which it was "
-                'ours, such as "example.org,2013-05-07".'
-            )
-        ],
-    ),
-    "name out of order": (
-        replace_once("names.toml", '"任成光" = "任成光"\n', '"龙" = "龙"\n"任成光" = "任成光"\n'),
-        [
-            f"names.toml:{REN_AT}: “龙” is not a name of two or more Chinese characters.",
-            (
-                f"names.toml:{REN_AT + 1}: “任成光” must come before “龙”: "
-                "sort the names by code point."
-            ),
-        ],
-    ),
-    "no list of names": (remove("names.toml"), ["names.toml:1: The file is missing."]),
-    "onion of version 2": (
-        replace_once("site.toml", "onions = []", 'onions = ["expyuzz4wqqyqhjn.onion"]'),
-        [
-            (
-                "site.toml:17: “onions” must be "
-                "a list of onion addresses (56 characters and .onion), or []."
-            )
-        ],
-    ),
-    "blog by http": (
-        replace_once("site.toml", "https://gong", "http://gong"),
-        ["site.toml:20: “blog” must be an https address."],
-    ),
-    "former site ready to open": (
-        replace_once("site.toml", "hxxp://www[.]cfcr2008[.]org/", "http://www[.]cfcr2008[.]org/"),
-        [
-            (
-                "site.toml:27: “former_site” must be a defanged address, "
-                'such as "hxxp://www[.]example[.]org/".'
-            )
-        ],
     ),
 }
 

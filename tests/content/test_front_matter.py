@@ -162,3 +162,27 @@ def test_a_mark_of_another_keyboard_is_named(line: str, message: str) -> None:
 def test_curly_quotation_marks_within_straight_ones_are_text() -> None:
     """Text between straight quotation marks is the writer's."""
     assert problems_of(HEAD.replace("How to verify", "“How” to ‘verify’＝")) == []
+
+
+def test_a_table_that_swallows_the_keys_is_one_problem() -> None:
+    """In TOML every line below “[…]” belongs to the table."""
+    said = "starts a table, which all lines below belong to: delete this line."
+    assert problems_of("[head]\n" + HEAD) == [f"2: “[head]” {said}"]
+    title, rest = HEAD.split("\n", 1)
+    assert problems_of(f"{title}\n\n [ head ]\n{rest}") == [f"4: “[head]” {said}"]
+    assert problems_of(HEAD + "[checked]\nsnowflake = '2024-03'\n") == []
+
+
+@pytest.mark.parametrize("value", ['"How\\nto"', '"""\nHow\nto"""', '"How to\\n"'])
+def test_a_fact_is_one_line(value: str) -> None:
+    """Titles are shown in menus, feeds and lists, which have no line breaks."""
+    found = problems_of(HEAD.replace('"How to verify"', value))
+    assert found == ["2: “title” must be one line: delete the line breaks."]
+
+
+@pytest.mark.parametrize("value", ['[" "]', '["a\\nb"]', '["a", ""]'])
+def test_each_text_of_a_list_is_one_line(value: str) -> None:
+    """An empty demand, or one with a line break, would be shown as such."""
+    head = HEAD + f'date = "2014-06-04"\ndemands = {value}\n'
+    (problem,) = problems_of(head, statement=True)
+    assert problem.startswith("6: “demands” must be a list of texts")

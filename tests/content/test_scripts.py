@@ -55,6 +55,27 @@ def test_a_long_name_in_another_script_can_be_marked(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "tag"),
+    [
+        ("북경에서 열린 인권 회의에 참석한 모든 변호사들이 함께 성명을 발표하였습니다", "ko"),
+        ("Мы призываем правительство Китая освободить всех.", "ru"),
+        ("བོད་རང་སྐྱོང་ལྗོངས་ཀྱི་མི་དམངས་ཀྱི་ཐོབ་ཐང་དང་རང་དབང་གི་དོན་ལུ", "bo"),
+    ],
+)
+def test_the_advice_names_the_language_of_the_script(words: str, tag: str) -> None:
+    """Words that are marked with another script's language would be read out wrongly."""
+    assert str(judged(words)).endswith(f"as [words]{{lang={tag}}}.")
+
+
+def test_japanese_is_not_taken_for_traditional_chinese() -> None:
+    """Its characters are not to be simplified, but its language is to be marked."""
+    assert judged("東京で集会が開かれた。") == (
+        "Japanese in a Chinese text: mark it as [words]{lang=ja}."
+    )
+    assert str(judged("約翰・史密斯先生")).startswith("Traditional characters")
+
+
 def test_traditional_characters_in_a_simplified_text_are_named() -> None:
     """Each is shown with its Simplified form."""
     assert judged("我們去臺灣。") == (
@@ -142,6 +163,7 @@ def test_titles_and_strings_are_judged_as_well(
         ("> [!PERSON]\n> 刘晓波和周后松", "刘晓波和周后松"),
         ("> [!PERSON]\n> 阿不都·热西提", "阿不都·热西提"),
         ("> [!PERSON]\n> 李□□", "李□□"),
+        ("> [!PERSON]\n> ×晓波", "×晓波"),
         ("> [!PERSON]\n> 余杰云", "余杰云"),
         ("> [!PERSON]\n> 李林翔", "李林翔"),
         ("> [!PERSON]\n> 刘晓波、周后松（2018）", "周后松"),

@@ -46,6 +46,8 @@ def test_every_known_name_is_listed() -> None:
         "阿不都·热西提",
         "李□□",
         "于××",
+        "□晓波",
+        "○晓○",
         "余\U00030edd",
         "刘葛\U000e0100",
         "\ufa11某",

@@ -109,6 +109,8 @@ def test_a_list_item_that_its_indent_joins_to_a_paragraph_is_reported(text: str,
         ("-项目", "-", ITEM),
         ("-　项目", "-", ITEM),
         ("• 项目", "•", ITEM),
+        ("· 项目", "·", ITEM),
+        ("– 项目", "–", ITEM),
         ("１．项目", "１．", NUMBER),
         ("1．项目", "1．", NUMBER),
         ("1.项目", "1.", NUMBER),
@@ -265,10 +267,14 @@ def test_emphasis_of_the_wrong_words_is_reported(text: str) -> None:
         ("*“重点”*是", "*"),
         ("*《重点》*是", "*"),
         ("*重点。*是", "*"),
+        ("**重点*", "*"),
+        ("*重点**", "*"),
+        ("**重点***", "*"),
+        ("***重点**，", "*"),
     ],
 )
 def test_emphasis_that_does_not_close_is_reported(text: str, mark: str) -> None:
-    """A mark between Chinese punctuation and a letter stays in the text as typed."""
+    """A mark next to Chinese punctuation, or one more than on the other side, stays as typed."""
     assert StrayMark(mark, 1) in parse(text + "\n").items
 
 

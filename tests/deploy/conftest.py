@@ -12,6 +12,7 @@ from support.deploy.fixtures import (
     network,
     next_debian,
     private_tor,
+    pytest_configure,
     server,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "network",
     "next_debian",
     "private_tor",
+    "pytest_configure",
     "server",
 ]

@@ -8,8 +8,7 @@
 # it on bookworm.
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-cd "$top"
+cd "$(dirname "$0")/../.."
 what=${1:-all}
 shift || true
 case $what in
@@ -26,29 +25,30 @@ if ! unshare --net --mount --pid --fork true 2>/dev/null; then
   exit 1
 fi
 
-# program → Debian package that contains it
-declare -A needed=(
-  [apt-ftparchive]=apt-utils
-  [gpg]=gnupg
-  [mmdebstrap]=mmdebstrap
-  [pebble]=pebble
-  [ssh]=openssh-client
-  [systemd-nspawn]=systemd-container
-  [testssl]=testssl.sh
-  [tor]=tor
-)
-missing=()
-for program in "${!needed[@]}"; do
-  PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${needed[$program]}")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  deploy/apt.sh "${missing[@]}"
-fi
+# shellcheck source=tests/support/setup.sh
+. tests/support/setup.sh
+need apt-ftparchive=apt-utils gpg=gnupg mmdebstrap=mmdebstrap pebble=pebble ssh=openssh-client \
+  systemd-nspawn=systemd-container testssl=testssl.sh tor=tor
+venv=$(deploy/venv.sh "$PWD/.cache/venv" tests/lock.txt)
 
-venv=$(deploy/venv.sh "$top/.cache/venv" tests/lock.txt)
+# On SIGTERM the tests stop their servers. bash alone would leave them running.
+tests=''
+ended=no
+end() {
+  ended=yes
+  [ -n "$tests" ] || exit 143
+  kill -TERM "$tests" 2>/dev/null || true
+}
+trap end INT TERM HUP
+
 for suite in "${suites[@]}"; do
   echo "== $suite" >&2
   left_out=()
   [ "$suite" = bookworm ] || left_out=(--ignore tests/deploy/test_upgrade.py) # upgrades Debian 12
-  DEPLOY_SUITE=$suite "$venv/bin/python" -m pytest tests/deploy "${left_out[@]}" "$@"
+  DEPLOY_SUITE=$suite "$venv/bin/python" -m pytest tests/deploy "${left_out[@]}" "$@" &
+  tests=$! status=0
+  wait "$tests" || status=$?
+  while kill -0 "$tests" 2>/dev/null; do wait "$tests" || true; done # a signal has ended the first
+  [ "$ended" = no ] || exit 143
+  [ "$status" = 0 ] || exit "$status"
 done

@@ -29,7 +29,7 @@ from support.deployed_nginx import OWN_ERRORS
 from support.signed import content, facts
 
 from cccr_web.release import format_policy
-from cccr_web.serve import onion_policy
+from cccr_web.serve.policy import onion_policy
 
 if TYPE_CHECKING:
     from support.measurements import Recorder
@@ -143,7 +143,7 @@ def test_one_address_may_hold_200_connections(server: Machine, network: Network)
 
 
 def reaches(network: Network, port: int) -> bool:
-    """Tell whether the admin's machine can connect to a port of the server."""
+    """Return whether the admin's machine can connect to a port of the server."""
     knock = f"exec 3<>/dev/tcp/{SERVER}/{port}"
     command = ["ip", "netns", "exec", network.admin, "timeout", "1", "bash", "-c", knock]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0

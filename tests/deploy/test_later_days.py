@@ -265,6 +265,15 @@ def test_an_interrupted_release_is_completed(
     assert not partial.exists()
 
 
+def test_a_release_reports_a_server_that_does_not_run(admin: AdminMachine, server: Machine) -> None:
+    """``release`` fails and names a stopped server, and an install starts it."""
+    server.run("systemctl", "stop", "cccr-web-onion.socket", "cccr-web-onion.service")
+    done = admin.deploy("release", admin.release(2), status=1)
+    assert "The onion server is not running." in done.stderr
+    admin.deploy("--offline", admin.bundle)
+    assert serves_release(server, 2)
+
+
 def test_a_failed_install_leaves_the_site_unchanged(
     admin: AdminMachine, server: Machine, clearnet: ClearnetClient
 ) -> None:
@@ -415,9 +424,11 @@ def test_a_killed_process_is_restarted(
         while server.try_run("systemctl", "is-active", unit).stdout != "active\n":
             time.sleep(0.1)
         if "tor" in unit:
-            while not _answers(hidden) and time.monotonic() < began + 90:
+            while not _answers(hidden) and time.monotonic() < began + 180:
                 time.sleep(0.3)
             note("tor killed: the onion answers again after", time.monotonic() - began)
+            units = ("--unit", unit, "--unit", "cccr-web-manager")
+            assert _answers(hidden), server.run("journalctl", "--lines", "80", *units)
         if "nginx" in unit:
             note("nginx killed: requests fail for", direct.longest)
         direct.wait_for(20)

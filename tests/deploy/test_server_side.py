@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import fcntl
 import os
@@ -19,6 +20,7 @@ from support.deploy.scripts import in_server
 from support.reverse_proxy import CertificateAuthority
 from support.signed import content, facts, organisation_key, put_release
 
+from cccr_web.onion import new_key
 from cccr_web.release import Signer, make_release, with_archive
 
 if TYPE_CHECKING:
@@ -171,7 +173,7 @@ def test_an_incomplete_site_is_not_called_done(tmp_path: Path) -> None:
 
 
 def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
-    """nginx's other sites are named before anything changes, with the way out.
+    """nginx's other sites are named before anything changes, and the admin learns what to do.
 
     Debian's default page is no site, and neither is a file that was moved away.
     """
@@ -354,25 +356,41 @@ def assert_no_new_key(folder: Path, why: str) -> None:
     assert not (folder / "etc/onion.key").exists()
 
 
-def test_a_backup_brings_back_the_highest_sequence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["highest-sequence", "key-changes"])
+def test_a_backup_brings_back_the_rollback_guard(tmp_path: Path, name: str) -> None:
     """A restored server rejects what the old one would have; one that has served keeps its own."""
-    script = """
-    SERVERS=(clearnet onion) CURRENT=/none
-    mkdir -p "$STATES"/cccr-web-{clearnet,onion}
-    touch "$ETC"/{site.env,public.key,onion.key}
-    echo 7 >"$STATES/cccr-web-clearnet/$HIGHEST_SEQUENCE"
-    echo 8 >"$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    script = f"""
+    SERVERS=(clearnet onion) CURRENT=/none NAME={name}
+    mkdir -p "$STATES"/cccr-web-{{clearnet,onion}}
+    touch "$ETC"/{{site.env,public.key,onion.key}}
+    echo 7 >"$STATES/cccr-web-clearnet/$NAME"
+    echo 8 >"$STATES/cccr-web-onion/$NAME"
     backup_export | tar --extract --directory "$BUNDLE"
     rm -r "$STATES/cccr-web-clearnet"
-    echo 9 >"$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    echo 9 >"$STATES/cccr-web-onion/$NAME"
     backup_restore_guard
-    cat "$STATES"/cccr-web-{clearnet,onion}/"$HIGHEST_SEQUENCE"
+    cat "$STATES"/cccr-web-{{clearnet,onion}}/"$NAME"
     """
     done = in_server(script, tmp_path)
     assert (done.stdout, done.returncode) == ("7\n9\n", 0), done.stderr
     folder = tmp_path / "lib/private/cccr-web-clearnet"
-    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / "highest-sequence")]
+    modes = [path.stat().st_mode & 0o777 for path in (folder, folder / name)]
     assert modes == [0o700, 0o600]
+
+
+def test_a_restored_file_belongs_to_the_server_that_has_run_before(tmp_path: Path) -> None:
+    """systemd changes owners only in a folder that does not belong to the server yet."""
+    script = """
+    mkdir -p "$STATES/private/cccr-web-onion" "$BUNDLE/key-changes"
+    chown 61234:61234 "$STATES/private/cccr-web-onion"
+    touch "$BUNDLE/key-changes/onion"
+    backup_restore_guard
+    stat --format %u "$STATES/cccr-web-onion/key-changes"
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    done = in_server(script, tmp_path)
+    assert done.stdout == "61234\n", done.stderr
 
 
 def test_a_backup_has_the_running_managers_key_if_the_file_is_missing(tmp_path: Path) -> None:
@@ -394,6 +412,46 @@ def test_a_backup_has_the_running_managers_key_if_the_file_is_missing(tmp_path: 
     assert (done.stdout, done.returncode) == ("the last copy\n" * 2, 0), done.stderr
     assert "etc/onion.key is missing: the backup has the running manager’s copy" in done.stderr
     assert "etc/site.env is missing, so the backup lacks it" in done.stderr
+
+
+def test_a_key_file_that_is_not_the_running_managers_stops_the_run(tmp_path: Path) -> None:
+    """What would lose or change the published address stops, and ``status`` shows that address."""
+    install_command(tmp_path)
+    (tmp_path / "etc/onion.key").write_text(f"address {ONION}\n")
+    (tmp_path / "running.key").write_text(f"address {OTHER_ONION}\n")
+    message = (
+        f"{tmp_path}/etc/onion.key has the key of {ONION}, but the running manager publishes "
+        f"{OTHER_ONION}.\n"
+    )
+    for command in ("onion_key_install", "backup_export"):
+        done = in_server(f"lock; {command}", tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert message in done.stderr
+    # The next start of the manager publishes a key that this run has installed.
+    done = in_server('lock; mark_changed "$ONION_KEY_FILE"; onion_key_install', tmp_path)
+    assert done.returncode == 0, done.stderr
+    doctor = tmp_path / "opt/current/bin/cccr-web"
+    doctor.write_text('#!/bin/sh\necho "$@"\n')
+    script = """
+    . "$HERE/status.sh"
+    touch "$ETC/site.env"
+    status_of() { echo active; }
+    status_show
+    """
+    shown = in_server(script, tmp_path).stdout
+    assert f"onion                  http://{OTHER_ONION}/\n" in shown
+    assert f" --onion-address {OTHER_ONION} --onion-key {tmp_path}/etc/onion.key " in shown
+
+
+def test_the_address_of_a_key_in_tors_own_format_is_found(tmp_path: Path) -> None:
+    """Whatever its permissions are, because ``status`` must report those."""
+    install_command(tmp_path)
+    key = new_key(tmp_path / "ours.key")
+    secret = base64.b64decode(key.blob.removeprefix("ED25519-V3:"))
+    (tmp_path / "etc/onion.key").write_bytes(b"== ed25519v1-secret: type0 ==\0\0\0" + secret)
+    (tmp_path / "etc/onion.key").chmod(0o444)
+    done = in_server("onion_address", tmp_path)
+    assert done.stdout == f"{key.address}\n", done.stderr
 
 
 def test_uninstall_leaves_the_backup_before_it_stops_the_manager(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ SCRIPT = TOP / "deploy/deploy.sh"
 
 
 def rejection(settings: str, folder: Path) -> str:
-    """Return the message with which ``deploy.sh`` rejects these settings."""
+    """Return the message with which ``deploy.sh`` rejects these settings, in that folder."""
     file = folder / "site.env"
     file.write_text(settings)
     command = [str(SCRIPT), "--settings", str(file), "--local", "status"]
-    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
     assert done.returncode == 1
     return done.stderr
 
@@ -51,12 +51,14 @@ def test_a_domain_must_be_a_name_that_can_get_a_certificate(tmp_path: Path) -> N
     """An IP address or an onion address is no DOMAIN, and the message says what to write."""
     # To a browser all of these are IPv4 addresses (URL standard, section 3.5).
     numbers = ("192.0.2.1", "0x7f.0x1", "1.2.3.0x4", "127.0x", "a.0xff", "a.08")
-    names = f"{' '.join(numbers)} {'a' * 56}.onion 2001:db8::1 a.example b.0xg"
+    names = f"{' '.join(numbers)} {'a' * 56}.onion 2001:db8::1 a.example b.0xg [r]*.toml"
+    (tmp_path / "r.toml").touch()
     message = rejection(f"DOMAIN={names}\n", tmp_path)
     for number in numbers:
         assert f"DOMAIN: “{number}” is an IP address. Use a name" in message
     assert f"DOMAIN: “{'a' * 56}.onion” is an onion address. Leave it out" in message
-    assert "DOMAIN: “2001:db8::1” is not a domain name" in message
+    for other in ("2001:db8::1", "[r]*.toml"):
+        assert f"DOMAIN: “{other}” is not a domain name" in message
     assert "a.example" not in message
     assert "b.0xg" not in message
 

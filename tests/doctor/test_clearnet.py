@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.hosting import short_folder
-from support.live_site import PublishedSite, real_release, signed
+from support.live_site import PublishedSite, real_release
 from support.reverse_proxy import CertificateAuthority, ReverseProxy
 from support.running import Running
 from support.serving import DOMAIN, ONION
-from support.signed import ServerFolder, organisation_key, put_release
-from support.tornet import free_ports
+from support.signed import ServerFolder
 
-from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, Target, run_checks
+from cccr_web.doctor import CheckResult, CheckVerdict
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
 from cccr_web.doctor.leaks import check_leaks
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import check_served_files
 from cccr_web.doctor.responses import check_banners, check_responses, check_status_pages
 from cccr_web.listen import Tcp
-from cccr_web.onion import new_key
 from cccr_web.watch import Address, Route
 
 
@@ -138,7 +135,7 @@ def test_each_check_reports_an_unreachable_server(clearnet: PublishedSite) -> No
     results = [
         *check_certificate(probe),
         *check_redirect(clearnet.release, probe),
-        *check_served_files(target_of(clearnet), clearnet.release, probe, (), no_progress),
+        *check_served_files(clearnet.target(), clearnet.release, probe, (), no_progress),
         *check_responses(clearnet.release, probe, ()),
         *check_status_pages(probe),
     ]
@@ -150,93 +147,8 @@ def test_each_check_reports_an_unreachable_server(clearnet: PublishedSite) -> No
     assert banners.sentence == "Not checked, because “clearnet responses” is wrong."
 
 
-def target_of(site: PublishedSite, **changes: Any) -> Target:
-    """Return what the doctor checks."""
-    target = Target(site.folder / "release", organisation_key().public, seconds=10.0)
-    return replace(target, **changes)
-
-
 def no_progress(_done: int, _total: int) -> None:
     """Ignore the progress of a check."""
-
-
-@pytest.fixture(scope="module")
-def without_onion() -> Iterator[PublishedSite]:
-    """A small site that has only a clearnet."""
-    with short_folder() as folder:
-        release = signed(onions=(), clearnet=f"https://{DOMAIN}")
-        put_release(release, folder / "release")
-        server_folder = ServerFolder(folder)
-        server_folder.point(folder / "release")
-        authority, none = CertificateAuthority(folder), folder / "none"
-        with Running(server_folder) as server:
-            yield PublishedSite(folder, release, "", "", "", none, authority, server)
-
-
-def found_wrong(site: PublishedSite, proxy: ReverseProxy, **changes: Any) -> list[CheckResult]:
-    """Return what the doctor finds wrong, except with this machine's clock."""
-    https, http = (Tcp("127.0.0.1", port) for port in proxy.ports)
-    target = target_of(site, https=https, http=http, authorities=site.authority.file, **changes)
-    results = [each for each in run_checks(target) if each.name != "clock"]
-    names = [each.name for each in results if each.name.startswith("clearnet ")]
-    assert len(names) == len(set(names)) == 5
-    assert "compromised" not in "".join(each.remedy for each in results)
-    return [each for each in results if each.verdict is CheckVerdict.WRONG]
-
-
-def test_a_stopped_proxy_is_reported_once(without_onion: PublishedSite) -> None:
-    """A stopped nginx makes one check wrong, also if its socket is missing."""
-    private = (PrivatePath(without_onion.folder / "proxy.sock"),)
-    (found,) = found_wrong(without_onion, without_onion.proxy(), private=private)
-    assert (found.name, "Connection refused" in found.sentence) == ("certificate", True)
-
-
-def test_an_expired_certificate_is_reported_once(without_onion: PublishedSite) -> None:
-    """An expired certificate makes one check wrong, although no page can be fetched."""
-    with without_onion.proxy(days=-1).running() as proxy:
-        (found,) = found_wrong(without_onion, proxy)
-    assert found.name == "certificate"
-
-
-def test_a_stopped_server_is_reported_once_and_not_as_a_break_in(
-    without_onion: PublishedSite,
-) -> None:
-    """If nginx answers and our server does not, one check is wrong and names the programs."""
-    (port,) = free_ports(1)
-    with replace(without_onion.proxy(), port=port).running() as proxy:
-        (found,) = found_wrong(without_onion, proxy)
-    assert found.name == "clearnet bytes"
-    assert "responded with 502" in found.sentence
-    assert "systemctl status" in found.remedy
-
-
-def test_another_signed_release_is_reported_once_and_not_as_a_break_in(
-    without_onion: PublishedSite, tmp_path: Path
-) -> None:
-    """If the server serves another release that the organisation signed, one check is wrong."""
-    newer = signed(sequence=2, onions=(), clearnet=f"https://{DOMAIN}")
-    put_release(newer, tmp_path / "release")
-    with without_onion.proxy().running() as proxy:
-        (found,) = found_wrong(without_onion, proxy, release=tmp_path / "release")
-    assert found.name == "clearnet bytes"
-    assert found.sentence == "The server serves another signed release: release 1, not 2."
-
-
-def test_a_missing_release_is_reported_once(without_onion: PublishedSite) -> None:
-    """Without a release to compare with, only that is wrong."""
-    none = without_onion.folder / "none"
-    with without_onion.proxy().running() as proxy:
-        (found,) = found_wrong(without_onion, proxy, release=none, domain=DOMAIN)
-    assert found.name == "release"
-
-
-def test_an_open_onion_key_is_reported_once(without_onion: PublishedSite, tmp_path: Path) -> None:
-    """A key that other users may read makes one check wrong."""
-    new_key(tmp_path / "onion.key")
-    (tmp_path / "onion.key").chmod(0o644)
-    with without_onion.proxy().running() as proxy:
-        (found,) = found_wrong(without_onion, proxy, onion_key=tmp_path / "onion.key")
-    assert found.name == "onion key"
 
 
 @pytest.mark.parametrize(
@@ -332,7 +244,7 @@ def test_an_address_of_the_machine_in_a_header_is_reported(clearnet: PublishedSi
 def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clearnet: PublishedSite) -> None:
     """An onion that only the server's options name must be given to the doctor as well."""
     other = "e" * 55 + "d.onion"
-    target = target_of(clearnet)
+    target = clearnet.target()
     server_folder = ServerFolder(clearnet.folder)
     with Running(server_folder, "--onion-address", other) as server:
         site = replace(clearnet, server=server)
@@ -348,7 +260,7 @@ def test_an_onion_outside_the_release_must_be_given_to_the_doctor(clearnet: Publ
 
 def test_a_changed_page_is_reported_apart_from_its_headers(clearnet: PublishedSite) -> None:
     """A changed page is reported by name; its headers are a separate result."""
-    target = target_of(clearnet)
+    target = clearnet.target()
     page = "location = /en/who-we-are.html { return 200 other; }"
     with clearnet.proxy(clearnet=page).running() as proxy:
         probe = probe_of(clearnet, proxy)

@@ -12,19 +12,22 @@ import pytest
 from support.command import run
 from support.hostile import Hostile, change_a_byte_of
 from support.hosting import gone, wait_until
-from support.live_site import PublishedSite, doctor, signed
+from support.live_site import PublishedSite, doctor, signed, target_of
 from support.serving import DOMAIN
 from support.signed import PUBLIC, put_release
+from support.tornet import free_ports
 
-from cccr_web.doctor import CheckResult, CheckVerdict, Target, run_checks
+from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, run_checks, runner
+from cccr_web.doctor.model import ok
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
-from cccr_web.listen import Unix
+from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import (
     Bootstrap,
     ControlConnection,
     ManagedTor,
     connect,
+    new_key,
     parse_control_address,
 )
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from support.tornet import TorNetwork
 
 NAMES = [
-    *("release", "expiry", "canary", "security.txt", "images"),
+    *("release", "expiry", "canary", "mirrors.txt", "keys.txt", "security.txt", "images"),
     *("tor", "certificate", "redirect", "tor client", "descriptor", "proof of work"),
     *("onion bytes", "onion headers", "onion responses", "onion status pages", "onion banners"),
     *("clearnet bytes", "clearnet headers", "clearnet responses"),
@@ -94,7 +97,7 @@ def test_a_stopped_manager_is_reported_once(published_site: PublishedSite, folde
 def test_a_stopped_proxy_is_reported_once_for_both_addresses(published_site: PublishedSite) -> None:
     """If nginx is stopped, one check is wrong, and every other still has a result."""
     proxy = published_site.proxy()
-    status, results, _ = doctor(*published_site.options(proxy), "--private", str(proxy.socket))
+    status, results, _ = doctor(*published_site.options(proxy))
     assert (status, [*wrong_ones(results)]) == (1, ["certificate"])
     assert {*NAMES} == {each["name"] for each in results}
 
@@ -210,8 +213,8 @@ def test_text_output_has_a_line_for_each_check_and_a_summary(bare: Path) -> None
     assert done.exit_code == 0, done.output
     *lines, last = done.stdout.splitlines()
     assert lines[0].startswith("ok     release                Release 1 of ")
-    assert "-      onion bytes            The site has no onion." in lines
-    assert "-      certificate            The site has no domain." in lines
+    assert "-      onion                  The site has no onion." in lines
+    assert "-      clearnet               The site has no domain." in lines
     well, none = (sum(each[0] == sign for each in lines) for sign in "o-")
     assert last == f"No problems: {well} ok, {none} not applicable."
     (bare / "RELEASE.json").write_text("{}")
@@ -245,6 +248,109 @@ def test_wrong_arguments_exit_with_2(words: tuple[str, ...]) -> None:
 
 def test_a_given_domain_is_checked_although_the_release_has_none(bare: Path) -> None:
     """A domain given as an option is checked even if the release has none."""
-    target = Target(bare, PUBLIC, domain=DOMAIN, seconds=2.0)
+    target = target_of(bare, domain=DOMAIN, seconds=2.0)
     found = by_name(run_checks(target))
     assert found["certificate"].verdict is CheckVerdict.WRONG
+
+
+def causes(results: list[CheckResult]) -> dict[str, str]:
+    """Return which check found why each of these was not checked."""
+    return {
+        each.name: each.sentence.split("“")[1].split("”")[0]
+        for each in results
+        if each.verdict is CheckVerdict.NOT_CHECKED
+    }
+
+
+def test_without_a_release_no_part_of_the_site_is_called_missing(bare: Path) -> None:
+    """If only the release names the site's addresses, a broken one is the one wrong line."""
+    target = target_of(bare / "none", seconds=2.0)
+    found = list(run_checks(target))
+    assert [each.name for each in found if each.verdict is CheckVerdict.WRONG] == ["release"]
+    assert causes(found) == dict.fromkeys(("onion", "clearnet", "disk"), "release")
+    assert not [each for each in found if each.verdict is CheckVerdict.NOT_APPLICABLE]
+
+
+def test_without_a_readable_key_the_site_is_not_called_one_without_an_onion(bare: Path) -> None:
+    """If only its key says which onion the site has, the wrong key is the cause."""
+    key = bare.parent / "onion.key"
+    key.write_text("not a key")
+    found = list(run_checks(target_of(bare, onion_key=key, seconds=2.0)))
+    assert [each.name for each in found if each.verdict is CheckVerdict.WRONG] == ["onion key"]
+    assert causes(found) == {"onion": "onion key", "permissions": "onion key"}
+
+
+def test_each_check_names_the_fault_that_prevented_it(bare: Path) -> None:
+    """tor, the Tor client and nginx fail independently; no check blames an unrelated one."""
+    folder = bare.parent
+    (folder / "torrc").write_text("UseBridges nonsense\n")
+    (folder / "timedatectl").write_text("#!/bin/sh\nexit 1\n")
+    (closed,) = free_ports(1)
+    paths = [folder / "control", folder / "other", folder / "state"]
+    target = target_of(
+        bare,
+        domain=DOMAIN,
+        onion=f"{'a' * 56}.onion",
+        states=(folder / "link",),
+        control=Unix(paths[0]),
+        https=Tcp("127.0.0.1", closed),
+        torrc=folder / "torrc",
+        private=tuple(map(PrivatePath, paths)),
+        seconds=2.0,
+    )
+    (folder / "link").symlink_to(paths[2])
+    found = list(run_checks(target))
+    wrong = [each for each in found if each.verdict is CheckVerdict.WRONG]
+    names = ["tor", "certificate", "tor client", "permissions", "disk"]
+    assert [each.name for each in wrong] == names
+    assert wrong[3].sentence == f"{paths[1]} does not exist."
+    lines = [each.sentence for each in found if each.name == "permissions"]
+    assert lines[0] == "Not checked, because “tor” is wrong."
+    assert lines[2] == "Not checked, because “disk” is wrong."
+    known = causes(found)
+    assert (known["redirect"], known["clearnet bytes"]) == ("certificate", "certificate")
+    assert (known["onion bytes"], known["clock"]) == ("tor client", "tor client")
+    assert known["versions"] == "tor"
+
+
+def test_a_missing_descriptor_is_not_blamed_on_nginx(
+    published_site: PublishedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If nginx is stopped and the HSDirs lack the descriptor, both are wrong."""
+
+    def hosted(_link: ControlConnection, onion: str) -> Iterator[CheckResult]:
+        yield ok("tor", f"The hosting tor runs {onion}.")
+
+    monkeypatch.setattr(runner, "check_hosting", hosted)
+    (closed,) = free_ports(1)
+    target = target_of(
+        published_site.folder / "release",
+        domain=DOMAIN,
+        onion="pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion",
+        control=parse_control_address(published_site.control),
+        https=Tcp("127.0.0.1", closed),
+        torrc=published_site.torrc,
+        seconds=20.0,
+    )
+    found = by_name(run_checks(target))
+    assert found["certificate"].verdict is CheckVerdict.WRONG
+    assert found["descriptor"].verdict is CheckVerdict.WRONG
+    assert found["onion bytes"].sentence == "Not checked, because “descriptor” is wrong."
+
+
+def test_a_key_of_another_onion_is_wrong(bare: Path) -> None:
+    """If the key file does not belong to the onion that is published, the result names both."""
+    file, onion = bare.parent / "onion.key", f"{'a' * 56}.onion"
+    key = new_key(file)
+    (bare.parent / "torrc").write_text("UseBridges nonsense\n")
+    target = target_of(
+        bare,
+        onion=onion,
+        onion_key=file,
+        control=Unix(bare.parent / "none"),
+        torrc=bare.parent / "torrc",
+        seconds=2.0,
+    )
+    found = by_name(run_checks(target))
+    assert found["onion key"].sentence == f"{file} is the key of {key.address}, not of {onion}."
+    assert found["permissions"].verdict is CheckVerdict.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -25,10 +26,10 @@ from cccr_web.notices import (
     sign_text,
     write_notice,
 )
-from cccr_web.notices.mirrors import EARLIER_FORMAT, Mirrors
 from cccr_web.notices.signed_text import LINES, NoticeFormat
 from cccr_web.release import make_release
-from cccr_web.serve import clearnet_policy, file_headers
+from cccr_web.serve import file_headers
+from cccr_web.serve.policy import clearnet_policy
 
 NEXT_KEY = known_key(b"the next key")
 OTHER_KEY = known_key(b"another key")
@@ -46,6 +47,10 @@ BYTES = {
     "mirrors.txt": "f14e32f57583374328c643c0e9ce622245bf9981baade37d2630acc7c9ee6d4e",
     "keys.txt": "6ba2a844c4e10f72f1df2f21fbb386bf890fbffd2f951b70b1ca87a01a436acb",
 }
+EARLIER_WORDS = """\
+# Each brings the same bytes. An address that is not here is not ours.
+# 以下各地址的内容完全相同。不在这里的地址不是我们的。
+"""
 EARLIER_MIRRORS = "d702392f0aee4d0a92fee280d1987421628ed3bbc444b6f706ba2087ce8b4acf"
 GOOD = {
     "canary.txt": CANARY,
@@ -77,8 +82,9 @@ def test_the_bytes_of_a_notice_never_change() -> None:
 
 def test_an_earlier_list_of_addresses_stays_valid() -> None:
     """One from the time when only the organisation's own addresses were listed is still read."""
-    text = EARLIER_FORMAT.format(Mirrors(DAY, KEY.public, ("https://cccr.example", ONION)))
-    earlier = sign_text(text, (KEY,), f"mirrors {DAY}")
+    text = MIRRORS.decode().partition("-----BEGIN")[0]
+    text = re.sub(r"# Each serves .*《官方地址》。\n", EARLIER_WORDS, text, flags=re.DOTALL)
+    earlier = sign_text(text.encode(), (KEY,), f"mirrors {DAY}")
     assert hashlib.sha256(earlier).hexdigest() == EARLIER_MIRRORS
     assert read_notice("mirrors.txt", earlier, KEY.public) == Notice(
         DAY, datetime(2027, 11, 23, tzinfo=UTC)
@@ -91,7 +97,7 @@ def test_keys_txt_stays_valid_after_the_rotation() -> None:
 
 
 def test_mirrors_follow_the_onion_mirror_guidelines() -> None:
-    """Each line that begins with http is a mirror, and all other text is behind #."""
+    """Each line that begins with http is a mirror, and all other text follows a #."""
     lines = MIRRORS.decode().partition("-----BEGIN")[0].splitlines()
     assert [line for line in lines if line.startswith("http")] == ["https://cccr.example", ONION]
     assert {line[:1] for line in lines if not line.startswith("http")} == {"#", ""}
@@ -257,7 +263,7 @@ HEADERS = (
 )
 SIGNED = (
     b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\nHash: SHA512\n\n%s"
-    b"-----BEGIN PGP SIGNATURE-----\n%s\niHUEARYIAB0W\n=AbCd\n-----END PGP SIGNATURE-----\n"
+    b"-----BEGIN PGP SIGNATURE-----\n%s\niHUEARYIAB0W\n=mxyZ\n-----END PGP SIGNATURE-----\n"
 )
 
 
@@ -332,6 +338,38 @@ def test_a_bad_notice_is_rejected(case: str) -> None:
     with pytest.raises(CccrError) as refused:
         read_notice(path, body, KEY.public)
     assert problem in str(refused.value)
+
+
+ARMOURED = {
+    "a key": ("pgp.txt", PGP),
+    "two keys": ("pgp.txt", PGP + PGP),
+    "mirrors, signed": ("mirrors.txt", clear_signed(MIRRORS, b"")),
+    "security.txt, signed on Windows": (SECURITY, crlf(clear_signed(RFC_9116, HEADERS))),
+}
+
+
+@pytest.mark.parametrize("case", ARMOURED)
+def test_the_checksum_of_an_armour_may_be_absent_but_not_wrong(case: str) -> None:
+    """It is optional (RFC 9580, section 6.1), but GnuPG reads no armour with a wrong one."""
+    path, body = ARMOURED[case]
+    (*_, last) = re.finditer(rb"\n=[A-Za-z0-9+/]{4}(?=\r?\n)", body)
+    absent = body[: last.start()].rstrip(b"\r") + body[last.end() :]
+    assert read_notice(path, absent, KEY.public) == read_notice(path, body, KEY.public)
+    at = last.start() - 3
+    damaged = [
+        body[: last.start()] + b"\n=AAAA" + body[last.end() :],
+        body[:at] + (b"B" if body[at : at + 1] == b"A" else b"A") + body[at + 1 :],
+    ]
+    for each in damaged:
+        with pytest.raises(CccrError, match=f"^{path} holds a damaged OpenPGP armour"):
+            read_notice(path, each, KEY.public)
+
+
+def test_a_signature_that_is_not_base64_is_damaged() -> None:
+    """Its characters may be right, but not their number."""
+    whole = clear_signed(MIRRORS, b"").replace(b"iHUEARYIAB0W", b"iHUEARYIAB0Wx")
+    with pytest.raises(CccrError, match="damaged OpenPGP armour"):
+        read_notice("mirrors.txt", whole, KEY.public)
 
 
 def test_a_notice_cannot_be_checked_without_a_key() -> None:

@@ -10,7 +10,8 @@ from support.command import run
 from support.hosting import Watched
 
 from cccr_web.errors import OnionError
-from cccr_web.onion import ManagedTor, OnionKey, Published, Service, torrc_lines
+from cccr_web.onion import ManagedTor, OnionKey, Published, Service
+from cccr_web.onion.bridges import torrc_lines
 
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
@@ -178,7 +179,10 @@ def test_the_command_prints_torrc_lines(tmp_path: Path) -> None:
     assert run("onion", "torrc", str(file)).stdout == f"UseBridges 1\n{PLUGIN}Bridge {OBFS4}\n"
     file.write_bytes(b"\xff\xfe")
     done = run("onion", "torrc", str(file))
-    assert (done.exit_code, "cannot be read" in done.stderr) == (1, True)
+    assert (done.exit_code, "received cannot be read: it is not UTF-8. " in done.stderr) == (
+        1,
+        True,
+    )
 
 
 def test_a_missing_program_of_a_transport_is_named(
@@ -209,3 +213,12 @@ def test_a_service_is_published_through_a_received_obfs4_bridge(
             guards = link.info("entry-guards").split("\n")
     fingerprint = line.split()[2]
     assert [guard.startswith(f"${fingerprint}") for guard in guards if guard] == [True]
+
+
+@pytest.mark.parametrize("line", ["UseBridges 0", " usebridges  0 # none", '+UseBridges "0"'])
+def test_bridges_that_an_option_turns_off_are_rejected(line: str) -> None:
+    """Nobody connects without the bridges in the file and believes that they are used."""
+    for text in (f"{line}\n{OBFS4}\n", f"{OBFS4}\n{line}\n"):
+        with pytest.raises(OnionError, match=r"^f has bridges, but “UseBridges 0” keeps tor from"):
+            torrc_lines(text, "f")
+    assert torrc_lines(f"{line}\n", "f") == f"{line}\n"

@@ -78,7 +78,9 @@ def test_other_text_is_not_a_control_address(text: str) -> None:
 
 def test_a_missing_control_socket_is_named(folder: Path) -> None:
     """A missing control socket is named in the error."""
-    with pytest.raises(ControlMissingError, match=f"unix:{folder}/none"):
+    with pytest.raises(
+        ControlMissingError, match=f"unix:{folder}/none: No such file or directory[.]"
+    ):
         connect(Unix(folder / "none"))
 
 

@@ -31,7 +31,7 @@ from werkzeug.test import Client
 from cccr_web.errors import ReleaseError, SignatureError
 from cccr_web.release import MANIFEST, METADATA, MINISIG, SIGNATURES, load, make_release, store
 from cccr_web.release.folder import ReleaseFolder
-from cccr_web.serve import Reloader
+from cccr_web.serve.reloader import Reloader
 
 TABLES = (
     files,

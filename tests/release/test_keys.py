@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from collections.abc import Callable
@@ -12,10 +13,15 @@ from support.hosting import as_nobody
 from support.signed import KEY, PUBLIC
 
 from cccr_web.errors import CccrError
-from cccr_web.release import new_key, read_locked_key, read_public_key
-from cccr_web.release.keys import write_new
+from cccr_web.release import SigningKey, new_key, read_locked_key, read_public_key
 
 PASSPHRASE = "six words that nobody else knows"
+
+
+@pytest.fixture
+def quickly_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encrypt no key, which takes a second."""
+    monkeypatch.setattr(SigningKey, "to_file", lambda *_: b"x")
 
 
 def test_new_key_is_two_files(tmp_path: Path) -> None:
@@ -51,13 +57,15 @@ def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
 
 
-def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
-    """A key is not written to the target of a link."""
+@pytest.mark.usefixtures("quickly_encrypted")
+def test_a_dangling_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is not written to the target of a link, also of one that was made meanwhile."""
     (tmp_path / "cccr.key").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CccrError, match=r"cccr\.key exists already"):
         new_key(tmp_path / "cccr.key", PASSPHRASE)
+    monkeypatch.setattr(os.path, "lexists", lambda _path: False)
     with pytest.raises(CccrError, match=r"cccr\.key exists already"):
-        write_new(tmp_path / "cccr.key", b"x", mode=0o600)
+        new_key(tmp_path / "cccr.key", PASSPHRASE)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -114,12 +122,13 @@ def test_a_wrong_passphrase_is_rejected(tmp_path: Path) -> None:
     assert locked.unlock(PASSPHRASE).public == PUBLIC
 
 
+@pytest.mark.usefixtures("quickly_encrypted")
 def test_an_unwritable_path_is_an_error(tmp_path: Path) -> None:
     """The error names the file."""
-    with as_nobody(), pytest.raises(CccrError, match="cannot be written"):
-        write_new(Path("/proc/cccr.key"), b"x", mode=0o600)
-    with pytest.raises(CccrError, match="cannot be written"):
-        write_new(tmp_path / "none" / "cccr.key", b"x", mode=0o600)
+    with as_nobody(), pytest.raises(CccrError, match=r"/proc/cccr\.key cannot be written"):
+        new_key(Path("/proc/cccr.key"), PASSPHRASE)
+    with pytest.raises(CccrError, match=r"none/cccr\.key cannot be written"):
+        new_key(tmp_path / "none" / "cccr.key", PASSPHRASE)
 
 
 @pytest.mark.parametrize("text", [b"", b"untrusted comment: x\n", b"words\nRWQ\n", b"\xff\xfe"])

@@ -66,7 +66,7 @@ def test_a_damaged_record_is_an_error(guard: RollbackGuard, text: str) -> None:
     """A damaged record does not permit older releases."""
     guard.record(signed_release(2))
     (guard.folder / "highest-sequence").write_bytes(text.encode("latin-1"))
-    with pytest.raises(CccrError, match="highest-sequence"):
+    with pytest.raises(CccrError, match="highest-sequence is damaged"):
         guard.check(signed_release(3))
 
 
@@ -91,7 +91,7 @@ def test_a_damaged_record_of_keys_is_an_error(guard: RollbackGuard, text: str) -
     """A damaged record does not permit another successor."""
     guard.record_key_changes([CHANGE])
     (guard.folder / "key-changes").write_bytes(text.encode("latin-1"))
-    with pytest.raises(CccrError, match=r"key-changes (is damaged|cannot be read)"):
+    with pytest.raises(CccrError, match="key-changes is damaged"):
         guard.key_changes()
 
 
@@ -114,7 +114,7 @@ def test_a_state_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     """The error names the file that cannot be read or written."""
     (tmp_path / "state").write_text("")
     guard = RollbackGuard(tmp_path / "state")
-    with pytest.raises(CccrError, match="highest-sequence cannot be read"):
+    with pytest.raises(CccrError, match="highest-sequence cannot be read: Not a directory"):
         guard.record(signed_release(1))
     with pytest.raises(CccrError, match="written"):
         guard.save_last_good(signed_release(1), PUBLIC)

@@ -11,7 +11,9 @@ import pytest
 from support.command import run_script
 from support.pages import Element, every_language, parse
 from support.parsed import Page, dead_links
+from support.signed import make_apps
 from support.texts import copy_texts, texts_with_key
+from werkzeug.test import Client
 
 from cccr_web.config import PACKAGE, find_tree
 from cccr_web.errors import CccrError
@@ -21,7 +23,6 @@ from cccr_web.render import build_release
 from cccr_web.render.builder import VERIFY
 from cccr_web.render.copies import COPIES, ZIP
 from cccr_web.render.shared_pages import ZIP_INDEX
-from cccr_web.serve import Hosts, clearnet_policy, create_app
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +174,7 @@ def test_the_zip_index_never_shows_the_fingerprint(key: SigningKey, signed: Rele
 
 def test_the_server_redirects_the_root_to_a_language(release: Release) -> None:
     """The ZIP's start page has its own URL and is not shown at the root."""
-    policy = clearnet_policy(release.metadata, ())
-    client = create_app(release, policy, Hosts(frozenset({"localhost"}))).test_client()
+    client = Client(make_apps(release)[0])
     assert client.get("/").headers["Location"] == "/en/"
     answer = client.get(f"/{ZIP_INDEX}")
     assert answer.data == release.files[ZIP_INDEX].body

@@ -65,6 +65,27 @@ def test_chinese_text_has_no_marks_or_line_breaks(text: str, html: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "王○明",
+        "李□□",
+        "□晓波",
+        "□·晓波",
+        "伊×·□□",
+        "阿不都·热西提",
+        "阿不都•热西提",
+        "阿不都・热西提",
+        "余\U00030edd",
+        "刘葛\U000e0100×",
+    ],
+)
+def test_a_chinese_name_of_every_kind_is_one_run_in_english(name: str) -> None:
+    """Neither a dot nor the sign for a redacted character splits it."""
+    html = f'<p>a <span lang="zh-Hans">{name}</span> (2×3) b</p>\n'
+    assert render(f"a {name} (2×3) b", han_tag="zh-Hans") == html
+
+
+@pytest.mark.parametrize(
     ("text", "html"),
     [
         ("a ئۇيغۇر 1989 (تىل) b", 'a <bdi lang="ug" dir="rtl">ئۇيغۇر 1989 (تىل)</bdi> b'),

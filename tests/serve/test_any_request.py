@@ -20,13 +20,9 @@ from support.serving import DOMAIN, ONION, ReceivedResponse, Server, Where, ask
 from werkzeug.test import run_wsgi_app
 
 from cccr_web.release import Release
-from cccr_web.serve import (
-    clearnet_hosts,
-    clearnet_policy,
-    create_app,
-    onion_hosts,
-    onion_policy,
-)
+from cccr_web.serve.hosts import clearnet_hosts, onion_hosts
+from cccr_web.serve.policy import clearnet_policy, onion_policy
+from cccr_web.serve.prepared import prepare
 
 # Bytes allowed in a line of a request head, and some strings close to known paths.
 ANY = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0#?"), max_size=40)
@@ -58,7 +54,7 @@ class RunningListener:
             self.where = server.clearnet
             policy = clearnet_policy(release.metadata, (ONION,))
             hosts = clearnet_hosts([DOMAIN], loopback=True)
-        self.app = create_app(release, policy, hosts)
+        self.app = prepare(release, [(policy, hosts)])[0].flask
 
 
 @pytest.fixture(scope="module", params=LISTENERS)

@@ -9,7 +9,9 @@ from support.serving import DOMAIN, ONION, ReceivedResponse, Server, Where, ask
 
 from cccr_web.errors import CccrError
 from cccr_web.release import Release, make_release
-from cccr_web.serve import Hosts, clearnet_policy, create_app, onion_policy
+from cccr_web.serve.hosts import Hosts
+from cccr_web.serve.policy import clearnet_policy, onion_policy
+from cccr_web.serve.prepared import prepare
 
 LISTENERS = ("clearnet", "onion")
 
@@ -335,9 +337,8 @@ def test_onion_location_repeats_path_and_query(server: Server, target: str, tail
 
 def test_onion_location_escapes_bytes_of_the_query(release: Release) -> None:
     """Bytes of the query that are not ASCII are escaped in Onion-Location."""
-    app = create_app(
-        release, clearnet_policy(release.metadata, (ONION,)), Hosts(frozenset({DOMAIN}))
-    )
+    policy, hosts = clearnet_policy(release.metadata, (ONION,)), Hosts(frozenset({DOMAIN}))
+    app = prepare(release, [(policy, hosts)])[0].flask
     environ = {"QUERY_STRING": "a=\xe9"}
     reply = app.test_client().get("/en/", headers={"Host": DOMAIN}, environ_overrides=environ)
     assert reply.headers["Onion-Location"] == f"http://{ONION}/en/?a=%E9"
@@ -378,4 +379,4 @@ def test_a_file_of_unknown_type_is_rejected(release: Release) -> None:
     files = {path: file.body for path, file in release.files.items() if path[0].islower()}
     foreign = make_release({**files, "en/program.exe": b""}, release.metadata)
     with pytest.raises(CccrError, match=r"^en/program\.exe: the server knows no media type"):
-        create_app(foreign, onion_policy(release.metadata), Hosts(frozenset()))
+        prepare(foreign, [(onion_policy(release.metadata), Hosts(frozenset({ONION})))])

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from support.signed import content, facts, organisation_key, put_release
 
 from cccr_web.languages import CHINESE, LANGUAGES, SIMPLIFIED, TRADITIONAL, negotiate
 from cccr_web.release import Release, Signer, make_release, with_archive
-from cccr_web.serve.encoding import qualities
+from cccr_web.serve.negotiation import qualities
 
 LARGE = bytes(range(256)) * 400
 STYLES = ["sha256-" + letter * 43 + "=" for letter in "AB"]
@@ -92,18 +93,18 @@ class SiteBehindNginx:
         self.server = Server(folder, self.current)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[SiteBehindNginx]:
-        """Run all of it."""
+    def running(self, *replaced: tuple[str, str]) -> Iterator[SiteBehindNginx]:
+        """Run all of it, with ``replaced`` in nginx's configuration."""
         with self.server:
-            self.write(1)
+            self.write(1, *replaced)
             with self.nginx.running():
                 yield self
 
-    def write(self, number: int) -> None:
+    def write(self, number: int, *replaced: tuple[str, str]) -> None:
         """Write nginx's configuration for a release."""
         port = self.server.clearnet[1]
         sock = f"unix:{self.nginx.folder}/clearnet.sock"
-        self.nginx.write(conf(number), (sock, f"127.0.0.1:{port}"))
+        self.nginx.write(conf(number), (sock, f"127.0.0.1:{port}"), *replaced)
 
     def send(self, sent: bytes, listener: str = "clearnet") -> bytes:
         """Send bytes to nginx, and return what it sends until it closes."""
@@ -179,8 +180,6 @@ def test_the_root_of_one_language_answers_no_reader_of_another() -> None:
         # Others of the same language, who have never asked.
         assert site.language("zh-SG") == "zh-hans"
         assert site.language("en-GB,en;q=0.9,zh;q=0.1") == "en"
-        # Nobody with this language has asked.
-        assert site.ask("/", "Accept-Language: zh-TW").header("Location") is None
 
 
 def test_the_root_leads_behind_nginx_where_it_leads_without(site: SiteBehindNginx) -> None:
@@ -257,6 +256,37 @@ def test_addresses_that_people_type_work_while_the_server_is_down() -> None:
         assert site.ask("/en/").status == 200
 
 
+@pytest.mark.parametrize("listener", NAMES)
+def test_the_root_answers_in_every_language_while_the_server_is_down(listener: str) -> None:
+    """Nobody has asked in that language before. nginx's answer has our server's headers.
+
+    Only its policy is stricter, because it has no page.
+    """
+
+    def headers(answer: ReceivedResponse) -> list[tuple[str, str]]:
+        changing = {"connection", "content-length", "content-security-policy", "date"}
+        return sorted((n.lower(), v) for n, v in answer.headers if n.lower() not in changing)
+
+    with short_folder() as folder, SiteBehindNginx(folder).running() as site:
+        ours = site.ask("/", "Accept-Language: en;q=0.93", listener=listener)  # it is not cached
+        assert ours.status == 302
+        site.server.process.kill()
+        site.server.process.wait()
+        for method in ("GET", "HEAD"):
+            theirs = site.ask("/", method=method, listener=listener)
+            assert (theirs.status, theirs.body) == (302, b"")
+            assert headers(theirs) == headers(ours)
+            assert theirs.header("Content-Security-Policy") == NOTHING
+        for tag, slug in (("zh-TW", "zh-hant"), ("zh-CN", "zh-hans"), ("en", "en"), ("de", "en")):
+            answer = site.ask("/", f"Accept-Language: {tag},en;q=0.9", listener=listener)
+            assert answer.header("Location") == f"/{slug}/"
+        foreign = site.ask("/", host="another.example", listener=listener)
+        assert foreign.header("Location") is None
+        assert foreign.status == (502 if listener == "onion" else 421)
+        # No part of nginx's own can be asked for.
+        assert [site.ask(path).status for path in ("/.root", "/.nginx")] == [404, 404]
+
+
 def test_after_sighup_alone_every_error_has_the_policy_of_the_new_release() -> None:
     """After SIGHUP, without deploy.sh, no error has a header of the release before.
 
@@ -293,6 +323,45 @@ def test_after_sighup_alone_every_error_has_the_policy_of_the_new_release() -> N
     assert conf(1)["headers-onion.conf"] == conf(2)["headers-onion.conf"]
     for name in ("policy-onion.conf", "policy-clearnet.conf"):
         assert conf(1)[name] == conf(2)[name]
+
+
+def test_every_error_of_nginx_itself_has_the_policy_without_a_page() -> None:
+    """Whatever nginx answers by itself loads nothing, also while the server is hung or down."""
+    limited = ("127.0.0.0/8 0;", ""), ("rate=50r/s", "rate=1r/m"), ("burst=200", "burst=3")
+    hung = ("proxy_read_timeout 10s", "proxy_read_timeout 200ms")
+    named = f"Host: {DOMAIN}\r\nConnection: close\r\n"
+    long = f"GET / HTTP/1.1\r\n{named}X: {'x' * 9000}\r\n\r\n"
+    foreign = "GET / HTTP/1.1\r\nHost: another.example\r\nConnection: close\r\n\r\n"
+    challenge = f"GET /.well-known/acme-challenge/none HTTP/1.1\r\n{named}\r\n"
+    page = f"GET /en/who-we-are.html?x HTTP/1.1\r\n{named}\r\n"
+    answers: list[tuple[int, ReceivedResponse]] = []
+    with short_folder() as folder, SiteBehindNginx(folder).running(hung) as site:
+
+        def ask(status: int, request: str, listener: str = "clearnet") -> None:
+            answers.append((status, read_answer(site.send(request.encode(), listener))))
+
+        for listener in ("clearnet", "http"):
+            ask(400, long, listener)
+            ask(421, foreign, listener)
+        ask(400, long, "onion")
+        ask(404, challenge, "http")
+        with socket.create_connection(("127.0.0.1", site.nginx.https), 10) as plain:
+            plain.sendall(foreign.encode())  # http on the port of https
+            answers.append((400, read_answer(plain.recv(65536))))
+        for number, status in ((signal.SIGSTOP, 504), (signal.SIGKILL, 502)):
+            site.server.process.send_signal(number)
+            if number is signal.SIGKILL:
+                site.server.process.wait()
+            ask(status, page)
+            ask(status, page.replace(DOMAIN, ONION), "onion")
+    with short_folder() as folder, SiteBehindNginx(folder).running(*limited) as site:
+        for listener, other in (("http", challenge), ("clearnet", page)):
+            several = [site.send(other.encode(), listener) for _ in range(9)]
+            answers.append((429, read_answer(several[-1])))
+    for status, answer in answers:
+        assert (answer.status, answer.body) == (status, b""), answer
+        assert answer.header("Content-Security-Policy") == NOTHING, status
+        assert answer.header("Server") is None
 
 
 def test_the_limits_count_an_ipv6_network_as_one_reader() -> None:

@@ -16,10 +16,11 @@ from support.signed import make_apps, signed_release
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
-from cccr_web.serve import AppSwitch, ResponseCache, channel
+from cccr_web.serve import AppSwitch, channel
 from cccr_web.serve import server as server_module
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.poller import Poller
+from cccr_web.serve.prepared import ResponseCache
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:

@@ -8,8 +8,13 @@ import pytest
 from support.serving import ONION
 
 from cccr_web.release import Release, is_html, media_type
-from cccr_web.serve import bare_headers, clearnet_policy, onion_policy
-from cccr_web.serve.policy import cache_control
+from cccr_web.serve import bare_headers, file_headers
+from cccr_web.serve.policy import (
+    cache_control,
+    clearnet_policy,
+    is_compressible,
+    onion_policy,
+)
 
 
 def test_the_policies_differ_only_in_https_and_the_onion(release: Release) -> None:
@@ -86,3 +91,20 @@ def test_pages_and_images_are_cached_for_minutes() -> None:
         "SHA256SUMS": "no-cache",
         "a.zip": "no-cache",
     }
+
+
+def test_only_text_is_compressed() -> None:
+    """Images and archives are not compressed again: it takes time and saves next to nothing."""
+    text = {"en/index.html", "en/feed.xml", "RELEASE.json", "SHA256SUMS"}
+    others = {"photos/a-480.jpg", "icon.png", "favicon.ico", "cccr-web.zip", "en/cccr-en.epub"}
+    assert set(filter(is_compressible, text | others)) == text
+
+
+def test_headers_that_depend_on_the_body_are_not_those_of_the_policy(release: Release) -> None:
+    """Mirrors and ``watch`` need no header that differs between files of one type."""
+    names = {
+        name
+        for own in file_headers(release, onion_policy(release.metadata)).values()
+        for name in own
+    }
+    assert names & {"Accept-Ranges", "Content-Length", "ETag", "Vary"} == set()

@@ -16,13 +16,16 @@ from flask import Flask
 from support.serving import DOMAIN, ONION, Server, Where, ask, read_answer, talk
 from werkzeug.test import run_wsgi_app
 
-from cccr_web.serve import clearnet_hosts, clearnet_policy, onion_hosts, onion_policy, prepare
+from cccr_web.release import make_release
+from cccr_web.serve.hosts import clearnet_hosts, onion_hosts
+from cccr_web.serve.policy import clearnet_policy, onion_policy
+from cccr_web.serve.prepared import prepare
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from cccr_web.release import Release
-    from cccr_web.serve import ResponseCache
+    from cccr_web.serve.prepared import ResponseCache
 
 LISTENERS = ("clearnet", "onion")
 CODINGS = (None, "", "gzip", "br", "gzip, br, zstd", "identity", "*", "gzip;q=0", "identity;q=0")
@@ -120,15 +123,25 @@ def test_prepared_responses_equal_those_of_flask(
         {"HTTP_ACCEPT_LANGUAGE": ",".join(["fr"] * 100 + ["zh"])},
     ],
 )
-def test_refusals_redirects_and_queries_equal_those_of_flask(
+def test_errors_redirects_and_queries_equal_those_of_flask(
     listeners: dict[str, ResponseCache], name: str, change: dict[str, str]
 ) -> None:
-    """Refusals, redirects and pages with a query get Flask's response, but not from Flask."""
+    """Errors, redirects and pages with a query get Flask's response, but not from Flask."""
     paths = ["/en/", "/SHA256SUMS", "/", "/none", "//", "//en/", "/en//", "/en", "/zh-hant/none"]
     paths += ["/en/\xe9", "/EN/", "/en/statements/index.html"]
     for path in paths:
         fast, slow = both(listeners[name], request_(name, path) | change)
         assert fast == slow, path
+
+
+def test_a_folder_of_no_language_gets_its_redirect(release: Release) -> None:
+    """A release without a home page in any language has prepared responses for its folders."""
+    small = make_release({"x/index.html": b"<p>x"}, release.metadata)
+    (app,) = prepare(small, [(onion_policy(release.metadata), onion_hosts([ONION]))])
+    for path in ("/x", "/x/", "/X/", "/zh/", "/"):
+        fast, slow = both(app, request_("onion", path))
+        assert fast == slow, path
+    assert app.lookup(request_("onion", "/x")).status == "301 MOVED PERMANENTLY"
 
 
 def test_flask_answers_no_request(

@@ -28,8 +28,8 @@ from support.signed import (
 from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.listen import parse_listen
-from cccr_web.notices import rotate_key
-from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, make_release
+from cccr_web.notices import make_mirrors, rotate_key
+from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, load, make_release
 from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
 from cccr_web.serve.reloader import RELOAD, serve_source
 from cccr_web.serve.source import Source
@@ -93,6 +93,34 @@ def test_an_expired_release_is_served_and_logged_once(
     assert caplog.messages.count(words) == 1
 
 
+def test_a_list_that_expires_while_it_is_served_is_logged_and_stays(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The release is served on, also after a reload and a restart, but a new one is rejected."""
+    year_ago = TODAY - timedelta(days=367)
+    expired = make_mirrors(organisation_key(), year_ago.date(), ("https://cccr.example",))
+    for number in (4, 5):
+        folder = server_folder.path / f"release-{number}"
+        known = facts(number, time=TODAY - timedelta(days=30))
+        put_signed(make_release({**content(number), "mirrors.txt": expired}, known), folder)
+    server_folder.source.accept(load(server_folder.path / "release-4"))  # before it expired
+    server_folder.point(server_folder.path / "release-4")
+    server_folder.reloader().reload()
+    reloader = server_folder.reloader()
+    reloader.reload()
+    reloader.compare()
+    assert reloader.release.metadata.sequence == 4
+    said = "mirrors.txt: It was valid until "
+    (warning, _) = [each for each in caplog.messages if each.startswith(said)]
+    assert warning.endswith(" Make a new one. Still serving release 4.")
+    caplog.clear()
+    server_folder.point(server_folder.path / "release-5")
+    reloader.reload()
+    assert reloader.release.metadata.sequence == 4
+    (rejection,) = [each for each in caplog.messages if each.startswith(said)]
+    assert rejection.endswith(" Rejected: still serving release 4.")
+
+
 def test_a_release_that_cannot_be_served_is_not_recorded(server_folder: ServerFolder) -> None:
     """A signed release with a file of unknown type is rejected and not recorded."""
     odd = make_release({**content(4), "en/page.exe": b"MZ"}, facts(4))
@@ -126,20 +154,65 @@ def test_a_start_without_a_valid_release_raises_the_cause(tmp_path: Path) -> Non
         server_folder.source.open(make_apps)
 
 
+def test_another_release_on_the_disk_is_not_listed_file_by_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ten changed files are named and the others counted, or 30,000 lines would fill the log."""
+    server_folder = ServerFolder.with_releases(tmp_path, 1)
+    many = {f"en/{number}.html": b"" for number in range(99)}
+    put_signed(make_release({**content(2), **many}, facts(2)), tmp_path / "release-2")
+    (tmp_path / "release-2" / "SHA256SUMS.sshsig").unlink()
+    reloader = server_folder.reloader()
+    server_folder.point(tmp_path / "release-2")
+    reloader.reload()
+    reloader.compare()
+    said = [one.getMessage() for one in caplog.records]
+    assert len(said) == 1 + 10 + 1
+    assert sum("more files changed. Still serving release 1." in one for one in said) == 1
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_release_that_cannot_be_recorded_is_rejected(
     server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the state cannot be written, a new release is rejected and the old one served."""
 
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     reloader = server_folder.reloader()
-    monkeypatch.setattr(files, "replace", fail)
+    monkeypatch.setattr(files, "replace", _fail)
     server_folder.point(server_folder.path / "release-2")
     reloader.reload()
     assert reloader.release == signed_release(1)
     assert "highest-sequence cannot be written" in caplog.text
+
+
+def test_a_full_disk_prevents_no_restart(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release that is recorded starts; one that cannot be recorded gives way to it."""
+    server_folder.reloader()
+    monkeypatch.setattr(files, "replace", _fail)
+    assert server_folder.reloader().release == signed_release(1)
+    assert caplog.text == ""
+    server_folder.point(server_folder.path / "release-2")
+    assert server_folder.reloader().release == signed_release(1)
+    assert "No space left on device" in caplog.text
+    assert "Rejected: serving the last good release, 1." in caplog.text
+
+
+def test_a_damaged_record_prevents_no_restart(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last good release is served, and every new one rejected."""
+    server_folder.reloader()
+    (server_folder.path / "state" / "highest-sequence").write_bytes(b"\xff")
+    reloader = server_folder.reloader()
+    assert "Rejected: serving the last good release, 1." in caplog.text
+    server_folder.point(server_folder.path / "release-2")
+    reloader.reload()
+    assert reloader.release == signed_release(1)
 
 
 @pytest.mark.parametrize("place", ["release", "release/en", "release/SHA256SUMS", "."])

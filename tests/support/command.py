@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cccr_web.cli import main
+from support.serving import environment
 from support.signed import organisation_key, organisation_key_file
 
 # For a short run of Java: only the quick compiler, and no threads to collect garbage. It halves the
@@ -31,6 +32,21 @@ def run(*arguments: object, **settings: str) -> Result:
     """Run a command with these settings, and no others, in its environment."""
     unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CCCR_")}
     return CliRunner().invoke(main, [str(each) for each in arguments], env=unset | settings)
+
+
+def failure(*arguments: str | Path, **settings: str) -> str:
+    """Return what a command that fails says; it must end soon, exit 1 and print no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cccr_web", *map(str, arguments)],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 def run_script(

@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support import TOP
 from support.hosting import short_folder
+from support.nginx import program, running
 from support.reverse_proxy import CertificateAuthority
 from support.serving import DOMAIN, ONION
 from support.signed import organisation_key, put_release
-from support.tornet import end, free_ports
+from support.tornet import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,25 +101,22 @@ class DeployedNginx:
     @property
     def command(self) -> list[str]:
         """The command that starts it."""
-        program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert program is not None
-        return [program, "-c", f"{self.folder}/conf/nginx.conf", "-e", f"{self.folder}/log"]
+        return [program(), "-c", f"{self.folder}/conf/nginx.conf", "-e", f"{self.folder}/log"]
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """Run it."""
-        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *self.command])
         try:
-            for _ in range(500):
-                assert process.poll() is None, (self.folder / "log").read_text()
-                with contextlib.suppress(OSError):
-                    self.connect().close()
-                    break
-                time.sleep(0.02)
-            yield
+            with running(self.folder, self.folder / "conf/nginx.conf", self._is_up):
+                yield
         finally:
-            end(process)
             self.onion.unlink(missing_ok=True)
+
+    def _is_up(self) -> bool:
+        with contextlib.suppress(OSError):
+            self.connect().close()
+            return True
+        return False
 
     def connect(self, listener: str = "clearnet") -> socket.socket:
         """Return a connection to a listener: ``clearnet``, ``http`` or ``onion``."""

@@ -46,7 +46,6 @@ REPLACED = {
     "tests/other_python.sh": 'cd "$(dirname "$0")/.." && echo "$PWD/.cache/venv/bin/python"',
 }
 CHECKS = ("cccr-web", "mypy", "python", "ruff")
-PROGRAMS = "faketime ip nft slowhttptest wrk"
 
 
 class DryRun:
@@ -64,9 +63,11 @@ class DryRun:
         # Not as the first line of a script: there a path cannot contain a space.
         command = shlex.join([sys.executable, "-IS", str(folder / "recorder.py")])
         recorder = f'#!/bin/sh\nexec {command} "$0" "$@"\n'
-        needed = "".join(script.read_text() for script in (TOP / "tests").rglob("run.sh"))
-        programs = re.findall(r"^ +\[([\w.-]+)\]=", needed, re.MULTILINE)
-        for name in {*programs, *PROGRAMS.split()}:
+        scripts = "".join(script.read_text() for script in (TOP / "tests").rglob("*.sh"))
+        programs = re.findall(r"^ +\[([\w.-]+)\]=", scripts, re.MULTILINE)
+        for needed in re.findall(r"^need ((?:.*\\\n)*.*)", scripts, re.MULTILINE):
+            programs += re.findall(r"([\w.-]+)=", needed)
+        for name in {*programs}:
             self._write(f"bin/{name}", recorder)
         for name in CHECKS:
             self._write(f".cache/venv/bin/{name}", recorder)

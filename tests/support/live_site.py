@@ -9,7 +9,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ import pytest
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
+from cccr_web.doctor import Target
+from cccr_web.listen import Tcp
 from cccr_web.onion import ManagedTor, Published, Service, list_services, new_key
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
@@ -78,6 +80,10 @@ class PublishedSite:
             self.folder, self.release, DOMAIN, self.server.port, certificate, **changes
         )
 
+    def target(self, **changes: Any) -> Target:
+        """Return what the doctor checks."""
+        return target_of(self.folder / "release", **changes)
+
     def options(self, proxy: ReverseProxy) -> list[str]:
         """Return the options of ``doctor`` that check it."""
         https, http = proxy.ports
@@ -89,6 +95,12 @@ class PublishedSite:
             *("--ca", str(self.authority.file), "--torrc", str(self.torrc)),
             *("--private", str(self.folder / "onion.sock")),
         ]
+
+
+def target_of(release: Path, /, **changes: Any) -> Target:
+    """Return what the doctor checks of the release in a folder."""
+    https, http = Tcp("127.0.0.1", 443), Tcp("127.0.0.1", 80)
+    return replace(Target(release, PUBLIC, https, http, seconds=10.0), **changes)
 
 
 def doctor(*options: str) -> tuple[int, list[dict[str, str]], str]:

@@ -36,6 +36,7 @@ PLACES = {
     "test_channel.py": "long",
     "test_differences.py": "long",
     "test_feed_readers.py": "long",
+    "test_key_commands.py": "long",
     "test_kills.py": "long",
     "test_notice_commands.py": "long",
     "test_odd_zips.py": "long",
@@ -44,7 +45,10 @@ PLACES = {
     "test_switch.py": "long",
     "test_systemd.py": "long",
     "test_venv.py": "long",
+    "test_verify_arithmetic.py": "long",
     "test_verify_script.py": "long",
+    "test_verify_single_file.py": "long",
+    "test_verify_verdicts.py": "long",
 }
 USED = {
     "chromium": "browser",

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import socket
-import subprocess
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cccr_web.serve import bare_headers, clearnet_policy, onion_policy
-from support.tornet import end, free_ports
+from cccr_web.serve import bare_headers
+from cccr_web.serve.policy import clearnet_policy, onion_policy
+from support.nginx import HEADERS_MORE, accepts, running, temporary
+from support.tornet import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from cccr_web.release import Release
 
 CONF = """\
-load_module /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so;
+{modules}
 daemon off;
 master_process off;
 pid {folder}/pid;
@@ -38,11 +35,7 @@ http {{
     merge_slashes off;
     client_max_body_size 1;
     absolute_redirect off;
-    client_body_temp_path {folder}/1;
-    proxy_temp_path {folder}/2;
-    fastcgi_temp_path {folder}/3;
-    uwsgi_temp_path {folder}/4;
-    scgi_temp_path {folder}/5;
+    {temporary}
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Connection "";
@@ -113,6 +106,8 @@ class ReverseProxy:
         secure = bare_headers(clearnet_policy(facts, facts.onions))
         plain = bare_headers(onion_policy(facts))
         return CONF.format(
+            modules=HEADERS_MORE,
+            temporary=temporary(self.folder),
             folder=self.folder,
             https=https,
             http=http,
@@ -137,28 +132,10 @@ class ReverseProxy:
     @contextlib.contextmanager
     def running(self) -> Iterator[ReverseProxy]:
         """Run it."""
-        conf = self.folder / "nginx.conf"
-        conf.write_text(self.conf(), encoding="utf-8")
-        program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert program is not None
-        log = self.folder / "log"
-        command = ["setpriv", "--pdeathsig", "KILL", program, "-p", str(self.folder)]
-        with log.open("wb") as words:
-            process = subprocess.Popen(
-                [*command, "-c", str(conf), "-e", str(self.folder / "nginx.log")], stderr=words
-            )
         try:
-            for _ in range(500):
-                assert process.poll() is None, log.read_text()
-                with (
-                    contextlib.suppress(OSError),
-                    socket.create_connection(("127.0.0.1", self.ports[0]), 1),
-                ):
-                    break
-                time.sleep(0.02)
-            yield self
+            with running(self.folder, self.conf(), lambda: accepts(self.ports[0])):
+                yield self
         finally:
-            end(process)
             self.socket.unlink(missing_ok=True)
 
 

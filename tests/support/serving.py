@@ -65,15 +65,20 @@ def talk(where: Where, sent: bytes, *, timeout: float = 10.0) -> bytes:
     with socket.socket(family) as link:
         link.settimeout(timeout)
         link.connect(str(where) if isinstance(where, Path) else where)
-        received = b""
-        try:
-            link.sendall(sent)
-            while more := link.recv(65536):
-                received += more
-        except (ConnectionResetError, BrokenPipeError):
-            # It closed before it had read all of a request that it rejected.
-            pass
-        return received
+        return raw_answer(link, sent)
+
+
+def raw_answer(link: socket.socket, sent: bytes) -> bytes:
+    """Send bytes, and return everything received until the other side closes."""
+    received = b""
+    try:
+        link.sendall(sent)
+        while more := link.recv(65536):
+            received += more
+    except (ConnectionResetError, BrokenPipeError):
+        # It closed before it had read all of a request that it rejected.
+        pass
+    return received
 
 
 def read_answer(received: bytes, *, bodiless: bool = False) -> ReceivedResponse:

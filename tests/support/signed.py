@@ -28,16 +28,11 @@ from cccr_web.release import (
 from cccr_web.release.keys import LockedKey
 from cccr_web.release.signed_manifest import trusted_comment
 from cccr_web.release.sshsig import sign as sign_for_ssh
-from cccr_web.serve import (
-    AppSwitch,
-    Reloader,
-    ReloadQueue,
-    ResponseCache,
-    Source,
-    clearnet_hosts,
-    clearnet_policy,
-    prepare,
-)
+from cccr_web.serve import AppSwitch, ReloadQueue, Source
+from cccr_web.serve.hosts import clearnet_hosts
+from cccr_web.serve.policy import clearnet_policy
+from cccr_web.serve.prepared import ResponseCache, prepare
+from cccr_web.serve.reloader import Reloader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,6 +204,5 @@ class ServerFolder:
     def reloader(self) -> Reloader:
         """Return the reloader of a server that has just started; its thread does not run."""
         release, apps = self.source.open(make_apps)
-        self.source.accept(release)
         self.source.keep(release)
         return Reloader(self.source, release, make_apps, AppSwitch(apps), ReloadQueue())

@@ -84,6 +84,14 @@ def lines(file: str) -> int:
     return len((TEXTS / file).read_text(encoding="utf-8").splitlines())
 
 
+DATED = "statements/2013-05-07-tiananmen-rally.md"
+# English verify.md and Chinese 404.md are where most cases add something: this is its line.
+VERIFY = "en/pages/verify.md"
+AT = f"{VERIFY}:{lines(VERIFY) + 2}"
+MISSING = "zh_Hans/pages/errors/404.md"
+MISSING_AT = f"{MISSING}:{lines(MISSING) + 2}"
+
+
 def problems_of(tree: Path) -> list[str]:
     """Return the problems that ``cccr-web check`` finds in a tree, one line per problem."""
     *_, problems = check_trees(SourceTree(tree), find_tree("templates"))

@@ -145,6 +145,11 @@ def end(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
     """Stop one process that we started: SIGTERM, then SIGKILL after ``grace`` seconds."""
     process.send_signal(signal.SIGCONT)
     process.terminate()
+    await_end(process, grace)
+
+
+def await_end(process: subprocess.Popen[bytes], grace: float) -> None:
+    """Wait until a process ends; kill it after ``grace`` seconds."""
     try:
         process.wait(grace)
     except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from support.hostile import Hostile, HostileResponse
 from support.signed import facts, known_key, organisation_key, signed_release
 
 from cccr_web.release import Release, Signer, make_release
+from cccr_web.serve import file_headers, listener_policy
 from cccr_web.watch import (
     Address,
     Difference,
@@ -298,6 +300,18 @@ CASES: dict[str, tuple[str, Callable[[HostileResponse], HostileResponse], Differ
         DifferenceKind.UNREACHABLE,
         "it closed the connection before the end of the response",
     ),
+    "a second place to go to": (
+        "/",
+        with_header("Location", "https://x.example/"),
+        DifferenceKind.CHANGED,
+        "it redirects to https://x.example/",
+    ),
+    "another transfer coding": (
+        PAGE,
+        with_header("Transfer-Encoding", "gzip, chunked"),
+        DifferenceKind.EXTRA_HEADER,
+        "Transfer-Encoding: gzip, chunked",
+    ),
     "an empty signature": (
         "/SHA256SUMS.minisig",
         lambda a: whole(a, b""),
@@ -337,6 +351,69 @@ def test_one_change_is_reported_at_its_path_under_its_kind(
     assert same_path <= (signature_too if path.startswith("/SHA256SUMS") else {path})
 
 
+@pytest.mark.parametrize("line", ["X Y: 1", "X : 1", "no colon", "X\xe9: 1", ": 1"])
+def test_a_malformed_line_hides_no_header(site: Hostile, line: str) -> None:
+    """Python reads no header after such a line, but a browser reads the cookie."""
+    site.tamper = at(PAGE, with_header(f"{line}\r\nSet-Cookie", "reader=1"))
+    (found,) = check(site)[0].differences
+    assert (found.path, found.kind) == (PAGE, DifferenceKind.UNREACHABLE)
+    assert found.detail == "a line of its headers is malformed and may hide others"
+
+
+def test_a_reverse_proxy_without_its_server_has_the_policy_without_a_page(site: Hostile) -> None:
+    """nginx redirects “/” itself then. With a page, or on one, that policy is a difference."""
+    name = "Content-Security-Policy"
+    policy = listener_policy("clearnet", signed_release(2).metadata).without_page()
+    strict = with_header(name, file_headers(signed_release(2), policy)["/"][name])
+
+    def change(answer: HostileResponse) -> HostileResponse:
+        return strict(without(name)(answer))
+
+    site.tamper = at("/", change)
+    assert check(site)[0].differences == ()
+    for path, changed in (
+        ("/", lambda answer: whole(change(answer), b"a page", 302)),
+        (PAGE, change),
+    ):
+        site.tamper = at(path, changed)
+        (found,) = check(site)[0].differences
+        assert (found.path, found.kind) == (path, DifferenceKind.CHANGED_HEADER)
+
+
+@pytest.mark.parametrize("name", ["ETag", "Last-Modified"])
+def test_a_mark_for_each_reader_is_reported(site: Hostile, name: str) -> None:
+    """A browser sends it back like a cookie. One for all readers is that of a plain server."""
+    count = itertools.count()
+    site.tamper = lambda _path, answer: with_header(name, f'"{next(count)}"')(answer)
+    seen = check(site)[0].differences
+    assert {(found.kind, found.detail) for found in seen} == {
+        (
+            DifferenceKind.CHANGED_HEADER,
+            f"{name}: another value in each response, which can mark readers",
+        )
+    }
+    allowed = Settings(organisation_key().public, limits=QUICK, allowed_headers={name.lower()})
+    assert check_sites([Address.parse(site.url)], allowed).same
+
+
+@pytest.mark.parametrize("status", [302, 404])
+def test_an_error_or_redirect_may_announce_only_our_onion(site: Hostile, status: int) -> None:
+    """Tor Browser may go to it, whatever the page."""
+
+    def announce(onion: str) -> Tamper:
+        def tamper(path: str, answer: HostileResponse) -> HostileResponse:
+            header = with_header("Onion-Location", f"http://{onion}{path}")
+            return header(answer) if answer.status == status else answer
+
+        return tamper
+
+    site.tamper = announce(facts().onions[0])
+    assert check(site)[0].differences == ()
+    site.tamper = announce(f"{'b' * 56}.onion")
+    kinds = {found.kind for found in check(site)[0].differences}
+    assert kinds == {DifferenceKind.EXTRA_HEADER}
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -347,7 +424,9 @@ def test_one_change_is_reported_at_its_path_under_its_kind(
         ("Accept-Ranges", "bytes"),
         ("Keep-Alive", "timeout=5"),
         ("Vary", "Accept-Encoding"),
-        ("Alt-Svc", 'h3=":443"; ma=2592000'),
+        ("Alt-Svc", 'h3=":PORT"; ma=2592000'),
+        ("Alt-Svc", 'h3="127.0.0.1:PORT"; ma=86400; persist=1,h2=":PORT", h3-29=":PORT"'),
+        ("Alt-Svc", f'h2="{facts().onions[0]}:443"; ma=86400; persist=1'),
         ("X-Of-The-Host", "1"),
     ],
 )
@@ -355,9 +434,41 @@ def test_headers_of_a_plain_server_or_allowed_by_name_are_accepted(
     site: Hostile, header: tuple[str, str]
 ) -> None:
     """Headers that a plain nginx or Caddy adds are accepted, and those allowed by name."""
-    site.tamper = lambda _path, answer: with_header(*header)(answer)
+    address = Address.parse(site.url)
+    name, value = header[0], header[1].replace("PORT", str(address.port))
+    site.tamper = lambda _path, answer: with_header(name, value)(answer)
     settings = Settings(organisation_key().public, limits=QUICK, allowed_headers={"x-of-the-host"})
-    assert check_sites([Address.parse(site.url)], settings).same
+    assert check_sites([address], settings).same
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'h3=":8443"',
+        'h3=":443"',  # the site has another port
+        'h3="x.example:PORT"',
+        'h3=":PORT", h3=":8443"',
+        'h3=":8443", h3=":PORT"',
+        'h2="x.example:443,:PORT"',
+        f'h2="{"b" * 56}.onion:443"',
+        f'h2="{facts().onions[0]}:8443"',
+        f'h2="www.{facts().onions[0]}:443"',
+        'http/1.1=":PORT"',
+        'h3=":PORT"; v="x.example"',
+        'h3=":PORT",',
+        "",
+    ],
+)
+@pytest.mark.parametrize("path", [PAGE, "/", "/en"])
+def test_alt_svc_may_name_only_the_same_port_and_our_onions(
+    site: Hostile, path: str, value: str
+) -> None:
+    """Browsers would go to any other place, which a check does not see, for later pages."""
+    offered = value.replace("PORT", str(Address.parse(site.url).port))
+    site.tamper = at(path, with_header("Alt-Svc", offered))
+    (found,) = check(site)[0].differences
+    assert (found.path, found.kind) == (path, DifferenceKind.EXTRA_HEADER)
+    assert found.detail == f"Alt-Svc: {offered}"
 
 
 def test_media_types_ignore_case(site: Hostile) -> None:

@@ -13,7 +13,10 @@ import brotli
 import pytest
 from support.hostile import Hostile, HostileResponse
 from support.signed import organisation_key, signed_release
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
+from cccr_web.languages import LANGUAGES, negotiate
 from cccr_web.serve import file_addresses
 from cccr_web.watch import Address, Difference, DifferenceKind, RequestLimits, Settings, check_sites
 from cccr_web.watch.requests import BROWSERS, plan
@@ -75,6 +78,18 @@ def _lower(line: str) -> str:
     return name.lower() + separator + value
 
 
+def test_browsers_ask_for_every_language_of_the_site() -> None:
+    """A forger who wants only the readers of one language is found out, in both scripts."""
+    accepted = [
+        parse_accept_header(line.partition(": ")[2], LanguageAccept)
+        for client in BROWSERS
+        for line in client.lines
+        if line.startswith("Accept-Language: ")
+    ]
+    assert len(accepted) == len(BROWSERS)
+    assert {negotiate(each) for each in accepted} == {*LANGUAGES}
+
+
 def test_each_check_has_its_own_order_tenth_and_unknown_pages() -> None:
     """No two checks have the same order, the same tenth or the same unknown pages."""
     first, second = (plan(RELEASE, random.SystemRandom()) for _ in range(2))
@@ -99,6 +114,10 @@ CHEATS: dict[str, tuple[Callable[[Mapping[str, str]], bool], str]] = {
     "browsers": (is_browser, "only for browsers"),
     "Chinese readers": (
         lambda asked: "zh" in asked.get("accept-language", ""),
+        "only for browsers",
+    ),
+    "readers in Taiwan": (
+        lambda asked: asked.get("accept-language", "").startswith("zh-TW"),
         "only for browsers",
     ),
     "programs": (lambda asked: not is_browser(asked), "without headers"),

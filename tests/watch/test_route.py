@@ -16,13 +16,13 @@ from support.signed import organisation_key, signed_release
 from support.tls import certificate
 
 from cccr_web.listen import Tcp
-from cccr_web.socks import connect_by_socks
 from cccr_web.watch import (
     Address,
     Difference,
     DifferenceKind,
     Report,
     RequestLimits,
+    Route,
     Settings,
     SiteResult,
     check_sites,
@@ -120,6 +120,11 @@ class Proxy:
                 client.sendall(answer)
 
 
+def by_proxy(proxy: Proxy) -> socket.socket:
+    """Connect to the onion through a proxy."""
+    return Route(proxy=proxy.where).connect(Address.parse(f"http://{ONION}"), lambda: 2.0)
+
+
 GREETING = b"\5\0"
 DONE = b"\5\0\0\1" + bytes(6)
 
@@ -131,7 +136,7 @@ def test_the_proxy_resolves_the_name(answer: bytes) -> None:
     """The proxy gets the unresolved name and may reply with any kind of address."""
     with (
         Proxy(GREETING, answer + b"hello") as proxy,
-        connect_by_socks(proxy.where, ONION, 80, 2.0) as link,
+        by_proxy(proxy) as link,
     ):
         assert link.recv(10) == b"hello"
     assert proxy.asked == [b"\5\1\0", b"\5\1\0\3" + bytes([62]) + ONION.encode() + b"\0\x50"]
@@ -154,7 +159,7 @@ def test_the_proxy_resolves_the_name(answer: bytes) -> None:
 def test_a_failing_proxy_is_reported(answers: tuple[bytes, ...], problem: str) -> None:
     """A proxy that rejects the request or speaks another protocol fails with its reason."""
     with Proxy(*answers) as proxy, pytest.raises(ConnectionError, match=problem):
-        connect_by_socks(proxy.where, ONION, 80, 2.0)
+        by_proxy(proxy)
 
 
 def test_a_missing_proxy_is_reported() -> None:
@@ -162,7 +167,7 @@ def test_a_missing_proxy_is_reported() -> None:
     with Proxy() as proxy:
         pass
     with pytest.raises(ConnectionError, match="No SOCKS proxy answers at 127"):
-        connect_by_socks(proxy.where, ONION, 80, 2.0)
+        by_proxy(proxy)
 
 
 def test_an_onion_is_never_resolved_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,11 +106,11 @@ def write(
     *,
     before: bytes = b"",
     gap: bytes = b"",
-    behind: bytes = b"",
+    between: bytes = b"",
     after: bytes = b"",
     **end: int,
 ) -> bytes:
-    """Return a ZIP: ``gap`` and ``behind`` go to both sides of the directory.
+    """Return a ZIP: ``gap`` and ``between`` go to both sides of the directory.
 
     Offsets count from the first byte of the file, so that a program finds everything.
     """
@@ -127,7 +127,7 @@ def write(
         "start": len(out), "comment": 0,
     }  # fmt: skip
     last = struct.pack("<4s4H2LH", b"PK\5\6", *(facts | end).values())
-    return bytes(out) + directory + behind + last + after
+    return bytes(out) + directory + between + last + after
 
 
 def changed(change: Callable[[Member], object], name: str = NAME, **changes: Any) -> bytes:
@@ -421,14 +421,14 @@ unsafe(
     f"{TOP}{FIRST}",
     differs("its beginning"),
 )
-unsafe("bytes behind", lambda: write(members()) + b"evil", "end", END)
+unsafe("bytes after the end", lambda: write(members()) + b"evil", "end", END)
 unsafe(
     "bytes before the directory",
     lambda: write(members(), gap=b"evil"),
     "directory",
     differs(f"the directory at {FIRST}"),
 )
-unsafe("bytes behind the directory", lambda: write(members(), behind=b"evil"), "end", END)
+unsafe("bytes after the directory", lambda: write(members(), between=b"evil"), "end", END)
 unsafe(
     "bytes between entries",
     lambda: changed(lambda entry: setattr(entry, "after", b"evil")),
@@ -454,9 +454,9 @@ unsafe(
     PLACE,
 )
 unsafe("a ZIP before", lambda: write(members(), before=another()), f"{TOP}{FIRST}", END)
-unsafe("a ZIP behind", lambda: write(members()) + another(), "end", END)
+unsafe("a ZIP after the end", lambda: write(members()) + another(), "end", END)
 unsafe(
-    "a ZIP behind, whose directory counts from the first byte",
+    "a ZIP after the end, whose directory counts from the first byte",
     lambda: write([Member(NAME.encode(), FORGED)], before=write(members())),
     NAME,
     END,
@@ -525,7 +525,7 @@ def large_end() -> bytes:
     )
     start = len(write(members(), before=before)) - 22
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, start, 1)
-    return write(members(), before=before, behind=large + locator)
+    return write(members(), before=before, between=large + locator)
 
 
 def locator_in_a_time() -> bytes:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from support.browser.devtools import FONTS
+from support.tornet import await_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,7 +139,7 @@ class Firefox:
         try:
             self._connect()
         except BaseException:
-            self._end()
+            await_end(self.process, 10)
             raise
         return self
 
@@ -147,7 +148,7 @@ class Firefox:
             self.call("Marionette:Quit", flags=["eForceQuit"])
         self._stream.close()
         self._link.close()
-        self._end()
+        await_end(self.process, 10)
 
     def _connect(self) -> None:
         port = self._profile / "MarionetteActivePort"
@@ -163,13 +164,6 @@ class Firefox:
         # The load event may be that of the page before, where both have one address.
         self.call("WebDriver:NewSession", capabilities={"timeouts": {"implicit": 10_000}})
         self.chrome(_WATCH)
-
-    def _end(self) -> None:
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
     def _receive(self) -> Any:
         length = b""

@@ -26,7 +26,7 @@ class OutlineElement:
     around: tuple[OutlineElement, ...]
 
     def within(self, tag: str, **attributes: str) -> bool:
-        """Tell whether it or an ancestor is such an element."""
+        """Return whether it or an ancestor is such an element."""
         return any(
             one.tag == tag and attributes.items() <= one.attributes.items()
             for one in (*self.around, self)
@@ -88,7 +88,7 @@ def page_paths(release: Release) -> list[str]:
 
 
 def is_copy(path: str) -> bool:
-    """Tell whether it is an offline copy: the whole site in one file."""
+    """Return whether it is an offline copy: the whole site in one file."""
     return path in COPIES
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from support.deploy.admin import DOMAIN
+from support.serving import raw_answer
 from support.tornet import Reply, fetch_by_socks
 
 TIMEOUT = 20.0  # seconds
@@ -68,14 +69,7 @@ def exchange(
 def send_raw(connection: socket.socket, request: bytes) -> bytes:
     """Send bytes and return everything that arrives until the other side closes."""
     connection.settimeout(TIMEOUT)
-    got = b""
-    try:
-        connection.sendall(request)
-        while more := connection.recv(65536):
-            got += more
-    except ConnectionError:
-        pass
-    return got
+    return raw_answer(connection, request)
 
 
 @dataclass

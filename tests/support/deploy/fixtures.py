@@ -22,10 +22,15 @@ from support.deploy.acme import AcmeAuthority
 from support.deploy.admin import AdminMachine
 from support.deploy.clients import ClearnetClient, Drips, onion_client
 from support.deploy.inspection import onion_address
-from support.deploy.machine import Machine, Network, call
+from support.deploy.machine import Machine, Network, call, interrupt_on_sigterm
 from support.tornet import Reply, TorNetwork
 
 CACHE = TOP / ".cache"
+
+
+def pytest_configure() -> None:
+    """Stop the servers even if the tests are ended."""
+    interrupt_on_sigterm()
 
 
 @dataclass(frozen=True, slots=True)

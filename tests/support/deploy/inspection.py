@@ -51,7 +51,7 @@ def without_connection_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def serves_release(machine: Machine, number: int) -> bool:
-    """Tell whether both servers report in their systemd status that they serve this release."""
+    """Return whether both servers report in their systemd status that they serve this release."""
     units = ["cccr-web-clearnet", "cccr-web-onion"]
     status = machine.run("systemctl", "show", "--property=StatusText", *units)
     return status.count(f"(release={number} ") == len(units)

@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from support.tornet import await_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,6 +28,8 @@ CLONE_NEWNET = 0x40000000
 # Reserved for documentation (RFC 5737).
 ADMIN, SERVER = "192.0.2.1", "192.0.2.2"
 BOOTS_WITHIN = 40.0  # seconds; usually two
+# Where the namespaces and the disks of the servers are, each named after the tests' process.
+NAMESPACES, DISKS = Path("/run/netns"), Path("/var/tmp")
 
 # Where the host's cgroups are hybrid, systemd in the container needs a cgroup2 mount.
 BOOT = """\
@@ -45,6 +49,40 @@ def call(*command: str | Path, **options: object) -> subprocess.CompletedProcess
     return result
 
 
+def interrupt_on_sigterm() -> None:
+    """Let signals end the tests as Ctrl-C does, so that fixtures stop what they started."""
+
+    def interrupt(*_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # not once more, while they do
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, interrupt)
+
+
+def remove_left_behind() -> None:
+    """Remove what runs of these tests left that were killed and could not stop their servers."""
+    for path in NAMESPACES.glob("cccr-[am][0-9]*"):
+        if not Path("/proc", path.name[6:]).exists():
+            # The server's systemd is among them, and all of its processes end with it.
+            for _ in range(200):
+                found = call("ip", "netns", "pids", path.name).stdout.split()
+                for process in found:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(process), signal.SIGKILL)
+                if not found:
+                    break
+                time.sleep(0.05)
+            call("ip", "netns", "del", path.name)
+    for folder in DISKS.glob("cccr-m[0-9]*-*"):
+        if not (NAMESPACES / folder.name.rpartition("-")[0]).exists():
+            root = folder / "root"
+            if root.is_mount():
+                call("umount", "--lazy", root)
+            shutil.rmtree(folder)
+
+
 class Network:
     """The network namespaces of a server and of its admin."""
 
@@ -53,6 +91,7 @@ class Network:
         self.admin = f"cccr-a{os.getpid()}"
 
     def __enter__(self) -> Self:
+        remove_left_behind()
         for name in (self.machine, self.admin):
             call("ip", "netns", "add", name)
             call("ip", "-n", name, "link", "set", "lo", "up")
@@ -100,7 +139,7 @@ class Machine:
         self.apt = {"apt": fresh / "apt", **more_apt}
         self.network = network
         self.pid = 0
-        self.folder = Path(tempfile.mkdtemp(prefix="cccr-machine-", dir="/var/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{network.machine}-", dir=DISKS))
         self.root = self.folder / "root"
 
     def __enter__(self) -> Self:
@@ -178,11 +217,7 @@ class Machine:
         if self._nspawn.poll() is None and self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGRTMIN + 4)
-        try:
-            self._nspawn.wait(30)
-        except subprocess.TimeoutExpired:
-            self._nspawn.kill()
-            self._nspawn.wait()
+        await_end(self._nspawn, 30)
 
     def reboot(self) -> None:
         """Shut down and boot again."""
