@@ -126,10 +126,10 @@ def doctor(
 @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=options.FILE, help="The file to write.")
 def baseline(paths: tuple[Path, ...], out: Path) -> None:
-    """Record what this server has now, so that “doctor --baseline” reports what changes.
+    """Record what this server has, for doctor --baseline.
 
-    That is: the ssh keys of every user, the TCP ports that other machines can reach, and the
-    SHA-256 of each file below each PATH.
+    It then reports what has changed. Recorded are the ssh keys of every user, the TCP ports
+    that other machines can reach, and the SHA-256 of each file below each PATH.
     """
     from cccr_web.doctor import Baseline
 

@@ -58,13 +58,15 @@ settings_validate() { # appends to problems
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
   [[ $HSTS_PRELOAD =~ ^(yes)?$ ]] || problems+=("HSTS_PRELOAD: “${HSTS_PRELOAD}” is neither “yes” nor empty.")
   [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “${REBOOT_AT}” is not a time such as 04:30.")
-  for name in $NOTIFY; do
+  read -ra names <<<"$NOTIFY"
+  for name in ${names[@]+"${names[@]}"}; do
     # Nothing of it is shown: it may hold a password.
     [[ $name =~ ^[a-z0-9]+://[^[:space:]\"\']+$ ]] || problems+=("NOTIFY: a value is not a URL such as ntfys://ntfy.sh/TOPIC. Separate several by spaces.")
   done
   [[ $PING =~ ^(https://[^[:space:]\"\']+)?$ ]] || problems+=("PING: the value is not an https address.")
   [ -z "$PING" ] || [ -n "$NOTIFY" ] || problems+=("PING is set, but NOTIFY is not.")
-  for name in $WATCH; do
+  read -ra names <<<"$WATCH"
+  for name in ${names[@]+"${names[@]}"}; do
     [[ $name =~ ^(https://[A-Za-z0-9.:-]+|http://[a-z2-7]{56}\.onion)/?$ ]] || problems+=("WATCH: “${name}” is not an address such as https://example.org or http://….onion.")
   done
   [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")

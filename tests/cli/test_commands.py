@@ -58,6 +58,9 @@ def test_the_list_of_commands_is_complete() -> None:
         "security-txt",
         "watch",
         "doctor",
+        "baseline",
+        "notify send",
+        "notify test",
         "serve",
         "headers",
         "history allow",
@@ -87,7 +90,9 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
         command.make_context(words[-1], arguments)
 
 
-@pytest.mark.parametrize("words", [(), ("history",), ("key",), ("onion",), ("onion", "key")])
+@pytest.mark.parametrize(
+    "words", [(), ("history",), ("key",), ("notify",), ("onion",), ("onion", "key")]
+)
 def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
     """A group's help, also with -h, names its commands with a sentence each."""
     done = run(*words, "-h")
