@@ -7,6 +7,8 @@
 #   release DIR        switch to the signed release in DIR without dropping a request
 #   rollback           go back to the release before the current one
 #   status             show the services, the release and the result of “cccr-web doctor”
+#   notify-test        send a test message to everyone in NOTIFY
+#   watch-install      let another machine watch the site and notify people
 #   backup FILE        write the onion key, settings and release to FILE, encrypted
 #   restore FILE       set up a server from a backup, with the same onion address
 #   upgrade            upgrade Debian’s packages and our code, then install
@@ -68,7 +70,7 @@ read_command_line() {
   [ ${#positional[@]} = 0 ] || COMMAND=${positional[0]}
   ARGUMENT=${positional[1]:-}
   case $COMMAND in
-    install | rollback | status | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
+    install | rollback | status | notify-test | watch-install | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
     release | backup | restore | bundle) [ ${#positional[@]} = 2 ] || usage_error "$COMMAND needs exactly one file or folder." ;;
     *) usage_error "There is no command “${COMMAND}”." ;;
   esac
@@ -76,7 +78,8 @@ read_command_line() {
     install | upgrade) uses='--settings --dry-run --drop-domain --offline' ;;
     restore) uses='--settings --dry-run --drop-domain --offline --passphrase-file' ;;
     release | rollback) uses='--settings --dry-run' ;;
-    status) uses=--settings ;;
+    watch-install) uses='--settings --dry-run --offline' ;;
+    status | notify-test) uses=--settings ;;
     backup) uses='--settings --passphrase-file' ;;
     uninstall) uses='--settings --dry-run --purge --passphrase-file' ;;
     bundle) uses='' ;;
@@ -103,6 +106,10 @@ read_settings() {
   if [ -n "$file" ]; then
     settings_read "$file"
     SETTINGS_FILE=$file
+    # The URLs hold passwords.
+    if [ -n "$NOTIFY" ] && [[ $(ls -lL "$file") != -???------* ]]; then
+      fail "$file can be read by other users, and NOTIFY in it holds passwords." "Run: chmod 600 $file"
+    fi
     # Paths are relative to the folder of the settings.
     folder=$(cd "$(dirname "$file")" && pwd)
     for name in RELEASE PUBLIC_KEY ONION_KEY TORRC; do
@@ -114,6 +121,8 @@ read_settings() {
       [ -z "${!name}" ] || [[ ${!name} == RW* ]] || [ -r "${!name}" ] || fail "$name: cannot read ${!name}." "Correct it in $file."
     done
   fi
+  # A watcher is never the server.
+  [ -n "$TARGET" ] || [ "$COMMAND" != watch-install ] || usage_error "watch-install needs root@MACHINE or --local: another machine than the server."
   [ -n "$TARGET" ] || TARGET=$SERVER
   [ -n "$TARGET" ] || [ "$COMMAND" = bundle ] ||
     usage_error "No server is named. Give root@SERVER or --local, or set SERVER=root@… in the settings."
@@ -303,7 +312,12 @@ case $COMMAND in
     bundle_release "$ARGUMENT"
     on_server release
     ;;
-  rollback | status) on_server "$COMMAND" ;;
+  watch-install)
+    bundle_settings
+    bundle_code
+    on_server "$COMMAND"
+    ;;
+  rollback | status | notify-test) on_server "$COMMAND" ;;
   uninstall) uninstall ;;
   backup) backup "$ARGUMENT" ;;
   restore) restore "$ARGUMENT" ;;

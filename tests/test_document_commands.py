@@ -465,7 +465,9 @@ BY_HAND = {"npx @mdn/mdn-http-observatory@1.4.8 DOMAIN"}
 
 # The commands that its own help lists.
 DEPLOY_COMMANDS = re.findall(
-    r"^#   ([a-z]+) +", (TOP / "deploy" / "deploy.sh").read_text(encoding="utf-8"), re.MULTILINE
+    r"^#   ([a-z][a-z-]*) +",
+    (TOP / "deploy" / "deploy.sh").read_text(encoding="utf-8"),
+    re.MULTILINE,
 )
 
 

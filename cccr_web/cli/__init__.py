@@ -33,6 +33,8 @@ _MODULES = {
     "mirror": "mirror",
     "watch": "watch",
     "doctor": "doctor",
+    "baseline": "doctor",
+    "notify": "notify",
     "canary": "notices",
     "mirrors": "notices",
     "security-txt": "notices",

@@ -1,4 +1,4 @@
-"""``doctor``: check every part of the site on its own server."""
+"""``doctor``: check every part of the site on its own server; ``baseline``: what it should have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress
+from cccr_web.cli.terminal import Progress, write_file
 from cccr_web.config import Config
 
 if TYPE_CHECKING:
@@ -52,7 +52,16 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     type=options.FILE,
     help="Certificates to trust in addition to the system's.",
 )
+@options.repeatable(
+    "--unit", "units", metavar="NAME", help="A unit of systemd that must run, and its updates."
+)
+@click.option(
+    "--baseline",
+    type=options.FILE,
+    help="What the server had when it was set up, written by “cccr-web baseline”.",
+)
 @options.time_limit(300)
+@options.report_file
 @options.json_output
 def doctor(
     release: Path | None,
@@ -60,6 +69,7 @@ def doctor(
     states: tuple[Path, ...],
     domain: str | None,
     onion: str | None,
+    report: Path | None,
     *,
     as_json: bool,
     **others: Any,
@@ -68,8 +78,9 @@ def doctor(
 
     Nothing is changed. The checks cover the release and its dates; the onion, through
     its own tor and a Tor client; the clearnet, through this machine's ports; every byte and
-    header on both; responses other than pages; permissions, clock, disk and versions; and
-    whether anything reveals the server. One fault makes one check wrong; checks that cannot
+    header on both; responses other than pages; permissions, clock, disk and versions;
+    whether anything reveals the server; and, if they are named, units and updates, and what
+    has changed since the baseline. One fault makes one check wrong; checks that cannot
     run because of it are named as not checked.
 
     For an option that is not passed, the setting in the environment is used: CCCR_RELEASE,
@@ -105,9 +116,24 @@ def doctor(
             if not as_json:
                 progress.clear()
                 click.echo(_line(result))
+    write_file(report, to_json(found), "--report")
     click.echo(to_json(found) if as_json else _summary(found))
     if any(result.verdict in {CheckVerdict.WRONG, CheckVerdict.NOT_CHECKED} for result in found):
         raise click.exceptions.Exit(1)
+
+
+@click.command(epilog=options.example("baseline --out baseline.json /opt/cccr-web /etc/cccr-web"))
+@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=options.FILE, help="The file to write.")
+def baseline(paths: tuple[Path, ...], out: Path) -> None:
+    """Record what this server has, for doctor --baseline.
+
+    It then reports what has changed. Recorded are the ssh keys of every user, the TCP ports
+    that other machines can reach, and the SHA-256 of each file below each PATH.
+    """
+    from cccr_web.doctor import Baseline
+
+    write_file(out, Baseline.record(paths).to_json(), "--out")
 
 
 _LABELS = {"ok": "ok", "wrong": "WRONG", "not applicable": "-", "not checked": "?"}

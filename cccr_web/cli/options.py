@@ -134,6 +134,11 @@ notice_date = click.option(
     show_default="today, UTC",
     help="The date of the notice.",
 )
+report_file = click.option(
+    "--report",
+    type=FILE,
+    help="A file to which the result is written as JSON, in one step, for “notify”.",
+)
 json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 secret_key = click.option(
     "--key", "key_file", required=True, type=FILE, help="The organisation's secret key."

@@ -1,12 +1,15 @@
-"""Progress of commands, on stderr; stdout is for results."""
+"""Progress of commands, on stderr; stdout is for results, of which a file may get a copy."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 from typing import Self
 
 import click
+
+from cccr_web.files import replace, writing
 
 
 class Progress:
@@ -43,3 +46,10 @@ class Progress:
         if self._shown and self._terminal:
             click.echo("\r\x1b[K", err=True, nl=False)
         self._shown = ""
+
+
+def write_file(file: Path | None, text: str, option: str) -> None:
+    """Write a result to a file, if ``option`` named one. Raises ``CccrError``."""
+    if file is not None:
+        with writing(file, f"Use another file for {option}."):
+            replace(file, f"{text}\n".encode())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress
+from cccr_web.cli.terminal import Progress, write_file
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     help="A header that an address may add, such as CF-RAY.",
 )
 @options.time_limit(600)
+@options.report_file
 @options.json_output
 def watch(
     addresses: tuple[Any, ...],
@@ -52,6 +53,7 @@ def watch(
     release: Path | None,
     allowed: tuple[str, ...],
     seconds: float,
+    report: Path | None,
     *,
     mirrors: bool,
     as_json: bool,
@@ -82,14 +84,15 @@ def watch(
         options.require_socks(socks, addresses)
     with Progress() as progress:
         progress.show("fetching the signed list of each address", terminal_only=True)
-        report = check_sites(
+        result = check_sites(
             addresses,
             settings,
             reference,
             lambda done, total: progress.show(f"file {done} of {total}", terminal_only=True),
         )
-    click.echo(report.to_json() if as_json else "\n".join(_table(report)))
-    if not report.good:
+    write_file(report, result.to_json(), "--report")
+    click.echo(result.to_json() if as_json else "\n".join(_table(result)))
+    if not result.good:
         raise click.exceptions.Exit(1)
 
 

@@ -4,7 +4,16 @@ Each module yields ``CheckResult``s; ``run_checks`` runs them all. Nothing is ch
 fault makes one check wrong: those that cannot run because of it are not checked.
 """
 
+from cccr_web.doctor.baseline import Baseline
 from cccr_web.doctor.model import CheckResult, CheckVerdict, PrivatePath, Target, to_json
 from cccr_web.doctor.runner import run_checks
 
-__all__ = ["CheckResult", "CheckVerdict", "PrivatePath", "Target", "run_checks", "to_json"]
+__all__ = [
+    "Baseline",
+    "CheckResult",
+    "CheckVerdict",
+    "PrivatePath",
+    "Target",
+    "run_checks",
+    "to_json",
+]

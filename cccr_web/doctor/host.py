@@ -20,6 +20,8 @@ from cccr_web.onion import ControlConnection
 # Bytes and files: enough for a release, a copy of it and a system update.
 _MIN_SPACE: Final = 512 * 1024 * 1024
 _MIN_FILES: Final = 10_000
+# Of what programs other than root's may use, as df(1) computes it.
+_MAX_USED: Final = 0.85
 _MIB: Final = 1024 * 1024
 
 _TIMEDATECTL_TIMEOUT: Final = 10.0  # seconds
@@ -64,6 +66,13 @@ def _disk(path: Path, left: os.statvfs_result) -> CheckResult:
             "disk",
             f"The disk of {path} has only {space // _MIB:,} MiB left.",
             "Remove old releases and packages: “apt clean”, “journalctl --vacuum-size=50M”.",
+        )
+    full = 1 - left.f_bavail / ((left.f_blocks - left.f_bfree + left.f_bavail) or 1)
+    if left.f_blocks and full > _MAX_USED:
+        return wrong(
+            "disk",
+            f"The disk of {path} is {full:.0%} full; {space // _MIB:,} MiB are left.",
+            "See “Full disk” in deploy/README.md.",
         )
     # File systems without a limit on files report zero.
     if left.f_files and left.f_favail < _MIN_FILES:

@@ -46,8 +46,9 @@ class Target:
     servers' state folders. ``domain`` and ``onion`` override the release's names. ``https``
     and ``http`` are the ports of this machine, ``authorities`` a file of certificates to
     trust in addition to the system's. ``control`` belongs to the hosting tor; ``torrc``
-    is a file of further lines for the client tor that the checks start. ``seconds``
-    limits the check of each address.
+    is a file of further lines for the client tor that the checks start. ``units``
+    are the site's units of systemd, ``baseline`` a file of what the server had when it was set
+    up. ``seconds`` limits the check of each address.
     """
 
     release: Path
@@ -63,6 +64,8 @@ class Target:
     authorities: Path | None = None
     torrc: Path | None = None
     private: tuple[PrivatePath, ...] = ()
+    units: tuple[str, ...] = ()
+    baseline: Path | None = None
 
 
 class CheckVerdict(enum.StrEnum):

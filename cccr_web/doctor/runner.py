@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from cccr_web.doctor.baseline import check_baseline
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version, own_version
 from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
@@ -25,6 +26,7 @@ from cccr_web.doctor.permissions import check_permissions
 from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import check_release, check_served_files
 from cccr_web.doctor.responses import check_banners, check_responses, check_status_pages
+from cccr_web.doctor.services import check_units
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
 from cccr_web.errors import OnionError
 from cccr_web.listen import Unix
@@ -243,6 +245,10 @@ class _Checks:
             own = own_addresses() | own_names()
             yield from check_leaks(self._release, self._probes, public, own)
         yield from check_clock(client, cause=self._client or self._no_onion())
+        if target.units:
+            yield from check_units(target.units)
+        if target.baseline is not None:
+            yield from check_baseline(target.baseline)
         yield own_version()
 
     def _no_onion(self) -> str | None:

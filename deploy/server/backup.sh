@@ -14,6 +14,7 @@ backup_export() {
   for file in site.env public.key; do
     if [ -f "$ETC/$file" ]; then cp "$ETC/$file" "$folder/settings"; else note "$ETC/$file is missing, so the backup lacks it"; fi
   done
+  [ ! -f "$NOTIFY_FILE" ] || cp "$NOTIFY_FILE" "$folder/settings/notify.env"
   [ ! -f "$ETC/torrc" ] || cp "$ETC/torrc" "$folder/settings"
   if [ -e "$CURRENT" ]; then cp --recursive "$(readlink --canonicalize "$CURRENT")" "$folder/release"; fi
   for server in "${SERVERS[@]}"; do

@@ -10,7 +10,7 @@
 #   highest-sequence/, key-changes/   rollback state from a backup; “history” in one of version 0.2.0
 #                   or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--purge] install|release|rollback|status|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--purge] install|release|rollback|status|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -29,7 +29,7 @@ DROP_DOMAIN=no
 PURGE=no
 SWITCHED=no     # whether this run has let a server switch to another release
 
-for file in common interrupted settings packages wheels code release tor nginx certificate units firewall system backup status uninstall; do
+for file in common interrupted settings packages wheels code release tor nginx certificate units firewall system notify watch backup status uninstall; do
   # shellcheck source=/dev/null
   . "$HERE/$file.sh"
 done
@@ -90,6 +90,7 @@ install_all() {
   packages_install "${PACKAGES[@]}" ${DOMAIN:+"${PACKAGES_FOR_A_DOMAIN[@]}"}
   code_install
   settings_install
+  notify_settings
   onion_key_install
   backup_restore_guard
   release_store
@@ -117,6 +118,8 @@ install_all() {
   release_prune
   code_prune
   nginx_warm
+  notify_install
+  notify_start
 }
 
 release_new() {
@@ -135,6 +138,7 @@ after_switch() {
   nginx_start
   nginx_warm
   release_prune
+  if notify_nginx_changed; then notify_baseline; fi
 }
 
 # From here on nothing fails or is undone.
@@ -185,6 +189,11 @@ case $COMMAND_NAME in
     summarize
     ;;
   status) status_show ;;
+  notify-test) notify_test ;;
+  watch-install)
+    watch_install
+    summarize
+    ;;
   backup) backup_export ;;
   keep) [ -z "$(onion_key_found)" ] || backup_export ;;
   uninstall) uninstall "$PURGE" ;;

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
-# Kept on the server. The others are paths on the admin’s machine.
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES NOTIFY PING WATCH)
+# Kept on the server. The others are paths on the admin’s machine, or
+# secrets, which “notify_settings” keeps in a file of their own.
 KEPT_SETTINGS=(DOMAIN CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
 
 settings_clear() {
@@ -57,6 +58,17 @@ settings_validate() { # appends to problems
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
   [[ $HSTS_PRELOAD =~ ^(yes)?$ ]] || problems+=("HSTS_PRELOAD: “${HSTS_PRELOAD}” is neither “yes” nor empty.")
   [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “${REBOOT_AT}” is not a time such as 04:30.")
+  read -ra names <<<"$NOTIFY"
+  for name in ${names[@]+"${names[@]}"}; do
+    # Nothing of it is shown: it may hold a password.
+    [[ $name =~ ^[a-z0-9]+://[^[:space:]\"\']+$ ]] || problems+=("NOTIFY: a value is not a URL such as ntfys://ntfy.sh/TOPIC. Separate several by spaces.")
+  done
+  [[ $PING =~ ^(https://[^[:space:]\"\']+)?$ ]] || problems+=("PING: the value is not an https address.")
+  [ -z "$PING" ] || [ -n "$NOTIFY" ] || problems+=("PING is set, but NOTIFY is not.")
+  read -ra names <<<"$WATCH"
+  for name in ${names[@]+"${names[@]}"}; do
+    [[ $name =~ ^(https://[A-Za-z0-9.:-]+|http://[a-z2-7]{56}\.onion)/?$ ]] || problems+=("WATCH: “${name}” is not an address such as https://example.org or http://….onion.")
+  done
   [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")
 }
 

@@ -25,16 +25,24 @@ status_of() { # UNIT
 
 # The doctor’s exit status is ours.
 status_doctor() {
-  local server options=(--release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key"
+  doctor_options
+  echo
+  "$COMMAND" doctor "${DOCTOR_OPTIONS[@]}"
+}
+
+# Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.
+doctor_options() {
+  local server unit
+  DOCTOR_OPTIONS=(--release "$CURRENT" --public-key "$ETC/public.key"
     --onion-address "$(onion_published)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
     --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
   for server in "${SERVERS[@]}"; do
-    options+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
+    DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
       --private "/var/lib/private/cccr-web-$server=0700")
   done
-  [ -z "$DOMAIN" ] || options+=(--domain "${DOMAIN%% *}")
-  if [ -e "$CERTIFICATE" ]; then options+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi
-  if [ -f "$ETC/torrc" ]; then options+=(--torrc "$ETC/torrc"); fi
-  echo
-  "$COMMAND" doctor "${options[@]}"
+  for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
+  [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
+  [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")
+  if [ -e "$CERTIFICATE" ]; then DOCTOR_OPTIONS+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi
+  if [ -f "$ETC/torrc" ]; then DOCTOR_OPTIONS+=(--torrc "$ETC/torrc"); fi
 }

@@ -13,12 +13,14 @@ tor_install() {
     change "create the tor instance $INSTANCE" || true
     [ "$DRY_RUN" = yes ] || tor-instance-create "$INSTANCE"
   fi
+  local SOCKS=0
+  if notify_needs_tor; then SOCKS="unix:$NOTIFY_SOCKS GroupWritable RelaxDirModeCheck"; fi
   # The admin’s additional lines, and bridges as they were received.
   if [ -f "$BUNDLE/settings/torrc" ]; then put "$ETC/torrc" <"$BUNDLE/settings/torrc"; fi
   local more=$ETC/torrc
   [ "$DRY_RUN" = no ] || [ ! -f "$BUNDLE/settings/torrc" ] || more=$BUNDLE/settings/torrc
   {
-    render torrc INSTANCE
+    render torrc INSTANCE SOCKS
     [ ! -f "$more" ] || tor_more_lines "$more"
   } >"$WORK/torrc"
   tor_transports "$WORK/torrc"

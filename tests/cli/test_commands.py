@@ -60,6 +60,9 @@ def test_the_list_of_commands_is_complete() -> None:
         "security-txt",
         "watch",
         "doctor",
+        "baseline",
+        "notify send",
+        "notify test",
         "serve",
         "headers",
         "history allow",
@@ -90,7 +93,7 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("history",), ("key",), ("mirror",), ("onion",), ("onion", "key")]
+    "words", [(), ("history",), ("key",), ("mirror",), ("notify",), ("onion",), ("onion", "key")]
 )
 def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
     """A group's help, also with -h, names its commands with a sentence each."""

@@ -24,16 +24,18 @@ MIB = 1024 * 1024
 def test_each_disk_is_checked_once_for_space_and_files(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each disk is checked once, for free space and free inodes."""
+    """Each disk is checked once, for free space, the share in use, and free inodes."""
     target = target_of(folder, states=(folder,))
     (result,) = check_disk(target)
-    assert result.verdict is CheckVerdict.OK
-    for free, files, verdict in (
-        (512 * MIB, 10_000, CheckVerdict.OK),
-        (512 * MIB - 1, 10_000, CheckVerdict.WRONG),
-        (512 * MIB, 9_999, CheckVerdict.WRONG),
+    for free, files, used, verdict in (
+        (512 * MIB, 10_000, 1024 * MIB, CheckVerdict.OK),
+        (512 * MIB - 1, 10_000, 1024 * MIB, CheckVerdict.WRONG),
+        (512 * MIB, 9_999, 1024 * MIB, CheckVerdict.WRONG),
+        (15 * 1024 * MIB, 10_000, 85 * 1024 * MIB, CheckVerdict.OK),
+        (15 * 1024 * MIB, 10_000, 86 * 1024 * MIB, CheckVerdict.WRONG),
     ):
-        left = os.statvfs_result((1, 1, 2**40, free, free, 10**6, files, files, 0, 255))
+        blocks = used + free + 10**9  # of which root alone may use some
+        left = os.statvfs_result((1, 1, blocks, free + 10**9, free, 10**6, files, files, 0, 255))
         monkeypatch.setattr(os, "statvfs", lambda _path, left=left: left)
         (result,) = check_disk(target)
         assert result.verdict is verdict, result.sentence

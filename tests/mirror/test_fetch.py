@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import Result
-from support.certificate import certificate
 from support.command import run
 from support.hostile import Hostile, HostileResponse, change_a_byte_of
 from support.killer import running_killer
@@ -28,6 +27,7 @@ from support.signed import (
     put,
     signed_release,
 )
+from support.tls import certificate
 
 from cccr_web.errors import CccrError
 from cccr_web.mirror import fetch_mirror, write_mirror

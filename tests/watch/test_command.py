@@ -163,3 +163,14 @@ def test_wrong_arguments_are_rejected(arguments: list[str], status: int, problem
     done = watch(*arguments)
     assert done.exit_code == status
     assert problem in done.stderr
+
+
+def test_a_report_is_what_json_prints(site: Hostile, tmp_path: Path) -> None:
+    """``--report`` writes the file for ``notify``, and prints the table all the same."""
+    done = watch(site.url, "--report", tmp_path / "watch.json")
+    assert done.stdout.endswith("No differences.\n")
+    written = json.loads((tmp_path / "watch.json").read_text())
+    assert written["addresses"][0]["differences"] == []
+    done = watch(site.url, "--report", tmp_path / "none/watch.json")
+    assert done.exit_code == 1
+    assert "watch.json cannot be written" in done.stderr

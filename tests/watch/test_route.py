@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from support.certificate import certificate
 from support.hostile import Hostile, HostileResponse
 from support.signed import organisation_key, signed_release
+from support.tls import certificate
 
 from cccr_web.listen import Tcp
 from cccr_web.watch import (

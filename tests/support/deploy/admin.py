@@ -84,6 +84,7 @@ class AdminMachine:
             **changes,
         }
         lines = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (self.folder / "deploy/site.env").touch(mode=0o600)
         (self.folder / "deploy/site.env").write_text(lines)
 
     def release(self, number: int) -> Path:

@@ -1,17 +1,14 @@
-"""Certificates for servers on loopback."""
+"""Self-signed certificates."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def certificate(folder: Path, name: str, days: int = 30) -> Path:

@@ -1,0 +1,142 @@
+"""What the reports of ``doctor --report`` and ``watch --report`` say about each check."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from cccr_web.errors import counted
+
+# Both run every hour, ``watch`` at a random minute, and may take half an hour.
+STALE: Final = timedelta(hours=3)
+
+_NEAR: Final = 14  # days left of a release
+_LONGEST: Final = 400  # characters of a line; some receivers accept no more than 4,096 in all
+
+_RELEASE_REMEDY: Final = "Build and sign a new release with a higher sequence, and publish it."
+_OTHER_REMEDY: Final = (
+    "Look at it from another network. If it is one of your servers, treat it as compromised: "
+    "see “Compromised server” in deploy/README.md."
+)
+_REMEDIES: Final = {
+    "unreachable": "Check whether the server runs: deploy/deploy.sh status",
+    "older release": "Publish the newest release there.",
+    "newer release": "Publish it at the other addresses, too.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a report says about one check: nothing if it is right, otherwise what is wrong.
+
+    ``faults`` tells one fault from another: its numbers, such as the days left, are not in it.
+    """
+
+    check: str
+    what: str = ""
+    remedy: str = ""
+    faults: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """The findings of one program, and when it wrote them.
+
+    What a report does not mention has ended if it ``is_complete``; otherwise nothing is known.
+    """
+
+    source: str
+    time: datetime
+    findings: tuple[Finding, ...]
+    is_complete: bool = False
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the program reported, and in time: then the first finding says so."""
+        return bool(self.findings) and not self.findings[0].what
+
+
+def read_report(file: Path, began: datetime, now: datetime) -> SourceReport:
+    """Read a report. Its file's name, without the ending, is the program's.
+
+    A report that is missing since ``began``, old or damaged is itself a finding.
+    """
+    source = file.stem
+    try:
+        time = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        found = _findings(json.loads(file.read_bytes()))
+    except FileNotFoundError:
+        time, found = began, None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return SourceReport(source, now, (_no_report(source, "Its report cannot be read."),))
+    if now - time > STALE:
+        last = f"{time:%Y-%m-%d %H:%M} UTC"
+        said = f"It has not reported since {last}." if found else f"No report came since {last}."
+        return SourceReport(source, now, (_no_report(source, said),))
+    if found is None:
+        return SourceReport(source, time, ())
+    findings, is_complete = found
+    return SourceReport(source, time, (Finding(source), *findings), is_complete)
+
+
+def _no_report(source: str, what: str) -> Finding:
+    unit = f"cccr-{source}"
+    remedy = f"See why on its machine: systemctl status {unit}.timer {unit}.service"
+    return Finding(source, what, remedy, frozenset({"report"}))
+
+
+def _findings(report: Any) -> tuple[tuple[Finding, ...], bool]:
+    if isinstance(report, list):
+        return tuple(_of_doctor(report)), False
+    return (_expiry(report["release"]), *map(_of_address, report["addresses"])), True
+
+
+def _of_doctor(results: list[dict[str, str]]) -> Iterable[Finding]:
+    """Yield one finding for each name of a check; what was not checked is unknown."""
+    for name in dict.fromkeys(result["name"] for result in results):
+        alike = [result for result in results if result["name"] == name]
+        wrong = [result for result in alike if result["verdict"] == "wrong"]
+        if wrong:
+            first = wrong[0]
+            what = first["sentence"] + _others(len(wrong))
+            yield _wrong(name, what, first["remedy"], (each["sentence"] for each in wrong))
+        elif all(result["verdict"] != "not checked" for result in alike):
+            yield Finding(name)
+
+
+def _of_address(site: dict[str, Any]) -> Finding:
+    found = site["differences"]
+    if not found:
+        return Finding(site["address"])
+    first = found[0]
+    what = f"{first['kind']}: {first['path'] or '/'}: {first['detail']}{_others(len(found))}"
+    remedy = _REMEDIES.get(first["kind"], _OTHER_REMEDY)
+    return _wrong(site["address"], what, remedy, (each["kind"] for each in found))
+
+
+def _expiry(release: dict[str, Any] | None) -> Finding:
+    if release is None:
+        what = "No address has a release with a good signature."
+        return _wrong("release", what, _OTHER_REMEDY, ("signature",))
+    day, left = release["expires"][:10], release["days_left"]
+    if release["expired"]:
+        return _wrong("release", f"It expired on {day}.", _RELEASE_REMEDY, ("expired",))
+    if left < _NEAR:
+        what = f"It expires on {day} (in {counted(left, 'day')})."
+        return _wrong("release", what, _RELEASE_REMEDY, ("expires",))
+    return Finding("release")
+
+
+def _others(count: int) -> str:
+    return f" (and {count - 1} more)" if count > 1 else ""
+
+
+def _wrong(check: str, what: str, remedy: str, faults: Iterable[str]) -> Finding:
+    # A remedy of several sentences must stay one line, too.
+    what, remedy = (" ".join(text.split())[:_LONGEST] for text in (what, remedy))
+    return Finding(check, what, remedy, frozenset(re.sub("[0-9]+", "#", each) for each in faults))
