@@ -192,7 +192,7 @@ def _lagging(release: Release, settings: Settings) -> Iterator[str]:
             yield f"{result.address} does not serve it yet: {result.differences[0].detail}."
     good = sum(not result.differences for result in results)
     sequence = release.metadata.sequence
-    yield f"{good} of the {len(listed)} addresses in {MIRRORS} serve release {sequence}."
+    yield f"{MIRRORS}: {good} of {len(listed)} have release {sequence}."
 
 
 def _described(release: Release, signature: str) -> str:
@@ -239,8 +239,8 @@ def headers(
     language tag, and from the tag to the language of "/".
 
     A static host that serves the release's files itself needs the headers of every file:
-    "nginx", "apache", "caddy", "netlify" (_headers) and "netlify-redirects" (_redirects).
-    Without --public-key, the files are checked only against SHA256SUMS.
+    "nginx", "apache", "caddy", "netlify" (_headers) and
+    "netlify-redirects" (_redirects). Without --public-key, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import FORMATS, header_rules
     from cccr_web.release import load, read_public_key

@@ -102,6 +102,6 @@ def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
             click.echo(f"{who}: delivered")
     if failed:
         raise CccrError(
-            f"{failed} of {len(targets.urls)} targets did not accept the message.",
+            f"Not every target accepted the message: {failed} of {len(targets.urls)} failed.",
             "Correct NOTIFY in the settings.",
         )

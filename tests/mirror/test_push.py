@@ -379,7 +379,7 @@ def test_without_targets_the_addresses_in_mirrors_txt_are_asked(tmp_path: Path) 
     onion, clearnet, last = done.stdout.splitlines()
     assert onion == f"{LISTED[1]}: not asked, because it needs --socks."
     assert clearnet.startswith("https://cccr.example does not serve it yet: ")
-    assert last == "0 of the 2 addresses in mirrors.txt serve release 2."
+    assert last == "mirrors.txt: 0 of 2 have release 2."
     done = push(release=signed_release(2), folder=tmp_path)
     assert done.stdout == "The release has no mirrors.txt, so no mirror was asked.\n"
 
