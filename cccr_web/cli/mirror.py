@@ -239,8 +239,8 @@ def headers(
     language tag, and from the tag to the language of "/".
 
     A static host that serves the release's files itself needs the headers of every file:
-    "nginx", "apache", "caddy", "netlify" (_headers) and
-    "netlify-redirects" (_redirects). Without --public-key, the files are checked only against SHA256SUMS.
+    "nginx", "apache", "caddy", "netlify-redirects" (_redirects) and "netlify" (_headers).
+    Without --public-key, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import FORMATS, header_rules
     from cccr_web.release import load, read_public_key
