@@ -31,10 +31,11 @@ WARNINGS = {
     "zh-hans": ("请勿打开", "恶意代码"),
     "zh-hant": ("請勿打開", "惡意程式碼"),
 }
+# On most pages one line: what precedes the address, and the reason, which is a link.
 WARNING_LINES = {
-    "en": "Hacked: do not open",
-    "zh-hans": "曾遭入侵，请勿打开",
-    "zh-hant": "曾遭入侵，請勿打開",
+    "en": ("Do not open ", ": ", "hacked"),
+    "zh-hans": ("请勿打开", "：", "曾遭入侵"),
+    "zh-hant": ("請勿打開", "：", "曾遭入侵"),
 }
 
 TREE = SourceTree(find_tree("translations"))
@@ -196,7 +197,10 @@ def test_every_page_warns_of_the_former_site(path: str, page: Element) -> None:
         assert all(part in warning.text for part in (*WARNINGS[slug], DEFANGED))
         assert warning.all("a") == []
     else:
-        assert warning.text == f"{WARNING_LINES[slug]} {DEFANGED}"
+        before, after, reason = WARNING_LINES[slug]
+        assert warning.text == f"{before}{DEFANGED}{after}{reason}"
+        # A link on “Do not open” would invite a reader to do just that.
+        assert warning.one("a").text == reason
         href = warning.one("a").attributes["href"]
         assert href.endswith("#former-site")
         own = href.startswith("#")
