@@ -44,6 +44,7 @@ BOXES = """(font => {
     warning: all(".warning"),
     record: all(".record .demands li"),
     act: all(".record [href='#pass-on']"),
+    steps: all("main [href='#shortest']"),
   };
 })"""
 # Our own fonts, of which a phone has one; and the widest serif of the tests.
@@ -141,6 +142,18 @@ def test_a_statement_begins_high_on_the_first_screen(
     paths = [f"{one}/{name}" for one in LANGUAGES for name in STATEMENTS]
     wrong = {path: [*statement_faults(look(site.url(path), font))] for path in paths}
     assert not any(wrong.values()), listed(wrong)
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_the_verify_page_says_what_to_do(site: BrowsedSite, look: Look, font: str) -> None:
+    """The first screen of the page links to the steps for the reader's device."""
+    wrong = {}
+    for one in LANGUAGES:
+        boxes = look(site.url(f"{one}/verify.html"), font)
+        ends = [bottom for _, bottom, _ in boxes["steps"]]
+        if len(ends) != 1 or ends[0] > HEIGHT:
+            wrong[one] = ends
+    assert wrong == {}, listed(wrong)
 
 
 @pytest.mark.parametrize("width", [320, WIDTH])
