@@ -41,6 +41,10 @@ OPENING = """["main .who", "main ol"].map(name => {
   return [top, bottom];
 })"""
 
+# The first font of each name of the organisation, and of each language's paragraphs.
+FONTS = """[...document.querySelectorAll("h1 span, section > p:first-of-type")].map(one =>
+  getComputedStyle(one).fontFamily.split(",")[0].replaceAll('"', ""))"""
+
 # Adds to the page what the policy forbids, and returns what was blocked.
 INTRUDERS = """new Promise(done => {
   const blocked = [];
@@ -116,6 +120,18 @@ def test_the_first_screen_of_a_phone_has_a_door_to_every_language(
     bottoms = [bottom for _, bottom in doors]
     assert min(bottoms) > 0
     assert max(bottoms) <= min(640, *(top for _, top in sections))
+
+
+def test_the_first_page_shows_each_language_in_its_own_fonts(
+    chromium: Chromium, folder: Path
+) -> None:
+    """Names in Chinese have the wordmark's serifs, and English is not in a font for Chinese."""
+    with chromium.tab() as tab:
+        tab.visit((folder / ZIP_INDEX).as_uri())
+        assert tab.evaluate(FONTS) == [
+            *("Songti SC", "Songti TC", "Charter"),
+            *("PingFang SC", "PingFang TC", "Charter"),
+        ]
 
 
 def test_a_copy_alone_shows_its_images(
