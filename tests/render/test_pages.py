@@ -352,7 +352,7 @@ def test_an_error_page_is_in_every_language_and_has_one_heading(
 def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> None:
     """Each editor's note is an aside that starts with its author and date."""
     titles = {"en/": "Editor’s note, 29 November 2026", "zh-hans/": "编者注，2026年11月29日"}
-    titles["zh-hant/"] = "編者注，2026年11月29日"
+    titles["zh-hant/"] = "編者註，2026年11月29日"
     for slug, title in titles.items():
         notes = [
             note
