@@ -163,9 +163,7 @@ def test_a_single_file_begins_with_who_speaks_and_what_is_in_it(
             assert said < contents < 500, language
 
 
-def test_an_e_reader_cuts_nothing_off(
-    chromium: Chromium, release: Release, tmp_path: Path
-) -> None:
+def test_an_e_reader_cuts_nothing_off(chromium: Chromium, release: Release, tmp_path: Path) -> None:
     """Each chapter of an EPUB is as wide as a narrow phone, onion address and commands included."""
     wrong = {}
     with chromium.tab() as tab:
