@@ -83,7 +83,7 @@ def send(
 @notify.command(epilog=options.example("notify test --settings notify.env --name cccr.example"))
 @_common
 def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
-    """Send a test message to every target, and say which of them accepted it.
+    """Send a test message, and say who accepted it.
 
     Exits with 1 if one did not.
     """
