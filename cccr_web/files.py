@@ -64,6 +64,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], keep: Iterable[s
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(folder) as partial:
+        partial.mkdir()
         for path, body in contents.items():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             _write(partial / path, body)
@@ -86,18 +87,24 @@ def writing(path: Path, remedy: str) -> Iterator[None]:
         raise CccrError(f"{path} cannot be written: {error.strerror}.", remedy) from error
 
 
+def remove_partial(target: Path) -> None:
+    """Remove what killed processes have left next to ``target``, as each replacement does."""
+    own = threading.get_native_id()
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        id_ = left.name.removeprefix(f".{target.name}.").removesuffix(".partial")
+        if id_ == str(own) or (id_.isdecimal() and not Path("/proc", id_).exists()):
+            _remove(left)
+
+
 @contextlib.contextmanager
 def _temporary(target: Path) -> Iterator[Path]:
     """Yield a temporary name next to ``target``; at the end remove what still has it.
 
     What killed processes have left next to ``target`` is removed first.
     """
+    remove_partial(target)
     # The id of a thread is not the id of any other thread or process.
     own = threading.get_native_id()
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
-        id_ = left.name.removeprefix(f".{target.name}.").removesuffix(".partial")
-        if id_ == str(own) or (id_.isdecimal() and not Path("/proc", id_).exists()):
-            _remove(left)
     partial = target.with_name(f".{target.name}.{own}.partial")
     try:
         yield partial

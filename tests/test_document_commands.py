@@ -403,6 +403,36 @@ def run(admin_folder: AdminFolder, command: str) -> None:
     admin_folder.run(command)
 
 
+def fetch_mirror(admin_folder: AdminFolder, command: str) -> None:
+    """It makes a mirror of the site that an earlier command serves."""
+    site, folder = f"http://127.0.0.1:{admin_folder.port}", admin_folder.path / "volunteer"
+    local = command.replace("https://cccr.example", site).replace("/srv/cccr-mirror", str(folder))
+    admin_folder.run(local)
+    assert (folder / "site" / "SHA256SUMS.minisig").is_file()
+
+
+def push_mirror(admin_folder: AdminFolder, command: str) -> None:
+    """Its targets are accepted; ``tests/mirror/test_push.py`` uploads to real servers."""
+    mirror = main.get_command(click.Context(main), "mirror")
+    assert isinstance(mirror, click.Group)
+    given = shlex.split(command)[3:]
+    mirror.commands["push"].make_context("push", [*given])
+    targets = [word for word in given if ":" in word]
+    without = " ".join(word for word in command.split() if word not in targets)
+    admin_folder.run(without)
+
+
+def keep_mirror(_admin_folder: AdminFolder, command: str) -> None:
+    """Its packages are the tests' own, and ``tests/mirror`` uses what it writes."""
+    subprocess.run(["sh", "-n", "-c", command], check=True)
+    program, *words = shlex.split(command)
+    if program == "apt-get":
+        needed = (TOP / "tests/run.sh").read_text(encoding="utf-8")
+        assert re.search(rf"=({words[-1]}|{words[-1]}-light)$", needed, re.MULTILINE)
+    if program == "cp":
+        assert all((TOP / word).is_file() for word in words[:-1])
+
+
 RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"(\./)?deploy/try\.sh( .*)?", try_site),
     (r"(\./)?tests/(run|shots|deploy/run|(abuse|bench)/\w+)\.sh( .*)?", run_script),
@@ -417,6 +447,9 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"ssh root@server\.example .*", run_on_server),
     (r"git tag .*", tag),
     (r"deploy/cccr-web serve .*", serve),
+    (r"deploy/cccr-web mirror fetch .*", fetch_mirror),
+    (r"deploy/cccr-web mirror push .*", push_mirror),
+    (r"(apt-get|adduser|chown|cp|printf|systemctl) .*", keep_mirror),
     (r"deploy/cccr-web onion publish .*", publish),
     (r"deploy/cccr-web onion status .*", status),
     (r"deploy/cccr-web doctor .*", doctor),

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cccr_web.cli import options
+from cccr_web.cli.terminal import Progress
+from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
+    from cccr_web.release import Release
     from cccr_web.serve import Listener
+    from cccr_web.watch import Settings
+
+_onion = click.option(
+    "--onion", is_flag=True, help="Write the headers for an onion, not the clearnet."
+)
 
 
-@click.command(epilog=options.example("mirror mirror --release cccr-web.zip --public-key cccr.pub"))
+@click.group()
+def mirror() -> None:
+    """Write, fetch or upload a static mirror of the site."""
+
+
+@mirror.command(
+    epilog=options.example("mirror write mirror --release cccr-web.zip --public-key cccr.pub")
+)
 @click.argument("folder", type=options.FOLDER)
 @click.option(
     "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
 )
 @options.public_key()
-@click.option("--onion", is_flag=True, help="Write the headers for an onion, not the clearnet.")
-def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) -> None:
+@_onion
+def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -> None:
     """Write a release to FOLDER for a static host.
 
-    The host serves FOLDER/site, which is the release. FOLDER/headers holds nginx.conf and
-    Caddyfile to include in its configuration, and _headers and _redirects for hosts that
-    read these files from the site. FOLDER/redirects holds pages such as zh/index.html: copy
-    them into FOLDER/site for a host that cannot redirect. An expired release is rejected.
-    Without --public-key, the files are checked only against SHA256SUMS.
+    The host serves FOLDER/site, which is the release. FOLDER/headers holds nginx.conf,
+    apache.conf and Caddyfile to include in its configuration, and _headers and _redirects for
+    hosts that read these files from the site. FOLDER/redirects holds pages such as
+    zh/index.html: copy them into FOLDER/site for a host that cannot redirect. An expired
+    release is rejected. Without --public-key, the files are checked only against SHA256SUMS.
     """
-    from cccr_web.errors import counted
     from cccr_web.mirror import write_mirror
     from cccr_web.notices import reject_expired_notices
     from cccr_web.release import load, read_public_key, reject_expired
@@ -44,11 +59,153 @@ def mirror(folder: Path, release: Path, public_key: str | None, *, onion: bool) 
         reject_expired_notices(checked, key)
     write_mirror(checked, folder, "onion" if onion else "clearnet")
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
-    files = counted(len(checked.files), "file")
+    click.echo(f"{_described(checked, signature)}, is in {_places(checked, folder)}")
+
+
+@mirror.command(
+    epilog=options.example(
+        "mirror fetch https://cccr.example --to /srv/cccr-mirror --public-key cccr.pub"
+    )
+)
+@click.argument("address", metavar="URL", type=options.ADDRESS)
+@click.option(
+    "--to", "folder", metavar="FOLDER", required=True, type=options.FOLDER, help="The mirror."
+)
+@options.public_key(required=True)
+@options.socks
+@_onion
+@options.time_limit(600)
+def fetch(
+    address: Any, folder: Path, public_key: str, socks: Tcp | None, seconds: float, *, onion: bool
+) -> None:
+    """Fetch the release at URL, and make FOLDER a mirror of it.
+
+    URL is any address or mirror of the site: https, .onion with --socks, or this machine. The
+    release is verified before FOLDER changes. It is rejected if it has expired, is dated in the
+    future, or is older than the one in FOLDER. What FOLDER holds is described at "mirror write".
+
+    Only what has changed is fetched. If the command is interrupted, FOLDER is as it was, and the
+    next run continues. So run it daily: it exits with 0 if FOLDER holds the release at URL.
+    """
+    from cccr_web.errors import counted
+    from cccr_web.mirror import fetch_mirror
+    from cccr_web.release import read_public_key
+    from cccr_web.watch import RequestLimits, Route, Settings
+
+    options.require_socks(socks, [address])
+    settings = Settings(read_public_key(public_key), Route(socks), RequestLimits(timeout=seconds))
+    with Progress() as progress:
+        done = fetch_mirror(
+            address,
+            folder,
+            settings,
+            "onion" if onion else "clearnet",
+            lambda path: progress.show(f"fetching {path}", terminal_only=True),
+        )
+    new = "is now" if done.changed else "was already"
+    described = _described(done.release, f"signed by {settings.key.fingerprint}")
     click.echo(
-        f"Release {checked.metadata.sequence}, {files}, {signature}, "
-        f"is in {folder / 'site'}; the headers are in {folder / 'headers'}. "
-        f"The release {checked.metadata.expiry()}."
+        f"{described}, {new} in {_places(done.release, folder)} "
+        f"{counted(done.fetched, 'file')} fetched."
+    )
+
+
+@mirror.command(
+    epilog=options.example(
+        "mirror push --release release --public-key cccr.pub ssh://root@mirror.example/srv/mirror"
+    )
+)
+@click.argument(
+    "hosts",
+    metavar="[TARGET]...",
+    nargs=-1,
+    type=options.ParsedParam("TARGET", "cccr_web.mirror:StaticHost.parse"),
+)
+@click.option(
+    "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
+)
+@options.public_key(required=True)
+@options.socks
+@_onion
+@options.time_limit(60)
+def push(
+    hosts: tuple[Any, ...],
+    release: Path,
+    public_key: str,
+    socks: Tcp | None,
+    seconds: float,
+    *,
+    onion: bool,
+) -> None:
+    """Upload a release to each TARGET; report which mirrors lack it.
+
+    TARGET is one of these:
+
+    \b
+    ssh://USER@HOST:PORT/PATH  a folder, by rsync
+    NAME:PATH                  a host of rclone's configuration: S3, WebDAV …
+
+    The release is verified, and one that has expired is rejected, as is one older than what
+    TARGET has. Over ssh, the host serves PATH/current/site, with the header rules in
+    PATH/current/headers: the link "current" switches in one step. rclone's hosts cannot
+    switch: files are uploaded before the pages that link to them, and the signed list last.
+    They get no header rules, but S3 stores each file's Content-Type and Cache-Control.
+
+    Then each address in the release's mirrors.txt is asked for its signed list, onions only
+    with --socks. Without TARGET, nothing else is done.
+    """
+    from cccr_web.notices import reject_expired_notices
+    from cccr_web.release import load, read_public_key, reject_expired
+    from cccr_web.watch import RequestLimits, Route, Settings
+
+    key = read_public_key(public_key)
+    checked = load(release, key)
+    reject_expired(checked)
+    reject_expired_notices(checked, key)
+    for host in hosts:
+        with Progress() as progress:
+            progress.show(f"uploading to {host}")
+            host.push(checked, "onion" if onion else "clearnet")
+        described = _described(checked, f"signed by {key.fingerprint}")
+        click.echo(" ".join(filter(None, [f"{described}, is now at {host}.", host.caveat])))
+    settings = Settings(key, Route(socks), RequestLimits(timeout=seconds))
+    for line in _lagging(checked, settings):
+        click.echo(line)
+
+
+def _lagging(release: Release, settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each address of ``mirrors.txt`` that does not serve the release."""
+    from cccr_web.notices import MIRRORS, read_mirrors
+    from cccr_web.watch import Address, check_manifests
+
+    if MIRRORS not in release.files:
+        yield f"The release has no {MIRRORS}, so no mirror was asked."
+        return
+    listed = [Address.parse(url) for url in read_mirrors(release.files[MIRRORS].body).urls]
+    asked = [each for each in listed if settings.route.proxy or not each.is_onion]
+    yield from (
+        f"{each}: not asked, because it needs --socks." for each in listed if each not in asked
+    )
+    results = check_manifests(asked, settings, release)
+    for result in results:
+        if result.differences:
+            yield f"{result.address} does not serve it yet: {result.differences[0].detail}."
+    good = sum(not result.differences for result in results)
+    sequence = release.metadata.sequence
+    yield f"{MIRRORS}: {good} of {len(listed)} have release {sequence}."
+
+
+def _described(release: Release, signature: str) -> str:
+    from cccr_web.errors import counted
+
+    files = counted(len(release.files), "file")
+    return f"Release {release.metadata.sequence}, {files}, {signature}"
+
+
+def _places(release: Release, folder: Path) -> str:
+    return (
+        f"{folder / 'site'}; the headers are in {folder / 'headers'}. "
+        f"The release {release.metadata.expiry()}."
     )
 
 
@@ -82,8 +239,8 @@ def headers(
     language tag, and from the tag to the language of "/".
 
     A static host that serves the release's files itself needs the headers of every file:
-    "nginx", "caddy", "netlify" (_headers) and "netlify-redirects" (_redirects). Without
-    --public-key, the files are checked only against SHA256SUMS.
+    "nginx", "apache", "caddy", "netlify-redirects" (_redirects) and "netlify" (_headers).
+    Without --public-key, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import FORMATS, header_rules
     from cccr_web.release import load, read_public_key

@@ -83,7 +83,7 @@ def send(
 @notify.command(epilog=options.example("notify test --settings notify.env --name cccr.example"))
 @_common
 def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
-    """Send a test message, and say who accepted it.
+    """Send a test message to every target, and show which accept it.
 
     Exits with 1 if one did not.
     """
@@ -102,6 +102,6 @@ def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
             click.echo(f"{who}: delivered")
     if failed:
         raise CccrError(
-            f"{failed} of {len(targets.urls)} targets did not accept the message.",
+            f"Not every target accepted the message: {failed} of {len(targets.urls)} failed.",
             "Correct NOTIFY in the settings.",
         )

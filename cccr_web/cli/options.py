@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -69,6 +69,7 @@ def _read_port(text: str) -> Tcp:
     raise ValueError(f"“{text}” is not HOST:PORT, such as 127.0.0.1:9050.")
 
 
+ADDRESS = ParsedParam("URL", "cccr_web.watch:Address.parse")
 DATE = ParsedParam("DATE", _read_date)
 DOMAIN = ParsedParam("NAME", read_domain)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -108,6 +109,12 @@ def time_limit(default: int) -> Decorator:
     )
 
 
+def require_socks(socks: Tcp | None, addresses: Iterable[Any]) -> None:
+    """Raise ``CccrError`` if one of the addresses is an onion, and ``--socks`` is missing."""
+    if socks is None and any(address.is_onion for address in addresses):
+        raise CccrError("An onion can be reached only through Tor.", "Pass --socks 127.0.0.1:9050.")
+
+
 control = click.option(
     "--control",
     type=ParsedParam("ADDRESS", "cccr_web.onion:parse_control_address"),
@@ -143,6 +150,9 @@ notice_file = click.option(
     help="The file to write. A release includes the files in translations/files/.",
 )
 openpgp_key = click.option("--openpgp-key", metavar="NAME", help="A gpg key to sign with as well.")
+socks = click.option(
+    "--socks", type=HOST_PORT, help="Tor's SocksPort, such as 127.0.0.1:9050, for onions."
+)
 passphrase_file = click.option(
     "--passphrase-file",
     type=FILE,

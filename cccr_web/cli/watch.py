@@ -13,7 +13,8 @@ from cccr_web.cli.terminal import Progress, write_file
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
-    from cccr_web.watch import Difference, Report, SiteResult
+    from cccr_web.release import Release
+    from cccr_web.watch import Address, Difference, Report, Settings, SiteResult
 
 
 @click.command(epilog=options.example("watch --public-key cccr.pub https://cccr.example"))
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
     nargs=-1,
     required=True,
     metavar="URL...",
-    type=options.ParsedParam("URL", "cccr_web.watch:Address.parse"),
+    type=options.ADDRESS,
 )
 @options.public_key(required=True)
-@click.option(
-    "--socks", type=options.HOST_PORT, help="Tor's SocksPort, such as 127.0.0.1:9050, for onions."
-)
+@options.socks
 @click.option(
     "--release",
     type=options.RELEASE,
     help="The release to compare with, if not the newest signed one found.",
+)
+@click.option(
+    "--mirrors",
+    is_flag=True,
+    help="Check every address in the mirrors.txt of --release, or else of the first URL, too.",
 )
 @options.repeatable(
     "--allow-header",
@@ -51,6 +55,7 @@ def watch(
     seconds: float,
     report: Path | None,
     *,
+    mirrors: bool,
     as_json: bool,
 ) -> None:
     """Compare every file at each URL with the signed release.
@@ -62,13 +67,11 @@ def watch(
     not followed. URLs must use https with a valid certificate; http is allowed only for
     .onion and this machine.
     """
-    from cccr_web.errors import CccrError
     from cccr_web.release import load, read_public_key
     from cccr_web.watch import RequestLimits, Route, Settings, check_sites
 
-    if socks is None and any(address.is_onion for address in addresses):
-        raise CccrError("An onion can be reached only through Tor.", "Pass --socks 127.0.0.1:9050.")
     key = read_public_key(public_key)
+    options.require_socks(socks, addresses)
     settings = Settings(
         key,
         Route(socks),
@@ -76,6 +79,9 @@ def watch(
         frozenset(name.lower() for name in allowed),
     )
     reference = load(release, key) if release else None
+    if mirrors:
+        addresses = tuple(dict.fromkeys((*addresses, *_mirrors(reference, addresses[0], settings))))
+        options.require_socks(socks, addresses)
     with Progress() as progress:
         progress.show("fetching the signed list of each address", terminal_only=True)
         result = check_sites(
@@ -88,6 +94,20 @@ def watch(
     click.echo(result.to_json() if as_json else "\n".join(_table(result)))
     if not result.good:
         raise click.exceptions.Exit(1)
+
+
+def _mirrors(reference: Release | None, first: Address, settings: Settings) -> list[Address]:
+    """Return the addresses in the ``mirrors.txt`` of a release, or of the one at an address."""
+    from cccr_web.errors import CccrError
+    from cccr_web.notices import MIRRORS, read_mirrors
+    from cccr_web.watch import Address, RemoteFolder
+
+    if reference is None:
+        with RemoteFolder.open(first, settings) as remote:
+            reference = remote.read_signed(settings.key, MIRRORS)
+    if MIRRORS not in reference.files:
+        raise CccrError(f"The release has no {MIRRORS}.", "Leave --mirrors out.")
+    return [Address.parse(url) for url in read_mirrors(reference.files[MIRRORS].body).urls]
 
 
 def _table(report: Report) -> Iterator[str]:

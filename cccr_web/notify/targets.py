@@ -48,7 +48,7 @@ class Targets:
                 kind = (
                     "an https address" if name == "PING" else "a URL such as ntfys://ntfy.sh/TOPIC"
                 )
-                raise CccrError(f"{file}: a value of {name} is not {kind}.")
+                raise CccrError(f"{file}: a value of {name} is not {kind}.", "Correct that line.")
         return cls(urls, ping or None)
 
 

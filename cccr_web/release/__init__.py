@@ -1,7 +1,7 @@
 """A release: a folder with exactly the bytes that readers get, listed, signed and verified."""
 
 from cccr_web.release.archive import NAME as ARCHIVE
-from cccr_web.release.archive import pack_zip, with_archive
+from cccr_web.release.archive import Archive, pack_zip, with_archive
 from cccr_web.release.folder import NO_JEKYLL, ReleaseFolder, printable
 from cccr_web.release.keys import (
     ORGANISATION,
@@ -31,8 +31,10 @@ from cccr_web.release.rollback_guard import (
     reject_older,
 )
 from cccr_web.release.signed_manifest import (
+    Read,
     Signer,
     Verify,
+    check_file,
     read_signed_manifest,
     verify_signatures,
 )
@@ -43,6 +45,7 @@ from cccr_web.release.store import (
     differences,
     load,
     open_unverified,
+    read_files,
     reject_loss,
     write,
 )
@@ -60,11 +63,13 @@ __all__ = [
     "NO_JEKYLL",
     "ORGANISATION",
     "SIGNATURES",
+    "Archive",
     "Expiry",
     "File",
     "KeyChange",
     "Metadata",
     "PublicKey",
+    "Read",
     "Release",
     "ReleaseFolder",
     "RollbackGuard",
@@ -72,6 +77,7 @@ __all__ = [
     "SigningKey",
     "Verify",
     "allowed_signers",
+    "check_file",
     "differences",
     "format_policy",
     "format_time",
@@ -86,6 +92,7 @@ __all__ = [
     "pack_zip",
     "page_policy",
     "printable",
+    "read_files",
     "read_locked_key",
     "read_public_key",
     "read_signed_manifest",

@@ -16,6 +16,7 @@ from cccr_web.release.folder import ReleaseFolder, printable
 from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release, bodies
 from cccr_web.release.signed_manifest import (
+    Read,
     Verify,
     check_file,
     read_signed_manifest,
@@ -38,28 +39,37 @@ def load(
 
     Every listed file must have its hash and be a regular file that no link leads to;
     a file that is not listed is an error. With a ``key``, its signatures are verified first
-    (by ``verify``). Each file is read once: later changes on the disk are not seen.
-    The manifest has no lengths, so the ZIP in a folder is read first, and then no file that
-    is longer than the longest in it. Raises ``ReleaseError`` that names the file.
+    (by ``verify``). Each file is read once: later changes on the disk are not seen. Raises
+    ``ReleaseError`` that names the file.
     """
     with _open(path) as reader:
         release = read_signed_manifest(reader.read, key, verify)
         if isinstance(reader, Archive):
             reader.check_time(release.metadata.time)
-        found = dict(release.files)
-        left, longest = MAX_TOTAL - len(found[metadata.NAME].body), MAX_FILE
-        others = release.listed.keys() - {metadata.NAME}
-        for name in sorted(others, key=lambda name: (name != archive.NAME, name)):
-            body = reader.read(name, min(longest, left))
-            found[name] = check_file(name, body, release.files)
-            left -= len(body)
-            if name == archive.NAME:
-                with contextlib.suppress(ReleaseError):  # one that is not as we pack it
-                    longest = Archive(body, name).longest
-        for extra in reader.unlisted(found):
+        whole = read_files(release, reader.read)
+        for extra in reader.unlisted(whole.files):
             if extra == manifest.OPENPGP:
                 raise unknown_openpgp_signature()
             raise ReleaseError(f"{printable(extra)} is not listed in {manifest.NAME}.")
+    return whole
+
+
+def read_files(release: Release, read: Read) -> Release:
+    """Return a release of ``read_signed_manifest`` with the bytes of every file.
+
+    Each file must have its hash. The manifest has no lengths, so the ZIP is read first, and then
+    no file that is longer than the longest in it. Raises ``ReleaseError`` that names the file.
+    """
+    found = dict(release.files)
+    left, longest = MAX_TOTAL - len(found[metadata.NAME].body), MAX_FILE
+    others = release.listed.keys() - {metadata.NAME}
+    for name in sorted(others, key=lambda name: (name != archive.NAME, name)):
+        body = read(name, min(longest, left))
+        found[name] = check_file(name, body, release.files)
+        left -= len(body)
+        if name == archive.NAME:
+            with contextlib.suppress(ReleaseError):  # one that is not as we pack it
+                longest = Archive(body, name).longest
     return Release(found, release.metadata)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
@@ -120,10 +121,13 @@ class PageRenderer(RendererHTML):
 
     def page(self, body: Body) -> Markup:
         """Return the whole text as HTML that is safe to put into a page."""
-        return self.part(body.tokens)
+        return self._blocks(list(_with_cards(body.tokens)))
 
-    def part(self, tokens: Sequence[Token]) -> Markup:
-        """Return some blocks of a text as HTML, in the same way."""
+    def card(self, tokens: Sequence[Token]) -> Markup:
+        """Return what is on a name card as HTML, in the same way."""
+        return self._blocks([*_named(tokens[:3]), *tokens[3:]])
+
+    def _blocks(self, tokens: Sequence[Token]) -> Markup:
         options = _XHTML if self._layout.xhtml else _HTML
         return Markup(self.render(tokens, options, {}))  # noqa: S704  # escaped below
 
@@ -232,7 +236,7 @@ class PageRenderer(RendererHTML):
         return "</blockquote>\n</figure>\n"
 
     def card_open(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
-        """Render the start of a name card; its first paragraph is the name."""
+        """Render the start of a name card."""
         return f'<div class="card" role="group" aria-label="{escapeHtml(self._card_label)}">\n'
 
     def card_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
@@ -242,6 +246,33 @@ class PageRenderer(RendererHTML):
     def note_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the end of an editor's note."""
         return "</aside>\n"
+
+
+def _with_cards(tokens: Sequence[Token]) -> Iterator[Token]:
+    """Yield the tokens of a text, without the name on each card that repeats its heading.
+
+    So no reader meets the name twice in a row, not in a feed or a text browser either.
+    """
+    rest = iter(enumerate(tokens))
+    for index, token in rest:
+        yield token
+        if token.type == "card_open":
+            name = [following for _, following in itertools.islice(rest, 3)]
+            repeats = _words(tokens[index - 2]) == _words(name[1])
+            if tokens[index - 1].type != "heading_close" or not repeats:
+                yield from _named(name)
+
+
+def _words(inline: Token) -> str:
+    return "".join(child.content for child in inline.children or ())
+
+
+def _named(name: Sequence[Token]) -> Iterator[Token]:
+    """Yield the paragraph with the name on a card as an element that style sheets can find."""
+    opening, words, closing = name
+    yield opening.copy(tag="div", attrs={"class": "name"})
+    yield words
+    yield closing.copy(tag="div")
 
 
 @cache

@@ -78,7 +78,7 @@ class TemplateRenderer:
             body=lambda: self._renderer(text, layout).page(text.body),
             people=list(self.people[language].values()),
             people_in=self._people_in,
-            card=lambda person: self._renderer(person.text, layout).part(person.card),
+            card=lambda person: self._renderer(person.text, layout).card(person.card),
             words=lambda person, inline: self._renderer(person.text, layout).words(inline),
             content=content,
             site=content.site,

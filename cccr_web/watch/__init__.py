@@ -12,15 +12,17 @@ from cccr_web.watch.client import (
     UnreachableError,
 )
 from cccr_web.watch.differences import Difference, DifferenceKind, header_differences
+from cccr_web.watch.remote import RemoteFolder
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.route import Route
-from cccr_web.watch.site_check import Settings, check_sites
+from cccr_web.watch.site_check import Settings, check_manifests, check_sites
 
 __all__ = [
     "Address",
     "Difference",
     "DifferenceKind",
     "HttpConnection",
+    "RemoteFolder",
     "Report",
     "RequestBudget",
     "RequestLimits",
@@ -29,6 +31,7 @@ __all__ = [
     "Settings",
     "SiteResult",
     "UnreachableError",
+    "check_manifests",
     "check_sites",
     "header_differences",
 ]

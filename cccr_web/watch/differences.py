@@ -1,12 +1,12 @@
 """How a response differs from the signed file and from the header policy.
 
 These headers depend on the connection, the time or how a host stores files. They are
-accepted as a plain nginx or Caddy sends them:
+accepted as a plain nginx, Caddy or Apache sends them:
 
 - ``Date``, ``Connection``, ``Keep-Alive``, ``Transfer-Encoding: chunked``, ``Content-Length``,
   ``Accept-Ranges``;
 - ``ETag`` and ``Last-Modified``, each the same for all clients (see ``site_check.py``);
-- ``Server`` with only the name nginx or Caddy, no version;
+- ``Server`` with only the name nginx, Caddy or Apache, no version;
 - ``Content-Encoding``, because the bytes are compared after decompression;
 - ``Vary: Accept-Encoding``;
 - ``Alt-Svc`` (RFC 7838) that offers HTTP/2 or HTTP/3 at the same name and port, or over TLS at
@@ -59,7 +59,7 @@ _ACCEPTED: Final = frozenset(
 _SERVICE: Final = re.compile(r'h[23](?:-[0-9]+)?="([^"]*)"(?:; *(?:ma|persist)=[0-9]+)*')
 _ACCEPTED_VALUES: Final = {
     "accept-ranges": re.compile(r"bytes|none", re.IGNORECASE),
-    "server": re.compile(r"nginx|Caddy"),
+    "server": re.compile(r"nginx|Caddy|Apache"),
     "transfer-encoding": re.compile(r"chunked", re.IGNORECASE),
     "vary": re.compile(r"accept-encoding", re.IGNORECASE),
 }

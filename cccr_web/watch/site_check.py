@@ -88,6 +88,18 @@ def check_sites(
     return Report(reference, sites)
 
 
+def check_manifests(
+    addresses: Sequence[Address], settings: Settings, release: Release
+) -> tuple[SiteResult, ...]:
+    """Compare only the signed list at each address with that of ``release``."""
+    if not addresses:
+        return ()
+    checks = [_SiteCheck(address, settings) for address in addresses]
+    with ThreadPoolExecutor(len(checks)) as pool:
+        list(pool.map(_SiteCheck.fetch_manifest, checks))
+    return tuple(check.compare_manifest(release) for check in checks)
+
+
 def _newest(checks: Sequence[_SiteCheck]) -> Release | None:
     found = [check.signed for check in checks if check.signed is not None]
     return max(found, key=lambda release: release.metadata.sequence, default=None)
@@ -156,14 +168,18 @@ class _SiteCheck:
         """
         files = 0
         with self._timer():
-            if reference and self.signed:
-                self._found.update(_release_differences(self.signed, reference))
             if release := self._release(reference):
                 self._compare_files(release, count)
                 files = len(release.files)
+        return replace(self.compare_manifest(reference), files=files)
+
+    def compare_manifest(self, reference: Release | None) -> SiteResult:
+        """Compare the site's own manifest with that of ``reference``."""
+        if reference and self.signed:
+            self._found.update(_release_differences(self.signed, reference))
         sequence = self.signed.metadata.sequence if self.signed else None
         differences = tuple(sorted(self._found))
-        return SiteResult(str(self.address), sequence, files, self._seconds, differences)
+        return SiteResult(str(self.address), sequence, 0, self._seconds, differences)
 
     def _release(self, reference: Release | None) -> Release | None:
         return (self.signed or reference) if self._responses else None

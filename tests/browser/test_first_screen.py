@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.browser.browsing import BrowsedSite, listed, serif_fonts
+from support.browser.outlines import is_copy
+from support.pages import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,7 @@ BOXES = """(font => {
     warning: all(".warning"),
     record: all(".record .demands li"),
     act: all(".record [href='#pass-on']"),
+    steps: all("main [href='#shortest']"),
   };
 })"""
 # Our own fonts, of which a phone has one; and the widest serif of the tests.
@@ -141,17 +144,37 @@ def test_a_statement_begins_high_on_the_first_screen(
     assert not any(wrong.values()), listed(wrong)
 
 
-def test_the_header_is_as_low_on_the_narrowest_phone(chromium: Chromium, site: BrowsedSite) -> None:
-    """At 320 pixels the header has the same two rows, and its links are no smaller."""
+@pytest.mark.parametrize("font", FONTS)
+def test_the_verify_page_says_what_to_do(site: BrowsedSite, look: Look, font: str) -> None:
+    """The first screen of the page links to the steps for the reader's device."""
+    wrong = {}
+    for one in LANGUAGES:
+        boxes = look(site.url(f"{one}/verify.html"), font)
+        ends = [bottom for _, bottom, _ in boxes["steps"]]
+        if len(ends) != 1 or ends[0] > HEIGHT:
+            wrong[one] = ends
+    assert wrong == {}, listed(wrong)
+
+
+@pytest.mark.parametrize("width", [320, WIDTH])
+def test_the_header_has_two_rows_on_every_page(
+    chromium: Chromium, site: BrowsedSite, width: int
+) -> None:
+    """On a narrow phone, too, the header has two rows, and its links are large enough.
+
+    Each page marks its own item of the menu, which must not make the menu wider.
+    """
     wrong = {}
     with chromium.tab() as tab:
-        tab.size(320, 568, phone=True)
-        for one in LANGUAGES:
-            for name in ("index.html", *STATEMENTS):
-                tab.visit(site.url(f"{one}/{name}"))
-                boxes: Boxes = tab.evaluate(f"{BOXES}('')")
-                wrong[f"{one}/{name}"] = [*header_faults(boxes, (320, 568))]
-    assert not any(wrong.values()), listed(wrong)
+        tab.size(width, 568, phone=True)
+        for path in site.pages:
+            if path in SHARED or is_copy(path):
+                continue  # without a menu
+            tab.visit(site.url(path))
+            boxes: Boxes = tab.evaluate(f"{BOXES}('')")
+            wrong[path] = [*header_faults(boxes, (width, 568))]
+    assert set(wrong) > {f"{one}/who-we-are.html" for one in LANGUAGES}
+    assert not any(wrong.values()), listed({path: one for path, one in wrong.items() if one})
 
 
 # What browsers of about 2016 do not know, with the declaration that they ignore.

@@ -36,10 +36,10 @@ BROWSERS = {
 
 
 def dump(browser: str, file: Path) -> str:
-    """Return what a browser shows for a page, without white space."""
+    """Return what a browser shows for a page."""
     command = [need(browser), *BROWSERS[browser].split(), str(file)]
     shown = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
-    return without_spaces(shown.decode("utf-8"))
+    return shown.decode("utf-8")
 
 
 def part_of(element: OutlineElement) -> str | None:
@@ -69,10 +69,21 @@ def test_a_text_browser_shows_every_word_in_order(
     """A text browser shows every word of a page, in the order of the page."""
     wrong = {}
     for path in page_paths(release):
-        gone = missing(outline(release.files[path].body), dump(browser, release_folder / path))
+        shown = without_spaces(dump(browser, release_folder / path))
+        gone = missing(outline(release.files[path].body), shown)
         if gone:
             wrong[path] = gone
     assert wrong == {}, listed(wrong)
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+@pytest.mark.parametrize("path", sorted(SHARED))
+def test_a_text_browser_shows_each_name_on_its_own_line(
+    release_folder: Path, browser: str, path: str
+) -> None:
+    """On a page in three languages the organisation's names do not run into each other."""
+    lines = {line.strip() for line in dump(browser, release_folder / path).splitlines()}
+    assert lines >= {"公民自由联盟", "公民自由聯盟", "Chinese Coalition for Citizens Rights"}
 
 
 def test_parts_of_a_page_are_in_order(release: Release) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from support.browser.browsing import SCHEMES, BrowsedSite, listed
+from support.browser.browsing import CUT_OFF, SCHEMES, BrowsedSite, listed
 
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import ERROR_PAGES, is_html, media_type
-from cccr_web.render.copies import ZIP, single_url
+from cccr_web.render.copies import ZIP, epub_url, single_url
 from cccr_web.render.shared_pages import ZIP_INDEX
 
 if TYPE_CHECKING:
@@ -34,6 +34,16 @@ DOORS = """[
     [one.id, one.getBoundingClientRect().top]),
 ]"""
 IMAGES = "[...document.images].map(one => one.naturalWidth)"
+
+# Where the sentence on who speaks ends, and the list of contents begins.
+OPENING = """["main .who", "main ol"].map(name => {
+  const {top, bottom} = document.querySelector(name).getBoundingClientRect();
+  return [top, bottom];
+})"""
+
+# The first font of each name of the organisation, and of each language's paragraphs.
+FONTS = """[...document.querySelectorAll("h1 span, section > p:first-of-type")].map(one =>
+  getComputedStyle(one).fontFamily.split(",")[0].replaceAll('"', ""))"""
 
 # Adds to the page what the policy forbids, and returns what was blocked.
 INTRUDERS = """new Promise(done => {
@@ -112,6 +122,18 @@ def test_the_first_screen_of_a_phone_has_a_door_to_every_language(
     assert max(bottoms) <= min(640, *(top for _, top in sections))
 
 
+def test_the_first_page_shows_each_language_in_its_own_fonts(
+    chromium: Chromium, folder: Path
+) -> None:
+    """Names in Chinese have the wordmark's serifs, and English is not in a font for Chinese."""
+    with chromium.tab() as tab:
+        tab.visit((folder / ZIP_INDEX).as_uri())
+        assert tab.evaluate(FONTS) == [
+            *("Songti SC", "Songti TC", "Charter"),
+            *("PingFang SC", "PingFang TC", "Charter"),
+        ]
+
+
 def test_a_copy_alone_shows_its_images(
     chromium: Chromium, site: BrowsedSite, tmp_path: Path
 ) -> None:
@@ -127,6 +149,34 @@ def test_a_copy_alone_shows_its_images(
                 blocked = [event["entry"]["text"] for event in tab.received("Log.entryAdded")]
                 assert [text for text in blocked if "favicon" not in text] == [], address
                 assert tab.received("Audits.issueAdded") == []
+
+
+def test_a_single_file_begins_with_who_speaks_and_what_is_in_it(
+    chromium: Chromium, site: BrowsedSite
+) -> None:
+    """On a phone's first screen a sentence says who speaks, and the list of contents begins."""
+    with chromium.tab() as tab:
+        tab.size(360, 640, phone=True)
+        for language in LANGUAGES:
+            tab.visit(site.url(single_url(language)))
+            (_, said), (contents, _) = tab.evaluate(OPENING)
+            assert said < contents < 500, language
+
+
+def test_an_e_reader_cuts_nothing_off(chromium: Chromium, release: Release, tmp_path: Path) -> None:
+    """Each chapter of an EPUB is as wide as a narrow phone, onion address and commands included."""
+    wrong = {}
+    with chromium.tab() as tab:
+        tab.size(320, 568)
+        for language in LANGUAGES:
+            folder = tmp_path / language.slug
+            with zipfile.ZipFile(io.BytesIO(release.files[epub_url(language)].body)) as book:
+                book.extractall(folder)
+            for chapter in sorted(folder.rglob("*.xhtml")):
+                tab.visit(chapter.as_uri())
+                if cut := tab.evaluate(CUT_OFF):
+                    wrong[f"{language.slug} {chapter.name}"] = cut
+    assert wrong == {}, listed(wrong)
 
 
 def test_policy_holds_on_disk(chromium: Chromium, folder: Path) -> None:

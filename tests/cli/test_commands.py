@@ -53,7 +53,9 @@ def test_the_list_of_commands_is_complete() -> None:
         "sign",
         "verify",
         "canary",
-        "mirror",
+        "mirror fetch",
+        "mirror push",
+        "mirror write",
         "mirrors",
         "security-txt",
         "watch",
@@ -91,7 +93,7 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("history",), ("key",), ("notify",), ("onion",), ("onion", "key")]
+    "words", [(), ("history",), ("key",), ("mirror",), ("notify",), ("onion",), ("onion", "key")]
 )
 def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
     """A group's help, also with -h, names its commands with a sentence each."""
@@ -165,7 +167,7 @@ WRONG_USE = {
         "“2027-13-01” is not a date such as",
     ),
     "folder as a key": (["sign", "x", "--key", "/"], "File '/' is a directory"),
-    "file as a folder": (["mirror", __file__, "--release", "x"], "is a file"),
+    "file as a folder": (["mirror", "write", __file__, "--release", "x"], "is a file"),
     "port no number": (["demo", "--port", "http"], "is not a valid integer"),
     "port out of range": (["demo", "--port", "65536"], "is not in the range"),
     "key missing": (["onion", "publish", "--socket", "/x"], "Missing option '--key'"),

@@ -100,7 +100,7 @@ def test_formats_for_static_hosts_equal_the_files_of_a_mirror(
 
 def test_an_unknown_format_is_rejected_and_the_help_names_all(release_folder: Path) -> None:
     """An unknown format is wrong usage; the error and the help name every format."""
-    words = ["headers", "--release", str(release_folder), "--format", "apache", "onion"]
+    words = ["headers", "--release", str(release_folder), "--format", "iis", "onion"]
     done = run(*words)
     assert done.exit_code == 2
     shown = run("headers", "--help").stdout

@@ -209,7 +209,7 @@ def test_a_release_with_a_notice_that_has_expired_since_is_rejected(
     assert verified.stderr.startswith(f"{name}: It was valid until {TODAY - DAY} 00:00 UTC, but ")
     as_json = run("verify", *options, *option, "--json")
     assert json.loads(as_json.stdout) == {"error": verified.stderr.strip()}
-    mirrored = run("mirror", tmp_path / "mirror", "--release", *options)
+    mirrored = run("mirror", "write", tmp_path / "mirror", "--release", *options)
     assert (mirrored.exit_code, mirrored.stderr) == (1, verified.stderr)
     (tmp_path / "key").write_bytes(bytes(KEY._secret) + b"\n")
     signed = run("sign", tmp_path / "release", "--key", tmp_path / "key")

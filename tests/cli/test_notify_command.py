@@ -87,7 +87,7 @@ def test_test_sends_one_message_to_every_target(tmp_path: Path, hook: Webhook) -
     assert second.startswith("target 2 (json): NOT delivered: ")
     assert third.startswith("target 3 (nosuch): NOT delivered: ")
     assert "word" not in done.output
-    assert done.stderr.startswith("2 of 3 targets did not accept the message.")
+    assert done.stderr.startswith("Not every target accepted the message: 2 of 3 failed.")
     assert hook.titles == ["us: a test"]
 
 

@@ -341,7 +341,7 @@ def test_an_expired_release_is_verified_but_not_deployed(tmp_path: Path) -> None
     assert rejected.stderr.startswith(expected)
     rejected = run("verify", *options, "--deployable", "--json")
     assert json.loads(rejected.stdout)["error"].startswith(expected)
-    rejected = run("mirror", tmp_path / "mirror", "--release", *options)
+    rejected = run("mirror", "write", tmp_path / "mirror", "--release", *options)
     assert rejected.stderr.startswith(expected)
     assert not (tmp_path / "mirror").exists()
 
@@ -365,4 +365,4 @@ def test_signing_reports_the_days_left_and_warns_of_an_expired_release(
     assert (done.exit_code, words in done.stdout, bool(done.stderr)) == (0, True, warns)
     if not warns:
         options = ("--release", tmp_path / "release", "--public-key", organisation_key().public)
-        assert words in run("mirror", tmp_path / "mirror", *options).stdout
+        assert words in run("mirror", "write", tmp_path / "mirror", *options).stdout

@@ -29,13 +29,13 @@ def release(tmp_path: Path) -> Path:
 def test_the_command_writes_the_site_and_the_rule_files(release: Path, tmp_path: Path) -> None:
     """The command writes the release's own bytes and the rule files, and nothing else."""
     folder = tmp_path / "mirror"
-    done = run("mirror", folder, "--release", release, "--public-key", PUBLIC)
+    done = run("mirror", "write", folder, "--release", release, "--public-key", PUBLIC)
     assert done.exit_code == 0, done.output
     assert f"signed by {PUBLIC.fingerprint}" in done.stdout
     assert load(folder / "site", PUBLIC).files == RELEASE.files
     assert (folder / "site" / ".nojekyll").read_bytes() == b""
     assert sorted(path.name for path in folder.iterdir()) == ["headers", "redirects", "site"]
-    names = ["Caddyfile", "_headers", "_redirects", "nginx.conf"]
+    names = ["Caddyfile", "_headers", "_redirects", "apache.conf", "nginx.conf"]
     assert sorted(path.name for path in (folder / "headers").iterdir()) == names
 
 
@@ -43,7 +43,7 @@ def test_a_changed_release_is_not_mirrored(release: Path, tmp_path: Path) -> Non
     """A release with one changed byte is rejected, and nothing is written."""
     page = release / "en" / "index.html"
     page.write_bytes(page.read_bytes() + b" ")
-    done = run("mirror", tmp_path / "mirror", "--release", release, "--public-key", PUBLIC)
+    done = run("mirror", "write", tmp_path / "mirror", "--release", release, "--public-key", PUBLIC)
     assert done.exit_code == 1
     assert done.stderr == "en/index.html is not the file that SHA256SUMS lists.\n"
     assert not (tmp_path / "mirror").exists()
@@ -52,7 +52,7 @@ def test_a_changed_release_is_not_mirrored(release: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("folder", ["", "mirror"])
 def test_a_mirror_inside_its_release_is_wrong_usage(release: Path, folder: str) -> None:
     """A release is never written into itself, which would change it."""
-    done = run("mirror", release / folder, "--release", release, "--public-key", PUBLIC)
+    done = run("mirror", "write", release / folder, "--release", release, "--public-key", PUBLIC)
     assert done.exit_code == 2
     assert "is in the release itself: choose another folder." in done.stderr
     assert load(release, PUBLIC).files == RELEASE.files
@@ -156,7 +156,7 @@ def test_an_older_release_is_not_mirrored(mirror: Path) -> None:
 
 def test_rules_for_an_onion_have_no_hsts_or_onion_location(release: Path, tmp_path: Path) -> None:
     """For an onion the rules hold neither HSTS nor Onion-Location."""
-    done = run("mirror", tmp_path / "mirror", "--release", release, "--onion")
+    done = run("mirror", "write", tmp_path / "mirror", "--release", release, "--onion")
     assert "not checked against a key" in done.stdout
     for file in (tmp_path / "mirror" / "headers").iterdir():
         text = file.read_text()

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from support.hostile import Hostile, HostileResponse, answers
+from support.hosting import short_folder
 from support.mirrored import RELEASE, look, rule_files
 from support.nginx import nginx
 from support.signed import KEY, content, facts, put
+from support.web_servers import SERVERS, serving
 
 from cccr_web.mirror import write_mirror
 from cccr_web.release import Release, Signer, make_release
@@ -22,12 +24,17 @@ from cccr_web.serve.policy import clearnet_policy
 from cccr_web.watch import DifferenceKind
 
 
-def test_nginx_with_the_rules_passes_the_check(mirror: Path, nginx_folder: Path) -> None:
-    """nginx with the rules sends the same bytes and all our headers."""
-    with nginx(nginx_folder, mirror) as url:
-        report = look(url)
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_mirror_set_up_as_the_manual_says_passes_the_check(server: str) -> None:
+    """Debian's web servers with the manual's configuration send our bytes and all our headers."""
+    with short_folder() as folder:
+        write_mirror(RELEASE, folder / "mirror")
+        with serving(server, folder / "mirror") as url:
+            report = look(url)
+        logs = [file.read_text() for file in (folder / server).glob("*access*")]
     assert report.sites[0].differences == ()
     assert report.same
+    assert "".join(logs) == ""
 
 
 def test_nginx_without_the_rules_fails_the_check(mirror: Path, nginx_folder: Path) -> None:
@@ -70,20 +77,21 @@ def test_an_index_page_of_the_release_is_served_at_the_root(
     assert (found.path, found.kind) == ("/", DifferenceKind.CHANGED_HEADER)
 
 
-def test_a_mirror_serves_no_hidden_file(mirror: Path, nginx_folder: Path) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_mirror_serves_no_hidden_file(server: str) -> None:
     """What its owner keeps in the folder, such as ``.git``, gets 404; ``.well-known`` does not."""
     kept = (".git/HEAD", ".env", "en/.notes.html", ".well-known/.git/HEAD", ".nojekyll")
-    put(dict.fromkeys(kept, b"secret"), mirror / "site")
-    with nginx(nginx_folder, mirror) as url:
-        for path in (*kept, ".git/", ".git", "en/../.git/HEAD", ".well-known/security.txt"):
-            found = 200 if path == ".well-known/security.txt" else 404
-            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-            with contextlib.closing(connection):
-                connection.request("GET", f"/{path}")
-                response = connection.getresponse()
-                assert (response.status, b"secret" in response.read()) == (found, False), path
-    caddy = rule_files(RELEASE)["Caddyfile"]
-    assert "path_regexp (^|/)\\.\n    not path /.well-known/*\n}\nrespond @cccr_hidden 404" in caddy
+    with short_folder() as folder:
+        write_mirror(RELEASE, folder / "mirror")
+        put(dict.fromkeys(kept, b"secret"), folder / "mirror/site")
+        with serving(server, folder / "mirror") as url:
+            for path in (*kept, ".git/", ".git", "en/../.git/HEAD", ".well-known/security.txt"):
+                found = 200 if path == ".well-known/security.txt" else 404
+                connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+                with contextlib.closing(connection):
+                    connection.request("GET", f"/{path}")
+                    response = connection.getresponse()
+                    assert (response.status, b"secret" in response.read()) == (found, False), path
 
 
 def by_headers_file(rules: str) -> Callable[[str, HostileResponse], HostileResponse]:
@@ -125,7 +133,7 @@ def every_value(release: Release) -> Iterator[tuple[str, str]]:
         yield from headers.items()
 
 
-@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile", "_headers"])
+@pytest.mark.parametrize("name", ["nginx.conf", "apache.conf", "Caddyfile", "_headers"])
 def test_rule_files_hold_every_header(name: str) -> None:
     """Each rule file holds every value of every header that our own server sends."""
     policy = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)

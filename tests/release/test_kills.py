@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.killer import Killer, running_killer
 from support.signed import (
     ServerFolder,
     content,
@@ -26,50 +22,16 @@ from support.signed import (
 
 from cccr_web.release import Release, load, make_release, with_archive
 
-KILLER = Path(__file__).parent.parent / "support" / "kill_process.py"
 # How many SIGKILLs in all; fewer for a quick look.
 KILLS = int(os.environ.get("TESTS_KILLS", "210"))
 EACH = range(KILLS // 3)
-SIGKILLED = -9
-
-
-class Killer:
-    """Starts victims and kills them at random times."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self._random = random.Random(8964)  # noqa: S311  # times, not secrets
-        self._longest: dict[str, float] = {}
-
-    def _order(self, **order: Any) -> tuple[float, int]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        lived, status = json.loads(self._process.stdout.readline())
-        return lived, status
-
-    def measure(self, job: str, folder: Path, sequence: int) -> None:
-        """Let a victim do its whole work, to learn how long it takes."""
-        self._longest[job], status = self._order(
-            job=job, folder=str(folder), sequence=sequence, seconds=None
-        )
-        assert status == 0
-
-    def kill(self, job: str, folder: Path, sequence: int) -> None:
-        """Kill a victim at a random time."""
-        seconds = self._random.uniform(0, self._longest[job])
-        _, status = self._order(job=job, folder=str(folder), sequence=sequence, seconds=seconds)
-        assert status == SIGKILLED
 
 
 @pytest.fixture
 def killer() -> Iterator[Killer]:
-    """A process that kills others, which ends when its input does."""
-    with subprocess.Popen(
-        [sys.executable, str(KILLER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield Killer(process)
+    """A process that kills others."""
+    with running_killer() as found:
+        yield found
 
 
 def unsigned(sequence: int) -> Release:

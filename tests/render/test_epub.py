@@ -205,6 +205,9 @@ def test_the_contents_and_the_spine_name_every_chapter(
     pages = {page for page in pages if not page.startswith(("errors/", "cccr-"))}
     assert {f"text/{page}.xhtml" for page in pages} | {"front.xhtml"} == set(spine)
     assert spine[:2] == ["front.xhtml", "text/index.xhtml"]
+    entries = parse(book.read("EPUB/nav.xhtml")).iter("{http://www.w3.org/1999/xhtml}a")
+    names = ["".join(entry.itertext()) for entry in entries]
+    assert len(names) == len(set(names)) == len(spine)
     newest = spine.index("text/statements/2013-05-07-tiananmen-rally.xhtml")
     assert spine[newest - 1 : newest + 2] == [
         "text/statements/index.xhtml",

@@ -143,11 +143,17 @@ def test_every_note_has_an_id_of_its_own() -> None:
 
 
 def test_a_name_card_starts_with_the_name() -> None:
-    """A name card has its own element, and the name its own paragraph."""
-    assert render("> [!PERSON]\n> Liu Xiaobo\n>\n> Nobel Peace Prize 2010\n") == (
-        '<div class="card" role="group" aria-label="">\n'
-        "<p>Liu Xiaobo</p>\n<p>Nobel Peace Prize 2010</p>\n</div>\n"
-    )
+    """A name card has its own element, and so has the name."""
+    card = "> [!PERSON]\n> 刘晓波\n>\n> Nobel Peace Prize 2010\n"
+    opening = '<div class="card" role="group" aria-label="">\n'
+    rest = "<p>Nobel Peace Prize 2010</p>\n</div>\n"
+    name = '<div class="name">刘晓波</div>\n'
+    assert render(card, han_tag=None) == opening + name + rest
+    english = render(f"## Liu Xiaobo\n\n{card}", han_tag=None)
+    assert english.endswith("</h2>\n" + opening + name + rest)
+    # A name that follows the same heading would be read twice.
+    chinese = render(f"## 刘晓波 {{#liu}}\n\n{card}", han_tag=None)
+    assert chinese.endswith("</h2>\n" + opening + rest)
 
 
 @pytest.mark.parametrize(

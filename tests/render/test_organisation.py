@@ -289,7 +289,9 @@ def test_people_have_a_card_at_home_and_in_the_appeal(
         texts = [paragraph.text for paragraph in card.all("p")]
         assert texts[:-1] == [paragraph.text for paragraph in other.all("p")]
         assert other.attributes["aria-label"]
-    names = [[paragraph.text for paragraph in card.all("p")][:2] for card in home]
+        # In Chinese the heading above the card is the name.
+        assert len(other.all("div", class_="name")) == (slug == "en")
+    names = [(card.one("div", class_="name").text, card.all("p")[0].text) for card in home]
     assert [len(name) for name, _ in names] == [3, 3]
     assert names[0][1].startswith("Liu Xiaobo")
     assert "1955–2017" in names[0][1]

@@ -31,10 +31,11 @@ WARNINGS = {
     "zh-hans": ("请勿打开", "恶意代码"),
     "zh-hant": ("請勿打開", "惡意程式碼"),
 }
+# On most pages one line: what precedes the address, and the reason, which is a link.
 WARNING_LINES = {
-    "en": "Hacked: do not open",
-    "zh-hans": "曾遭入侵，请勿打开",
-    "zh-hant": "曾遭入侵，請勿打開",
+    "en": ("Do not open ", ": ", "hacked"),
+    "zh-hans": ("请勿打开", "：", "曾遭入侵"),
+    "zh-hant": ("請勿打開", "：", "曾遭入侵"),
 }
 
 TREE = SourceTree(find_tree("translations"))
@@ -168,7 +169,7 @@ def test_the_menu_is_the_same_on_every_page(path: str, single_pages: dict[str, E
     assert menus[0] == menus[1]
     assert len(menus[0]) == 4
     words = {link.text for link in menu_of("en/index.html", single_pages).all("a")}
-    assert words >= {"Who we are", "Reach us", "Verify"}
+    assert words >= {"Who we are", "If blocked", "Verify"}
     marked = menu_of(path, single_pages).all("a", aria_current="page")
     assert [target(path, link.attributes["href"]) for link in marked] == (
         [path] if path in menus[0] else []
@@ -196,7 +197,10 @@ def test_every_page_warns_of_the_former_site(path: str, page: Element) -> None:
         assert all(part in warning.text for part in (*WARNINGS[slug], DEFANGED))
         assert warning.all("a") == []
     else:
-        assert warning.text == f"{WARNING_LINES[slug]} {DEFANGED}"
+        before, after, reason = WARNING_LINES[slug]
+        assert warning.text == f"{before}{DEFANGED}{after}{reason}"
+        # A link on “Do not open” would invite a reader to do just that.
+        assert warning.one("a").text == reason
         href = warning.one("a").attributes["href"]
         assert href.endswith("#former-site")
         own = href.startswith("#")
@@ -348,7 +352,7 @@ def test_an_error_page_is_in_every_language_and_has_one_heading(
 def test_editors_notes_are_dated_asides(single_pages: dict[str, Element]) -> None:
     """Each editor's note is an aside that starts with its author and date."""
     titles = {"en/": "Editor’s note, 29 November 2026", "zh-hans/": "编者注，2026年11月29日"}
-    titles["zh-hant/"] = "編者注，2026年11月29日"
+    titles["zh-hant/"] = "編者註，2026年11月29日"
     for slug, title in titles.items():
         notes = [
             note

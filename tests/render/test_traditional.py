@@ -381,7 +381,7 @@ def test_only_text_is_converted(hard: str) -> None:
         "<td>公里</td>",
         '<h2 id="later">後來</h2>',
         "<p>皇后在後面。</p>",
-        ">編者注，2026年11月22日</p>",
+        ">編者註，2026年11月22日</p>",
         '<figcaption class="by">最初發表的原文：簡體中文</figcaption>',
         (
             '<blockquote lang="zh-Hans">\n<p>“网络”和里面的<span lang="ja">头发</span>、'

@@ -1,4 +1,4 @@
-"""Runs build, sign and switch in child processes and kills them, for tests/release/test_kills.py.
+"""Runs build, sign, switch and fetch in child processes and kills them (``killer.py``).
 
 It has imported everything, so a victim begins its work at once. Each line of its
 input is a job in JSON: ``job`` (a function below), ``folder``, ``sequence`` and
@@ -16,7 +16,9 @@ import sys
 import time
 from pathlib import Path
 
+from cccr_web.mirror import fetch_mirror
 from cccr_web.release import Signer, load, make_release, with_archive, write
+from cccr_web.watch import Address, Settings
 from support.signed import ServerFolder, content, facts, organisation_key
 
 
@@ -40,7 +42,13 @@ def switch(folder: Path, sequence: int) -> None:
         reloader.reload()
 
 
-JOBS = {"build": build, "sign": sign, "switch": switch}
+def fetch(folder: Path, _sequence: int) -> None:
+    """Fetch a mirror from the address that is in the file ``url``."""
+    address = Address.parse((folder / "url").read_text())
+    fetch_mirror(address, folder / "mirror", Settings(organisation_key().public))
+
+
+JOBS = {"build": build, "sign": sign, "switch": switch, "fetch": fetch}
 
 
 def main() -> None:

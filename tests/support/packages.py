@@ -23,7 +23,7 @@ PACKAGES: dict[str, set[str]] = {
     "watch": {"errors", "listen", "release", "serve", "socks"},
     "notify": {"errors", "files", "listen", "socks"},
     "notices": {"errors", "facts", "files", "host_names", "release"},
-    "mirror": {"errors", "files", "languages", "release", "serve"},
+    "mirror": {"errors", "files", "languages", "notices", "release", "serve", "watch"},
     "doctor": {"errors", "listen", "notices", "onion", "release", "serve", "version", "watch"},
     "cli": {
         *("config", "content", "doctor", "errors", "facts", "files", "listen", "mirror"),

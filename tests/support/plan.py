@@ -36,11 +36,13 @@ PLACES = {
     "test_channel.py": "long",
     "test_differences.py": "long",
     "test_feed_readers.py": "long",
+    "test_fetch.py": "long",
     "test_key_commands.py": "long",
     "test_kills.py": "long",
     "test_notice_commands.py": "long",
     "test_odd_zips.py": "long",
     "test_prepared.py": "long",
+    "test_push.py": "long",
     "test_release_commands.py": "long",
     "test_switch.py": "long",
     "test_systemd.py": "long",
@@ -57,6 +59,7 @@ USED = {
     "no_network": "tor",
     "offline_tor": "tor",
     "percentile": "alone",
+    "serving": "long",
     "tor_network": "tor",
 }
 

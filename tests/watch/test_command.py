@@ -14,6 +14,7 @@ from support.command import run
 from support.hostile import Hostile
 from support.signed import KEY, PUBLIC, TODAY, facts, put_release, signed_release
 
+from cccr_web.notices import make_mirrors
 from cccr_web.release import Signer, make_release
 
 
@@ -114,6 +115,28 @@ def test_expiry_is_reported_even_if_all_addresses_agree(days: int, status: int, 
     assert said.exit_code == status
     facts_said = json.loads(said.stdout)["release"]
     assert (facts_said["expired"], facts_said["days_left"]) == (days < 0, days - 1)
+
+
+def test_the_addresses_in_mirrors_txt_are_checked_too(tmp_path: Path) -> None:
+    """With --mirrors, the signed list of addresses is checked, each address once."""
+    onion = f"http://{'a' * 56}.onion"
+    mirrors = make_mirrors(KEY, TODAY.date(), ("https://cccr.invalid", onion))
+    release = Signer(KEY).sign(make_release({"mirrors.txt": mirrors}, facts(2)))
+    with Hostile(release) as site:
+        rejected = watch(site.url, "--mirrors")
+        done = watch(site.url, "--mirrors", "--socks", "127.0.0.1:1", "--json", "--time-limit", "5")
+    assert (rejected.exit_code, "Pass --socks" in rejected.stderr) == (1, True)
+    addresses = [each["address"] for each in json.loads(done.stdout)["addresses"]]
+    assert addresses == [site.url, "https://cccr.invalid", onion]
+    put_release(release, tmp_path / "release")
+    given = watch(site.url, "--mirrors", "--release", tmp_path / "release")
+    assert "Pass --socks" in given.stderr
+    with Hostile(signed_release(2)) as site:
+        done = watch(site.url, "--mirrors")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "The release has no mirrors.txt. Leave --mirrors out.\n",
+    )
 
 
 def test_a_missing_signature_is_reported_first(site: Hostile) -> None:

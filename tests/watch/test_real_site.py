@@ -1,7 +1,7 @@
 """The real site through every route: clearnet, onion, a plain nginx's mirror, and the ZIP.
 
 One release is served by our own server on loopback and, through the private Tor
-network, on an onion; ``cccr-web mirror`` writes it for an nginx.
+network, on an onion; ``cccr-web mirror write`` writes it for an nginx.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,8 @@ from support.hosting import short_folder
 from support.live_site import PublishedSite
 from support.nginx import nginx
 from support.signed import PUBLIC
+
+from cccr_web.release import load
 
 if TYPE_CHECKING:
     from support.measurements import Recorder
@@ -42,9 +45,9 @@ def watch(network: TorNetwork, *urls: str) -> tuple[int, Any, str]:
 
 @pytest.fixture(scope="module")
 def mirror(published_site: PublishedSite) -> Iterator[str]:
-    """Serve what ``cccr-web mirror`` wrote with a plain nginx; yield the address."""
+    """Serve what ``cccr-web mirror write`` wrote with a plain nginx; yield the address."""
     with short_folder() as folder:
-        command = [sys.executable, "-m", "cccr_web", "mirror", str(folder / "mirror")]
+        command = [sys.executable, "-m", "cccr_web", "mirror", "write", str(folder / "mirror")]
         command += ["--public-key", str(PUBLIC)]
         command += ["--release", str(published_site.folder / "release")]
         subprocess.run(command, check=True, cwd=TOP, capture_output=True)
@@ -71,6 +74,21 @@ def test_the_real_site_has_no_differences_on_any_route(
         ]
         status, report, errors = watch(tor_network, *urls)
     assert (status, report["same"], errors) == (0, True, ""), report
+
+
+def test_a_mirror_is_fetched_from_the_onion(
+    published_site: PublishedSite, tor_network: TorNetwork, tmp_path: Path, note: Recorder
+) -> None:
+    """A volunteer who reaches only Tor gets the real site, in a few requests."""
+    command = [sys.executable, "-m", "cccr_web", "mirror", "fetch", "--public-key", str(PUBLIC)]
+    command += ["--socks", f"127.0.0.1:{tor_network.socks_port}", "--to", str(tmp_path / "mirror")]
+    begin = time.monotonic()
+    with published_site.proxy().running():
+        command += [f"http://{published_site.onion}"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=TOP, check=False)
+    note("mirror fetch of the real site over the private onion", time.monotonic() - begin)
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "mirror/site", PUBLIC).files == published_site.release.files
 
 
 def test_one_changed_byte_on_the_onion_is_reported_with_its_file(
