@@ -334,6 +334,10 @@ def test_a_message_is_given_up_after_a_week(site: NotifiedSite, hook: Webhook) -
     site.run(DAY)
     assert not site.run_late(6 * DAY + HOUR)
     assert site.log[-1] == "Given up after 7 days: cccr.example: WRONG: disk"
+    hook.start()
+    assert site.run_late()
+    assert hook.titles
+    assert "cccr.example: WRONG: disk" not in hook.titles
 
 
 def test_a_target_that_is_removed_gets_nothing_more(site: NotifiedSite, hook: Webhook) -> None:
