@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -14,7 +15,7 @@ from typing import Self
 
 from support.deploy.admin import DOMAIN
 from support.serving import raw_answer
-from support.tornet import Reply, fetch_by_socks
+from support.tornet import Reply, TorNetwork, fetch_by_socks
 
 TIMEOUT = 20.0  # seconds
 
@@ -173,3 +174,35 @@ class Drips:
 def onion_client(socks: int, onion: str, timeout: float = TIMEOUT) -> Callable[[str], Reply]:
     """Return a function that requests a path of the onion through tor."""
     return lambda path: fetch_by_socks(socks, f"http://{onion}{path}", {}, "GET", timeout)
+
+
+class OnionReader:
+    """A reader of the onion: ``reader(path)`` requests a path through tor."""
+
+    def __init__(self, network: TorNetwork, onion: str) -> None:
+        self._network = network
+        self._onion = onion
+        self._clients = [onion_client(network.socks_port, onion)]
+
+    def __call__(self, path: str) -> Reply:
+        """Request a path."""
+        return self._clients[-1](path)
+
+    def wait(self, page: str, limit: float, log: Callable[[], str]) -> None:
+        """Wait until a page answers 200; after ``limit`` seconds, fail with a log.
+
+        A tor that has connected before still uses the old introduction points. Occasionally it
+        takes minutes to give them up, while a new client connects at once: then use that.
+        """
+        began = time.monotonic()
+        while True:
+            for number, client in enumerate(self._clients):
+                with contextlib.suppress(OSError):
+                    if client(page).status == 200:
+                        self._clients.append(self._clients.pop(number))
+                        return
+            assert time.monotonic() < began + limit, log()
+            if time.monotonic() > began + 20 * len(self._clients):
+                name = f"another-{time.monotonic_ns()}"
+                self._clients.append(onion_client(self._network.add_client(name), self._onion))
+            time.sleep(0.3)

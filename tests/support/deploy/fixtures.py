@@ -10,7 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ import pytest
 from support import TOP
 from support.deploy.acme import AcmeAuthority
 from support.deploy.admin import AdminMachine
-from support.deploy.clients import ClearnetClient, Drips, onion_client
+from support.deploy.clients import ClearnetClient, Drips, OnionReader
 from support.deploy.inspection import onion_address
 from support.deploy.machine import Machine, Network, call, interrupt_on_sigterm
-from support.tornet import Reply, TorNetwork
+from support.tornet import TorNetwork
 
 CACHE = TOP / ".cache"
 
@@ -196,6 +196,6 @@ def drips(clearnet: ClearnetClient) -> Drips:
 
 
 @pytest.fixture(scope="session")
-def hidden(private_tor: TorNetwork, server: Machine) -> Callable[[str], Reply]:
-    """A client of the onion."""
-    return onion_client(private_tor.socks_port, onion_address(server))
+def hidden(private_tor: TorNetwork, server: Machine) -> OnionReader:
+    """A reader of the onion."""
+    return OnionReader(private_tor, onion_address(server))
