@@ -53,7 +53,7 @@ class Targets:
 
 
 def identifier(url: str) -> str:
-    """Return what stands for a URL where its passwords must not be."""
+    """Return a name for a URL that does not reveal its passwords."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 

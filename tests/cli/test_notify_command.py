@@ -94,7 +94,7 @@ def test_test_sends_one_message_to_every_target(tmp_path: Path, hook: Webhook) -
 def test_a_ping_follows_a_run_whose_checks_reported(
     tmp_path: Path, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service that expects it notices a watcher that stops, and one whose checks stop."""
+    """A service that expects the ping notices if the watcher or its checks stop."""
     from cccr_web.notify import Targets
 
     targets = Targets((hook.url(),), f"http://127.0.0.1:{hook.port}/ping")

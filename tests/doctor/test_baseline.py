@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import pwd
-import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -100,7 +99,6 @@ def test_an_ssh_key_that_is_new_is_wrong(known: KnownServer) -> None:
     assert known.wrong() == []
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 def test_a_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
     """So that an admin finds the key."""
     key = tmp_path / ".ssh/id"

@@ -94,7 +94,7 @@ def hook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def site(tmp_path: Path, hook: Webhook) -> NotifiedSite:
-    """A site of which nothing is wrong, and whose first message has been received."""
+    """A site with nothing wrong, after its first message was received."""
     made = NotifiedSite(tmp_path, hook.url())
     made.doctor(("certificate", "ok", "It is valid."), ("disk", "ok", "It has 9 GB left."))
     assert made.run()
