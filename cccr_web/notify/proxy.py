@@ -43,7 +43,7 @@ def only_through(proxy: Tcp | Unix | None) -> Iterator[None]:
         for name in ("getfqdn", "gethostname"):
             setattr(socket, name, lambda *_: _OWN_NAME)
         socket.getaddrinfo = _leave_to_tor
-        socket.socket = _socket_class(proxy)  # type: ignore[misc]
+        socket.socket = _socket_class(proxy)  # type: ignore[misc]  # replaced on purpose
         yield
     finally:
         for name, value in before.items():
@@ -61,13 +61,14 @@ def _leave_to_tor(host: Any, port: Any, *_: Any, **__: Any) -> Any:
 
 def _socket_class(proxy: Tcp | Unix) -> type[socket.socket]:
     real = socket.socket
+    where: str | tuple[str, int]
     if isinstance(proxy, Unix):
         family, where = socket.AF_UNIX, str(proxy.path)
     else:
         family = socket.AF_INET6 if ":" in proxy.host else socket.AF_INET
-        where = (proxy.host, proxy.port)  # type: ignore[assignment]
+        where = (proxy.host, proxy.port)
 
-    class ProxiedSocket(real):  # type: ignore[misc, valid-type]
+    class ProxiedSocket(real):  # type: ignore[misc, valid-type]  # a class that a variable holds
         """A TCP socket: a connection to tor, which connects to the host."""
 
         def __init__(

@@ -44,7 +44,7 @@ def test_each_disk_is_checked_once_for_space_and_files(
 
 
 class ShiftedTor:
-    """A client tor whose network is some hours ahead of us."""
+    """A client tor with a consensus some hours ahead of this machine's clock."""
 
     def __init__(self, hours: float) -> None:
         self._hours = hours

@@ -260,7 +260,7 @@ def test_an_ssh_signature_without_a_good_minisign_signature_proves_nothing(tmp_p
 
 @pytest.fixture
 def with_openpgp(tmp_path: Path) -> Path:
-    """A release whose signed comment names its OpenPGP signature."""
+    """A release with a signed comment that names its OpenPGP signature."""
     target = AttackTarget(tmp_path / "release")
     target.sign(armour=ARMOUR)
     return target.folder

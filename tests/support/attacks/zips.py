@@ -456,7 +456,7 @@ unsafe(
 unsafe("a ZIP before", lambda: write(members(), before=another()), f"{TOP}{FIRST}", END)
 unsafe("a ZIP after the end", lambda: write(members()) + another(), "end", END)
 unsafe(
-    "a ZIP after the end, whose directory counts from the first byte",
+    "a ZIP after the end, with offsets from the first byte",
     lambda: write([Member(NAME.encode(), FORGED)], before=write(members())),
     NAME,
     END,
