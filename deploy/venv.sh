@@ -23,7 +23,8 @@ facts='if True:
   if sys.version_info < (3, 11):
     sys.exit(1)
   base = sys._base_executable
-  stamp = hashlib.sha256(os.fsencode("\n".join([sys.version, base, *sys.argv[1:3]])))
+  # Without links: an active environment calls its Python python3.11, and others call it python3.
+  stamp = hashlib.sha256(os.fsencode("\n".join([sys.version, os.path.realpath(base), *sys.argv[1:3]])))
   for name in sys.argv[3:]:
     stamp.update(open(name, "rb").read())
   print(stamp.hexdigest()[:16], base)

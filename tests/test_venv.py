@@ -46,13 +46,17 @@ if "--editable" in sys.argv:
 @pytest.fixture
 def python(tmp_path: Path) -> Path:
     """A Python that makes such environments."""
-    script = tmp_path / "python"
     (tmp_path / "make.py").write_text(MAKE)
+    return stub(tmp_path / "python", BASE)
+
+
+def stub(script: Path, base: Path) -> Path:
+    """Write a script that runs this Python, except that it makes such environments."""
     script.write_text(
         "#!/bin/sh\n"
-        f'case "$*" in *_base_executable*) {BASE} "$@" | sed "s,[^ ]*$,$0," ;;\n'
-        f'  "-m venv "*) exec {BASE} -I {tmp_path}/make.py "$3" ;;\n'
-        f'  *) exec {BASE} "$@" ;;\nesac\n'
+        f'case "$*" in *_base_executable*) {base} "$@" | sed "s,[^ ]*$,$0," ;;\n'
+        f'  "-m venv "*) exec {base} -I {script.parent}/make.py "$3" ;;\n'
+        f'  *) exec {base} "$@" ;;\nesac\n'
     )
     script.chmod(0o755)
     return script
@@ -121,6 +125,15 @@ def test_an_environment_is_made_once_under_its_final_name(python: Path, checkout
     assert (made / "bin/cccr-web").read_text().startswith(f"#!{made}/bin/python\n")
     assert make(python, checkout) == made
     assert (checkout / "made").read_text() == f"{made.name}\n"
+
+
+def test_two_names_of_one_python_lead_to_one_environment(
+    python: Path, checkout: Path, tmp_path: Path
+) -> None:
+    """An active environment calls its Python python3.11, Debian calls the same one python3."""
+    link = tmp_path / "python3"
+    link.symlink_to(BASE)
+    assert make(stub(tmp_path / "linked", link), checkout) == make(python, checkout)
 
 
 def test_macos_programs_suffice(python: Path, checkout: Path, tmp_path: Path) -> None:
