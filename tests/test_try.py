@@ -19,7 +19,7 @@ from support.hosting import short_folder
 from support.measurements import Recorder
 from support.tornet import TorNetwork, free_ports
 
-from cccr_web.cli.demo import default_state
+from cccr_web.config import default_state
 from cccr_web.release import load
 
 # The demo, with an onion manager that reports trouble after one second instead of thirty.
@@ -255,7 +255,7 @@ def test_the_state_folder_is_the_one_that_demo_would_choose(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     *_, called = call_try(scripts, **environment)
-    assert called[-1] == ["cccr-web", "demo", "--state", str(default_state())]
+    assert called[-1] == ["cccr-web", "demo", "--state", str(default_state(os.environ))]
 
 
 def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:

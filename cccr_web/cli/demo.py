@@ -20,20 +20,13 @@ from cccr_web.cli import options
 from cccr_web.cli.onion import Reporter
 from cccr_web.cli.site import build_with_progress
 from cccr_web.cli.terminal import Progress
-from cccr_web.config import PREFIX
+from cccr_web.config import PREFIX, default_state
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
     from cccr_web.onion import OnionKey
 
 _STOP_TIMEOUT = 10  # seconds between asking the server to stop and killing it
-
-
-def default_state() -> Path:
-    """Return the default folder for data to keep (XDG Base Directory Specification)."""
-    home = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
-    return base / "cccr-web"
 
 
 @click.command(epilog=options.example("demo --port 8000 --no-onion"))
@@ -64,7 +57,7 @@ def demo(port: int, state: Path | None, torrc: Path | None, *, no_onion: bool) -
         if state is None and no_onion:
             # There is nothing to keep, so no home is needed.
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cccr-web-")))
-        _demo(port, (state or default_state()).absolute(), torrc, no_onion=no_onion)
+        _demo(port, (state or default_state(os.environ)).absolute(), torrc, no_onion=no_onion)
 
 
 def _demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markdown_it.token import Token
 
+from cccr_web.content.body import NameCard
 from cccr_web.content.model import Text
 
 
@@ -35,6 +36,8 @@ def people_on_cards(texts: Iterable[Text]) -> dict[str, Person]:
 
 
 def _people_in(text: Text) -> Iterator[Person]:
+    if not any(isinstance(item, NameCard) for item in text.body.items):
+        return
     tokens = text.body.tokens
     name, id_, start = None, "", 0
     for index, token in enumerate(tokens):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
+from cccr_web.content.body import Body
 from cccr_web.content.model import ARCHIVE, Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.site import read_names
-from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
+from cccr_web.content.source_tree import Problem, Recall, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
 
 
@@ -42,8 +43,23 @@ def read_text(
     problems += found
     if head is None:
         return None, problems
-    body = markdown.parse(parts.body, lines_before=parts.lines_before_body)
+    body = _parse(parts.body, parts.lines_before_body, tree.recall)
     return Text(language, path, name, head, body), problems
+
+
+def _parse(source: str, lines_before: int, recall: Recall | None) -> Body:
+    if recall is None:
+        return markdown.parse(source, lines_before=lines_before)
+    parsed: list[Body] = []
+
+    def make() -> bytes:
+        parsed.append(markdown.parse(source, lines_before=lines_before))
+        return parsed[0].summary()
+
+    summary = recall(("markdown", str(lines_before), source), make)
+    if parsed:
+        return parsed[0]
+    return markdown.read_summary(summary, source, lines_before=lines_before)
 
 
 def read_content(tree: SourceTree, site: Site | None) -> tuple[Content | None, list[Problem]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -12,21 +15,34 @@ from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
-from cccr_web.content.catalogue import load_translations
+from cccr_web.content.catalogue import catalogue_file, load_translations
 from cccr_web.content.people import people_on_cards
 from cccr_web.content.scripts import Convert
-from cccr_web.languages import LANGUAGES, Language, by_slug
+from cccr_web.languages import LANGUAGES, WRITTEN, Language, by_slug
 from cccr_web.release import Metadata
-from cccr_web.render.copies import copies_for, epub_url, render_single, single_url
+from cccr_web.render.cache import Cache, hash_files
+from cccr_web.render.copies import (
+    copies_for,
+    epub_url,
+    lists_copies,
+    render_single,
+    single_url,
+)
 from cccr_web.render.epub import make_epub
 from cccr_web.render.feed import render_feed
-from cccr_web.render.formats import format_size
+from cccr_web.render.formats import format_day, format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
-from cccr_web.render.template_renderer import TemplateRenderer, feed_url
-from cccr_web.render.traditional import site_converter
+from cccr_web.render.template_renderer import (
+    Mention,
+    TemplateRenderer,
+    feed_url,
+    identity,
+    menu,
+)
+from cccr_web.render.traditional import kept_names, site_converter
 
 ROBOTS: Final = "robots.txt"
 SITEMAP: Final = "sitemap.xml"
@@ -72,6 +88,7 @@ def create_app(
     images: Mapping[str, bytes] | None = None,
     sizes: Mapping[str, int] | None = None,
     neutral_titles: bool = False,
+    cache: Cache | None = None,
 ) -> Flask:
     """Return the app that renders every page of ``content`` at its URL in a release.
 
@@ -91,7 +108,22 @@ def create_app(
     babel = _CatalogueBabel(translations, site_converter(content.names))
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
+    kept = kept_names(content.names)
     statements = {language: content.statements(language) for language in content.texts}
+    facts_of_all = (
+        replace(content.site, sequence=0, valid_days=0),
+        (style, facts.fingerprint, kept, content.names, neutral_titles),
+        [(language, menu(content, language)) for language in content.texts],
+        [translations.read(catalogue_file(translations.folder, it.locale)) for it in WRITTEN],
+        hash_files(templates),
+    )
+    site_key = hashlib.sha256(repr(facts_of_all).encode()).hexdigest()
+
+    @functools.cache
+    def release_line(language: Language) -> str:
+        day = format_day(facts.time.date())
+        return render_template("parts/release.html", number=facts.sequence, date=day)
+
     renderer = TemplateRenderer(
         content,
         style,
@@ -102,11 +134,17 @@ def create_app(
         notices=notices or NoticeFiles(translations.folder),
         people={language: people_on_cards(texts) for language, texts in statements.items()},
         statements=statements,
+        menus={language: menu(content, language) for language in content.texts},
         neighbours={
-            text.url: (newer, older)
+            text.url: (newer and Mention.of(newer), older and Mention.of(older))
             for texts in statements.values()
             for newer, text, older in zip([None, *texts], texts, [*texts[1:], None], strict=False)
         },
+        identities={text.file: identity(text) for texts in statements.values() for text in texts},
+        kept=kept,
+        release_line=release_line,
+        cache=cache or Cache(),
+        site_key=site_key,
         neutral=neutral_titles,
     )
     book_sheet = read_sheet(templates / "copy" / "epub.css")
@@ -118,9 +156,10 @@ def create_app(
         if text is None or text.is_error_page:
             abort(404)
         g.language = text.language
-        return renderer.render_text(
-            text, page_layout(text), **copies_for(text.language), sizes=sizes, size=format_size
-        )
+        listed = copies_for(text.language) if lists_copies(text) else {}
+        if listed:
+            listed |= {"sizes": sizes, "size": format_size}
+        return renderer.render_text(text, page_layout(text), **listed)
 
     @app.get(f"/{ZIP_INDEX}")
     def zip_index() -> str:

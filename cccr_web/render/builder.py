@@ -29,6 +29,7 @@ from cccr_web.release import (
 )
 from cccr_web.render import onion_code
 from cccr_web.render.app import ROBOTS, crawler_files, create_app
+from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
 from cccr_web.render.layout import read_style
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
@@ -101,6 +102,7 @@ def build_release(
     addresses: Addresses | None = None,
     neutral_titles: bool = False,
     time: datetime | None = None,
+    cache: Cache | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Release:
     """Check the folders and render every page and every copy once.
@@ -108,14 +110,16 @@ def build_release(
     ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page the
     same title, which says nothing about its subject. ``time`` is the release's, to the second,
     by default the day of the newest text or notice: the clock plays no part, so every build of
-    the same texts has the same time. ``progress`` receives how many files
+    the same texts has the same time. ``cache`` has what earlier builds made: it changes how long
+    this takes, and nothing else. ``progress`` receives how many files
     are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
-    tree = SourceTree(translations)
+    cache = cache or Cache()
+    tree = SourceTree(translations, cache.recall)
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
-    content = with_derived(content)
+    content = with_derived(content, cache)
     require_text(content)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
@@ -136,7 +140,7 @@ def build_release(
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
-    photos = resize_photos(translations / PHOTOS, content.photos)
+    photos = resize_photos(translations / PHOTOS, content.photos, cache)
     images = {size.url: size.body for photo in photos.values() for size in photo.sizes}
     if content.site.addresses.onions:
         images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
@@ -153,9 +157,12 @@ def build_release(
         images=images,
         sizes=sizes,
         neutral_titles=neutral_titles,
+        cache=cache,
     )
     files |= _render_all(app, content, sizes, progress)
-    return with_archive(make_release(files, facts))
+    release = with_archive(make_release(files, facts), cache.deflate)
+    cache.keep_used()
+    return release
 
 
 def _newest(content: Content, notices: NoticeFiles) -> datetime:
@@ -170,12 +177,13 @@ def _render_all(
     urls += [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
     # Last, because these pages show the sizes of the copies.
     urls += [text.url for text in content.all_texts if lists_copies(text)]
+    urls = [*dict.fromkeys(urls)]  # the languages share an error page
     files: dict[str, bytes] = {}
-    for url in dict.fromkeys(urls):  # the languages share an error page
+    for url in urls:
         files[url] = _render(app, url)
         sizes[url] = len(files[url])
         _reject_former_site(content, url, files[url])
-        progress(len(files), len(set(urls)))
+        progress(len(files), len(urls))
     return files
 
 

@@ -55,7 +55,8 @@ def reading_order(content: Content, language: Language) -> list[Text]:
         order.append(text)
         if text is content.archive(language):
             order += content.statements(language)
-    order += [text for text in texts.values() if not text.is_error_page and text not in order]
+    listed = {text.path for text in order}
+    order += [text for path, text in texts.items() if not text.is_error_page | (path in listed)]
     return order
 
 

@@ -80,6 +80,8 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
         file = chapter(text)
         sheet_href = posixpath.relpath("style.css", posixpath.dirname(file))
         book[file] = renderer.render_text(text, layout(file), sheet=sheet_href)
+        # A chapter that comes from the cache does not ask for its images.
+        images |= {photo.sizes[0].url: photo.sizes[0].body for photo in renderer.photos_in(text)}
     # Last, because it lists the images that the chapters show.
     book["package.opf"] = part("package.xml", "package.opf")
     files = {name: body.encode() for name, body in book.items()} | images
@@ -87,7 +89,7 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
     container = part("container.xml", "container.xml").encode()
     # The media type must come first and be uncompressed (OCF, 4.3.2).
     files = {"mimetype": _MIMETYPE, **files, "META-INF/container.xml": container}
-    return pack_zip(files, time, stored={"mimetype"})
+    return pack_zip(files, time, stored={"mimetype"}, deflate=renderer.cache.deflate)
 
 
 def _heading_id(heading: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
@@ -40,7 +41,7 @@ def format_years(when: StatementDate) -> str:
     if start.year == end.year:
         return format_partial(PartialDate(start.year))
     # CLDR's interval in Traditional Chinese lacks the 年.
-    locale = "zh_Hans" if _babel_locale().startswith("zh") else _babel_locale()
+    locale = _locale("zh_Hans") if _babel_locale().language == "zh" else _babel_locale()
     return format_interval(start.first_day(), end.first_day(), "y", locale=locale)
 
 
@@ -57,20 +58,25 @@ def format_language(tag: str) -> str:
     except (UnknownLocaleError, ValueError):
         return tag
     # CLDR has a name for some languages with their script: 简体中文, not 中文 (简体).
-    names = Locale.parse(_babel_locale()).languages
+    names = _babel_locale().languages
     return names.get(str(own)) or own.get_display_name(_babel_locale()) or tag
 
 
 def region() -> str:
     """Return the language with its most likely country: ``en_GB``, ``zh_CN``."""
-    locale = Locale.parse(_babel_locale())
+    locale = _babel_locale()
     likely = get_global("likely_subtags")
-    whole = Locale.parse(likely.get(str(locale)) or likely[locale.language])
+    whole = _locale(likely.get(str(locale)) or likely[locale.language])
     return f"{locale.language}_{locale.territory or whole.territory}"
 
 
-def _babel_locale() -> str:
-    """Return the name of Babel's data for the language being rendered."""
+def _babel_locale() -> Locale:
+    """Return Babel's data for the language being rendered."""
     # The site's English dates put the day before the month.
     name = str(get_locale())
-    return "en_GB" if name == "en" else name
+    return _locale("en_GB" if name == "en" else name)
+
+
+@cache  # Babel would parse the name again for each date.
+def _locale(name: str) -> Locale:
+    return Locale.parse(name)

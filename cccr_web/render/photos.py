@@ -8,7 +8,9 @@ contain libjpeg, gives the same bytes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import struct
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +24,7 @@ from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
 from cccr_web.content import Photo, Problem
 from cccr_web.content.photos import FILE, FOLDER
 from cccr_web.errors import CccrError
+from cccr_web.render.cache import Cache
 
 # Widths in pixels: a phone held upright, and our widest column on a high-resolution screen.
 _WIDTHS = (480, 960)
@@ -70,11 +73,23 @@ class ResizedPhoto:
     record: Photo
     sizes: tuple[PhotoFile, ...]
 
+    @property
+    def identity(self) -> str:
+        """What differs if anything in the photo or its record does."""
+        sizes = [
+            (size.url, size.width, size.height, hashlib.sha256(size.body).hexdigest())
+            for size in self.sizes
+        ]
+        return repr((self.record, sizes))
 
-def resize_photos(folder: Path, photos: Mapping[str, Photo]) -> dict[str, ResizedPhoto]:
+
+def resize_photos(
+    folder: Path, photos: Mapping[str, Photo], cache: Cache | None = None
+) -> dict[str, ResizedPhoto]:
     """Resize every photo in ``folder`` that has a record. Raises ``CccrError``."""
+    cache = cache or Cache()
     return {
-        name: ResizedPhoto(photo, tuple(_sizes(folder / name)))
+        name: ResizedPhoto(photo, tuple(_files(folder / name, cache)))
         for name, photo in sorted(photos.items())
     }
 
@@ -88,7 +103,18 @@ def damaged_photos(tree: Path, photos: Mapping[str, Photo]) -> Iterator[Problem]
             yield Problem(FILE, photo.line, str(error))
 
 
-def _sizes(file: Path) -> Iterator[PhotoFile]:
+def _files(file: Path, cache: Cache) -> Iterator[PhotoFile]:
+    def make() -> bytes:
+        sizes = [(width, height, body.hex()) for width, height, body in _sizes(file)]
+        return json.dumps(sizes).encode()
+
+    digest = hashlib.sha256(_read(file)).hexdigest()
+    for width, height, body in json.loads(cache.recall(("photo", file.name, digest), make)):
+        url = f"photos/{file.stem}-{width}.jpg"
+        yield PhotoFile(url, width, height, bytes.fromhex(body))
+
+
+def _sizes(file: Path) -> Iterator[tuple[int, int, bytes]]:
     pixels = _pixels(file)
     for width in sorted({min(width, pixels.width) for width in _WIDTHS}):
         height = max(1, round(pixels.height * width / pixels.width))
@@ -97,17 +123,21 @@ def _sizes(file: Path) -> Iterator[PhotoFile]:
         smaller.save(made, "JPEG", quality=_QUALITY, optimize=True, subsampling="4:2:0")
         body = made.getvalue()
         _reject_metadata(file, body)
-        yield PhotoFile(f"photos/{file.stem}-{width}.jpg", width, height, body)
+        yield width, height, body
 
 
-def _pixels(file: Path) -> Image.Image:
-    """Return only the pixels of the photo: upright, in sRGB, on white."""
+def _read(file: Path) -> bytes:
     try:
-        body = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise CccrError(
             f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
         ) from error
+
+
+def _pixels(file: Path) -> Image.Image:
+    """Return only the pixels of the photo: upright, in sRGB, on white."""
+    body = _read(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
