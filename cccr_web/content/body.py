@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, get_args
 
 from markdown_it.token import Token
 
@@ -105,11 +103,20 @@ Item = Heading | Note | Original | MarkdownLink | NameCard | PhotoReference | Ra
 
 
 @dataclass(frozen=True, slots=True)
+class Parsed:
+    """The tokens of a text, and its passages."""
+
+    tokens: tuple[Token, ...]
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """A parsed text: its tokens for the renderer, and the items to check, in order.
 
-    ``source`` is the Markdown, and ``load`` returns its tokens. ``has_own_words`` says whether
-    there is a letter, digit or image outside headings and editor's notes.
+    ``digest`` is a hash of the Markdown. ``load`` returns what only rendering needs, which for
+    a text from the cache is parsed then. ``has_own_words`` says whether there is a letter, digit
+    or image outside headings and editor's notes.
 
     An editor's note is a pair of tokens ``note_open`` (with its date in ``meta["date"]``)
     and ``note_close``, a name card a pair of ``card_open`` and ``card_close``, the original
@@ -119,48 +126,21 @@ class Body:
     what the writer meant.
     """
 
-    source: str
-    load: Callable[[], tuple[Token, ...]] = field(repr=False, compare=False)
+    digest: str
+    load: Callable[[], Parsed] = field(repr=False, compare=False)
     items: tuple[Item, ...]
     slips: tuple[tuple[int, str], ...]
-    passages: tuple[Passage, ...]
     has_own_words: bool
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """The text's tokens, parsed when they are first needed."""
-        return self.load()
+        """The text's tokens."""
+        return self.load().tokens
 
-    def summary(self) -> bytes:
-        """Return what is known of the text without its tokens, as JSON."""
-        records = [*self.items, *self.passages]
-        values = [[type(one).__name__, *map(_to_json, astuple(one))] for one in records]
-        return json.dumps([values, self.slips, self.has_own_words]).encode()
-
-    @classmethod
-    def of_summary(
-        cls, summary: bytes, source: str, load: Callable[[], tuple[Token, ...]]
-    ) -> Body:
-        """Return the text with a ``summary``."""
-        values, slips, has_own_words = json.loads(summary)
-        records = [_KINDS[kind](*fields) for kind, *fields in values]
-        notes = (
-            replace(one, date=date.fromisoformat(str(one.date)))
-            if isinstance(one, Note) and one.date is not None
-            else one
-            for one in records
-        )
-        items = [one for one in notes if not isinstance(one, Passage)]
-        passages = [one for one in records if isinstance(one, Passage)]
-        found = tuple((line, message) for line, message in slips)
-        return cls(source, load, tuple(items), found, tuple(passages), has_own_words)
-
-
-_KINDS: Final = {kind.__name__: kind for kind in (*get_args(Item), Passage)}
-
-
-def _to_json(value: object) -> object:
-    return value.isoformat() if isinstance(value, date) else value
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """Its paragraphs, headings and cells."""
+        return self.load().passages
 
 
 def has_own_words(tokens: Sequence[Token]) -> bool:

@@ -6,8 +6,9 @@ text yields the line and the message of each.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +23,8 @@ from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.site import NAMES
-from cccr_web.content.source_tree import Problem, SourceTree
+from cccr_web.content.slips import LineProblem
+from cccr_web.content.source_tree import Problem, Recall, SourceTree
 from cccr_web.content.text_rules import (
     dates_are_past,
     front_matter_fits,
@@ -87,10 +89,25 @@ def check(
             *text.body.slips,
             *text_is_not_empty(text),
             *dates_are_past(text, today),
-            *script_is_its_folders(text, simplify, content.names),
+            *_wrong_scripts(text, simplify, content.names, tree.recall),
         ):
             problems.append(Problem(text.file, line, message))
     return content, problems
+
+
+def _wrong_scripts(
+    text: Text, simplify: Convert, names: Mapping[str, str], recall: Recall | None
+) -> Iterator[LineProblem]:
+    if recall is None:
+        yield from script_is_its_folders(text, simplify, names)
+        return
+
+    def make() -> bytes:
+        return json.dumps([*script_is_its_folders(text, simplify, names)]).encode()
+
+    key = ("script", text.language.slug, repr(text.head), text.body.digest, repr(names))
+    for line, message in json.loads(recall(key, make)):
+        yield line, message
 
 
 def _templates(code: Iterable[Path]) -> Iterator[str]:

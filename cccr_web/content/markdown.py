@@ -39,7 +39,7 @@ Six extensions are added, all of which read well in any other viewer:
 
 from __future__ import annotations
 
-import functools
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -56,6 +56,7 @@ from cccr_web.content.body import (
     NameCard,
     Note,
     Original,
+    Parsed,
     Passage,
     PhotoReference,
     RawHtml,
@@ -100,23 +101,6 @@ _PARSER = _Parser("commonmark", {"html": True}).enable("table")
 
 def parse(text: str, *, lines_before: int = 0) -> Body:
     """Parse a text that starts after ``lines_before`` lines of its file."""
-    tokens, items = _parse(text, lines_before)
-    slips = ((line + lines_before, message) for line, message in _slips(tokens, text))
-    passages = tuple(_passages(tokens, lines_before))
-    own, frozen = has_own_words(tokens), tuple(tokens)
-    return Body(text, lambda: frozen, tuple(items), tuple(slips), passages, own)
-
-
-def read_summary(summary: bytes, text: str, *, lines_before: int = 0) -> Body:
-    """Return what ``parse`` does, by the ``Body.summary`` of the same text and lines.
-
-    The text is parsed only if its tokens are needed.
-    """
-    load = functools.cache(lambda: tuple(_parse(text, lines_before)[0]))
-    return Body.of_summary(summary, text, load)
-
-
-def _parse(text: str, lines_before: int) -> tuple[list[Token], list[Item]]:
     tokens = _PARSER.parse(text)
     items: list[Item] = []
     for token in tokens:
@@ -138,7 +122,10 @@ def _parse(text: str, lines_before: int) -> tuple[list[Token], list[Item]]:
         elif token.type == "inline":
             alone = _take_photo(tokens, index)
             items.extend(_inline_items(token, line, alone=alone))
-    return tokens, items
+    slips = ((line + lines_before, message) for line, message in _slips(tokens, text))
+    parsed = Parsed(tuple(tokens), tuple(_passages(tokens, lines_before)))
+    digest = hashlib.sha256(f"{lines_before} {text}".encode()).hexdigest()
+    return Body(digest, lambda: parsed, tuple(items), tuple(slips), has_own_words(tokens))
 
 
 def _name_card(tokens: list[Token], index: int, lines_before: int, heading: str | None) -> NameCard:

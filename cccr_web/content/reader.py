@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
-from cccr_web.content.body import Body
+from cccr_web.content.body import Parsed
 from cccr_web.content.model import ARCHIVE, Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.site import read_names
-from cccr_web.content.source_tree import Problem, Recall, SourceTree, is_left_by_system
+from cccr_web.content.remembered import from_json, to_json
+from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
 
 
@@ -26,6 +28,35 @@ def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
     """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
+    if tree.recall is None or not file.is_file():
+        return _read_text(file, tree, language)
+    read: list[tuple[Text | None, list[Problem]]] = []
+
+    def parse() -> tuple[Text | None, list[Problem]]:
+        if not read:
+            read.append(_read_text(file, tree, language))
+        return read[0]
+
+    def make() -> bytes:
+        text, problems = parse()
+        return b"" if text is None or problems else to_json(text)
+
+    def load() -> Parsed:
+        text, _ = parse()
+        assert text is not None, f"{file} had no problems before"
+        return text.body.load()
+
+    name = file.relative_to(tree.folder.parent)
+    known = tree.recall(("text", str(name), hashlib.sha256(tree.read(file)).hexdigest()), make)
+    if read or not known:
+        return parse()
+    path = text_path(file, tree.folder / language.locale)
+    return from_json(known, language, path, name, load), []
+
+
+def _read_text(
+    file: Path, tree: SourceTree, language: Language
+) -> tuple[Text | None, list[Problem]]:
     name = file.relative_to(tree.folder.parent)
     path = text_path(file, tree.folder / language.locale)
     source, problems = tree.source(file, name)
@@ -43,23 +74,8 @@ def read_text(
     problems += found
     if head is None:
         return None, problems
-    body = _parse(parts.body, parts.lines_before_body, tree.recall)
+    body = markdown.parse(parts.body, lines_before=parts.lines_before_body)
     return Text(language, path, name, head, body), problems
-
-
-def _parse(source: str, lines_before: int, recall: Recall | None) -> Body:
-    if recall is None:
-        return markdown.parse(source, lines_before=lines_before)
-    parsed: list[Body] = []
-
-    def make() -> bytes:
-        parsed.append(markdown.parse(source, lines_before=lines_before))
-        return parsed[0].summary()
-
-    summary = recall(("markdown", str(lines_before), source), make)
-    if parsed:
-        return parsed[0]
-    return markdown.read_summary(summary, source, lines_before=lines_before)
 
 
 def read_content(tree: SourceTree, site: Site | None) -> tuple[Content | None, list[Problem]]:

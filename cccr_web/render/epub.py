@@ -6,14 +6,13 @@ release time give the same bytes.
 
 from __future__ import annotations
 
-import posixpath
 import uuid
 
 from cccr_web.content import Text
 from cccr_web.languages import Language
 from cccr_web.release import format_time, media_type, pack_zip
 from cccr_web.render.copies import reading_order
-from cccr_web.render.layout import PageLayout
+from cccr_web.render.layout import PageLayout, relative
 from cccr_web.render.template_renderer import TemplateRenderer
 
 _MIMETYPE = b"application/epub+zip"
@@ -44,17 +43,14 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
     images: dict[str, bytes] = {}
 
     def layout(file: str) -> PageLayout:
-        def relative(target: str) -> str:
-            return posixpath.relpath(target, posixpath.dirname(file))
-
         def href(url: str, heading: str) -> str | None:
             target = chapters.get(url)
             anchor = f"#{_heading_id(heading)}" if heading else ""
-            return None if target is None else relative(target) + anchor
+            return None if target is None else relative(target, file) + anchor
 
         def image(url: str) -> str:
             images[url] = renderer.images[url]
-            return relative(url)
+            return relative(url, file)
 
         return PageLayout("copy/chapter.html", 1, href, _heading_id, xhtml=True, image=image)
 
@@ -78,7 +74,7 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
     }
     for text in order:
         file = chapter(text)
-        sheet_href = posixpath.relpath("style.css", posixpath.dirname(file))
+        sheet_href = relative("style.css", file)
         book[file] = renderer.render_text(text, layout(file), sheet=sheet_href)
         # A chapter that comes from the cache does not ask for its images.
         images |= {photo.sizes[0].url: photo.sizes[0].body for photo in renderer.photos_in(text)}

@@ -8,7 +8,6 @@ but resolve them against the entry's link, which is the same page.
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,7 +15,7 @@ from markupsafe import Markup
 
 from cccr_web.content import Text
 from cccr_web.languages import Language
-from cccr_web.render.layout import PageLayout
+from cccr_web.render.layout import PageLayout, relative
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 
 
@@ -42,7 +41,7 @@ def render_feed(renderer: TemplateRenderer, language: Language) -> str:
     def layout(text: Text, base: str) -> PageLayout:
         def href(url: str, heading: str) -> str:
             anchor = f"#{heading}" if heading else ""
-            return posixpath.relpath(url, posixpath.dirname(base)) + anchor
+            return relative(url, base) + anchor
 
         return PageLayout("feed.xml", 1, href, lambda name: f"{text.path.name}.{name}", xhtml=True)
 

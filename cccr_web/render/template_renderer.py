@@ -57,7 +57,7 @@ def menu(content: Content, language: Language) -> dict[str, Any]:
 
 def identity(text: Text) -> str:
     """Return a hash of everything in a text."""
-    whole = repr((text.language.slug, text.file, text.head)) + text.body.source
+    whole = repr((text.language.slug, text.file, text.head, text.body.digest))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -150,6 +150,7 @@ class TemplateRenderer:
             level=layout.level,
             page=text,
             body=lambda: self._renderer(text, layout).page(text.body),
+            item=lambda statement: Markup(self.render_part("parts/item.html", statement, layout)),  # noqa: S704  # our template
             people_in=self._people_in,
             card=lambda person: self._renderer(person.text, layout).card(person.card),
             words=lambda person, inline: self._renderer(person.text, layout).words(inline),
