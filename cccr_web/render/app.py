@@ -39,7 +39,6 @@ from cccr_web.render.template_renderer import (
     Mention,
     TemplateRenderer,
     feed_url,
-    identity,
     menu,
 )
 from cccr_web.render.traditional import kept_names, site_converter
@@ -140,7 +139,6 @@ def create_app(
             for texts in statements.values()
             for newer, text, older in zip([None, *texts], texts, [*texts[1:], None], strict=False)
         },
-        identities={text.file: identity(text) for texts in statements.values() for text in texts},
         kept=kept,
         release_line=release_line,
         cache=cache or Cache(),

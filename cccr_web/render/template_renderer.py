@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -100,7 +100,7 @@ class TemplateRenderer:
 
     What is rendered of a statement is taken from ``cache`` if it is there, so its templates get
     nothing that its key lacks: of other texts only a ``Mention``, and no lists. ``site_key`` says
-    what is the same for all statements.
+    what is the same for all statements; ``keys`` fills itself with what each of them shows.
     """
 
     content: Content
@@ -114,12 +114,12 @@ class TemplateRenderer:
     statements: Mapping[Language, list[Text]]
     menus: Mapping[Language, Mapping[str, Any]]
     neighbours: Mapping[str, tuple[Mention | None, Mention | None]]
-    identities: Mapping[Path, str]
     kept: tuple[str, ...]
     release_line: Callable[[Language], str]
     cache: Cache
     site_key: str
     neutral: bool = False
+    keys: dict[Path, tuple[str, list[tuple[str, str]]]] = field(default_factory=dict)
 
     def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
         """Return ``text`` in ``layout``, using the template that its front matter names."""
@@ -194,29 +194,38 @@ class TemplateRenderer:
         self, template: str, text: Text, layout: PageLayout, more: Mapping[str, Any]
     ) -> tuple[str, ...]:
         """Return everything on which the template depends if ``text`` is a statement."""
-        links = (
-            item.target
-            for item in text.body.items
-            if isinstance(item, MarkdownLink) and item.alt is None
-        )
+        if text.file not in self.keys:
+            self.keys[text.file] = self._shown_by(text)
+        shown, targets = self.keys[text.file]
         return (
             "statement",
             self.site_key,
+            shown,
             template,
             repr((layout.template, layout.level, layout.xhtml, layout.href(text.url, ""))),
-            self.identities[text.file],
-            repr([self._link(target, text, layout) for target in links]),
-            repr(self._translations(text)),
-            repr(self.neighbours[text.url]),
-            repr(
-                [
-                    (self.identities[person.text.file], layout.href(person.text.url, person.id))
-                    for person in self._people_in(text)
-                ]
-            ),
-            repr([photo.identity for photo in self.photos_in(text)]),
+            repr([layout.href(url, heading) for url, heading in targets]),
             json.dumps(more, sort_keys=True),
         )
+
+    def _shown_by(self, text: Text) -> tuple[str, list[tuple[str, str]]]:
+        """Return a hash of all that a statement shows in any layout, and what it links to."""
+        people = self._people_in(text)
+        destinations = [
+            resolve(item.target, text, self.by_file)
+            for item in text.body.items
+            if isinstance(item, MarkdownLink)
+        ]
+        shown = (
+            [identity(one) for one in (text, *(person.text for person in people))],
+            self._translations(text),
+            self.neighbours[text.url],
+            [photo.identity for photo in self.photos_in(text)],
+        )
+        return hashlib.sha256(repr(shown).encode()).hexdigest(), [
+            *((to.text.url, to.fragment) for to in destinations if isinstance(to, ToText)),
+            *((to.path, "") for to in destinations if isinstance(to, ToFile)),
+            *((person.text.url, person.id) for person in people),
+        ]
 
     def photos_in(self, text: Text) -> list[ResizedPhoto]:
         """Return the photos that a text shows, in order."""
