@@ -13,7 +13,6 @@ owner may read it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import importlib.metadata
@@ -33,7 +32,6 @@ _FILE: Final = "cache.sqlite3"
 # SQLite adds these while it writes.
 _OURS: Final = {_FILE, f"{_FILE}-journal"}
 _SCHEMA: Final = "CREATE TABLE entries (name BLOB PRIMARY KEY, mac BLOB, value BLOB)"
-_BUSY: Final = 60  # seconds to wait for another build that writes
 # How many new entries are kept in memory before they are written.
 _BATCH: Final = 1000
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
@@ -61,14 +59,10 @@ class Cache:
         self._program = _program()
         try:
             _prepare(folder)
-            try:
-                self._rows = _open(self._file)
-            except sqlite3.Error:
-                self._file.unlink(missing_ok=True)
-                self._rows = _open(self._file)
-        except (OSError, sqlite3.Error) as error:
+            self._rows = _open(self._file)
+        except OSError as error:
             raise CccrError(
-                f"{folder} cannot be used as a cache: {error}.",
+                f"{folder} cannot be used as a cache: {error.strerror}.",
                 "Check the disk and the permissions, or pass another folder to --cache.",
             ) from error
 
@@ -140,8 +134,7 @@ class Cache:
         except sqlite3.Error:
             self._rows.close()
             self._rows = None
-            with contextlib.suppress(OSError):
-                self._file.unlink()
+            self._file.unlink(missing_ok=True)
             return None
 
 
@@ -160,25 +153,46 @@ def _prepare(folder: Path) -> None:
             f"{folder} belongs to another user, or others may write to it.",
             "Pass a folder of your own to --cache.",
         )
-    os.close(os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    _touch(folder / _FILE)
 
 
-def _open(file: Path) -> sqlite3.Connection:
-    """Open the file. Raises ``sqlite3.Error`` if it is damaged, or not one of ours."""
-    rows = sqlite3.connect(file, timeout=_BUSY)
-    try:
-        rows.execute("PRAGMA trusted_schema = OFF")
-        # Before there is a table, or it has no effect.
-        rows.execute("PRAGMA auto_vacuum = FULL")
-        rows.execute("PRAGMA temp_store = MEMORY")
-        rows.execute(_SCHEMA.replace("TABLE", "TABLE IF NOT EXISTS"))
-        found = [sql for (sql,) in rows.execute("SELECT sql FROM sqlite_master") if sql]
-        if found != [_SCHEMA]:
-            raise sqlite3.DatabaseError("It has other tables.")
-    except sqlite3.Error:
+def _open(file: Path) -> sqlite3.Connection | None:
+    """Open the file, for this build alone; return ``None`` if another build uses it.
+
+    What is damaged, or not one of ours, is replaced.
+    """
+    for _ in range(2):
+        rows = sqlite3.connect(file, timeout=0)
+        try:
+            if _lock(rows):
+                return rows
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                rows.close()
+                return None
+        except sqlite3.Error:
+            pass  # It is no database, or a damaged one.
         rows.close()
-        raise
-    return rows
+        file.unlink()
+        _touch(file)
+    return None
+
+
+def _lock(rows: sqlite3.Connection) -> bool:
+    """Lock the file; return whether it holds nothing but our table, made now if it is empty."""
+    rows.execute("PRAGMA locking_mode = EXCLUSIVE")
+    rows.execute("PRAGMA trusted_schema = OFF")
+    # Before there is a table, or it has no effect.
+    rows.execute("PRAGMA auto_vacuum = FULL")
+    rows.execute("PRAGMA temp_store = MEMORY")
+    rows.execute("BEGIN EXCLUSIVE")
+    rows.execute(_SCHEMA.replace("TABLE", "TABLE IF NOT EXISTS"))
+    rows.execute("COMMIT")
+    return [sql for (sql,) in rows.execute("SELECT sql FROM sqlite_master") if sql] == [_SCHEMA]
+
+
+def _touch(file: Path) -> None:
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
 def _program() -> bytes:
