@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from babel.support import Translations
 from flask import Flask, abort, g, render_template
@@ -17,11 +17,13 @@ from cccr_web.content.people import people_on_cards
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
-from cccr_web.render.copies import copies_for, epub_url, render_single, single_url
+from cccr_web.render.copies import copies_for, epub_url, lists_copies, render_single, single_url
 from cccr_web.render.epub import make_epub
 from cccr_web.render.feed import render_feed
 from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
+from cccr_web.render.lists import FOLDER as LISTS
+from cccr_web.render.lists import list_pages, listing
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
@@ -109,6 +111,8 @@ def create_app(
         },
         neutral=neutral_titles,
     )
+    lists = {language: list_pages(content, language) for language in content.texts}
+    list_page_at = {page.text.url: page for pages in lists.values() for page in pages}
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
@@ -118,9 +122,21 @@ def create_app(
         if text is None or text.is_error_page:
             abort(404)
         g.language = text.language
-        return renderer.render_text(
-            text, page_layout(text), **copies_for(text.language), sizes=sizes, size=format_size
-        )
+        more: dict[str, Any] = {}
+        if text is content.archive(text.language):
+            more = listing(lists[text.language], None)
+        if lists_copies(text):
+            more = {**copies_for(text.language), "sizes": sizes, "size": format_size}
+        return renderer.render_text(text, page_layout(text), **more)
+
+    @app.get(f"/<slug>/{LISTS}/<name>.html")
+    def list_page(slug: str, name: str) -> str:
+        page = list_page_at.get(f"{slug}/{LISTS}/{name}.html")
+        if page is None:
+            abort(404)
+        g.language = page.text.language
+        text = page.titled()
+        return renderer.render_text(text, page_layout(text), **listing(lists[g.language], page))
 
     @app.get(f"/{ZIP_INDEX}")
     def zip_index() -> str:
@@ -156,6 +172,7 @@ def crawler_files(content: Content) -> tuple[str, ...]:
 def _render_crawler_file(name: str, content: Content) -> str:
     """Return robots.txt (RFC 9309) or the sitemap with each page's translations."""
     texts = [text for text in content.all_texts if not text.is_error_page]
+    texts += [page.text for language in content.texts for page in list_pages(content, language)]
     clearnet = content.site.addresses.clearnet
     return render_template(name, content=content, texts=texts, clearnet=clearnet)
 

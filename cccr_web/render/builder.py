@@ -31,6 +31,7 @@ from cccr_web.render import onion_code
 from cccr_web.render.app import ROBOTS, crawler_files, create_app
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
 from cccr_web.render.layout import read_style
+from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import resize_photos
@@ -167,6 +168,7 @@ def _render_all(
 ) -> dict[str, bytes]:
     """Return every page and every copy, each rendered once; note their ``sizes``."""
     urls = [text.url for text in content.all_texts if not lists_copies(text)]
+    urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
     urls += [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
     # Last, because these pages show the sizes of the copies.
     urls += [text.url for text in content.all_texts if lists_copies(text)]

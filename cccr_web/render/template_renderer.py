@@ -113,7 +113,7 @@ class TemplateRenderer:
     def _source_href(self, text: Text, layout: PageLayout) -> str | None:
         """Return the link to the text from which ``text`` was converted, if any."""
         source = text.language.source
-        return layout.href(self.content.texts[source][text.path].url, "") if source else None
+        return layout.href(self.content.translation(text, source).url, "") if source else None
 
     def _people_in(self, statement: Text) -> list[Person]:
         """Return the people whom a statement names, in its front matter or on cards of its own."""
