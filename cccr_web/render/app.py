@@ -19,7 +19,7 @@ from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.copies import copies_for, epub_url, lists_copies, render_single, single_url
 from cccr_web.render.epub import make_epub
-from cccr_web.render.feed import render_feed
+from cccr_web.render.feed import feed_documents, render_feed
 from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
 from cccr_web.render.lists import FOLDER as LISTS
@@ -27,7 +27,7 @@ from cccr_web.render.lists import list_pages, listing
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
-from cccr_web.render.template_renderer import TemplateRenderer, feed_url
+from cccr_web.render.template_renderer import TemplateRenderer
 from cccr_web.render.traditional import site_converter
 
 ROBOTS: Final = "robots.txt"
@@ -149,6 +149,16 @@ def create_app(
             abort(404)
         return page
 
+    feeds = {file.url: file for language in LANGUAGES for file in feed_documents(content, language)}
+
+    @app.get("/<path:name>.<any(xml, atom):kind>")
+    def feed(name: str, kind: str) -> str:
+        file = feeds.get(f"{name}.{kind}")
+        if file is None:
+            abort(404)
+        g.language = file.language
+        return render_feed(renderer, file)
+
     for name in crawler_files(content):
 
         @app.get(f"/{name}", endpoint=name.replace(".", "-"))
@@ -188,11 +198,7 @@ def _add_copies(
         g.language = language
         return make_epub(renderer, language, book_sheet)
 
-    def feed() -> str:
-        g.language = language
-        return render_feed(renderer, language)
-
     views: dict[str, Callable[[], str | bytes]]
-    views = {single_url(language): single, epub_url(language): epub, feed_url(language): feed}
+    views = {single_url(language): single, epub_url(language): epub}
     for url, view in views.items():
         app.add_url_rule(f"/{url}", url.replace(".", "-"), view)

@@ -30,6 +30,7 @@ from cccr_web.release import (
 from cccr_web.render import onion_code
 from cccr_web.render.app import ROBOTS, crawler_files, create_app
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.feed import feed_documents
 from cccr_web.render.layout import read_style
 from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
@@ -169,7 +170,8 @@ def _render_all(
     """Return every page and every copy, each rendered once; note their ``sizes``."""
     urls = [text.url for text in content.all_texts if not lists_copies(text)]
     urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
-    urls += [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
+    urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
+    urls += [ZIP_INDEX, *COPIES, *crawler_files(content)]
     # Last, because these pages show the sizes of the copies.
     urls += [text.url for text in content.all_texts if lists_copies(text)]
     files: dict[str, bytes] = {}
