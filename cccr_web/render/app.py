@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 from babel.support import Translations
-from flask import Flask, abort, g, render_template
+from flask import Flask, abort, g
 from flask_babel import Babel, Domain, get_locale
 from jinja2 import StrictUndefined
 
@@ -18,6 +18,7 @@ from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.copies import copies_for, epub_url, lists_copies, render_single, single_url
+from cccr_web.render.crawlers import crawler_files, render_crawler_file
 from cccr_web.render.epub import make_epub
 from cccr_web.render.feed import feed_documents, render_feed
 from cccr_web.render.formats import format_size
@@ -29,9 +30,6 @@ from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
 from cccr_web.render.template_renderer import TemplateRenderer
 from cccr_web.render.traditional import site_converter
-
-ROBOTS: Final = "robots.txt"
-SITEMAP: Final = "sitemap.xml"
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
@@ -163,28 +161,11 @@ def create_app(
 
         @app.get(f"/{name}", endpoint=name.replace(".", "-"))
         def crawler_file(name: str = name) -> str:
-            return _render_crawler_file(name, content)
+            return render_crawler_file(name, content)
 
     for language in LANGUAGES:
         _add_copies(app, renderer, language, book_sheet)
     return app
-
-
-def crawler_files(content: Content) -> tuple[str, ...]:
-    """Return the names of the files for search engines that this site has.
-
-    A sitemap must contain absolute URLs (sitemaps.org, "Sitemaps XML format"), so it exists
-    only if the site has a clearnet address. No other file of a release contains its own address.
-    """
-    return (ROBOTS, SITEMAP) if content.site.addresses.clearnet else (ROBOTS,)
-
-
-def _render_crawler_file(name: str, content: Content) -> str:
-    """Return robots.txt (RFC 9309) or the sitemap with each page's translations."""
-    texts = [text for text in content.all_texts if not text.is_error_page]
-    texts += [page.text for language in content.texts for page in list_pages(content, language)]
-    clearnet = content.site.addresses.clearnet
-    return render_template(name, content=content, texts=texts, clearnet=clearnet)
 
 
 def _add_copies(

@@ -28,8 +28,9 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import ROBOTS, crawler_files, create_app
+from cccr_web.render.app import create_app
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.crawlers import ROBOTS, crawler_files
 from cccr_web.render.feed import feed_documents
 from cccr_web.render.layout import read_style
 from cccr_web.render.lists import list_pages
