@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from babel.support import Translations
 from flask import Flask, abort, g
@@ -15,9 +15,9 @@ from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import load_translations
 from cccr_web.content.people import people_on_cards
 from cccr_web.content.scripts import Convert
-from cccr_web.languages import LANGUAGES, Language, by_slug
+from cccr_web.languages import LANGUAGES, by_slug
 from cccr_web.release import Metadata
-from cccr_web.render.copies import copies_for, epub_url, lists_copies, render_single, single_url
+from cccr_web.render.copies import Copies, lists_copies
 from cccr_web.render.crawlers import crawler_files, render_crawler_file
 from cccr_web.render.epub import make_epub
 from cccr_web.render.feed import feed_documents, render_feed
@@ -30,6 +30,8 @@ from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
 from cccr_web.render.template_renderer import TemplateRenderer
 from cccr_web.render.traditional import site_converter
+
+_COPIES: Final = "cccr_web.copies"
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
@@ -58,6 +60,13 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
     @property
     def domain_instance(self) -> Domain:
         return self._domain
+
+
+def copy_urls(app: Flask) -> list[str]:
+    """Return the URL of every copy that the app of ``create_app`` renders."""
+    copies: Copies = app.extensions[_COPIES]
+    with app.test_request_context():
+        return [url for language in LANGUAGES for url in copies.urls(language)]
 
 
 def create_app(
@@ -109,6 +118,7 @@ def create_app(
         },
         neutral=neutral_titles,
     )
+    copies = app.extensions[_COPIES] = Copies(renderer)
     lists = {language: list_pages(content, language) for language in content.texts}
     list_page_at = {page.text.url: page for pages in lists.values() for page in pages}
     book_sheet = read_sheet(templates / "copy" / "epub.css")
@@ -124,7 +134,7 @@ def create_app(
         if text is content.archive(text.language):
             more = listing(lists[text.language], None)
         if lists_copies(text):
-            more = {**copies_for(text.language), "sizes": sizes, "size": format_size}
+            more = {**copies.listed(text.language), "sizes": sizes, "size": format_size}
         return renderer.render_text(text, page_layout(text), **more)
 
     @app.get(f"/<slug>/{LISTS}/<name>.html")
@@ -163,23 +173,22 @@ def create_app(
         def crawler_file(name: str = name) -> str:
             return render_crawler_file(name, content)
 
-    for language in LANGUAGES:
-        _add_copies(app, renderer, language, book_sheet)
+    @app.get("/<slug>/cccr-<name>.<any(html, epub):kind>")
+    def copy(slug: str, name: str, kind: str) -> str | bytes:
+        language = by_slug(slug)
+        url = f"{slug}/cccr-{name}.{kind}"
+        part = (
+            next((one for one in copies.parts(language) if url in one.urls), None)
+            if language
+            else None
+        )
+        if part is None:
+            abort(404)
+        g.language = language
+        return (
+            copies.render_single(part)
+            if kind == "html"
+            else make_epub(renderer, copies, part, book_sheet)
+        )
+
     return app
-
-
-def _add_copies(
-    app: Flask, renderer: TemplateRenderer, language: Language, book_sheet: str
-) -> None:
-    def single() -> str:
-        g.language = language
-        return render_single(renderer, language)
-
-    def epub() -> bytes:
-        g.language = language
-        return make_epub(renderer, language, book_sheet)
-
-    views: dict[str, Callable[[], str | bytes]]
-    views = {single_url(language): single, epub_url(language): epub}
-    for url, view in views.items():
-        app.add_url_rule(f"/{url}", url.replace(".", "-"), view)

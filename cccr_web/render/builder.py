@@ -28,7 +28,7 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import create_app
+from cccr_web.render.app import copy_urls, create_app
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
 from cccr_web.render.crawlers import ROBOTS, crawler_files
 from cccr_web.render.feed import feed_documents
@@ -172,7 +172,7 @@ def _render_all(
     urls = [text.url for text in content.all_texts if not lists_copies(text)]
     urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
     urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
-    urls += [ZIP_INDEX, *COPIES, *crawler_files(content)]
+    urls += [ZIP_INDEX, *crawler_files(content), *copy_urls(app)]
     # Last, because these pages show the sizes of the copies.
     urls += [text.url for text in content.all_texts if lists_copies(text)]
     files: dict[str, bytes] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -97,7 +97,7 @@ def real_texts(addresses: Addresses | None = None) -> Content:
     return with_derived(content)
 
 
-def app_of(content: Content) -> Flask:
+def app_of(content: Content, sizes: Mapping[str, int] | None = None) -> Flask:
     """Return the app that renders each page of the site when it is asked for."""
     templates = find_tree("templates")
     style = read_style(templates)
@@ -116,4 +116,5 @@ def app_of(content: Content) -> Flask:
         ),
         templates=templates,
         translations=SourceTree(_TREE),
+        sizes=sizes,
     )
