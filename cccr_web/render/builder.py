@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -172,15 +172,22 @@ def _render_all(
     urls = [text.url for text in content.all_texts if not lists_copies(text)]
     urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
     urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
-    urls += [ZIP_INDEX, *crawler_files(content), *copy_urls(app)]
+    urls += [ZIP_INDEX, *crawler_files(content)]
+    urls = list(dict.fromkeys(urls))  # the languages share an error page
     # Last, because these pages show the sizes of the copies.
-    urls += [text.url for text in content.all_texts if lists_copies(text)]
+    last = [text.url for text in content.all_texts if lists_copies(text)]
     files: dict[str, bytes] = {}
-    for url in dict.fromkeys(urls):  # the languages share an error page
-        files[url] = _render(app, url)
-        sizes[url] = len(files[url])
-        _reject_former_site(content, url, files[url])
-        progress(len(files), len(set(urls)))
+
+    def render(urls: Iterable[str], total: int) -> None:
+        for url in urls:
+            files[url] = _render(app, url)
+            sizes[url] = len(files[url])
+            _reject_former_site(content, url, files[url])
+            progress(len(files), total)
+
+    render(urls, len(urls) + len(COPIES) + len(last))
+    copies = copy_urls(app)
+    render([*copies, *last], len(urls) + len(copies) + len(last))
     return files
 
 

@@ -69,7 +69,7 @@ def reading_order(content: Content, language: Language) -> list[Text]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CopyPart:
     """The texts of one HTML file and of one EPUB, in order.
 
     The newest part has every page, and the statements from ``first_year`` to ``last_year``.
@@ -117,7 +117,7 @@ class Copies:
             for language, texts in renderer.content.texts.items()
         }
         self._sections: dict[str, str] = {}
-        self._parts: dict[Language, list[Part]] = {}
+        self._parts: dict[Language, list[CopyPart]] = {}
 
     def urls(self, language: Language) -> list[str]:
         """Return the URL of every copy in a language, those of the newest part first."""
@@ -128,19 +128,19 @@ class Copies:
         languages = sorted(LANGUAGES, key=lambda other: other != language)
         return {"zip": ZIP, "copies": [(other, self.urls(other)) for other in languages]}
 
-    def parts(self, language: Language) -> list[Part]:
+    def parts(self, language: Language) -> list[CopyPart]:
         """Return the parts of the copies in a language, the newest first."""
         if language not in self._parts:
             with force_locale(language.locale):
                 self._parts[language] = self._divide(language)
         return self._parts[language]
 
-    def facts(self, part: Part, extension: str) -> dict[str, Any]:
+    def facts(self, part: CopyPart, extension: str) -> dict[str, Any]:
         """Return what the templates need to know of a part and of its other files."""
         parts = self.parts(part.language)
         return {"part": part, "parts": parts, "extension": extension, "newest": NEWEST}
 
-    def render_single(self, part: Part) -> str:
+    def render_single(self, part: CopyPart) -> str:
         """Return the texts of a part on one self-contained page, with its images.
 
         Links between texts become links within the page, or to the file of another part; no link
@@ -169,7 +169,7 @@ class Copies:
         }
         return _LINK.sub(lambda link: others.get(link[1], "") + link[0], page) if others else page
 
-    def _divide(self, language: Language) -> list[Part]:
+    def _divide(self, language: Language) -> list[CopyPart]:
         """Return the parts of the copies in ``language``, which is being rendered."""
         content = self._renderer.content
         order = reading_order(content, language)
@@ -181,7 +181,7 @@ class Copies:
             if text.head.date is not None:
                 years.setdefault(text.head.date.start.year, []).append(text)
         newest_first = sorted(years, reverse=True)
-        whole = Part(language, order, min(years, default=1), max(years, default=1))
+        whole = CopyPart(language, order, min(years, default=1), max(years, default=1))
         space = MOST_BYTES - _FRAME - self._size(text for text in order if text is not archive)
         if space >= 0 or len(years) < 2:
             listed = self._section(archive, parts=[whole])
@@ -200,9 +200,9 @@ class Copies:
             text for text in order if text.head.date is None or text.head.date.start.year in kept
         ]
         return [
-            Part(language, newest, min(kept), max(kept)),
+            CopyPart(language, newest, min(kept), max(kept)),
             *(
-                Part(language, years[year], year, year, is_newest=False)
+                CopyPart(language, years[year], year, year, is_newest=False)
                 for year in newest_first[len(kept) :]
             ),
         ]

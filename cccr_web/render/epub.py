@@ -11,7 +11,7 @@ import uuid
 
 from cccr_web.content import Text
 from cccr_web.release import format_time, media_type, pack_zip
-from cccr_web.render.copies import Copies, Part
+from cccr_web.render.copies import Copies, CopyPart
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
 
@@ -22,7 +22,7 @@ _MIMETYPE = b"application/epub+zip"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "cccr-web")
 
 
-def identifier(part: Part) -> str:
+def identifier(part: CopyPart) -> str:
     """Return the book's permanent identifier (EPUB 3.3, 5.5.3.1)."""
     return uuid.uuid5(_NAMESPACE, part.name.removeprefix("cccr-")).urn
 
@@ -32,7 +32,7 @@ def chapter(text: Text) -> str:
     return f"text/{text.path}.xhtml"
 
 
-def make_epub(renderer: TemplateRenderer, copies: Copies, part: Part, sheet: str) -> bytes:
+def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet: str) -> bytes:
     """Return the book with the texts of a part; ``sheet`` is its own style sheet.
 
     No link leads to a file of the release that is not in the book; its images are in it. A book

@@ -35,7 +35,7 @@ See [Liu Xiaobo](2011-liu-xiaobo-and-chen-guangcheng.md#liu-xiaobo).
 )
 
 
-class Copy:
+class MadeCopies:
     """Every file of the copies of one site."""
 
     def __init__(self, content: Content) -> None:
@@ -66,13 +66,13 @@ class Copy:
 
 
 @pytest.fixture(scope="module")
-def made() -> Copy:
+def made() -> MadeCopies:
     """The copies of a site of 162 statements over eight years, with a limit of 300 KB."""
     days = many(160, date(2019, 1, 1), date(2026, 11, 28))
     content = with_statements(real_texts(), days, body=parse(BODY, lines_before=0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(copies, "MOST_BYTES", LIMIT)
-        return Copy(content)
+        return MadeCopies(content)
 
 
 def sections(page: Page, language: Language) -> set[str]:
@@ -82,7 +82,7 @@ def sections(page: Page, language: Language) -> set[str]:
 
 @every_language
 def test_each_part_is_within_the_limit_and_each_text_in_one_of_them(
-    made: Copy, language: Language
+    made: MadeCopies, language: Language
 ) -> None:
     """The parts are small enough; together they have every text once, each older one a year."""
     pages = made.pages(language)
@@ -114,7 +114,7 @@ def year_of(text: Text) -> int | None:
 
 
 @every_language
-def test_links_lead_from_part_to_part(made: Copy, language: Language) -> None:
+def test_links_lead_from_part_to_part(made: MadeCopies, language: Language) -> None:
     """Every link leads to a section or a heading of the same part, of another one, or outside."""
     pages = made.pages(language)
     assert dead_links(pages, set(pages)) == set()
@@ -130,7 +130,7 @@ def test_links_lead_from_part_to_part(made: Copy, language: Language) -> None:
 
 
 @every_language
-def test_the_books_have_the_same_parts(made: Copy, language: Language) -> None:
+def test_the_books_have_the_same_parts(made: MadeCopies, language: Language) -> None:
     """Each HTML file has an EPUB with the same texts, its own title and its own identifier."""
     names = set()
     for url, page in made.pages(language).items():
@@ -153,20 +153,20 @@ def test_the_books_have_the_same_parts(made: Copy, language: Language) -> None:
     assert len({title for title, _ in names}) == len({name for _, name in names}) == len(names)
 
 
-def test_the_newest_book_keeps_its_identifier(made: Copy) -> None:
+def test_the_newest_book_keeps_its_identifier(made: MadeCopies) -> None:
     """An e-reader treats the newest part as the next edition of the whole book."""
     package = ET.fromstring(made.book(epub_url(EN)).read("EPUB/package.opf"))  # noqa: S314
     assert package.findtext(f".//{DC}identifier") == "urn:uuid:3d5dcda5-316d-56f2-9814-0739855fcd52"
 
 
 @pytest.mark.parametrize("url", ["en/cccr-en.epub", "zh-hans/cccr-zh-hans-2013.epub"])
-def test_epubcheck_finds_nothing_in_a_part(made: Copy, url: str, tmp_path: Path) -> None:
+def test_epubcheck_finds_nothing_in_a_part(made: MadeCopies, url: str, tmp_path: Path) -> None:
     """A part is a valid book of its own."""
     epubcheck(made.files[url], tmp_path)
 
 
 @every_language
-def test_the_copies_page_lists_every_part_with_its_size(made: Copy, language: Language) -> None:
+def test_the_copies_page_lists_every_part_with_its_size(made: MadeCopies, language: Language) -> None:
     """Readers see each file of each language, and how large it is."""
     page = Page(made.lists[language])
     for url, body in made.files.items():
@@ -188,7 +188,7 @@ def test_the_copies_page_lists_every_part_with_its_size(made: Copy, language: La
     ],
 )
 def test_each_part_says_what_it_has(
-    made: Copy, language: Language, newest: str, older: str
+    made: MadeCopies, language: Language, newest: str, older: str
 ) -> None:
     """The heading of a part names its years."""
     pages = made.pages(language)
@@ -202,7 +202,7 @@ def test_a_year_above_the_limit_is_one_part(monkeypatch: pytest.MonkeyPatch) -> 
     days = [date(2026, 1, 1)] * 40 + [date(2025, 1, 1)] * 40
     content = with_statements(real_texts(), days, body=parse(BODY, lines_before=0))
     monkeypatch.setattr(copies, "MOST_BYTES", 100_000)
-    made = Copy(content)
+    made = MadeCopies(content)
     names = [url.rpartition("/")[2] for url in made.pages(EN)]
     assert names == [f"cccr-en{year}.html" for year in ("", "-2025", "-2013", "-2011")]
 
@@ -211,4 +211,4 @@ def test_the_limit_is_reached_only_by_large_sites() -> None:
     """Up to 5 MB there is one file in each format."""
     assert copies.MOST_BYTES == 5_000_000
     days = many(60, date(2019, 1, 1), date(2026, 11, 28))
-    assert set(Copy(with_statements(real_texts(), days)).files) == set(COPIES)
+    assert set(MadeCopies(with_statements(real_texts(), days)).files) == set(COPIES)

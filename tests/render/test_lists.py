@@ -27,7 +27,7 @@ INITIAL_WINDOW = 14_600  # bytes: TCP's initial window of ten segments of 1,460 
 ARCHIVE = "statements/index.html"
 
 
-class Site:
+class ManySite:
     """A site of which pages are rendered when a test asks for them."""
 
     def __init__(self, content: Content) -> None:
@@ -65,9 +65,9 @@ class Site:
         return {text.url for text in self.content.statements(language)}
 
 
-def site_with(days: list[date]) -> Site:
+def site_with(days: list[date]) -> ManySite:
     """Return the real site with a statement of each day."""
-    return Site(with_statements(real_texts(ADDRESSES), days))
+    return ManySite(with_statements(real_texts(ADDRESSES), days))
 
 
 def eight_years(count: int) -> list[date]:
@@ -81,7 +81,7 @@ def some(urls: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def site() -> Site:
+def site() -> ManySite:
     """A site of 402 statements, of which two are the real ones."""
     return site_with(eight_years(400))
 
@@ -122,7 +122,7 @@ def test_a_list_page_fits_into_the_initial_tcp_window(head: int, days: list[date
 @every_language
 @pytest.mark.parametrize("crowded", [False, True], ids=["8 years", "a crowded month"])
 def test_every_statement_is_at_most_three_links_from_the_list(
-    site: Site, language: Language, crowded: bool
+    site: ManySite, language: Language, crowded: bool
 ) -> None:
     """Followed from the list of statements, three links lead to each of them."""
     if crowded:
@@ -158,7 +158,7 @@ def test_a_few_statements_are_all_on_one_page_under_their_years() -> None:
     ],
 )
 def test_the_list_names_each_month_with_its_number_of_statements(
-    site: Site, language: Language, years: list[str], months: list[str]
+    site: ManySite, language: Language, years: list[str], months: list[str]
 ) -> None:
     """Below the newest statements, each year is a heading, and its months link to their pages."""
     main = site.main(f"{language.slug}/{ARCHIVE}")
@@ -180,7 +180,7 @@ def test_a_date_without_a_month_is_listed_under_its_years() -> None:
     for name, when in (("2022-a", "2022"), ("2022-05-b", "[2022-05..2022-08]")):
         path = PurePosixPath("statements", name)
         texts[path] = replace(model, path=path, head=replace(model.head, date=parse_date(when)))
-    site = Site(replace(content, texts={**content.texts, EN: texts}))
+    site = ManySite(replace(content, texts={**content.texts, EN: texts}))
     pages = {page.text.path.name: page for page in list_pages(site.content, EN)}
     assert {text.path.name for text in pages["2022"].statements} == {"2022-a", "2022-05-b"}
     links = site.links(f"en/{ARCHIVE}")
@@ -199,7 +199,7 @@ def test_a_date_without_a_month_is_listed_under_its_years() -> None:
     ],
 )
 def test_a_list_page_has_its_own_title_and_leads_to_its_neighbours(
-    site: Site, language: Language, title: str, newer: str, older: str
+    site: ManySite, language: Language, title: str, newer: str, older: str
 ) -> None:
     """The page of a month says so in its title, and links to the months before and after it."""
     page = parse(site.body(f"{language.slug}/statements/archive/2026-10.html"))
@@ -232,7 +232,7 @@ def test_a_new_statement_changes_no_url() -> None:
     assert set(before) <= set(after)
 
 
-def test_the_sitemap_names_every_list_page(site: Site) -> None:
+def test_the_sitemap_names_every_list_page(site: ManySite) -> None:
     """Search engines find the list pages, too."""
     sitemap = site.body("sitemap.xml").decode()
     for language in LANGUAGES:
