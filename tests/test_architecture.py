@@ -30,12 +30,15 @@ IMPORTERS: dict[str, set[str]] = {
     "flask": {
         "render/app.py",
         "render/builder.py",
+        "render/crawlers.py",
         "render/template_renderer.py",
         "serve/app.py",
     },
     "flask_babel": {
         "render/app.py",
+        "render/copies.py",
         "render/formats.py",
+        "render/lists.py",
         "render/template_renderer.py",
         "render/shared_pages.py",
     },

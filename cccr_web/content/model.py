@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 
@@ -134,8 +134,15 @@ class Content:
         return sorted(pages, key=lambda text: (text.head.navigation, text.path))
 
     def translations(self, text: Text) -> list[Text]:
-        """Return the same text in every language, including its own."""
-        return [texts[text.path] for texts in self.texts.values()]
+        """Return the same page in every language, including its own."""
+        return [self.translation(text, language) for language in self.texts]
+
+    def translation(self, text: Text, language: Language) -> Text:
+        """Return the same page in ``language``.
+
+        A page that lists statements has no file, so its translation has only the right URL.
+        """
+        return self.texts[language].get(text.path) or replace(text, language=language)
 
     @property
     def newest(self) -> date:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from babel.support import Translations
 from flask import Flask, abort, g, render_template
@@ -21,30 +21,21 @@ from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, WRITTEN, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.cache import Cache, hash_files
-from cccr_web.render.copies import (
-    copies_for,
-    epub_url,
-    lists_copies,
-    render_single,
-    single_url,
-)
+from cccr_web.render.copies import Copies, lists_copies
+from cccr_web.render.crawlers import crawler_files, render_crawler_file
 from cccr_web.render.epub import make_epub
-from cccr_web.render.feed import render_feed
+from cccr_web.render.feed import feed_documents, render_feed
 from cccr_web.render.formats import format_day, format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
+from cccr_web.render.lists import FOLDER as LISTS
+from cccr_web.render.lists import list_pages, months, steps
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
-from cccr_web.render.template_renderer import (
-    Mention,
-    TemplateRenderer,
-    feed_url,
-    menu,
-)
+from cccr_web.render.template_renderer import Mention, TemplateRenderer, menu
 from cccr_web.render.traditional import kept_names, site_converter
 
-ROBOTS: Final = "robots.txt"
-SITEMAP: Final = "sitemap.xml"
+_COPIES: Final = "cccr_web.copies"
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
@@ -73,6 +64,13 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
     @property
     def domain_instance(self) -> Domain:
         return self._domain
+
+
+def copy_urls(app: Flask) -> list[str]:
+    """Return the URL of every copy that the app of ``create_app`` renders."""
+    copies: Copies = app.extensions[_COPIES]
+    with app.test_request_context():
+        return [url for language in LANGUAGES for url in copies.urls(language)]
 
 
 def create_app(
@@ -145,6 +143,9 @@ def create_app(
         site_key=site_key,
         neutral=neutral_titles,
     )
+    copies = app.extensions[_COPIES] = Copies(renderer)
+    lists = {language: list_pages(content, language) for language in content.texts}
+    list_page_at = {page.text.url: page for pages in lists.values() for page in pages}
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
@@ -154,10 +155,21 @@ def create_app(
         if text is None or text.is_error_page:
             abort(404)
         g.language = text.language
-        listed = copies_for(text.language) if lists_copies(text) else {}
-        if listed:
-            listed |= {"sizes": sizes, "size": format_size}
-        return renderer.render_text(text, page_layout(text), **listed)
+        more: dict[str, Any] = {}
+        if text is content.archive(text.language):
+            more = months(lists[text.language])
+        if lists_copies(text):
+            more = {**copies.listed(text.language), "sizes": sizes, "size": format_size}
+        return renderer.render_text(text, page_layout(text), **more)
+
+    @app.get(f"/<slug>/{LISTS}/<name>.html")
+    def list_page(slug: str, name: str) -> str:
+        page = list_page_at.get(f"{slug}/{LISTS}/{name}.html")
+        if page is None:
+            abort(404)
+        g.language = page.text.language
+        text, others = page.titled(), steps(lists[g.language], page)
+        return renderer.render_text(text, page_layout(text), listed=page.statements, **others)
 
     @app.get(f"/{ZIP_INDEX}")
     def zip_index() -> str:
@@ -170,49 +182,38 @@ def create_app(
             abort(404)
         return page
 
+    feeds = {file.url: file for language in content.texts for file in feed_documents(content, language)}
+
+    @app.get("/<path:name>.<any(xml, atom):kind>")
+    def feed(name: str, kind: str) -> str:
+        file = feeds.get(f"{name}.{kind}")
+        if file is None:
+            abort(404)
+        g.language = file.language
+        return render_feed(renderer, file)
+
     for name in crawler_files(content):
 
         @app.get(f"/{name}", endpoint=name.replace(".", "-"))
         def crawler_file(name: str = name) -> str:
-            return _render_crawler_file(name, content)
+            return render_crawler_file(name, content)
 
-    for language in LANGUAGES:
-        _add_copies(app, renderer, language, book_sheet)
+    @app.get("/<slug>/cccr-<name>.<any(html, epub):kind>")
+    def copy(slug: str, name: str, kind: str) -> str | bytes:
+        language = by_slug(slug)
+        url = f"{slug}/cccr-{name}.{kind}"
+        part = (
+            next((one for one in copies.parts(language) if url in one.urls), None)
+            if language
+            else None
+        )
+        if part is None:
+            abort(404)
+        g.language = language
+        return (
+            copies.render_single(part)
+            if kind == "html"
+            else make_epub(renderer, copies, part, book_sheet)
+        )
+
     return app
-
-
-def crawler_files(content: Content) -> tuple[str, ...]:
-    """Return the names of the files for search engines that this site has.
-
-    A sitemap must contain absolute URLs (sitemaps.org, "Sitemaps XML format"), so it exists
-    only if the site has a clearnet address. No other file of a release contains its own address.
-    """
-    return (ROBOTS, SITEMAP) if content.site.addresses.clearnet else (ROBOTS,)
-
-
-def _render_crawler_file(name: str, content: Content) -> str:
-    """Return robots.txt (RFC 9309) or the sitemap with each page's translations."""
-    texts = [text for text in content.all_texts if not text.is_error_page]
-    clearnet = content.site.addresses.clearnet
-    return render_template(name, content=content, texts=texts, clearnet=clearnet)
-
-
-def _add_copies(
-    app: Flask, renderer: TemplateRenderer, language: Language, book_sheet: str
-) -> None:
-    def single() -> str:
-        g.language = language
-        return render_single(renderer, language)
-
-    def epub() -> bytes:
-        g.language = language
-        return make_epub(renderer, language, book_sheet)
-
-    def feed() -> str:
-        g.language = language
-        return render_feed(renderer, language)
-
-    views: dict[str, Callable[[], str | bytes]]
-    views = {single_url(language): single, epub_url(language): epub, feed_url(language): feed}
-    for url, view in views.items():
-        app.add_url_rule(f"/{url}", url.replace(".", "-"), view)

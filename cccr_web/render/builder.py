@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -28,10 +28,13 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import ROBOTS, crawler_files, create_app
+from cccr_web.render.app import copy_urls, create_app
 from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.crawlers import ROBOTS, crawler_files
+from cccr_web.render.feed import feed_documents
 from cccr_web.render.layout import read_style
+from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import resize_photos
@@ -184,16 +187,24 @@ def _render_all(
 ) -> dict[str, bytes]:
     """Return every page and every copy, each rendered once; note their ``sizes``."""
     urls = [text.url for text in content.all_texts if not lists_copies(text)]
-    urls += [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
+    urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
+    urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
+    urls += [ZIP_INDEX, *crawler_files(content)]
+    urls = list(dict.fromkeys(urls))  # the languages share an error page
     # Last, because these pages show the sizes of the copies.
-    urls += [text.url for text in content.all_texts if lists_copies(text)]
-    urls = [*dict.fromkeys(urls)]  # the languages share an error page
+    last = [text.url for text in content.all_texts if lists_copies(text)]
     files: dict[str, bytes] = {}
-    for url in urls:
-        files[url] = _render(app, url)
-        sizes[url] = len(files[url])
-        _reject_former_site(content, url, files[url])
-        progress(len(files), len(urls))
+
+    def render(urls: Iterable[str], total: int) -> None:
+        for url in urls:
+            files[url] = _render(app, url)
+            sizes[url] = len(files[url])
+            _reject_former_site(content, url, files[url])
+            progress(len(files), total)
+
+    render(urls, len(urls) + len(COPIES) + len(last))
+    copies = copy_urls(app)
+    render([*copies, *last], len(urls) + len(copies) + len(last))
     return files
 
 

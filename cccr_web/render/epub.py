@@ -9,9 +9,8 @@ from __future__ import annotations
 import uuid
 
 from cccr_web.content import Text
-from cccr_web.languages import Language
 from cccr_web.release import format_time, media_type, pack_zip
-from cccr_web.render.copies import reading_order
+from cccr_web.render.copies import Copies, CopyPart
 from cccr_web.render.layout import PageLayout, relative
 from cccr_web.render.template_renderer import TemplateRenderer
 
@@ -22,9 +21,9 @@ _MIMETYPE = b"application/epub+zip"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "cccr-web")
 
 
-def identifier(language: Language) -> str:
+def identifier(part: CopyPart) -> str:
     """Return the book's permanent identifier (EPUB 3.3, 5.5.3.1)."""
-    return uuid.uuid5(_NAMESPACE, language.slug).urn
+    return uuid.uuid5(_NAMESPACE, part.name.removeprefix("cccr-")).urn
 
 
 def chapter(text: Text) -> str:
@@ -32,13 +31,15 @@ def chapter(text: Text) -> str:
     return f"text/{text.path}.xhtml"
 
 
-def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> bytes:
-    """Return the book; ``sheet`` is its own style sheet.
+def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet: str) -> bytes:
+    """Return the book with the texts of a part; ``sheet`` is its own style sheet.
 
-    No link leads to a file of the release that is not in the book; its images are in it.
+    No link leads to a file of the release that is not in the book; its images are in it. A book
+    cannot link to another book's chapters (EPUB 3.3, 3.6), so one in several parts names them.
     """
     time = renderer.facts.time
-    order = reading_order(renderer.content, language)
+    order = part.texts
+    home = renderer.content.home(part.language)
     chapters = {text.url: chapter(text) for text in order}
     images: dict[str, bytes] = {}
 
@@ -55,34 +56,37 @@ def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> byt
         return PageLayout("copy/chapter.html", 1, href, _heading_id, xhtml=True, image=image)
 
     facts = {
+        **copies.facts(part, ".epub"),
         "order": order,
         "images": images,
         "media_type": media_type,
         "chapter": chapter,
-        "identifier": identifier(language),
+        "identifier": identifier(part),
         "modified": format_time(time),
     }
 
-    def part(template: str, file: str) -> str:
-        return renderer.render_part(f"copy/{template}", order[0], layout(file), **facts)
+    def frame(template: str, file: str) -> str:
+        return renderer.render_part(f"copy/{template}", home, layout(file), **facts)
 
     book = {
-        "front.xhtml": part("front.html", "front.xhtml"),
-        "nav.xhtml": part("contents.html", "nav.xhtml"),
+        "front.xhtml": frame("front.html", "front.xhtml"),
+        "nav.xhtml": frame("contents.html", "nav.xhtml"),
         "style.css": sheet,
-        "toc.ncx": part("ncx.xml", "toc.ncx"),
+        "toc.ncx": frame("ncx.xml", "toc.ncx"),
     }
     for text in order:
         file = chapter(text)
-        sheet_href = relative("style.css", file)
-        book[file] = renderer.render_text(text, layout(file), sheet=sheet_href)
+        more = {} if text.is_statement else copies.facts(part, ".epub")
+        book[file] = renderer.render_text(
+            text, layout(file), sheet=relative("style.css", file), **more
+        )
         # A chapter that comes from the cache does not ask for its images.
         images |= {photo.sizes[0].url: photo.sizes[0].body for photo in renderer.photos_in(text)}
     # Last, because it lists the images that the chapters show.
-    book["package.opf"] = part("package.xml", "package.opf")
+    book["package.opf"] = frame("package.xml", "package.opf")
     files = {name: body.encode() for name, body in book.items()} | images
     files = {f"EPUB/{name}": body for name, body in sorted(files.items())}
-    container = part("container.xml", "container.xml").encode()
+    container = frame("container.xml", "container.xml").encode()
     # The media type must come first and be uncompressed (OCF, 4.3.2).
     files = {"mimetype": _MIMETYPE, **files, "META-INF/container.xml": container}
     return pack_zip(files, time, stored={"mimetype"}, deflate=renderer.cache.deflate)

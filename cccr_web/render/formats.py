@@ -27,6 +27,13 @@ def format_partial(when: PartialDate) -> str:
     return format_skeleton(skeleton, when.first_day(), locale=_babel_locale())
 
 
+def format_month(when: PartialDate) -> str:
+    """Return the month of a date without its year: ``May``, ``5月``."""
+    # In Chinese the full name is 五月.
+    pattern = "LLL" if _babel_locale().language == "zh" else "LLLL"
+    return format_date(when.first_day(), pattern, locale=_babel_locale())
+
+
 def format_statement_date(when: StatementDate) -> str:
     """Return when a statement was made: ``7 May 2013``, ``between 2011 and April 2012``."""
     if when.end is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -121,23 +121,36 @@ class TemplateRenderer:
     neutral: bool = False
     keys: dict[Path, tuple[str, list[tuple[str, str]]]] = field(default_factory=dict)
 
-    def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
+    def render_text(
+        self, text: Text, layout: PageLayout, *, listed: Sequence[Text] | None = None, **more: Any
+    ) -> str:
         """Return ``text`` in ``layout``, using the template that its front matter names."""
-        return self.render_part(f"{text.head.template}.html", text, layout, **more)
+        return self.render_part(
+            f"{text.head.template}.html", text, layout, listed=listed, **more
+        )
 
-    def render_part(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
+    def render_part(
+        self,
+        template: str,
+        text: Text,
+        layout: PageLayout,
+        *,
+        listed: Sequence[Text] | None = None,
+        **more: Any,
+    ) -> str:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables.
 
-        For a statement these are strings.
+        ``listed`` are the statements on a page that lists no others. For such a page, and for a
+        statement, ``more`` has only what JSON can express.
         """
         more.setdefault("source_href", self._source_href(text, layout))
-        if text.is_statement:
-            key = self._key(template, text, layout, more)
+        if text.is_statement or listed is not None:
+            key = self._key(template, text, layout, listed, more)
             html = self.cache.recall(
-                key, lambda: self._fill(template, text, layout, **more).encode()
+                key, lambda: self._fill(template, text, layout, listed=listed, **more).encode()
             ).decode()
         else:
-            html = self._fill(template, text, layout, **self._lists(text.language), **more)
+            html = self._fill(template, text, layout, **self._lists(text.language) | more)
         # What every publication changes is filled in last.
         return html.replace(_RELEASE, self.release_line(text.language)) if _RELEASE in html else html
 
@@ -184,6 +197,7 @@ class TemplateRenderer:
             "description": self.content.home(language).head.description,
             "people": list(self.people[language].values()),
             "statements": self.statements[language],
+            "listed": None,
             "by_year": lambda: _by_year(self.statements[language]),
         }
 
@@ -191,21 +205,30 @@ class TemplateRenderer:
         return [Mention.of(other) for other in self.content.translations(text)]
 
     def _key(
-        self, template: str, text: Text, layout: PageLayout, more: Mapping[str, Any]
+        self,
+        template: str,
+        text: Text,
+        layout: PageLayout,
+        listed: Sequence[Text] | None,
+        more: Mapping[str, Any],
     ) -> tuple[str, ...]:
-        """Return everything on which the template depends if ``text`` is a statement."""
-        if text.file not in self.keys:
-            self.keys[text.file] = self._shown_by(text)
-        shown, targets = self.keys[text.file]
+        """Return everything on which the template depends: see ``render_part``."""
+        shown = [self._shown(one) for one in ([text] if listed is None else listed)]
+        own = [] if listed is None else [text.language, text.head, self._translations(text)]
         return (
-            "statement",
+            "statement" if listed is None else "list",
             self.site_key,
-            shown,
             template,
             repr((layout.template, layout.level, layout.xhtml, layout.href(text.url, ""))),
-            repr([layout.href(url, heading) for url, heading in targets]),
+            repr((own, [digest for digest, _ in shown])),
+            repr([layout.href(*target) for _, targets in shown for target in targets]),
             json.dumps(more, sort_keys=True),
         )
+
+    def _shown(self, text: Text) -> tuple[str, list[tuple[str, str]]]:
+        if text.file not in self.keys:
+            self.keys[text.file] = self._shown_by(text)
+        return self.keys[text.file]
 
     def _shown_by(self, text: Text) -> tuple[str, list[tuple[str, str]]]:
         """Return a hash of all that a statement shows in any layout, and what it links to."""
@@ -222,6 +245,7 @@ class TemplateRenderer:
             [photo.identity for photo in self.photos_in(text)],
         )
         return hashlib.sha256(repr(shown).encode()).hexdigest(), [
+            (text.url, ""),
             *((to.text.url, to.fragment) for to in destinations if isinstance(to, ToText)),
             *((to.path, "") for to in destinations if isinstance(to, ToFile)),
             *((person.text.url, person.id) for person in people),
@@ -235,7 +259,7 @@ class TemplateRenderer:
     def _source_href(self, text: Text, layout: PageLayout) -> str | None:
         """Return the link to the text from which ``text`` was converted, if any."""
         source = text.language.source
-        return layout.href(self.content.texts[source][text.path].url, "") if source else None
+        return layout.href(self.content.translation(text, source).url, "") if source else None
 
     def _people_in(self, statement: Text) -> list[Person]:
         """Return the people whom a statement names, in its front matter or on cards of its own."""
