@@ -43,7 +43,7 @@ IMPORTERS: dict[str, set[str]] = {
         "render/shared_pages.py",
     },
     "flask_talisman": {"serve/app.py"},
-    "jinja2": {"render/app.py", "content/catalogue.py"},
+    "jinja2": {"render/app.py", "render/builder.py", "content/catalogue.py"},
     "markdown_it": {
         "content/body.py",
         "render/html.py",

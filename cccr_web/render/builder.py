@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from flask import Flask
+from jinja2 import TemplateError
 
 from cccr_web.content import Addresses, Content, Problem, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
@@ -211,10 +212,12 @@ def _render_all(
 def _render(app: Flask, url: str) -> bytes:
     # A test client would take longer than a page that comes from the cache.
     with app.request_context({**_REQUEST, "PATH_INFO": f"/{url}"}):
-        response = app.full_dispatch_request()
-    if response.status_code != 200:
-        raise CccrError(f"{url} could not be rendered: {response.status}.", "Report this as a bug.")
-    return response.get_data()
+        try:
+            body = app.dispatch_request()
+        except TemplateError as error:
+            remedy = "Report this as a bug."
+            raise CccrError(f"{url} could not be rendered: {error}.", remedy) from error
+    return body if isinstance(body, bytes) else str(body).encode()
 
 
 def _reject_former_site(content: Content, url: str, page: bytes) -> None:

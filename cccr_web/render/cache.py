@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import importlib.metadata
 import json
 import os
 import sqlite3
@@ -197,8 +196,9 @@ def _touch(file: Path) -> None:
 
 def _program() -> bytes:
     """Return a hash of the program and of all code that it runs."""
-    packages = {(dist.name, dist.version) for dist in importlib.metadata.distributions()}
-    code = hashlib.sha256(repr((sys.version, zlib.ZLIB_RUNTIME_VERSION, sorted(packages))).encode())
+    # The name of each package's folder of metadata has its version.
+    installed = sorted(file.name for path in sys.path for file in Path(path).glob("*.dist-info"))
+    code = hashlib.sha256(repr((sys.version, zlib.ZLIB_RUNTIME_VERSION, installed)).encode())
     code.update(hash_files(_PACKAGE))
     return code.digest()
 

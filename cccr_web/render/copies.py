@@ -236,7 +236,12 @@ class Copies:
             return f"data:{media_type(url)};base64,{encoded}"
 
         return PageLayout(
-            "copy/section.html", 2, href, lambda heading: f"{section}.{heading}", image=image
+            "copy/section.html",
+            2,
+            href,
+            lambda heading: f"{section}.{heading}",
+            image=image,
+            place=section,
         )
 
 

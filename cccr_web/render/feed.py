@@ -106,7 +106,9 @@ def render_feed(renderer: TemplateRenderer, document: FeedDocument) -> str:
             anchor = f"#{heading}" if heading else ""
             return relative(url, base) + anchor
 
-        return PageLayout("feed.xml", 1, href, lambda name: f"{text.path.name}.{name}", xhtml=True)
+        return PageLayout(
+            "feed.xml", 1, href, lambda name: f"{text.path.name}.{name}", xhtml=True, place=base
+        )
 
     def entry(text: Text) -> Entry:
         body = Markup(renderer.render_part("parts/entry.html", text, layout(text, text.url)))  # noqa: S704  # our template

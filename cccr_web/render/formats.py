@@ -44,12 +44,17 @@ def format_statement_date(when: StatementDate) -> str:
 
 def format_years(when: StatementDate) -> str:
     """Return the year of a statement, or its years: ``2013``, ``2011–2012``, ``2013年``."""
-    start, end = when.start, when.end or when.start
-    if start.year == end.year:
-        return format_partial(PartialDate(start.year))
+    start, end = when.start.year, (when.end or when.start).year
+    return _format_years(start, end, str(_babel_locale()))
+
+
+@cache  # Many statements are of the same year.
+def _format_years(start: int, end: int, locale: str) -> str:
+    if start == end:
+        return format_skeleton("y", date(start, 1, 1), locale=locale)
     # CLDR's interval in Traditional Chinese lacks the 年.
-    locale = _locale("zh_Hans") if _babel_locale().language == "zh" else _babel_locale()
-    return format_interval(start.first_day(), end.first_day(), "y", locale=locale)
+    name = "zh_Hans" if locale.startswith("zh") else locale
+    return format_interval(date(start, 1, 1), date(end, 1, 1), "y", locale=name)
 
 
 def format_size(length: int) -> str:

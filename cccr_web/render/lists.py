@@ -122,11 +122,12 @@ def steps(pages: Sequence[ListPage], page: ListPage) -> dict[str, Any]:
 
     These are texts and numbers, so that a page can come from the cache if they are the same.
     """
-    place = pages.index(page)
-    parts = [(one.number, one.text.url) for one in pages if one.period is page.period]
+    place = next(place for place, one in enumerate(pages) if one is page)
+    first = place - page.number + 1
+    parts = pages[first : first + page.of]
     return {
         "number": page.number,
-        "parts": parts,
+        "parts": [(part.number, part.text.url) for part in parts],
         "newer": pages[place - 1].mention if place else None,
         "older": pages[place + 1].mention if place + 1 < len(pages) else None,
     }

@@ -219,9 +219,11 @@ class TemplateRenderer:
             "statement" if listed is None else "list",
             self.site_key,
             template,
-            repr((layout.template, layout.level, layout.xhtml, layout.href(text.url, ""))),
+            repr((layout.template, layout.level, layout.xhtml, layout.place)),
+            repr([layout.href(*to) for _, targets in shown for to in targets])
+            if layout.place is None
+            else "",
             repr((own, [digest for digest, _ in shown])),
-            repr([layout.href(*target) for _, targets in shown for target in targets]),
             json.dumps(more, sort_keys=True),
         )
 
