@@ -48,21 +48,33 @@ def catalogue_file(tree: Path, locale: str) -> Path:
     return tree / locale / "LC_MESSAGES" / "messages.po"
 
 
-def load_translations(tree: SourceTree, locale: str, convert: Convert = str) -> Translations:
+def load_translations(
+    tree: SourceTree, locale: str, convert: Convert = str, convert_key: str = ""
+) -> Translations:
     """Return the catalogue of ``locale``, converted and compiled in memory.
 
-    Without ``.mo`` files, none can be stale or missing from a package.
+    Without ``.mo`` files, none can be stale or missing from a package. ``convert_key`` is what
+    ``convert`` depends on.
     """
+    text = tree.text(catalogue_file(tree.folder, locale))
+
+    def make() -> bytes:
+        return _compile(text, locale, convert)
+
+    compiled = tree.recall(("catalogue", locale, convert_key, text), make) if tree.recall else make()
+    return Translations(io.BytesIO(compiled))
+
+
+def _compile(text: str, locale: str, convert: Convert) -> bytes:
     compiled = io.BytesIO()
-    catalogue = read_po(io.StringIO(tree.text(catalogue_file(tree.folder, locale))), locale=locale)
+    catalogue = read_po(io.StringIO(text), locale=locale)
     for message in catalogue:
         if message.id and isinstance(message.string, str):
             message.string = convert(message.string)
     # By default it is written in the encoding that its header names.
     catalogue.charset = "utf-8"
     write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return Translations(compiled)
+    return compiled.getvalue()
 
 
 def used_messages(

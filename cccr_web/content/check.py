@@ -207,7 +207,8 @@ def _former_site_stays_defanged(tree: SourceTree, host: str) -> Iterator[Problem
     for file in sorted(tree.folder.rglob("*")):
         if file.suffix not in {".md", ".po", ".toml", ".txt"} or not file.is_file():
             continue
-        for number, line in enumerate(tree.text(file, "replace").split("\n"), start=1):
+        text = tree.text(file, "replace")
+        for number, line in enumerate(text.split("\n") if host in text.lower() else (), start=1):
             if host in line.lower():
                 yield Problem(
                     file.relative_to(tree.folder.parent),

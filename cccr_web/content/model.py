@@ -116,7 +116,7 @@ class Content:
         """Return the statements, newest first."""
         return sorted(
             (text for text in self.texts[language].values() if text.is_statement),
-            key=lambda text: text.path,
+            key=lambda text: text.path.parts,
             reverse=True,
         )
 

@@ -89,6 +89,8 @@ def summary_is_short(text: Text, people: Collection[str]) -> Iterator[LineProble
 
 
 def _too_wide(words: str, most: int, line: int) -> Iterator[LineProblem]:
+    if 2 * len(words) <= most:
+        return
     width = _columns(words)
     if width > most:
         yield line, f"“{words}” is {width} columns wide: shorten it to {most}."

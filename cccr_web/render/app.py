@@ -17,7 +17,6 @@ from jinja2 import StrictUndefined
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import catalogue_file, load_translations
 from cccr_web.content.people import people_on_cards
-from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, WRITTEN, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.cache import Cache, hash_files
@@ -41,10 +40,11 @@ _COPIES: Final = "cccr_web.copies"
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
     """Flask-Babel's messages, compiled in memory from the ``.po`` files."""
 
-    def __init__(self, tree: SourceTree, convert: Convert) -> None:
+    def __init__(self, tree: SourceTree, names: Mapping[str, str]) -> None:
         super().__init__()
+        convert, key = site_converter(names), repr(names)
         self._catalogues = {
-            language.locale: load_translations(tree, language.source.locale, convert)
+            language.locale: load_translations(tree, language.source.locale, convert, key)
             if language.source
             else load_translations(tree, language.locale)
             for language in LANGUAGES
@@ -57,9 +57,9 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
 class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
     """Flask-Babel with the messages of one folder of translations."""
 
-    def __init__(self, tree: SourceTree, convert: Convert) -> None:
+    def __init__(self, tree: SourceTree, names: Mapping[str, str]) -> None:
         super().__init__()
-        self._domain = _CatalogueDomain(tree, convert)
+        self._domain = _CatalogueDomain(tree, names)
 
     @property
     def domain_instance(self) -> Domain:
@@ -102,7 +102,7 @@ def create_app(
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
-    babel = _CatalogueBabel(translations, site_converter(content.names))
+    babel = _CatalogueBabel(translations, content.names)
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
     kept = kept_names(content.names)
