@@ -61,7 +61,9 @@ def load_translations(
     def make() -> bytes:
         return _compile(text, locale, convert)
 
-    compiled = tree.recall(("catalogue", locale, convert_key, text), make) if tree.recall else make()
+    compiled = (
+        tree.recall(("catalogue", locale, convert_key, text), make) if tree.recall else make()
+    )
     return Translations(io.BytesIO(compiled))
 
 

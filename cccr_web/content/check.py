@@ -106,8 +106,7 @@ def _wrong_scripts(
         return json.dumps([*script_is_its_folders(text, simplify, names)]).encode()
 
     key = ("script", text.language.slug, repr(text.head), text.body.digest, repr(names))
-    for line, message in json.loads(recall(key, make)):
-        yield line, message
+    yield from map(tuple, json.loads(recall(key, make)))
 
 
 def _templates(code: Iterable[Path]) -> Iterator[str]:

@@ -9,9 +9,9 @@ from cccr_web.content import front_matter, markdown
 from cccr_web.content.body import Parsed
 from cccr_web.content.model import ARCHIVE, Content, Site, Text
 from cccr_web.content.photos import read_photos
-from cccr_web.content.site import read_names
 from cccr_web.content.remembered import from_json, to_json
-from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
+from cccr_web.content.site import read_names
+from cccr_web.content.source_tree import Problem, SourceTree, content_error, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
 
 
@@ -42,8 +42,9 @@ def read_text(
         return b"" if text is None or problems else to_json(text)
 
     def load() -> Parsed:
-        text, _ = parse()
-        assert text is not None, f"{file} had no problems before"
+        text, problems = parse()
+        if text is None:  # The file has changed since.
+            raise content_error(problems)
         return text.body.load()
 
     name = file.relative_to(tree.folder.parent)

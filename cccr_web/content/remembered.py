@@ -1,4 +1,4 @@
-"""What a text contains, except its tokens, as JSON, so that an unchanged file is not parsed again."""
+"""What a text contains, except its tokens, as JSON: an unchanged file is not parsed again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from cccr_web.languages import Language
 
 # Nothing but these values is made from JSON: {"!Heading": [2, "demands", 14]}.
 _KINDS: Final[dict[str, Callable[..., Any]]] = {
-    f"!{kind.__name__}": kind
-    for kind in (*get_args(Item), FrontMatter, PartialDate, StatementDate)
+    f"!{kind.__name__}": kind for kind in (*get_args(Item), FrontMatter, PartialDate, StatementDate)
 } | {"!date": date.fromisoformat}
 
 

@@ -56,7 +56,7 @@ def is_left_by_system(name: str) -> bool:
     return _LEFT_BY_SYSTEM.fullmatch(name) is not None
 
 
-# Returns what its second argument, a pure function of the first, returns now or has returned before.
+# Returns what the second argument returns, now or before; it depends on nothing but the first.
 Recall = Callable[[Sequence[str], Callable[[], bytes]], bytes]
 
 

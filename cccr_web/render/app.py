@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from babel.support import Translations
 from flask import Flask, abort, g, render_template
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, force_locale, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
@@ -118,8 +118,9 @@ def create_app(
 
     @functools.cache
     def release_line(language: Language) -> str:
-        day = format_day(facts.time.date())
-        return render_template("parts/release.html", number=facts.sequence, date=day)
+        with force_locale(language.locale):
+            day = format_day(facts.time.date())
+            return render_template("parts/release.html", number=facts.sequence, date=day)
 
     renderer = TemplateRenderer(
         content,
@@ -133,7 +134,10 @@ def create_app(
         statements=statements,
         menus={language: menu(content, language) for language in content.texts},
         neighbours={
-            text.url: (newer and Mention.of(newer), older and Mention.of(older))
+            text.url: (
+                None if newer is None else Mention.of(newer),
+                None if older is None else Mention.of(older),
+            )
             for texts in statements.values()
             for newer, text, older in zip([None, *texts], texts, [*texts[1:], None], strict=False)
         },
@@ -182,7 +186,9 @@ def create_app(
             abort(404)
         return page
 
-    feeds = {file.url: file for language in content.texts for file in feed_documents(content, language)}
+    feeds = {
+        file.url: file for language in content.texts for file in feed_documents(content, language)
+    }
 
     @app.get("/<path:name>.<any(xml, atom):kind>")
     def feed(name: str, kind: str) -> str:

@@ -141,7 +141,7 @@ def _prepare(folder: Path) -> None:
     """Create the folder and the file in it, for their owner only. Raises ``CccrError``."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     about = folder.stat()
-    others = sorted({*os.listdir(folder)} - _OURS)
+    others = sorted({file.name for file in folder.iterdir()} - _OURS)
     if others:
         raise CccrError(
             f"{folder} is not a cache: it holds {others[0]}.",

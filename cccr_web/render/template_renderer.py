@@ -35,7 +35,6 @@ from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 
-
 # Where the release's sequence and day go. No text contains this control character.
 _RELEASE = "\x1d"
 
@@ -125,9 +124,7 @@ class TemplateRenderer:
         self, text: Text, layout: PageLayout, *, listed: Sequence[Text] | None = None, **more: Any
     ) -> str:
         """Return ``text`` in ``layout``, using the template that its front matter names."""
-        return self.render_part(
-            f"{text.head.template}.html", text, layout, listed=listed, **more
-        )
+        return self.render_part(f"{text.head.template}.html", text, layout, listed=listed, **more)
 
     def render_part(
         self,
@@ -152,7 +149,9 @@ class TemplateRenderer:
         else:
             html = self._fill(template, text, layout, **self._lists(text.language) | more)
         # What every publication changes is filled in last.
-        return html.replace(_RELEASE, self.release_line(text.language)) if _RELEASE in html else html
+        return (
+            html.replace(_RELEASE, self.release_line(text.language)) if _RELEASE in html else html
+        )
 
     def _fill(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
         """Return the template with all that the key of a statement covers, and ``more``."""

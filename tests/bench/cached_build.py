@@ -22,7 +22,7 @@ from support.texts import add, copy_texts, replace_once
 from cccr_web.languages import WRITTEN
 
 STATEMENTS = 500
-ROUNDS = 3
+ROUNDS = 2
 MODEL = "2013-05-07-tiananmen-rally.md"
 
 
@@ -36,7 +36,7 @@ def write_statements(tree: Path, count: int) -> None:
             text = model.replace('date = "2013-05-07"', f'date = "{day}"')
             text = re.sub(r'(?m)^title = "(.*)"$', rf'title = "\1 {number}"', text)
             text = re.sub(r"(?m)^## .*$", rf"\g<0>\n\n{number * 7919}.", text)
-            text = re.sub(r"(?m)^(## .*?)( \{#.*)?\n\n(\d+)\.$", rf"\1\2\n\n\3.", text)
+            text = re.sub(r"(?m)^(## .*?)( \{#.*)?\n\n(\d+)\.$", r"\1\2\n\n\3.", text)
             (folder / f"{day}-made-{number:05}.md").write_text(text, encoding="utf-8")
 
 

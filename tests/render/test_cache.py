@@ -7,7 +7,7 @@ import random
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.photographs import photo
-from support.texts import add, copy_texts, replace_once
+from support.texts import add, copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
@@ -66,12 +66,18 @@ class Site:
         for locale in ("en", "zh_Hans"):
             add(f"{locale}/statements/{statement}", words)(self.tree)
 
-    def sub(self, file: str, pattern: str, new: str) -> None:
+    def sub(self, file: str, pattern: str, new: str) -> Site:
         """Replace the first match in a file of the texts or templates."""
         path = next(top / file for top in (self.tree, self.templates) if (top / file).exists())
         text, count = re.subn(pattern, new, path.read_text(encoding="utf-8"), count=1)
         assert count, f"{file} has no {pattern}"
         path.write_text(text, encoding="utf-8")
+        return self
+
+    def remove_statement(self, day: str) -> None:
+        """Remove the statement of this day."""
+        for locale in ("en", "zh_Hans"):
+            (self.tree / locale / "statements" / f"{day}-other.md").unlink()
 
     def build(self, cache: Cache | None = None) -> dict[str, bytes]:
         """Return the files of the release."""
@@ -99,13 +105,12 @@ EDITS: dict[str, Callable[[Site], object]] = {
     "a title in Chinese": lambda site: site.sub(ZH, "title = .*", 'title = "另一个标题"'),
     "a demand": lambda site: site.sub(EN, "Justice and", "Truth and"),
     "an outcome": lambda site: site.sub(EN, "open = .*", 'open = "Nothing by 2026."'),
-    "a day": lambda site: [site.sub(file, "2026-11-29", "2026-11-28") for file in (EN, ZH)],
+    "a day": lambda site: site.sub(EN, "2026-11-29", "2026-11-28").sub(
+        ZH, "2026-11-29", "2026-11-28"
+    ),
     "a link": lambda site: add(EN, "[Who](../pages/who-we-are.md)")(site.tree),
     "a new statement": lambda site: site.add_statement("2003-06-01"),
-    "a statement less": lambda site: [
-        (site.tree / locale / "statements" / "2004-01-01-other.md").unlink()
-        for locale in ("en", "zh_Hans")
-    ],
+    "a statement less": lambda site: site.remove_statement("2004-01-01"),
     "a card": lambda site: site.sub(
         "en/statements/2011-liu-xiaobo-and-chen-guangcheng.md", "under guard", "guarded"
     ),
@@ -301,7 +306,8 @@ def test_the_program_is_its_files_and_packages(
     first = module._program()
     (tmp_path / "one.py").write_text("2", encoding="utf-8")
     second = module._program()
-    monkeypatch.setattr(module.importlib.metadata, "distributions", list)
+    (tmp_path / "package-2.dist-info").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
     assert len({first, second, module._program()}) == 3
 
 
@@ -369,8 +375,8 @@ def test_a_folder_that_is_no_cache_is_left_alone(
 ) -> None:
     """The error says why, and nothing in the folder is changed."""
     message = prepare(tmp_path / "folder")
-    names = sorted(os.listdir(tmp_path / "folder"))
+    names = sorted((tmp_path / "folder").iterdir())
     with pytest.raises(CccrError, match=re.escape(message)):
         Cache(tmp_path / "folder", SECRET)
-    assert sorted(os.listdir(tmp_path / "folder")) == names
+    assert sorted((tmp_path / "folder").iterdir()) == names
     assert not (tmp_path / "precious").exists()
