@@ -157,7 +157,9 @@ def create_app(
             abort(404)
         return page
 
-    feeds = {file.url: file for language in content.texts for file in feed_documents(content, language)}
+    feeds = {
+        file.url: file for language in content.texts for file in feed_documents(content, language)
+    }
 
     @app.get("/<path:name>.<any(xml, atom):kind>")
     def feed(name: str, kind: str) -> str:

@@ -166,7 +166,9 @@ def test_epubcheck_finds_nothing_in_a_part(made: MadeCopies, url: str, tmp_path:
 
 
 @every_language
-def test_the_copies_page_lists_every_part_with_its_size(made: MadeCopies, language: Language) -> None:
+def test_the_copies_page_lists_every_part_with_its_size(
+    made: MadeCopies, language: Language
+) -> None:
     """Readers see each file of each language, and how large it is."""
     page = Page(made.lists[language])
     for url, body in made.files.items():
