@@ -17,6 +17,8 @@ _TEXT_FILE = re.compile(
     re.IGNORECASE,
 )
 _OTHER_FOLDERS = {"files", "photos"}
+# Which copies and lists a release has depends on how many statements there are.
+_RESERVED = re.compile("cccr-|statements/archive/")
 
 
 def every_file_is_read(tree: Path) -> Iterator[Problem]:
@@ -66,3 +68,6 @@ def urls_are_free(
         other = taken.setdefault(text.url.lower(), name)
         if other != name:
             yield Problem(text.file, 1, f"Its page would have the URL of {other}: rename it.")
+        elif _RESERVED.match(str(text.path)):
+            message = "Its page could have the URL of a copy or of a list of statements: rename it."
+            yield Problem(text.file, 1, message)
