@@ -71,7 +71,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], keep: Iterable[s
         for path in keep:
             _link(folder / path, partial / path)
         if folder.exists():
-            # An exchange: at no time is there no folder of this name.
+            # Exchange them, so the folder always exists.
             _rename(partial, folder, _RENAME_EXCHANGE)
         else:
             partial.rename(folder)

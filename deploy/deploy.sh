@@ -180,7 +180,7 @@ on_server() { # COMMAND
   local status=0 answer=no
   send "$1" || status=$?
   if [ $status = 3 ]; then
-    [ -t 0 ] || fail "To take it down, add --drop-domain."
+    [ -t 0 ] || fail "To take the domain down, add --drop-domain."
     printf 'Take it down? Type yes: ' >&2
     read -r answer || true
     [ "$answer" = yes ] || fail "Nothing was changed."

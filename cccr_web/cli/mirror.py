@@ -82,9 +82,9 @@ def fetch(
 
     URL is any address or mirror of the site: https, .onion with --socks, or this machine. The
     release is verified before FOLDER changes. It is rejected if it has expired, is dated in the
-    future, or is older than the one in FOLDER. What FOLDER holds is described at "mirror write".
+    future, or is older than the one in FOLDER. See “mirror write” for the contents of FOLDER.
 
-    Only what has changed is fetched. If the command is interrupted, FOLDER is as it was, and the
+    Only what has changed is fetched. If the command is interrupted, FOLDER is unchanged, and the
     next run continues. So run it daily: it exits with 0 if FOLDER holds the release at URL.
     """
     from cccr_web.errors import counted

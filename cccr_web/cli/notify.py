@@ -28,7 +28,7 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
             help="Tor's SocksPort, HOST:PORT or unix:/PATH. No other connection is then made.",
         ),
         click.option(
-            "--name", required=True, help="What the messages call this machine or these checks."
+            "--name", required=True, help="The name of this machine, for the messages."
         ),
         click.option(
             "--settings",
@@ -56,7 +56,7 @@ def notify() -> None:
 )
 @_common
 @click.option(
-    "--state", type=options.FOLDER, required=True, help="The folder that remembers what was said."
+    "--state", type=options.FOLDER, required=True, help="The folder for the state between runs."
 )
 def send(
     reports: tuple[Path, ...], settings: Path, name: str, socks: Tcp | Unix | None, state: Path
@@ -65,9 +65,9 @@ def send(
 
     A REPORT is what “doctor --report” or “watch --report” wrote. A message says what became
     wrong, since when and what to do; it is repeated once a day while that lasts, and another
-    says when it is right again. A report that is three hours old is wrong, too. Once a week,
-    a message says that the checks are running. At most three messages are written in an
-    hour; what changes meanwhile is in the next.
+    says when it is right again. A report older than three hours is itself reported as a
+    problem. Once a week, a message says that the checks are running. At most three messages
+    are sent per hour; later changes are combined in the next one.
 
     What cannot be delivered is kept for seven days, and sent in a later run. Run this every
     ten minutes.

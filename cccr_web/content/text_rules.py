@@ -158,7 +158,7 @@ def text_is_not_empty(text: Text) -> Iterator[LineProblem]:
 
 
 def dates_are_past(text: Text, today: date) -> Iterator[LineProblem]:
-    """A later date is a slip, and feed readers keep its entry on top for ever."""
+    """A future date is a typo, and feed readers would pin its entry to the top."""
     head = text.head
     dates = [("updated", head.lines.get("updated", 1), head.updated)]
     if head.date is not None:

@@ -42,7 +42,7 @@ class Targets:
         urls = tuple(values.get("NOTIFY", "").strip(" \"'").split())
         ping = values.get("PING", "").strip(" \"'")
         if not urls:
-            raise CccrError(f"{file} names nobody to notify.", f"Add a line such as {_EXAMPLE}.")
+            raise CccrError(f"{file} sets no recipients.", f"Add a line such as {_EXAMPLE}.")
         for name, each in (*(("NOTIFY", url) for url in urls), ("PING", ping or "https://x")):
             if "://" not in each or (name == "PING" and not each.startswith("https://")):
                 kind = (

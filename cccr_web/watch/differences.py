@@ -219,7 +219,7 @@ class ExpectedSite:
         self, path: str, response: Response, folders: Collection[str]
     ) -> Iterator[Difference]:
         """Compare where a redirect leads with the ``folders`` to which it may lead."""
-        # Of several, each program follows another.
+        # If there are several, programs disagree on which to follow.
         locations: Sequence[str | None] = response.values("location") or [None]
         targets = {f"{self._address}{folder}{name}" for folder in folders for name in ("", INDEX)}
         for location in locations:

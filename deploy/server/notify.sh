@@ -76,7 +76,7 @@ notify_write() { # FOLDER
   fi
 }
 
-# The servers’ sandbox, without what is for services that run for ever.
+# The servers’ sandbox, without what is for long-running services.
 notify_sandbox() {
   # shellcheck disable=SC2034
   local BACKOFF=''
@@ -101,7 +101,7 @@ notify_baseline() {
   [ -x "$COMMAND" ] || return 0 # a dry run
   "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
     "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" "$NGINX"/[!r]*.conf ||
-    fail "What this server has could not be recorded. See the reason above."
+    fail "The baseline of this server could not be recorded. See the reason above."
   put "$BASELINE" <"$WORK/baseline.json"
 }
 
@@ -117,7 +117,7 @@ notify_nginx_changed() {
 # The unit itself sends it, so that it leaves as every message does.
 notify_test() {
   STEP=
-  [ -f "$NOTIFY_FILE" ] || fail "This server notifies nobody." "Set NOTIFY in the settings, and run deploy.sh without a command."
+  [ -f "$NOTIFY_FILE" ] || fail "Notifications are not set up on this server." "Set NOTIFY in the settings, and run deploy.sh without a command."
   notify_test_of cccr-notify
 }
 

@@ -227,7 +227,7 @@ release_wait() { # SERVER NUMBER RELOADS-BEFORE PROCESS
   for try in $(seq $((RELOAD_LIMIT * 5))); do
     text=$(systemctl show --property=StatusText --value "$unit")
     if [ "$(status_field release <<<"$text")" = "$2" ]; then return 0; fi
-    # Without “Rejected”, a reload has ended that someone else asked for before.
+    # Without “Rejected”, the reload that ended was requested earlier.
     if [ -z "$4" ] || [[ $text == *Rejected:* && $(status_field reloads <<<"$text") != "$3" ]]; then
       note "$text"
       return 1

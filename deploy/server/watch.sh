@@ -8,7 +8,7 @@ watch_install() {
   local unit
   [ ! -e "$ETC/onion.key" ] || fail "The site itself is on this machine. A watcher must be on another."
   [ -n "$WATCH" ] || fail "There is nothing to watch." "Set WATCH in the settings to every address of the site."
-  [ -n "$NOTIFY" ] || fail "There is nobody to notify." "Set NOTIFY in the settings."
+  [ -n "$NOTIFY" ] || fail "No one is set to be notified." "Set NOTIFY in the settings."
   step "packages"
   packages_install ca-certificates python3-venv tor
   code_install

@@ -111,7 +111,7 @@ def test_a_ping_follows_a_run_whose_checks_reported(
     ("text", "mode", "problem"),
     [
         ("NOTIFY=json://secretword/\n", 0o640, "is open to other users (mode 0640)"),
-        ("DOMAIN=cccr.example\n", 0o600, "names nobody to notify. Add a line such as NOTIFY=ntfys"),
+        ("DOMAIN=cccr.example\n", 0o600, "sets no recipients. Add a line such as NOTIFY=ntfys"),
         ("NOTIFY=secretword\n", 0o600, "a value of NOTIFY is not a URL such as ntfys://"),
         ("NOTIFY=json://x/\nPING=http://secretword/\n", 0o600, "PING is not an https address"),
     ],

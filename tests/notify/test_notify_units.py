@@ -224,7 +224,7 @@ def test_a_watcher_is_another_machine(tmp_path: Path) -> None:
     assert (done.returncode, "The site itself is on this machine" in done.stderr) == (1, True)
     for missing, words in (
         ("WATCH= NOTIFY=x", "nothing to watch"),
-        ("WATCH=x", "nobody to notify"),
+        ("WATCH=x", "No one is set to be notified"),
     ):
         done = in_server(f'rm -f "$ETC/onion.key"; {missing}; watch_install', tmp_path)
         assert (done.returncode, words in done.stderr) == (1, True)
