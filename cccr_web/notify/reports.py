@@ -10,24 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from cccr_web.errors import counted
-
 # Both run every hour, ``watch`` at a random minute, and may take half an hour.
 STALE: Final = timedelta(hours=3)
 
-_NEAR: Final = 14  # days left of a release
 _LONGEST: Final = 400  # characters of a line; some receivers accept no more than 4,096 in all
-
-_RELEASE_REMEDY: Final = "Build and sign a new release with a higher sequence, and publish it."
-_OTHER_REMEDY: Final = (
-    "Look at it from another network. If it is one of your servers, treat it as compromised: "
-    "see “Compromised server” in deploy/README.md."
-)
-_REMEDIES: Final = {
-    "unreachable": "Check whether the server runs: deploy/deploy.sh status",
-    "older release": "Publish the newest release there.",
-    "newer release": "Publish it at the other addresses, too.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +79,13 @@ def _no_report(source: str, what: str) -> Finding:
 def _findings(report: Any) -> tuple[tuple[Finding, ...], bool]:
     if isinstance(report, list):
         return tuple(_of_doctor(report)), False
-    return (_expiry(report["release"]), *map(_of_address, report["addresses"])), True
+    problem = report["problem"]
+    release = _of_watch("release", [problem] if problem else [], "{detail}")
+    sites = (
+        _of_watch(site["address"], site["differences"], "{kind}: {path}: {detail}")
+        for site in report["addresses"]
+    )
+    return (release, *sites), True
 
 
 def _of_doctor(results: list[dict[str, str]]) -> Iterable[Finding]:
@@ -109,27 +101,12 @@ def _of_doctor(results: list[dict[str, str]]) -> Iterable[Finding]:
             yield Finding(name)
 
 
-def _of_address(site: dict[str, Any]) -> Finding:
-    found = site["differences"]
+def _of_watch(check: str, found: list[dict[str, str]], form: str) -> Finding:
     if not found:
-        return Finding(site["address"])
+        return Finding(check)
     first = found[0]
-    what = f"{first['kind']}: {first['path'] or '/'}: {first['detail']}{_others(len(found))}"
-    remedy = _REMEDIES.get(first["kind"], _OTHER_REMEDY)
-    return _wrong(site["address"], what, remedy, (each["kind"] for each in found))
-
-
-def _expiry(release: dict[str, Any] | None) -> Finding:
-    if release is None:
-        what = "No address has a release with a good signature."
-        return _wrong("release", what, _OTHER_REMEDY, ("signature",))
-    day, left = release["expires"][:10], release["days_left"]
-    if release["expired"]:
-        return _wrong("release", f"It expired on {day}.", _RELEASE_REMEDY, ("expired",))
-    if left < _NEAR:
-        what = f"It expires on {day} (in {counted(left, 'day')})."
-        return _wrong("release", what, _RELEASE_REMEDY, ("expires",))
-    return Finding("release")
+    what = form.format(**first | {"path": first.get("path") or "/"}) + _others(len(found))
+    return _wrong(check, what, first["remedy"], (each["kind"] for each in found))
 
 
 def _others(count: int) -> str:

@@ -13,11 +13,12 @@ from cccr_web.watch.client import (
 )
 from cccr_web.watch.differences import Difference, DifferenceKind, header_differences
 from cccr_web.watch.remote import RemoteFolder
-from cccr_web.watch.report import Report, SiteResult
+from cccr_web.watch.report import NEW_RELEASE_REMEDY, Report, SiteResult
 from cccr_web.watch.route import Route
 from cccr_web.watch.site_check import Settings, check_manifests, check_sites
 
 __all__ = [
+    "NEW_RELEASE_REMEDY",
     "Address",
     "Difference",
     "DifferenceKind",
