@@ -140,7 +140,7 @@ def test_architecture_document_agrees_with_its_test() -> None:
 
 def test_changelog_names_the_version() -> None:
     """The newest dated section of the changelog is this version; a section for the next is open."""
-    sections = re.findall(r"^## \[([^\]]+)\](?: - (.+))?$", CHANGELOG.text, re.MULTILINE)
+    sections = re.findall(r"^## (\S+)(?: - (.+))?$", CHANGELOG.text, re.MULTILINE)
     assert sections[0] == ("Unreleased", "")
     assert sections[1][0] == __version__
     dates = [date.fromisoformat(day) for _, day in sections[1:]]
