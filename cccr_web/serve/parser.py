@@ -19,7 +19,9 @@ _LINE = re.compile(
 _HOST_LINE = re.compile(rb"\r\nhost[ \t]*:", re.IGNORECASE)
 
 
-class _VersionError(Error):  # type: ignore[misc]  # it has no types
+class _VersionNotSupported(Error):  # type: ignore[misc]  # it has no types
+    """The response to an unknown version (RFC 9110, section 15.6.6), which waitress lacks."""
+
     code = 505
     reason = "HTTP Version Not Supported"
 
@@ -51,7 +53,7 @@ class StrictRequestParser(HTTPRequestParser):  # type: ignore[misc]  # it has no
             raise ParsingError("folded header")
         version = line["version"]
         if version not in {b"1.0", b"1.1"}:
-            self.error = _VersionError("")
+            self.error = _VersionNotSupported("")
             return
         # Before they are parsed: a head has room for thousands.
         if header_plus.count(b"\r\n") > _MAX_HEADERS + 2:
