@@ -87,6 +87,16 @@ def writing(path: Path, remedy: str) -> Iterator[None]:
         raise CccrError(f"{path} cannot be written: {error.strerror}.", remedy) from error
 
 
+def exposed_mode(file: Path, found: os.stat_result) -> int:
+    """Return the mode bits with which users other than the owner can use a file."""
+    exposed = stat.S_IMODE(found.st_mode) & 0o077
+    # systemd grants access to a credential by an ACL, which shows in the group bits.
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials is not None and file.parent == Path(credentials):
+        exposed &= 0o007
+    return exposed
+
+
 def remove_partial(target: Path) -> None:
     """Remove what killed processes have left next to ``target``, as each replacement does."""
     own = threading.get_native_id()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from cccr_web.errors import CccrError
+from cccr_web.files import exposed_mode
 
 _EXAMPLE: Final = "NOTIFY=ntfys://ntfy.sh/TOPIC"
 
@@ -63,12 +64,7 @@ def described(url: str, urls: tuple[str, ...]) -> str:
 
 
 def _check_mode(file: Path, found: os.stat_result) -> None:
-    exposed = stat.S_IMODE(found.st_mode) & 0o077
-    # systemd grants access to a credential by an ACL, which shows in the group bits.
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials is not None and file.parent == Path(credentials):
-        exposed &= 0o007
-    if exposed and stat.S_ISREG(found.st_mode):
+    if stat.S_ISREG(found.st_mode) and exposed_mode(file, found):
         raise CccrError(
             f"{file} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}), "
             "and its URLs hold passwords.",
