@@ -70,10 +70,10 @@ def send(
     What cannot be delivered is kept for seven days, and sent in a later run. Run this every
     ten minutes.
     """
-    from cccr_web.notify import Messenger, Sender, Targets
+    from cccr_web.notify import Messenger, Recipients, Sender
 
-    targets, sender = Targets.read(settings), Sender(socks)
-    messenger = Messenger(name, state, targets, sender, lambda line: click.echo(line, err=True))
+    recipients, sender = Recipients.read(settings), Sender(socks)
+    messenger = Messenger(name, state, recipients, sender, lambda line: click.echo(line, err=True))
     if not messenger.run(reports, datetime.now(UTC)):
         raise click.exceptions.Exit(1)
 
@@ -85,12 +85,12 @@ def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
 
     Exits with 1 if one did not.
     """
-    from cccr_web.notify import DeliveryError, Sender, Targets, described
+    from cccr_web.notify import DeliveryError, Recipients, Sender, described
 
-    targets, sender = Targets.read(settings), Sender(socks)
+    recipients, sender = Recipients.read(settings), Sender(socks)
     failed = 0
-    for url in targets.urls:
-        who = described(url, targets.urls)
+    for url in recipients.urls:
+        who = described(url, recipients.urls)
         try:
             sender.send(url, f"{name}: a test", "This is a test. Nothing is wrong.")
         except DeliveryError as error:
@@ -100,6 +100,6 @@ def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
             click.echo(f"{who}: delivered")
     if failed:
         raise CccrError(
-            f"Not every target accepted the message: {failed} of {len(targets.urls)} failed.",
+            f"Not every target accepted the message: {failed} of {len(recipients.urls)} failed.",
             "Correct NOTIFY in the settings.",
         )

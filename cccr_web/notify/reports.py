@@ -30,13 +30,13 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceReport:
+class ProgramReport:
     """The findings of one program, and when it wrote them.
 
     What a report does not mention has ended if it ``is_complete``; otherwise nothing is known.
     """
 
-    source: str
+    program: str
     time: datetime
     findings: tuple[Finding, ...]
     is_complete: bool = False
@@ -47,33 +47,33 @@ class SourceReport:
         return bool(self.findings) and not self.findings[0].what
 
 
-def read_report(file: Path, began: datetime, now: datetime) -> SourceReport:
+def read_report(file: Path, first_run: datetime, now: datetime) -> ProgramReport:
     """Read a report. Its file's name, without the ending, is the program's.
 
-    A report that is missing since ``began``, old or damaged is itself a finding.
+    A report that is missing since ``first_run``, old or damaged is itself a finding.
     """
-    source = file.stem
+    program = file.stem
     try:
         time = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         found = _findings(json.loads(file.read_bytes()))
     except FileNotFoundError:
-        time, found = began, None
+        time, found = first_run, None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return SourceReport(source, now, (_no_report(source, "Its report cannot be read."),))
+        return ProgramReport(program, now, (_no_report(program, "Its report cannot be read."),))
     if now - time > STALE:
         last = f"{time:%Y-%m-%d %H:%M} UTC"
         said = f"It has not reported since {last}." if found else f"No report came since {last}."
-        return SourceReport(source, now, (_no_report(source, said),))
+        return ProgramReport(program, now, (_no_report(program, said),))
     if found is None:
-        return SourceReport(source, time, ())
+        return ProgramReport(program, time, ())
     findings, is_complete = found
-    return SourceReport(source, time, (Finding(source), *findings), is_complete)
+    return ProgramReport(program, time, (Finding(program), *findings), is_complete)
 
 
-def _no_report(source: str, what: str) -> Finding:
-    unit = f"cccr-{source}"
+def _no_report(program: str, what: str) -> Finding:
+    unit = f"cccr-{program}"
     remedy = f"See why on its machine: systemctl status {unit}.timer {unit}.service"
-    return Finding(source, what, remedy, frozenset({"report"}))
+    return Finding(program, what, remedy, frozenset({"report"}))
 
 
 def _findings(report: Any) -> tuple[tuple[Finding, ...], bool]:

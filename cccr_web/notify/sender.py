@@ -41,7 +41,7 @@ class Sender:
 
     def ping(self, url: str) -> None:
         """Fetch a URL of a service that expects to be called. Raises ``DeliveryError``."""
-        request = urllib.request.Request(url, headers={"User-Agent": "cccr-web"})  # noqa: S310  # “Targets” accepts https only
+        request = urllib.request.Request(url, headers={"User-Agent": "cccr-web"})  # noqa: S310  # “Recipients” accepts https only
         try:
             with only_through(self._proxy):
                 urllib.request.urlopen(request, timeout=_PING_TIMEOUT).close()  # noqa: S310

@@ -13,7 +13,7 @@ from support.signed import TODAY, facts
 
 from cccr_web.doctor import CheckResult, CheckVerdict, to_json
 from cccr_web.errors import CccrError
-from cccr_web.notify import Messenger, Sender, Targets
+from cccr_web.notify import Messenger, Recipients, Sender
 from cccr_web.release import make_release
 from cccr_web.watch import Difference, DifferenceKind, Report, SiteResult
 
@@ -27,7 +27,7 @@ class NotifiedSite:
 
     def __init__(self, folder: Path, *urls: str, ping: str | None = None) -> None:
         self.folder = folder
-        self.targets = Targets(urls, ping)
+        self.recipients = Recipients(urls, ping)
         self.now = START
         self.log: list[str] = []
         self.files: dict[str, Path] = {}
@@ -62,10 +62,10 @@ class NotifiedSite:
         release = expires and make_release({"en/index.html": b"x"}, facts(expires=expires))
         self._write("watch", Report(release or None, tuple(results)).to_json())
 
-    def _write(self, source: str, report: str) -> None:
-        self.files[source] = self.folder / f"{source}.json"
-        self.files[source].write_text(report)
-        os.utime(self.files[source], (self.now.timestamp(),) * 2)
+    def _write(self, program: str, report: str) -> None:
+        self.files[program] = self.folder / f"{program}.json"
+        self.files[program].write_text(report)
+        os.utime(self.files[program], (self.now.timestamp(),) * 2)
 
     def run(self, after: timedelta = timedelta()) -> bool:
         """Let time pass, with the same results in new reports, and run."""
@@ -79,7 +79,7 @@ class NotifiedSite:
         """Let time pass, without a new report, and run."""
         self.now += after
         messenger = Messenger(
-            "cccr.example", self.folder / "state", self.targets, Sender(), self.log.append
+            "cccr.example", self.folder / "state", self.recipients, Sender(), self.log.append
         )
         return messenger.run(self.files.values(), self.now)
 
@@ -289,7 +289,7 @@ def test_a_receiver_that_is_down_gets_each_message_later_once(
 ) -> None:
     """What cannot be delivered is kept and tried again; another target gets it once meanwhile."""
     with webhook() as other:
-        site.targets = Targets((hook.url(), other.url()))
+        site.recipients = Recipients((hook.url(), other.url()))
         hook.stop()
         site.doctor(("disk", "wrong", "It has 90 MB left."))
         for _ in range(3):
@@ -355,7 +355,7 @@ def test_a_target_that_is_removed_gets_nothing_more(site: NotifiedSite, hook: We
     site.doctor(("disk", "wrong", "It has 90 MB left."))
     assert not site.run()
     with webhook() as other:
-        site.targets = Targets((other.url(),))
+        site.recipients = Recipients((other.url(),))
         assert site.run()
         assert other.received == []
 
@@ -369,7 +369,7 @@ def test_the_state_is_private_and_without_passwords(site: NotifiedSite, hook: We
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in folder.iterdir()] == ["notify.json"]
     assert b"secretword" not in (folder / "notify.json").read_bytes()
-    assert "secretword" not in repr(site.targets)
+    assert "secretword" not in repr(site.recipients)
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"format": 2}', '{"format": 1}', "{"])

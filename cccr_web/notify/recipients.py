@@ -16,7 +16,7 @@ _EXAMPLE: Final = "NOTIFY=ntfys://ntfy.sh/TOPIC"
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class Recipients:
     """apprise URLs, and a URL that is fetched after each complete run (healthchecks.io).
 
     They hold passwords, so neither is part of ``repr()``.
