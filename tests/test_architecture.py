@@ -170,7 +170,7 @@ def test_no_module_catches_every_exception(module: Path) -> None:
 # The languages' own names, the script that runs without the translations, and signed notices.
 # Tables of characters, surnames and words are not text for readers either.
 WITH_CHINESE = {
-    *("content/characters.py", "languages.py", "render/suggestions.py", "render/words.py"),
+    *("content/characters.py", "languages.py", "render/suggestions.py", "render/segmentation.py"),
     "standalone/verify.py",
 } | {f"notices/{name}.py" for name in ("canary", "mirrors", "signed_text")}
 

@@ -19,8 +19,8 @@ from cccr_web.content import Content, Problem, Text
 from cccr_web.content.characters import HAN
 from cccr_web.content.site import NAMES
 from cccr_web.languages import LANGUAGES
+from cccr_web.render.segmentation import BEFORE_NAMES, TITLES
 from cccr_web.render.traditional import converter, is_in_big5, simplify
-from cccr_web.render.words import BEFORE_NAMES, TITLES
 
 # The surnames of about 99 in 100 people, and the common ones of two characters.
 _SURNAMES: Final = (

@@ -25,7 +25,7 @@ from cccr_web.content import Content, Photo, Text
 from cccr_web.content.characters import SELECTOR
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.render.words import in_context, phrases, split, terms
+from cccr_web.render.segmentation import in_context, phrases, split, terms
 
 _CONFIGURATION = "s2tw"
 
