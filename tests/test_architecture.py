@@ -47,7 +47,7 @@ IMPORTERS: dict[str, set[str]] = {
         "render/traditional.py",
         "content/markdown.py",
         "content/people.py",
-        "content/slips.py",
+        "content/markup_lint.py",
         "content/urls.py",
     },
     "markupsafe": {

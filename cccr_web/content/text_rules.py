@@ -17,10 +17,10 @@ from cccr_web.content.body import (
     RawHtml,
     StrayMark,
 )
+from cccr_web.content.markup_lint import LANGUAGE_MARK, LineProblem
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
-from cccr_web.content.slips import LANGUAGE_MARK, LineProblem
 from cccr_web.facts import CLOCK_TOLERANCE
 
 # What fits the first screen of a phone: demands of one line each, other lines of two.
