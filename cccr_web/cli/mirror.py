@@ -16,7 +16,7 @@ from cccr_web.listen import Tcp
 if TYPE_CHECKING:
     from cccr_web.release import Release
     from cccr_web.serve import Listener
-    from cccr_web.watch import Settings
+    from cccr_web.watch import CheckSettings
 
 _onion = click.option(
     "--onion", is_flag=True, help="Write the headers for an onion, not the clearnet."
@@ -90,10 +90,12 @@ def fetch(
     from cccr_web.errors import counted
     from cccr_web.mirror import fetch_mirror
     from cccr_web.release import read_public_key
-    from cccr_web.watch import RequestLimits, Route, Settings
+    from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     options.require_socks(socks, [address])
-    settings = Settings(read_public_key(public_key), Route(socks), RequestLimits(timeout=seconds))
+    settings = CheckSettings(
+        read_public_key(public_key), Route(socks), RequestLimits(timeout=seconds)
+    )
     with Progress() as progress:
         done = fetch_mirror(
             address,
@@ -156,7 +158,7 @@ def push(
     """
     from cccr_web.notices import reject_expired_notices
     from cccr_web.release import load, read_public_key, reject_expired
-    from cccr_web.watch import RequestLimits, Route, Settings
+    from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     key = read_public_key(public_key)
     checked = load(release, key)
@@ -168,12 +170,12 @@ def push(
             host.push(checked, "onion" if onion else "clearnet")
         described = _described(checked, f"signed by {key.fingerprint}")
         click.echo(" ".join(filter(None, [f"{described}, is now at {host}.", host.caveat])))
-    settings = Settings(key, Route(socks), RequestLimits(timeout=seconds))
+    settings = CheckSettings(key, Route(socks), RequestLimits(timeout=seconds))
     for line in _lagging(checked, settings):
         click.echo(line)
 
 
-def _lagging(release: Release, settings: Settings) -> Iterator[str]:
+def _lagging(release: Release, settings: CheckSettings) -> Iterator[str]:
     """Yield a sentence for each address of ``mirrors.txt`` that does not serve the release."""
     from cccr_web.notices import MIRRORS, read_mirrors
     from cccr_web.watch import Address, check_manifests

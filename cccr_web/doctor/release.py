@@ -30,10 +30,10 @@ from cccr_web.notices import (
 from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
 from cccr_web.watch import (
     NEW_RELEASE_REMEDY,
+    CheckSettings,
     Difference,
     DifferenceKind,
     RequestLimits,
-    Settings,
     check_sites,
 )
 
@@ -138,7 +138,7 @@ def check_served_files(
     responses cannot be those of the release, if any.
     """
     limits = RequestLimits(timeout=target.seconds)
-    settings = Settings(target.key, probe.route, limits, onions=onions)
+    settings = CheckSettings(target.key, probe.route, limits, onions=onions)
     (site,) = check_sites([probe.address], settings, release, progress).sites
     bytes_name, headers_name = f"{probe.name} bytes", f"{probe.name} headers"
     files = [found for found in site.differences if not found.kind.is_header]

@@ -15,11 +15,12 @@ from cccr_web.watch.differences import Difference, DifferenceKind, header_differ
 from cccr_web.watch.remote import RemoteFolder
 from cccr_web.watch.report import NEW_RELEASE_REMEDY, Report, SiteResult
 from cccr_web.watch.route import Route
-from cccr_web.watch.site_check import Settings, check_manifests, check_sites
+from cccr_web.watch.site_check import CheckSettings, check_manifests, check_sites
 
 __all__ = [
     "NEW_RELEASE_REMEDY",
     "Address",
+    "CheckSettings",
     "Difference",
     "DifferenceKind",
     "HttpConnection",
@@ -29,7 +30,6 @@ __all__ = [
     "RequestLimits",
     "Response",
     "Route",
-    "Settings",
     "SiteResult",
     "UnreachableError",
     "check_manifests",

@@ -32,7 +32,7 @@ from support.tls import certificate
 from cccr_web.errors import CccrError
 from cccr_web.mirror import fetch_mirror, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.watch import Address, RequestLimits, Settings
+from cccr_web.watch import Address, CheckSettings, RequestLimits
 
 if TYPE_CHECKING:
     from support.hostile import Tamper
@@ -227,7 +227,7 @@ def test_a_stalled_server_is_given_up(folder: Path, site: Hostile) -> None:
     site.tamper = stall
     limits = RequestLimits(idle_timeout=0.2, timeout=5.0)
     with pytest.raises(CccrError, match=r"cccr-web\.zip cannot be fetched: no byte arrived for 0"):
-        fetch_mirror(Address.parse(site.url), folder, Settings(PUBLIC, limits=limits))
+        fetch_mirror(Address.parse(site.url), folder, CheckSettings(PUBLIC, limits=limits))
     assert not (folder / "site").exists()
 
 
@@ -276,7 +276,7 @@ def test_a_fetch_that_is_killed_leaves_a_whole_mirror(tmp_path: Path) -> None:
             found = load(folder / "site", PUBLIC)
             assert found.files == signed_release(found.metadata.sequence).files
             seen.add(found.metadata.sequence)
-            fetch_mirror(Address.parse(server.url), folder, Settings(PUBLIC))
+            fetch_mirror(Address.parse(server.url), folder, CheckSettings(PUBLIC))
             assert holds(folder, 2)
     assert seen == {1, 2}
 

@@ -18,7 +18,14 @@ from werkzeug.http import parse_accept_header
 
 from cccr_web.languages import LANGUAGES, negotiate
 from cccr_web.serve import file_addresses
-from cccr_web.watch import Address, Difference, DifferenceKind, RequestLimits, Settings, check_sites
+from cccr_web.watch import (
+    Address,
+    CheckSettings,
+    Difference,
+    DifferenceKind,
+    RequestLimits,
+    check_sites,
+)
 from cccr_web.watch.requests import BROWSERS, plan
 
 PAGE = "/en/who-we-are.html"
@@ -29,7 +36,9 @@ CODINGS = {"", "identity", "gzip", "br", "deflate"}
 
 def check(server: Hostile, limits: RequestLimits | None = None) -> tuple[Difference, ...]:
     """Check a server with the tests' key."""
-    settings = Settings(organisation_key().public, limits=limits or RequestLimits(timeout=30.0))
+    settings = CheckSettings(
+        organisation_key().public, limits=limits or RequestLimits(timeout=30.0)
+    )
     return check_sites([Address.parse(server.url)], settings).sites[0].differences
 
 
