@@ -267,7 +267,13 @@ def main() -> None:
         page = folder / "release" / "en" / "index.html"
 
         def rival(kind: str) -> Callable[[int], list[str]]:
-            return lambda port: [given.rivals, str(HERE / "rivals.py"), kind, str(port), str(page)]
+            return lambda port: [
+                given.rivals,
+                str(HERE / "competitors.py"),
+                kind,
+                str(port),
+                str(page),
+            ]
 
         def shared(_: int) -> list[str]:
             tool = str(Path(given.rivals).with_name("onionshare-cli"))

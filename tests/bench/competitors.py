@@ -1,4 +1,4 @@
-"""One rival of the benchmark: ``python rivals.py NAME PORT PAGE`` serves PAGE until stopped.
+"""One rival of the benchmark: ``python competitors.py NAME PORT PAGE`` serves PAGE until stopped.
 
 Each serves the same bytes from waitress with two threads, as waitress's manual recommends.
 """
