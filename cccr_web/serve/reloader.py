@@ -88,7 +88,8 @@ class Reloader:
 
     def _status(self, rejection: str) -> str:
         sentence = f"Serving release {self._sequence} of {self.release.metadata.time:%Y-%m-%d}."
-        fields = f"(release={self._sequence} reloads={self._reloads})"
+        result = "rejected" if rejection else "accepted"
+        fields = f"(release={self._sequence} reloads={self._reloads} result={result})"
         return " ".join(filter(None, (sentence, rejection, fields)))
 
     def reload(self) -> None:

@@ -213,7 +213,7 @@ server_status() { # SERVER FIELD
   systemctl show --property=StatusText --value "cccr-web-$1.service" | status_field "$2"
 }
 
-status_field() { # FIELD, of a text on stdin that ends with (release=7 reloads=2)
+status_field() { # FIELD, of a text on stdin that ends with (release=7 reloads=2 result=accepted)
   local text
   text=$(cat)
   [[ $text =~ [\(\ ]$1=([a-z0-9]+)[^\(]*\)$ ]] || return 0
@@ -227,8 +227,8 @@ release_wait() { # SERVER NUMBER RELOADS-BEFORE PROCESS
   for try in $(seq $((RELOAD_LIMIT * 5))); do
     text=$(systemctl show --property=StatusText --value "$unit")
     if [ "$(status_field release <<<"$text")" = "$2" ]; then return 0; fi
-    # Without “Rejected”, the reload that ended was requested earlier.
-    if [ -z "$4" ] || [[ $text == *Rejected:* && $(status_field reloads <<<"$text") != "$3" ]]; then
+    # If the reload that ended was accepted, it was requested earlier. Version 0.2.0 has no result.
+    if [ -z "$4" ] || [[ $(status_field reloads <<<"$text") != "$3" && $(status_field result <<<"$text") != accepted ]]; then
       note "$text"
       return 1
     fi

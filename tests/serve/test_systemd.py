@@ -72,7 +72,7 @@ def test_a_service_serves_on_passed_sockets_and_reports_its_state(
     with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
         assert unit.next_message() == (
             f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}. "
-            "(release=1 reloads=0)"
+            "(release=1 reloads=0 result=accepted)"
         )
         answers = {
             name: ask(server_folder.path / f"{name}.sock", "/en/", DOMAIN) for name in sockets
@@ -100,14 +100,14 @@ def test_a_reload_is_reported(
         assert before <= began <= time.monotonic_ns() // 1000
         accepted = unit.wait_for("READY=1")
         assert "Serving release 2 of" in accepted
-        assert accepted.endswith("(release=2 reloads=1)")
+        assert accepted.endswith("(release=2 reloads=1 result=accepted)")
         server_folder.point(server_folder.path / "release-1")
         unit.process.send_signal(signal.SIGHUP)
         unit.wait_for("RELOADING=1")
         refused = unit.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
         assert "Rejected: Release 1 is older than release 2, which was served before." in refused
-        assert refused.endswith("(release=2 reloads=2)")
+        assert refused.endswith("(release=2 reloads=2 result=rejected)")
 
 
 def test_an_idle_server_sends_watchdog_messages(
