@@ -171,7 +171,7 @@ verify_release() { # FOLDER
   [ -x "$command" ] || return 0 # the first --local run: our code is not installed yet
   local key=$PUBLIC_KEY
   [ -n "$key" ] || [ "$TARGET" != --local ] || key=/etc/cccr-web/public.key
-  [ -n "$key" ] || fail "There is no public key to verify the release with." "Set PUBLIC_KEY in the settings to its file."
+  [ -n "$key" ] || settings_no_public_key
   "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
 }
 

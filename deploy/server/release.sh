@@ -3,6 +3,7 @@
 
 RELEASES=$DATA/releases
 CURRENT=$DATA/current
+ROLLED_BACK=$DATA/rolled-back # holds the number of the release that “rollback” left
 SERVERS=(onion) # run.sh adds clearnet if there is a domain
 STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes them.
@@ -98,8 +99,10 @@ release_copy() { # STORED
 
 # Succeed if “install” should switch to this release: the settings may name an old one.
 release_is_wanted() { # NUMBER
-  local left=0
-  [ ! -f "$DATA/left" ] || left=$(cat "$DATA/left")
+  local file left=0
+  for file in "$DATA/left" "$ROLLED_BACK"; do # the first is of version 0.2.0
+    [ ! -f "$file" ] || left=$(cat "$file")
+  done
   if [ "$1" -lt "$(release_number || echo 0)" ] 2>/dev/null; then
     note "the settings name release $1, but release $(release_number) is newer and stays"
   elif [ "$1" != "$(release_number)" ] && [ "$1" -le "$left" ]; then
@@ -257,8 +260,8 @@ release_rollback() {
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
   # “install” must not return to the release that was rolled back.
-  save_for_undo "$DATA/left"
-  echo "$now" >"$DATA/left"
+  save_for_undo "$ROLLED_BACK"
+  echo "$now" >"$ROLLED_BACK"
   release_switch "$before"
 }
 
