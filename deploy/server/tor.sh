@@ -144,6 +144,7 @@ onion_published() {
   if [ -f "$RUNNING_KEY" ]; then key_address "$RUNNING_KEY"; else onion_address; fi
 }
 
+# “backup” and “status” need it, even if our code is missing or damaged.
 key_address() { # FILE
   local address
   address=$(awk '$1 == "address" { print $2 }' "$1")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from support import TOP
 from support.deploy.scripts import AdminSide, in_server
 
 # Instead of a booted server: what the scripts ask it, and where they write.
@@ -111,6 +113,25 @@ def test_no_command_line_holds_a_target(tmp_path: Path) -> None:
         assert "--settings %d/notify.env" in text
         assert re.search(r"^LoadCredential=notify.env:/\S+/notify.env$", text, re.MULTILINE)
         assert "json://" not in text
+
+
+def test_a_test_message_is_sent_by_the_same_command(tmp_path: Path) -> None:
+    """“notify-test” runs the unit with a drop-in: without a state, and without a report."""
+    write(tmp_path, "cccr.example")
+    unit = (tmp_path / "units/cccr-notify.service").read_text()
+    drop_in = (TOP / "deploy/server/units/notify-test.conf").read_text()
+    options = ["--settings", "%d/notify.env", "--name", "cccr.example"]
+    remembered = ["--state", "/var/lib/cccr-notify", "/run/cccr-doctor/doctor.json"]
+    assert command(unit) == ["/bin/true", "notify", "send", *options, *remembered]
+    assert command(unit + drop_in) == ["/bin/true", "notify", "test", *options]
+
+
+def command(text: str) -> list[str]:
+    """Return the command of a unit with its variables replaced, as systemd splits it."""
+    lines = re.findall(r"^Environment=(.*)$", text, re.MULTILINE)
+    variables = dict(item.split("=", 1) for line in lines for item in shlex.split(line))
+    (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    return shlex.split(re.sub(r"\$(\w+)", lambda match: variables[match[1]], line))
 
 
 def test_settings_with_passwords_are_private(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.deploy.scripts import in_server
 from support.hosting import OFFLINE, RunningTor, as_nobody
 
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
@@ -40,6 +41,12 @@ def test_public_keys_match_the_vectors_of_the_rfc(
     monkeypatch.setattr(secrets, "token_bytes", lambda _count: bytes.fromhex(seed))
     key = new_key(folder / "key")
     assert key.address == onion_address(bytes.fromhex(VECTORS[seed]))
+
+
+def test_deployment_finds_the_address_in_the_file(folder: Path) -> None:
+    """``deploy.sh`` reads the address without our code, which may be damaged."""
+    key = new_key(folder / "key")
+    assert in_server(f'key_address "{folder}/key"', folder).stdout == f"{key.address}\n"
 
 
 def test_tor_computes_the_same_address(folder: Path, connection: ControlConnection) -> None:
