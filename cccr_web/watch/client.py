@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cccr_web.release import MAX_FILE, MAX_TOTAL
 from cccr_web.serve import decompress
-from cccr_web.watch.address import Address
-from cccr_web.watch.route import Route
+from cccr_web.watch.address import Address, Route
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
