@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.serve.app import bare_headers, create_app
-from cccr_web.serve.conditional import content_range
 from cccr_web.serve.decision import TOR2WEB, Decision, ServedSite
 from cccr_web.serve.encoding import EncodedBodies
 from cccr_web.serve.hosts import Hosts
 from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.policy import Policy
+from cccr_web.serve.request_headers import content_range
 from cccr_web.serve.response import Answer, PreparedResponse, ResponseFactory
 
 if TYPE_CHECKING:
