@@ -63,9 +63,9 @@ IMPORTERS: dict[str, set[str]] = {
     "stem": {"onion/control.py"},
     "waitress": {
         "serve/channel.py",
+        "serve/event_loop.py",
         "serve/parser.py",
         "serve/server.py",
-        "serve/poller.py",
     },
 }
 

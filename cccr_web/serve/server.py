@@ -20,8 +20,7 @@ from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.utilities import build_http_date
 
 from cccr_web.serve.channel import Channel
-from cccr_web.serve.poller import Poller
-from cccr_web.serve.shutdown import announce_shutdown, finish_connections
+from cccr_web.serve.event_loop import Poller, announce_shutdown, finish_connections
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:

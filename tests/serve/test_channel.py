@@ -18,8 +18,8 @@ from waitress.adjustments import Adjustments
 
 from cccr_web.serve import AppSwitch, channel
 from cccr_web.serve import server as server_module
+from cccr_web.serve.event_loop import Poller
 from cccr_web.serve.parser import StrictRequestParser
-from cccr_web.serve.poller import Poller
 from cccr_web.serve.prepared import ResponseCache
 from cccr_web.systemd import Notifier
 

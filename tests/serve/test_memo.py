@@ -17,11 +17,10 @@ import cccr_web.serve.server as server_module
 from cccr_web.release import File
 from cccr_web.serve import AppSwitch
 from cccr_web.serve.channel import RESPONSE_RATE, Channel
+from cccr_web.serve.event_loop import Poller, announce_shutdown
 from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
-from cccr_web.serve.poller import Poller
 from cccr_web.serve.prepared import ResponseCache
-from cccr_web.serve.shutdown import announce_shutdown
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
