@@ -21,9 +21,8 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
-from cccr_web.serve.response import Answer
+from cccr_web.serve.response import Answer, HeadMemo
 
 _log = logging.getLogger(__name__)
 
@@ -273,7 +272,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.handle_close()
 
-    def remember(self, answer: Answer, memo: HeadMemo[Answer]) -> None:
+    def remember(self, answer: Answer, memo: HeadMemo) -> None:
         """Remember the answer to the current request, if its head arrived at once and alone."""
         if self._head and not answer.response.for_one:
             memo.add(self._head, answer)

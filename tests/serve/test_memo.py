@@ -1,4 +1,4 @@
-"""Repeated requests are answered from a memo, with the same bytes (``serve/memo.py``)."""
+"""Repeated requests are answered from a memo, with the same bytes (``serve/response.py``)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cccr_web.release import File
 from cccr_web.serve import AppSwitch
 from cccr_web.serve.channel import RESPONSE_RATE, Channel
 from cccr_web.serve.event_loop import Poller, announce_shutdown
-from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.prepared import ResponseCache
+from cccr_web.serve.response import Answer, HeadMemo, ResponseFactory
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -234,11 +234,13 @@ def test_the_last_response_before_a_shutdown_closes_the_connection(loop: Loop) -
 
 def test_a_full_memo_starts_again_and_holds_no_head() -> None:
     """The memo is bounded, and nothing that a client sent is in it."""
-    memo: HeadMemo[int] = HeadMemo(limit=3)
+    memo, answers = HeadMemo(limit=3), []
     for number in range(7):
-        memo.add(b"GET /%d" % number, number)
+        response = ResponseFactory().make("200 OK", (), b"%d" % number)
+        answers.append(Answer(response, head_only=False, close=False))
+        memo.add(b"GET /%d" % number, answers[-1])
         assert len(memo) <= 3
-    assert memo.get(b"GET /6") == 6
+    assert memo.get(b"GET /6") is answers[6]
     assert memo.get(b"GET /0") is None
     assert b"GET" not in b"".join(memo._answers)
 
