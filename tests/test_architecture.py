@@ -22,7 +22,7 @@ from cccr_web.config import PACKAGE, find_tree
 # third-party package: the only modules that may import it; “cli/” means any module there
 IMPORTERS: dict[str, set[str]] = {
     "PIL": {"render/photos.py"},
-    "apprise": {"notify/sender.py"},
+    "apprise": {"notify/targets.py"},
     "babel": {"render/app.py", "render/formats.py", "content/catalogue.py"},
     "brotli": {"serve/encoding.py"},
     "click": {"cli/"},
