@@ -46,7 +46,7 @@ IMPORTERS: dict[str, set[str]] = {
         "render/html.py",
         "render/traditional.py",
         "content/markdown.py",
-        "content/people.py",
+        "content/model.py",
         "content/slips.py",
         "content/urls.py",
     },

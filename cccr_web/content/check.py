@@ -16,8 +16,7 @@ from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.file_rules import every_file_is_read, urls_are_free
 from cccr_web.content.links import links_lead_somewhere
-from cccr_web.content.model import Content, Site, Text
-from cccr_web.content.people import people_on_cards
+from cccr_web.content.model import Content, Site, Text, people_on_cards
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
 from cccr_web.content.scripts import Convert, wrong_script
