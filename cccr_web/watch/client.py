@@ -52,10 +52,10 @@ class RequestLimits:
     is how many may be open at once.
     """
 
+    timeout: float
     file: int = MAX_FILE
     total: int = 2 * MAX_TOTAL
     idle_timeout: float = 30.0
-    timeout: float = 600.0
     connections: int = 4
 
 

@@ -53,8 +53,8 @@ class Settings:
     """
 
     key: PublicKey
+    limits: RequestLimits
     route: Route = field(default_factory=Route)
-    limits: RequestLimits = field(default_factory=RequestLimits)
     allowed_headers: Collection[str] = ()
     onions: tuple[str, ...] = ()
     rng: random.Random = field(default_factory=random.SystemRandom)
