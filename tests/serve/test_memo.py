@@ -16,7 +16,7 @@ from support.signed import make_apps, signed_release
 import cccr_web.serve.server as server_module
 from cccr_web.release import File
 from cccr_web.serve import AppSwitch
-from cccr_web.serve.channel import RESPONSE_RATE, Channel
+from cccr_web.serve.channel import _RESPONSE_RATE, Channel
 from cccr_web.serve.event_loop import Poller, announce_shutdown
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.prepared import ResponseCache
@@ -203,7 +203,7 @@ def test_a_client_that_still_reads_is_not_cut_off(loop: Loop) -> None:
     assert not channel.is_sending
     channel.expire(time.monotonic())
     assert channel.connected
-    assert channel.deadline > time.monotonic() + 50_000 / RESPONSE_RATE
+    assert channel.deadline > time.monotonic() + 50_000 / _RESPONSE_RATE
     with contextlib.suppress(BlockingIOError):
         while link.recv(65_536):
             pass
