@@ -1,4 +1,4 @@
-"""Which names are domains."""
+"""Which names are domains (``facts.py``)."""
 
 from __future__ import annotations
 
