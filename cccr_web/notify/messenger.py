@@ -10,9 +10,8 @@ from typing import Final
 
 from cccr_web.errors import counted
 from cccr_web.notify import state as disk
-from cccr_web.notify.recipients import Recipients, described, identifier
+from cccr_web.notify.recipients import DeliveryError, Recipients, Sender, described, identifier
 from cccr_web.notify.reports import Finding, ProgramReport, read_report
-from cccr_web.notify.sender import DeliveryError, Sender
 from cccr_web.notify.state import Message, OpenProblem, State
 
 # Further changes wait, and are then said in one message: nothing is lost.

@@ -32,7 +32,7 @@ notify_needs_tor() { [ -z "$DOMAIN" ] && notify_is_on; }
 notify_install() {
   step "notifications"
   if ! notify_is_on; then
-    units_disable "${NOTIFY_TIMERS[@]}"
+    remove_units "${NOTIFY_TIMERS[@]}"
     return 0
   fi
   notify_write "$WORK/notify"

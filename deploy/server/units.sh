@@ -10,24 +10,12 @@ units_install() {
   units_write "$WORK/units"
   units_put "$WORK/units"
   # The domain was removed from the settings.
-  [ -n "$DOMAIN" ] || units_disable cccr-web-clearnet.socket cccr-web-clearnet.service
+  [ -n "$DOMAIN" ] || remove_units cccr-web-clearnet.socket cccr-web-clearnet.service
   units_daemon_reload
   for unit in "${SERVERS[@]}"; do
     enable "cccr-web-$unit.socket" "cccr-web-$unit.service"
   done
   enable cccr-web-manager.service
-}
-
-units_disable() { # UNIT…, and remove its file
-  local unit
-  for unit in "$@"; do
-    [ -e "$UNITS/$unit" ] || continue
-    if change "stop and disable $unit"; then
-      UNDO+=("systemctl --quiet enable --now '$unit'")
-      systemctl --quiet disable --now "$unit" 2>/dev/null
-    fi
-    remove "$UNITS/$unit"
-  done
 }
 
 units_write() { # FOLDER
