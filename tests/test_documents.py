@@ -16,7 +16,7 @@ from support.packages import PACKAGES
 from cccr_web import __version__
 from cccr_web.cli import main
 
-README, _, DEPLOY, ARCHITECTURE, _, _, _, CHANGELOG = DOCUMENTS
+README, _, DEPLOY, _, ARCHITECTURE, _, _, _, CHANGELOG = DOCUMENTS
 
 # Paths that the documents name and that only a command or a person makes.
 MADE = {
