@@ -11,8 +11,8 @@ It needs Python 3.8 or newer and nothing else. It opens no connection and change
 Exit status:
     0  Every file is exactly what we signed, none is missing, and nothing else is there.
     3  Our files are genuine, but there are differences, and the program lists them: files are
-       missing, there are files that are not ours, another program repacked the ZIP, or the
-       release has expired.
+       missing or in another place, there are files that are not ours, another program repacked
+       the ZIP, or the release has expired.
     1  Do not trust the copy: a file or the signature is not ours or is damaged, or the ZIP is
        unsafe.
     2  The command is wrong.
@@ -45,8 +45,8 @@ Python.
 
 退出码：
     0  每个文件都与本组织签署的内容完全相同，没有缺少，也没有多余。
-    3  本组织的文件都是真的，但有出入，程序会逐项列出：缺了文件、多了别的文件、ZIP被重新打包过，
-       或者已经过期。
+    3  本组织的文件都是真的，但有出入，程序会逐项列出：缺了文件、文件不在原来的位置、多了别的文件、
+       ZIP被重新打包过，或者已经过期。
     1  不要相信这份副本：文件或签名不是本组织的，或者已损坏，或者ZIP不安全。
     2  命令写错了。
 
@@ -724,8 +724,14 @@ def our_stamp(comment: str) -> tuple[int, int] | None:
     return (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
 
 
-def describe_extra(name: str) -> str:
-    """Return the line about a file that is not ours."""
+def find_same(copy: Copy, name: str, listed: Mapping[str, str]) -> list[str]:
+    """Return the places in the list that have exactly these bytes."""
+    digest = hash_blocks(copy.blocks(name))
+    return [place for place, wanted in listed.items() if wanted == digest]
+
+
+def describe_extra(copy: Folder | Zip, name: str, listed: Mapping[str, str]) -> str:
+    """Return the line about something that the list does not name."""
     if SYSTEM_FILE.fullmatch(name):
         kind = (
             "macOS and Windows add files with such names · macOS和Windows会自动添加这类名字的文件"
@@ -734,6 +740,13 @@ def describe_extra(name: str) -> str:
         kind = "mirrors add a file with this name · 镜像网站会添加这个名字的文件"
     else:
         kind = "unknown, do not open it · 来历不明，不要打开"
+        # What lies next to the copy is not read. What cannot be read stays unknown.
+        with contextlib.suppress(OSError, VerificationError):
+            if name in copy.names - copy.outside and (same := find_same(copy, name, listed)):
+                return (
+                    f"In another place · 不在原来的位置：{name!r} "
+                    f"(a genuine copy of {same[0]} · 内容与{same[0]}完全相同，是真的)"
+                )
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
@@ -755,7 +768,7 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     # An empty folder of ours only shows that its files are missing.
     folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
     extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED) | copy.outside
-    differences += [describe_extra(name) for name in sorted(extras)]
+    differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
     if isinstance(copy, Zip) and not (copy.is_ours and copy.stamp == our_stamp(comment)):
         differences.append("Another program repacked the ZIP · 这个ZIP被别的程序重新打包过")
     english, chinese, are = f"All {len(listed)} files", f"全部{len(listed)}个文件都", "are"
@@ -780,8 +793,7 @@ def check_file(path: Path, fingerprint: str) -> Verdict:
         )
     copy = ListFolder(path.parent)
     listed, comment, unverified = read_signed_list(copy, fingerprint)
-    digest = hash_blocks(copy.blocks(name))
-    same = [place for place, wanted in listed.items() if wanted == digest]
+    same = find_same(copy, name, listed)
     if not same:
         raise VerificationError(
             f"{name!r} was changed, or is not ours: its checksum is not in the list.",
