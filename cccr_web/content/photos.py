@@ -14,7 +14,7 @@ from typing import Any
 from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN
 
-FILE = Path("translations/photos.toml")
+FILE = "photos.toml"
 FOLDER = "photos"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.(jpg|png)")
@@ -61,15 +61,15 @@ def read_photos(tree: SourceTree) -> tuple[dict[str, Photo], list[Problem]]:
 
     ``photos.toml`` is optional.
     """
-    if not (tree.folder / FILE.name).exists():
-        return {}, [*_without_record(_files(tree.folder), {}, tree.folder)]
+    if not (tree.folder / FILE).exists():
+        return {}, [*_without_record(_files(tree.folder), {}, tree)]
     text, values, problems = tree.toml(FILE)
     if values is None:
         return {}, problems
     lines = _lines(text)
     files = _files(tree.folder)
     photos: dict[str, Photo] = {}
-    wrong = list(_without_record(files, values, tree.folder))
+    wrong = list(_without_record(files, values, tree))
     for name, record in values.items():
         line = lines.get((name, ""), 1)
         found = [
@@ -77,7 +77,9 @@ def read_photos(tree: SourceTree) -> tuple[dict[str, Photo], list[Problem]]:
             *_wrong_file(name, files),
             *_wrong_record(name, record),
         ]
-        wrong += [Problem(FILE, lines.get((name, key), line), what) for key, what in found]
+        wrong += [
+            Problem(tree.name(FILE), lines.get((name, key), line), what) for key, what in found
+        ]
         if not found:
             photos[name] = Photo(name=name, line=line, **record)
     return ({} if wrong else photos), problems + wrong
@@ -111,14 +113,14 @@ def _files(tree: Path) -> dict[str, bytes]:
 
 
 def _without_record(
-    files: Mapping[str, bytes], values: Mapping[str, Any], tree: Path
+    files: Mapping[str, bytes], values: Mapping[str, Any], tree: SourceTree
 ) -> Iterator[Problem]:
     """Yield what is already wrong with each photo that has no record yet."""
     meant = {_tidy(name) for name in values.keys() - files.keys()}
     for name in files.keys() - values.keys():
         if _tidy(name) in meant:
             continue
-        place = Path(tree.name, FOLDER, name)
+        place = tree.name(f"{FOLDER}/{name}")
         yield Problem(place, 1, f"This photo has no record in {FILE}: add one.")
         for _, message in (*_wrong_name(name, values), *_wrong_file(name, files)):
             yield Problem(place, 1, message)
@@ -147,13 +149,12 @@ def _wrong_name(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str
 
 
 def _wrong_file(name: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
-    folder = Path("translations", FOLDER)
     if name not in files:
         alike = next((file for file in files if _tidy(file) == _tidy(name)), None)
         if alike is None:
-            yield "", f"“{name}” is not in {folder}: put it there, or remove the record."
+            yield "", f"“{name}” is not in {FOLDER}/: put it there, or remove the record."
         else:
-            yield "", f"“{name}” is “{alike}” in {folder}: rename the file."
+            yield "", f"“{name}” is “{alike}” in {FOLDER}/: rename the file."
             yield from _wrong_format(alike, files[alike])
         return
     yield from _wrong_format(name, files[name])

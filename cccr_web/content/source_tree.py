@@ -36,7 +36,7 @@ _LEFT_BY_SYSTEM: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini|~\$.*", re.IG
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A message about one line (from 1) of a file, named from the parent of ``translations/``."""
+    """A message about one line (from 1) of a file, under its ``SourceTree.name``."""
 
     file: Path
     line: int
@@ -63,6 +63,10 @@ class SourceTree:
         self.folder = folder
         # Kept with the tree, so that another build reads the files again.
         self.read = functools.cache(Path.read_bytes)
+
+    def name(self, file: Path | str) -> Path:
+        """Return the name of a file in messages: from the parent of the folder."""
+        return self.folder.name / (self.folder / file).relative_to(self.folder)
 
     def text(self, file: Path, errors: str = "strict") -> str:
         """Return the text of ``file``, as ``Path.read_text`` does."""
@@ -96,12 +100,13 @@ class SourceTree:
                 return None, [Problem(name, number, message)]
         return clean(text), [Problem(name, line, message) for line, message in explain(text)]
 
-    def toml(self, name: Path) -> tuple[str, dict[str, Any] | None, list[Problem]]:
-        """Return the text of a file in the folder, its values, and its problems under ``name``.
+    def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
+        """Return the text of a file in the folder, its values, and its problems.
 
         The values are ``None`` if the file cannot be read.
         """
-        text, problems = self.source(self.folder / name.name, name)
+        name = self.name(file)
+        text, problems = self.source(self.folder / file, name)
         if text is None:
             return "", None, problems
         values, found = parse_toml(text, name)

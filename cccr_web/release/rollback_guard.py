@@ -65,7 +65,7 @@ def reject_older(release: Release, sequence: int, sha256: str, where: str) -> No
     if ours == sequence and release.manifest_sha256 != sha256:
         raise ReleaseError(
             f"{manifest.NAME} differs from that of release {ours}, {where}.",
-            "Raise the sequence in translations/site.toml for each release.",
+            "Raise the sequence in site.toml for each release.",
         )
 
 

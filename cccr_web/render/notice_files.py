@@ -74,7 +74,7 @@ class NoticeFiles:
 
 def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
     """Read every file below ``tree/files`` and verify it with the organisation's ``key``."""
-    found = NoticeFiles(Path(tree.folder.name, FOLDER), key)
+    found = NoticeFiles(tree.name(FOLDER), key)
     for file in _walk(tree.folder / FOLDER):
         path = file.relative_to(tree.folder / FOLDER).as_posix()
         if path not in NOTICES:
