@@ -28,9 +28,9 @@ from cccr_web.doctor.release import check_release, check_served_files
 from cccr_web.doctor.responses import check_banners, check_responses, check_status_pages
 from cccr_web.doctor.services import check_units
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
-from cccr_web.errors import OnionError
+from cccr_web.errors import ControlMissingError, OnionError
 from cccr_web.listen import Unix
-from cccr_web.onion import ControlConnection, connect, load_key
+from cccr_web.onion import ControlConnection, connect, find_tor, load_key
 from cccr_web.release import Release
 from cccr_web.watch import Address, Route
 
@@ -137,7 +137,14 @@ class _Checks:
             link: ControlConnection = stack.enter_context(connect(self._target.control))
         except OnionError as error:
             self._tor = "tor"
-            yield wrong("tor", error.problem, error.remedy)
+            cause = error
+            if isinstance(error, ControlMissingError):
+                try:
+                    find_tor()
+                except OnionError as missing:
+                    # Nor can a client be started.
+                    self._client, cause = "tor", missing
+            yield wrong("tor", cause.problem, cause.remedy)
             return None
         for result in check_hosting(link, onion):
             if result.verdict is CheckVerdict.WRONG:
@@ -170,8 +177,9 @@ class _Checks:
         names = _names(_ONION, "descriptor", "proof of work")
         if hosting is not None and self._tor:
             self._client = self._tor
+        if self._client:
             for name in ("tor client", *names):
-                yield not_checked(name, self._tor)
+                yield not_checked(name, self._client)
             return None
         self._progress("the onion: starting a Tor client")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,15 @@ from typing import Any
 
 import pytest
 from support.hosting import short_folder
-from support.live_site import PublishedSite, signed
+from support.live_site import PublishedSite, signed, target_of
 from support.reverse_proxy import CertificateAuthority, ReverseProxy
 from support.running import Running
 from support.serving import DOMAIN
 from support.signed import ServerFolder, put_release
 from support.tornet import free_ports
 
-from cccr_web.doctor import CheckResult, CheckVerdict, run_checks
-from cccr_web.listen import Tcp
+from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, run_checks
+from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import new_key
 
 
@@ -88,6 +89,21 @@ def test_a_missing_release_is_reported_once(without_onion: PublishedSite) -> Non
     with without_onion.proxy().running() as proxy:
         (found,) = found_wrong(without_onion, proxy, release=none, domain=DOMAIN)
     assert found.name == "release"
+
+
+def test_a_missing_tor_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the program, no tor hosts the onion and no client can be started: one remedy."""
+    onion = new_key(tmp_path / "onion.key").address
+    put_release(signed(onions=(onion,), clearnet=None), tmp_path / "release")
+    control = Unix(tmp_path / "control")
+    target = target_of(tmp_path / "release", control=control, private=(PrivatePath(control.path),))
+    monkeypatch.setattr(shutil, "which", lambda *_arguments, **_options: None)
+    results = [each for each in run_checks(target) if each.name != "clock"]
+    assert [(each.name, each.remedy) for each in results if each.verdict is CheckVerdict.WRONG] == [
+        ("tor", "Install it: apt install tor")
+    ]
+    (client,) = (each for each in results if each.name == "tor client")
+    assert client.sentence == "Not checked, because “tor” is wrong."
 
 
 def test_an_open_onion_key_is_reported_once(without_onion: PublishedSite, tmp_path: Path) -> None:
