@@ -22,7 +22,7 @@ from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.site import NAMES
-from cccr_web.content.source_tree import Problem, SourceTree
+from cccr_web.content.source_tree import Problem, SourceTree, unreadable
 from cccr_web.content.text_rules import (
     dates_are_past,
     front_matter_fits,
@@ -190,7 +190,12 @@ def _former_site_stays_defanged(tree: SourceTree, host: str) -> Iterator[Problem
     for file in sorted(tree.folder.rglob("*")):
         if file.suffix not in {".md", ".po", ".toml", ".txt"} or not file.is_file():
             continue
-        for number, line in enumerate(tree.text(file, "replace").split("\n"), start=1):
+        try:
+            lines = tree.text(file, "replace").split("\n")
+        except OSError as error:
+            yield unreadable(tree.name(file), error)
+            continue
+        for number, line in enumerate(lines, start=1):
             if host in line.lower():
                 yield Problem(
                     tree.name(file),

@@ -15,6 +15,8 @@ from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN
 
 FILE = "photos.toml"
+# The first bytes of a file, or why it cannot be read.
+_Start = bytes | OSError
 FOLDER = "photos"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.(jpg|png)")
@@ -98,22 +100,22 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     return lines
 
 
-def _files(tree: Path) -> dict[str, bytes]:
+def _files(tree: Path) -> dict[str, _Start]:
     """Return the first bytes of each file in the folder of photos, by name."""
     folder = tree / FOLDER
-    found: dict[str, bytes] = {}
+    found: dict[str, _Start] = {}
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not is_left_by_system(file.name):
             try:
                 with file.open("rb") as opened:
                     found[file.name] = opened.read(_LONGEST_START)
-            except OSError:
-                found[file.name] = b""
+            except OSError as error:
+                found[file.name] = error
     return found
 
 
 def _without_record(
-    files: Mapping[str, bytes], values: Mapping[str, Any], tree: SourceTree
+    files: Mapping[str, _Start], values: Mapping[str, Any], tree: SourceTree
 ) -> Iterator[Problem]:
     """Yield what is already wrong with each photo that has no record yet."""
     meant = {_tidy(name) for name in values.keys() - files.keys()}
@@ -148,7 +150,7 @@ def _wrong_name(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str
         yield "", f"“{name}” and “{stem}.jpg” would have the same URL: rename one of them."
 
 
-def _wrong_file(name: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
+def _wrong_file(name: str, files: Mapping[str, _Start]) -> Iterator[tuple[str, str]]:
     if name not in files:
         alike = next((file for file in files if _tidy(file) == _tidy(name)), None)
         if alike is None:
@@ -160,8 +162,11 @@ def _wrong_file(name: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, st
     yield from _wrong_format(name, files[name])
 
 
-def _wrong_format(name: str, start: bytes) -> Iterator[tuple[str, str]]:
+def _wrong_format(name: str, start: _Start) -> Iterator[tuple[str, str]]:
     """Judge a file by its first bytes, because many programs do not look at its name."""
+    if isinstance(start, OSError):
+        yield "", f"“{name}” cannot be read: {start.strerror}."
+        return
     format_ = next((kind for kind, magic in _MAGIC if magic.match(start)), None)
     ending = _tidy(name).rpartition(".")[2]
     if format_ is None:

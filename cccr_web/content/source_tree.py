@@ -51,6 +51,11 @@ def content_error(problems: Sequence[Problem]) -> CccrError:
     return CccrError("\n".join(str(problem) for problem in sorted(set(problems))))
 
 
+def unreadable(name: Path, error: OSError) -> Problem:
+    """Return the problem of a file that the system does not let us read."""
+    return Problem(name, 1, f"The file cannot be read: {error.strerror}.")
+
+
 def is_left_by_system(name: str) -> bool:
     """Whether a file of this name was made by a program for itself, and can be ignored."""
     return _LEFT_BY_SYSTEM.fullmatch(name) is not None
@@ -84,7 +89,7 @@ class SourceTree:
         except FileNotFoundError:
             return None, [Problem(name, 1, "The file is missing.")]
         except OSError as error:
-            return None, [Problem(name, 1, f"The file cannot be read: {error.strerror}.")]
+            return None, [unreadable(name, error)]
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             where = f"byte {error.start + 1}"

@@ -168,7 +168,7 @@ class RollbackGuard:
             return None
         except OSError as error:
             raise CccrError(
-                f"{file} cannot be read: {error.strerror}.", "Fix its permissions."
+                f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
             ) from error
         except ValueError as error:
             raise self._damaged(name) from error

@@ -207,6 +207,26 @@ def test_check_finds_damaged_photos(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("site.toml", "names.toml", "photos.toml", "en/pages/verify.md"),
+        *("zh_Hans/LC_MESSAGES/messages.po", "photos/cut.jpg", "en/pages/note.txt"),
+    ],
+)
+def test_a_file_that_the_disk_does_not_give_is_a_problem(tmp_path: Path, name: str) -> None:
+    """A bad sector in any file is reported with the file, by ``check`` and ``build``."""
+    tree = copy_texts(tmp_path)
+    put_photo(tree, "cut.jpg", photo())
+    (tree / name).unlink(missing_ok=True)
+    # To read there is an error, because nothing is mapped at address 0 (proc_pid_mem(5)).
+    (tree / name).symlink_to("/proc/self/mem")
+    out = ["--out", str(tmp_path / "release")]
+    for command in (["check"], ["build", *out]):
+        error = failure(*command, "--translations", tree)
+        assert re.search(rf"{Path(name).name}\b.* cannot be read: Input/output error\.", error)
+
+
 def test_check_names_file_and_line(tmp_path: Path) -> None:
     """Each problem is one line that begins with the file and the line number."""
     tree = copy_texts(tmp_path)
