@@ -61,7 +61,8 @@ class _Checks:
 
     One fault makes many requests fail. What fails because of a fault that another check has
     found is not checked: ``_tor`` is the check that found why the hosting tor may not serve the
-    onion, ``_client`` why there is no Tor client, ``_nginx`` why nothing may answer at all.
+    onion, ``_client`` why there is no Tor client, ``_nginx`` why nothing may answer at all, and
+    ``_stopped`` what is wrong if a unit, of which it has the first letters, does not run.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class _Checks:
         self._tor: str | None = None
         self._client: str | None = None
         self._nginx: str | None = None
+        self._stopped: dict[str, str] = {}
         self._onion = target.onion
         self._key_error: OnionError | None = None
         if target.onion_key is not None:
@@ -136,7 +138,7 @@ class _Checks:
         try:
             link: ControlConnection = stack.enter_context(connect(self._target.control))
         except OnionError as error:
-            self._tor = "tor"
+            self._tor = self._stopped["tor@"] = "tor"
             cause = error
             if isinstance(error, ControlMissingError):
                 try:
@@ -148,7 +150,7 @@ class _Checks:
             return None
         for result in check_hosting(link, onion):
             if result.verdict is CheckVerdict.WRONG:
-                self._tor = "tor"
+                self._tor = self._stopped["cccr-web-manager"] = "tor"
             yield result
         return link
 
@@ -160,7 +162,7 @@ class _Checks:
             self._probe(_CLEARNET, Address("https", domain, 443), route)
         )
         if trusted is None:
-            self._nginx = _CERTIFICATE
+            self._nginx = self._stopped["nginx"] = _CERTIFICATE
             yield not_checked("redirect", _CERTIFICATE)
         elif self._release is None:
             yield not_checked("redirect", _RELEASE)
@@ -225,6 +227,8 @@ class _Checks:
             lambda done, total: self._progress(f"the {probe.name}: file {done} of {total}"),
             silent,
         )
+        if cause == f"{probe.name} bytes":
+            self._stopped[f"cccr-web-{probe.name}"] = cause
         if cause:
             for name in list(_names(probe.name))[2:]:
                 yield not_checked(name, cause)
@@ -254,7 +258,7 @@ class _Checks:
             yield from check_leaks(self._release, self._probes, public, own)
         yield from check_clock(client, cause=self._client or self._no_onion())
         if target.units:
-            yield from check_units(target.units)
+            yield from check_units(target.units, self._stopped)
         if target.baseline is not None:
             yield from check_baseline(target.baseline)
         yield own_version()
