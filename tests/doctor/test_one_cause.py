@@ -21,7 +21,6 @@ from cccr_web.doctor import CheckResult, CheckVerdict, PrivatePath, run_checks, 
 from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import new_key
 
-
 # Checks with results that depend on where the tests run.
 OF_THIS_MACHINE = {"clock", "updates"}
 
