@@ -14,17 +14,13 @@ from pathlib import Path, PurePosixPath
 from cccr_web.content.body import Heading, NameCard, Note, PhotoReference
 from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.characters import NAME, SELECTOR
-from cccr_web.content.file_rules import every_file_is_read, urls_are_free
 from cccr_web.content.links import links_lead_somewhere
-from cccr_web.content.model import Content, Site, Text
-from cccr_web.content.people import people_on_cards
+from cccr_web.content.model import Content, Site, Text, people_on_cards
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
-from cccr_web.content.scripts import Convert, wrong_script
-from cccr_web.content.site import NAMES
-from cccr_web.content.source_tree import Problem, SourceTree, unreadable
-from cccr_web.content.text_rules import (
+from cccr_web.content.rules import (
     dates_are_past,
+    every_file_is_read,
     front_matter_fits,
     headings_descend,
     marks_are_allowed,
@@ -32,7 +28,11 @@ from cccr_web.content.text_rules import (
     script_is_its_folders,
     summary_is_short,
     text_is_not_empty,
+    urls_are_free,
 )
+from cccr_web.content.scripts import Convert, wrong_script
+from cccr_web.content.site import NAMES
+from cccr_web.content.source_tree import Problem, SourceTree, unreadable
 from cccr_web.languages import WRITTEN
 
 # A name, with any blanks that were typed within it.

@@ -18,8 +18,7 @@ from cccr_web.content.front_matter import lines_of_keys
 from cccr_web.content.model import Addresses, Site
 from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.content.urls import faults
-from cccr_web.facts import MAX_SEQUENCE, MAX_VALID, PUBLIC_KEY
-from cccr_web.host_names import CLEARNET, DOMAIN, ONION
+from cccr_web.facts import CLEARNET, DOMAIN, MAX_SEQUENCE, MAX_VALID, ONION, PUBLIC_KEY
 
 _FILE = "site.toml"
 NAMES = "names.toml"

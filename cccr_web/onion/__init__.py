@@ -20,18 +20,10 @@ from cccr_web.onion.manager import (
     Manager,
     ManagerEvent,
     Publishing,
-    Tor,
     Unreachable,
     Withdrawn,
 )
-from cccr_web.onion.service import (
-    Published,
-    Service,
-    ServiceLimits,
-    list_services,
-    publish,
-    withdraw,
-)
+from cccr_web.onion.service import Published, Service
 from cccr_web.onion.status import Bootstrap, Descriptor, Status, fetch_descriptor
 
 __all__ = [
@@ -50,20 +42,15 @@ __all__ = [
     "Published",
     "Publishing",
     "Service",
-    "ServiceLimits",
     "Status",
-    "Tor",
     "Unreachable",
     "Withdrawn",
     "connect",
     "fetch_descriptor",
     "find_tor",
-    "list_services",
     "load_key",
     "load_or_create_key",
     "new_key",
     "parse_control_address",
-    "publish",
     "read_torrc",
-    "withdraw",
 ]

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cccr_web.errors import ReleaseError, counted
-from cccr_web.facts import MAX_SEQUENCE, MAX_VALID
-from cccr_web.host_names import CLEARNET, ONION
+from cccr_web.facts import CLEARNET, MAX_SEQUENCE, MAX_VALID, ONION
 
 NAME = "RELEASE.json"
 _FORMAT = 1

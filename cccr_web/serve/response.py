@@ -1,11 +1,13 @@
-"""A response made ahead of its request, and the bytes of its head as waitress writes them."""
+"""Responses made ahead of their requests, each with its head as waitress writes it."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 _Header = tuple[str, str]
 
@@ -104,3 +106,37 @@ class ResponseFactory:
             connection=1 + sum(name < "Connection" for name in names),
             date=1 + sum(name < "Date" for name in names),
         )
+
+
+# About 300 bytes each. A client that sends many heads only makes the memo start again.
+_MAX_ENTRIES: Final = 16_384
+
+
+class HeadMemo:
+    """The answers to at most ``limit`` request heads, so that none is parsed again.
+
+    Browsers send the same few heads for each page. The response to a head depends on
+    nothing but its bytes and the release, so the memo lives with the release. It holds only a
+    keyed hash of each head (RFC 7693): nothing that a reader has sent stays in memory.
+    """
+
+    def __init__(self, limit: int = _MAX_ENTRIES) -> None:
+        self._limit = limit
+        self._key = os.urandom(32)
+        self._answers: dict[bytes, Answer] = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, head: bytes) -> Answer | None:
+        """Return the answer to exactly these bytes, if it is known."""
+        return self._answers.get(self._hash(head))
+
+    def add(self, head: bytes, answer: Answer) -> None:
+        """Remember the answer to ``head``; a full memo is emptied first."""
+        if len(self._answers) >= self._limit:
+            self._answers.clear()
+        self._answers[self._hash(head)] = answer
+
+    def _hash(self, head: bytes) -> bytes:
+        return hashlib.blake2b(head, digest_size=16, key=self._key).digest()

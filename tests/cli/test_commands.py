@@ -170,6 +170,7 @@ WRONG_USE = {
     ),
     "folder as a key": (["sign", "x", "--key", "/"], "File '/' is a directory"),
     "file as a folder": (["mirror", "write", __file__, "--release", "x"], "is a file"),
+    "nowhere for the onion's key": (["demo"], "Pass --state DIR, which keeps the onion's key."),
     "port no number": (["demo", "--port", "http"], "is not a valid integer"),
     "port out of range": (["demo", "--port", "65536"], "is not in the range"),
     "key missing": (["onion", "publish", "--socket", "/x"], "Missing option '--key'"),

@@ -176,17 +176,6 @@ def test_a_folder_in_place_of_a_file_is_rejected(
     assert_rejected(done, "'en/index.html' is a link, or not a file", "'en/index.html'是链接")
 
 
-def test_a_link_above_a_file_is_rejected(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
-) -> None:
-    """A folder of ours that is a link can lead to other files tomorrow."""
-    copy = put(good, tmp_path / "copy")
-    (copy / "en").rename(tmp_path / "elsewhere")
-    (copy / "en").symlink_to(tmp_path / "elsewhere")
-    done = run(copy, signer.fingerprint)
-    assert_rejected(done, "'en' is a link, or not a file", "'en'是链接")
-
-
 def test_the_folder_that_holds_the_copy_will_do(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:

@@ -1,4 +1,4 @@
-"""Names of files, empty texts and dates (``content/file_rules.py``, ``text_rules.py``)."""
+"""Names of files, empty texts and dates (``content/rules.py``)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from support.texts import TEXTS, copy_texts, problems_of
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree, Text
-from cccr_web.content.file_rules import every_file_is_read
 from cccr_web.content.reader import read_text
-from cccr_web.content.text_rules import dates_are_past, text_is_not_empty
+from cccr_web.content.rules import dates_are_past, every_file_is_read, text_is_not_empty
 from cccr_web.languages import EN
 from cccr_web.render import check_trees
 
