@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import load_translations
-from cccr_web.content.people import people_on_cards
+from cccr_web.content.model import people_on_cards
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, by_slug
 from cccr_web.release import Metadata
