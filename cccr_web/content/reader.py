@@ -47,7 +47,7 @@ def read_text(
             raise content_error(problems)
         return text.body.load()
 
-    name = file.relative_to(tree.folder.parent)
+    name = tree.name(file)
     known = tree.recall(("text", str(name), hashlib.sha256(tree.read(file)).hexdigest()), make)
     if read or not known:
         return parse()
@@ -58,7 +58,7 @@ def read_text(
 def _read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
-    name = file.relative_to(tree.folder.parent)
+    name = tree.name(file)
     path = text_path(file, tree.folder / language.locale)
     source, problems = tree.source(file, name)
     if source is None:

@@ -16,7 +16,7 @@ from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import catalogue_file, load_translations
-from cccr_web.content.people import people_on_cards
+from cccr_web.content.model import people_on_cards
 from cccr_web.languages import LANGUAGES, WRITTEN, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.cache import Cache, hash_files

@@ -126,7 +126,11 @@ class Copies:
     def listed(self, language: Language) -> dict[str, Any]:
         """Return what the copies page lists: the reader's own language first."""
         languages = sorted(LANGUAGES, key=lambda other: other != language)
-        return {"zip": ZIP, "copies": [(other, self.urls(other)) for other in languages]}
+        return {
+            "zip": ZIP,
+            "copies": [(other, self.urls(other)) for other in languages],
+            "divided": any(len(self.parts(other)) > 1 for other in languages),
+        }
 
     def parts(self, language: Language) -> list[CopyPart]:
         """Return the parts of the copies in a language, the newest first."""

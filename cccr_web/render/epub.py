@@ -21,12 +21,12 @@ _MIMETYPE = b"application/epub+zip"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "cccr-web")
 
 
-def identifier(part: CopyPart) -> str:
+def _identifier(part: CopyPart) -> str:
     """Return the book's permanent identifier (EPUB 3.3, 5.5.3.1)."""
     return uuid.uuid5(_NAMESPACE, part.name.removeprefix("cccr-")).urn
 
 
-def chapter(text: Text) -> str:
+def _chapter(text: Text) -> str:
     """Return the path of a text in the book, below ``EPUB/``."""
     return f"text/{text.path}.xhtml"
 
@@ -40,7 +40,7 @@ def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet:
     time = renderer.facts.time
     order = part.texts
     home = renderer.content.home(part.language)
-    chapters = {text.url: chapter(text) for text in order}
+    chapters = {text.url: _chapter(text) for text in order}
     images: dict[str, bytes] = {}
 
     def layout(file: str) -> PageLayout:
@@ -60,8 +60,8 @@ def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet:
         "order": order,
         "images": images,
         "media_type": media_type,
-        "chapter": chapter,
-        "identifier": identifier(part),
+        "chapter": _chapter,
+        "identifier": _identifier(part),
         "modified": format_time(time),
     }
 
@@ -75,7 +75,7 @@ def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet:
         "toc.ncx": frame("ncx.xml", "toc.ncx"),
     }
     for text in order:
-        file = chapter(text)
+        file = _chapter(text)
         more = {} if text.is_statement else copies.facts(part, ".epub")
         book[file] = renderer.render_text(
             text, layout(file), sheet=relative("style.css", file), **more

@@ -3,7 +3,8 @@
 A feed of many statements has a document with those that were added or changed last, and archives
 (RFC 5005, section 4). ``updated`` says when that was, so a back-dated statement comes last, and an
 edited one leaves its archive and comes last. What else an archive holds never changes: it ends at
-an entry that its own name selects, not at a place that moves when another is added or leaves.
+an entry that its own name selects, not at a place that moves when another is added or leaves. Only
+a second release of the same day can still add to an archive, if that day has more than 50 entries.
 
 Its links are relative to the URL of the feed (RFC 4287, section 2; RFC 3986, section 5.1.3),
 so the same bytes work on the clearnet, on the onion, on a mirror and from a disk. The links in

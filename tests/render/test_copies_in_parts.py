@@ -169,8 +169,10 @@ def test_epubcheck_finds_nothing_in_a_part(made: MadeCopies, url: str, tmp_path:
 def test_the_copies_page_lists_every_part_with_its_size(
     made: MadeCopies, language: Language
 ) -> None:
-    """Readers see each file of each language, and how large it is."""
+    """Readers see each file of each language, how large it is, and what the years mean."""
     page = Page(made.lists[language])
+    words = {EN: "with a year in its name", ZH_HANS: "文件名带年份的", ZH_HANT: "檔名帶年份的"}
+    assert words[language] in page.text
     for url, body in made.files.items():
         name = url.rpartition("/")[2]
         size = re.search(rf"{re.escape(name)} [(（](\d+) kB[)）]", page.text)

@@ -152,7 +152,7 @@ def test_a_few_statements_are_all_on_one_page_under_their_years() -> None:
 @pytest.mark.parametrize(
     ("language", "years", "months"),
     [
-        (EN, ["The newest", "2026", "2025"], ["November (4)", "October (5)"]),
+        (EN, ["Newest statements", "2026", "2025"], ["November (4)", "October (5)"]),
         (ZH_HANS, ["最新声明", "2026年", "2025年"], ["11月 （4篇）", "10月 （5篇）"]),
         (ZH_HANT, ["最新聲明", "2026年", "2025年"], ["11月 （4篇）", "10月 （5篇）"]),
     ],

@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from flask import Flask
 
 from cccr_web.config import PACKAGE, find_tree
-from cccr_web.content import Addresses, Content, SourceTree, Text, read_content, read_site
+from cccr_web.content import Addresses, Content, SourceTree, Text, read_site
 from cccr_web.content.body import Body
 from cccr_web.content.dates import parse_date
 from cccr_web.content.model import ARCHIVE
-from cccr_web.content.text_rules import DEMAND_COLUMNS, DEMANDS, LINE_COLUMNS
+from cccr_web.content.reader import read_content
+from cccr_web.content.rules import DEMAND_COLUMNS, DEMANDS, LINE_COLUMNS
 from cccr_web.release import Metadata
 from cccr_web.render.app import create_app
 from cccr_web.render.layout import read_style
