@@ -30,7 +30,7 @@ MODEL = "2013-05-07-tiananmen-rally.md"
 OTHER = "en/statements/2003-01-01-other.html"
 
 
-class Site:
+class EditedSite:
     """A site that a test edits, and how it is built."""
 
     def __init__(self, folder: Path) -> None:
@@ -66,7 +66,7 @@ class Site:
         for locale in ("en", "zh_Hans"):
             add(f"{locale}/statements/{statement}", words)(self.tree)
 
-    def sub(self, file: str, pattern: str, new: str) -> Site:
+    def sub(self, file: str, pattern: str, new: str) -> EditedSite:
         """Replace the first match in a file of the texts or templates."""
         path = next(top / file for top in (self.tree, self.templates) if (top / file).exists())
         text, count = re.subn(pattern, new, path.read_text(encoding="utf-8"), count=1)
@@ -91,14 +91,14 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> EditedSite:
     """A small site."""
-    return Site(tmp_path)
+    return EditedSite(tmp_path)
 
 
 EN, ZH = "en/statements/2002-01-01-other.md", "zh_Hans/statements/2002-01-01-other.md"
 MESSAGES = "en/LC_MESSAGES/messages.po"
-EDITS: dict[str, Callable[[Site], object]] = {
+EDITS: dict[str, Callable[[EditedSite], object]] = {
     "a text": lambda site: add(EN, "Another paragraph.")(site.tree),
     "a text in Chinese": lambda site: add(ZH, "又一段，李林说。")(site.tree),
     "a title": lambda site: site.sub(EN, "title = .*", 'title = "Another title"'),
@@ -143,7 +143,7 @@ def differing(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> list[str]
 
 
 def test_after_any_edit_the_bytes_are_the_same_as_without_a_cache(
-    site: Site, tmp_path: Path
+    site: EditedSite, tmp_path: Path
 ) -> None:
     """Every kind of edit, in random order, changes the release as it does without a cache."""
     before = site.build_with(tmp_path / "cache")
@@ -174,27 +174,27 @@ class Counting(Cache):
         return super().recall(key, noting)
 
 
-def made(site: Site, folder: Path) -> list[tuple[str, ...]]:
+def made(site: EditedSite, folder: Path) -> list[tuple[str, ...]]:
     """Build; return the keys of what was not in the cache."""
     with closing(Counting(folder)) as cache:
         site.build(cache)
         return cache.made
 
 
-def test_nothing_is_made_again_without_a_change(site: Site, tmp_path: Path) -> None:
+def test_nothing_is_made_again_without_a_change(site: EditedSite, tmp_path: Path) -> None:
     """A build of the same texts finds everything in the cache."""
     assert made(site, tmp_path / "cache")
     assert made(site, tmp_path / "cache") == []
 
 
-def test_a_new_sequence_only_compresses_again(site: Site, tmp_path: Path) -> None:
+def test_a_new_sequence_only_compresses_again(site: EditedSite, tmp_path: Path) -> None:
     """The release's sequence and date are filled in last."""
     site.build_with(tmp_path / "cache")
     site.sub("site.toml", "sequence = .*", "sequence = 7")
     assert {key[0] for key in made(site, tmp_path / "cache")} == {"deflate"}
 
 
-def test_a_changed_text_is_rendered_alone(site: Site, tmp_path: Path) -> None:
+def test_a_changed_text_is_rendered_alone(site: EditedSite, tmp_path: Path) -> None:
     """No other statement is rendered again, not even its neighbours."""
     site.build_with(tmp_path / "cache")
     add(EN, "Another paragraph.")(site.tree)
@@ -269,7 +269,7 @@ def view(folder: Path) -> None:
 
 @pytest.mark.parametrize("attack", [forge, swap, cut, scramble, overwrite, add_trigger, view])
 def test_a_cache_that_was_changed_is_not_believed(
-    site: Site, tmp_path: Path, attack: Callable[[Path], None]
+    site: EditedSite, tmp_path: Path, attack: Callable[[Path], None]
 ) -> None:
     """Whatever somebody does to the file, the release has the right bytes, and so has the next."""
     right = site.build_with(tmp_path / "cache")
@@ -279,7 +279,7 @@ def test_a_cache_that_was_changed_is_not_believed(
     assert made(site, tmp_path / "cache") == []
 
 
-def test_a_cache_of_another_machine_is_not_believed(site: Site, tmp_path: Path) -> None:
+def test_a_cache_of_another_machine_is_not_believed(site: EditedSite, tmp_path: Path) -> None:
     """Entries that were made with another secret are unknown, and removed."""
     right = site.build_with(tmp_path / "cache", b"2" * 32)
     size = (tmp_path / "cache" / "cache.sqlite3").stat().st_size
@@ -289,7 +289,7 @@ def test_a_cache_of_another_machine_is_not_believed(site: Site, tmp_path: Path) 
 
 
 def test_a_cache_of_another_program_is_not_used(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: EditedSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an upgrade of the program or of a package, everything is made again."""
     first = made(site, tmp_path / "cache")
@@ -311,7 +311,7 @@ def test_the_program_is_its_files_and_packages(
     assert len({first, second, module._program()}) == 3
 
 
-def test_the_cache_does_not_grow(site: Site, tmp_path: Path) -> None:
+def test_the_cache_does_not_grow(site: EditedSite, tmp_path: Path) -> None:
     """What the last build did not use is removed."""
     site.build_with(tmp_path / "cache")
     size = (tmp_path / "cache" / "cache.sqlite3").stat().st_size
@@ -321,7 +321,7 @@ def test_the_cache_does_not_grow(site: Site, tmp_path: Path) -> None:
     assert (tmp_path / "cache" / "cache.sqlite3").stat().st_size < 1.1 * size
 
 
-def test_a_failed_build_keeps_what_was_made(site: Site, tmp_path: Path) -> None:
+def test_a_failed_build_keeps_what_was_made(site: EditedSite, tmp_path: Path) -> None:
     """After a mistake is corrected, the other texts are not parsed again."""
     site.build_with(tmp_path / "cache")
     text = (site.tree / EN).read_bytes()
@@ -332,7 +332,7 @@ def test_a_failed_build_keeps_what_was_made(site: Site, tmp_path: Path) -> None:
     assert made(site, tmp_path / "cache") == []
 
 
-def test_a_second_build_at_the_same_time_does_without(site: Site, tmp_path: Path) -> None:
+def test_a_second_build_at_the_same_time_does_without(site: EditedSite, tmp_path: Path) -> None:
     """Two builds do not write to one cache."""
     right = site.build()
     with closing(Cache(tmp_path / "cache", SECRET)) as first:
