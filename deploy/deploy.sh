@@ -20,9 +20,11 @@
 #   --offline FILE          install our code from a bundle, without a package index
 #   --passphrase-file FILE  for backup, restore and uninstall; without it, gpg asks
 #   --drop-domain           take down a domain that DOMAIN no longer names, without asking
+#   --json                  for status: a list with one object for each server
 #
-# Without root@SERVER or --local, SERVER in the settings names the server. A file with @ in its name
-# needs a slash: ./NAME. Everything is plain bash, for macOS too: bash 3.2, and the options that BSD’s
+# Without root@SERVER or --local, SERVER in the settings names the server, or SERVERS several: they are
+# visited one after another, and the first failure stops the run. A file with @ in its name needs a
+# slash: ./NAME. Everything is plain bash, for macOS too: bash 3.2, and the options that BSD’s
 # programs have. The code that runs on the server is in deploy/server/.
 set -euo pipefail
 
@@ -33,9 +35,12 @@ for file in common settings wheels; do
   . "$TOP/deploy/server/$file.sh"
 done
 
+TARGETS=() # the servers to visit
 TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE=''
 SWITCHES='' # what server/run.sh gets before the command
 PARTIAL=''  # the file that is being written
+VISITING=no # yes while several servers are visited, again when some are visited once more
+later=()    # the servers to visit once more
 PASSPHRASE_FILE=''
 # gpg asks in this terminal, so no pinentry program is needed.
 PASSPHRASE=(--pinentry-mode loopback)
@@ -46,7 +51,7 @@ read_command_line() {
     shift
     case $argument in
       -h | --help) usage && exit 0 ;;
-      --dry-run | --drop-domain | --purge)
+      --dry-run | --drop-domain | --purge | --json)
         given="$given $argument"
         SWITCHES="$SWITCHES $argument"
         ;;
@@ -79,7 +84,8 @@ read_command_line() {
     restore) uses='--settings --dry-run --drop-domain --offline --passphrase-file' ;;
     release | rollback) uses='--settings --dry-run' ;;
     watch-install) uses='--settings --dry-run --offline' ;;
-    status | notify-test) uses=--settings ;;
+    status) uses='--settings --json' ;;
+    notify-test) uses=--settings ;;
     backup) uses='--settings --passphrase-file' ;;
     uninstall) uses='--settings --dry-run --purge --passphrase-file' ;;
     bundle) uses='' ;;
@@ -123,9 +129,18 @@ read_settings() {
   fi
   # A watcher is never the server.
   [ -n "$TARGET" ] || [ "$COMMAND" != watch-install ] || usage_error "watch-install needs root@MACHINE or --local: another machine than the server."
-  [ -n "$TARGET" ] || TARGET=$SERVER
-  [ -n "$TARGET" ] || [ "$COMMAND" = bundle ] ||
+  read -ra TARGETS <<<"${TARGET:-$SERVER$SERVERS}"
+  [ ${#TARGETS[@]} != 0 ] || [ "$COMMAND" = bundle ] ||
     usage_error "No server is named. Give root@SERVER or --local, or set SERVER=root@… in the settings."
+  [ ${#TARGETS[@]} -le 1 ] || [[ " restore uninstall " != *" $COMMAND "* ]] ||
+    usage_error "$COMMAND acts on one server, but SERVERS names ${#TARGETS[@]}. Name one of them: root@SERVER."
+  [ ${#TARGETS[@]} != 1 ] || TARGET=${TARGETS[0]}
+  if [ ${#TARGETS[@]} -gt 1 ] && [[ " install upgrade release rollback " == *" $COMMAND "* ]]; then SWITCHES="$SWITCHES --check"; fi
+  # Otherwise each server would make its own.
+  if [ ${#TARGETS[@]} -gt 1 ] && [[ " install upgrade " == *" $COMMAND "* ]] && [ -z "$ONION_KEY" ]; then
+    fail "ONION_KEY is not set, but the servers in SERVERS share one onion." \
+      "Make its key with “deploy/cccr-web onion key new”, or copy /etc/cccr-web/onion.key from the server that has it."
+  fi
 }
 
 # These functions fill the folder that is sent to the server.
@@ -175,7 +190,69 @@ verify_release() { # FOLDER
   "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
 }
 
-# Run server/run.sh on the target. It exits 3 if a domain would be taken down.
+# Run a command on every server, one after another. “set -e” stops at the first failure.
+each_server() { # COMMAND…
+  [ ${#TARGETS[@]} = 1 ] || VISITING=yes
+  for TARGET in "${TARGETS[@]}"; do
+    [ $VISITING = no ] || say "== $TARGET"
+    "$@"
+  done
+  [ ${#later[@]} != 0 ] || return 0
+  VISITING=again
+  for TARGET in "${later[@]}"; do
+    say "== $TARGET, again"
+    "$@"
+  done
+}
+
+# Print the releases that TARGET serves, such as “clearnet 7, onion 7”, or why they are unknown.
+served() {
+  BUNDLE=$WORK/scripts SWITCHES=''
+  [ -d "$BUNDLE" ] || bundle_scripts
+  send serves 2>&1 | tail -n 1
+}
+
+report_servers() {
+  say "Stopped at $TARGET. What each server serves:"
+  for TARGET in "${TARGETS[@]}"; do say "  $TARGET: $(served)" || true; done
+  say "Fix the problem above, and run the same command again: it completes the work."
+}
+
+# A server that an interrupted rollback has visited must not go back further.
+rollback() {
+  local newest=0 number text
+  [ ${#TARGETS[@]} = 1 ] || for TARGET in "${TARGETS[@]}"; do
+    text=$(served) || fail "$TARGET does not say which release it serves: $text" "Nothing was changed."
+    for number in ${text//[!0-9]/ }; do [ "$number" -le "$newest" ] || newest=$number; done
+  done
+  each_server rollback_from "$newest"
+}
+
+rollback_from() { # NEWEST
+  local text=$1
+  [ "$VISITING" = no ] || text=$(served)
+  if [[ " ${text//[!0-9]/ } " == *" $1 "* ]]; then on_server rollback; else say "  it went back from release $1 earlier"; fi
+}
+
+# Show every server, also after a failure.
+status() {
+  local result=0 text between='['
+  for TARGET in "${TARGETS[@]}"; do
+    if [[ $SWITCHES == *--json* ]]; then
+      text=$(on_server status) || result=1
+      printf '%s{"server": "%s", "status": %s}' "$between" "$TARGET" "${text:-null}"
+      between=$',\n '
+    else
+      [ ${#TARGETS[@]} = 1 ] || printf '== %s\n' "$TARGET"
+      (on_server status) || result=1
+    fi
+  done
+  [ "$between" = '[' ] || printf ']\n'
+  return $result
+}
+
+# Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if only the
+# certificate is missing: the authority may have asked a server that is not installed yet.
 on_server() { # COMMAND
   local status=0 answer=no
   send "$1" || status=$?
@@ -187,6 +264,10 @@ on_server() { # COMMAND
     SWITCHES="$SWITCHES --drop-domain"
     status=0
     send "$1" || status=$?
+  fi
+  if [ $status = 4 ]; then
+    status=1
+    [ $VISITING != yes ] || { status=0 && later+=("$TARGET"); }
   elif [ $status = 255 ]; then
     fail "ssh could not connect to $TARGET, or lost the connection. See its message above." "Then run the same command again: it completes what was interrupted."
   fi
@@ -239,14 +320,23 @@ encrypted() { # COMMAND FILE
   gpg --quiet "${PASSPHRASE[@]}" --symmetric --cipher-algo AES256 --s2k-digest-algo SHA512 --s2k-count 65011712 \
     --no-symkey-cache --output "$WORK/backup.gpg" "$WORK/backup.tar" || fail "gpg could not encrypt the backup." "Nothing was written."
   PARTIAL=$2.partial
-  cp "$WORK/backup.gpg" "$PARTIAL"
+  mv "$WORK/backup.gpg" "$PARTIAL"
   mv "$PARTIAL" "$2"
 }
 
 backup() { # FILE
-  [ ! -e "$1" ] || fail "$1 already exists, and a backup is never overwritten." "Choose another name."
-  encrypted backup "$1"
-  say "Wrote $1. Keep it and its passphrase in different places, and neither on the server."
+  local file=$1 host
+  if [ ${#TARGETS[@]} -gt 1 ]; then # one file for each server
+    host=${TARGET##*@}
+    file=$1.${host//[^A-Za-z0-9.-]/-}
+    if [ -e "$file" ]; then
+      say "$file exists already, and is kept."
+      return
+    fi
+  fi
+  [ ! -e "$file" ] || fail "$file already exists, and a backup is never overwritten." "Choose another name."
+  encrypted backup "$file"
+  say "Wrote $file. Keep it and its passphrase in different places, and neither on the server."
 }
 
 decrypt() { # FILE
@@ -293,9 +383,18 @@ bundle() { # FILE
   say "Wrote $1. Use it with: deploy/deploy.sh --offline $1"
 }
 
+at_exit() {
+  local status=$?
+  trap - EXIT
+  if [ "$status" != 0 ] && [ "$VISITING" != no ]; then report_servers; fi
+  rm -rf "$WORK"
+  [ -z "$PARTIAL" ] || rm -f "$PARTIAL"
+  exit "$status"
+}
+
 read_command_line "$@"
 WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"; [ -z "$PARTIAL" ] || rm -f "$PARTIAL"' EXIT
+trap at_exit EXIT
 trap 'exit 130' INT TERM HUP
 BUNDLE=$WORK/bundle
 [ -z "$PASSPHRASE_FILE" ] || use_passphrase "$PASSPHRASE_FILE"
@@ -306,20 +405,21 @@ case $COMMAND in
     bundle_settings
     bundle_release "$RELEASE"
     bundle_code
-    on_server "$COMMAND"
+    each_server on_server "$COMMAND"
     ;;
   release)
     bundle_release "$ARGUMENT"
-    on_server release
+    each_server on_server release
     ;;
   watch-install)
     bundle_settings
     bundle_code
     on_server "$COMMAND"
     ;;
-  rollback | status | notify-test) on_server "$COMMAND" ;;
+  rollback | status) "$COMMAND" ;;
+  notify-test) each_server on_server notify-test ;;
   uninstall) uninstall ;;
-  backup) backup "$ARGUMENT" ;;
+  backup) each_server backup "$ARGUMENT" ;;
   restore) restore "$ARGUMENT" ;;
   bundle) bundle "$ARGUMENT" ;;
 esac

@@ -46,7 +46,7 @@ nginx_check_others() {
 
 # Write all of nginx’s configuration to FOLDER.
 nginx_write() { # FOLDER
-  local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' TLS_GROUPS=X25519:prime256v1:secp384r1
+  local folder=$1 onion name address UPSTREAM='' PEERS=d CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' TLS_GROUPS=X25519:prime256v1:secp384r1
   onion=$(onion_address)
   mkdir -p "$folder"
   nginx_release >"$folder/release.conf"
@@ -59,7 +59,12 @@ nginx_write() { # FOLDER
   if [ -n "$DOMAIN" ]; then
     CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'
     nginx_policy clearnet "$folder"
-    render nginx/clearnet.conf ACME DOMAIN >"$folder/clearnet.conf"
+    [[ $ADDRESSES != *' '* ]] || PEERS='s/^#PEERS//' # there are other servers
+    for address in $ADDRESSES; do
+      [[ $address != *:* ]] || address="[$address]"
+      UPSTREAM+=" server $address:80;"
+    done
+    render nginx/clearnet.conf ACME DOMAIN UPSTREAM | sed "/^#PEERS/ { $PEERS }" >"$folder/clearnet.conf"
     if [ -e "$CERTIFICATE/fullchain.pem" ]; then
       # Since nginx 1.25.1 http2 is a separate directive.
       if is_at_least 1.25.1 "$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')"; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
@@ -80,7 +85,7 @@ nginx_release() {
   [ ! -f "$DATA/switched" ] || switched=$(cat "$DATA/switched")
   # shellcheck disable=SC2016 # variables of nginx
   printf '# Written by deploy.sh.\nmap $cccr_route $cccr_release {\n  default "";\n'
-  for server in "${SERVERS[@]}"; do printf '  %s "%s-%s";\n' "$server" "$(release_of "$server")" "$switched"; done
+  for server in "${WEB_SERVERS[@]}"; do printf '  %s "%s-%s";\n' "$server" "$(release_of "$server")" "$switched"; done
   echo '}'
 }
 

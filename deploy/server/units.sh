@@ -15,7 +15,7 @@ units_install() {
   done
   [ -n "$DOMAIN" ] || units_without_clearnet
   units_daemon_reload
-  for unit in "${SERVERS[@]}"; do
+  for unit in "${WEB_SERVERS[@]}"; do
     enable "cccr-web-$unit.socket" "cccr-web-$unit.service"
   done
   enable cccr-web-manager.service
@@ -44,7 +44,7 @@ units_write() { # FOLDER
     BACKOFF=$'# Wait longer after each failed start.\nRestartSteps=8\nRestartMaxDelaySec=10s'
   fi
   render units/hardening.conf BACKOFF >"$folder/hardening.conf"
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
     render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
   done
@@ -67,7 +67,7 @@ units_daemon_reload() {
 
 units_start() {
   local server unit
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     start "cccr-web-$server.socket"
     unit=cccr-web-$server.service
     if ! systemctl --quiet is-active "$unit"; then

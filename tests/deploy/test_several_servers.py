@@ -1,0 +1,221 @@
+"""``deploy.sh`` with several servers, which only write down what they receive."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from support.deploy.scripts import AdminSide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INSTALL = ("--offline", "wheels.tar")
+PASSPHRASE = ("--passphrase-file", "passphrase")
+SETTINGS = 'SERVERS="root@a root@b root@c"\nPUBLIC_KEY=../organisation.pub\n'
+ONE = SETTINGS.replace('SERVERS="root@a root@b root@c"', "SERVER=root@a")
+# In place of server/run.sh. A server fails once with the status in its file “fails”.
+RECORDER = """\
+for command in "$@"; do :; done
+folder=@/$TARGET
+[ "$command" != serves ] || { cat "$folder/serves" && exit; }
+echo "$TARGET $*" >>"@/commands"
+[ "$command" != status ] || echo '{"release": 7}'
+if [ -e "$folder/fails" ]; then
+  status=$(cat "$folder/fails")
+  rm "$folder/fails"
+  exit "$status"
+fi
+case $command in
+  rollback) echo "clearnet 6, onion 6" >"$folder/serves" ;;
+  release) echo "clearnet 8, onion 8" >"$folder/serves" ;;
+  backup) tar --create --directory "@/kept" . ;;
+esac
+"""
+
+
+@pytest.fixture
+def side(tmp_path: Path) -> AdminSide:
+    """An admin's checkout, with three servers that serve release 7."""
+    made = AdminSide(tmp_path)
+    (tmp_path / "deploy/server/run.sh").write_text(RECORDER.replace("@/", f"{tmp_path}/"))
+    made.ssh('[ ! -e down ] || [ "$1" != "$(cat down)" ] || { echo "no route" >&2; exit 255; }\n'
+             'TARGET=${1#root@} PATH=/usr/sbin:/usr/bin:/bin exec sh -c "$2"')
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "serves").write_text("clearnet 7, onion 7\n")
+    (tmp_path / "onion.key").write_text("the onion's key\n")
+    made.settings(SETTINGS + "ONION_KEY=../onion.key\n")
+    return made
+
+
+def fail_once(side: AdminSide, name: str, status: int) -> None:
+    """Let the next command on that server exit with ``status``."""
+    (side.folder / name / "fails").write_text(str(status))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (INSTALL, "--check install"),
+        (("upgrade", *INSTALL), "--check upgrade"),
+        (("--dry-run", *INSTALL), "--dry-run --check install"),
+        (("release", "release"), "--check release"),
+        (("rollback",), "--check rollback"),
+        (("notify-test",), "notify-test"),
+    ],
+)
+def test_a_command_visits_one_server_after_another(
+    side: AdminSide, arguments: tuple[str, ...], expected: str
+) -> None:
+    """Each server gets the command in the order of ``SERVERS``, and has to pass its checks."""
+    message = side.run(*arguments)
+    assert side.commands() == [f"{name} {expected}" for name in "abc"]
+    assert [line for line in message.splitlines() if line.startswith("==")] == [
+        f"== root@{name}" for name in "abc"
+    ]
+
+
+def test_one_server_needs_no_headings(side: AdminSide) -> None:
+    """With ``SERVER``, one name in ``SERVERS`` or a named server, nothing more is printed or sent."""
+    for settings, arguments in (
+        (ONE, ()),
+        (SETTINGS.replace(" root@b root@c", ""), ()),
+        (SETTINGS, ("root@a",)),
+    ):
+        side.settings(settings)
+        assert side.run("release", "release", *arguments) == ""
+    assert side.commands() == ["a release"] * 3
+
+
+def test_a_failure_stops_the_run_and_is_completed_by_the_next(side: AdminSide) -> None:
+    """The first failure stops the run; a report says what each server serves."""
+    fail_once(side, "b", 1)
+    lines = side.run("release", "release", status=1).splitlines()
+    assert lines == [
+        "== root@a",
+        "== root@b",
+        "Stopped at root@b. What each server serves:",
+        "  root@a: clearnet 8, onion 8",
+        "  root@b: clearnet 7, onion 7",
+        "  root@c: clearnet 7, onion 7",
+        "Fix the problem above, and run the same command again: it completes the work.",
+    ]
+    assert side.commands() == ["a --check release", "b --check release"]
+    side.run("release", "release")
+    assert side.commands()[2:] == [f"{name} --check release" for name in "abc"]
+
+
+def test_a_server_that_does_not_answer_is_in_the_report(side: AdminSide) -> None:
+    """The report has ssh's message for a server that cannot be reached."""
+    (side.folder / "down").write_text("root@b")
+    lines = side.run("release", "release", status=1).splitlines()
+    assert "  root@a: clearnet 8, onion 8" in lines
+    assert "  root@b: no route" in lines
+    assert lines[2].startswith("no route")
+
+
+def test_a_repeated_rollback_goes_back_once(side: AdminSide) -> None:
+    """A server that an interrupted rollback has visited does not go back again."""
+    fail_once(side, "b", 1)
+    side.run("rollback", status=1)
+    assert side.commands() == ["a --check rollback", "b --check rollback"]
+    assert "went back from release 7 earlier" in side.run("rollback")
+    assert side.commands()[2:] == ["b --check rollback", "c --check rollback"]
+
+
+def test_a_rollback_that_cannot_ask_a_server_changes_nothing(side: AdminSide) -> None:
+    """Before anything is rolled back, every server says what it serves."""
+    (side.folder / "down").write_text("root@c")
+    message = side.run("rollback", status=1)
+    assert message.startswith("root@c does not say which release it serves: no route\n")
+    assert side.commands() == []
+
+
+def test_a_missing_certificate_is_requested_again_at_the_end(side: AdminSide) -> None:
+    """The certificate authority may ask a server that comes later, so the first is visited twice."""
+    fail_once(side, "a", 4)
+    side.run(*INSTALL)
+    assert [line.split()[0] for line in side.commands()] == ["a", "b", "c", "a"]
+    fail_once(side, "c", 4)
+    message = side.run(*INSTALL)
+    assert "== root@c, again" in message
+    side.settings(ONE)
+    fail_once(side, "a", 4)
+    side.run(*INSTALL, status=1)
+
+
+def test_status_shows_every_server(side: AdminSide) -> None:
+    """A server that fails or does not answer hides no other, and the command exits 1."""
+    (side.folder / "down").write_text("root@a")
+    fail_once(side, "b", 1)
+    assert "could not connect to root@a" in side.run("status", status=1)
+    assert side.commands() == ["b status", "c status"]
+
+
+def test_status_as_json_is_a_list_of_all_servers(side: AdminSide) -> None:
+    """Each has its name and its own status, which is null if it does not answer."""
+    (side.folder / "down").write_text("root@b")
+    assert status_json(side, 1) == [
+        {"server": "root@a", "status": {"release": 7}},
+        {"server": "root@b", "status": None},
+        {"server": "root@c", "status": {"release": 7}},
+    ]
+    side.settings(ONE)
+    assert status_json(side, 0) == [{"server": "root@a", "status": {"release": 7}}]
+
+
+def test_each_server_has_its_own_backup(side: AdminSide) -> None:
+    """One file for each server; a second run keeps those that exist and writes the others."""
+    (side.folder / "down").write_text("root@b")
+    side.run("backup", "x.backup", *PASSPHRASE, status=1)
+    assert [path.name for path in side.folder.glob("x.backup*")] == ["x.backup.a"]
+    (side.folder / "down").unlink()
+    assert "x.backup.a exists already, and is kept." in side.run("backup", "x.backup", *PASSPHRASE)
+    assert sorted(path.name for path in side.folder.glob("x.backup*")) == [
+        f"x.backup.{name}" for name in "abc"
+    ]
+    side.run("restore", "x.backup.b", "root@b", *PASSPHRASE, *INSTALL)
+
+
+@pytest.mark.parametrize("command", [("uninstall", *PASSPHRASE), ("restore", "kept", *PASSPHRASE)])
+def test_what_cannot_be_undone_needs_the_name_of_one_server(
+    side: AdminSide, command: tuple[str, ...]
+) -> None:
+    """``uninstall`` and ``restore`` never act on all servers at once."""
+    assert "Name one of them: root@SERVER." in side.run(*command, status=2)
+    assert side.commands() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (SETTINGS + "SERVER=root@a\n", "SERVER and SERVERS are both set."),
+        (SETTINGS + "DOMAIN=cccr.example\n", "ADDRESSES is not set."),
+        (SETTINGS + "ADDRESSES=192.0.2.1 b.example\n", "ADDRESSES: “b.example” is not an IP"),
+        ('SERVERS=root@a "; rm\n', "SERVERS: “\";” is not a server"),
+        (SETTINGS, "ONION_KEY is not set"),
+    ],
+)
+def test_settings_that_do_not_fit_several_servers_are_rejected(
+    side: AdminSide, settings: str, message: str
+) -> None:
+    """A contradiction, or what several servers would lack, is named before anything is sent."""
+    side.settings(settings)
+    assert message in side.run(*INSTALL, status=1)
+    assert side.commands() == []
+
+
+def status_json(side: AdminSide, status: int) -> object:
+    """Return what ``status --json`` prints."""
+    done = subprocess.run(
+        ["bash", "deploy/deploy.sh", "status", "--json"],
+        cwd=side.folder,
+        env=side.environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
