@@ -55,6 +55,18 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
 @options.repeatable(
     "--unit", "units", metavar="NAME", help="A unit of systemd that must run, and its updates."
 )
+@options.repeatable(
+    "--address",
+    "addresses",
+    type=options.ParsedParam("IP", "ipaddress:ip_address"),
+    help="An address of one of the site's servers: DNS must name exactly these.",
+)
+@options.repeatable(
+    "--dns-name",
+    "dns_names",
+    type=options.DOMAIN,
+    help="A name of which DNS is checked, if not only the domain.",
+)
 @click.option(
     "--baseline",
     type=options.FILE,

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cccr_web.doctor.baseline import check_baseline
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
+from cccr_web.doctor.dns import Resolver, check_dns
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version, own_version
 from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
 from cccr_web.doctor.model import (
@@ -118,6 +119,9 @@ class _Checks:
                 probe = self._probe(_CLEARNET, Address("https", self._domain, 443), route)
                 foreign = (self._onion,) if self._onion else ()
                 yield from self._check_route(probe, foreign, untrusted)
+            if self._target.addresses:
+                names = self._target.dns_names or ((self._domain,) if self._domain else ())
+                yield from check_dns(names, self._target.addresses, Resolver())
             yield from self._check_machine(client, is_hosting=hosting is not None)
             if self._onion is not None:
                 link = hosting or (client.link if client else None)

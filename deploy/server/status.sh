@@ -100,7 +100,7 @@ status_doctor() {
 
 # Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.
 doctor_options() {
-  local server unit
+  local server unit name
   DOCTOR_OPTIONS=(--release "$CURRENT" --public-key "$ETC/public.key"
     --onion-address "$(onion_published)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
     --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
@@ -111,6 +111,10 @@ doctor_options() {
   for unit in nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}" cccr-web-manager; do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
   [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
   [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")
+  if [ -n "$DOMAIN" ] && [ -n "$ADDRESSES" ]; then
+    for name in $DOMAIN; do DOCTOR_OPTIONS+=(--dns-name "$name"); done
+    for name in $ADDRESSES; do DOCTOR_OPTIONS+=(--address "$name"); done
+  fi
   if [ -e "$CERTIFICATE" ]; then DOCTOR_OPTIONS+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi
   if [ -f "$ETC/torrc" ]; then DOCTOR_OPTIONS+=(--torrc "$ETC/torrc"); fi
 }
