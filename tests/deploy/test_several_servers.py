@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.scripts import AdminSide
+from support.deploy.scripts import AdminSide, in_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,3 +219,71 @@ def status_json(side: AdminSide, status: int) -> object:
     )
     assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
+
+
+DOCTOR = """\
+#!/bin/sh
+case "$*" in *--json*) echo '[{"name": "tor", "verdict": "wrong"}]' && exit 1 ;; esac
+[ "$(wc -l <@/tries)" -lt @TRIES ] || exit 0
+echo try >>@/tries
+echo "ok     release   is fine"
+echo "WRONG  tor       has no network. Wait."
+echo "1 wrong: 1 ok."
+exit 1
+"""
+# What status.sh needs of the other parts.
+STATUS = """
+COMMAND=$FOLDER/doctor CHECK_PAUSE=0 DOMAIN=cccr.example WEB_SERVERS=(clearnet onion)
+doctor_options() { DOCTOR_OPTIONS=(); }
+release_number() { echo 7; }
+release_of() { [ "$1" = onion ] || echo 6; }
+releases_stored() { printf '6\\n7\\n'; }
+onion_published() { echo abc.onion; }
+status_of() { echo "active since today: Published."; }
+"""
+
+
+def doctor(folder: Path, tries: int) -> None:
+    """Let a server's checks fail that many times."""
+    (folder / "tries").touch()
+    (folder / "doctor").write_text(DOCTOR.replace("@TRIES", str(tries)).replace("@", str(folder)))
+    (folder / "doctor").chmod(0o755)
+
+
+def test_a_server_passes_once_its_onion_is_known(tmp_path: Path) -> None:
+    """The checks are tried again, because directories need a while."""
+    doctor(tmp_path, 2)
+    done = in_server(f"{STATUS}\nstatus_check", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "tries").read_text().splitlines()) == 2
+
+
+def test_a_server_that_fails_its_checks_says_which(tmp_path: Path) -> None:
+    """Only what is wrong is printed, and the run fails."""
+    doctor(tmp_path, 99)
+    done = in_server(f"{STATUS}\nstatus_check", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "doctor",
+        "WRONG  tor       has no network. Wait.",
+        "This server does not pass its checks, so the next one is not visited.",
+    ]
+
+
+def test_the_status_of_one_server_as_json(tmp_path: Path) -> None:
+    """It has what ``status`` prints, and the doctor's list; the exit status is the doctor's."""
+    doctor(tmp_path, 99)
+    done = in_server(f"{STATUS}\nstatus_json", tmp_path)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {
+        "release": 7,
+        "stored": [6, 7],
+        "serves": {"clearnet": 6, "onion": None},
+        "clearnet": "https://cccr.example/",
+        "onion": "http://abc.onion/",
+        "units": dict.fromkeys(
+            ("nginx", "tor@cccr", "cccr-web-clearnet", "cccr-web-onion", "cccr-web-manager"),
+            "active since today: Published.",
+        ),
+        "checks": [{"name": "tor", "verdict": "wrong"}],
+    }
