@@ -7,6 +7,7 @@
 #   release DIR        switch to the signed release in DIR without dropping a request
 #   rollback           go back to the release before the current one
 #   status             show the services, the release and the result of “cccr-web doctor”
+#   promote            let root@SERVER publish the onion, in place of another of SERVERS
 #   notify-test        send a test message to everyone in NOTIFY
 #   watch-install      let another machine watch the site and notify people
 #   backup FILE        write the onion key, settings and release to FILE, encrypted
@@ -18,9 +19,11 @@
 #   --dry-run               show every change as a diff, and change nothing
 #   --settings FILE         the settings (default: deploy/site.env, if it exists)
 #   --offline FILE          install our code from a bundle, without a package index
-#   --passphrase-file FILE  for backup, restore and uninstall; without it, gpg asks
+#   --passphrase-file FILE  for backup, restore, uninstall and promote; without it, you are asked
 #   --drop-domain           take down a domain that DOMAIN no longer names, without asking
 #   --json                  for status: a list with one object for each server
+#   --key FILE              for promote: the organisation’s secret key
+#   --dead                  for promote: accept that a server which does not answer is gone
 #
 # Without root@SERVER or --local, SERVER in the settings names the server, or SERVERS several: they are
 # visited one after another, and the first failure stops the run. A file with @ in its name needs a
@@ -36,7 +39,7 @@ for file in common settings wheels; do
 done
 
 TARGETS=() # the servers to visit
-TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE=''
+TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE='' KEY=''
 SWITCHES='' # what server/run.sh gets before the command
 PARTIAL=''  # the file that is being written
 VISITING=no # yes while several servers are visited, again when some are visited once more
@@ -51,17 +54,18 @@ read_command_line() {
     shift
     case $argument in
       -h | --help) usage && exit 0 ;;
-      --dry-run | --drop-domain | --purge | --json)
+      --dry-run | --drop-domain | --purge | --json | --dead)
         given="$given $argument"
         SWITCHES="$SWITCHES $argument"
         ;;
-      --settings | --offline | --passphrase-file)
+      --settings | --offline | --passphrase-file | --key)
         [ $# -gt 0 ] || usage_error "$argument needs a file."
         [ -r "$1" ] || usage_error "$argument: cannot read $1."
         given="$given $argument"
         case $argument in
           --settings) SETTINGS_FILE=$1 ;;
           --offline) OFFLINE=$1 ;;
+          --key) KEY=$1 ;;
           *) PASSPHRASE_FILE=$1 ;;
         esac
         shift
@@ -75,7 +79,7 @@ read_command_line() {
   [ ${#positional[@]} = 0 ] || COMMAND=${positional[0]}
   ARGUMENT=${positional[1]:-}
   case $COMMAND in
-    install | rollback | status | notify-test | watch-install | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
+    install | rollback | status | promote | notify-test | watch-install | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
     release | backup | restore | bundle) [ ${#positional[@]} = 2 ] || usage_error "$COMMAND needs exactly one file or folder." ;;
     *) usage_error "There is no command “${COMMAND}”." ;;
   esac
@@ -85,6 +89,7 @@ read_command_line() {
     release | rollback) uses='--settings --dry-run' ;;
     watch-install) uses='--settings --dry-run --offline' ;;
     status) uses='--settings --json' ;;
+    promote) uses='--settings --dead --key --passphrase-file' ;;
     notify-test) uses=--settings ;;
     backup) uses='--settings --passphrase-file' ;;
     uninstall) uses='--settings --dry-run --purge --passphrase-file' ;;
@@ -96,6 +101,7 @@ read_command_line() {
   [[ $given != *--purge* || $given != *--passphrase-file* ]] || usage_error "uninstall --purge writes no backup, so it does not use --passphrase-file."
   [ "$COMMAND" != bundle ] || [ -z "$TARGET" ] || usage_error "bundle does not use $TARGET."
   [[ $given != *--dry-run* ]] || DRY_RUN=yes
+  if [ "$COMMAND" = promote ] && { [ -z "$TARGET" ] || [ -z "$KEY" ]; }; then usage_error "promote needs root@SERVER, and --key with the organisation’s secret key."; fi
   [ "$COMMAND" != release ] || [ -d "$ARGUMENT" ] || usage_error "There is no folder $ARGUMENT."
   [ "$COMMAND" != restore ] || [ -r "$ARGUMENT" ] || usage_error "There is no file $ARGUMENT."
 }
@@ -130,6 +136,9 @@ read_settings() {
   # A watcher is never the server.
   [ -n "$TARGET" ] || [ "$COMMAND" != watch-install ] || usage_error "watch-install needs root@MACHINE or --local: another machine than the server."
   read -ra TARGETS <<<"${TARGET:-$SERVER$SERVERS}"
+  if [ -n "$SERVERS" ] && [ -n "$TARGET" ] && [[ " install upgrade restore promote " == *" $COMMAND "* && " $SERVERS " != *" $TARGET "* ]]; then
+    fail "SERVERS in $file does not name $TARGET." "Add it, or use a name from there."
+  fi
   [ ${#TARGETS[@]} != 0 ] || [ "$COMMAND" = bundle ] ||
     usage_error "No server is named. Give root@SERVER or --local, or set SERVER=root@… in the settings."
   [ ${#TARGETS[@]} -le 1 ] || [[ " restore uninstall " != *" $COMMAND "* ]] ||
@@ -251,6 +260,32 @@ status() {
   return $result
 }
 
+# Let TARGET publish the onion. All others must stand by first.
+promote() {
+  local publisher=$TARGET names status
+  read -ra names <<<"$SERVERS"
+  [ ${#names[@]} -gt 1 ] || fail "SERVERS in the settings does not name several servers, so there is nothing to promote."
+  "$TOP/deploy/cccr-web" onion promotion "$(send peer)" --key "$KEY" --public-key "$PUBLIC_KEY" --out "$WORK/promotion" \
+    ${PASSPHRASE_FILE:+--passphrase-file "$PASSPHRASE_FILE"}
+  mv "$WORK/promotion" "$BUNDLE"
+  for TARGET in "${names[@]}"; do
+    [ "$TARGET" != "$publisher" ] || continue
+    say "== $TARGET"
+    status=0
+    send promote || status=$?
+    if [ $status = 255 ] && [[ $SWITCHES == *--dead* ]]; then
+      say "  It does not answer. You said that it is gone."
+    elif [ $status = 255 ]; then
+      fail "$TARGET does not answer, so it may still publish the onion." "If it is gone, or turned off, add --dead. If it comes back, it stands by."
+    elif [ $status != 0 ]; then
+      fail "$TARGET does not stand by, so $publisher must not publish." "Run the same command again."
+    fi
+  done
+  TARGET=$publisher
+  say "== $TARGET"
+  on_server promote
+}
+
 # Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if only the
 # certificate is missing: the authority may have asked a server that is not installed yet.
 on_server() { # COMMAND
@@ -275,6 +310,7 @@ on_server() { # COMMAND
 }
 
 send() { # COMMAND
+  [ ! -f "$BUNDLE/settings/site.env" ] || printf '%s\n' "$TARGET" >"$BUNDLE/settings/server"
   if [ "$TARGET" = --local ]; then
     # shellcheck disable=SC2086 # several words
     bash "$BUNDLE/server/run.sh" $SWITCHES "$1"
@@ -416,7 +452,7 @@ case $COMMAND in
     bundle_code
     on_server "$COMMAND"
     ;;
-  rollback | status) "$COMMAND" ;;
+  rollback | status | promote) "$COMMAND" ;;
   notify-test) each_server on_server notify-test ;;
   uninstall) uninstall ;;
   backup) each_server backup "$ARGUMENT" ;;

@@ -72,6 +72,16 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     type=options.FILE,
     help="What the server had when it was set up, written by “cccr-web baseline”.",
 )
+@click.option(
+    "--standby",
+    type=options.FILE,
+    help="Where “onion publish” writes why this server, one of several, does not publish.",
+)
+@click.option(
+    "--onion-socket",
+    type=options.ParsedParam("unix:PATH", "cccr_web.listen:parse_listen"),
+    help="The socket on which it serves the onion, which is checked meanwhile.",
+)
 @options.time_limit(300)
 @options.report_file
 @options.json_output

@@ -26,7 +26,7 @@ _MAX_TTL: Final = 3600  # seconds until readers no longer ask a server that was 
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DnsRecord:
     """One record: ``ttl`` in seconds, ``data`` in the form of its type."""
 
     ttl: int
@@ -40,7 +40,7 @@ class Resolver:
         self._path = path
         self._port = port
 
-    def ask(self, name: str, kind: int) -> list[Record]:
+    def ask(self, name: str, kind: int) -> list[DnsRecord]:
         """Return the records of that type, also those behind an alias. Raises ``OSError``."""
         lines = self._path.read_text(encoding="utf-8").splitlines()
         servers = [line.split()[1] for line in lines if line.split()[:1] == ["nameserver"]]
@@ -52,7 +52,7 @@ class Resolver:
                 problem = OSError(f"the nameserver {server}: {error.strerror or error}")
         raise problem
 
-    def _ask(self, server: str, name: str, kind: int) -> list[Record]:
+    def _ask(self, server: str, name: str, kind: int) -> list[DnsRecord]:
         number = secrets.randbits(16)
         labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
         question = labels + struct.pack("!xHH", kind, _INTERNET)
@@ -71,7 +71,7 @@ class Resolver:
             raise OSError("its answer is damaged") from error
 
 
-def _records(answer: bytes, number: int, kind: int) -> list[Record]:
+def _records(answer: bytes, number: int, kind: int) -> list[DnsRecord]:
     """Return the records of one type in an answer (RFC 1035, section 4.1)."""
     found, flags, questions, answers = struct.unpack_from("!HHHH", answer)
     code = flags & 0xF
@@ -88,7 +88,7 @@ def _records(answer: bytes, number: int, kind: int) -> list[Record]:
         its_kind, _, ttl, length = struct.unpack_from("!HHIH", answer, at)
         at += 10
         if its_kind == kind:
-            records.append(Record(ttl, answer[at : at + length]))
+            records.append(DnsRecord(ttl, answer[at : at + length]))
         at += length
     return records
 

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Self
 
-from cccr_web.listen import Tcp
+from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import ControlAddress
 from cccr_web.release import PublicKey
 
@@ -52,7 +52,9 @@ class Target:
     is a file of further lines for the client tor that the checks start. ``units``
     are the site's units of systemd, ``dns_names`` the names that must lead to exactly
     ``addresses``, ``baseline`` a file of what the server had when it was set
-    up. ``seconds`` limits the check of each address.
+    up. ``standby`` is the file that says why this server does not publish the onion, if it is one
+    of several, and ``onion_socket`` where it serves it. ``seconds`` limits the check of each
+    address.
     """
 
     release: Path
@@ -72,6 +74,8 @@ class Target:
     dns_names: tuple[str, ...] = ()
     addresses: tuple[IpAddress, ...] = ()
     baseline: Path | None = None
+    standby: Path | None = None
+    onion_socket: Unix | None = None
 
 
 class CheckVerdict(enum.StrEnum):

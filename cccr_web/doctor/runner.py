@@ -143,7 +143,7 @@ class _Checks:
             self._tor = "tor"
             yield wrong("tor", error.problem, error.remedy)
             return None
-        for result in check_hosting(link, onion):
+        for result in check_hosting(link, onion, self._target.standby):
             if result.verdict is CheckVerdict.WRONG:
                 self._tor = "tor"
             yield result
@@ -177,6 +177,9 @@ class _Checks:
             for name in ("tor client", *names):
                 yield not_checked(name, self._tor)
             return None
+        if self._target.standby is not None and self._target.standby.exists():
+            yield from self._check_own_onion(onion)
+            return None
         self._progress("the onion: starting a Tor client")
         try:
             client = stack.enter_context(tor_client(target.torrc, target.seconds))
@@ -194,6 +197,20 @@ class _Checks:
         foreign = (self._domain,) if self._domain else ()
         yield from self._check_route(probe, foreign, silent=cause or self._nginx)
         return client
+
+    def _check_own_onion(self, onion: str) -> Iterator[CheckResult]:
+        """Check what this server would serve if it published the onion."""
+        for name in ("tor client", "descriptor", "proof of work"):
+            yield not_applicable(name, "This server does not publish the onion.")
+        if self._target.onion_socket is None:
+            for name in _names(_ONION):
+                yield not_applicable(name, "--onion-socket does not say where it is served.")
+            return
+        route = Route(target=self._target.onion_socket)
+        foreign = (self._domain,) if self._domain else ()
+        yield from self._check_route(
+            self._probe(_ONION, Address("http", onion, 80), route), foreign
+        )
 
     def _check_route(
         self,

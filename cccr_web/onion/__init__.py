@@ -10,7 +10,14 @@ from cccr_web.onion.control import (
     connect,
     parse_control_address,
 )
-from cccr_web.onion.key import OnionKey, load_key, load_or_create_key, new_key
+from cccr_web.onion.key import (
+    OnionKey,
+    derive_key,
+    load_key,
+    load_or_create_key,
+    new_key,
+    write_key,
+)
 from cccr_web.onion.managed_tor import ManagedTor
 from cccr_web.onion.manager import (
     Bootstrapping,
@@ -20,6 +27,7 @@ from cccr_web.onion.manager import (
     Manager,
     ManagerEvent,
     Publishing,
+    StandingBy,
     Tor,
     Unreachable,
     Withdrawn,
@@ -51,11 +59,13 @@ __all__ = [
     "Publishing",
     "Service",
     "ServiceLimits",
+    "StandingBy",
     "Status",
     "Tor",
     "Unreachable",
     "Withdrawn",
     "connect",
+    "derive_key",
     "fetch_descriptor",
     "list_services",
     "load_key",
@@ -65,4 +75,5 @@ __all__ = [
     "publish",
     "read_torrc",
     "withdraw",
+    "write_key",
 ]

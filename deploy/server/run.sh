@@ -10,7 +10,7 @@
 #   highest-sequence/, key-changes/   rollback state from a backup; “history” in one of version 0.2.0
 #                   or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--purge] [--check] [--json] install|release|rollback|status|serves|notify-test|watch-install|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -31,7 +31,7 @@ CHECK=no        # whether this server must pass its checks at the end
 JSON=no
 SWITCHED=no     # whether this run has let a server switch to another release
 
-for file in common interrupted settings packages wheels code release tor nginx certificate units firewall system notify watch backup status uninstall; do
+for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall system notify watch backup status uninstall; do
   # shellcheck source=/dev/null
   . "$HERE/$file.sh"
 done
@@ -43,6 +43,7 @@ for argument in "$@"; do
     --purge) PURGE=yes ;;
     --check) CHECK=yes ;;
     --json) JSON=yes ;;
+    --dead) ;; # for deploy.sh only
     *) COMMAND_NAME=$argument ;;
   esac
 done
@@ -96,6 +97,7 @@ install_all() {
   settings_install
   notify_settings
   onion_key_install
+  peers_install
   backup_restore_guard
   release_store
   if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
@@ -168,7 +170,7 @@ addresses() {
   echo "onion http://$(onion_address)/"
 }
 
-[ "$COMMAND_NAME" != serves ] || STEP=
+[[ $COMMAND_NAME != serves && $COMMAND_NAME != peer ]] || STEP=
 check_machine
 if [[ $COMMAND_NAME != uninstall && $COMMAND_NAME != keep ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
 lock
@@ -196,6 +198,14 @@ case $COMMAND_NAME in
     ;;
   status) status_show ;;
   serves) status_serves ;;
+  peer)
+    has_peers || fail "It is not installed as one of several servers."
+    peer_own
+    ;;
+  promote)
+    peers_promote
+    summarize
+    ;;
   notify-test) notify_test ;;
   watch-install)
     watch_install

@@ -13,18 +13,20 @@ units_install() {
   for unit in "$WORK"/units/cccr-web-*; do
     put "$UNITS/${unit##*/}" <"$unit"
   done
-  [ -n "$DOMAIN" ] || units_without_clearnet
+  [ -n "$DOMAIN" ] || units_without cccr-web-clearnet.{socket,service}
+  has_peers || units_without cccr-web-peer.service
   units_daemon_reload
   for unit in "${WEB_SERVERS[@]}"; do
     enable "cccr-web-$unit.socket" "cccr-web-$unit.service"
   done
   enable cccr-web-manager.service
+  ! has_peers || enable cccr-web-peer.service
 }
 
-# The domain was removed from the settings.
-units_without_clearnet() {
+# The settings no longer have a domain, or other servers.
+units_without() { # UNIT…
   local unit
-  for unit in cccr-web-clearnet.socket cccr-web-clearnet.service; do
+  for unit in "$@"; do
     [ -e "$UNITS/$unit" ] || continue
     if change "stop and disable $unit"; then
       UNDO+=("systemctl --quiet enable --now '$unit'")
@@ -36,7 +38,7 @@ units_without_clearnet() {
 
 units_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 server version ONION BACKOFF=''
+  local folder=$1 server version ONION BACKOFF='' STANDBY_OPTIONS=''
   ONION=$(onion_address)
   mkdir -p "$folder"
   version=$(systemctl show --property=Version --value) # such as 252.39-1~deb12u1
@@ -48,7 +50,11 @@ units_write() { # FOLDER
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
     render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
   done
-  render units/cccr-web-manager.service INSTANCE >"$folder/cccr-web-manager.service"
+  if has_peers; then
+    STANDBY_OPTIONS=" --peers $PEERS --promotion $PROMOTION --public-key $ETC/public.key --socks unix:$NOTIFY_SOCKS --standby $STANDBY"
+    render units/cccr-web-peer.service INSTANCE >"$folder/cccr-web-peer.service"
+  fi
+  render units/cccr-web-manager.service INSTANCE STANDBY_OPTIONS >"$folder/cccr-web-manager.service"
 }
 
 units_verify() { # FOLDER
@@ -79,7 +85,14 @@ units_start() {
   unit=cccr-web-manager.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
-  elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$ONION_KEY_FILE"; then
+  elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$ONION_KEY_FILE" "$PEERS"; then
+    unit_action restart "$unit"
+  fi
+  has_peers || return 0
+  unit=cccr-web-peer.service
+  if ! systemctl --quiet is-active "$unit"; then
+    start "$unit"
+  elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$PEER_KEY"; then
     unit_action restart "$unit"
   fi
 }

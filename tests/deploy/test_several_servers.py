@@ -41,8 +41,10 @@ def side(tmp_path: Path) -> AdminSide:
     """An admin's checkout, with three servers that serve release 7."""
     made = AdminSide(tmp_path)
     (tmp_path / "deploy/server/run.sh").write_text(RECORDER.replace("@/", f"{tmp_path}/"))
-    made.ssh('[ ! -e down ] || [ "$1" != "$(cat down)" ] || { echo "no route" >&2; exit 255; }\n'
-             'TARGET=${1#root@} PATH=/usr/sbin:/usr/bin:/bin exec sh -c "$2"')
+    made.ssh(
+        '[ ! -e down ] || [ "$1" != "$(cat down)" ] || { echo "no route" >&2; exit 255; }\n'
+        'TARGET=${1#root@} PATH=/usr/sbin:/usr/bin:/bin exec sh -c "$2"'
+    )
     for name in "abc":
         (tmp_path / name).mkdir()
         (tmp_path / name / "serves").write_text("clearnet 7, onion 7\n")
@@ -79,7 +81,7 @@ def test_a_command_visits_one_server_after_another(
 
 
 def test_one_server_needs_no_headings(side: AdminSide) -> None:
-    """With ``SERVER``, one name in ``SERVERS`` or a named server, nothing more is printed or sent."""
+    """With ``SERVER``, one name in ``SERVERS`` or a named server, nothing more is sent."""
     for settings, arguments in (
         (ONE, ()),
         (SETTINGS.replace(" root@b root@c", ""), ()),
@@ -135,7 +137,7 @@ def test_a_rollback_that_cannot_ask_a_server_changes_nothing(side: AdminSide) ->
 
 
 def test_a_missing_certificate_is_requested_again_at_the_end(side: AdminSide) -> None:
-    """The certificate authority may ask a server that comes later, so the first is visited twice."""
+    """The authority may ask a server that comes later, so the first is visited twice."""
     fail_once(side, "a", 4)
     side.run(*INSTALL)
     assert [line.split()[0] for line in side.commands()] == ["a", "b", "c", "a"]
@@ -195,7 +197,7 @@ def test_what_cannot_be_undone_needs_the_name_of_one_server(
         (SETTINGS + "SERVER=root@a\n", "SERVER and SERVERS are both set."),
         (SETTINGS + "DOMAIN=cccr.example\n", "ADDRESSES is not set."),
         (SETTINGS + "ADDRESSES=192.0.2.1 b.example\n", "ADDRESSES: “b.example” is not an IP"),
-        ('SERVERS=root@a "; rm\n', "SERVERS: “\";” is not a server"),
+        ('SERVERS=root@a "; rm\n', 'SERVERS: “";” is not a server'),
         (SETTINGS, "ONION_KEY is not set"),
     ],
 )

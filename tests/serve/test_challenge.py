@@ -53,7 +53,9 @@ class Peer:
                 link, _ = self._listener.accept()
                 with link:
                     self.requests.append(link.recv(4096))
-                    link.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    link.sendall(
+                        b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    )
 
     def close(self) -> None:
         """Stop."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WRITE = """\
 set -euo pipefail
 HERE=deploy/server DATA=$1 ETC=$1 COMMAND=$2/cccr-web DOMAIN=$3 ADDRESSES=$4
-. deploy/server/common.sh; . deploy/server/release.sh; . deploy/server/nginx.sh
+for file in common release peers nginx; do . deploy/server/$file.sh; done
 CERTIFICATE=$1 WEB_SERVERS=(clearnet onion)
 onion_address() { echo "$ONION"; }
 nginx_write "$1/conf"
@@ -55,7 +55,16 @@ def written(release: Release, addresses: str = "") -> Mapping[str, str]:
         (folder / "public.key").write_text(str(organisation_key().public))
         (folder / "fullchain.pem").touch()
         subprocess.run(
-            ["bash", "-c", WRITE, "bash", str(folder), str(Path(sys.executable).parent), DOMAIN, addresses],
+            [
+                "bash",
+                "-c",
+                WRITE,
+                "bash",
+                str(folder),
+                str(Path(sys.executable).parent),
+                DOMAIN,
+                addresses,
+            ],
             check=True,
             cwd=TOP,
             env=os.environ | {"ONION": ONION, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
