@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 from support.deploy.scripts import AdminSide, in_server
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from cccr_web.onion import new_key
 
 INSTALL = ("--offline", "wheels.tar")
 PASSPHRASE = ("--passphrase-file", "passphrase")
@@ -289,3 +289,133 @@ def test_the_status_of_one_server_as_json(tmp_path: Path) -> None:
         ),
         "checks": [{"name": "tor", "verdict": "wrong"}],
     }
+
+
+PROMOTE = ("promote", "root@b", "--key", "organisation.key", *PASSPHRASE)
+PEER = "b" * 56 + ".onion"
+
+
+def promotes(side: AdminSide) -> None:
+    """Let servers take part in a promotion."""
+    script = side.folder / "deploy/server/run.sh"
+    peer = f'[ "$command" != peer ] || {{ echo {PEER} && exit; }}\n'
+    script.write_text(
+        script.read_text().replace('echo "$TARGET $*"', f'{peer}echo "$TARGET $*"', 1)
+    )
+    (side.folder / "organisation.key").write_text("secret\n")
+    command = side.folder / "deploy/cccr-web"
+    command.write_text(
+        '#!/bin/sh\necho "$@" >cccr-web.args\n'
+        'while [ "$1" != --out ]; do shift; done\necho note >"$2"\n'
+    )
+
+
+def test_a_promotion_reaches_the_promoted_server_last(side: AdminSide) -> None:
+    """All others stand by first; the note names the server's own onion."""
+    promotes(side)
+    side.run(*PROMOTE)
+    assert side.commands() == ["a promote", "c promote", "b promote"]
+    arguments = (side.folder / "cccr-web.args").read_text()
+    assert arguments.startswith(f"onion promotion {PEER} --key organisation.key --public-key ")
+    assert "--passphrase-file passphrase" in arguments
+
+
+def test_a_former_publisher_that_does_not_answer_must_be_called_dead(side: AdminSide) -> None:
+    """Without ``--dead`` nothing begins to publish, because it may still do so."""
+    promotes(side)
+    (side.folder / "down").write_text("root@a")
+    assert "root@a does not answer, so it may still publish" in side.run(*PROMOTE, status=1)
+    assert side.commands() == []
+    assert "You said that it is gone." in side.run(*PROMOTE, "--dead")
+    assert side.commands() == ["c --dead promote", "b --dead promote"]
+
+
+def test_a_former_publisher_that_does_not_end_is_never_called_dead(side: AdminSide) -> None:
+    """A server that answers must stand by, with ``--dead`` too."""
+    promotes(side)
+    fail_once(side, "c", 1)
+    assert "root@c does not stand by, so root@b must not" in side.run(*PROMOTE, "--dead", status=1)
+    assert side.commands() == ["a --dead promote", "c --dead promote"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("promote", "--key", "passphrase"), 2, "promote needs root@SERVER"),
+        (("promote", "root@b"), 2, "and --key"),
+        (("promote", "root@d", "--key", "passphrase"), 1, "does not name root@d."),
+        (("install", "root@d", *INSTALL), 1, "does not name root@d."),
+        (("status", "--dead"), 2, "status does not use --dead."),
+    ],
+)
+def test_only_a_named_server_can_be_promoted(
+    side: AdminSide, arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    """A promotion needs one of the servers in the settings, and the organisation's key."""
+    assert message in side.run(*arguments, status=status)
+    assert side.commands() == []
+
+
+# A server with our command, its own onion key, and a systemd that starts the manager at once.
+STANDING = """
+COMMAND=@/cccr-web DOMAIN= ONION_KEY_FILE=$FOLDER/onion.key
+systemctl() {
+  case $* in
+    *StatusText*) cat "$FOLDER/text" ;;
+    restart*) echo "$*" ;;
+    *) return 0 ;;
+  esac
+}
+lock
+"""
+
+
+def peer_server(
+    folder: Path, script: str, name: str = "root@b"
+) -> subprocess.CompletedProcess[str]:
+    """Run a script on a server of that name; a and b are the servers."""
+    start = STANDING.replace("@/", f"{Path(sys.executable).parent}/")
+    start += f'SERVERS="root@a root@b"; echo {name} >"$BUNDLE/settings/server"\n'
+    if not (folder / "onion.key").exists():
+        new_key(folder / "onion.key")
+    return in_server(start + script, folder)
+
+
+def test_servers_find_each_other_by_the_onion_key_alone(tmp_path: Path) -> None:
+    """Each lists the same onions, and has the key of its own; nothing names a machine."""
+    script = 'peers_install; cat "$PEERS"; key_address "$PEER_KEY"; peer_own'
+    lists = []
+    for name in ("root@a", "root@b"):
+        *lines, key, own = peer_server(tmp_path, script, name).stdout.splitlines()
+        assert key == own
+        lists.append(dict(line.split() for line in lines if line[0] != "#"))
+        assert "root" not in "".join(lines[1:])
+    a, b = lists
+    assert a == {"first": a["own"], "own": a["own"], "other": b["own"]}
+    assert b == {"first": a["own"], "own": b["own"], "other": a["own"]}
+    again = peer_server(tmp_path, 'peers_install; echo "changes $CHANGES"')
+    assert again.stdout == "changes 0\n"
+    one = peer_server(tmp_path, 'SERVERS=root@b; peers_install; has_peers || ls "$ETC"')
+    assert one.stdout == ""
+    wrong = peer_server(tmp_path, "peers_install", "root@c")
+    assert "does not name this server, which you call root@c" in wrong.stderr
+
+
+def test_a_note_makes_the_manager_follow(tmp_path: Path) -> None:
+    """It restarts, and the command returns once it stands by or publishes, as the note says."""
+    script = """
+    peers_install 2>/dev/null
+    { echo "Number: $NUMBER"; echo "Publisher: ${PUBLISHER:-$(peer_own)}"; } >"$BUNDLE/promotion"
+    peers_promote; interrupted_done
+    """
+    (tmp_path / "text").write_text("Published: b in 3.0 s.\n")
+    done = peer_server(tmp_path, f"NUMBER=5; {script}")
+    assert done.stdout == "restart cccr-web-manager.service\n", done.stderr
+    assert done.stderr.endswith("  Published: b in 3.0 s.\n")
+    assert peer_server(tmp_path, f"NUMBER=5; {script}").stdout == ""
+    (tmp_path / "text").write_text("Standby: another server publishes the onion.\n")
+    done = peer_server(tmp_path, f"NUMBER=6 PUBLISHER={PEER}; {script}")
+    assert done.stderr.endswith("  Standby: another server publishes the onion.\n")
+    older = peer_server(tmp_path, f"NUMBER=5; {script}")
+    assert "This server has a newer note already." in older.stderr
+    assert (tmp_path / "etc/promotion").read_text() == f"Number: 6\nPublisher: {PEER}\n"
