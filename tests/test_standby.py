@@ -122,7 +122,7 @@ def test_a_server_that_can_ask_nobody_does_not_publish(tmp_path: Path) -> None:
 
 def test_the_newest_note_of_all_servers_counts(tmp_path: Path) -> None:
     """Its own or a peer's, also if it calls this server back."""
-    newer = {OTHER: served(NOW, OTHER), THIRD: NO_NOTE, ONION: LEFT}
+    newer: Answers = {OTHER: served(NOW, OTHER), THIRD: NO_NOTE, ONION: LEFT}
     for note in (None, own(LONG_AGO)):
         for publishing in (False, True):
             assert reason(tmp_path, newer, note, publishing=publishing) == ELSEWHERE

@@ -57,9 +57,9 @@ def show(file: Path) -> None:
 @click.argument("name")
 @click.option("--out", type=options.FILE, help="A file for the derived key (mode 0600).")
 def derive(file: Path, name: str, out: Path | None) -> None:
-    """Print the address of another onion, derived from the key in FILE and from NAME.
+    """Derive another onion from the key in FILE and a NAME.
 
-    Servers that share an onion key find each other at such onions.
+    Its address is printed. Servers that share an onion key find each other at such onions.
     """
     from cccr_web.onion import derive_key, load_key, write_key
 
@@ -70,7 +70,10 @@ def derive(file: Path, name: str, out: Path | None) -> None:
 
 
 @onion.command(
-    epilog=options.example("onion promotion ….onion --key organisation.key --out promotion")
+    epilog=options.example(
+        "onion promotion $(cccr-web onion key derive onion.key root@b.example) "
+        "--key cccr.key --public-key cccr.pub --out promotion"
+    )
 )
 @click.argument("publisher", type=options.ONION)
 @options.secret_key
@@ -80,7 +83,7 @@ def derive(file: Path, name: str, out: Path | None) -> None:
 def promotion(
     publisher: str, key_file: Path, public_key: str, out: Path, passphrase_file: Path | None
 ) -> None:
-    """Write the signed note that one of several servers publishes the onion from now on.
+    """Sign a note of which server publishes the onion.
 
     PUBLISHER is that server's own onion, from “onion key derive”. “deploy.sh promote” runs this,
     and brings the note to every server. Its number is the time, so a later one replaces it.
