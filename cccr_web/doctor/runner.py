@@ -172,13 +172,13 @@ class _Checks:
     ) -> _Results[TorClient]:
         target = self._target
         names = _names(_ONION, "descriptor", "proof of work")
+        if self._target.standby is not None and self._target.standby.exists():
+            yield from self._check_own_onion(onion)
+            return None
         if hosting is not None and self._tor:
             self._client = self._tor
             for name in ("tor client", *names):
                 yield not_checked(name, self._tor)
-            return None
-        if self._target.standby is not None and self._target.standby.exists():
-            yield from self._check_own_onion(onion)
             return None
         self._progress("the onion: starting a Tor client")
         try:
