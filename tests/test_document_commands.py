@@ -372,6 +372,7 @@ def promote(admin_folder: AdminFolder, command: str) -> None:
     side.settings(f"SERVERS=root@a.example {promoted}\nPUBLIC_KEY=RW\n")
     (side.folder / "organisation.key").touch()
     program = side.folder / "deploy/cccr-web"
+    before = program.read_text()
     program.write_text('#!/bin/sh\nwhile [ "$1" != --out ]; do shift; done\ntouch "$2"\n')
     hosts = side.folder / "hosts"
     hosts.write_text("")
@@ -379,6 +380,7 @@ def promote(admin_folder: AdminFolder, command: str) -> None:
     assert side.commands()[-3:] == ["peer", "promote", "promote"]
     assert hosts.read_text().splitlines() == [promoted, "root@a.example", promoted]
     side.settings("SERVER=root@server.example\nPUBLIC_KEY=../organisation.pub\n")
+    program.write_text(before)
     assert {"promote", "--key"} in booted_calls()
 
 

@@ -17,6 +17,7 @@ from cccr_web.onion.service import (
     clock_skew,
     list_services,
     publish,
+    recorded_proof_of_work,
     withdraw,
 )
 from cccr_web.onion.status import Bootstrap, is_online
@@ -131,7 +132,7 @@ class Manager:
     ``observe`` is called with each event, in the thread of ``run``. ``heartbeat`` is called
     every few seconds as long as the loop runs: tor may take ``REPLY_TIMEOUT`` for each reply.
     ``obstacle`` says why the service must not be published, or no longer: it is called in another
-    thread, may take minutes, and gets whether tor runs the service.
+    thread, may take minutes, and gets whether we have published it until now.
     """
 
     def __init__(
@@ -227,7 +228,9 @@ class Manager:
         """Stand by until nothing keeps us from publishing; ``False`` if ``stop`` was set."""
         address = self.service.key.address
         last: str | None = None
-        publishing = address in list_services(connection)  # a killed manager left it
+        # A killed manager left it, or tor was killed: then it is only continued.
+        publishing = recorded_proof_of_work(self.service) is not None
+        publishing = publishing or address in list_services(connection)
         while not stop.is_set():
             asked = _Question(self._obstacle, publishing)
             while not asked.done.is_set() and not stop.is_set():
@@ -237,6 +240,8 @@ class Manager:
             if publishing:
                 withdraw(connection, address)
                 publishing = False
+            if self.service.record is not None:
+                self.service.record.unlink(missing_ok=True)
             if asked.answer != last:
                 self._observe(StandingBy(address, asked.answer))
             last = asked.answer
