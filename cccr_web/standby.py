@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from cccr_web.errors import CccrError
-from cccr_web.host_names import ONION
+from cccr_web.facts import ONION
 from cccr_web.listen import Tcp, Unix
 from cccr_web.notices import Promotion, read_promotion
 from cccr_web.release import PublicKey

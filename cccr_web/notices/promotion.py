@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cccr_web.host_names import ONION
+from cccr_web.facts import ONION
 from cccr_web.notices.signed_text import (
     BILINGUAL_NAME,
     KEY,

@@ -18,7 +18,7 @@ from cccr_web.onion.key import (
     new_key,
     write_key,
 )
-from cccr_web.onion.managed_tor import ManagedTor
+from cccr_web.onion.managed_tor import ManagedTor, find_tor
 from cccr_web.onion.manager import (
     Bootstrapping,
     ExternalTor,
@@ -28,18 +28,10 @@ from cccr_web.onion.manager import (
     ManagerEvent,
     Publishing,
     StandingBy,
-    Tor,
     Unreachable,
     Withdrawn,
 )
-from cccr_web.onion.service import (
-    Published,
-    Service,
-    ServiceLimits,
-    list_services,
-    publish,
-    withdraw,
-)
+from cccr_web.onion.service import Published, Service
 from cccr_web.onion.status import Bootstrap, Descriptor, Status, fetch_descriptor
 
 __all__ = [
@@ -58,22 +50,18 @@ __all__ = [
     "Published",
     "Publishing",
     "Service",
-    "ServiceLimits",
     "StandingBy",
     "Status",
-    "Tor",
     "Unreachable",
     "Withdrawn",
     "connect",
     "derive_key",
     "fetch_descriptor",
-    "list_services",
+    "find_tor",
     "load_key",
     "load_or_create_key",
     "new_key",
     "parse_control_address",
-    "publish",
     "read_torrc",
-    "withdraw",
     "write_key",
 ]

@@ -18,7 +18,7 @@ from typing import Final
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
 from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
 from cccr_web.serve import listener_policy
-from cccr_web.watch.address import Address
+from cccr_web.watch.address import Address, Route
 from cccr_web.watch.client import (
     HttpConnection,
     RequestBudget,
@@ -35,7 +35,6 @@ from cccr_web.watch.differences import (
 )
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.requests import BROWSERS, MINIMAL, ClientProfile, plan
-from cccr_web.watch.route import Route
 
 # Browsers send them back (RFC 9110, section 13.1), so they could replace a cookie.
 _VALIDATORS: Final = ("ETag", "Last-Modified")
@@ -45,7 +44,7 @@ _MANIFEST_SHARE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CheckSettings:
     """How every address is reached and judged.
 
     ``allowed_headers`` are lower-case names that an address may add. ``onions`` are those
@@ -54,8 +53,8 @@ class Settings:
     """
 
     key: PublicKey
+    limits: RequestLimits
     route: Route = field(default_factory=Route)
-    limits: RequestLimits = field(default_factory=RequestLimits)
     allowed_headers: Collection[str] = ()
     onions: tuple[str, ...] = ()
     rng: random.Random = field(default_factory=random.SystemRandom)
@@ -63,7 +62,7 @@ class Settings:
 
 def check_sites(
     addresses: Sequence[Address],
-    settings: Settings,
+    settings: CheckSettings,
     release: Release | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
@@ -89,7 +88,7 @@ def check_sites(
 
 
 def check_manifests(
-    addresses: Sequence[Address], settings: Settings, release: Release
+    addresses: Sequence[Address], settings: CheckSettings, release: Release
 ) -> tuple[SiteResult, ...]:
     """Compare only the signed list at each address with that of ``release``."""
     if not addresses:
@@ -116,7 +115,7 @@ class _ReadError(Exception):
 class _SiteCheck:
     """One check of ``address``: call ``fetch_manifest``, ``plan``, then ``compare``."""
 
-    def __init__(self, address: Address, settings: Settings) -> None:
+    def __init__(self, address: Address, settings: CheckSettings) -> None:
         self.address = address
         self._settings = settings
         self._found: set[Difference] = set()

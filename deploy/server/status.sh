@@ -16,14 +16,15 @@ status_show() {
   status_doctor
 }
 
-# Print the units that must run, in one line.
-status_names() {
-  echo nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}" cccr-web-manager "$(! has_peers || echo cccr-web-peer)"
+# Print the names of the services that the site needs.
+site_units() {
+  printf '%s\n' nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}" cccr-web-manager
+  ! has_peers || echo cccr-web-peer
 }
 
 status_units() {
   local unit
-  for unit in $(status_names); do
+  for unit in $(site_units); do
     printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
   done
 }
@@ -113,7 +114,7 @@ doctor_options() {
     DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
       --private "/var/lib/private/cccr-web-$server=0700")
   done
-  for unit in $(status_names); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
+  for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
   ! has_peers || DOCTOR_OPTIONS+=(--standby "$STANDBY" --onion-socket unix:/run/cccr-nginx/onion.sock)
   [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
   [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")

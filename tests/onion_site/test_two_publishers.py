@@ -26,9 +26,9 @@ from cccr_web.onion import (
     StandingBy,
     connect,
     derive_key,
-    list_services,
     new_key,
 )
+from cccr_web.onion.service import list_services
 from cccr_web.standby import Peers, Turn
 
 if TYPE_CHECKING:
