@@ -183,7 +183,7 @@ class _Checks:
         names = _names(_ONION, "descriptor", "proof of work")
         if self._target.standby is not None and self._target.standby.exists():
             yield from self._check_own_onion(onion)
-            return None
+            return TorClient(hosting) if hosting is not None else None
         if hosting is not None and self._tor:
             self._client = self._tor
         if self._client:
