@@ -17,7 +17,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
+from PIL import ExifTags, Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
 
 from cccr_web.content import Photo, Problem
 from cccr_web.content.photos import FILE, FOLDER
@@ -26,6 +26,8 @@ from cccr_web.errors import CccrError
 # Widths in pixels: a phone held upright, and our widest column on a high-resolution screen.
 _WIDTHS = (480, 960)
 _QUALITY = 80
+# Of what is kept in translations/, from which the published sizes are made.
+_COPY_QUALITY = 92
 
 _WHITE = (255, 255, 255)
 # Where a PNG holds the number of bits of a sample (PNG, 11.2.1).
@@ -33,6 +35,8 @@ _DEPTH = 24
 
 # What to do with a photo that lies on a side or is mirrored (Exif 2.32, 4.6.4, Orientation).
 _ORIENTATION = 0x0112
+# What Pillow's parser of EXIF raises for other bytes.
+_BROKEN_EXIF = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error)
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -77,6 +81,49 @@ def resize_photos(folder: Path, photos: Mapping[str, Photo]) -> dict[str, Resize
         name: ResizedPhoto(photo, tuple(_sizes(folder / name)))
         for name, photo in sorted(photos.items())
     }
+
+
+def pixels_only(file: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Return a copy of a photo made from its pixels alone, and the names of what it leaves out.
+
+    It is upright and in sRGB, a JPEG or, of a PNG, a PNG. It is at least as wide as any
+    published size. Raises ``CccrError``.
+    """
+    pixels, made = _pixels(file), io.BytesIO()
+    body = file.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as opened:
+            format_, removed = opened.format, (*_metadata(opened),)
+    if format_ == "PNG":
+        pixels.save(made, "PNG", optimize=True)
+        return made.getvalue(), removed
+    pixels.save(made, "JPEG", quality=_COPY_QUALITY, optimize=True, subsampling="4:4:4")
+    _reject_metadata(file, made.getvalue())
+    return made.getvalue(), removed
+
+
+def _metadata(photo: Image.Image) -> Iterator[str]:
+    """Yield what a photo's file says in addition to its pixels."""
+    info = {*photo.info}
+    # If its metadata is damaged, it has at least some.
+    exif, gps = info & {"exif"}, None
+    with contextlib.suppress(*_BROKEN_EXIF):
+        gps = photo.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+    if gps:
+        yield "the place (GPS)"
+    if exif:
+        yield "camera, settings and time (EXIF)"
+    if info & {"xmp", "XML:com.adobe.xmp"}:
+        yield "the history of its editing (XMP)"
+    if info & {"photoshop"}:
+        yield "captions and keywords (IPTC)"
+    if info & {"comment"} or getattr(photo, "text", {}).keys() - {"XML:com.adobe.xmp"}:
+        yield "comments"
+    if info & {"mp", "mpoffset"}:
+        yield "further pictures (MPF)"
+    if info & {"icc_profile"}:
+        yield "its colour profile, after conversion to sRGB"
 
 
 def damaged_photos(tree: Path, photos: Mapping[str, Photo]) -> Iterator[Problem]:
@@ -165,8 +212,7 @@ def _upright(body: bytes, raw_mode: str | None = None) -> Image.Image:
 
 def _orientation(photo: Image.Image) -> Any:
     """Return the photo's orientation; ``None`` without one, or if its metadata is damaged."""
-    # What Pillow's parser of EXIF raises for other bytes.
-    with contextlib.suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+    with contextlib.suppress(*_BROKEN_EXIF):
         return photo.getexif().get(_ORIENTATION)
     return None
 
