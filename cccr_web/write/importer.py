@@ -14,7 +14,7 @@ from cccr_web.files import replace, writing
 from cccr_web.languages import WRITTEN, Language
 from cccr_web.write.document import read_document
 from cccr_web.write.html import Block
-from cccr_web.write.scaffold import blank, language_of, slug_of, with_title
+from cccr_web.write.scaffold import blank, language_of, slug_of, title_line, with_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,17 @@ def import_document(tree: Path, document: Path, name: str | None = None) -> Impo
     file = _target(tree, language, name)
     source = file.read_text(encoding="utf-8")
     head = source[: source.index(_blank_body(file, language))]
+    dropped = converted.dropped
     if converted.title is not None:
         head = with_title(head, converted.title)
+        if title_line(converted.title) not in head:
+            dropped += (f"the title “{converted.title}”, because the text has one",)
     names = _names(tree, file, language, converted.blocks)
     body = "\n\n".join(_shown(block, names.get(at)) for at, block in enumerate(converted.blocks))
     with writing(file, "Check the disk and the permissions."):
         replace(file, f"{head}{body}\n".encode())
     headings = sum(block.level > 0 for block in converted.blocks)
-    return Imported(file, len(converted.blocks) - headings, headings, converted.dropped)
+    return Imported(file, len(converted.blocks) - headings, headings, dropped)
 
 
 def _target(tree: Path, language: Language, name: str | None) -> Path:

@@ -82,9 +82,13 @@ def blank(kind: str, language: Language) -> Template:
 
 def with_title(text: str, title: str) -> str:
     """Return ``text`` with this title, if its own is still a placeholder."""
+    return _TITLE.sub(lambda _: title_line(title), text, count=1)
+
+
+def title_line(title: str) -> str:
+    """Return the line of a title in the front matter."""
     # JSON's strings are TOML's.
-    line = f"title = {json.dumps(title, ensure_ascii=False)}"
-    return _TITLE.sub(lambda _: line, text, count=1)
+    return f"title = {json.dumps(title, ensure_ascii=False)}"
 
 
 def slug_of(title: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ def test_the_list_of_commands_is_complete() -> None:
     """These commands exist, and no others."""
     assert {" ".join(words) for words in COMMANDS} == {
         "demo",
+        "new",
+        "import",
         "check",
         "build",
         "key check",
@@ -88,7 +91,7 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # What the example says is understood by the command that it is an example of.
         patch.setattr(click.Path, "convert", lambda _self, value, _param, _ctx: value)
-        arguments = re.sub(r"\$\(.*\)", ONION, shown).split()[len(words) :]
+        arguments = shlex.split(re.sub(r"\$\(.*\)", ONION, shown))[len(words) :]
         command.make_context(words[-1], arguments)
 
 
@@ -108,6 +111,20 @@ def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
         (summary,) = re.findall(rf"^  {name} +(\S.*)", done.stdout, re.MULTILINE)
         assert not summary.endswith("..."), "click cuts a sentence that is too long for its line"
         assert command.help
+
+
+def test_commands_are_listed_by_task() -> None:
+    """Without arguments, the help lists each command once, in a task; the daily ones come first."""
+    shown = run().output
+    tasks = re.findall(r"^(\w[\w ]*):\n((?:  \S.*\n?)+)", shown, re.MULTILINE)
+    assert [task for task, _ in tasks] == ["Options", "Write", "Publish", "Look after", "Serve"]
+    listed = [line.split()[0] for _, lines in tasks[1:] for line in lines.splitlines()]
+    assert listed[0] == "new"
+    assert sorted(listed) == sorted(below(main))
+    # All names are as wide as the widest, so that the sentences are in one column.
+    starts = re.findall(r"^  [a-z-]+ +(?=[A-Z])", shown, re.MULTILINE)
+    assert len(starts) == len(listed)
+    assert len({*map(len, starts)}) == 1
 
 
 def test_a_mistyped_command_gets_a_suggestion() -> None:
