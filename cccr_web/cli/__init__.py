@@ -17,18 +17,31 @@ from click.exceptions import NoSuchCommand
 from cccr_web import __version__
 from cccr_web.errors import CccrError
 
-__all__ = ["main"]
+__all__ = ["TASKS", "main"]
 
 # What people do, the daily tasks first: command → module of this package that defines a function
 # of the same name.
-_TASKS = {
-    "Write": "new=new import=import_document check=site demo=demo",
-    "Publish": "build=site sign=release verify=release "
-    "canary=notices mirrors=notices security-txt=notices key=keys",
-    "Look after": "watch=watch doctor=doctor notify=notify baseline=doctor history=release",
-    "Serve": "serve=serve onion=onion mirror=mirror headers=mirror",
+TASKS: dict[str, dict[str, str]] = {
+    "Write": {"new": "new", "import": "import_document", "check": "site", "demo": "demo"},
+    "Publish": {
+        "build": "site",
+        "sign": "release",
+        "verify": "release",
+        "canary": "notices",
+        "mirrors": "notices",
+        "security-txt": "notices",
+        "key": "keys",
+    },
+    "Look after": {
+        "watch": "watch",
+        "doctor": "doctor",
+        "notify": "notify",
+        "baseline": "doctor",
+        "history": "release",
+    },
+    "Serve": {"serve": "serve", "onion": "onion", "mirror": "mirror", "headers": "mirror"},
 }
-_MODULES = dict(pair.split("=") for commands in _TASKS.values() for pair in commands.split())
+_MODULES = {name: module for commands in TASKS.values() for name, module in commands.items()}
 
 
 # The columns around a command's name in the help.
@@ -49,9 +62,9 @@ class _Group(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by task, in one column."""
         widest = max(map(len, _MODULES))
-        for task, names in _TASKS.items():
+        for task, names in TASKS.items():
             rows = []
-            for name in (pair.partition("=")[0] for pair in names.split()):
+            for name in names:
                 command = self.get_command(ctx, name)
                 if command is not None:
                     limit = formatter.width - widest - _MARGINS

@@ -122,7 +122,8 @@ def test_commands_are_listed_by_task() -> None:
     assert listed[0] == "new"
     assert sorted(listed) == sorted(below(main))
     # All names are as wide as the widest, so that the sentences are in one column.
-    starts = re.findall(r"^  [a-z-]+ +(?=[A-Z])", shown, re.MULTILINE)
+    lines = "".join(lines for _, lines in tasks[1:])
+    starts = re.findall(r"^  [a-z-]+ +(?=[A-Z])", lines, re.MULTILINE)
     assert len(starts) == len(listed)
     assert len({*map(len, starts)}) == 1
 
