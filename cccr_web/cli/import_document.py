@@ -30,9 +30,10 @@ def import_(file: Path, into: str | None, translations: Path | None) -> None:
     """
     from cccr_web.write import import_document
 
-    made = import_document(translations or find_tree("translations"), file, into)
+    tree = translations or find_tree("translations")
+    made = import_document(tree, file, into)
     headings, paragraphs = counted(made.headings, "heading"), counted(made.paragraphs, "paragraph")
-    click.echo(f"{made.file}: {paragraphs} and {headings} from {file}")
+    click.echo(f"{made.file.relative_to(tree.parent)}: {paragraphs} and {headings} from {file}")
     for dropped in made.dropped:
         click.echo(f"Left out: {dropped}")
     click.echo("Next: compare the text with the document, and run “cccr-web check”.")

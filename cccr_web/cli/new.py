@@ -93,7 +93,7 @@ def _new_text(
     if not page and when is None:
         when = parse_date(str(today))
     for file in new_text(tree, titles, slug, None if page else when, today):
-        click.echo(file)
+        click.echo(file.relative_to(tree.parent))
     click.echo(
         "Next: replace what is in {{double braces}} in each file, or import a document with "
         "“cccr-web import”. Then run “cccr-web check”."
@@ -105,10 +105,10 @@ def _new_photo(tree: Path, file: Path) -> None:
     from cccr_web.write import add_photo
 
     made = add_photo(tree, file)
-    click.echo(tree / FOLDER / made.name)
+    click.echo(Path(tree.name, FOLDER, made.name))
     click.echo(f"Removed from the copy: {'; '.join(made.removed) or 'nothing was in it'}.")
     click.echo(
-        f"Next: fill in its record in {tree / FILE.name}, line {made.line}, and put "
+        f"Next: fill in its record in {FILE}, line {made.line}, and put "
         f"![](/photos/{made.name}) into a paragraph of its own in each language."
     )
 
@@ -132,4 +132,4 @@ def _new_name(tree: Path, words: tuple[str, ...]) -> None:
         )
     )
     line = add_name(tree, simplified.strip(), traditional.strip(), simplify)
-    click.echo(f"{tree / NAMES.name}:{line}: {simplified.strip()} = {traditional.strip()}")
+    click.echo(f"{NAMES}:{line}: {simplified.strip()} = {traditional.strip()}")

@@ -26,13 +26,14 @@ def test_new_prints_its_files_and_the_next_step(tree: Path) -> None:
     assert (made.exit_code, made.stderr) == (0, "")
     *files, next_ = made.stdout.splitlines()
     assert files == [
-        f"{tree}/{locale}/statements/2015-07-free-the-lawyers.md" for locale in ("en", "zh_Hans")
+        f"translations/{locale}/statements/2015-07-free-the-lawyers.md"
+        for locale in ("en", "zh_Hans")
     ]
     assert next_.startswith("Next: ")
     made = run("new", "Today", "--translations", tree, SOURCE_DATE_EPOCH="1447718400")
     assert made.stdout.splitlines()[0].endswith("/en/statements/2015-11-17-today.md")
     made = run("new", "--page", "About us", "关于我们", "--translations", tree)
-    assert made.stdout.splitlines()[0] == f"{tree}/en/pages/about-us.md"
+    assert made.stdout.splitlines()[0] == "translations/en/pages/about-us.md"
 
 
 def test_new_and_import_are_two_commands(tree: Path, tmp_path: Path) -> None:
@@ -43,7 +44,10 @@ def test_new_and_import_are_two_commands(tree: Path, tmp_path: Path) -> None:
     made = run("import", file, "--translations", tree)
     assert (made.exit_code, made.stderr) == (0, "")
     assert made.stdout.splitlines() == [
-        f"{tree}/en/statements/2015-07-free-the-lawyers.md: 1 paragraph and 0 headings from {file}",
+        (
+            f"translations/en/statements/2015-07-free-the-lawyers.md: 1 paragraph and 0 headings "
+            f"from {file}"
+        ),
         "Left out: 1 character U+200B (zero width space, which does not belong in a text)",
         "Next: compare the text with the document, and run “cccr-web check”.",
     ]
@@ -62,7 +66,7 @@ def test_new_names_what_it_removed_from_a_photo(tree: Path, tmp_path: Path) -> N
     (tmp_path / "a.jpg").write_bytes(photo())
     made = run("new", "--photo", tmp_path / "a.jpg", "--translations", tree)
     copy, removed, next_ = made.stdout.splitlines()
-    assert copy == f"{tree}/photos/a.jpg"
+    assert copy == "translations/photos/a.jpg"
     assert removed.startswith("Removed from the copy: the place (GPS); camera")
     assert "![](/photos/a.jpg)" in next_
 
@@ -83,7 +87,7 @@ def test_new_asks_for_a_name_in_both_scripts(
     command = ["new", "--name", *given, "--translations", str(tree)]
     done = CliRunner().invoke(main, command, input=typed)
     assert done.exit_code == 0
-    assert done.stdout.splitlines()[-1] == f"{tree}/names.toml:14: {line}"
+    assert done.stdout.splitlines()[-1] == f"translations/names.toml:14: {line}"
     assert done.stderr.count(": ") == 2 - len(given)
 
 

@@ -76,3 +76,28 @@ def docx(*body: str, parts: Mapping[str, str] | None = None, links: tuple[str, .
 def part(kind: str, content: str) -> str:
     """Return a part of a document, such as ``comments``."""
     return f"<w:{kind} {_NAMESPACES}>{content}</w:{kind}>"
+
+
+def vigil(title: str, first: str, second: str, demand: str) -> bytes:
+    """Return a document of which much must be left out."""
+    deleted = f"<w:del {WHO}><w:r><w:delText>about</w:delText></w:r></w:del>"
+    comment = f'<w:comment w:id="1">{paragraph("Check the number!")}</w:comment>'
+    link = f'<w:hyperlink r:id="link0">{run(second)}</w:hyperlink>'
+    return docx(
+        paragraph(title, style="a"),
+        paragraph(f"{first}\u200b", deleted.replace(WHO, 'w:id="1"')),
+        paragraph(link),
+        paragraph(demand, style="1"),
+        paragraph(demand),
+        parts={"word/comments.xml": part("comments", comment)},
+        links=("https://example.org/?id=1&amp;utm_source=mail",),
+    )
+
+
+# What translations/README.md imports.
+VIGIL = {
+    "vigil-english.docx": vigil(
+        "Vigil for 4 June", "We lit candles.", "Pictures", "What we demand"
+    ),
+    "vigil-chinese.docx": vigil("六四烛光悼念", "我们点起烛光。", "照片", "我们的要求"),
+}
