@@ -61,7 +61,9 @@ _DROPPED: Final = {
     "del": "tracked deletion",
 }
 _HIDDEN: Final = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all", re.IGNORECASE
+    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all"
+    r"|(?:font-size|opacity)\s*:\s*0(?![.\d])",
+    re.IGNORECASE,
 )
 _COMMENT: Final = re.compile(
     r"mso-element\s*:\s*comment|mso-special-character\s*:\s*comment", re.IGNORECASE

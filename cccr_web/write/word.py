@@ -39,6 +39,8 @@ _STYLES: Final = "\n".join(
     ]
 )
 
+_STAYS: Final = "(its words stay)"
+
 # Elements to remove with all that is in them → what a person calls them.
 _REMOVED: Final = {
     "del": "tracked deletion",
@@ -48,8 +50,8 @@ _REMOVED: Final = {
 }
 # Elements that only say who changed something, and when.
 _CHANGES: Final = {
-    "ins": "tracked insertion (its words stay)",
-    "moveTo": "tracked insertion (its words stay)",
+    "ins": f"tracked insertion {_STAYS}",
+    "moveTo": f"tracked insertion {_STAYS}",
     "rPrChange": "tracked change of format",
     "pPrChange": "tracked change of format",
 }
@@ -89,6 +91,10 @@ def read_docx(body: bytes, dropped: Dropped) -> str:
         )
     except (ET.ParseError, ExpatError, zipfile.BadZipFile, LookupError) as error:
         raise damaged from error
+    for message in html.messages:
+        _, ignored, element = message.message.partition("element was ignored: ")
+        if ignored:
+            dropped.add("element that is not understood", element)
     return str(html.value)
 
 
@@ -104,10 +110,9 @@ def _drop(parts: MutableMapping[str, bytes], dropped: Dropped) -> None:
                 if kind is None:
                     continue
                 reviewers |= _values(child, "author")
-                if _local(child) in _CHANGES or _is_mark(child, parent):
-                    dropped.add(kind)
-                else:
-                    dropped.add(kind, "".join(child.itertext()))
+                is_change = _local(child) in _CHANGES
+                dropped.add(kind, "" if is_change else "".join(child.itertext()))
+                if not is_change and not _is_mark(child, parent) and _STAYS not in kind:
                     parent.remove(child)
         parts[name] = ET.tostring(root, encoding="utf-8")
     for name, body in parts.items():
@@ -120,17 +125,21 @@ def _drop(parts: MutableMapping[str, bytes], dropped: Dropped) -> None:
                 dropped.add("comment", "".join(comment.itertext()))
         elif name.startswith("word/embeddings/") or name.endswith("vbaProject.bin"):
             dropped.add("embedded file")
-        for key in _properties(name, body):
+        for key in _details(name, body):
             dropped.add(DETAIL, key)
     dropped.add("reviewer name", count=len(reviewers))
 
 
 def _kind(element: ET.Element, parent: ET.Element, hidden_styles: set[str]) -> str | None:
     name = _local(element)
-    if name == "r" and _is_hidden(element, hidden_styles):
+    if name in {"p", "r"} and _is_hidden(element, hidden_styles):
         return "hidden passage"
-    if name == "p" and _is_hidden_paragraph(element, hidden_styles):
-        return "hidden passage"
+    if name == "r" and any(
+        _local(one) == "color" and "FFFFFF" in _values(one, "val")
+        for one in _properties_of(element)
+    ):
+        # In a table it can be a heading on a dark ground.
+        return f"white passage {_STAYS}"
     if name in _CHANGES and not _is_mark(element, parent):
         return _CHANGES[name]
     return _REMOVED.get(name)
@@ -141,22 +150,19 @@ def _is_mark(element: ET.Element, parent: ET.Element) -> bool:
     return _local(parent) in {"rPr", "trPr"} and _local(element) in {"del", "ins"}
 
 
-def _is_hidden(run: ET.Element, styles: set[str]) -> bool:
+def _is_hidden(element: ET.Element, styles: set[str]) -> bool:
+    """Whether the properties of a run or a paragraph hide it; ``styles`` hide their text."""
     return any(
-        _is_on(one, "vanish") or (_local(one) == "rStyle" and _values(one, "val") & styles)
-        for properties in run
-        if _local(properties) == "rPr"
-        for one in properties
+        _is_on(one, "vanish")
+        or (_local(one) in {"rStyle", "pStyle"} and bool(_values(one, "val") & styles))
+        for one in _properties_of(element)
     )
 
 
-def _is_hidden_paragraph(paragraph: ET.Element, styles: set[str]) -> bool:
-    return any(
-        _local(one) == "pStyle" and _values(one, "val") & styles
-        for properties in paragraph
-        if _local(properties) == "pPr"
-        for one in properties
-    )
+def _properties_of(element: ET.Element) -> Iterator[ET.Element]:
+    for inner in element:
+        if _local(inner) == f"{_local(element)}Pr":
+            yield from inner
 
 
 def _hidden_styles(styles: bytes | None) -> set[str]:
@@ -182,7 +188,7 @@ def _is_on(element: ET.Element, name: str) -> bool:
     return _local(element) == name and not _values(element, "val") & {"0", "false", "off"}
 
 
-def _properties(name: str, body: bytes) -> Iterator[str]:
+def _details(name: str, body: bytes) -> Iterator[str]:
     if _PROPERTIES.fullmatch(name) is None:
         return
     for element in ET.fromstring(body).iter():  # noqa: S314

@@ -125,6 +125,16 @@ LEFT_OUT = {
         "a",
         ["2 hidden passages, such as “SECRET”"],
     ),
+    "white": (
+        paragraph("a", run("b", '<w:color w:val="FFFFFF"/>')),
+        "ab",
+        ["1 white passage, such as “b” (its words stay)"],
+    ),
+    "formula": (
+        paragraph("a", '<m:oMath xmlns:m="m">x</m:oMath>'),
+        "a",
+        ["1 element that is not understood, such as “{m}oMath”"],
+    ),
     "picture": (
         paragraph("a", '<w:r><w:drawing><a:blip r:embed="p"/></w:drawing></w:r>'),
         "a",
@@ -268,6 +278,10 @@ DROPPED = {
     ),
     "hidden by Word": (
         "<p>a<i style='mso-hide:all'>SECRET</i>",
+        ["1 hidden passage, such as “SECRET”"],
+    ),
+    "no size": (
+        "<p>a<i style='font-size: 0px'>SECRET</i>",
         ["1 hidden passage, such as “SECRET”"],
     ),
     "hidden attribute": ("<p>a<p hidden>SECRET", ["1 hidden passage, such as “SECRET”"]),
