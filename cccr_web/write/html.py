@@ -92,6 +92,8 @@ _EDGES: Final = re.compile(r"(\W*)(.*?)(\W*)", re.DOTALL)
 
 _BULLET: Final = re.compile(r"^[-*] ", re.MULTILINE)
 _NUMBER: Final = re.compile(r"^(\d+)\. ", re.MULTILINE)
+_WHITE: Final = re.compile(r"(?<![\w-])color\s*:\s*(?:white\b|#fff(?:fff)?\b)", re.IGNORECASE)
+_ANCHOR: Final = re.compile(r"\\l\s+\"([^\"]+)")
 # The number of a footnote, where it stands and where the note is.
 _FOOTNOTE: Final = re.compile(r"\[?(\d+|[ivx]+)\]?")
 
@@ -217,6 +219,8 @@ class _MarkdownWriter:
             kind = "comment"
         elif _HIDDEN.search(style) or "hidden" in node.attrs:
             kind = "hidden passage" if _text(node).strip() else ""
+        elif node.tag == "div" and node.attrs.get("title") in {"header", "footer"}:
+            kind = "header or footer line"  # as LibreOffice writes it
         elif node.tag in _DROPPED:
             kind = _DROPPED[node.tag]
         else:
@@ -350,6 +354,8 @@ class _MarkdownWriter:
             style = replace(style, italic=slant[1].lower() in {"italic", "oblique"})
         if node.tag in {"code", "kbd", "samp", "tt"}:
             style = replace(style, code=True)
+        if _WHITE.search(css) or _WHITE.match(f"color:{node.attrs.get('color', '')}"):
+            self._dropped.add("white passage (its words stay)", _text(node))
         if node.tag in {"s", "strike"}:
             self._dropped.add("struck-through passage (its words stay)", _text(node))
         if node.tag == "ins":
@@ -360,6 +366,10 @@ class _MarkdownWriter:
 
     def _href(self, target: str) -> str:
         """Return where a link leads, or nothing if it leads nowhere in a text."""
+        # mammoth leaves the switches of a field in it (ECMA-376, part 1, 17.16.5.25).
+        target, _, switches = target.partition('"')
+        anchor = _ANCHOR.search(switches)
+        target += f"#{anchor[1]}" if anchor else ""
         if re.match("https?://", target, re.IGNORECASE):
             return self._untracked(target)
         if not target.startswith("#"):

@@ -284,6 +284,19 @@ DROPPED = {
         "<p>a<i style='font-size: 0px'>SECRET</i>",
         ["1 hidden passage, such as “SECRET”"],
     ),
+    "white": (
+        "<p><font color=#FFFFFF>a</font>",
+        ["1 white passage, such as “a” (its words stay)"],
+    ),
+    "white by its style": (
+        "<p><i style='font-style:normal; color: white'>a</i>",
+        ["1 white passage, such as “a” (its words stay)"],
+    ),
+    "black on white": ("<p><i style='font-style:normal;background-color:#fff'>a</i>", []),
+    "header": (
+        "<div title=header><p>SECRET</div><p>a",
+        ["1 header or footer line, such as “SECRET”"],
+    ),
     "hidden attribute": ("<p>a<p hidden>SECRET", ["1 hidden passage, such as “SECRET”"]),
     "comment": ("<p>a<!-- SECRET -->", ["1 comment, such as “SECRET”"]),
     "Word's conditions": ("<p>a<!--[if gte mso 9]>SECRET<![endif]-->", []),
@@ -334,6 +347,18 @@ def test_a_link_of_a_document_stays_without_its_tracking(tmp_path: Path) -> None
     clean = "https://a.example/?id=1&b=2#c"
     assert markdown(made) == f"[{clean}]({clean})"
     assert made.dropped == ("2 tracking parameters, such as “utm_source”",)
+
+
+def test_a_link_in_a_field_keeps_its_anchor(tmp_path: Path) -> None:
+    """LibreOffice writes links with an anchor as fields, such as all those of WeChat."""
+    field = (
+        '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText xml:space="preserve"> '
+        'HYPERLINK "https://a.example/s?id=1" \\l "redirect" \\t "_blank"</w:instrText></w:r>'
+        '<w:r><w:fldChar w:fldCharType="separate"/></w:r>{}<w:r><w:fldChar '
+        'w:fldCharType="end"/></w:r>'
+    )
+    made = read(tmp_path, docx(paragraph("a ", field.format(run("b")))))
+    assert markdown(made) == "a [b](https://a.example/s?id=1#redirect)"
 
 
 def test_unreadable_characters_stay_for_the_check(tmp_path: Path) -> None:
