@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from cccr_web.errors import counted
 
+# The end of a kind that is named only.
+STAYS = "(its words stay)"
 # What a file says of itself.
 DETAIL = "document detail (author, title, dates or company)"
 

@@ -18,7 +18,7 @@ from xml.parsers.expat import ExpatError
 import mammoth
 
 from cccr_web.errors import CccrError
-from cccr_web.write.dropped import DETAIL, Dropped
+from cccr_web.write.dropped import DETAIL, STAYS, Dropped
 
 # A document of this size unpacked is not a statement.
 _LARGEST: Final = 200_000_000
@@ -39,8 +39,6 @@ _STYLES: Final = "\n".join(
     ]
 )
 
-_STAYS: Final = "(its words stay)"
-
 # Elements to remove with all that is in them → what a person calls them.
 _REMOVED: Final = {
     "del": "tracked deletion",
@@ -50,8 +48,8 @@ _REMOVED: Final = {
 }
 # Elements that only say who changed something, and when.
 _CHANGES: Final = {
-    "ins": f"tracked insertion {_STAYS}",
-    "moveTo": f"tracked insertion {_STAYS}",
+    "ins": f"tracked insertion {STAYS}",
+    "moveTo": f"tracked insertion {STAYS}",
     "rPrChange": "tracked change of format",
     "pPrChange": "tracked change of format",
 }
@@ -112,7 +110,7 @@ def _drop(parts: MutableMapping[str, bytes], dropped: Dropped) -> None:
                 reviewers |= _values(child, "author")
                 is_change = _local(child) in _CHANGES
                 dropped.add(kind, "" if is_change else "".join(child.itertext()))
-                if not is_change and not _is_mark(child, parent) and _STAYS not in kind:
+                if not is_change and not _is_mark(child, parent) and STAYS not in kind:
                     parent.remove(child)
         parts[name] = ET.tostring(root, encoding="utf-8")
     for name, body in parts.items():
@@ -139,7 +137,7 @@ def _kind(element: ET.Element, parent: ET.Element, hidden_styles: set[str]) -> s
         for one in _properties_of(element)
     ):
         # In a table it can be a heading on a dark ground.
-        return f"white passage {_STAYS}"
+        return f"white passage {STAYS}"
     if name in _CHANGES and not _is_mark(element, parent):
         return _CHANGES[name]
     return _REMOVED.get(name)
