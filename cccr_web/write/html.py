@@ -11,7 +11,7 @@ from cccr_web.content.characters import HAN
 from cccr_web.content.urls import without_tracking
 from cccr_web.write.dropped import STAYS, Dropped
 from cccr_web.write.spans import Span, line, paragraphs
-from cccr_web.write.tree import BLOCKS, HEADINGS, Element, read_tree
+from cccr_web.write.tree import BLOCKS, HEADINGS, HtmlElement, read_tree
 
 _WEIGHT: Final = re.compile(r"font-weight\s*:\s*(\w+)", re.IGNORECASE)
 _SLANT: Final = re.compile(r"font-style\s*:\s*(\w+)", re.IGNORECASE)
@@ -69,11 +69,11 @@ class _MarkdownWriter:
     def __init__(self, dropped: Dropped) -> None:
         self._dropped = dropped
 
-    def blocks(self, node: Element) -> Iterator[Block]:
+    def blocks(self, node: HtmlElement) -> Iterator[Block]:
         """Yield the blocks in an element."""
         spans: list[Span] = []
         for child in node.children:
-            if isinstance(child, Element) and child.is_block:
+            if isinstance(child, HtmlElement) and child.is_block:
                 yield from map(Block, paragraphs(spans))
                 spans = []
                 yield from self._block(child)
@@ -81,7 +81,7 @@ class _MarkdownWriter:
                 spans += self._spans(child, Span(""))
         yield from map(Block, paragraphs(spans))
 
-    def _block(self, node: Element) -> Iterator[Block]:
+    def _block(self, node: HtmlElement) -> Iterator[Block]:
         if node.tag in HEADINGS:
             plain = [replace(span, bold=False, italic=False) for span in self._inline(node)]
             text = line(plain)
@@ -107,7 +107,7 @@ class _MarkdownWriter:
         else:
             yield from self.blocks(node)
 
-    def _list(self, node: Element) -> Iterator[Block]:
+    def _list(self, node: HtmlElement) -> Iterator[Block]:
         items: list[str] = []
         for child in node.elements:
             blocks = [
@@ -126,7 +126,7 @@ class _MarkdownWriter:
         if items:
             yield Block(("\n\n" if any("\n\n" in item for item in items) else "\n").join(items))
 
-    def _table(self, node: Element) -> Iterator[Block]:
+    def _table(self, node: HtmlElement) -> Iterator[Block]:
         rows = [[*self._cells(row)] for row in _below(node, "tr")]
         rows = [row for row in rows if any(row)]
         width = max(map(len, rows), default=0)
@@ -138,15 +138,15 @@ class _MarkdownWriter:
         first, *others = (f"| {cells} |" for cells in whole)
         yield Block("\n".join([first, f"|{'---|' * width}", *others]))
 
-    def _cells(self, row: Element) -> Iterator[str]:
+    def _cells(self, row: HtmlElement) -> Iterator[str]:
         for child in row.elements:
             if child.tag in {"td", "th"}:
                 yield line(self._inline(child)).replace("|", "\\|")
 
-    def _inline(self, node: Element) -> list[Span]:
+    def _inline(self, node: HtmlElement) -> list[Span]:
         return [span for child in node.children for span in self._spans(child, Span(""))]
 
-    def _spans(self, node: Element | str, style: Span) -> Iterator[Span]:
+    def _spans(self, node: HtmlElement | str, style: Span) -> Iterator[Span]:
         if isinstance(node, str):
             text = re.sub(r"[ \t\r\n\f]+", " ", _BREAK.sub("", node))
             yield replace(style, text=self._untracked(text))
@@ -166,7 +166,7 @@ class _MarkdownWriter:
             yield from self._spans(child, style)
         yield from around
 
-    def _styled(self, node: Element, style: Span) -> Span:
+    def _styled(self, node: HtmlElement, style: Span) -> Span:
         css = node.attrs.get("style", "")
         weight, slant = _WEIGHT.search(css), _SLANT.search(css)
         if node.tag in {"b", "strong"}:
@@ -205,7 +205,7 @@ class _MarkdownWriter:
         return clean
 
 
-def _below(node: Element, tag: str) -> Iterator[Element]:
+def _below(node: HtmlElement, tag: str) -> Iterator[HtmlElement]:
     for child in node.elements:
         if child.tag == tag:
             yield child

@@ -59,12 +59,12 @@ _WHITE: Final = re.compile(r"(?<![\w-])color\s*:\s*(?:white\b|#fff(?:fff)?\b)", 
 
 
 @dataclass(slots=True, eq=False)
-class Element:
+class HtmlElement:
     """An element; its children are elements and texts."""
 
     tag: str
     attrs: dict[str, str] = field(default_factory=dict)
-    children: list[Element | str] = field(default_factory=list)
+    children: list[HtmlElement | str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -73,9 +73,9 @@ class Element:
         return "".join(texts)
 
     @property
-    def elements(self) -> list[Element]:
+    def elements(self) -> list[HtmlElement]:
         """The elements right below this one."""
-        return [one for one in self.children if isinstance(one, Element)]
+        return [one for one in self.children if isinstance(one, HtmlElement)]
 
     @property
     def is_block(self) -> bool:
@@ -83,7 +83,7 @@ class Element:
         return self.tag in BLOCKS or any(one.is_block for one in self.elements)
 
 
-def read_tree(html: str, dropped: Dropped) -> Element:
+def read_tree(html: str, dropped: Dropped) -> HtmlElement:
     """Return a document without what is dropped. Raises ``CccrError``."""
     parser = _TreeParser(dropped)
     parser.feed(html)
@@ -97,7 +97,7 @@ class _TreeParser(HTMLParser):
 
     def __init__(self, dropped: Dropped) -> None:
         super().__init__(convert_charrefs=True)
-        self.root = Element("root")
+        self.root = HtmlElement("root")
         self.open = [self.root]
         self._dropped = dropped
 
@@ -109,7 +109,7 @@ class _TreeParser(HTMLParser):
             self.handle_endtag(self._inner())
         if len(self.open) > _DEEPEST:
             raise CccrError("The document is nested too deeply.", "Copy its text by hand.")
-        node = Element(tag, {name: value or "" for name, value in attrs})
+        node = HtmlElement(tag, {name: value or "" for name, value in attrs})
         self.open[-1].children.append(node)
         if tag not in _VOID:
             self.open.append(node)
@@ -132,7 +132,7 @@ class _TreeParser(HTMLParser):
             self._dropped.add("comment", data)
 
 
-def _prune(node: Element, dropped: Dropped) -> None:
+def _prune(node: HtmlElement, dropped: Dropped) -> None:
     """Remove the elements that are dropped, and name what a person should know of the others."""
     for child in node.elements:
         kind = _kind(child)
@@ -154,7 +154,7 @@ def _prune(node: Element, dropped: Dropped) -> None:
         dropped.add(f"white passage {STAYS}", node.text)
 
 
-def _kind(node: Element) -> str | None:
+def _kind(node: HtmlElement) -> str | None:
     """Return what a person calls a dropped element, or nothing if no reader saw it.
 
     ``None`` is for an element that is not dropped.
