@@ -17,11 +17,11 @@ from click.exceptions import NoSuchCommand
 from cccr_web import __version__
 from cccr_web.errors import CccrError
 
-__all__ = ["TASKS", "main"]
+__all__ = ["main"]
 
 # What people do, the daily tasks first: command → module of this package that defines a function
 # of the same name.
-TASKS: dict[str, dict[str, str]] = {
+_TASKS: dict[str, dict[str, str]] = {
     "Write": {"new": "new", "import": "import_document", "check": "site", "demo": "demo"},
     "Publish": {
         "build": "site",
@@ -41,7 +41,7 @@ TASKS: dict[str, dict[str, str]] = {
     },
     "Serve": {"serve": "serve", "onion": "onion", "mirror": "mirror", "headers": "mirror"},
 }
-_MODULES = {name: module for commands in TASKS.values() for name, module in commands.items()}
+_MODULES = {name: module for commands in _TASKS.values() for name, module in commands.items()}
 
 
 # The columns around a command's name in the help.
@@ -56,13 +56,15 @@ class _Failure(click.ClickException):
 
 
 class _Group(click.Group):
+    tasks = _TASKS
+
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return [*_MODULES]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by task, in one column."""
         widest = max(map(len, _MODULES))
-        for task, names in TASKS.items():
+        for task, names in _TASKS.items():
             rows = []
             for name in names:
                 command = self.get_command(ctx, name)

@@ -108,7 +108,7 @@ def _new_photo(tree: Path, file: Path) -> None:
     click.echo(Path(tree.name, FOLDER, made.name))
     click.echo(f"Removed from the copy: {'; '.join(made.removed) or 'nothing was in it'}.")
     click.echo(
-        f"Next: fill in its record in {FILE}, line {made.line}, and put "
+        f"Next: fill in its record in {tree.name}/{FILE}, line {made.line}, and put "
         f"![](/photos/{made.name}) into a paragraph of its own in each language."
     )
 
@@ -132,4 +132,4 @@ def _new_name(tree: Path, words: tuple[str, ...]) -> None:
         )
     )
     line = add_name(tree, simplified.strip(), traditional.strip(), simplify)
-    click.echo(f"{NAMES}:{line}: {simplified.strip()} = {traditional.strip()}")
+    click.echo(f"{tree.name}/{NAMES}:{line}: {simplified.strip()} = {traditional.strip()}")

@@ -1,10 +1,13 @@
-"""A response made ahead of its request, and the bytes of its head as waitress writes them."""
+"""Responses made ahead of their requests, each with its head as waitress writes it."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 _Header = tuple[str, str]
 
@@ -26,19 +29,32 @@ class PreparedResponse:
     date: int
     for_one: bool = False
 
-    def changed(
-        self,
-        changes: dict[str, str],
-        body: bytes | memoryview,
-        factory: ResponseFactory | None = None,
-    ) -> PreparedResponse:
-        """Return this response with another body and other values of some of its headers.
+    def changed(self, changes: dict[str, str], body: bytes | memoryview) -> PreparedResponse:
+        """Return it ``for_one`` request, with another body and other values of some headers."""
+        headers = tuple((name, changes.get(name, value)) for name, value in self.headers)
+        # The names and their order stay.
+        lines = {
+            _line(name, value): _line(name, changes[name])
+            for name, value in self.headers
+            if name in changes
+        }
+        return replace(
+            self,
+            headers=headers,
+            body=body,
+            lines=tuple(lines.get(line, line) for line in self.lines),
+            for_one=True,
+        )
 
-        Without a ``factory`` it is ``for_one`` request.
-        """
-        headers = ((name, changes.get(name, value)) for name, value in self.headers)
-        made = (factory or ResponseFactory()).make(self.status, headers, body)
-        return made if factory else replace(made, for_one=True)
+
+def _line(name: str, value: str) -> bytes:
+    """Return the line of a header as waitress writes it."""
+    return f"{_capitalised(name)}: {value}\r\n".encode("latin-1")
+
+
+@functools.cache  # for the few names that our own app sends
+def _capitalised(name: str) -> str:
+    return "-".join(map(str.capitalize, name.split("-")))
 
 
 class Answer(NamedTuple):
@@ -79,16 +95,48 @@ class ResponseFactory:
     ) -> PreparedResponse:
         """Return the response, with its head as waitress itself would write it."""
         shared = tuple(self._headers.setdefault(header, header) for header in headers)
-        named = (("-".join(map(str.capitalize, name.split("-"))), value) for name, value in shared)
-        ordered = sorted(named, key=lambda header: header[0])
-        names = [name for name, _ in ordered]
-        lines = [f"HTTP/1.1 {status}\r\n", *(f"{name}: {value}\r\n" for name, value in ordered)]
-        encoded = (line.encode("latin-1") for line in lines)
+        ordered = sorted(shared, key=lambda header: _capitalised(header[0]))
+        names = [_capitalised(name) for name, _ in ordered]
+        lines = [f"HTTP/1.1 {status}\r\n".encode("latin-1"), *(_line(*each) for each in ordered)]
         return PreparedResponse(
             status,
             shared,
             body,
-            tuple(self._lines.setdefault(line, line) for line in encoded),
+            tuple(self._lines.setdefault(line, line) for line in lines),
             connection=1 + sum(name < "Connection" for name in names),
             date=1 + sum(name < "Date" for name in names),
         )
+
+
+# About 300 bytes each. A client that sends many heads only makes the memo start again.
+_MAX_ENTRIES: Final = 16_384
+
+
+class HeadMemo:
+    """The answers to at most ``limit`` request heads, so that none is parsed again.
+
+    Browsers send the same few heads for each page. The response to a head depends on
+    nothing but its bytes and the release, so the memo lives with the release. It holds only a
+    keyed hash of each head (RFC 7693): nothing that a reader has sent stays in memory.
+    """
+
+    def __init__(self, limit: int = _MAX_ENTRIES) -> None:
+        self._limit = limit
+        self._key = os.urandom(32)
+        self._answers: dict[bytes, Answer] = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, head: bytes) -> Answer | None:
+        """Return the answer to exactly these bytes, if it is known."""
+        return self._answers.get(self._hash(head))
+
+    def add(self, head: bytes, answer: Answer) -> None:
+        """Remember the answer to ``head``; a full memo is emptied first."""
+        if len(self._answers) >= self._limit:
+            self._answers.clear()
+        self._answers[self._hash(head)] = answer
+
+    def _hash(self, head: bytes) -> bytes:
+        return hashlib.blake2b(head, digest_size=16, key=self._key).digest()

@@ -29,7 +29,7 @@ def add_name(tree: Path, simplified: str, traditional: str, simplify: Callable[[
             f"“{traditional}” is not “{simplified}” in Traditional characters.",
             f"If the person does write it so, add the line to {NAMES} yourself.",
         )
-    file = tree / NAMES.name
+    file = tree / NAMES
     text = file.read_bytes().decode()
     lines = text.splitlines(keepends=True)
     known = lines_of_names(text)

@@ -36,9 +36,9 @@ def add_photo(tree: Path, file: Path) -> NewPhoto:
     for message in wrong_format(file.name, body):
         raise CccrError(message, "Nothing was changed.")
     name = file_name(file.name, body)
-    records = tree / FILE.name
+    records = tree / FILE
     known = records.read_bytes().decode() if records.exists() else ""
-    copy, removed = pixels_only(file)
+    copy, removed = pixels_only(body, file)
     with writing(tree, "Check the disk and the permissions."):
         if f'["{name}"]' in known:
             raise CccrError(f"{FILE} has a record of “{name}” already.", "Rename your file.")

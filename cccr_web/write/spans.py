@@ -13,7 +13,7 @@ _AT_START: Final = re.compile(
     r"^(?:(#{1,6}|[-+>])(?=\s|$)|(\d{1,9})([.)])(?=\s|$)|(>|[-=]{2,}$|~~~))"
 )
 _URL_MARKS: Final = re.compile("[()<> ]")
-_EDGES: Final = re.compile(r"(\W*)(.*?)(\W*)", re.DOTALL)
+_EDGES: Final = re.compile(r"([\W_]*)(.*?)([\W_]*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import click
 from click.shell_completion import get_completion_class
 
-from cccr_web.cli import TASKS, main
+from cccr_web.cli import main
 
 PROGRAM = "cccr-web"
 _FILES = {
@@ -51,7 +51,7 @@ def _page() -> str:
         "Each command has the option",
         ".BR \\-\\-help .",
     ]
-    for task, names in TASKS.items():
+    for task, names in main.tasks.items():
         lines.append(f'.SH "{task.upper()}"')
         for name in names:
             command = main.get_command(context, name)

@@ -9,7 +9,7 @@ import pytest
 from support.word import WHO, docx, paragraph, part, run
 
 from cccr_web.errors import CccrError
-from cccr_web.write import Converted, read_document
+from cccr_web.write.document import Converted, read_document
 
 HERE = Path(__file__).parent
 LINK = '<w:hyperlink r:id="link0">{}</w:hyperlink>'

@@ -68,7 +68,7 @@ WRONG = {
     "invisible": ("李\u200b林", "李林", "is not a name of two or more Chinese characters"),
     "shorter form": ("崔永禄", "崔永", "needs a form of 3 Chinese characters"),
     "a quotation mark": ('李林"', "李林", "is not a name of two or more Chinese characters"),
-    "listed": ("李林", "李林", "“李林” is already in translations/names.toml, as “李林”."),
+    "listed": ("李林", "李林", "“李林” is already in names.toml, as “李林”."),
     "another person": ("崔永", "崔勇", "“崔勇” is not “崔永” in Traditional characters."),
 }
 

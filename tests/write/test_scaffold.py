@@ -12,7 +12,8 @@ from support.texts import copy_texts, problems_of
 from cccr_web.content.dates import StatementDate, parse_date
 from cccr_web.errors import CccrError
 from cccr_web.files import create_all
-from cccr_web.write import new_text, slug_of
+from cccr_web.write import new_text
+from cccr_web.write.scaffold import slug_of
 
 DAY = date(2026, 11, 29)
 WHEN = parse_date("2013-05-07")
