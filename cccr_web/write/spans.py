@@ -61,7 +61,7 @@ def line(spans: Sequence[Span]) -> str:
 def _written(spans: Sequence[Span]) -> str:
     """Return a line of Markdown."""
     merged: list[Span] = []
-    for span in spans:
+    for span in map(_with_one_style, spans):
         last = merged[-1] if merged else None
         if last is not None and replace(last, text="") == replace(span, text=""):
             merged[-1] = replace(last, text=last.text + span.text)
@@ -76,10 +76,18 @@ def _written(spans: Sequence[Span]) -> str:
         if href and words.strip():
             # A blank at the edge of a link belongs to the sentence.
             before, after = words[: len(words) - len(words.lstrip())], words[len(words.rstrip()) :]
+            if not before and text.endswith("!"):
+                text = f"{text[:-1]}\\!"  # with the bracket it would begin an image
             words = f"{before}[{words.strip()}]({_URL_MARKS.sub(_percent, href)}){after}"
         text += words
     text = re.sub(r"[ \u00a0]{2,}", " ", text).strip(" \t\u3000\u00a0")
     return _AT_START.sub(_escape_start, text)
+
+
+def _with_one_style(span: Span) -> Span:
+    """Return a span with only the strongest of its styles, so that more of them can be joined."""
+    bold = span.bold and not span.code
+    return replace(span, bold=bold, italic=span.italic and not bold and not span.code)
 
 
 def _percent(found: re.Match[str]) -> str:
