@@ -28,6 +28,7 @@ _WIDTHS = (480, 960)
 _QUALITY = 80
 # Of what is kept in translations/, from which the published sizes are made.
 _COPY_QUALITY = 92
+_COPY_WIDTH = 2 * _WIDTHS[-1]
 
 _WHITE = (255, 255, 255)
 # Where a PNG holds the number of bits of a sample (PNG, 11.2.1).
@@ -86,10 +87,11 @@ def resize_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> dict[str, Re
 def pixels_only(body: bytes, file: Path) -> tuple[bytes, tuple[str, ...]]:
     """Return a copy of a photo made from its pixels alone, and the names of what it leaves out.
 
-    It is upright and in sRGB, a JPEG or, of a PNG, a PNG. It is at least as wide as any
-    published size. ``file`` names it in messages. Raises ``CccrError``.
+    It is upright and in sRGB, a JPEG or, of a PNG, a PNG. It is at most twice as wide as the
+    largest published size. ``file`` names it in messages. Raises ``CccrError``.
     """
     pixels, made = _decode(body, file), io.BytesIO()
+    pixels.thumbnail((_COPY_WIDTH, pixels.height))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as opened:
@@ -208,7 +210,7 @@ def _upright(body: bytes, raw_mode: str | None = None) -> Image.Image:
     """Decode a photo; ``raw_mode`` decides which bits of its samples become the image's."""
     with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as opened:
         # A JPEG can be decoded at a fraction of its size, for a fraction of the memory.
-        opened.draft(None, (2 * _WIDTHS[-1],) * 2)
+        opened.draft(None, (_COPY_WIDTH,) * 2)
         if raw_mode is not None:
             opened.tile = [tile._replace(args=raw_mode) for tile in opened.tile]
         turn = _TURNS.get(_orientation(opened))

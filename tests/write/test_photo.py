@@ -84,6 +84,15 @@ def test_a_photo_that_lies_on_its_side_is_upright(tree: Path, tmp_path: Path) ->
         assert opened.size == (800, 1200)
 
 
+@pytest.mark.parametrize(("width", "copied"), [(4000, 1920), (300, 300)])
+def test_a_large_photo_gets_smaller(tree: Path, tmp_path: Path, width: int, copied: int) -> None:
+    """The copy is twice as wide as the largest size on a page, or as wide as the photo."""
+    (tmp_path / "a.jpg").write_bytes(photo(width, width // 2))
+    add_photo(tree, tmp_path / "a.jpg")
+    with Image.open(tree / "photos" / "a.jpg") as opened:
+        assert opened.size == (copied, copied // 2)
+
+
 def test_check_rejects_the_record_until_it_is_filled_in(tree: Path, tmp_path: Path) -> None:
     """Each of its five lines is reported; filled in and used, the photo is in order."""
     (tmp_path / "a.jpg").write_bytes(photo())
