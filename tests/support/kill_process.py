@@ -20,7 +20,7 @@ from pathlib import Path
 from cccr_web.content.dates import parse_date
 from cccr_web.mirror import fetch_mirror
 from cccr_web.release import Signer, load, make_release, with_archive, write
-from cccr_web.watch import Address, RequestLimits, Settings
+from cccr_web.watch import Address, CheckSettings, RequestLimits
 from cccr_web.write import add_name, import_document, new_text
 from support.signed import ServerFolder, content, facts, organisation_key
 
@@ -49,7 +49,7 @@ def fetch(folder: Path, _sequence: int) -> None:
     """Fetch a mirror from the address that is in the file ``url``."""
     address = Address.parse((folder / "url").read_text())
     fetch_mirror(
-        address, folder / "mirror", Settings(organisation_key().public, RequestLimits(60.0))
+        address, folder / "mirror", CheckSettings(organisation_key().public, RequestLimits(60.0))
     )
 
 
