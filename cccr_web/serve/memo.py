@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 _Answer = TypeVar("_Answer")
 
-# About 300 bytes each. A client that sends many heads only makes the memo start again.
+# About 1 KB each, and the body. A client that sends many heads only makes the memo start again.
 _MAX_ENTRIES: Final = 16_384
 
 
@@ -35,8 +35,12 @@ class HeadMemo(Generic[_Answer]):
     def add(self, head: bytes, answer: _Answer) -> None:
         """Remember the answer to ``head``; a full memo is emptied first."""
         if len(self._answers) >= self._limit:
-            self._answers.clear()
+            self.clear()
         self._answers[self._hash(head)] = answer
+
+    def clear(self) -> None:
+        """Forget every answer."""
+        self._answers.clear()
 
     def _hash(self, head: bytes) -> bytes:
         return hashlib.blake2b(head, digest_size=16, key=self._key).digest()

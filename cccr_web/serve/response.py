@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 _Header = tuple[str, str]
@@ -26,19 +27,45 @@ class PreparedResponse:
     date: int
     for_one: bool = False
 
-    def changed(
-        self,
-        changes: dict[str, str],
-        body: bytes | memoryview,
-        factory: ResponseFactory | None = None,
+    @classmethod
+    def of(
+        cls, status: str, headers: Iterable[_Header], body: bytes | memoryview = b""
     ) -> PreparedResponse:
-        """Return this response with another body and other values of some of its headers.
+        """Return the response, with its head as waitress itself would write it."""
+        own = tuple(headers)
+        ordered = sorted(own, key=lambda header: _name(header[0]))
+        names = [_name(name) for name, _ in ordered]
+        return cls(
+            status,
+            own,
+            body,
+            (f"HTTP/1.1 {status}\r\n".encode("latin-1"), *(_line(*header) for header in ordered)),
+            connection=1 + sum(name < "Connection" for name in names),
+            date=1 + sum(name < "Date" for name in names),
+        )
 
-        Without a ``factory`` it is ``for_one`` request.
-        """
-        headers = ((name, changes.get(name, value)) for name, value in self.headers)
-        made = (factory or ResponseFactory()).make(self.status, headers, body)
-        return made if factory else replace(made, for_one=True)
+    def changed(
+        self, changes: Mapping[str, str], body: bytes | memoryview, *, for_one: bool
+    ) -> PreparedResponse:
+        """Return this response with another body and other values of some of its headers."""
+        headers, lines = list(self.headers), list(self.lines)
+        for index, (name, value) in enumerate(self.headers):
+            if name in changes:
+                headers[index] = name, changes[name]
+                lines[lines.index(_line(name, value))] = _line(name, changes[name])
+        return PreparedResponse(
+            self.status, tuple(headers), body, tuple(lines), self.connection, self.date, for_one
+        )
+
+
+@functools.cache  # the app sends few
+def _name(name: str) -> str:
+    """Return the name of a header as waitress writes it."""
+    return "-".join(map(str.capitalize, name.split("-")))
+
+
+def _line(name: str, value: str) -> bytes:
+    return f"{_name(name)}: {value}\r\n".encode("latin-1")
 
 
 class Answer(NamedTuple):
@@ -65,30 +92,3 @@ class Answer(NamedTuple):
             )
         )
         return head, b"" if self.head_only else response.body
-
-
-class ResponseFactory:
-    """Makes responses that share equal headers, which most files have in common."""
-
-    def __init__(self) -> None:
-        self._headers: dict[_Header, _Header] = {}
-        self._lines: dict[bytes, bytes] = {}
-
-    def make(
-        self, status: str, headers: Iterable[_Header], body: bytes | memoryview = b""
-    ) -> PreparedResponse:
-        """Return the response, with its head as waitress itself would write it."""
-        shared = tuple(self._headers.setdefault(header, header) for header in headers)
-        named = (("-".join(map(str.capitalize, name.split("-"))), value) for name, value in shared)
-        ordered = sorted(named, key=lambda header: header[0])
-        names = [name for name, _ in ordered]
-        lines = [f"HTTP/1.1 {status}\r\n", *(f"{name}: {value}\r\n" for name, value in ordered)]
-        encoded = (line.encode("latin-1") for line in lines)
-        return PreparedResponse(
-            status,
-            shared,
-            body,
-            tuple(self._lines.setdefault(line, line) for line in encoded),
-            connection=1 + sum(name < "Connection" for name in names),
-            date=1 + sum(name < "Date" for name in names),
-        )
