@@ -10,7 +10,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.terminal import Progress
-from cccr_web.config import find_tree, source_date
+from cccr_web.config import Config, find_tree, source_date
 
 if TYPE_CHECKING:
     from cccr_web.content import Addresses
@@ -64,12 +64,14 @@ def check(translations: Path | None) -> None:
     is_flag=True,
     help="Use one title for all pages, which hides from onlookers what is read.",
 )
+@options.max_megabytes
 @translations_option
 def build(
     out: Path,
     clearnet_url: str | None,
     onions: tuple[str, ...],
     translations: Path | None,
+    max_megabytes: int | None,
     *,
     replace: bool,
     neutral_titles: bool,
@@ -81,8 +83,9 @@ def build(
     from cccr_web.content import Addresses
     from cccr_web.content.site import is_clearnet
     from cccr_web.errors import counted
-    from cccr_web.release import reject_future, reject_loss, write
+    from cccr_web.release import MEGABYTE, reject_future, reject_larger, reject_loss, write
 
+    settings = Config.from_environment(os.environ)
     if clearnet_url is not None and not is_clearnet(clearnet_url):
         raise click.UsageError(f"{clearnet_url} is not an https address without a path.")
     if not replace:
@@ -90,6 +93,7 @@ def build(
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
     release = build_with_progress(translations, addresses, neutral_titles=neutral_titles)
     reject_future(release)
+    reject_larger(release, (max_megabytes or settings.max_megabytes) * MEGABYTE)
     write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "

@@ -42,10 +42,12 @@ from cccr_web.release.sshsig import allowed_signers
 from cccr_web.release.store import (
     MAX_FILE,
     MAX_TOTAL,
+    MEGABYTE,
     differences,
     load,
     open_unverified,
     read_files,
+    reject_larger,
     reject_loss,
     write,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
+    "MEGABYTE",
     "METADATA",
     "MINISIG",
     "NO_JEKYLL",
@@ -98,6 +101,7 @@ __all__ = [
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
+    "reject_larger",
     "reject_loss",
     "reject_older",
     "sign_with_gpg",

@@ -36,17 +36,19 @@ units_without_clearnet() {
 
 units_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 server version ONION BACKOFF=''
+  local folder=$1 server version ONION BACKOFF='' LARGEST MEMORY
   ONION=$(onion_address)
+  LARGEST=$(largest_release)
+  MEMORY=$((3 * LARGEST + 62))M # two releases during a reload, with their compressed pages
   mkdir -p "$folder"
   version=$(systemctl show --property=Version --value) # such as 252.39-1~deb12u1
   if [ "${version%%[!0-9]*}" -ge 254 ]; then
     BACKOFF=$'# Wait longer after each failed start.\nRestartSteps=8\nRestartMaxDelaySec=10s'
   fi
-  render units/hardening.conf BACKOFF >"$folder/hardening.conf"
+  render units/hardening.conf BACKOFF MEMORY >"$folder/hardening.conf"
   for server in "${SERVERS[@]}"; do
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
-    render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
+    render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD LARGEST >"$folder/cccr-web-$server.service"
   done
   render units/cccr-web-manager.service INSTANCE >"$folder/cccr-web-manager.service"
 }

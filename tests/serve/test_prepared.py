@@ -220,7 +220,7 @@ def test_listeners_share_compressed_bodies(listeners: dict[str, ResponseCache]) 
 def test_only_large_files_are_compressed_before_a_request(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the start large files and one page of each kind are compressed; a page once, on request."""
+    """At the start large files and one page of each kind are compressed; other pages on request."""
     compressed: list[int] = []
     for coding, encode in list(encoding._ENCODERS.items()):
 
