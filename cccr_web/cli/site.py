@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress
+from cccr_web.cli.terminal import Progress, working
 from cccr_web.config import Config, find_tree, source_date
 
 if TYPE_CHECKING:
@@ -89,12 +89,14 @@ def build(
     if clearnet_url is not None and not is_clearnet(clearnet_url):
         raise click.UsageError(f"{clearnet_url} is not an https address without a path.")
     if not replace:
-        reject_loss(out)
+        with working(f"reading {out}"):
+            reject_loss(out)
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
     release = build_with_progress(translations, addresses, neutral_titles=neutral_titles)
     reject_future(release)
     reject_larger(release, (max_megabytes or settings.max_megabytes) * MEGABYTE)
-    write(release, out)
+    with working(f"writing {out}"):
+        write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "
         f"{counted(len(release.files), 'file')} in {out}"
@@ -108,6 +110,7 @@ def build_with_progress(
     from cccr_web.render import build_release
 
     with Progress() as progress:
+        progress.show("checking the texts", terminal_only=True)
         return build_release(
             translations or find_tree("translations"),
             find_tree("templates"),
@@ -115,6 +118,7 @@ def build_with_progress(
             neutral_titles=neutral_titles,
             time=source_date(os.environ),
             progress=lambda done, total: progress.show(
-                f"page {done} of {total}", terminal_only=True
+                f"page {done} of {total}" if done < total else "packing the ZIP",
+                terminal_only=True,
             ),
         )
