@@ -1,6 +1,6 @@
 """Measure how fast pages are served, compared with rivals in the same run; print a table.
 
-    python tests/bench/serve.py --rivals PYTHON [--seconds 2] [--rounds 5] [--chart FILE]
+    python tests/bench/serve.py --rivals PYTHON [--seconds 2] [--rounds 5]
 
 PYTHON is an interpreter with ``requirements.txt`` installed. Servers run on core 0, wrk on
 core 1. Each round measures every server for some seconds. The result is the best round for
@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import http.client
+import json
 import os
 import re
 import resource
@@ -41,6 +42,8 @@ from cccr_web.content import Addresses
 from cccr_web.mirror import header_rules
 from cccr_web.release import Release, Signer, make_release, with_archive, write
 from cccr_web.render import build_release
+from cccr_web.serve import file_headers
+from cccr_web.serve.policy import clearnet_policy
 
 HERE = Path(__file__).parent
 CONNECTIONS = 32
@@ -238,19 +241,12 @@ def table(rivals: list[Rival]) -> str:
     return "\n".join(lines)
 
 
-def chart(rivals: list[Rival], python: str, target: Path) -> None:
-    """Draw the requests/s as a bar chart with the interpreter that has matplotlib."""
-    rows = "\n".join(f"{each.name}\t{max(each.rates)}" for each in rivals)
-    subprocess.run([python, HERE / "chart.py", target], input=rows, text=True, check=True)
-
-
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rivals", required=True, metavar="PYTHON")
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--chart", type=Path)
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     release = build_release(
@@ -258,6 +254,8 @@ def main() -> None:
         find_tree("templates"),
         addresses=Addresses("https://cccr.example", (ONION,)),
     )
+    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    os.environ["HEADERS"] = json.dumps(file_headers(release, policy)["/en/index.html"])
     with short_folder() as folder, ExitStack() as stack:
         static, proxy = folder / "static", folder / "proxy"
         static.mkdir()
@@ -295,6 +293,7 @@ def main() -> None:
                     *(str(folder / "release"), str(port)),
                 ],
             ),
+            Rival("granian, our headers", rival("granian")),
             Rival("bare waitress", rival("bare")),
             Rival("whitenoise", rival("whitenoise"), "/"),
             Rival("Flask + Talisman", rival("talisman"), "/"),
@@ -314,7 +313,7 @@ def main() -> None:
         if Path(given.rivals).with_name("onionshare-cli").exists():
             server = Rival("OnionShare, website mode", shared)
             stack.enter_context(onionshare(server))
-            servers.insert(7, server)
+            servers.insert(8, server)
         for number in range(given.rounds):
             for server in servers:
                 measure(server, given.seconds)
@@ -327,8 +326,6 @@ def main() -> None:
             server.megabytes = megabytes(server.processes)
             measure_reloads(server)
     print(table(servers))
-    if given.chart:
-        chart(servers, given.rivals, given.chart)
 
 
 # Requests all statements in turn, so that none is in the processor's cache.
