@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.errors import CccrError
-from cccr_web.host_names import ONION
+from cccr_web.facts import ONION
 from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
 
 PREFIX = "CCCR_"
 
 PACKAGE = Path(__file__).resolve().parent
 
-# Unlike host_names.DOMAIN, this also matches an IPv4 address.
+# Unlike facts.DOMAIN, this also matches an IPv4 address.
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 

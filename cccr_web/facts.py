@@ -6,6 +6,12 @@ import re
 from datetime import timedelta
 from typing import Final
 
+# The last part starts with a letter, so that no IPv4 address matches.
+DOMAIN: Final = re.compile(r"(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]+")
+# The address of a site on the clearnet, without a path.
+CLEARNET: Final = re.compile(rf"https://{DOMAIN.pattern}")
+ONION: Final = re.compile(r"[a-z2-7]{56}\.onion")
+
 # minisign's format: 56 characters of base64, for “Ed”, a key number and Ed25519's key.
 PUBLIC_KEY: Final = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
 

@@ -115,7 +115,10 @@ read_settings() {
     for name in RELEASE PUBLIC_KEY ONION_KEY TORRC; do
       case ${!name} in
         '' | /* | RW*) ;;
-        '~'/*) printf -v "$name" %s "$HOME/${!name#\~/}" ;;
+        '~'/*)
+          [ -n "${HOME:-}" ] || fail "$name: ${!name} needs HOME, which is not set." "Set HOME, or write the whole path in $file."
+          printf -v "$name" %s "$HOME/${!name#\~/}"
+          ;;
         *) printf -v "$name" %s "$folder/${!name}" ;;
       esac
       [ -z "${!name}" ] || [[ ${!name} == RW* ]] || [ -r "${!name}" ] || fail "$name: cannot read ${!name}." "Correct it in $file."

@@ -55,7 +55,7 @@ read_options() {
 }
 read_options "$@"
 
-# Without an onion nothing needs to be kept.
+# Without an onion nothing needs to be kept. See the XDG Base Directory Specification.
 if [ $onion = yes ] && [ -z "$state" ]; then
   case ${XDG_STATE_HOME:-} in
     /*) state=$XDG_STATE_HOME/cccr-web ;;

@@ -12,6 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from cccr_web.config import PACKAGE, find_tree
 # third-party package: the only modules that may import it; “cli/” means any module there
 IMPORTERS: dict[str, set[str]] = {
     "PIL": {"render/photos.py"},
-    "apprise": {"notify/sender.py"},
+    "apprise": {"notify/targets.py"},
     "babel": {"render/app.py", "render/formats.py", "content/catalogue.py"},
     "brotli": {"serve/encoding.py"},
     "click": {"cli/"},
@@ -46,7 +47,7 @@ IMPORTERS: dict[str, set[str]] = {
         "render/html.py",
         "render/traditional.py",
         "content/markdown.py",
-        "content/people.py",
+        "content/model.py",
         "content/slips.py",
         "content/urls.py",
     },
@@ -63,9 +64,9 @@ IMPORTERS: dict[str, set[str]] = {
     "stem": {"onion/control.py"},
     "waitress": {
         "serve/channel.py",
+        "serve/event_loop.py",
         "serve/parser.py",
         "serve/server.py",
-        "serve/poller.py",
     },
 }
 
@@ -143,6 +144,23 @@ def test_packages_are_imported_through_their_init() -> None:
             if parts[0] == "cccr_web" and parts[1] in {"serve", "release", "onion"} - {here}:
                 inner = PACKAGE / parts[1] / f"{parts[2]}.py" if len(parts) > 2 else None
                 assert inner is None or not inner.exists(), f"{name_of(module)} imports {name}"
+
+
+def test_packages_export_only_what_other_packages_use() -> None:
+    """No ``__init__`` exports a name that only its own package or the tests use."""
+    used = set[str]()
+    for module in MODULES:
+        # Commands name what they import late as “module:function”.
+        late = re.findall(r"cccr_web\.[.\w]+:\w+", module.read_text(encoding="utf-8"))
+        names = {name.replace(":", ".") for name in (*imports(module), *late)}
+        own = f"cccr_web.{name_of(module).split('/')[0]}."
+        used |= {name for name in names if not name.startswith(own)}
+    exported = {
+        f"cccr_web.{init.parent.name}.{name}"
+        for init in PACKAGE.glob("*/__init__.py")
+        for name in getattr(import_module(f"cccr_web.{init.parent.name}"), "__all__", ())
+    }
+    assert exported - used == set()
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name_of)

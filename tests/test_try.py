@@ -19,7 +19,6 @@ from support.hosting import short_folder
 from support.measurements import Recorder
 from support.tornet import TorNetwork, free_ports
 
-from cccr_web.cli.demo import default_state
 from cccr_web.release import load
 
 # The demo, with an onion manager that reports trouble after one second instead of thirty.
@@ -243,19 +242,24 @@ def test_without_an_onion_no_home_is_needed(scripts: Path, environment: dict[str
     assert (status, explained, called) == (0, "", [["cccr-web", "demo", "--no-onion"]])
 
 
-@pytest.mark.parametrize("setting", [None, "/kept", "", "not/absolute"])
-def test_the_state_folder_is_the_one_that_demo_would_choose(
-    scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None
+@pytest.mark.parametrize(
+    ("setting", "state"),
+    [
+        (None, "home/.local/state"),
+        ("", "home/.local/state"),
+        ("not/absolute", "home/.local/state"),
+        ("{}/kept", "kept"),
+    ],
+)
+def test_the_key_is_kept_in_the_users_folder_for_state(
+    scripts: Path, tmp_path: Path, setting: str | None, state: str
 ) -> None:
-    """``try.sh`` checks the default folder before it installs anything, and passes it on."""
+    """The folder is that of the XDG Base Directory Specification."""
     environment = {"HOME": str(tmp_path / "home")}
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     if setting is not None:
-        environment["XDG_STATE_HOME"] = f"{tmp_path}{setting}" if setting == "/kept" else setting
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+        environment["XDG_STATE_HOME"] = setting.format(tmp_path)
     *_, called = call_try(scripts, **environment)
-    assert called[-1] == ["cccr-web", "demo", "--state", str(default_state())]
+    assert called[-1] == ["cccr-web", "demo", "--state", str(tmp_path / state / "cccr-web")]
 
 
 def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:

@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 _STOP_TIMEOUT = 10  # seconds between asking the server to stop and killing it
 
 
-def default_state() -> Path:
-    """Return the default folder for data to keep (XDG Base Directory Specification)."""
-    home = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
-    return base / "cccr-web"
-
-
 @click.command(epilog=options.example("demo --port 8000 --no-onion"))
 @click.option(
     "--port",
@@ -48,8 +41,8 @@ def default_state() -> Path:
 @click.option(
     "--state",
     type=options.FOLDER,
-    show_default="~/.local/state/cccr-web; with --no-onion a temporary one",
-    help="The folder for the onion's key, tor's files and the release.",
+    help="The folder for the onion's key, tor's files and the release; with --no-onion a "
+    "temporary one by default.",
 )
 @click.option(
     "--torrc", type=options.FILE, help="Bridge lines, or further lines for tor's configuration."
@@ -61,10 +54,11 @@ def demo(port: int, state: Path | None, torrc: Path | None, *, no_onion: bool) -
     onion's descriptor is uploaded. Progress goes to stderr. Stop it with Ctrl-C.
     """
     with contextlib.ExitStack() as stack:
-        if state is None and no_onion:
-            # There is nothing to keep, so no home is needed.
+        if state is None:
+            if not no_onion:
+                raise click.UsageError("Pass --state DIR, which keeps the onion's key.")
             state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cccr-web-")))
-        _demo(port, (state or default_state()).absolute(), torrc, no_onion=no_onion)
+        _demo(port, state.absolute(), torrc, no_onion=no_onion)
 
 
 def _demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:

@@ -76,7 +76,7 @@ def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -
 @options.public_key(required=True)
 @options.socks
 @_onion
-@options.time_limit(600)
+@options.time_limit()
 def fetch(
     address: Any, folder: Path, public_key: str, socks: Tcp | None, seconds: float, *, onion: bool
 ) -> None:
@@ -95,7 +95,7 @@ def fetch(
     from cccr_web.watch import RequestLimits, Route, Settings
 
     options.require_socks(socks, [address])
-    settings = Settings(read_public_key(public_key), Route(socks), RequestLimits(timeout=seconds))
+    settings = Settings(read_public_key(public_key), RequestLimits(seconds), Route(socks))
     with Progress() as progress:
         done = fetch_mirror(
             address,
@@ -171,7 +171,7 @@ def push(
             host.push(checked, "onion" if onion else "clearnet")
         described = _described(checked, f"signed by {key.fingerprint}")
         click.echo(" ".join(filter(None, [f"{described}, is now at {host}.", host.caveat])))
-    settings = Settings(key, Route(socks), RequestLimits(timeout=seconds))
+    settings = Settings(key, RequestLimits(seconds), Route(socks))
     for line in _lagging(checked, settings):
         click.echo(line)
 

@@ -83,25 +83,33 @@ class Reporter:
 
 def describe(event: ManagerEvent) -> str:
     """Return the state of the onion in one sentence."""
-    from cccr_web import onion as package
+    from cccr_web.onion import (
+        Bootstrapping,
+        Failed,
+        Lost,
+        Published,
+        Publishing,
+        Unreachable,
+        Withdrawn,
+    )
 
     match event:
-        case package.Bootstrapping(now):
+        case Bootstrapping(now):
             warning = f": {now.warning}" if now.warning else ""
             return f"Tor is at {now.percent} % ({now.summary}){warning}."
-        case package.Publishing(address):
+        case Publishing(address):
             return f"Publishing {address}."
-        case package.Published(address, seconds, proof_of_work):
+        case Published(address, seconds, proof_of_work):
             protection = "with" if proof_of_work else "without"
             hint = "" if proof_of_work else " (this tor is too old for it)"
             return f"Published: {address} in {seconds:.1f} s, {protection} proof of work{hint}."
-        case package.Unreachable(address, reason):
+        case Unreachable(address, reason):
             return f"Readers may not reach {address}: {reason}."
-        case package.Lost(reason):
+        case Lost(reason):
             return f"The onion is down: {reason}. Publishing it again."
-        case package.Failed(error):
+        case Failed(error):
             return f"{error} Trying again."
-        case package.Withdrawn(address):
+        case Withdrawn(address):
             return f"Withdrawn: {address}."
 
 

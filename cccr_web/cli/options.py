@@ -97,7 +97,7 @@ def public_key(*, required: bool = False) -> Decorator:
     return click.option("--public-key", metavar="KEY", required=required, help=text)
 
 
-def time_limit(default: int) -> Decorator:
+def time_limit(default: int = 600) -> Decorator:
     """Return ``--time-limit`` with a default in seconds."""
     return click.option(
         "--time-limit",

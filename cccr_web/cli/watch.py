@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="A header that an address may add, such as CF-RAY.",
 )
-@options.time_limit(600)
+@options.time_limit()
 @options.report_file
 @options.json_output
 def watch(
@@ -74,8 +74,8 @@ def watch(
     options.require_socks(socks, addresses)
     settings = Settings(
         key,
+        RequestLimits(seconds),
         Route(socks),
-        RequestLimits(timeout=seconds),
         frozenset(name.lower() for name in allowed),
     )
     reference = load(release, key) if release else None

@@ -1,9 +1,8 @@
 """The organisation's texts: Markdown and front matter → typed values."""
 
 from cccr_web.content.check import check
-from cccr_web.content.model import Addresses, Content, Site, Text
+from cccr_web.content.model import Addresses, Content, Text
 from cccr_web.content.photos import Photo
-from cccr_web.content.reader import read_content
 from cccr_web.content.site import read_site
 from cccr_web.content.source_tree import Problem, SourceTree, content_error
 
@@ -12,11 +11,9 @@ __all__ = [
     "Content",
     "Photo",
     "Problem",
-    "Site",
     "SourceTree",
     "Text",
     "check",
     "content_error",
-    "read_content",
     "read_site",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
+
+from markdown_it.token import Token
 
 from cccr_web.content.body import Body
 from cccr_web.content.front_matter import FrontMatter
@@ -141,3 +143,42 @@ class Content:
     def newest(self) -> date:
         """The day of the latest change to any text."""
         return max(text.head.updated for text in self.all_texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person with a name card in ``text``, below the heading named ``id``.
+
+    ``name`` is the heading's text and ``since`` the card's last paragraph, as tokens of
+    inline text; ``card`` holds the tokens within the card.
+    """
+
+    text: Text
+    id: str
+    name: Token
+    since: Token
+    card: tuple[Token, ...]
+
+
+def people_on_cards(texts: Iterable[Text]) -> dict[str, Person]:
+    """Return every person by the name of their heading; the first text with a card counts."""
+    found: dict[str, Person] = {}
+    for text in texts:
+        for person in _people_in(text):
+            found.setdefault(person.id, person)
+    return found
+
+
+def _people_in(text: Text) -> Iterator[Person]:
+    tokens = text.body.tokens
+    name, id_, start = None, "", 0
+    for index, token in enumerate(tokens):
+        if token.type == "heading_open":
+            name, id_ = tokens[index + 1], str(token.attrGet("id") or "")
+        elif token.type == "card_open":
+            start = index + 1
+        elif token.type == "card_close" and name is not None and id_:
+            card = tokens[start:index]
+            inline = [one for one in card if one.type == "inline" and one.children]
+            if len(inline) > 1:
+                yield Person(text, id_, name, inline[-1], card)

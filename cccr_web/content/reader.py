@@ -25,7 +25,7 @@ def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
     """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
-    name = file.relative_to(tree.folder.parent)
+    name = tree.name(file)
     path = text_path(file, tree.folder / language.locale)
     source, problems = tree.source(file, name)
     if source is None:

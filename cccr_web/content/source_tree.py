@@ -36,7 +36,7 @@ _LEFT_BY_SYSTEM: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini|~\$.*", re.IG
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A message about one line (from 1) of a file, named from the parent of ``translations/``."""
+    """A message about one line (from 1) of a file, under its ``SourceTree.name``."""
 
     file: Path
     line: int
@@ -51,6 +51,11 @@ def content_error(problems: Sequence[Problem]) -> CccrError:
     return CccrError("\n".join(str(problem) for problem in sorted(set(problems))))
 
 
+def unreadable(name: Path, error: OSError) -> Problem:
+    """Return the problem of a file that the system does not let us read."""
+    return Problem(name, 1, f"The file cannot be read: {error.strerror}.")
+
+
 def is_left_by_system(name: str) -> bool:
     """Whether a file of this name was made by a program for itself, and can be ignored."""
     return _LEFT_BY_SYSTEM.fullmatch(name) is not None
@@ -63,6 +68,10 @@ class SourceTree:
         self.folder = folder
         # Kept with the tree, so that another build reads the files again.
         self.read = functools.cache(Path.read_bytes)
+
+    def name(self, file: Path | str) -> Path:
+        """Return the name of a file in messages: from the parent of the folder."""
+        return self.folder.name / (self.folder / file).relative_to(self.folder)
 
     def text(self, file: Path, errors: str = "strict") -> str:
         """Return the text of ``file``, as ``Path.read_text`` does."""
@@ -80,7 +89,7 @@ class SourceTree:
         except FileNotFoundError:
             return None, [Problem(name, 1, "The file is missing.")]
         except OSError as error:
-            return None, [Problem(name, 1, f"The file cannot be read: {error.strerror}.")]
+            return None, [unreadable(name, error)]
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             where = f"byte {error.start + 1}"
@@ -96,12 +105,13 @@ class SourceTree:
                 return None, [Problem(name, number, message)]
         return clean(text), [Problem(name, line, message) for line, message in explain(text)]
 
-    def toml(self, name: Path) -> tuple[str, dict[str, Any] | None, list[Problem]]:
-        """Return the text of a file in the folder, its values, and its problems under ``name``.
+    def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
+        """Return the text of a file in the folder, its values, and its problems.
 
         The values are ``None`` if the file cannot be read.
         """
-        text, problems = self.source(self.folder / name.name, name)
+        name = self.name(file)
+        text, problems = self.source(self.folder / file, name)
         if text is None:
             return "", None, problems
         values, found = parse_toml(text, name)

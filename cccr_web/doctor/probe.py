@@ -34,7 +34,7 @@ class Probe:
 
     def budget(self) -> RequestBudget:
         """Return what one request may use."""
-        return RequestBudget(RequestLimits(timeout=min(self.seconds, _REQUEST_TIMEOUT)))
+        return RequestBudget(RequestLimits(min(self.seconds, _REQUEST_TIMEOUT)))
 
     def request(
         self, target: str, *headers: str, method: str = "GET", host: str | None = None

@@ -131,8 +131,8 @@ def check_served_files(
     check that found why nothing may answer, if any. Returns the check that found why other
     responses cannot be those of the release, if any.
     """
-    limits = RequestLimits(timeout=target.seconds)
-    settings = Settings(target.key, probe.route, limits, onions=onions)
+    limits = RequestLimits(target.seconds)
+    settings = Settings(target.key, limits, probe.route, onions=onions)
     (site,) = check_sites([probe.address], settings, release, progress).sites
     bytes_name, headers_name = f"{probe.name} bytes", f"{probe.name} headers"
     files = [found for found in site.differences if not found.kind.is_header]

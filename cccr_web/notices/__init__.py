@@ -5,7 +5,6 @@ from cccr_web.notices.canary import make_canary
 from cccr_web.notices.canary import valid_until as canary_valid_until
 from cccr_web.notices.key_rotation import NAME as KEYS
 from cccr_web.notices.key_rotation import (
-    KeyRotation,
     announced_changes,
     read_key_rotation,
     read_keys_file,
@@ -25,7 +24,7 @@ from cccr_web.notices.registry import (
 from cccr_web.notices.security_txt import MAX_AHEAD as SECURITY_TXT_AHEAD
 from cccr_web.notices.security_txt import NAME as SECURITY_TXT
 from cccr_web.notices.security_txt import make_security_txt
-from cccr_web.notices.signed_text import MAX_AGE, Notice, midnight, sign_text
+from cccr_web.notices.signed_text import MAX_AGE, Notice, midnight
 
 __all__ = [
     "CANARY",
@@ -36,7 +35,6 @@ __all__ = [
     "PGP",
     "SECURITY_TXT",
     "SECURITY_TXT_AHEAD",
-    "KeyRotation",
     "Notice",
     "announced_changes",
     "canary_valid_until",
@@ -52,6 +50,5 @@ __all__ = [
     "read_notice",
     "reject_expired_notices",
     "rotate_key",
-    "sign_text",
     "write_notice",
 ]

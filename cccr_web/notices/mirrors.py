@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final
 
 from cccr_web.errors import CccrError
-from cccr_web.host_names import CLEARNET, ONION
+from cccr_web.facts import CLEARNET, ONION
 from cccr_web.notices.signed_text import BILINGUAL_NAME, DAY, KEY, LINES, NoticeFormat, sign_text
 from cccr_web.release import PublicKey, SigningKey, unix_lines
 

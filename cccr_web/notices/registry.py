@@ -32,7 +32,7 @@ def read_notice(path: str, body: bytes, key: PublicKey | None, *, verify: bool =
     if key is None:
         raise CccrError(
             f"{path} cannot be checked: the organisation's key is not known.",
-            "Write public_key into translations/site.toml.",
+            "Write public_key into site.toml.",
         )
     return reader(body, key, verify)
 

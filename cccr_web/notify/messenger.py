@@ -11,9 +11,8 @@ from typing import Final
 from cccr_web.errors import counted
 from cccr_web.notify import state as disk
 from cccr_web.notify.reports import Finding, SourceReport, read_report
-from cccr_web.notify.sender import DeliveryError, Sender
 from cccr_web.notify.state import Message, OpenProblem, State
-from cccr_web.notify.targets import Targets, described, identifier
+from cccr_web.notify.targets import DeliveryError, Sender, Targets, described, identifier
 
 # Further changes wait, and are then said in one message: nothing is lost.
 MOST_AN_HOUR: Final = 3

@@ -11,7 +11,7 @@ from cccr_web.onion.control import (
     parse_control_address,
 )
 from cccr_web.onion.key import OnionKey, load_key, load_or_create_key, new_key
-from cccr_web.onion.managed_tor import ManagedTor
+from cccr_web.onion.managed_tor import ManagedTor, find_tor
 from cccr_web.onion.manager import (
     Bootstrapping,
     ExternalTor,
@@ -20,18 +20,10 @@ from cccr_web.onion.manager import (
     Manager,
     ManagerEvent,
     Publishing,
-    Tor,
     Unreachable,
     Withdrawn,
 )
-from cccr_web.onion.service import (
-    Published,
-    Service,
-    ServiceLimits,
-    list_services,
-    publish,
-    withdraw,
-)
+from cccr_web.onion.service import Published, Service
 from cccr_web.onion.status import Bootstrap, Descriptor, Status, fetch_descriptor
 
 __all__ = [
@@ -50,19 +42,15 @@ __all__ = [
     "Published",
     "Publishing",
     "Service",
-    "ServiceLimits",
     "Status",
-    "Tor",
     "Unreachable",
     "Withdrawn",
     "connect",
     "fetch_descriptor",
-    "list_services",
+    "find_tor",
     "load_key",
     "load_or_create_key",
     "new_key",
     "parse_control_address",
-    "publish",
     "read_torrc",
-    "withdraw",
 ]

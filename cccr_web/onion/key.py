@@ -20,7 +20,6 @@ from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
-from cccr_web.host_names import onion_address
 
 _TOR_HEADER: Final = b"== ed25519v1-secret: type0 ==\0\0\0"
 _MAX_SIZE: Final = 4096  # bytes; a key file is shorter, and only this much is read
@@ -34,6 +33,9 @@ _BASE_X: Final = 151122213495354007725011514095885315114540126930418572060461132
 _BASE_Y: Final = 4 * pow(5, -1, _FIELD_PRIME) % _FIELD_PRIME
 _BASE: Final[_ExtendedPoint] = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _FIELD_PRIME)
 _NEUTRAL: Final[_ExtendedPoint] = (0, 1, 1, 0)
+
+# Of the address (rend-spec-v3, section 6).
+_VERSION: Final = b"\x03"
 
 _TEXT: Final = """\
 # The secret key of an onion service. Anyone who has it can impersonate the site: keep it
@@ -107,7 +109,12 @@ def load_or_create_key(path: Path) -> OnionKey:
 
 def _from_secret(secret: bytes) -> OnionKey:
     blob = f"ED25519-V3:{base64.b64encode(secret).decode('ascii')}"
-    return OnionKey(onion_address(_public_key(secret)), blob)
+    return OnionKey(_address(_public_key(secret)), blob)
+
+
+def _address(public_key: bytes) -> str:
+    check = hashlib.sha3_256(b".onion checksum" + public_key + _VERSION).digest()[:2]
+    return base64.b32encode(public_key + check + _VERSION).decode("ascii").lower() + ".onion"
 
 
 def _read(path: Path) -> bytes:

@@ -13,10 +13,17 @@ from cccr_web.release.keys import (
 )
 from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
 from cccr_web.release.manifest import NAME as MANIFEST
-from cccr_web.release.media_types import is_html, media_type
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
-from cccr_web.release.model import ERROR_PAGES, INDEX, File, Release, make_release
+from cccr_web.release.model import (
+    ERROR_PAGES,
+    INDEX,
+    File,
+    Release,
+    is_html,
+    make_release,
+    media_type,
+)
 from cccr_web.release.openpgp import (
     key_fingerprints,
     strip_clear_signature,

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cccr_web.errors import ReleaseError, counted
-from cccr_web.facts import MAX_SEQUENCE, MAX_VALID
-from cccr_web.host_names import CLEARNET, ONION
+from cccr_web.facts import CLEARNET, MAX_SEQUENCE, MAX_VALID, ONION
 
 NAME = "RELEASE.json"
 # Raise it when older code would misread a release.
@@ -90,7 +89,7 @@ class Metadata:
         wrong, remedy = "", ""
         if self.sequence > MAX_SEQUENCE:
             wrong = f"“sequence” is more than {MAX_SEQUENCE:,}."
-            remedy = "Correct it in translations/site.toml and build again."
+            remedy = "Correct it in site.toml and build again."
         elif self.time.year < 1970:
             wrong = "“time” is before 1970."
         elif self.expires < self.time:

@@ -1,9 +1,10 @@
-"""A release in memory."""
+"""A release in memory, and the media types of its files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from posixpath import basename, splitext
 from typing import Final
 
 from cccr_web.release import manifest, metadata
@@ -71,3 +72,41 @@ def complete(listed: Mapping[str, File], extra: Mapping[str, bytes], facts: Meta
     """Return the release of the ``listed`` files, its manifest and signatures (``extra``)."""
     whole = {**listed, **{path: File.of(body) for path, body in extra.items()}}
     return Release(dict(sorted(whole.items())), facts)
+
+
+_HTML: Final = "text/html; charset=utf-8"
+_TEXT: Final = "text/plain; charset=utf-8"
+
+# By file name extension. A release holds no other kinds of file.
+_MEDIA_TYPES: Final = {
+    "": _TEXT,
+    ".": _TEXT,
+    ".asc": _TEXT,
+    ".atom": "application/atom+xml",
+    ".epub": "application/epub+zip",
+    ".html": _HTML,
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".minisig": _TEXT,
+    ".png": "image/png",
+    ".pub": _TEXT,
+    ".py": _TEXT,
+    ".sshsig": _TEXT,
+    ".txt": _TEXT,
+    ".xml": "application/xml",
+    ".zip": "application/zip",
+}
+
+# By file name, where the extension is ambiguous.
+_NAMED_TYPES: Final = {"feed.xml": "application/atom+xml"}
+
+
+def media_type(path: str) -> str | None:
+    """Return the Content-Type of a file of a release, or ``None`` if its type is unknown."""
+    return _NAMED_TYPES.get(basename(path)) or _MEDIA_TYPES.get(splitext(path)[1].lower())
+
+
+def is_html(path: str) -> bool:
+    """Whether the file at ``path`` is an HTML page."""
+    return media_type(path) == _HTML

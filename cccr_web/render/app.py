@@ -13,12 +13,11 @@ from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import load_translations
-from cccr_web.content.people import people_on_cards
+from cccr_web.content.model import people_on_cards
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language, by_slug
 from cccr_web.release import Metadata
-from cccr_web.render.copies import copies_for, epub_url, render_single, single_url
-from cccr_web.render.epub import make_epub
+from cccr_web.render.copies import copies_for, epub_url, make_epub, render_single, single_url
 from cccr_web.render.feed import render_feed
 from cccr_web.render.formats import format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet

@@ -11,7 +11,6 @@ from typing import Final
 from flask import Flask
 
 from cccr_web.content import Addresses, Content, Problem, check, content_error, read_site
-from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -72,7 +71,7 @@ def check_trees(
     """
     today = today or datetime.now(UTC).date()
     site, key, problems = read_site(tree)
-    notices = NoticeFiles(Path(tree.folder.name, NOTICE_FOLDER))
+    notices = NoticeFiles(tree.name(NOTICE_FOLDER))
     # A key that cannot be read is one problem, not one for each notice that it signed.
     if site is not None or key is not None:
         notices = read_notice_files(tree, PublicKey.parse(key) if key else None)
@@ -116,7 +115,7 @@ def build_release(
     if content is None or problems:
         raise content_error(problems)
     content = with_derived(content)
-    require_text(content)
+    require_text(content, tree)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
     style = read_style(templates, next(iter(content.site.addresses.onions), None))
@@ -136,7 +135,7 @@ def build_release(
     if key is not None:
         files["minisign.pub"] = key.to_file()
         files["allowed_signers"] = allowed_signers(key)
-    photos = resize_photos(translations / PHOTOS, content.photos)
+    photos = resize_photos(tree, content.photos)
     images = {size.url: size.body for photo in photos.values() for size in photo.sizes}
     if content.site.addresses.onions:
         images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])

@@ -1,19 +1,33 @@
-"""The copies to take away: which exist, the order of their texts, and the single HTML file."""
+"""The copies to take away: which exist, the order of their texts, and the files themselves.
+
+Each language has a single HTML file, and an EPUB (EPUB 3.3, with EPUB 2's table of contents for
+old e-readers). The same texts and release time give the same bytes.
+
+Sources: W3C, "EPUB 3.3"; section 4 is the Open Container Format (OCF).
+"""
 
 from __future__ import annotations
 
 import base64
+import posixpath
+import uuid
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.release import ARCHIVE, media_type
+from cccr_web.release import ARCHIVE, format_time, media_type, pack_zip
 from cccr_web.render.layout import PageLayout
 from cccr_web.render.template_renderer import TemplateRenderer
 
 ZIP: Final = ARCHIVE
+
+_MIMETYPE = b"application/epub+zip"
+
+# The book's identifier is the same in every release, so that e-readers treat a new
+# release as a new edition of the same book.
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "cccr-web")
 
 
 def single_url(language: Language) -> str:
@@ -97,3 +111,75 @@ def render_single(renderer: TemplateRenderer, language: Language) -> str:
         order=order,
         sections=sections,
     )
+
+
+def _identifier(language: Language) -> str:
+    """Return the book's permanent identifier (EPUB 3.3, 5.5.3.1)."""
+    return uuid.uuid5(_NAMESPACE, language.slug).urn
+
+
+def _chapter(text: Text) -> str:
+    """Return the path of a text in the book, below ``EPUB/``."""
+    return f"text/{text.path}.xhtml"
+
+
+def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> bytes:
+    """Return the book; ``sheet`` is its own style sheet.
+
+    No link leads to a file of the release that is not in the book; its images are in it.
+    """
+    time = renderer.facts.time
+    order = reading_order(renderer.content, language)
+    chapters = {text.url: _chapter(text) for text in order}
+    images: dict[str, bytes] = {}
+
+    def layout(file: str) -> PageLayout:
+        def relative(target: str) -> str:
+            return posixpath.relpath(target, posixpath.dirname(file))
+
+        def href(url: str, heading: str) -> str | None:
+            target = chapters.get(url)
+            anchor = f"#{_heading_id(heading)}" if heading else ""
+            return None if target is None else relative(target) + anchor
+
+        def image(url: str) -> str:
+            images[url] = renderer.images[url]
+            return relative(url)
+
+        return PageLayout("copy/chapter.html", 1, href, _heading_id, xhtml=True, image=image)
+
+    facts = {
+        "order": order,
+        "images": images,
+        "media_type": media_type,
+        "chapter": _chapter,
+        "identifier": _identifier(language),
+        "modified": format_time(time),
+    }
+
+    def part(template: str, file: str) -> str:
+        return renderer.render_part(f"copy/{template}", order[0], layout(file), **facts)
+
+    book = {
+        "front.xhtml": part("front.html", "front.xhtml"),
+        "nav.xhtml": part("contents.html", "nav.xhtml"),
+        "style.css": sheet,
+        "toc.ncx": part("ncx.xml", "toc.ncx"),
+    }
+    for text in order:
+        file = _chapter(text)
+        sheet_href = posixpath.relpath("style.css", posixpath.dirname(file))
+        book[file] = renderer.render_text(text, layout(file), sheet=sheet_href)
+    # Last, because it lists the images that the chapters show.
+    book["package.opf"] = part("package.xml", "package.opf")
+    files = {name: body.encode() for name, body in book.items()} | images
+    files = {f"EPUB/{name}": body for name, body in sorted(files.items())}
+    container = part("container.xml", "container.xml").encode()
+    # The media type must come first and be uncompressed (OCF, 4.3.2).
+    files = {"mimetype": _MIMETYPE, **files, "META-INF/container.xml": container}
+    return pack_zip(files, time, stored={"mimetype"})
+
+
+def _heading_id(heading: str) -> str:
+    # A heading's name may start with a digit; an XML id must not.
+    return f"at-{heading}"

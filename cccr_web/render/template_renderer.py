@@ -16,7 +16,7 @@ from markupsafe import Markup
 from cccr_web.content import Content, Text
 from cccr_web.content.body import NameCard
 from cccr_web.content.links import External, ToFile, ToText, resolve
-from cccr_web.content.people import Person
+from cccr_web.content.model import Person
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code

@@ -11,11 +11,11 @@ from flask_talisman import DENY, Talisman
 
 from cccr_web.errors import CccrError
 from cccr_web.release import ERROR_PAGES, INDEX, Release, media_type
-from cccr_web.serve.conditional import content_range
 from cccr_web.serve.decision import Decision, Representation, ServedSite
 from cccr_web.serve.encoding import IDENTITY, EncodedBodies
 from cccr_web.serve.hosts import Hosts
 from cccr_web.serve.policy import NO_CACHE, Policy, cache_control
+from cccr_web.serve.request_headers import content_range
 
 _log = logging.getLogger(__name__)
 

@@ -21,25 +21,24 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.parser import StrictRequestParser
-from cccr_web.serve.response import Answer
+from cccr_web.serve.response import Answer, HeadMemo
 
 _log = logging.getLogger(__name__)
 
 # Seconds for a complete request head, from the opening of the connection or the head's first
 # byte; Tor's slowest circuits need 5.
-HEAD_SECONDS = 10.0
+_HEAD_SECONDS = 10.0
 # Seconds that a connection may wait for another request.
-KEEP_ALIVE_SECONDS = 20.0
+_KEEP_ALIVE_SECONDS = 20.0
 # Seconds for a response of any size, and the bytes a second that a client must read.
-RESPONSE_SECONDS = 30.0
-RESPONSE_RATE = 1024
+_RESPONSE_SECONDS = 30.0
+_RESPONSE_RATE = 1024
 
 # At the connection limit: seconds that a new connection has for its request and a response
 # has to get moving, and the bytes a second below which a response counts as stalled.
-GRACE_SECONDS = 5.0
-STALLED_RATE = 4096
+_GRACE_SECONDS = 5.0
+_STALLED_RATE = 4096
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -116,7 +115,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._opened = self.idle_since = time.monotonic()
-        self.deadline = self.idle_since + HEAD_SECONDS
+        self.deadline = self.idle_since + _HEAD_SECONDS
         self._response_began = self.idle_since
         self._response_size = 0
         # When a client that reads fast enough has the whole response.
@@ -158,10 +157,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         connections, then responses that are being read; within each group the oldest first.
         """
         if not self.is_sending:
-            return int(now - self.idle_since <= GRACE_SECONDS), self.idle_since
+            return int(now - self.idle_since <= _GRACE_SECONDS), self.idle_since
         seconds = now - self._response_began
-        stalled = self._response_size - self.total_outbufs_len < STALLED_RATE * seconds
-        return 0 if stalled and seconds > GRACE_SECONDS else 2, self._response_began
+        stalled = self._response_size - self.total_outbufs_len < _STALLED_RATE * seconds
+        return 0 if stalled and seconds > _GRACE_SECONDS else 2, self._response_began
 
     def readable(self) -> bool:
         """Whether to read: not before the bytes that have arrived are answered."""
@@ -190,7 +189,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             return
         self.received(data)
         if idle and self.request is not None:
-            self.deadline = time.monotonic() + HEAD_SECONDS
+            self.deadline = time.monotonic() + _HEAD_SECONDS
         self._head = data if idle and not self._unread else b""
         self._answer()
 
@@ -212,7 +211,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         if self._unread:
             self.received(b"")
             if self.request is not None:
-                self.deadline = time.monotonic() + HEAD_SECONDS
+                self.deadline = time.monotonic() + _HEAD_SECONDS
             self._answer()
 
     def received(self, data: bytes) -> None:
@@ -250,14 +249,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         pending = self.total_outbufs_len
         if pending:
             self._response_began, self._response_size = time.monotonic(), pending
-            self.deadline = time.monotonic() + RESPONSE_SECONDS + pending / RESPONSE_RATE
+            self.deadline = time.monotonic() + _RESPONSE_SECONDS + pending / _RESPONSE_RATE
         else:
             self._finish_response()
 
     def _finish_response(self) -> None:
         self.idle_since = time.monotonic()
         self.deadline = self.idle_since + (
-            KEEP_ALIVE_SECONDS if self.request is None else HEAD_SECONDS
+            _KEEP_ALIVE_SECONDS if self.request is None else _HEAD_SECONDS
         )
 
     def expire(self, now: float) -> None:
@@ -273,7 +272,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.handle_close()
 
-    def remember(self, answer: Answer, memo: HeadMemo[Answer]) -> None:
+    def remember(self, answer: Answer, memo: HeadMemo) -> None:
         """Remember the answer to the current request, if its head arrived at once and alone."""
         if self._head and not answer.response.for_one:
             memo.add(self._head, answer)
@@ -286,7 +285,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
         """Send a response in one system call; the rest is buffered without a copy."""
         pieces = answer.pieces(self.server.http_date(time.time()))
         length = sum(map(len, pieces))
-        self._read_by = time.monotonic() + RESPONSE_SECONDS + length / RESPONSE_RATE
+        self._read_by = time.monotonic() + _RESPONSE_SECONDS + length / _RESPONSE_RATE
         try:
             sent = self.socket.sendmsg(pieces)
         except BlockingIOError:

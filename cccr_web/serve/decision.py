@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from cccr_web.release import INDEX, Release, is_html, media_type
-from cccr_web.serve.conditional import Precondition, accepts_ranges, etag, evaluate, read_range
 from cccr_web.serve.encoding import IDENTITY, EncodedBodies
 from cccr_web.serve.hosts import HostMatch, Hosts
-from cccr_web.serve.negotiation import accepted_coding, accepted_language
 from cccr_web.serve.policy import Policy, cache_control
 from cccr_web.serve.redirects import redirect_of
+from cccr_web.serve.request_headers import (
+    Precondition,
+    accepted_coding,
+    accepted_language,
+    accepts_ranges,
+    etag,
+    evaluate,
+    read_range,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment

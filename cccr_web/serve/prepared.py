@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Final
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.serve.app import bare_headers, create_app
-from cccr_web.serve.conditional import content_range
 from cccr_web.serve.decision import TOR2WEB, Decision, Kind, Representation, ServedSite
 from cccr_web.serve.encoding import EncodedBodies
 from cccr_web.serve.hosts import Hosts
-from cccr_web.serve.memo import HeadMemo
 from cccr_web.serve.policy import Policy
-from cccr_web.serve.response import Answer, PreparedResponse
+from cccr_web.serve.request_headers import content_range
+from cccr_web.serve.response import HeadMemo, PreparedResponse
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,7 +43,7 @@ class ResponseCache:
 
     def __init__(self, site: ServedSite) -> None:
         self.policy = site.policy
-        self.memo: HeadMemo[Answer] = HeadMemo()
+        self.memo = HeadMemo()
         self.error_headers = tuple(bare_headers(site.policy.without_page()))
         self.flask = create_app(site)
         self._site = site

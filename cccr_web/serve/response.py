@@ -1,11 +1,13 @@
-"""A response made ahead of its request, and the bytes of its head as waitress writes them."""
+"""Responses made ahead of their requests, each with its head as waitress writes it."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 _Header = tuple[str, str]
 
@@ -33,13 +35,13 @@ class PreparedResponse:
     ) -> PreparedResponse:
         """Return the response, with its head as waitress itself would write it."""
         own = tuple(headers)
-        ordered = sorted(own, key=lambda header: _name(header[0]))
-        names = [_name(name) for name, _ in ordered]
+        ordered = sorted(own, key=lambda header: _capitalised(header[0]))
+        names = [_capitalised(name) for name, _ in ordered]
         return cls(
             status,
             own,
             body,
-            (f"HTTP/1.1 {status}\r\n".encode("latin-1"), *(_line(*header) for header in ordered)),
+            (f"HTTP/1.1 {status}\r\n".encode("latin-1"), *(_line(*each) for each in ordered)),
             connection=1 + sum(name < "Connection" for name in names),
             date=1 + sum(name < "Date" for name in names),
         )
@@ -52,20 +54,21 @@ class PreparedResponse:
         for index, (name, value) in enumerate(self.headers):
             if name in changes:
                 headers[index] = name, changes[name]
+                # The names and their order stay.
                 lines[lines.index(_line(name, value))] = _line(name, changes[name])
         return PreparedResponse(
             self.status, tuple(headers), body, tuple(lines), self.connection, self.date, for_one
         )
 
 
-@functools.cache  # the app sends few
-def _name(name: str) -> str:
-    """Return the name of a header as waitress writes it."""
-    return "-".join(map(str.capitalize, name.split("-")))
-
-
 def _line(name: str, value: str) -> bytes:
-    return f"{_name(name)}: {value}\r\n".encode("latin-1")
+    """Return the line of a header as waitress writes it."""
+    return f"{_capitalised(name)}: {value}\r\n".encode("latin-1")
+
+
+@functools.cache  # for the few names that our own app sends
+def _capitalised(name: str) -> str:
+    return "-".join(map(str.capitalize, name.split("-")))
 
 
 class Answer(NamedTuple):
@@ -92,3 +95,41 @@ class Answer(NamedTuple):
             )
         )
         return head, b"" if self.head_only else response.body
+
+
+# About 1 KB each, and the body. A client that sends many heads only makes the memo start again.
+_MAX_ENTRIES: Final = 16_384
+
+
+class HeadMemo:
+    """The answers to at most ``limit`` request heads, so that none is parsed again.
+
+    Browsers send the same few heads for each page. The response to a head depends on
+    nothing but its bytes and the release, so the memo lives with the release. It holds only a
+    keyed hash of each head (RFC 7693): nothing that a reader has sent stays in memory.
+    """
+
+    def __init__(self, limit: int = _MAX_ENTRIES) -> None:
+        self._limit = limit
+        self._key = os.urandom(32)
+        self._answers: dict[bytes, Answer] = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, head: bytes) -> Answer | None:
+        """Return the answer to exactly these bytes, if it is known."""
+        return self._answers.get(self._hash(head))
+
+    def add(self, head: bytes, answer: Answer) -> None:
+        """Remember the answer to ``head``; a full memo is emptied first."""
+        if len(self._answers) >= self._limit:
+            self.clear()
+        self._answers[self._hash(head)] = answer
+
+    def clear(self) -> None:
+        """Forget every answer."""
+        self._answers.clear()
+
+    def _hash(self, head: bytes) -> bytes:
+        return hashlib.blake2b(head, digest_size=16, key=self._key).digest()

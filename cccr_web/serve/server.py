@@ -20,8 +20,7 @@ from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.utilities import build_http_date
 
 from cccr_web.serve.channel import Channel
-from cccr_web.serve.poller import Poller
-from cccr_web.serve.shutdown import announce_shutdown, finish_connections
+from cccr_web.serve.event_loop import Poller, announce_shutdown, finish_connections
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # waitress's settings, where the defaults do not suit.
-SETTINGS: dict[str, Any] = {
+_SETTINGS: dict[str, Any] = {
     # No Server header.
     "ident": None,
     # A request head is a path and a few headers; a larger one is an attack.
@@ -48,7 +47,7 @@ SETTINGS: dict[str, Any] = {
 
 # Connections of all listeners together, each of one descriptor and some kilobytes. At this
 # limit the connections of least use are closed (RFC 9112, section 9.5).
-CONNECTION_LIMIT = 2000
+_CONNECTION_LIMIT = 2000
 _OTHER_FILES = 64
 _ACCEPTED_AT_ONCE = 64
 
@@ -227,7 +226,7 @@ def _create_server(
         sockets=[listener],
         url_scheme=apps.current[index].policy.url_scheme,
         connection_limit=limit,
-        **SETTINGS,
+        **_SETTINGS,
     )
     adjustments.socket_options = _SOCKET_OPTIONS
     server = (_UnixServer if listener.family == socket.AF_UNIX else _TcpServer)(
@@ -246,11 +245,11 @@ def _create_server(
 def _raise_connection_limit() -> int:
     """Raise the limit of open files, and return the number of connections it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTION_LIMIT + _OTHER_FILES
+    wanted = _CONNECTION_LIMIT + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return max(min(soft - _OTHER_FILES, CONNECTION_LIMIT), 1)
-    return CONNECTION_LIMIT
+        return max(min(soft - _OTHER_FILES, _CONNECTION_LIMIT), 1)
+    return _CONNECTION_LIMIT

@@ -74,7 +74,7 @@ class Listeners:
             if not onions:
                 raise CccrError(
                     "The release names no onion address, so the server cannot know its own.",
-                    "Use --onion-address, or write it into translations/site.toml.",
+                    "Use --onion-address, or write it into site.toml.",
                 )
             sites.append((listener_policy("onion", facts), onion_hosts(onions)))
         return prepare(release, sites)
@@ -86,7 +86,7 @@ class Listeners:
         if not (names or loopback):
             raise CccrError(
                 "The release names no clearnet address, so the server cannot know its own.",
-                "Use --domain, or write it into translations/site.toml.",
+                "Use --domain, or write it into site.toml.",
             )
         return clearnet_hosts(names, loopback=loopback)
 

@@ -3,7 +3,7 @@
 Trusts only the public key. May import ``release``, and the headers from ``serve``.
 """
 
-from cccr_web.watch.address import Address
+from cccr_web.watch.address import Address, Route
 from cccr_web.watch.client import (
     HttpConnection,
     RequestBudget,
@@ -14,7 +14,6 @@ from cccr_web.watch.client import (
 from cccr_web.watch.differences import Difference, DifferenceKind, header_differences
 from cccr_web.watch.remote import RemoteFolder
 from cccr_web.watch.report import Report, SiteResult
-from cccr_web.watch.route import Route
 from cccr_web.watch.site_check import Settings, check_manifests, check_sites
 
 __all__ = [

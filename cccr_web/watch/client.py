@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cccr_web.release import MAX_FILE, MAX_TOTAL
 from cccr_web.serve import decompress
-from cccr_web.watch.address import Address
-from cccr_web.watch.route import Route
+from cccr_web.watch.address import Address, Route
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -53,10 +52,10 @@ class RequestLimits:
     is how many may be open at once.
     """
 
+    timeout: float
     file: int = MAX_FILE
     total: int = 2 * MAX_TOTAL
     idle_timeout: float = 30.0
-    timeout: float = 600.0
     connections: int = 4
 
 

@@ -18,7 +18,7 @@ from typing import Final
 from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
 from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
 from cccr_web.serve import listener_policy
-from cccr_web.watch.address import Address
+from cccr_web.watch.address import Address, Route
 from cccr_web.watch.client import (
     HttpConnection,
     RequestBudget,
@@ -35,7 +35,6 @@ from cccr_web.watch.differences import (
 )
 from cccr_web.watch.report import Report, SiteResult
 from cccr_web.watch.requests import BROWSERS, MINIMAL, ClientProfile, plan
-from cccr_web.watch.route import Route
 
 # Browsers send them back (RFC 9110, section 13.1), so they could replace a cookie.
 _VALIDATORS: Final = ("ETag", "Last-Modified")
@@ -54,8 +53,8 @@ class Settings:
     """
 
     key: PublicKey
+    limits: RequestLimits
     route: Route = field(default_factory=Route)
-    limits: RequestLimits = field(default_factory=RequestLimits)
     allowed_headers: Collection[str] = ()
     onions: tuple[str, ...] = ()
     rng: random.Random = field(default_factory=random.SystemRandom)

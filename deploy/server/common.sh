@@ -175,6 +175,19 @@ enable() { # UNIT…
   done
 }
 
+# Stop these units before their files are removed.
+remove_units() { # UNIT…
+  local unit
+  for unit in "$@"; do
+    [ -e "$UNITS/$unit" ] || continue
+    if change "stop and disable $unit"; then
+      UNDO+=("systemctl --quiet enable --now '$unit'")
+      systemctl --quiet disable --now "$unit" 2>/dev/null
+    fi
+    remove "$UNITS/$unit"
+  done
+}
+
 mask() { # UNIT…
   local unit
   for unit in "$@"; do

@@ -33,14 +33,7 @@ notify_install() {
   step "notifications"
   local unit
   if ! notify_is_on; then
-    for unit in "${NOTIFY_TIMERS[@]}"; do
-      [ -e "$UNITS/$unit" ] || continue
-      if change "stop and disable $unit"; then
-        UNDO+=("systemctl --quiet enable --now '$unit'")
-        systemctl --quiet disable --now "$unit" 2>/dev/null
-      fi
-      remove "$UNITS/$unit"
-    done
+    remove_units "${NOTIFY_TIMERS[@]}"
     return 0
   fi
   notify_write "$WORK/notify"

@@ -13,25 +13,13 @@ units_install() {
   for unit in "$WORK"/units/cccr-web-*; do
     put "$UNITS/${unit##*/}" <"$unit"
   done
-  [ -n "$DOMAIN" ] || units_without_clearnet
+  # The domain was removed from the settings.
+  [ -n "$DOMAIN" ] || remove_units cccr-web-clearnet.socket cccr-web-clearnet.service
   units_daemon_reload
   for unit in "${SERVERS[@]}"; do
     enable "cccr-web-$unit.socket" "cccr-web-$unit.service"
   done
   enable cccr-web-manager.service
-}
-
-# The domain was removed from the settings.
-units_without_clearnet() {
-  local unit
-  for unit in cccr-web-clearnet.socket cccr-web-clearnet.service; do
-    [ -e "$UNITS/$unit" ] || continue
-    if change "stop and disable $unit"; then
-      UNDO+=("systemctl --quiet enable --now '$unit'")
-      systemctl --quiet disable --now "$unit" 2>/dev/null
-    fi
-    remove "$UNITS/$unit"
-  done
 }
 
 units_write() { # FOLDER

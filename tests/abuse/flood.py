@@ -40,7 +40,8 @@ from support.tornet import TorNetwork, end
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import Service, ServiceLimits, connect, new_key, publish
+from cccr_web.onion import Service, connect, new_key
+from cccr_web.onion.service import ServiceLimits, publish
 from cccr_web.release import write
 from cccr_web.render import build_release
 

@@ -13,9 +13,8 @@ from support.texts import (
     VERIFY,
     TreeChange,
     add,
-    copy_texts,
     lines,
-    problems_of,
+    problems_after,
     replace_once,
 )
 
@@ -133,6 +132,4 @@ def test_a_link_that_leads_nowhere_or_elsewhere_is_reported(
     tmp_path: Path, change: TreeChange, problems: list[str]
 ) -> None:
     """A tree with one such link reports exactly these problems."""
-    tree = copy_texts(tmp_path)
-    change(tree)
-    assert problems_of(tree) == problems
+    assert problems_after(change, tmp_path) == problems

@@ -462,6 +462,7 @@ def test_uninstall_leaves_the_backup_before_it_stops_the_manager(tmp_path: Path)
     mkdir "$KEPT"
     echo key >"$RUNNING_KEY"
     echo encrypted >"$BUNDLE/kept.backup"
+    unset HOME XDG_CACHE_HOME # as in a timer
     uninstall no
     cat "$KEPT"/*
     uninstall no

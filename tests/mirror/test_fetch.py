@@ -276,7 +276,7 @@ def test_a_fetch_that_is_killed_leaves_a_whole_mirror(tmp_path: Path) -> None:
             found = load(folder / "site", PUBLIC)
             assert found.files == signed_release(found.metadata.sequence).files
             seen.add(found.metadata.sequence)
-            fetch_mirror(Address.parse(server.url), folder, Settings(PUBLIC))
+            fetch_mirror(Address.parse(server.url), folder, Settings(PUBLIC, RequestLimits(60.0)))
             assert holds(folder, 2)
     assert seen == {1, 2}
 

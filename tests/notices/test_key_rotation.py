@@ -11,7 +11,9 @@ import pytest
 from support.signed import DAY, known_key
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.notices import KeyRotation, read_key_rotation, rotate_key, sign_text
+from cccr_web.notices import read_key_rotation, rotate_key
+from cccr_web.notices.key_rotation import KeyRotation
+from cccr_web.notices.signed_text import sign_text
 from cccr_web.release import SigningKey
 
 OLD, NEW, OTHER = known_key(b"old"), known_key(b"new"), known_key(b"other")

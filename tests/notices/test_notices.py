@@ -23,10 +23,9 @@ from cccr_web.notices import (
     make_security_txt,
     read_notice,
     rotate_key,
-    sign_text,
     write_notice,
 )
-from cccr_web.notices.signed_text import LINES, NoticeFormat
+from cccr_web.notices.signed_text import LINES, NoticeFormat, sign_text
 from cccr_web.release import make_release
 from cccr_web.serve import file_headers
 from cccr_web.serve.policy import clearnet_policy

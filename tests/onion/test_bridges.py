@@ -83,6 +83,38 @@ def test_one_line_can_hold_several_bridges(received: str) -> None:
     assert lines == f"UseBridges 1\n{PLUGIN}Bridge {OBFS4}\nBridge {SECOND}\n"
 
 
+@pytest.mark.parametrize(
+    "both",
+    [
+        (OBFS4, SECOND),
+        (f"Bridge {OBFS4}", f"Bridge {SECOND}"),
+        (f"192.0.2.7:443 {PRINT}", f"[2001:db8::7]:443 {ANOTHER}"),
+        ("[2001:db8::7]:443", "192.0.2.8:443"),
+        (OBFS4, f"192.0.2.8:443 {PRINT}"),
+        (OBFS4.removesuffix(" iat-mode=0"), SECOND),
+        (f"snowflake 192.0.2.3:80 {PRINT} front=a.example url=https://b.example/", SECOND),
+        (f"snowflake 192.0.2.3:80 {PRINT} front=a.example", "192.0.2.8:443"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mark", [",", ";", "，", "；", "、", "|", "','", "”,“"])
+def test_a_mark_between_two_bridges_needs_no_blank(both: tuple[str, str], mark: str) -> None:
+    """Programs join lines with a comma or a semicolon; neither bridge loses its last part."""
+    assert torrc_lines(mark.join(both), "f") == torrc_lines("\n".join(both), "f")
+    three = (*both, "192.0.2.9:9001")
+    assert torrc_lines(mark.join(three), "f") == torrc_lines("\n".join(three), "f")
+
+
+@pytest.mark.parametrize("mark", ["-", "+", "&", "/", "。", "和", "<br>", "\\n"])
+def test_what_is_joined_to_the_next_bridge_is_not_dropped(mark: str) -> None:
+    """What cannot be told from a part of a bridge is rejected, not lost."""
+    try:
+        lines = torrc_lines(OBFS4 + mark + SECOND, "f")
+    except OnionError:
+        return
+    assert lines == torrc_lines(f"{OBFS4}\n{SECOND}", "f")
+
+
 @pytest.mark.parametrize("bridge", ["192.0.2.7:443", f"192.0.2.7:443 {PRINT}", "[2001:db8::7]:443"])
 @pytest.mark.parametrize(
     "before", ["", "vanilla ", "Bridge 1: ", "网桥：", "Ann: ", "The one of Ann "]

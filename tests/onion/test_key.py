@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from support.hosting import OFFLINE, RunningTor, as_nobody
 
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
-from cccr_web.host_names import onion_address
 from cccr_web.onion import ControlConnection, OnionKey, load_key, load_or_create_key, new_key
 
 # RFC 8032, section 7.1, tests 1 to 3: secret seed and public key.
@@ -36,10 +36,11 @@ VECTORS = {
 def test_public_keys_match_the_vectors_of_the_rfc(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seed: str
 ) -> None:
-    """The address of a new key is that of the RFC's public key for the same seed."""
+    """The address of a new key starts with the RFC's public key for the same seed."""
     monkeypatch.setattr(secrets, "token_bytes", lambda _count: bytes.fromhex(seed))
     key = new_key(folder / "key")
-    assert key.address == onion_address(bytes.fromhex(VECTORS[seed]))
+    address = base64.b32decode(key.address.removesuffix(".onion").upper())
+    assert address[:32].hex() == VECTORS[seed]
 
 
 def test_tor_computes_the_same_address(folder: Path, connection: ControlConnection) -> None:

@@ -32,10 +32,9 @@ from cccr_web.onion import (
     Withdrawn,
     connect,
     control,
-    list_services,
     managed_tor,
-    withdraw,
 )
+from cccr_web.onion.service import list_services, withdraw
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,13 +18,10 @@ from cccr_web.onion import (
     OnionKey,
     Published,
     Service,
-    ServiceLimits,
     Status,
     connect,
-    list_services,
-    publish,
-    withdraw,
 )
+from cccr_web.onion.service import ServiceLimits, list_services, publish, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable

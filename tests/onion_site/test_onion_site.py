@@ -20,7 +20,8 @@ from support.tornet import TorNetwork
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
-from cccr_web.onion import ManagedTor, Published, Service, ServiceLimits, new_key
+from cccr_web.onion import ManagedTor, Published, Service, new_key
+from cccr_web.onion.service import ServiceLimits
 from cccr_web.release import Release, write
 from cccr_web.render import build_release
 

@@ -8,8 +8,9 @@ import pytest
 from flask import Flask, g
 
 from cccr_web.config import find_tree
-from cccr_web.content import SourceTree, read_content, read_site
+from cccr_web.content import SourceTree, read_site
 from cccr_web.content.dates import parse_date
+from cccr_web.content.reader import read_content
 from cccr_web.languages import EN, ZH_HANS, ZH_HANT
 from cccr_web.render import build_release
 from cccr_web.render.app import create_app

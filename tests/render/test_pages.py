@@ -17,7 +17,8 @@ from support.signed import organisation_key
 from support.texts import texts_with_key
 
 from cccr_web.config import find_tree
-from cccr_web.content import Addresses, SourceTree, read_content, read_site
+from cccr_web.content import Addresses, SourceTree, read_site
+from cccr_web.content.reader import read_content
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import ERROR_PAGES, Release
 from cccr_web.render import build_release

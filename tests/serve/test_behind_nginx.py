@@ -26,7 +26,7 @@ from support.signed import content, facts, organisation_key, put_release
 
 from cccr_web.languages import CHINESE, LANGUAGES, SIMPLIFIED, TRADITIONAL, negotiate
 from cccr_web.release import Release, Signer, make_release, with_archive
-from cccr_web.serve.negotiation import qualities
+from cccr_web.serve.request_headers import qualities
 
 LARGE = bytes(range(256)) * 400
 STYLES = ["sha256-" + letter * 43 + "=" for letter in "AB"]

@@ -18,8 +18,8 @@ from waitress.adjustments import Adjustments
 
 from cccr_web.serve import AppSwitch, channel
 from cccr_web.serve import server as server_module
+from cccr_web.serve.event_loop import Poller
 from cccr_web.serve.parser import StrictRequestParser
-from cccr_web.serve.poller import Poller
 from cccr_web.serve.prepared import ResponseCache
 from cccr_web.systemd import Notifier
 
@@ -81,8 +81,8 @@ def test_a_head_that_drips_past_its_deadline_is_closed(fresh: Server) -> None:
     """The time limit of a head counts from its first byte, however slowly it arrives."""
     with socket.create_connection(fresh.clearnet) as link:
         link.sendall(PARTIAL + b"st: x\r\nX: ")
-        seconds = seconds_until_cut(link, b"a", 2 * channel.HEAD_SECONDS)
-    assert channel.HEAD_SECONDS - 1 < seconds < channel.HEAD_SECONDS + 3
+        seconds = seconds_until_cut(link, b"a", 2 * channel._HEAD_SECONDS)
+    assert channel._HEAD_SECONDS - 1 < seconds < channel._HEAD_SECONDS + 3
 
 
 def test_a_later_head_has_the_same_deadline(fresh: Server) -> None:
@@ -92,7 +92,7 @@ def test_a_later_head_has_the_same_deadline(fresh: Server) -> None:
         link.settimeout(5)
         assert link.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
         link.sendall(PARTIAL)
-        assert seconds_until_cut(link, b"a", 2 * channel.HEAD_SECONDS) < channel.HEAD_SECONDS + 3
+        assert seconds_until_cut(link, b"a", 2 * channel._HEAD_SECONDS) < channel._HEAD_SECONDS + 3
 
 
 def percentile(server: Server, number: int) -> float:
@@ -170,7 +170,7 @@ def test_stalled_responses_are_closed_before_new_connections(release_folder: Pat
                 link.sendall(large.replace(DOMAIN.encode(), ONION.encode()))
 
         hold(70)
-        time.sleep(channel.GRACE_SECONDS + 0.5)
+        time.sleep(channel._GRACE_SECONDS + 0.5)
         new = stack.enter_context(socket.create_connection(server.clearnet))
         hold(20)
         new.sendall(f"HEAD / HTTP/1.1\r\nHost: {DOMAIN}\r\n\r\n".encode())

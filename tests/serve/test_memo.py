@@ -1,4 +1,4 @@
-"""Repeated requests are answered from a memo, with the same bytes (``serve/memo.py``)."""
+"""Repeated requests are answered from a memo, with the same bytes (``serve/response.py``)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from support.signed import make_apps, signed_release
 import cccr_web.serve.server as server_module
 from cccr_web.release import File
 from cccr_web.serve import AppSwitch
-from cccr_web.serve.channel import RESPONSE_RATE, Channel
-from cccr_web.serve.memo import HeadMemo
+from cccr_web.serve.channel import _RESPONSE_RATE, Channel
+from cccr_web.serve.event_loop import Poller, announce_shutdown
 from cccr_web.serve.parser import StrictRequestParser
-from cccr_web.serve.poller import Poller
 from cccr_web.serve.prepared import ResponseCache
-from cccr_web.serve.shutdown import announce_shutdown
+from cccr_web.serve.response import Answer, HeadMemo, PreparedResponse
 from cccr_web.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ def test_a_client_that_still_reads_is_not_cut_off(loop: Loop) -> None:
     assert not channel.is_sending
     channel.expire(time.monotonic())
     assert channel.connected
-    assert channel.deadline > time.monotonic() + 50_000 / RESPONSE_RATE
+    assert channel.deadline > time.monotonic() + 50_000 / _RESPONSE_RATE
     with contextlib.suppress(BlockingIOError):
         while link.recv(65_536):
             pass
@@ -235,11 +234,13 @@ def test_the_last_response_before_a_shutdown_closes_the_connection(loop: Loop) -
 
 def test_a_full_memo_starts_again_and_holds_no_head() -> None:
     """The memo is bounded, and nothing that a client sent is in it."""
-    memo: HeadMemo[int] = HeadMemo(limit=3)
+    memo, answers = HeadMemo(limit=3), []
     for number in range(7):
-        memo.add(b"GET /%d" % number, number)
+        response = PreparedResponse.of("200 OK", (), b"%d" % number)
+        answers.append(Answer(response, head_only=False, close=False))
+        memo.add(b"GET /%d" % number, answers[-1])
         assert len(memo) <= 3
-    assert memo.get(b"GET /6") == 6
+    assert memo.get(b"GET /6") is answers[6]
     assert memo.get(b"GET /0") is None
     assert b"GET" not in b"".join(memo._answers)
 

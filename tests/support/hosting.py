@@ -26,10 +26,10 @@ from cccr_web.onion import (
     ManagerEvent,
     OnionKey,
     Service,
-    Tor,
     connect,
     new_key,
 )
+from cccr_web.onion.manager import Tor
 from support.tornet import end, start_tor
 
 if TYPE_CHECKING:

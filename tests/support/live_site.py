@@ -19,7 +19,8 @@ from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.doctor import Target
 from cccr_web.listen import Tcp
-from cccr_web.onion import ManagedTor, Published, Service, list_services, new_key
+from cccr_web.onion import ManagedTor, Published, Service, new_key
+from cccr_web.onion.service import list_services
 from cccr_web.release import Release, Signer, make_release, with_archive
 from cccr_web.render import build_release
 from support import TOP

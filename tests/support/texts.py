@@ -92,6 +92,13 @@ MISSING = "zh_Hans/pages/errors/404.md"
 MISSING_AT = f"{MISSING}:{lines(MISSING) + 2}"
 
 
+def problems_after(change: TreeChange, folder: Path) -> list[str]:
+    """Return the problems of a copy of the real texts in ``folder`` after a change."""
+    tree = copy_texts(folder)
+    change(tree)
+    return problems_of(tree)
+
+
 def problems_of(tree: Path) -> list[str]:
     """Return the problems that ``cccr-web check`` finds in a tree, one line per problem."""
     *_, problems = check_trees(SourceTree(tree), find_tree("templates"))

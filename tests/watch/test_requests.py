@@ -25,11 +25,12 @@ PAGE = "/en/who-we-are.html"
 RELEASE = signed_release(2)
 LISTED = {"/", *file_addresses(RELEASE)}
 CODINGS = {"", "identity", "gzip", "br", "deflate"}
+LIMITS = RequestLimits(30.0)
 
 
-def check(server: Hostile, limits: RequestLimits | None = None) -> tuple[Difference, ...]:
+def check(server: Hostile, limits: RequestLimits = LIMITS) -> tuple[Difference, ...]:
     """Check a server with the tests' key."""
-    settings = Settings(organisation_key().public, limits=limits or RequestLimits(timeout=30.0))
+    settings = Settings(organisation_key().public, limits=limits)
     return check_sites([Address.parse(server.url)], settings).sites[0].differences
 
 
@@ -197,5 +198,5 @@ def test_a_damaged_or_endless_coding_is_reported(site: Hostile, case: str) -> No
     """A body that its coding does not describe is a difference, and never fills the memory."""
     coding, coder, problem = DAMAGE[case]
     site.tamper = lambda path, answer: encoded(answer, coding, coder) if path == PAGE else answer
-    found = [each for each in check(site, RequestLimits(file=200_000)) if each.path == PAGE]
+    found = [each for each in check(site, RequestLimits(30.0, file=200_000)) if each.path == PAGE]
     assert any(each.detail.startswith(problem) for each in found), found

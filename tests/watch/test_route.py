@@ -192,7 +192,7 @@ def site() -> Iterator[Hostile]:
 
 def test_connections_are_reused(site: Hostile) -> None:
     """The manifest takes one connection, the files no more than the limit."""
-    assert check(site.url, RequestLimits(connections=2)).same
+    assert check(site.url, RequestLimits(10.0, connections=2)).same
     assert 2 <= len(site.open) <= 3
 
 

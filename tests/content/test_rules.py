@@ -1,4 +1,4 @@
-"""Names of files, empty texts and dates (``content/file_rules.py``, ``text_rules.py``)."""
+"""Names of files, empty texts and dates (``content/rules.py``)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from support.texts import TEXTS, copy_texts, problems_of
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree, Text
-from cccr_web.content.file_rules import every_file_is_read
 from cccr_web.content.reader import read_text
-from cccr_web.content.text_rules import dates_are_past, text_is_not_empty
+from cccr_web.content.rules import dates_are_past, every_file_is_read, text_is_not_empty
 from cccr_web.languages import EN
 from cccr_web.render import check_trees
 
@@ -27,7 +26,7 @@ def as_md(name: str) -> str:
 
 
 MOVE = "This file is not published: move it into en/ or zh_Hans/, or delete it."
-DELETE = "Nothing reads this file: delete it, or move it out of translations/."
+DELETE = "Nothing reads this file: delete it, or move it elsewhere."
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_a_file_that_nothing_reads_is_reported(tmp_path: Path, path: str, messag
     """A text under a wrong name or in a wrong folder would never appear."""
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("", encoding="utf-8")
-    (problem,) = every_file_is_read(tmp_path)
+    (problem,) = every_file_is_read(SourceTree(tmp_path))
     assert str(problem) == f"{tmp_path.name}/{path}:1: {message}"
 
 
@@ -68,7 +67,7 @@ def test_a_file_with_a_reader_of_its_own_is_accepted(tmp_path: Path, path: str) 
     """What belongs to the tree, or was left by a system, is not reported."""
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("", encoding="utf-8")
-    assert list(every_file_is_read(tmp_path)) == []
+    assert list(every_file_is_read(SourceTree(tmp_path))) == []
 
 
 def test_names_that_cannot_be_served_are_reported(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Codings, entity tags and ranges (``serve/encoding.py``, ``serve/conditional.py``)."""
+"""Codings, entity tags and ranges (``serve/request_headers.py``)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cccr_web.serve.conditional import Precondition, content_range, evaluate, read_range
-from cccr_web.serve.negotiation import accepted_coding, qualities
+from cccr_web.serve.request_headers import (
+    Precondition,
+    accepted_coding,
+    content_range,
+    evaluate,
+    qualities,
+    read_range,
+)
 
 BOTH = ("br", "gzip")
 

@@ -1,10 +1,10 @@
-"""Which names are domains."""
+"""Which names are domains (``facts.py``)."""
 
 from __future__ import annotations
 
 import pytest
 
-from cccr_web.host_names import DOMAIN
+from cccr_web.facts import DOMAIN
 
 
 @pytest.mark.parametrize("name", ["example.org", "www.a-1.example", "a.xn--fiqs8s"])
