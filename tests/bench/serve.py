@@ -50,7 +50,6 @@ CONNECTIONS = 32
 STATEMENTS = 10_000
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE = 1500  # connections
-RELOADS = 6
 
 
 @dataclass
@@ -255,6 +254,7 @@ def main() -> None:
         addresses=Addresses("https://cccr.example", (ONION,)),
     )
     policy = clearnet_policy(release.metadata, release.metadata.onions)
+    os.environ["CCCR_MAX_MEGABYTES"] = "1000"
     os.environ["HEADERS"] = json.dumps(file_headers(release, policy)["/en/index.html"])
     with short_folder() as folder, ExitStack() as stack:
         static, proxy = folder / "static", folder / "proxy"
@@ -322,9 +322,6 @@ def main() -> None:
         script.write_text(MANY)
         measure_many(servers[1], given.seconds, script)
         measure_idle(own, given.seconds)
-        for server in servers[:2]:
-            server.megabytes = megabytes(server.processes)
-            measure_reloads(server)
     print(table(servers))
 
 
@@ -388,27 +385,6 @@ def measure_idle(server: Rival, seconds: int) -> None:
     print(
         f"{server.name}, with {IDLE:,} idle connections: "
         f"{server.cpu[-1]:.0f} µs, {server.cpu[-1] / alone:.2f} ×"
-    )
-
-
-def measure_reloads(server: Rival) -> None:
-    """Measure the memory after reloads of the same release."""
-    (process, *_) = server.processes
-
-    def resident() -> int:
-        status = Path(f"/proc/{process}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
-
-    first = resident()
-    for _ in range(RELOADS):
-        os.kill(process, signal.SIGHUP)
-        used = -1.0
-        while (now := cpu_seconds([process])[process]) != used:  # until it has nothing to do
-            used = now
-            time.sleep(1)
-    print(
-        f"{server.name}, after {RELOADS} reloads: {resident() * 1024 / 1e6:.0f} MB, "
-        f"{resident() / first:.2f} ×"
     )
 
 
