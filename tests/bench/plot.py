@@ -13,11 +13,11 @@ _PANELS: Final = (
 )
 _WIDTH: Final = 300
 _HEIGHT: Final = 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 14, 34, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 24, 34, 34
 
 
 def plot(found: Mapping[int, Mapping[str, float]]) -> str:
-    """Return the SVG. Both axes are logarithmic: a line at 45 degrees is linear growth."""
+    """Return the SVG. Both axes are logarithmic."""
     panels = "".join(
         f'<g transform="translate({_WIDTH * number},0)">'
         f"{_panel(title, [(count, each[key]) for count, each in found.items()])}</g>"
