@@ -174,7 +174,7 @@ verify_release() { # FOLDER
   [ -x "$command" ] || return 0 # the first --local run: our code is not installed yet
   local key=$PUBLIC_KEY
   [ -n "$key" ] || [ "$TARGET" != --local ] || key=/etc/cccr-web/public.key
-  [ -n "$key" ] || fail "There is no public key to verify the release with." "Set PUBLIC_KEY in the settings to its file."
+  [ -n "$key" ] || settings_no_public_key
   "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
 }
 
@@ -183,7 +183,7 @@ on_server() { # COMMAND
   local status=0 answer=no
   send "$1" || status=$?
   if [ $status = 3 ]; then
-    [ -t 0 ] || fail "To take it down, add --drop-domain."
+    [ -t 0 ] || fail "To take the domain down, add --drop-domain."
     printf 'Take it down? Type yes: ' >&2
     read -r answer || true
     [ "$answer" = yes ] || fail "Nothing was changed."

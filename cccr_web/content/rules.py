@@ -22,10 +22,10 @@ from cccr_web.content.body import (
     StrayMark,
 )
 from cccr_web.content.catalogue import catalogue_file
+from cccr_web.content.markup_lint import LANGUAGE_MARK, LineProblem
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
-from cccr_web.content.slips import LANGUAGE_MARK, LineProblem
 from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.languages import WRITTEN
@@ -221,7 +221,7 @@ def text_is_not_empty(text: Text) -> Iterator[LineProblem]:
 
 
 def dates_are_past(text: Text, today: date) -> Iterator[LineProblem]:
-    """A later date is a slip, and feed readers keep its entry on top for ever."""
+    """A future date is a typo, and feed readers would pin its entry to the top."""
     head = text.head
     dates = [("updated", head.lines.get("updated", 1), head.updated)]
     if head.date is not None:

@@ -1,5 +1,6 @@
 """Photos: resized, and stripped of who took them, where, when and with what.
 
+``content/photos.py`` reads the records of who took each, and who allowed its publication.
 The published files are made from the pixels alone, so EXIF with its place and time, XMP,
 colour profiles, comments and previews are left out. The same version of Pillow, whose wheels
 contain libjpeg, gives the same bytes.

@@ -21,5 +21,5 @@ if ! cmp --silent tests/bench/requirements.txt "$bench/requirements.txt"; then
   "$bench/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/bench/requirements.txt
   cp tests/bench/requirements.txt "$bench/requirements.txt"
 fi
-"$venv/bin/python" tests/bench/scale.py --rivals "$bench/bin/python" --plot tests/bench/scale.svg "$@"
-exec "$venv/bin/python" tests/bench/serve.py --rivals "$bench/bin/python"
+"$venv/bin/python" tests/bench/scale.py --competitors "$bench/bin/python" --plot tests/bench/scale.svg "$@"
+exec "$venv/bin/python" tests/bench/serve.py --competitors "$bench/bin/python"

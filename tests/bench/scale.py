@@ -1,6 +1,6 @@
 """Measure sites of more and more statements; print a table, and draw a plot.
 
-    python tests/bench/scale.py --rivals PYTHON [--statements 10,1000] [--plot FILE.svg]
+    python tests/bench/scale.py --competitors PYTHON [--statements 10,1000] [--plot FILE.svg]
 
 Each statement is as long as the longest of ours, in three languages. PYTHON is an interpreter with
 ``requirements.txt`` installed. Times are CPU times of a command with its subprocesses: another
@@ -196,7 +196,7 @@ def sizes(text: str) -> Iterable[int]:
 def main() -> None:
     """Measure, print the table and draw the plot."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rivals", required=True, metavar="PYTHON")
+    parser.add_argument("--competitors", required=True, metavar="PYTHON")
     parser.add_argument("--statements", type=sizes, default=SIZES)
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
@@ -205,7 +205,7 @@ def main() -> None:
     found: dict[int, Figures] = {}
     for count in given.statements:
         with tempfile.TemporaryDirectory(prefix="cccr-bench-") as name:
-            found[count] = of_site(count, Path(name), given.rivals)
+            found[count] = of_site(count, Path(name), given.competitors)
         print(f"{count:,} statements: {found[count]}", file=sys.stderr)
     print(table(found))
     if {200, 400} <= found.keys():

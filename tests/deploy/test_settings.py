@@ -64,7 +64,7 @@ def test_servers_have_memory_for_two_of_the_largest_releases(
     for server in ("clearnet", "onion"):
         unit = (tmp_path / f"cccr-web-{server}.service").read_text()
         assert f"\nEnvironment=CCCR_MAX_MEGABYTES={largest}\n" in unit
-    assert f"\nMemoryMax={memory}M\n" in (tmp_path / "hardening.conf").read_text()
+    assert f"\nMemoryMax={memory}M\n" in (tmp_path / "cccr-web-.service.d/restart.conf").read_text()
 
 
 def test_a_domain_must_be_a_name_that_can_get_a_certificate(tmp_path: Path) -> None:

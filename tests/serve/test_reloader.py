@@ -41,7 +41,7 @@ from cccr_web.release import (
 from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
 from cccr_web.serve.reloader import RELOAD, serve_source
 from cccr_web.serve.source import Source
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 
 @pytest.fixture
@@ -433,5 +433,5 @@ def test_a_replaced_release_is_freed(
         BriefListeners.requests,
         lambda _lines: None,
         recheck=300,
-        notifier=Notifier({}),
+        notifier=SystemdNotifier({}),
     )
