@@ -58,7 +58,7 @@ def test_servers_have_memory_for_two_of_the_largest_releases(
     tmp_path: Path, setting: str, largest: int, memory: int
 ) -> None:
     """The units limit a release to MAX_MEGABYTES, and the servers to three times as much memory."""
-    known = "SERVERS=(clearnet onion)\nsystemctl() { echo 252; }\nonion_address() { echo a; }\n"
+    known = "WEB_SERVERS=(clearnet onion)\nsystemctl() { echo 252; }\nonion_address() { echo a; }\n"
     done = in_server(f"{known}DOMAIN=a.example MAX_MEGABYTES={setting}\nunits_write $2", tmp_path)
     assert done.returncode == 0, done.stderr
     for server in ("clearnet", "onion"):
