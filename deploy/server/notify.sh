@@ -44,7 +44,7 @@ notify_install() {
 
 notify_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 OPTIONS NAME SOCKS='' ARGUMENTS STATE=cccr-notify SETTINGS_FILE=$NOTIFY_FILE
+  local folder=$1 OPTIONS MEMORY NAME SOCKS='' ARGUMENTS STATE=cccr-notify SETTINGS_FILE=$NOTIFY_FILE
   doctor_options
   OPTIONS=${DOCTOR_OPTIONS[*]}
   [[ $OPTIONS == *" --baseline "* ]] || OPTIONS+=" --baseline $BASELINE" # recorded at the end of this run
@@ -53,7 +53,8 @@ notify_write() { # FOLDER
   ! notify_needs_tor || SOCKS="--socks unix:$NOTIFY_SOCKS "
   ARGUMENTS=--name\ $NAME\ ${SOCKS% }
   mkdir -p "$folder/cccr-notify.service.d"
-  render units/cccr-doctor.service OPTIONS INSTANCE >"$folder/cccr-doctor.service"
+  MEMORY=$((3 * $(largest_release) + 550))M
+  render units/cccr-doctor.service OPTIONS INSTANCE MEMORY >"$folder/cccr-doctor.service"
   cp "$HERE/units/cccr-doctor.timer" "$HERE/units/cccr-notify.timer" "$folder"
   # shellcheck disable=SC2034
   local REPORT=/run/cccr-doctor/doctor.json

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES NOTIFY PING WATCH)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD REBOOT_AT MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
 # Kept on the server. The others are paths on the admin’s machine, or
 # secrets, which “notify_settings” keeps in a file of their own.
-KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
+KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT MAX_MEGABYTES KEEP_RELEASES)
 
 settings_clear() {
   local name
@@ -81,8 +81,12 @@ settings_validate() { # appends to problems
   for name in ${names[@]+"${names[@]}"}; do
     [[ $name =~ ^(https://[A-Za-z0-9.:-]+|http://[a-z2-7]{56}\.onion)/?$ ]] || problems+=("WATCH: “${name}” is not an address such as https://example.org or http://….onion.")
   done
+  [[ $MAX_MEGABYTES =~ ^([1-9][0-9]{0,3})?$ ]] || problems+=("MAX_MEGABYTES: “${MAX_MEGABYTES}” is not a number of megabytes from 1 to 9999.")
   [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")
 }
+
+# Print how large a release may be, in MB; cccr_web/config.py has the same default.
+largest_release() { echo "${MAX_MEGABYTES:-150}"; }
 
 settings_kept() { # → the settings that the server keeps
   local name
