@@ -93,7 +93,7 @@ notify_start() {
 notify_baseline() {
   [ -x "$COMMAND" ] || return 0 # a dry run
   "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
-    "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" "$NGINX"/[!r]*.conf ||
+    "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS" "$TOR_DROPINS" "$NGINX"/[!r]*.conf ||
     fail "What this server has could not be recorded. See the reason above."
   put "$BASELINE" <"$WORK/baseline.json"
 }

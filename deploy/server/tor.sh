@@ -3,6 +3,7 @@
 
 INSTANCE=cccr
 TORRC_FILE=/etc/tor/instances/$INSTANCE/torrc
+TOR_DROPINS=/etc/systemd/system/tor@$INSTANCE.service.d
 ONION_KEY_FILE=$ETC/onion.key
 RUNNING_KEY=/run/credentials/cccr-web-manager.service/onion.key
 KEPT=/root # where “uninstall” leaves a backup
@@ -28,7 +29,8 @@ tor_install() {
   put "$TORRC_FILE" <"$WORK/torrc"
   # Debian’s default instance would open a SOCKS port.
   mask tor@default.service
-  put /etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf <"$HERE/units/tor.conf"
+  put "$TOR_DROPINS/cccr-web.conf" <"$HERE/units/tor.conf"
+  put "$TOR_DROPINS/exposure.conf" <"$HERE/units/tor-exposure.conf"
   enable "tor@$INSTANCE.service"
 }
 
@@ -65,7 +67,7 @@ tor_start() {
   local unit=tor@$INSTANCE.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
-  elif changed "$TORRC_FILE" "/etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf"; then
+  elif changed "$TORRC_FILE" || changed_below "$TOR_DROPINS"; then
     # tor’s sandbox does not allow loading a new configuration.
     unit_action restart "$unit"
   fi

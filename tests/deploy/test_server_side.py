@@ -180,7 +180,7 @@ def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
     sites = tmp_path / "nginx/sites-enabled"
     sites.mkdir(parents=True)
     (sites / "default").touch()
-    check = f"UNITS={tmp_path}/units; dpkg() {{ :; }}; nginx_check_others"
+    check = f"NGINX_DROPINS={tmp_path}/dropins; dpkg() {{ :; }}; nginx_check_others"
     assert in_server(check, tmp_path).returncode == 0
     (sites / "blog").write_text(
         "server {\n  server_name blog.example www.blog.example;\n  # server_name old.example;\n}\n"
@@ -201,7 +201,7 @@ def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
         done = in_server(check.replace("dpkg() { :; }; ", dpkg), tmp_path)
         assert done.returncode == status
         assert (f"\n  {sites}/nginx.conf\n" in done.stderr) == (status == 1)
-    ours = tmp_path / "units/nginx.service.d/cccr-web.conf"
+    ours = tmp_path / "dropins/cccr-web.conf"
     ours.parent.mkdir(parents=True)
     ours.touch()
     (sites / "blog").touch()
