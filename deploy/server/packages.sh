@@ -6,6 +6,7 @@ PACKAGES=(
   gpg                 # encrypts backups
   gpg-agent           # reads their passphrase
   libnginx-mod-http-headers-more-filter # lets nginx remove headers
+  needrestart         # restarts what still uses the files that an update replaced
   nftables
   nginx
   python3-venv

@@ -27,7 +27,7 @@ uninstall() { # yes|no (purge)
   done
   for file in "$UNITS"/cccr-web-* "$UNITS"/cccr-{doctor,notify,watch}* /var/lib/systemd/timers/stamp-cccr-* /etc/cccr-watch /run/cccr-{doctor,watch} /var/lib/{,private/}cccr-{,watch-}notify "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS"/{cccr-web,exposure}.conf "$TOR_DROPINS" \
     /etc/tmpfiles.d/cccr-web.conf /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
-    /etc/apt/apt.conf.d/52cccr-web "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
+    /etc/apt/apt.conf.d/52cccr-web "$NEEDRESTART/conf.d/cccr-web.conf" "${UPDATED[@]/#/$NEEDRESTART/restart.d/}" "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
     /run/{,private/}cccr-web-manager /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
     "/var/lib/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE.defaults" \
     /run/lock/cccr-web "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cccr-web" "$CODE" "$DATA" "$ETC"; do
