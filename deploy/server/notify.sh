@@ -92,7 +92,7 @@ notify_start() {
 # Record what “doctor” compares this server with.
 notify_baseline() {
   [ -x "$COMMAND" ] || return 0 # a dry run
-  "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$RESTART" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
+  "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$RESTART" "$APPARMOR" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
     "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS" "$TOR_DROPINS" "$NGINX"/[!r]*.conf ||
     fail "What this server has could not be recorded. See the reason above."
   put "$BASELINE" <"$WORK/baseline.json"

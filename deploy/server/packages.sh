@@ -2,6 +2,7 @@
 # The Debian packages that the server needs, and why.
 
 PACKAGES=(
+  apparmor            # confines tor
   ca-certificates
   gpg                 # encrypts backups
   gpg-agent           # reads their passphrase

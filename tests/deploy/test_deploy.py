@@ -95,6 +95,24 @@ def test_nginx_nft_tor_and_systemd_accept_their_configuration(server: Machine) -
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def test_tor_has_the_rules_of_apparmor_as_debians_own(server: Machine) -> None:
+    """AppArmor's parser accepts the profile that tor's unit names, and it allows tor's own folders.
+
+    The profile is enforced only where the kernel has AppArmor.
+    """
+    profile = "/etc/apparmor.d/cccr_tor"
+    server.run("apparmor_parser", "--skip-kernel-load", "--skip-cache", profile)
+    names = server.run("apparmor_parser", "--names", profile)
+    show = server.run("systemctl", "show", "--property=AppArmorProfile", "--value", "tor@cccr")
+    assert show.strip() in {f"-{names.strip()}", f"(null) {names.strip()}", names.strip()}
+    ours = (server.root / profile[1:]).read_text()
+    for rule in (server.root / "etc/apparmor.d/system_tor").read_text().splitlines():
+        own = rule.replace("/lib/tor/", "/lib/tor-instances/cccr/")
+        own = own.replace("run/tor/", "run/tor-instances/cccr/")
+        if rule.strip().startswith(("/", "owner ")) and "/log/" not in rule:
+            assert own in ours.splitlines(), rule
+
+
 EXPOSURE = {
     "cccr-web-clearnet": 0.5,
     "cccr-web-onion": 0.5,
