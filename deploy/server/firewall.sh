@@ -5,14 +5,15 @@ FIREWALL=$ETC/nftables.conf
 
 firewall_install() {
   step "firewall"
-  local SSH_PORTS PORTS='' ports
+  local SSH_PORTS PORTS='' RULES ports
   ports=$(firewall_ssh_ports)
   [ -z "$DOMAIN" ] || PORTS="80, 443"
   SSH_PORTS=${ports//$'\n'/, }
   if [ -z "$SSH_PORTS" ]; then note "no sshd is listening, so no port is opened for it"; fi
   [ -z "$SSH_PORTS" ] || PORTS=$SSH_PORTS${PORTS:+, $PORTS}
   [ -n "$PORTS" ] || PORTS=0
-  render nftables.conf PORTS >"$WORK/nftables.conf"
+  RULES=$(firewall_egress)
+  render nftables.conf PORTS RULES >"$WORK/nftables.conf"
   if command -v nft >/dev/null; then
     local output
     output=$(nft --check --file "$WORK/nftables.conf" 2>&1) || {
@@ -32,6 +33,36 @@ firewall_start() {
   elif changed "$FIREWALL" /etc/systemd/system/nftables.service.d/cccr-web.conf; then
     unit_action restart nftables.service
   fi
+}
+
+# systemd gives these to units with DynamicUser=. Of ours, only the sender of notifications has a network.
+DYNAMIC_USERS=61184-65519
+
+# Print the rules for what may leave.
+firewall_egress() {
+  local ports=80,443 tor=tcp port rule clocks=(systemd-timesync _chrony chrony ntpsec ntp openntpd)
+  # Root could change these rules. As root run certbot, pip and doctor.
+  if [[ $ACME_SERVER =~ ^https://[^/]*:([0-9]+) ]]; then ports+=,${BASH_REMATCH[1]}; fi
+  egress root tcp "$ports"
+  egress _apt tcp 80,443
+  for port in udp tcp; do egress "root _apt systemd-resolve _tor-$INSTANCE ${clocks[*]}" $port 53; done
+  egress systemd-resolve tcp 853
+  egress "${clocks[*]}" udp 123
+  # tor, and the tor that doctor starts with this group. Snowflake needs UDP.
+  ! grep --quiet --no-messages snowflake "$TORRC_FILE" || tor='{ tcp, udp }'
+  port=$(getent group "_tor-$INSTANCE" | cut -d : -f 3)
+  [ -z "$port" ] || echo "    meta skgid $port meta l4proto $tor accept # _tor-$INSTANCE"
+  if [ -n "$DOMAIN" ] && notify_is_on; then echo "    meta skuid $DYNAMIC_USERS meta l4proto { tcp, udp } accept # cccr-notify"; fi
+  for rule in $EGRESS; do egress "${rule%%:*}" tcp "${rule#*:}"; done
+}
+
+# Print a rule for those of the users that exist: nftables rejects unknown names.
+egress() { # USERS tcp|udp PORTS
+  local user number
+  for user in $1; do
+    number=$(getent passwd "$user" | cut -d : -f 3)
+    [ -z "$number" ] || echo "    meta skuid $number $2 dport { ${3//,/, } } accept # $user"
+  done
 }
 
 # The ports on which sshd listens, and the port of the current connection.

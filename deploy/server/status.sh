@@ -27,7 +27,10 @@ status_of() { # UNIT
 status_doctor() {
   doctor_options
   echo
-  "$COMMAND" doctor "${DOCTOR_OPTIONS[@]}"
+  local as_tor=()
+  # The firewall lets this group's tor leave.
+  if getent group "_tor-$INSTANCE" >/dev/null; then as_tor=(setpriv --regid "_tor-$INSTANCE" --keep-groups); fi
+  "${as_tor[@]}" "$COMMAND" doctor "${DOCTOR_OPTIONS[@]}"
 }
 
 # Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.
