@@ -40,28 +40,31 @@ DYNAMIC_USERS=61184-65519
 
 # Print the rules for what may leave.
 firewall_egress() {
-  local ports=80,443 tor=tcp port rule clocks=(systemd-timesync _chrony chrony ntpsec ntp openntpd)
+  local ports=80,443 tor=tcp kind group rule
+  local clocks=(systemd-timesync _chrony chrony ntpsec ntp openntpd) resolvers=(systemd-resolve unbound bind dnsmasq knot-resolver)
   # Root could change these rules. As root run certbot, pip and doctor.
   if [[ $ACME_SERVER =~ ^https://[^/]*:([0-9]+) ]]; then ports+=,${BASH_REMATCH[1]}; fi
   egress root tcp "$ports"
   egress _apt tcp 80,443
-  for port in udp tcp; do egress "root _apt systemd-resolve _tor-$INSTANCE ${clocks[*]}" $port 53; done
-  egress systemd-resolve tcp 853
+  for kind in udp tcp; do egress "root _apt _tor-$INSTANCE ${resolvers[*]} ${clocks[*]}" $kind 53; done
+  egress "${resolvers[*]}" tcp 853
   egress "${clocks[*]}" udp 123
   # tor, and the tor that doctor starts with this group. Snowflake needs UDP.
   ! grep --quiet --no-messages snowflake "$TORRC_FILE" || tor='{ tcp, udp }'
-  port=$(getent group "_tor-$INSTANCE" | cut -d : -f 3)
-  [ -z "$port" ] || echo "    meta skgid $port meta l4proto $tor accept # _tor-$INSTANCE"
+  ! group=$(id --group "_tor-$INSTANCE" 2>/dev/null) || echo "    meta skgid $group meta l4proto $tor accept # _tor-$INSTANCE"
   if [ -n "$DOMAIN" ] && notify_is_on; then echo "    meta skuid $DYNAMIC_USERS meta l4proto { tcp, udp } accept # cccr-notify"; fi
-  for rule in $EGRESS; do egress "${rule%%:*}" tcp "${rule#*:}"; done
+  for rule in $EGRESS; do
+    id "${rule%%:*}" >/dev/null 2>&1 || note "EGRESS: there is no user ${rule%%:*} here"
+    egress "${rule%%:*}" tcp "${rule#*:}"
+  done
 }
 
 # Print a rule for those of the users that exist: nftables rejects unknown names.
 egress() { # USERS tcp|udp PORTS
   local user number
   for user in $1; do
-    number=$(getent passwd "$user" | cut -d : -f 3)
-    [ -z "$number" ] || echo "    meta skuid $number $2 dport { ${3//,/, } } accept # $user"
+    number=$(id --user "$user" 2>/dev/null) || continue
+    echo "    meta skuid $number $2 dport { ${3//,/, } } accept # $user"
   done
 }
 

@@ -208,6 +208,43 @@ def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
     assert in_server(check, tmp_path).returncode == 0
 
 
+def test_the_settings_decide_what_may_leave(tmp_path: Path) -> None:
+    """The authority's port, Snowflake, notifications and EGRESS each add a rule."""
+    script = """
+    TORRC_FILE=$FOLDER/torrc NOTIFY_FILE=$FOLDER/notify.env
+    id() { case $* in *root) echo 0 ;; *_tor-cccr) echo 7 ;; *) return 1 ;; esac; }
+    firewall_egress; echo --
+    ACME_SERVER=https://ca.example:14000/dir DOMAIN=a.example EGRESS="root:587 nobody:25"
+    touch "$NOTIFY_FILE"
+    echo "ClientTransportPlugin snowflake exec /usr/bin/snowflake-client" >"$TORRC_FILE"
+    firewall_egress
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    one, two = (
+        [line.split("#")[0].strip() for line in part.splitlines() if line]
+        for part in done.stdout.split("--")
+    )
+    dns = [
+        f"meta skuid {user} {kind} dport {{ 53 }} accept"
+        for kind in ("udp", "tcp")
+        for user in (0, 7)
+    ]
+    assert one == [
+        "meta skuid 0 tcp dport { 80, 443 } accept",
+        *dns,
+        "meta skgid 7 meta l4proto tcp accept",
+    ]
+    assert two == [
+        "meta skuid 0 tcp dport { 80, 443, 14000 } accept",
+        *dns,
+        "meta skgid 7 meta l4proto { tcp, udp } accept",
+        "meta skuid 61184-65519 meta l4proto { tcp, udp } accept",
+        "meta skuid 0 tcp dport { 587 } accept",
+    ]
+    assert done.stderr == "  EGRESS: there is no user nobody here\n"
+
+
 def without_ipv6() -> None:
     """Let ``socket(AF_INET6)`` fail in this process as on a kernel without IPv6."""
     number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
