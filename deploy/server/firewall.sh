@@ -53,6 +53,12 @@ firewall_egress() {
   ! grep --quiet --no-messages snowflake "$TORRC_FILE" || tor='{ tcp, udp }'
   ! group=$(id --group "_tor-$INSTANCE" 2>/dev/null) || echo "    meta skgid $group meta l4proto $tor accept # _tor-$INSTANCE"
   if [ -n "$DOMAIN" ] && notify_is_on; then echo "    meta skuid $DYNAMIC_USERS meta l4proto { tcp, udp } accept # cccr-notify"; fi
+  # With several servers, nginx asks the others for the answer to a certificate's challenge.
+  [ -z "$DOMAIN" ] || for rule in ${ADDRESSES:-}; do
+    kind=ip
+    [[ $rule != *:* ]] || kind=ip6
+    egress www-data "$kind daddr $rule tcp" 80
+  done
   for rule in $EGRESS; do
     id "${rule%%:*}" >/dev/null 2>&1 || note "EGRESS: there is no user ${rule%%:*} here"
     egress "${rule%%:*}" tcp "${rule#*:}"
@@ -60,7 +66,7 @@ firewall_egress() {
 }
 
 # Print a rule for those of the users that exist: nftables rejects unknown names.
-egress() { # USERS tcp|udp PORTS
+egress() { # USERS [ip daddr ADDRESS] tcp|udp PORTS
   local user number
   for user in $1; do
     number=$(id --user "$user" 2>/dev/null) || continue

@@ -209,12 +209,15 @@ def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
 
 
 def test_the_settings_decide_what_may_leave(tmp_path: Path) -> None:
-    """The authority's port, Snowflake, notifications and EGRESS each add a rule."""
+    """The authority's port, Snowflake, notifications, peers and EGRESS each add a rule."""
     script = """
     TORRC_FILE=$FOLDER/torrc NOTIFY_FILE=$FOLDER/notify.env
-    id() { case $* in *root) echo 0 ;; *_tor-cccr) echo 7 ;; *) return 1 ;; esac; }
+    id() {
+      case $* in *root) echo 0 ;; *_tor-cccr) echo 7 ;; *www-data) echo 33 ;; *) return 1 ;; esac
+    }
     firewall_egress; echo --
     ACME_SERVER=https://ca.example:14000/dir DOMAIN=a.example EGRESS="root:587 nobody:25"
+    ADDRESSES="192.0.2.1 2001:db8::1"
     touch "$NOTIFY_FILE"
     echo "ClientTransportPlugin snowflake exec /usr/bin/snowflake-client" >"$TORRC_FILE"
     firewall_egress
@@ -240,6 +243,8 @@ def test_the_settings_decide_what_may_leave(tmp_path: Path) -> None:
         *dns,
         "meta skgid 7 meta l4proto { tcp, udp } accept",
         "meta skuid 61184-65519 meta l4proto { tcp, udp } accept",
+        "meta skuid 33 ip daddr 192.0.2.1 tcp dport { 80 } accept",
+        "meta skuid 33 ip6 daddr 2001:db8::1 tcp dport { 80 } accept",
         "meta skuid 0 tcp dport { 587 } accept",
     ]
     assert done.stderr == "  EGRESS: there is no user nobody here\n"
