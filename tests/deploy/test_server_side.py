@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import os
 import platform
+import re
 import shlex
 import struct
 import subprocess
@@ -248,6 +249,24 @@ def test_the_settings_decide_what_may_leave(tmp_path: Path) -> None:
         "meta skuid 0 tcp dport { 587 } accept",
     ]
     assert done.stderr == "  EGRESS: there is no user nobody here\n"
+
+
+def test_apparmor_lets_tor_start_a_transport_of_the_admin(tmp_path: Path) -> None:
+    """The profile names each program in the settings that Debian's rules do not name, once."""
+    script = """
+    put() { cat >"$FOLDER/profile"; }
+    apparmor_parser() { echo "$@" >>"$FOLDER/parsed"; }
+    echo "ClientTransportPlugin obfs4,meek_lite exec /usr/bin/obfs4proxy" >"$FOLDER/torrc"
+    for name in one two; do
+      echo "clienttransportplugin $name exec /opt/webtunnel -log x" >>"$FOLDER/torrc"
+    done
+    tor_confine "$FOLDER/torrc"
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    profile = (tmp_path / "profile").read_text()
+    assert re.findall(r"^  .* Pix,$", profile, re.MULTILINE) == ['  "/opt/webtunnel" Pix,']
+    assert "@" not in profile
 
 
 def without_ipv6() -> None:
