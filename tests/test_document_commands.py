@@ -44,7 +44,7 @@ from cccr_web.cli import main
 if TYPE_CHECKING:
     from cccr_web.onion import ManagedTor
 
-_, _, DEPLOY, _, TESTS, _, _, _ = DOCUMENTS
+_, _, DEPLOY, _, _, TESTS, _, _, _ = DOCUMENTS
 PASSPHRASE = "a passphrase for the tests"
 
 
@@ -336,8 +336,8 @@ def deploy(admin_folder: AdminFolder, command: str) -> None:
     (name,) = own.intersection(DEPLOY_COMMANDS) or {"install"}
     received = {"bundle": [], "restore": ["install"], "uninstall": ["keep", "uninstall"]}
     expected = received.get(name, [name])
-    if "--dry-run" in own:
-        expected = [f"--dry-run {each}" for each in expected]
+    for switch in own & {"--dry-run", "--json"}:
+        expected = [f"{switch} {each}" for each in expected]
     assert side.commands()[before:] == expected
     named = [word for word in words if "@" in word] or ["root@server.example"]
     over_ssh = [] if "--local" in own else named * len(expected)
@@ -363,6 +363,25 @@ def booted_calls() -> list[set[str]]:
                 constants = {str(one.value) for one in node.args if isinstance(one, ast.Constant)}
                 found.append({each for each in constants if not each.startswith(("/", "env"))})
     return found
+
+
+def promote(admin_folder: AdminFolder, command: str) -> None:
+    """The promoted server is asked for its name; it gets the note last."""
+    side, words = admin_folder.side, shlex.split(command)
+    (promoted,) = [word for word in words if "@" in word]
+    side.settings(f"SERVERS=root@a.example {promoted}\nPUBLIC_KEY=RW\n")
+    (side.folder / "organisation.key").touch()
+    program = side.folder / "deploy/cccr-web"
+    before = program.read_text()
+    program.write_text('#!/bin/sh\nwhile [ "$1" != --out ]; do shift; done\ntouch "$2"\n')
+    hosts = side.folder / "hosts"
+    hosts.write_text("")
+    run_in_terminal(command, side.folder, side.environment())
+    assert side.commands()[-3:] == ["peer", "promote", "promote"]
+    assert hosts.read_text().splitlines() == [promoted, "root@a.example", promoted]
+    side.settings("SERVER=root@server.example\nPUBLIC_KEY=../organisation.pub\n")
+    program.write_text(before)
+    assert {"promote", "--key"} in booted_calls()
 
 
 def run_on_server(_admin_folder: AdminFolder, command: str) -> None:
@@ -443,6 +462,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"pre-commit install", install_hooks),
     (r"deploy/(cccr-web|venv\.sh)", mention),
     (r"deploy/deploy\.sh --help", show_deploy_help),
+    (r"deploy/deploy\.sh promote .*", promote),
     (r"deploy/deploy\.sh( .*)?", deploy),
     (r"ssh root@server\.example .*", run_on_server),
     (r"git tag .*", tag),

@@ -1,6 +1,6 @@
 """``translations/photos.toml``: who took each photo, and who allowed its publication.
 
-Only the records are read here; ``render`` reads the photos themselves.
+Only the records are read here; ``render/photos.py`` makes the published photos.
 """
 
 from __future__ import annotations

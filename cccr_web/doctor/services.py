@@ -13,7 +13,7 @@ from cccr_web.errors import counted
 
 # A unit that systemd restarted so often, the last time within an hour, keeps restarting.
 _MOST_RESTARTS: Final = 5
-_LATELY: Final = 3600.0  # seconds
+_RECENTLY: Final = 3600.0  # seconds
 _SYSTEMCTL_TIMEOUT: Final = 20.0  # seconds
 
 # A day for the update itself; the daily run may begin twelve hours late.
@@ -62,9 +62,9 @@ def check_services(
         log = f"Its log says why: journalctl --unit={unit} --lines=50"
         started = int(state.get("ExecMainStartTimestampMonotonic") or 0) / 1_000_000
         restarts = int(state.get("NRestarts") or 0)
-        if restarts >= _MOST_RESTARTS and now - started < _LATELY:
+        if restarts >= _MOST_RESTARTS and now - started < _RECENTLY:
             # The number of minutes would make each hour's sentence another.
-            yield wrong("services", f"{unit} keeps restarting: {restarts} times, lately.", log)
+            yield wrong("services", f"{unit} keeps restarting: {restarts} times recently.", log)
         elif state["ActiveState"] in {"active", "reloading", "activating"}:
             yield ok("services", f"{unit} runs; systemd restarted it {counted(restarts, 'time')}.")
         elif cause := next((causes[each] for each in causes if unit.startswith(each)), None):

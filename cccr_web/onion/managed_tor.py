@@ -84,7 +84,7 @@ class ManagedTor:
         self._stop_timeout = stop_timeout
         self._process: subprocess.Popen[str] | None = None
         self._problems: collections.deque[str] = collections.deque(maxlen=10)
-        self._reader: threading.Thread | None = None
+        self._log_reader: threading.Thread | None = None
         self._lock: IO[str] | None = None
 
     @property
@@ -157,16 +157,16 @@ class ManagedTor:
             start_new_session=True,
         )
         self._problems.clear()
-        self._reader = threading.Thread(target=self._read_log, args=[self._process.stdout])
-        self._reader.start()
+        self._log_reader = threading.Thread(target=self._read_log, args=[self._process.stdout])
+        self._log_reader.start()
 
     def _reap(self) -> None:
         if self._process is not None:
             self._process.wait()
             self._process = None
-        if self._reader is not None:
-            self._reader.join()
-            self._reader = None
+        if self._log_reader is not None:
+            self._log_reader.join()
+            self._log_reader = None
 
     def _read_log(self, output: IO[str]) -> None:
         with output:

@@ -17,7 +17,7 @@ from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import Policy, listener_policy
 from cccr_web.serve.prepared import ResponseCache, prepare
 from cccr_web.serve.server import serve
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -95,7 +95,7 @@ class Listeners:
         apps: AppSwitch,
         started: Callable[[list[str]], None],
         *,
-        notifier: Notifier,
+        notifier: SystemdNotifier,
         status: Callable[[], str],
         is_healthy: Callable[[], bool] = lambda: True,
     ) -> None:

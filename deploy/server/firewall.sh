@@ -54,7 +54,7 @@ firewall_egress() {
   ! group=$(id --group "_tor-$INSTANCE" 2>/dev/null) || echo "    meta skgid $group meta l4proto $tor accept # _tor-$INSTANCE"
   if [ -n "$DOMAIN" ] && notify_is_on; then echo "    meta skuid $DYNAMIC_USERS meta l4proto { tcp, udp } accept # cccr-notify"; fi
   # With several servers, nginx asks the others for the answer to a certificate's challenge.
-  [ -z "$DOMAIN" ] || for rule in ${ADDRESSES:-}; do
+  [ -z "$DOMAIN" ] || for rule in $ADDRESSES; do
     kind=ip
     [[ $rule != *:* ]] || kind=ip6
     egress www-data "$kind daddr $rule tcp" 80

@@ -3,7 +3,8 @@
 
 RELEASES=$DATA/releases
 CURRENT=$DATA/current
-SERVERS=(onion) # run.sh adds clearnet if there is a domain
+ROLLED_BACK=$DATA/rolled-back # holds the number of the release that “rollback” left
+WEB_SERVERS=(onion) # run.sh adds clearnet if there is a domain
 STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes them.
 HIGHEST_SEQUENCE=highest-sequence
@@ -98,8 +99,10 @@ release_copy() { # STORED
 
 # Succeed if “install” should switch to this release: the settings may name an old one.
 release_is_wanted() { # NUMBER
-  local left=0
-  [ ! -f "$DATA/left" ] || left=$(cat "$DATA/left")
+  local file left=0
+  for file in "$DATA/left" "$ROLLED_BACK"; do # the first is of version 0.2.0
+    [ ! -f "$file" ] || left=$(cat "$file")
+  done
   if [ "$1" -lt "$(release_number || echo 0)" ] 2>/dev/null; then
     note "the settings name release $1, but release $(release_number) is newer and stays"
   elif [ "$1" != "$(release_number)" ] && [ "$1" -le "$left" ]; then
@@ -114,7 +117,7 @@ release_is_wanted() { # NUMBER
 release_switch() { # NUMBER
   local number=$1 before server late=()
   before=$(release_number)
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     [ "$(release_of "$server")" = "$number" ] || late+=("$server")
   done
   if [ "$before" != "$number" ]; then
@@ -175,7 +178,7 @@ release_stop_reload() { # UNIT
 release_check_servers() {
   local server
   [ "$DRY_RUN" = no ] || return 0
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     if ! server_runs "$server"; then
       WARNINGS+=("The $server server is not running. See: journalctl --unit=cccr-web-$server --lines=20" "Then run deploy.sh without a command, which starts it.")
     elif [ "$(release_of "$server")" != "$(release_number)" ]; then
@@ -187,7 +190,7 @@ release_check_servers() {
 # After an undone switch, say what each server serves. Returns whether that is the current release.
 release_report() {
   local server number status=0
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     systemctl cat "cccr-web-$server.service" >/dev/null 2>&1 || continue
     if ! server_runs "$server"; then
       note "the $server server is not running"
@@ -213,7 +216,7 @@ server_status() { # SERVER FIELD
   systemctl show --property=StatusText --value "cccr-web-$1.service" | status_field "$2"
 }
 
-status_field() { # FIELD, of a text on stdin that ends with (release=7 reloads=2)
+status_field() { # FIELD, of a text on stdin that ends with (release=7 reloads=2 result=accepted)
   local text
   text=$(cat)
   [[ $text =~ [\(\ ]$1=([a-z0-9]+)[^\(]*\)$ ]] || return 0
@@ -227,8 +230,8 @@ release_wait() { # SERVER NUMBER RELOADS-BEFORE PROCESS
   for try in $(seq $((RELOAD_LIMIT * 5))); do
     text=$(systemctl show --property=StatusText --value "$unit")
     if [ "$(status_field release <<<"$text")" = "$2" ]; then return 0; fi
-    # Without “Rejected”, a reload has ended that someone else asked for before.
-    if [ -z "$4" ] || [[ $text == *Rejected:* && $(status_field reloads <<<"$text") != "$3" ]]; then
+    # If the reload that ended was accepted, it was requested earlier. Version 0.2.0 has no result.
+    if [ -z "$4" ] || [[ $(status_field reloads <<<"$text") != "$3" && $(status_field result <<<"$text") != accepted ]]; then
       note "$text"
       return 1
     fi
@@ -245,20 +248,20 @@ release_rollback() {
   local now before='' number server
   step "rollback"
   # If an earlier rollback was interrupted, servers still serve a newer release than the current one.
-  now=$({ release_number && for server in "${SERVERS[@]}"; do release_of "$server"; done; } | sort --numeric-sort | tail -n 1)
+  now=$({ release_number && for server in "${WEB_SERVERS[@]}"; do release_of "$server"; done; } | sort --numeric-sort | tail -n 1)
   while IFS= read -r number; do
     [ "$number" -ge "${now:-0}" ] || before=$number
   done < <(releases_stored)
   [ -n "$before" ] || fail "The server has no release older than ${now:-none}." "Build one with a higher sequence and deploy it with “release”."
   release_verify "$RELEASES/$before" >/dev/null
   change "go back from release $now to release $before" || return 0
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     release_allow_rollback "$server" "$RELEASES/$before"
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
   # “install” must not return to the release that was rolled back.
-  save_for_undo "$DATA/left"
-  echo "$now" >"$DATA/left"
+  save_for_undo "$ROLLED_BACK"
+  echo "$now" >"$ROLLED_BACK"
   release_switch "$before"
 }
 

@@ -299,6 +299,17 @@ def test_the_newest_releases_and_the_current_one_are_kept(tmp_path: Path) -> Non
     assert in_server(script, tmp_path).stdout == "2\n10\n11\n"
 
 
+@pytest.mark.parametrize("name", ["rolled-back", "left"])
+def test_a_release_that_was_rolled_back_is_not_installed_again(tmp_path: Path, name: str) -> None:
+    """Version 0.2.0 recorded its number under another name."""
+    script = f"""
+    ln -s "$RELEASES/2" "$CURRENT"
+    echo 3 >"$DATA/{name}"
+    for number in 2 3 4; do if release_is_wanted $number; then echo $number; fi; done
+    """
+    assert in_server(script, tmp_path).stdout == "2\n4\n"
+
+
 @pytest.mark.parametrize("damaged", ["en/index.html", "SHA256SUMS"])
 def test_a_damaged_stored_release_is_stored_again(tmp_path: Path, damaged: str) -> None:
     """A file that a power failure emptied is replaced; if the run fails, the old folder is back."""
@@ -353,7 +364,7 @@ def test_a_certificate_counts_until_it_expires_and_for_its_names_only(tmp_path: 
 def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
     """nginx accepts our configuration on a kernel without IPv6, and uses IPv6 on any other."""
     script = """
-    DOMAIN=cccr.example SERVERS=(clearnet onion)
+    DOMAIN=cccr.example WEB_SERVERS=(clearnet onion)
     nginx_write "$FOLDER/staged"
     folders="mount -t tmpfs run /run && mount -t tmpfs cache /var/cache"
     folders+=" && mkdir /run/cccr-nginx /var/cache/nginx"
@@ -421,7 +432,7 @@ def assert_no_new_key(folder: Path, why: str) -> None:
 def test_a_backup_brings_back_the_rollback_guard(tmp_path: Path, name: str) -> None:
     """A restored server rejects what the old one would have; one that has served keeps its own."""
     script = f"""
-    SERVERS=(clearnet onion) CURRENT=/none NAME={name}
+    WEB_SERVERS=(clearnet onion) CURRENT=/none NAME={name}
     mkdir -p "$STATES"/cccr-web-{{clearnet,onion}}
     touch "$ETC"/{{site.env,public.key,onion.key}}
     echo 7 >"$STATES/cccr-web-clearnet/$NAME"

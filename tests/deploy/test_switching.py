@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 # call of “sleep” is a tick; LOADS[SERVER] is how many ticks a reload takes. A server that is
 # stopped ends the reload that it has begun.
 SYSTEMD = """
-SERVERS=(clearnet onion)
+WEB_SERVERS=(clearnet onion)
 declare -A LOADS=([clearnet]=2 [onion]=2)
 TICKS=0
 at() { echo "$STATES/cccr-web-$1"; } # SERVER
-text() { # SERVER RELEASE RELOADS [REJECTION]
-  echo "Serving release $2 of 2026-01-01.${4:+ $4} (release=$2 reloads=$3)" >"$(at "$1")/StatusText"
+text() { # SERVER RELEASE RELOADS [RESULT]
+  echo "A sentence. (release=$2 reloads=$3 result=${4:-accepted})" >"$(at "$1")/StatusText"
 }
 load() { # SERVER
   local number served reloads
@@ -32,7 +32,7 @@ load() { # SERVER
   served=$(server_status "$1" release) reloads=$(server_status "$1" reloads)
   rm -f "$(at "$1")/loading"
   if [ "$number" -lt "$(cat "$(at "$1")/$HIGHEST_SEQUENCE")" ]; then
-    text "$1" "$served" $((reloads + 1)) "Rejected: release $number is older."
+    text "$1" "$served" $((reloads + 1)) rejected
   else
     echo "$number" >"$(at "$1")/$HIGHEST_SEQUENCE"
     text "$1" "$number" $((reloads + 1))
@@ -46,7 +46,7 @@ start_again() { # SERVER
 sleep() {
   local server
   TICKS=$((TICKS + 1))
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     [ -f "$(at "$server")/loading" ] || continue
     [ "$TICKS" -lt "$(cat "$(at "$server")/loading")" ] || load "$server"
   done
@@ -72,7 +72,7 @@ systemctl() {
 }
 mkdir -p "$RELEASES"/{1,2}
 ln -s "$RELEASES/1" "$CURRENT"
-for server in "${SERVERS[@]}"; do
+for server in "${WEB_SERVERS[@]}"; do
   mkdir -p "$(at "$server")"
   echo 1 >"$(at "$server")/$HIGHEST_SEQUENCE"
   echo 100 >"$(at "$server")/MainPID"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.command import run
+from support.deploy.scripts import in_server
 from support.hosting import Watched
 
 from cccr_web.errors import OnionError
 from cccr_web.onion import ManagedTor, OnionKey, Published, Service
-from cccr_web.onion.bridges import torrc_lines
+from cccr_web.onion.bridges import PROGRAMS, torrc_lines
 
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
@@ -22,6 +23,12 @@ CERT = "cert=" + "Ab1+/" * 14
 OBFS4 = f"obfs4 192.0.2.7:443 {PRINT} {CERT} iat-mode=0"
 SECOND = f"obfs4 [2001:db8::7]:9001 {ANOTHER} {CERT} iat-mode=1"
 PLUGIN = "ClientTransportPlugin obfs4 exec /usr/bin/obfs4proxy\n"
+
+
+def test_deployment_can_install_every_program(tmp_path: Path) -> None:
+    """``deploy.sh`` knows the packages of all transports, which have the names of the programs."""
+    done = in_server('printf "/usr/bin/%s\\n" "${PACKAGES_FOR_BRIDGES[@]}"', tmp_path)
+    assert set(done.stdout.splitlines()) == set(PROGRAMS.values())
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, load, m
 from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
 from cccr_web.serve.reloader import RELOAD, serve_source
 from cccr_web.serve.source import Source
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 
 @pytest.fixture
@@ -410,5 +410,5 @@ def test_a_replaced_release_is_freed(
         BriefListeners.requests,
         lambda _lines: None,
         recheck=300,
-        notifier=Notifier({}),
+        notifier=SystemdNotifier({}),
     )
