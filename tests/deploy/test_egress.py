@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -96,23 +97,15 @@ def test_only_some_users_reach_some_ports(server: Machine) -> None:
     assert [one for one in REJECTED if leaves(server, *one)] == []
 
 
-@contextlib.contextmanager
-def forwarded(network: Network, port: int) -> Iterator[None]:
-    """On the admin's machine, let a port lead to the same port of the server's loopback."""
-    with entered(network.admin):
-        listener = socket.create_server((ADMIN, port))
-    threading.Thread(target=_forward, args=(listener, port), daemon=True).start()
-    with listener:
-        yield
-        _end(listener)
+class _Forward(socketserver.BaseRequestHandler):
+    """Passes a connection on to the same port of the server's loopback."""
 
-
-def _forward(listener: socket.socket, port: int) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            ends = (listener.accept()[0], socket.create_connection(("127.0.0.1", port)))
-            for one, other in (ends, ends[::-1]):
-                threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.request.getsockname()[1])) as inside:
+            back = threading.Thread(target=_copy, args=(inside, self.request))
+            back.start()
+            _copy(self.request, inside)
+            back.join()
 
 
 def _copy(one: socket.socket, other: socket.socket) -> None:
@@ -122,12 +115,31 @@ def _copy(one: socket.socket, other: socket.socket) -> None:
         other.shutdown(socket.SHUT_WR)
 
 
+class _Forwarding(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+@contextlib.contextmanager
+def forwarded(network: Network, port: int) -> Iterator[None]:
+    """On the admin's machine, let a port lead to the same port of the server's loopback."""
+    with entered(network.admin):
+        forwarding = _Forwarding((ADMIN, port), _Forward)
+    with forwarding:
+        threading.Thread(target=forwarding.serve_forever).start()
+        try:
+            yield
+        finally:
+            forwarding.shutdown()
+
+
 @contextlib.contextmanager
 def at_admins_address(server: Machine, *names: str) -> Iterator[None]:
     """Let these names lead to the admin's machine, as seen from the server."""
     hosts = server.root / "etc/hosts"
     before = hosts.read_text()
-    hosts.write_text(f"{ADMIN} {' '.join(names)}\n{before}")
+    others = [line for line in before.splitlines() if not {*line.split()} & {*names}]
+    hosts.write_text("\n".join([*others, f"{ADMIN} {' '.join(names)}", ""]))
     try:
         yield
     finally:
@@ -139,9 +151,7 @@ def test_a_certificate_is_renewed(server: Machine, network: Network) -> None:
     live = server.root / "etc/letsencrypt/live/cccr-web/fullchain.pem"
     before = (live.parent / live.readlink()).read_text()
     with forwarded(network, PORT), at_admins_address(server, NAME):
-        url = f"https://{NAME}:{PORT}/dir"
-        options = ("--force-renewal", "--no-random-sleep-on-renew", "--server", url)
-        server.run("certbot", "renew", *options)
+        server.run("certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew")
     assert (live.parent / live.readlink()).read_text() != before
 
 

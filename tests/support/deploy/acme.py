@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from support.deploy.machine import Machine
 
-# Its name on another machine.
+# What servers call it.
 NAME = "acme.example"
 DIRECTORY = "https://localhost:14000/dir"
 _OPENSSL = ("openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "rsa:2048")
@@ -101,3 +101,5 @@ class AcmeAuthority:
         (folder / "pebble.crt").write_bytes(self.trust.read_bytes())
         (folder / "pebble-root.crt").write_text(self.root())
         machine.run("update-ca-certificates")
+        with (machine.root / "etc/hosts").open("a") as hosts:
+            hosts.write(f"127.0.0.1 {NAME}\n")
