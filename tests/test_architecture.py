@@ -45,6 +45,7 @@ IMPORTERS: dict[str, set[str]] = {
     },
     "flask_talisman": {"serve/app.py"},
     "jinja2": {"render/app.py", "render/builder.py", "content/catalogue.py"},
+    "mammoth": {"write/word.py"},
     "markdown_it": {
         "content/body.py",
         "render/html.py",

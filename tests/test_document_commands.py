@@ -36,8 +36,10 @@ from support.deploy.scripts import AdminSide
 from support.documents import DOCUMENTS, Document
 from support.dry_run import DryRun
 from support.hosting import short_folder, wait_until
+from support.photographs import photo
 from support.texts import copy_texts
 from support.tornet import free_ports
+from support.word import VIGIL
 
 from cccr_web.cli import main
 
@@ -417,6 +419,16 @@ def doctor(admin_folder: AdminFolder, command: str) -> None:
     assert re.search(r"ok +release .*WRONG +tor .* wrong: ", shown, re.DOTALL)
 
 
+def edit(admin_folder: AdminFolder, command: str) -> None:
+    """It works on a copy of the texts: the real ones would then need an editor."""
+    copy = admin_folder.path / "editor"
+    if not copy.exists():
+        copy_texts(copy)
+        for name, body in {**VIGIL, "square.jpg": photo()}.items():
+            (admin_folder.path / name).write_bytes(body)
+    admin_folder.run(f"{command} --translations editor/translations")
+
+
 def run(admin_folder: AdminFolder, command: str) -> None:
     """It exits 0."""
     admin_folder.run(command)
@@ -473,6 +485,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/cccr-web onion publish .*", publish),
     (r"deploy/cccr-web onion status .*", status),
     (r"deploy/cccr-web doctor .*", doctor),
+    (r"deploy/cccr-web (new|import) .*", edit),
     (r"(deploy/cccr-web|minisign|mkdir) .*", run),
 ]
 # A code span is a command if it begins with one of these.

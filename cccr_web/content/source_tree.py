@@ -23,6 +23,9 @@ from cccr_web.errors import CccrError
 # The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
 _CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
 
+# What “cccr-web new” leaves for the writer.
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([bfre]))")
 _ESCAPED: Final = {"b": "\b", "f": "\f", "r": "\r", "e": "\x1b"}
 
@@ -111,7 +114,12 @@ class SourceTree:
                     "lines with <<<<<<<, ======= and >>>>>>>."
                 )
                 return None, [Problem(name, number, message)]
-        return clean(text), [Problem(name, line, message) for line, message in explain(text)]
+        problems = [Problem(name, line, message) for line, message in explain(text)]
+        for number, line_ in enumerate(text.split("\n"), start=1):
+            for found in _PLACEHOLDER.findall(line_):
+                message = f"“{found}” is a placeholder: replace it, with its braces."
+                problems.append(Problem(name, number, message))
+        return clean(text), problems
 
     def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
         """Return the text of a file in the folder, its values, and its problems.

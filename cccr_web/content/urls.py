@@ -171,6 +171,24 @@ def faults_of_shown(words: str) -> Iterator[str]:
         yield from _tracking(url, url)
 
 
+def without_tracking(text: str) -> tuple[str, list[str]]:
+    """Remove the tracking parameters from all https and http URLs in ``text``; return their names.
+
+    One within the destination of a redirector stays, because only the redirector can read it.
+    """
+    removed: list[str] = []
+
+    def clean(match: re.Match[str]) -> str:
+        url, names = match[0], _tracking_parameters(match[0])
+        for name in sorted(names):
+            shorter = re.sub(rf"(?<=[?&;#]){re.escape(name)}(?:=[^&;#]*)?(?:[&;]|(?=#|$))", "", url)
+            removed.extend([name] if shorter != url else [])
+            url = shorter
+        return re.sub(r"[?&;#]+(?=#|$)", "", url) if names else url
+
+    return _SHOWN.sub(clean, text), removed
+
+
 def _tracking(url: str, typed: str) -> Iterator[str]:
     """Yield what to remove from ``url``; the message shows it as it was ``typed``."""
     names = sorted(_tracking_parameters(url))

@@ -2,7 +2,16 @@
 
 from cccr_web.render.builder import build_release, check_trees
 from cccr_web.render.cache import Cache
-from cccr_web.render.photos import damaged_photos
+from cccr_web.render.photos import damaged_photos, pixels_only
 from cccr_web.render.suggestions import name_suggestions
+from cccr_web.render.traditional import simplify
 
-__all__ = ["Cache", "build_release", "check_trees", "damaged_photos", "name_suggestions"]
+__all__ = [
+    "Cache",
+    "build_release",
+    "check_trees",
+    "damaged_photos",
+    "name_suggestions",
+    "pixels_only",
+    "simplify",
+]

@@ -15,6 +15,7 @@ PACKAGES: dict[str, set[str]] = {
     # One file for readers, without anything else of ours.
     "standalone": set(),
     "render": {"content", "errors", "languages", "notices", "release"},
+    "write": {"content", "errors", "facts", "files", "languages", "render"},
     "serve": {"errors", "languages", "listen", "notices", "release", "systemd"},
     "systemd": {"errors"},
     "onion": {"errors", "files", "listen"},
@@ -38,6 +39,7 @@ PACKAGES: dict[str, set[str]] = {
             "systemd",
             "version",
             "watch",
+            "write",
         ),
     },
     "__main__": {"cli"},
