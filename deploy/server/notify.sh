@@ -76,8 +76,8 @@ notify_start() {
 # Record what “doctor” compares this server with.
 notify_baseline() {
   [ -x "$COMMAND" ] || return 0 # a dry run
-  "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
-    "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" "$NGINX"/[!r]*.conf ||
+  "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$RESTART" "$APPARMOR" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
+    "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS" "$TOR_DROPINS" "$NGINX"/[!r]*.conf ||
     fail "The baseline of this server could not be recorded. See the reason above."
   put "$BASELINE" <"$WORK/baseline.json"
 }
