@@ -25,6 +25,12 @@ def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
     """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
+    return tree.parsed(file, lambda: _parse_text(file, tree, language))
+
+
+def _parse_text(
+    file: Path, tree: SourceTree, language: Language
+) -> tuple[Text | None, list[Problem]]:
     name = file.relative_to(tree.folder.parent)
     path = text_path(file, tree.folder / language.locale)
     source, problems = tree.source(file, name)

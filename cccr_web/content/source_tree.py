@@ -12,13 +12,15 @@ import io
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cccr_web.content.characters import clean, explain, find
 from cccr_web.errors import CccrError
+
+Parsed = TypeVar("Parsed")
 
 # The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
 _CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
@@ -57,12 +59,30 @@ def is_left_by_system(name: str) -> bool:
 
 
 class SourceTree:
-    """The folder ``translations/``; a file is read once, however many rules need it."""
+    """The folder ``translations/``; a file is read once, however many rules need it.
 
-    def __init__(self, folder: Path) -> None:
+    What was parsed from a file in an ``earlier`` tree is parsed again only if its bytes differ.
+    """
+
+    def __init__(self, folder: Path, earlier: SourceTree | None = None) -> None:
         self.folder = folder
         # Kept with the tree, so that another build reads the files again.
         self.read = functools.cache(Path.read_bytes)
+        self.known: dict[Path, tuple[bytes, Any]] = {} if earlier is None else earlier.known
+
+    def parsed(self, file: Path, parse: Callable[[], Parsed]) -> Parsed:
+        """Return what ``parse`` makes of ``file``, which must depend on nothing else."""
+        try:
+            body = self.read(file)
+        except OSError:
+            # Its own error says what is wrong.
+            return parse()
+        name = file.relative_to(self.folder)
+        known = self.known.get(name)
+        if known is None or known[0] != body:
+            known = self.known[name] = body, parse()
+        found: Parsed = known[1]
+        return found
 
     def text(self, file: Path, errors: str = "strict") -> str:
         """Return the text of ``file``, as ``Path.read_text`` does."""

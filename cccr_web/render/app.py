@@ -29,6 +29,8 @@ from cccr_web.render.traditional import site_converter
 
 ROBOTS: Final = "robots.txt"
 SITEMAP: Final = "sitemap.xml"
+# The app's extension that fills the templates.
+RENDERER: Final = "cccr_web.render"
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
@@ -108,6 +110,7 @@ def create_app(
         },
         neutral=neutral_titles,
     )
+    app.extensions[RENDERER] = renderer
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from flask import Flask
+from flask import Flask, g
+from markupsafe import Markup
 
-from cccr_web.content import Addresses, Content, Problem, check, content_error, read_site
+from cccr_web.content import Addresses, Content, Problem, Text, check, content_error, read_site
 from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
@@ -28,14 +29,14 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import ROBOTS, crawler_files, create_app
+from cccr_web.render.app import RENDERER, ROBOTS, crawler_files, create_app
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
-from cccr_web.render.layout import read_style
+from cccr_web.render.layout import page_layout, read_style
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
-from cccr_web.render.photos import resize_photos
+from cccr_web.render.photos import ResizedPhoto, resize_photos
 from cccr_web.render.shared_pages import ZIP_INDEX, require_text
-from cccr_web.render.template_renderer import feed_url
+from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
 VERIFY: Final = "verify.py"
@@ -115,68 +116,132 @@ def build_release(
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
-    content = with_derived(content)
-    require_text(content)
-    if addresses is not None:
-        content = replace(content, site=replace(content.site, addresses=addresses))
-    style = read_style(templates, next(iter(content.site.addresses.onions), None))
-    key = notices.key
-    issued = time or _newest(content, notices)
-    facts = Metadata(
-        sequence=content.site.sequence,
-        time=issued,
-        expires=issued + timedelta(days=content.site.valid_days),
-        fingerprint=key.fingerprint if key else None,
-        languages={language.slug: language.tag for language in LANGUAGES},
-        clearnet=content.site.addresses.clearnet,
-        onions=content.site.addresses.onions,
-        style_hashes=(style.hash,),
-    )
-    files = {**notices.files, **{name: file.read_bytes() for name, file in UNCHANGED.items()}}
-    if key is not None:
-        files["minisign.pub"] = key.to_file()
-        files["allowed_signers"] = allowed_signers(key)
-    photos = resize_photos(translations / PHOTOS, content.photos)
-    images = {size.url: size.body for photo in photos.values() for size in photo.sizes}
-    if content.site.addresses.onions:
-        images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
-    files |= images
-    sizes: dict[str, int] = {}
-    app = create_app(
-        content,
-        style,
-        facts,
-        templates=templates,
-        translations=tree,
-        notices=notices,
-        photos=photos,
-        images=images,
-        sizes=sizes,
+    files = SiteFiles(
+        tree,
+        templates,
+        with_derived(content),
+        notices,
+        addresses=addresses,
         neutral_titles=neutral_titles,
+        time=time,
     )
-    files |= _render_all(app, content, sizes, progress)
-    return with_archive(make_release(files, facts))
+    for done, _ in enumerate(map(files.__getitem__, files.rendered), start=1):
+        progress(done, len(files.rendered))
+    return files.release()
+
+
+class SiteFiles(Mapping[str, bytes]):
+    """Path → content of every file of a release before it is listed; rendered when first read.
+
+    ``content`` has every language. The other parameters are those of ``build_release``.
+    ``resized`` are photos that need not be resized again. Raises ``CccrError``, also when a file
+    is read.
+    """
+
+    def __init__(
+        self,
+        tree: SourceTree,
+        templates: Path,
+        content: Content,
+        notices: NoticeFiles,
+        *,
+        addresses: Addresses | None = None,
+        neutral_titles: bool = False,
+        time: datetime | None = None,
+        resized: Mapping[str, ResizedPhoto] | None = None,
+    ) -> None:
+        require_text(content)
+        if addresses is not None:
+            content = replace(content, site=replace(content.site, addresses=addresses))
+        self.content = content
+        self.photos = {
+            **resize_photos(
+                tree.folder / PHOTOS,
+                {name: one for name, one in content.photos.items() if name not in (resized or {})},
+            ),
+            **(resized or {}),
+        }
+        style = read_style(templates, next(iter(content.site.addresses.onions), None))
+        key = notices.key
+        issued = time or _newest(content, notices)
+        self.facts = Metadata(
+            sequence=content.site.sequence,
+            time=issued,
+            expires=issued + timedelta(days=content.site.valid_days),
+            fingerprint=key.fingerprint if key else None,
+            languages={language.slug: language.tag for language in LANGUAGES},
+            clearnet=content.site.addresses.clearnet,
+            onions=content.site.addresses.onions,
+            style_hashes=(style.hash,),
+        )
+        self._files = {
+            **notices.files,
+            **{name: file.read_bytes() for name, file in UNCHANGED.items()},
+        }
+        if key is not None:
+            self._files["minisign.pub"] = key.to_file()
+            self._files["allowed_signers"] = allowed_signers(key)
+        images = {size.url: size.body for photo in self.photos.values() for size in photo.sizes}
+        if content.site.addresses.onions:
+            images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
+        self._files |= images
+        pages = [text.url for text in content.all_texts if not lists_copies(text)]
+        others = [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
+        # Last, because these pages show the sizes of the copies.
+        self._lists = [text.url for text in content.all_texts if lists_copies(text)]
+        # The languages share an error page.
+        self.rendered = tuple(dict.fromkeys([*pages, *others, *self._lists]))
+        self._paths = dict.fromkeys([*self._files, *self.rendered])
+        self._sizes: dict[str, int] = {}
+        self._app = create_app(
+            content,
+            style,
+            self.facts,
+            templates=templates,
+            translations=tree,
+            notices=notices,
+            photos=self.photos,
+            images=images,
+            sizes=self._sizes,
+            neutral_titles=neutral_titles,
+        )
+
+    def __getitem__(self, path: str) -> bytes:
+        if path not in self._files and path in self:
+            for copy in COPIES if path in self._lists else ():
+                self._sizes[copy] = len(self[copy])
+            body = _render(self._app, path)
+            _reject_former_site(self.content, path, body)
+            self._files[path] = body
+        return self._files[path]
+
+    def __contains__(self, path: object) -> bool:
+        # Mapping's own would render the file.
+        return path in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def blocks(self, text: Text) -> list[tuple[int, Markup]]:
+        """Return the parts of a text of the site, as they are on its page.
+
+        Each has its first line, from 0, below the front matter.
+        """
+        with self._app.test_request_context():
+            g.language = text.language
+            renderer: TemplateRenderer = self._app.extensions[RENDERER]
+            return renderer.blocks(text, page_layout(text))
+
+    def release(self) -> Release:
+        """Return the whole release, unsigned."""
+        return with_archive(make_release(dict(self), self.facts))
 
 
 def _newest(content: Content, notices: NoticeFiles) -> datetime:
     return midnight(max(content.newest, notices.newest))
-
-
-def _render_all(
-    app: Flask, content: Content, sizes: dict[str, int], progress: Callable[[int, int], None]
-) -> dict[str, bytes]:
-    """Return every page and every copy, each rendered once; note their ``sizes``."""
-    urls = [text.url for text in content.all_texts if not lists_copies(text)]
-    urls += [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
-    # Last, because these pages show the sizes of the copies.
-    urls += [text.url for text in content.all_texts if lists_copies(text)]
-    files: dict[str, bytes] = {}
-    for url in dict.fromkeys(urls):  # the languages share an error page
-        files[url] = _render(app, url)
-        sizes[url] = len(files[url])
-        _reject_former_site(content, url, files[url])
-        progress(len(files), len(set(urls)))
-    return files
 
 
 def _render(app: Flask, url: str) -> bytes:

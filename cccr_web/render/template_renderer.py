@@ -110,6 +110,10 @@ class TemplateRenderer:
             **more,
         )
 
+    def blocks(self, text: Text, layout: PageLayout) -> list[tuple[int, Markup]]:
+        """Return the parts of ``text``, as ``PageRenderer.blocks`` does."""
+        return self._renderer(text, layout).blocks(text.body)
+
     def _source_href(self, text: Text, layout: PageLayout) -> str | None:
         """Return the link to the text from which ``text`` was converted, if any."""
         source = text.language.source

@@ -153,13 +153,19 @@ def is_in_big5(char: str) -> bool:
     return True
 
 
-def with_derived(content: Content) -> Content:
-    """Add the languages that have a source language, by converting each of its texts."""
+def with_derived(content: Content, earlier: Content | None = None) -> Content:
+    """Add the languages that have a source language, by converting each of its texts.
+
+    A text that is the same object in an ``earlier`` result is not converted again.
+    """
+    known = earlier if earlier is not None and earlier.names == content.names else None
     for_statements = converter(content.names, terms("statements"))
     for_site = site_converter(content.names)
     derived = {
         language: {
-            path: _text(text, language, for_statements if text.is_statement else for_site)
+            path: known.texts[language][path]
+            if known is not None and known.texts[language.source].get(path) is text
+            else _text(text, language, for_statements if text.is_statement else for_site)
             for path, text in content.texts[language.source].items()
         }
         for language in LANGUAGES
