@@ -21,6 +21,7 @@ __all__ = ["main"]
 # Command → module of this package that defines a function of the same name.
 _MODULES = {
     "demo": "demo",
+    "preview": "preview",
     "check": "site",
     "build": "site",
     "key": "keys",

@@ -16,6 +16,8 @@ PACKAGES: dict[str, set[str]] = {
     "standalone": set(),
     "render": {"content", "errors", "languages", "notices", "release"},
     "serve": {"errors", "languages", "listen", "notices", "release", "systemd"},
+    # Only cli imports it, so no release and no server contains it.
+    "preview": {"content", "errors", "languages", "release", "render", "serve"},
     "systemd": {"errors"},
     "onion": {"errors", "files", "listen"},
     "socks": {"listen"},
@@ -30,6 +32,7 @@ PACKAGES: dict[str, set[str]] = {
             "notices",
             "notify",
             "onion",
+            "preview",
             "release",
             "render",
             "serve",
