@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import webbrowser
 from pathlib import Path
@@ -60,16 +61,17 @@ def preview(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
-    folder = translations or find_tree("translations")
-    reader = EditionReader(folder, find_tree("templates"), time=source_date(os.environ))
-    watcher = Watcher(reader, _report)
 
     def started(address: str) -> None:
         click.echo(f"preview {address}")
         if open_browser:
             webbrowser.open(address)
 
-    serve_preview(watcher, PreviewApp(watcher, before), port, started, stop)
+    folders = translations or find_tree("translations"), find_tree("templates")
+    with tempfile.TemporaryDirectory(prefix="cccr-web-") as work:
+        reader = EditionReader(*folders, Path(work), time=source_date(os.environ))
+        watcher = Watcher(reader, _report)
+        serve_preview(watcher, PreviewApp(watcher, before), port, started, stop)
 
 
 def _report(edition: Edition) -> None:

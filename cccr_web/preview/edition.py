@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,16 +55,17 @@ class Edition:
 class EditionReader:
     """Reads editions of the texts in a folder; parses and converts only what has changed.
 
-    ``time`` is that of ``build_release``. It writes nothing but a copy in a temporary folder.
+    It writes nothing but a copy of texts below the existing folder ``work``. ``time`` is that of
+    ``build_release``.
     """
 
     def __init__(
-        self, translations: Path, templates: Path, *, time: datetime | None = None
+        self, translations: Path, templates: Path, work: Path, *, time: datetime | None = None
     ) -> None:
         self.folders = translations, templates
         self._time = time
         self._tree = SourceTree(translations)
-        self._copy = _TextCopy(translations)
+        self._copy = _TextCopy(translations, work)
         self._photos: dict[str, tuple[int, int]] = {}
         self._good: SiteFiles | None = None
         self._good_sources: _Sources = {}
@@ -91,7 +91,7 @@ class EditionReader:
             problems += damaged_photos(folder, content.photos)
         good = (sources, tree, content, notices) if not problems else None
         if good is None:
-            good = self._without_faults(sources, problems)
+            good = self._without_faults(sources, problems, hidden=content is None)
         if good is not None and good[2] is not None:
             try:
                 site = self._site(good[1], good[2], good[3], changed)
@@ -126,16 +126,17 @@ class EditionReader:
         return SiteFiles(tree, self.folders[1], whole, notices, time=self._time, resized=resized)
 
     def _without_faults(
-        self, sources: _Sources, problems: Collection[Problem]
+        self, sources: _Sources, problems: list[Problem], *, hidden: bool
     ) -> tuple[_Sources, SourceTree, Content, NoticeFiles] | None:
         """Return the texts with the last good version of each file that has a problem.
 
-        A statement that never was good is left out. ``None`` if problems remain.
+        A statement that never was good is left out. ``None`` if problems remain. If a file that
+        cannot be read has ``hidden`` the problems of others, they are added to ``problems``.
         """
-        kept = dict(sources)
+        kept, wrong = dict(sources), problems
         for _ in range(_ROUNDS):
             before = dict(kept)
-            for file in {one for problem in problems for one in _translations(problem.file)}:
+            for file in {one for problem in wrong for one in _translations(problem.file)}:
                 if file in self._good_sources:
                     kept[file] = self._good_sources[file]
                 elif file.parent.name == "statements":
@@ -143,21 +144,22 @@ class EditionReader:
             if kept == before:
                 return None
             tree = self._copy.write(kept, self._tree)
-            content, notices, problems = check_trees(tree, self.folders[1], time=self._time)
-            if content is not None and not problems:
+            content, notices, wrong = check_trees(tree, self.folders[1], time=self._time)
+            if content is not None and not wrong:
                 return kept, tree, content, notices
+            if hidden:
+                problems += [one for one in wrong if _same(one.file, sources, kept)]
+            hidden = hidden and content is None
         return None
 
 
 class _TextCopy:
     """A copy of the folder of texts in which files can be replaced; photos are only linked."""
 
-    def __init__(self, original: Path) -> None:
+    def __init__(self, original: Path, work: Path) -> None:
         self._original = original
-        # Removed when this object is.
-        self._temporary = tempfile.TemporaryDirectory(prefix="cccr-web-")
         # Problems name files from the parent of the folder.
-        self._folder = Path(self._temporary.name, original.name)
+        self._folder = work / original.name
         self._written: _Sources = {}
 
     def write(self, sources: _Sources, earlier: SourceTree) -> SourceTree:
@@ -174,6 +176,11 @@ class _TextCopy:
                 (self._folder / file).write_bytes(body)
         self._written = dict(sources)
         return SourceTree(self._folder, earlier)
+
+
+def _same(file: Path, sources: _Sources, kept: _Sources) -> bool:
+    name = Path(*file.parts[1:])
+    return sources.get(name) == kept.get(name)
 
 
 def _files(folder: Path) -> Iterator[Path]:

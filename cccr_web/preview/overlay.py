@@ -86,9 +86,11 @@ def overlay(edition: Edition, site: SiteFiles, path: str, page: bytes) -> bytes:
         inserted[policy.end()] = Markup(" preview-->")
     here: list[Problem] = []
     above: list[Problem] = []
+    outdated = False
     for text in texts:
         source = text.language.source
         file = site.content.texts[source][text.path].file if source else text.file
+        outdated = outdated or edition.source(file) != edition.source(file, site)
         mine = [problem for problem in edition.problems if problem.file == file]
         here += mine
         if mine:
@@ -96,7 +98,7 @@ def overlay(edition: Edition, site: SiteFiles, path: str, page: bytes) -> bytes:
             inserted |= at
             above += top
     end = page.rfind(b"</body>")
-    inserted[end] = START + _bar(edition, here, above) + END
+    inserted[end] = START + _bar(edition, here, above, outdated=outdated) + END
     return _insert(page, inserted)
 
 
@@ -109,17 +111,22 @@ def _insert(page: bytes, inserted: Mapping[int, Markup]) -> bytes:
 
 
 def message(problem: Problem) -> Markup:
-    """Return a message with its file and line."""
-    return Markup('<p class="preview-message" role="alert">{} <code>{}:{}</code></p>').format(
-        problem.message, problem.file, problem.line
+    """Return a message with its file and line, by which the list of messages links to it."""
+    html = Markup(
+        '<p class="preview-message" role="alert" id="line-{2}">{0} <code>{1}:{2}</code></p>'
     )
+    return html.format(problem.message, problem.file, problem.line)
 
 
-def _bar(edition: Edition, here: Sequence[Problem], above: Sequence[Problem]) -> Markup:
+def _bar(
+    edition: Edition, here: Sequence[Problem], above: Sequence[Problem], *, outdated: bool
+) -> Markup:
     number = len(edition.problems)
-    what = "No messages" if not number else f"{number} message{'s' * (number != 1)}"
+    what = f"{number} message{'s' * (number != 1)}" if number else "No messages"
     if here:
-        what = f"{len(here)} of {number} here; below is the last version without them"
+        what += f", {len(here)} of them here"
+    if outdated:
+        what += ". This is the last version without any."
     return Markup('<div class="preview-bar{}">Preview: <a href="/-/">{}</a>{}</div>').format(
         " wrong" if number else "",
         what,

@@ -60,8 +60,15 @@ def index_page(edition: Edition) -> bytes:
     """Return the list of all messages and suggestions, with links to the texts."""
     parts = [_heading(edition)]
     for file, problems in itertools.groupby(edition.problems, key=lambda problem: problem.file):
+        url = url_of(file)
+        line = (
+            Markup('<a href="/{url}#line-{line}">line {line}</a>') if url else Markup("line {line}")
+        )
         parts.append(Markup("<h2>{}</h2><ul>").format(_links(file)))
-        parts += [Markup("<li>line {}: {}</li>").format(one.line, one.message) for one in problems]
+        parts += [
+            Markup("<li>{}: {}</li>").format(line.format(url=url, line=one.line), one.message)
+            for one in problems
+        ]
         parts.append(Markup("</ul>"))
     site = edition.draft or edition.good
     if site is not None:
