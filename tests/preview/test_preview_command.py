@@ -30,7 +30,7 @@ def test_messages_are_in_the_terminal_too(tmp_path: Path) -> None:
     with PreviewProcess(tree) as preview:
         assert preview.errors.read_text(encoding="utf-8") == "All texts are in order.\n"
         add(f"en/{DATED}", "A <b>bold</b> word.")(tree)
-        wait_until(lambda: "Raw HTML" in preview.errors.read_text(encoding="utf-8"))
+        wait_until(lambda: "Raw HTML" in preview.errors.read_text(encoding="utf-8"), 30)
         line = preview.errors.read_text(encoding="utf-8").splitlines()[-1]
         assert line.startswith(f"translations/en/{DATED}:")
         assert b"Raw HTML" in get(preview.address, f"/en/{DATED.removesuffix('md')}html")[1]
@@ -62,7 +62,7 @@ def test_only_this_machine_can_connect(tmp_path: Path) -> None:
         mine = [line.split()[1] for line in lines if line.split()[1].endswith(f":{port:04X}")]
         assert "0100007F" in {address.partition(":")[0] for address in mine}
         assert "00000000" not in {address.partition(":")[0] for address in mine}
-        with socket.socket() as other, pytest.raises(OSError):
+        with socket.socket() as other, pytest.raises(ConnectionRefusedError):
             other.connect(("127.0.0.2", port))
 
 
