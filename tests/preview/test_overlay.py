@@ -103,10 +103,10 @@ def test_a_message_is_before_its_paragraph(
     reader = EditionReader(tree, TEMPLATES, new_folder(tree))
     edition = reader.read()
     lines[at] = f"<i>{lines[at]}"
-    lines[14:14] = ["", "", ""]
+    lines[14:14] = [""] * 12
     (tree / file).write_text("\n".join(lines), encoding="utf-8")
     edition = reader.read(edition)
-    line = at + 4
+    line = at + 13
     assert f"{file}:{line}" in str(edition.problems[-1])
     page = shown(edition, f"{slug}/{RALLY}").decode()
     message = page.index(f"translations/{file}:{line}</code></p>")
