@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,9 +31,9 @@ class Edition:
     """What can be shown of the texts, and every problem that ``check`` finds in them.
 
     ``good`` is the site without problems: each text that has one is as it was when it had
-    none, or missing. ``draft`` is the site as the texts are now; it exists only if ``good``
-    lacks one of them. ``sources`` and ``good_sources`` are the files of both, by their path
-    below the folder of texts. Editions with the same ``id`` are the same.
+    none, or missing. ``draft`` is the site as the texts are now, if they have problems and can be
+    read; reading some of its pages may fail. ``sources`` and ``good_sources`` are the files of
+    both, by their path below the folder of texts. Editions with the same ``id`` are the same.
     """
 
     id: str
@@ -74,11 +75,12 @@ class EditionReader:
         """Return the edition of the texts as they are now; ``known`` if nothing differs."""
         folder, templates = self.folders
         tree = SourceTree(folder, self._tree)
-        sources = {
-            file.relative_to(folder): tree.read(file)
-            for file in _files(folder)
-            if file.relative_to(folder).parts[0] != PHOTOS
-        }
+        sources: _Sources = {}
+        for file in _files(folder):
+            if file.relative_to(folder).parts[0] != PHOTOS:
+                # check reports a file that may not be read.
+                with contextlib.suppress(PermissionError):
+                    sources[file.relative_to(folder)] = tree.read(file)
         photos = {file.name: _stamp(file) for file in _files(folder / PHOTOS)}
         others = {file: file.read_bytes() for file in _files(templates)}
         state = repr((sorted(sources.items()), sorted(photos.items()), sorted(others.items())))
@@ -101,14 +103,10 @@ class EditionReader:
                 self._good_sources, self._good = good[0], site
         self._tree, self._photos = tree, photos
         draft = None
-        if content is not None and any(
-            self._good is None or text.url not in self._good for text in content.all_texts
-        ):
-            try:
+        if content is not None and problems:
+            # Without some pages there is no site; the problems name them.
+            with contextlib.suppress(CccrError, LookupError):
                 draft = self._site(tree, content, notices, changed)
-            except (CccrError, LookupError):
-                # A page without which there is no site; the problems name it.
-                draft = None
         return Edition(
             id_, tuple(sorted(set(problems))), sources, self._good_sources, self._good, draft
         )

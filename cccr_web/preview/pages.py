@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Iterable
@@ -95,25 +96,31 @@ def problem_page(edition: Edition, path: str) -> bytes | None:
 
 def failure_page(edition: Edition, error: str) -> bytes:
     """Return the page in place of one that cannot be rendered."""
-    parts = [Markup('<p class="preview-message" role="alert">{}</p>').format(error)]
+    html = Markup(
+        '<p class="preview-message" role="alert">{} “cccr-web build” shows where it happens.</p>'
+    )
+    parts = [html.format(error)]
     return _page(edition, "This page cannot be shown", [*parts, *map(message, edition.problems)])
 
 
 def compare_page(edition: Edition, path: PurePosixPath) -> bytes | None:
-    """Return the paragraphs of a text in every language next to each other.
+    """Return the paragraphs of a text, as it is now, in every language next to each other.
 
     ``None`` if there is no such text.
     """
-    site = next(
-        (
-            one
-            for one in (edition.good, edition.draft)
-            if one and any(path in texts for texts in one.content.texts.values())
-        ),
-        None,
-    )
-    if site is None:
+    sites = [one for one in (edition.draft, edition.good) if one and _texts(one, path)]
+    for site in sites:
+        # A draft can lack what it mentions: a page that it links to, the record of a photo.
+        with contextlib.suppress(LookupError, ValueError):
+            return _comparison(edition, site, path)
+    if not sites:
         return None
+    files = {text.file for text in _texts(sites[0], path)}
+    problems = (message(one) for one in edition.problems if one.file in files)
+    return _page(edition, "This text cannot be compared yet", problems)
+
+
+def _comparison(edition: Edition, site: SiteFiles, path: PurePosixPath) -> bytes:
     first, second = WRITTEN
     blocks = {language: _blocks(site, language, path) for language in LANGUAGES}
     derived = {language.source: language for language in LANGUAGES if language.source}

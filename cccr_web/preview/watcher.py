@@ -32,23 +32,31 @@ class Watcher:
         report(self.edition)
 
     def run(self, stop: threading.Event) -> None:
-        """Watch until ``stop`` is set."""
-        first = True
-        for changes in watch(
-            *self._reader.folders,
-            debounce=_LONGEST,
-            step=_STEP,
-            rust_timeout=_ROUND,
-            yield_on_timeout=True,
-            stop_event=stop,
-            raise_interrupt=False,
-        ):
-            # The first time for what has changed before the watch began.
-            if changes or first:
-                self.read()
-            first = False
-        with self._changed:
-            self._changed.notify_all()
+        """Watch until ``stop`` is set; an unexpected error sets it, too."""
+        # For what has changed before the watch began.
+        again = True
+        try:
+            for changes in watch(
+                *self._reader.folders,
+                debounce=_LONGEST,
+                step=_STEP,
+                rust_timeout=_ROUND,
+                yield_on_timeout=True,
+                stop_event=stop,
+                raise_interrupt=False,
+            ):
+                if changes or again:
+                    again = not self._read()
+        finally:
+            stop.set()
+
+    def _read(self) -> bool:
+        """Read the texts, and return whether no program removed a file meanwhile."""
+        try:
+            self.read()
+        except FileNotFoundError:
+            return False
+        return True
 
     def read(self) -> None:
         """Read the texts again, and wake whoever waits if they differ."""

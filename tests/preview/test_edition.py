@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from support.texts import DATED, add, copy_texts, put, remove
 from cccr_web.config import find_tree
 from cccr_web.content import markdown
 from cccr_web.preview import EditionReader
+from cccr_web.preview.pages import compare_page
 from cccr_web.render import build_release
 
 TEMPLATES = find_tree("templates")
@@ -93,6 +94,21 @@ def test_a_text_that_was_never_in_order_is_shown_as_it_is(tmp_path: Path) -> Non
     assert edition.draft is not None
     assert edition.site(RALLY) is edition.draft
     assert b"Tiananmen Square Democracy Movement" in edition.draft[RALLY]
+
+
+def test_a_rejected_text_can_be_compared_as_it_is_now(tmp_path: Path) -> None:
+    """So a paragraph that is missing is missing in the comparison, not as it last was."""
+    tree = copy_texts(tmp_path)
+    texts = reader(tree)
+    before = texts.read()
+    add(f"en/{DATED}", "## Only in English {#only}")(tree)
+    edition = texts.read(before)
+    assert edition.good is not None
+    assert "Only in English" not in edition.good[RALLY].decode()
+    page = compare_page(edition, PurePosixPath(DATED.removesuffix(".md")))
+    assert page is not None
+    assert page.count(b'class="gap"') == 2
+    assert b"Only in English" in page
 
 
 def test_texts_without_a_home_page_show_nothing(tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ def test_links_in_a_comparison_lead_to_the_pages(unchanged: Previewed) -> None:
     """They are relative on a page, and would lead nowhere from another address."""
     page = unchanged.page("/-/compare/index/")
     for link in (part.partition('"')[0] for part in page.split(' href="')[1:]):
+        assert link.startswith(("/", "https://"))
         if link.startswith("/"):
             assert unchanged.get(link.partition("#")[0]).status_code == 200, link
 

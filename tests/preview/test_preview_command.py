@@ -36,6 +36,19 @@ def test_messages_are_in_the_terminal_too(tmp_path: Path) -> None:
         assert b"Raw HTML" in get(preview.address, f"/en/{DATED.removesuffix('md')}html")[1]
 
 
+def test_a_text_with_problems_at_the_start_is_no_obstacle(tmp_path: Path) -> None:
+    """Its page has the messages, all other pages are there, and the terminal has no traceback."""
+    tree = copy_texts(tmp_path)
+    add(f"en/{DATED}", "[A dead link](nowhere.md)")(tree)
+    with PreviewProcess(tree) as preview:
+        status, page = get(preview.address, f"/en/{DATED[:-2]}html")
+        assert (status, b"is a dead link" in page) == (200, True)
+        assert get(preview.address, "/en/verify.html")[0] == 200
+        assert b"is a dead link" in get(preview.address, f"/-/compare/{DATED[:-3]}/")[1]
+        (line,) = preview.errors.read_text(encoding="utf-8").splitlines()
+        assert "dead link" in line
+
+
 def test_a_change_wakes_the_page_that_is_shown(tmp_path: Path) -> None:
     """Its connection gets an event when a file changes, and nothing before."""
     tree = copy_texts(tmp_path)
