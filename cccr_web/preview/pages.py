@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urljoin
@@ -19,7 +19,8 @@ from cccr_web.preview.alignment import align
 from cccr_web.preview.changes import Change
 from cccr_web.preview.edition import Edition
 from cccr_web.preview.overlay import live, message
-from cccr_web.render import SiteFiles, name_suggestions
+from cccr_web.preview.suggestions import suggestions
+from cccr_web.render import SiteFiles
 
 STYLE: Final = """
 body{margin:0 auto;max-width:80rem;padding:0 1rem 3rem;font:16px/1.5 system-ui,sans-serif;
@@ -73,7 +74,7 @@ def index_page(edition: Edition) -> bytes:
         parts.append(Markup("</ul>"))
     site = edition.draft or edition.good
     if site is not None:
-        parts += _suggestions(name_suggestions(site.content))
+        parts += _suggestions(suggestions(site.content))
         parts.append(Markup("<h2>All texts</h2><ul>"))
         paths = {text.path: text for text in reversed(site.content.all_texts)}
         for path, text in sorted(paths.items(), key=lambda pair: str(pair[0])):
@@ -179,8 +180,7 @@ def _links(file: Path) -> Markup:
     )
 
 
-def _suggestions(suggestions: Iterable[Problem]) -> Iterable[Markup]:
-    found = [*suggestions]
+def _suggestions(found: Sequence[Problem]) -> Iterable[Markup]:
     if found:
         yield Markup("<h2>Suggestions, which are not problems</h2><ul>")
         for one in found:
