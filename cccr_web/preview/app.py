@@ -67,11 +67,6 @@ class PreviewApp:
         # Flask's templates and what they render are shared by all requests.
         self._lock = threading.Lock()
         self._whole: tuple[SiteFiles, Release] | None = None
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """End the connections of all pages."""
-        self._stopped.set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI app (PEP 3333)."""
@@ -100,11 +95,9 @@ class PreviewApp:
     def _events(self, shown: str) -> Iterator[bytes]:
         """Yield an event (HTML, server-sent events) once the page that is shown is outdated."""
         yield b": listening\n\n"
-        while not self._stopped.is_set():
-            if self._watcher.wait(shown, _SILENCE):
-                yield b"data: changed\n\n"
-                return
+        while not self._watcher.wait(shown, _SILENCE):
             yield b": still listening\n\n"
+        yield b"data: changed\n\n"
 
     def _release(self, edition: Edition, address: str) -> Release:
         """Return the part of a release that answers this address: its file, and error pages."""

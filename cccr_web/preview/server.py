@@ -17,7 +17,7 @@ _TURN: Final = 0.1  # seconds until the server notices that it is to stop
 
 
 class _LoopbackServer(ThreadingMixIn, WSGIServer):
-    # A page keeps its connection open for as long as it is shown.
+    # A page keeps its connection open for as long as it is shown, and must not keep us from ending.
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -60,7 +60,6 @@ def serve_preview(
         stop.wait()
     finally:
         stop.set()
-        app.stop()
         server.shutdown()
         for thread in threads:
             thread.join()
