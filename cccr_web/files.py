@@ -71,7 +71,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], keep: Iterable[s
         for path in keep:
             _link(folder / path, partial / path)
         if folder.exists():
-            # An exchange: at no time is there no folder of this name.
+            # Exchange them, so the folder always exists.
             _rename(partial, folder, _RENAME_EXCHANGE)
         else:
             partial.rename(folder)
@@ -85,6 +85,16 @@ def writing(path: Path, remedy: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise CccrError(f"{path} cannot be written: {error.strerror}.", remedy) from error
+
+
+def exposed_mode(file: Path, found: os.stat_result) -> int:
+    """Return the mode bits with which users other than the owner can use a file."""
+    exposed = stat.S_IMODE(found.st_mode) & 0o077
+    # systemd grants access to a credential by an ACL, which shows in the group bits.
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials is not None and file.parent == Path(credentials):
+        exposed &= 0o007
+    return exposed
 
 
 def remove_partial(target: Path) -> None:

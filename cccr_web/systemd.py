@@ -60,7 +60,7 @@ def _passed(environ: Mapping[str, str]) -> list[tuple[int, str]]:
     return list(zip(range(_FIRST, _FIRST + int(count)), names, strict=False))
 
 
-class Notifier:
+class SystemdNotifier:
     """Sends the service's state to systemd, if systemd has asked for it.
 
     ``half_time`` is half of the unit's ``WatchdogSec=`` in seconds, within which ``alive``

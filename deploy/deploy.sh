@@ -115,7 +115,10 @@ read_settings() {
     for name in RELEASE PUBLIC_KEY ONION_KEY TORRC; do
       case ${!name} in
         '' | /* | RW*) ;;
-        '~'/*) printf -v "$name" %s "$HOME/${!name#\~/}" ;;
+        '~'/*)
+          [ -n "${HOME:-}" ] || fail "$name: ${!name} needs HOME, which is not set." "Set HOME, or write the whole path in $file."
+          printf -v "$name" %s "$HOME/${!name#\~/}"
+          ;;
         *) printf -v "$name" %s "$folder/${!name}" ;;
       esac
       [ -z "${!name}" ] || [[ ${!name} == RW* ]] || [ -r "${!name}" ] || fail "$name: cannot read ${!name}." "Correct it in $file."
@@ -171,7 +174,7 @@ verify_release() { # FOLDER
   [ -x "$command" ] || return 0 # the first --local run: our code is not installed yet
   local key=$PUBLIC_KEY
   [ -n "$key" ] || [ "$TARGET" != --local ] || key=/etc/cccr-web/public.key
-  [ -n "$key" ] || fail "There is no public key to verify the release with." "Set PUBLIC_KEY in the settings to its file."
+  [ -n "$key" ] || settings_no_public_key
   "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
 }
 
@@ -180,7 +183,7 @@ on_server() { # COMMAND
   local status=0 answer=no
   send "$1" || status=$?
   if [ $status = 3 ]; then
-    [ -t 0 ] || fail "To take it down, add --drop-domain."
+    [ -t 0 ] || fail "To take the domain down, add --drop-domain."
     printf 'Take it down? Type yes: ' >&2
     read -r answer || true
     [ "$answer" = yes ] || fail "Nothing was changed."

@@ -74,7 +74,7 @@ make() { # [LOCK…]
   done
   pip install --no-deps --no-build-isolation --editable "$top"
   # Python reads .pth files in the locale's encoding, so a path outside ASCII is written as escapes.
-  # While a Python of this environment runs, it holds a lock on it. It was perhaps started through
+  # While a Python of this environment runs, it holds a lock on it. It may have been started through
   # the link, but imports from here when the link leads elsewhere.
   # The folder of a lock can be imported from too: tests/ holds the modules of its scripts.
   "$made/bin/python" -S -I - "$made" "$made"/lib/python3*/site-packages/*cccr_web.pth "$top" "$@" <<'EOF'

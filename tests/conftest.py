@@ -1,6 +1,6 @@
 """Settings of all tests, and the private Tor network that they share.
 
-``support/plan.py`` decides which tests are collected, in which order and on which worker.
+``support/scheduling.py`` decides which tests are collected, in which order and on which worker.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from support.measurements import Recorder
 
 pytest_plugins = [
-    "support.plan",
+    "support.scheduling",
     "support.measurements",
     "support.hosting",
     "support.serving",

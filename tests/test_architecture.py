@@ -23,7 +23,7 @@ from cccr_web.config import PACKAGE, find_tree
 # third-party package: the only modules that may import it; “cli/” means any module there
 IMPORTERS: dict[str, set[str]] = {
     "PIL": {"render/photos.py"},
-    "apprise": {"notify/targets.py"},
+    "apprise": {"notify/recipients.py"},
     "babel": {"render/app.py", "render/formats.py", "content/catalogue.py"},
     "brotli": {"serve/encoding.py"},
     "click": {"cli/"},
@@ -48,7 +48,7 @@ IMPORTERS: dict[str, set[str]] = {
         "render/traditional.py",
         "content/markdown.py",
         "content/model.py",
-        "content/slips.py",
+        "content/markup_lint.py",
         "content/urls.py",
     },
     "markupsafe": {
@@ -192,7 +192,7 @@ def test_no_module_catches_every_exception(module: Path) -> None:
 # The languages' own names, the script that runs without the translations, and signed notices.
 # Tables of characters, surnames and words are not text for readers either.
 WITH_CHINESE = {
-    *("content/characters.py", "languages.py", "render/suggestions.py", "render/words.py"),
+    *("content/characters.py", "languages.py", "render/suggestions.py", "render/segmentation.py"),
     "standalone/verify.py",
 } | {f"notices/{name}.py" for name in ("canary", "mirrors", "signed_text")}
 

@@ -44,7 +44,7 @@ from cccr_web.cli import main
 if TYPE_CHECKING:
     from cccr_web.onion import ManagedTor
 
-_, _, DEPLOY, _, TESTS, _, _, _ = DOCUMENTS
+_, _, DEPLOY, _, _, TESTS, _, _, _ = DOCUMENTS
 PASSPHRASE = "a passphrase for the tests"
 
 

@@ -16,7 +16,7 @@ from support.packages import PACKAGES
 from cccr_web import __version__
 from cccr_web.cli import main
 
-README, _, DEPLOY, ARCHITECTURE, _, _, _, CHANGELOG = DOCUMENTS
+README, _, DEPLOY, _, ARCHITECTURE, _, _, _, CHANGELOG = DOCUMENTS
 
 # Paths that the documents name and that only a command or a person makes.
 MADE = {
@@ -140,7 +140,7 @@ def test_architecture_document_agrees_with_its_test() -> None:
 
 def test_changelog_names_the_version() -> None:
     """The newest dated section of the changelog is this version; a section for the next is open."""
-    sections = re.findall(r"^## \[([^\]]+)\](?: - (.+))?$", CHANGELOG.text, re.MULTILINE)
+    sections = re.findall(r"^## (\S+)(?: - (.+))?$", CHANGELOG.text, re.MULTILINE)
     assert sections[0] == ("Unreleased", "")
     assert sections[1][0] == __version__
     dates = [date.fromisoformat(day) for _, day in sections[1:]]

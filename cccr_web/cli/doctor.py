@@ -1,4 +1,4 @@
-"""``doctor``: check every part of the site on its own server; ``baseline``: what it should have."""
+"""``doctor``: check the site on its own server; ``baseline``: record the expected state."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     help="Certificates to trust in addition to the system's.",
 )
 @options.repeatable(
-    "--unit", "units", metavar="NAME", help="A unit of systemd that must run, and its updates."
+    "--unit", "units", metavar="NAME", help="A systemd unit that must be running and up to date."
 )
 @click.option(
     "--baseline",

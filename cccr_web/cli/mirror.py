@@ -16,7 +16,7 @@ from cccr_web.listen import Tcp
 if TYPE_CHECKING:
     from cccr_web.release import Release
     from cccr_web.serve import Listener
-    from cccr_web.watch import Settings
+    from cccr_web.watch import CheckSettings
 
 _onion = click.option(
     "--onion", is_flag=True, help="Write the headers for an onion, not the clearnet."
@@ -82,18 +82,18 @@ def fetch(
 
     URL is any address or mirror of the site: https, .onion with --socks, or this machine. The
     release is verified before FOLDER changes. It is rejected if it has expired, is dated in the
-    future, or is older than the one in FOLDER. What FOLDER holds is described at "mirror write".
+    future, or is older than the one in FOLDER. See “mirror write” for the contents of FOLDER.
 
-    Only what has changed is fetched. If the command is interrupted, FOLDER is as it was, and the
+    Only what has changed is fetched. If the command is interrupted, FOLDER is unchanged, and the
     next run continues. So run it daily: it exits with 0 if FOLDER holds the release at URL.
     """
     from cccr_web.errors import counted
     from cccr_web.mirror import fetch_mirror
     from cccr_web.release import read_public_key
-    from cccr_web.watch import RequestLimits, Route, Settings
+    from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     options.require_socks(socks, [address])
-    settings = Settings(read_public_key(public_key), RequestLimits(seconds), Route(socks))
+    settings = CheckSettings(read_public_key(public_key), RequestLimits(seconds), Route(socks))
     with Progress() as progress:
         done = fetch_mirror(
             address,
@@ -156,7 +156,7 @@ def push(
     """
     from cccr_web.notices import reject_expired_notices
     from cccr_web.release import load, read_public_key, reject_expired
-    from cccr_web.watch import RequestLimits, Route, Settings
+    from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     key = read_public_key(public_key)
     checked = load(release, key)
@@ -168,12 +168,12 @@ def push(
             host.push(checked, "onion" if onion else "clearnet")
         described = _described(checked, f"signed by {key.fingerprint}")
         click.echo(" ".join(filter(None, [f"{described}, is now at {host}.", host.caveat])))
-    settings = Settings(key, RequestLimits(seconds), Route(socks))
+    settings = CheckSettings(key, RequestLimits(seconds), Route(socks))
     for line in _lagging(checked, settings):
         click.echo(line)
 
 
-def _lagging(release: Release, settings: Settings) -> Iterator[str]:
+def _lagging(release: Release, settings: CheckSettings) -> Iterator[str]:
     """Yield a sentence for each address of ``mirrors.txt`` that does not serve the release."""
     from cccr_web.notices import MIRRORS, read_mirrors
     from cccr_web.watch import Address, check_manifests

@@ -134,7 +134,7 @@ def _contact() -> str:
     site, *_ = read_site(SourceTree(find_tree("translations")))
     if site is None or site.contact is None:
         raise CccrError(
-            "Neither --contact nor translations/site.toml says where to report.",
+            "Neither --contact nor site.toml says where to report.",
             "Pass --contact, or set contact there.",
         )
     return site.contact if site.contact.startswith("https:") else f"mailto:{site.contact}"

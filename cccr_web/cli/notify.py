@@ -27,9 +27,7 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
             type=options.ParsedParam("ADDRESS", _read_socks),
             help="Tor's SocksPort, HOST:PORT or unix:/PATH. No other connection is then made.",
         ),
-        click.option(
-            "--name", required=True, help="What the messages call this machine or these checks."
-        ),
+        click.option("--name", required=True, help="The name of this machine, for the messages."),
         click.option(
             "--settings",
             type=options.FILE,
@@ -56,7 +54,7 @@ def notify() -> None:
 )
 @_common
 @click.option(
-    "--state", type=options.FOLDER, required=True, help="The folder that remembers what was said."
+    "--state", type=options.FOLDER, required=True, help="The folder for the state between runs."
 )
 def send(
     reports: tuple[Path, ...], settings: Path, name: str, socks: Tcp | Unix | None, state: Path
@@ -65,17 +63,17 @@ def send(
 
     A REPORT is what “doctor --report” or “watch --report” wrote. A message says what became
     wrong, since when and what to do; it is repeated once a day while that lasts, and another
-    says when it is right again. A report that is three hours old is wrong, too. Once a week,
-    a message says that the checks are running. At most three messages are written in an
-    hour; what changes meanwhile is in the next.
+    says when it is right again. A report older than three hours is itself reported as a
+    problem. Once a week, a message says that the checks are running. At most three messages
+    are sent per hour; later changes are combined in the next one.
 
     What cannot be delivered is kept for seven days, and sent in a later run. Run this every
     ten minutes.
     """
-    from cccr_web.notify import Messenger, Sender, Targets
+    from cccr_web.notify import Messenger, Recipients, Sender
 
-    targets, sender = Targets.read(settings), Sender(socks)
-    messenger = Messenger(name, state, targets, sender, lambda line: click.echo(line, err=True))
+    recipients, sender = Recipients.read(settings), Sender(socks)
+    messenger = Messenger(name, state, recipients, sender, lambda line: click.echo(line, err=True))
     if not messenger.run(reports, datetime.now(UTC)):
         raise click.exceptions.Exit(1)
 
@@ -87,12 +85,12 @@ def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
 
     Exits with 1 if one did not.
     """
-    from cccr_web.notify import DeliveryError, Sender, Targets, described
+    from cccr_web.notify import DeliveryError, Recipients, Sender, described
 
-    targets, sender = Targets.read(settings), Sender(socks)
+    recipients, sender = Recipients.read(settings), Sender(socks)
     failed = 0
-    for url in targets.urls:
-        who = described(url, targets.urls)
+    for url in recipients.urls:
+        who = described(url, recipients.urls)
         try:
             sender.send(url, f"{name}: a test", "This is a test. Nothing is wrong.")
         except DeliveryError as error:
@@ -102,6 +100,6 @@ def test(settings: Path, name: str, socks: Tcp | Unix | None) -> None:
             click.echo(f"{who}: delivered")
     if failed:
         raise CccrError(
-            f"Not every target accepted the message: {failed} of {len(targets.urls)} failed.",
+            f"Not every target accepted the message: {failed} of {len(recipients.urls)} failed.",
             "Correct NOTIFY in the settings.",
         )

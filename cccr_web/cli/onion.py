@@ -140,10 +140,10 @@ def publish(
     such as %d/onion.key.
     """
     from cccr_web.onion import ExternalTor, Manager, Service, load_key
-    from cccr_web.systemd import Notifier
+    from cccr_web.systemd import SystemdNotifier
 
     service = Service(load_key(key_file), socket.absolute(), record=record)
-    notifier = Notifier()
+    notifier = SystemdNotifier()
     stop = threading.Event()
 
     def end(_number: int, _frame: object) -> None:

@@ -14,7 +14,7 @@ from cccr_web.cli import options
 from cccr_web.cli.site import build_with_progress
 from cccr_web.config import Config, read_onion_socket
 from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
     from cccr_web.serve import Source
@@ -112,7 +112,7 @@ def serve(
     source = _source(
         release or settings.release, public_key or settings.public_key, state or settings.state
     )
-    notifier = Notifier()
+    notifier = SystemdNotifier()
     if source is not None:
         serve_source(source, listeners, requests, _print_lines, recheck=recheck, notifier=notifier)
         return

@@ -38,7 +38,7 @@ def check(translations: Path | None) -> None:
     tree = SourceTree(translations or find_tree("translations"))
     content, _, problems = check_trees(tree, find_tree("templates"), time=source_date(os.environ))
     if content is not None:
-        problems += damaged_photos(tree.folder, content.photos)
+        problems += damaged_photos(tree, content.photos)
         for suggestion in name_suggestions(content):
             click.echo(f"Suggestion: {suggestion}", err=True)
     if content is None or problems:

@@ -14,7 +14,7 @@ from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
     from cccr_web.release import Release
-    from cccr_web.watch import Address, Difference, Report, Settings, SiteResult
+    from cccr_web.watch import Address, CheckSettings, Difference, Report, SiteResult
 
 
 @click.command(epilog=options.example("watch --public-key cccr.pub https://cccr.example"))
@@ -68,11 +68,11 @@ def watch(
     .onion and this machine.
     """
     from cccr_web.release import load, read_public_key
-    from cccr_web.watch import RequestLimits, Route, Settings, check_sites
+    from cccr_web.watch import CheckSettings, RequestLimits, Route, check_sites
 
     key = read_public_key(public_key)
     options.require_socks(socks, addresses)
-    settings = Settings(
+    settings = CheckSettings(
         key,
         RequestLimits(seconds),
         Route(socks),
@@ -96,7 +96,7 @@ def watch(
         raise click.exceptions.Exit(1)
 
 
-def _mirrors(reference: Release | None, first: Address, settings: Settings) -> list[Address]:
+def _mirrors(reference: Release | None, first: Address, settings: CheckSettings) -> list[Address]:
     """Return the addresses in the ``mirrors.txt`` of a release, or of the one at an address."""
     from cccr_web.errors import CccrError
     from cccr_web.notices import MIRRORS, read_mirrors

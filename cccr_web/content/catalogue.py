@@ -93,7 +93,7 @@ def check_catalogues(
     model: dict[str, set[str]] = {}
     for language in WRITTEN:
         file = catalogue_file(tree.folder, language.locale)
-        name = file.relative_to(tree.folder.parent)
+        name = tree.name(file)
         text, problems = tree.source(file, name)
         yield from problems
         if text is None:

@@ -32,7 +32,7 @@ from cccr_web.content.rules import (
 )
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.site import NAMES
-from cccr_web.content.source_tree import Problem, SourceTree
+from cccr_web.content.source_tree import Problem, SourceTree, unreadable
 from cccr_web.languages import WRITTEN
 
 # A name, with any blanks that were typed within it.
@@ -58,7 +58,7 @@ def check(
     ``None``, and only the catalogues and the names of files are checked.
     """
     content, problems = read_content(tree, site)
-    problems += every_file_is_read(tree.folder)
+    problems += every_file_is_read(tree)
     names = content.names if content else {}
     problems += check_catalogues(
         tree, code, lambda language, words: wrong_script(words, language, simplify, names)
@@ -72,10 +72,10 @@ def check(
     problems += _every_text_is_translated(content)
     problems += _translations_agree(content)
     problems += _former_site_stays_defanged(tree, host)
-    problems += _photos_are_used(content)
+    problems += _photos_are_used(content, tree.name(PHOTOS))
     problems += _cards_have_listed_names(content)
     problems += urls_are_free(content, known_files, is_servable)
-    problems += _photos_are_described_in_their_script(content, simplify)
+    problems += _photos_are_described_in_their_script(content, simplify, tree.name(PHOTOS))
     for text in content.all_texts:
         for line, message in (
             *front_matter_fits(text, templates),
@@ -190,31 +190,38 @@ def _former_site_stays_defanged(tree: SourceTree, host: str) -> Iterator[Problem
     for file in sorted(tree.folder.rglob("*")):
         if file.suffix not in {".md", ".po", ".toml", ".txt"} or not file.is_file():
             continue
-        for number, line in enumerate(tree.text(file, "replace").split("\n"), start=1):
+        try:
+            lines = tree.text(file, "replace").split("\n")
+        except OSError as error:
+            yield unreadable(tree.name(file), error)
+            continue
+        for number, line in enumerate(lines, start=1):
             if host in line.lower():
                 yield Problem(
-                    file.relative_to(tree.folder.parent),
+                    tree.name(file),
                     number,
                     "The former site's address must not be in a form that can be opened: "
                     f"write it as {host.replace('.', '[.]')}.",
                 )
 
 
-def _photos_are_used(content: Content) -> Iterator[Problem]:
+def _photos_are_used(content: Content, file: Path) -> Iterator[Problem]:
     items = (item for text in content.all_texts for item in text.body.items)
     used = {item.name for item in items if isinstance(item, PhotoReference)}
     for name, photo in content.photos.items():
         if name not in used:
-            yield Problem(PHOTOS, photo.line, f"“{name}” is not used in any text: remove it.")
+            yield Problem(file, photo.line, f"“{name}” is not used in any text: remove it.")
 
 
-def _photos_are_described_in_their_script(content: Content, simplify: Convert) -> Iterator[Problem]:
+def _photos_are_described_in_their_script(
+    content: Content, simplify: Convert, file: Path
+) -> Iterator[Problem]:
     for photo in content.photos.values():
         for language in WRITTEN:
             words = photo.alt[language.locale]
             message = wrong_script(words, language, simplify, content.names)
             if message is not None:
-                yield Problem(PHOTOS, photo.line, f"“alt.{language.locale}”: {message}")
+                yield Problem(file, photo.line, f"“alt.{language.locale}”: {message}")
 
 
 def _cards_have_listed_names(content: Content) -> Iterator[Problem]:

@@ -68,7 +68,7 @@ class FrontMatter:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SourceParts:
     """The two parts of a file, and the number of lines before its body."""
 
     head: str
@@ -76,7 +76,7 @@ class Split:
     lines_before_body: int
 
 
-def split(text: str) -> Split | None:
+def split(text: str) -> SourceParts | None:
     """Split a file at its ``+++`` lines; ``None`` if it does not start with front matter."""
     lines = text.splitlines()
     if not lines or lines[0].strip() != FENCE:
@@ -84,7 +84,7 @@ def split(text: str) -> Split | None:
     for number, line in enumerate(lines[1:], start=1):
         if line.strip() == FENCE:
             body = "\n".join(lines[number + 1 :]) + "\n"
-            return Split("\n".join(lines[1:number]), body, number + 1)
+            return SourceParts("\n".join(lines[1:number]), body, number + 1)
     return None
 
 

@@ -1,6 +1,6 @@
 """The links in texts: where each leads, and whether readers may be sent there.
 
-``urls`` judges the URL of another site, and ``slips`` finds links that Markdown does not see.
+``urls`` judges the URL of another site, and ``markup_lint`` finds links that Markdown does not see.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cccr_web.content.body import Heading, MarkdownLink
+from cccr_web.content.markup_lint import LineProblem
 from cccr_web.content.model import Text
-from cccr_web.content.slips import LineProblem
 from cccr_web.content.urls import faults, is_at, normalize
 from cccr_web.languages import WRITTEN
 

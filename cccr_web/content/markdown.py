@@ -61,7 +61,7 @@ from cccr_web.content.body import (
     StrayMark,
 )
 from cccr_web.content.characters import explain
-from cccr_web.content.slips import find_slips, shown_lines
+from cccr_web.content.markup_lint import find_markup_problems, shown_lines
 from cccr_web.content.urls import faults_of_shown
 
 _NOTE = re.compile(r"\[!NOTE ([^\]]*)\]$")
@@ -151,7 +151,7 @@ def _passages(tokens: list[Token], lines_before: int) -> Iterator[Passage]:
 
 
 def _slips(tokens: list[Token], text: str) -> Iterator[tuple[int, str]]:
-    yield from find_slips(tokens, text)
+    yield from find_markup_problems(tokens, text)
     for token in tokens:
         line = token.map[0] + 1 if token.map else 1
         for offset, shown in enumerate(shown_lines(token)):

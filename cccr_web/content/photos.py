@@ -1,6 +1,6 @@
 """``translations/photos.toml``: who took each photo, and who allowed its publication.
 
-Only the records are read here; ``render`` reads the photos themselves.
+Only the records are read here; ``render/photos.py`` makes the published photos.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.languages import WRITTEN
 
-FILE = Path("translations/photos.toml")
+FILE = "photos.toml"
+# The first bytes of a file, or why it cannot be read.
+_Start = bytes | OSError
 FOLDER = "photos"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.(jpg|png)")
@@ -61,15 +63,15 @@ def read_photos(tree: SourceTree) -> tuple[dict[str, Photo], list[Problem]]:
 
     ``photos.toml`` is optional.
     """
-    if not (tree.folder / FILE.name).exists():
-        return {}, [*_without_record(_files(tree.folder), {}, tree.folder)]
+    if not (tree.folder / FILE).exists():
+        return {}, [*_without_record(_files(tree.folder), {}, tree)]
     text, values, problems = tree.toml(FILE)
     if values is None:
         return {}, problems
     lines = _lines(text)
     files = _files(tree.folder)
     photos: dict[str, Photo] = {}
-    wrong = list(_without_record(files, values, tree.folder))
+    wrong = list(_without_record(files, values, tree))
     for name, record in values.items():
         line = lines.get((name, ""), 1)
         found = [
@@ -77,7 +79,9 @@ def read_photos(tree: SourceTree) -> tuple[dict[str, Photo], list[Problem]]:
             *_wrong_file(name, files),
             *_wrong_record(name, record),
         ]
-        wrong += [Problem(FILE, lines.get((name, key), line), what) for key, what in found]
+        wrong += [
+            Problem(tree.name(FILE), lines.get((name, key), line), what) for key, what in found
+        ]
         if not found:
             photos[name] = Photo(name=name, line=line, **record)
     return ({} if wrong else photos), problems + wrong
@@ -96,29 +100,29 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     return lines
 
 
-def _files(tree: Path) -> dict[str, bytes]:
+def _files(tree: Path) -> dict[str, _Start]:
     """Return the first bytes of each file in the folder of photos, by name."""
     folder = tree / FOLDER
-    found: dict[str, bytes] = {}
+    found: dict[str, _Start] = {}
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not is_left_by_system(file.name):
             try:
                 with file.open("rb") as opened:
                     found[file.name] = opened.read(_LONGEST_START)
-            except OSError:
-                found[file.name] = b""
+            except OSError as error:
+                found[file.name] = error
     return found
 
 
 def _without_record(
-    files: Mapping[str, bytes], values: Mapping[str, Any], tree: Path
+    files: Mapping[str, _Start], values: Mapping[str, Any], tree: SourceTree
 ) -> Iterator[Problem]:
     """Yield what is already wrong with each photo that has no record yet."""
     meant = {_tidy(name) for name in values.keys() - files.keys()}
     for name in files.keys() - values.keys():
         if _tidy(name) in meant:
             continue
-        place = Path(tree.name, FOLDER, name)
+        place = tree.name(f"{FOLDER}/{name}")
         yield Problem(place, 1, f"This photo has no record in {FILE}: add one.")
         for _, message in (*_wrong_name(name, values), *_wrong_file(name, files)):
             yield Problem(place, 1, message)
@@ -146,21 +150,23 @@ def _wrong_name(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str
         yield "", f"“{name}” and “{stem}.jpg” would have the same URL: rename one of them."
 
 
-def _wrong_file(name: str, files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
-    folder = Path("translations", FOLDER)
+def _wrong_file(name: str, files: Mapping[str, _Start]) -> Iterator[tuple[str, str]]:
     if name not in files:
         alike = next((file for file in files if _tidy(file) == _tidy(name)), None)
         if alike is None:
-            yield "", f"“{name}” is not in {folder}: put it there, or remove the record."
+            yield "", f"“{name}” is not in {FOLDER}/: put it there, or remove the record."
         else:
-            yield "", f"“{name}” is “{alike}” in {folder}: rename the file."
+            yield "", f"“{name}” is “{alike}” in {FOLDER}/: rename the file."
             yield from _wrong_format(alike, files[alike])
         return
     yield from _wrong_format(name, files[name])
 
 
-def _wrong_format(name: str, start: bytes) -> Iterator[tuple[str, str]]:
+def _wrong_format(name: str, start: _Start) -> Iterator[tuple[str, str]]:
     """Judge a file by its first bytes, because many programs do not look at its name."""
+    if isinstance(start, OSError):
+        yield "", f"“{name}” cannot be read: {start.strerror}."
+        return
     format_ = next((kind for kind, magic in _MAGIC if magic.match(start)), None)
     ending = _tidy(name).rpartition(".")[2]
     if format_ is None:

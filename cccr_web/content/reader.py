@@ -31,7 +31,7 @@ def read_text(
 def _parse_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
-    name = file.relative_to(tree.folder.parent)
+    name = tree.name(file)
     path = text_path(file, tree.folder / language.locale)
     source, problems = tree.source(file, name)
     if source is None:

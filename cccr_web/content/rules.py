@@ -22,11 +22,11 @@ from cccr_web.content.body import (
     StrayMark,
 )
 from cccr_web.content.catalogue import catalogue_file
+from cccr_web.content.markup_lint import LANGUAGE_MARK, LineProblem
 from cccr_web.content.model import Content, Text
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.scripts import Convert, wrong_script
-from cccr_web.content.slips import LANGUAGE_MARK, LineProblem
-from cccr_web.content.source_tree import Problem, is_left_by_system
+from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
 from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.languages import WRITTEN
 
@@ -47,11 +47,11 @@ _YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
 _ALL_TEXT = {"page", "statement"}
 
 
-def every_file_is_read(tree: Path) -> Iterator[Problem]:
+def every_file_is_read(tree: SourceTree) -> Iterator[Problem]:
     """Find texts that would never be published, although nothing else is wrong with them."""
     locales = {language.locale for language in WRITTEN}
-    for file in sorted(tree.rglob("*")):
-        place = file.relative_to(tree)
+    for file in sorted(tree.folder.rglob("*")):
+        place = file.relative_to(tree.folder)
         folder = place.parts[0] if len(place.parts) > 1 else ""
         if not file.is_file() or any(map(is_left_by_system, place.parts)):
             continue
@@ -63,7 +63,7 @@ def every_file_is_read(tree: Path) -> Iterator[Problem]:
             expected = expected or place == Path("README.md")
         if not expected:
             advice = _advice(file.name, in_folder=folder in locales)
-            yield Problem(Path(tree.name, place), 1, advice)
+            yield Problem(tree.name(place), 1, advice)
 
 
 def _advice(name: str, *, in_folder: bool) -> str:
@@ -71,7 +71,7 @@ def _advice(name: str, *, in_folder: bool) -> str:
         known = " or ".join(f"{language.locale}/" for language in WRITTEN)
         return f"This file is not published: move it into {known}, or delete it."
     if _TEXT_FILE.search(name) is None:
-        return "Nothing reads this file: delete it, or move it out of translations/."
+        return "Nothing reads this file: delete it, or move it elsewhere."
     stem = _TEXT_FILE.sub("", name)
     return f"This file is not published: save it as plain text under the name {stem}.md."
 
@@ -221,7 +221,7 @@ def text_is_not_empty(text: Text) -> Iterator[LineProblem]:
 
 
 def dates_are_past(text: Text, today: date) -> Iterator[LineProblem]:
-    """A later date is a slip, and feed readers keep its entry on top for ever."""
+    """A future date is a typo, and feed readers would pin its entry to the top."""
     head = text.head
     dates = [("updated", head.lines.get("updated", 1), head.updated)]
     if head.date is not None:

@@ -97,5 +97,5 @@ def _traditional(words: str, simplify: Convert, names: Collection[str]) -> str |
     shown = ", ".join(f"{b} for {a}" for a, b in [*pairs.items()][:_SHOWN])
     return (
         f"Traditional characters in a Simplified text: write {shown}. Add a name that has them "
-        "to translations/names.toml."
+        "to names.toml."
     )

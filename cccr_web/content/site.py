@@ -20,8 +20,8 @@ from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.content.urls import faults
 from cccr_web.facts import CLEARNET, DOMAIN, MAX_SEQUENCE, MAX_VALID, ONION, PUBLIC_KEY
 
-_FILE = Path("translations/site.toml")
-NAMES = Path("translations/names.toml")
+_FILE = "site.toml"
+NAMES = "names.toml"
 
 _MAIL = re.compile(rf"[A-Za-z0-9._+-]+@{DOMAIN.pattern}")
 _HTTPS = re.compile(rf"{CLEARNET.pattern}/\S*")
@@ -41,7 +41,7 @@ def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]
         return None, None, problems
     values = {**_DEFAULTS, **values}
     key = values["public_key"] if _matches(PUBLIC_KEY)(values["public_key"]) else None
-    wrong = [*_wrong_facts(values, lines_of_keys(text))]
+    wrong = [*_wrong_facts(values, lines_of_keys(text), tree.name(_FILE))]
     problems += wrong
     if wrong:
         return None, key, problems
@@ -62,19 +62,21 @@ def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]
     )
 
 
-def _wrong_facts(values: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Problem]:
+def _wrong_facts(
+    values: Mapping[str, Any], lines: Mapping[str, int], file: Path
+) -> Iterator[Problem]:
     for key in sorted(values.keys() - _RULES.keys()):
         known = ", ".join(sorted(_RULES))
-        yield Problem(_FILE, lines.get(key, 1), f"Unknown key “{key}”: the keys are {known}.")
+        yield Problem(file, lines.get(key, 1), f"Unknown key “{key}”: the keys are {known}.")
     for key, (rule, wanted) in _RULES.items():
         line = lines.get(key, 1)
         if key not in values:
-            yield Problem(_FILE, 1, f"The key “{key}” is missing: it must be {wanted}.")
+            yield Problem(file, 1, f"The key “{key}” is missing: it must be {wanted}.")
         elif not rule(values[key]):
-            yield Problem(_FILE, line, f"“{key}” must be {wanted}.")
+            yield Problem(file, line, f"“{key}” must be {wanted}.")
         elif key in _URLS and str(values[key]).startswith("https:"):
             for message in faults(values[key]):
-                yield Problem(_FILE, line, message)
+                yield Problem(file, line, message)
 
 
 def is_clearnet(value: Any) -> bool:
@@ -136,7 +138,8 @@ def read_names(tree: SourceTree) -> tuple[dict[str, str], list[Problem]]:
     if values is None:
         return {}, problems
     lines = _lines_of_names(text)
-    wrong = [Problem(NAMES, lines.get(name, 1), what) for name, what in _wrong_names(values)]
+    file = tree.name(NAMES)
+    wrong = [Problem(file, lines.get(name, 1), what) for name, what in _wrong_names(values)]
     return ({} if wrong else values), problems + wrong
 
 

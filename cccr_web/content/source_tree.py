@@ -38,7 +38,7 @@ _LEFT_BY_SYSTEM: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini|~\$.*", re.IG
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A message about one line (from 1) of a file, named from the parent of ``translations/``."""
+    """A message about one line (from 1) of a file, under its ``SourceTree.name``."""
 
     file: Path
     line: int
@@ -51,6 +51,11 @@ class Problem:
 def content_error(problems: Sequence[Problem]) -> CccrError:
     """Return the error that lists ``problems``, sorted by file and line; each says what to do."""
     return CccrError("\n".join(str(problem) for problem in sorted(set(problems))))
+
+
+def unreadable(name: Path, error: OSError) -> Problem:
+    """Return the problem of a file that the system does not let us read."""
+    return Problem(name, 1, f"The file cannot be read: {error.strerror}.")
 
 
 def is_left_by_system(name: str) -> bool:
@@ -84,6 +89,10 @@ class SourceTree:
         found: Parsed = known[1]
         return found
 
+    def name(self, file: Path | str) -> Path:
+        """Return the name of a file in messages: from the parent of the folder."""
+        return self.folder.name / (self.folder / file).relative_to(self.folder)
+
     def text(self, file: Path, errors: str = "strict") -> str:
         """Return the text of ``file``, as ``Path.read_text`` does."""
         # Some editors on Windows start a file with a byte order mark.
@@ -100,7 +109,7 @@ class SourceTree:
         except FileNotFoundError:
             return None, [Problem(name, 1, "The file is missing.")]
         except OSError as error:
-            return None, [Problem(name, 1, f"The file cannot be read: {error.strerror}.")]
+            return None, [unreadable(name, error)]
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             where = f"byte {error.start + 1}"
@@ -116,12 +125,13 @@ class SourceTree:
                 return None, [Problem(name, number, message)]
         return clean(text), [Problem(name, line, message) for line, message in explain(text)]
 
-    def toml(self, name: Path) -> tuple[str, dict[str, Any] | None, list[Problem]]:
-        """Return the text of a file in the folder, its values, and its problems under ``name``.
+    def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
+        """Return the text of a file in the folder, its values, and its problems.
 
         The values are ``None`` if the file cannot be read.
         """
-        text, problems = self.source(self.folder / name.name, name)
+        name = self.name(file)
+        text, problems = self.source(self.folder / file, name)
         if text is None:
             return "", None, problems
         values, found = parse_toml(text, name)

@@ -20,7 +20,7 @@ from cccr_web.onion import ControlConnection
 # Bytes and files: enough for a release, a copy of it and a system update.
 _MIN_SPACE: Final = 512 * 1024 * 1024
 _MIN_FILES: Final = 10_000
-# Of what programs other than root's may use, as df(1) computes it.
+# Share of the space available to non-root users, as df(1) computes it.
 _MAX_USED: Final = 0.85
 _MIB: Final = 1024 * 1024
 

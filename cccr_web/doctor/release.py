@@ -28,10 +28,16 @@ from cccr_web.notices import (
     read_notice,
 )
 from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
-from cccr_web.watch import Difference, DifferenceKind, RequestLimits, Settings, check_sites
+from cccr_web.watch import (
+    NEW_RELEASE_REMEDY,
+    CheckSettings,
+    Difference,
+    DifferenceKind,
+    RequestLimits,
+    check_sites,
+)
 
 _OTHER_RELEASES: Final = {DifferenceKind.OLDER_RELEASE, DifferenceKind.NEWER_RELEASE}
-_NEW_RELEASE: Final = "Build and sign a new release with a higher sequence."
 HEADERS_REMEDY: Final = (
     "Check the reverse proxy in front of the server: “cccr-web headers” prints the right headers."
 )
@@ -53,7 +59,7 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
         ]
     return release, [
         _sequence(target, release),
-        _expires("expiry", "The release", release.metadata.expiry(), _NEW_RELEASE),
+        _expires("expiry", "The release", release.metadata.expiry(), NEW_RELEASE_REMEDY),
         _notice(target, release, CANARY, "canary"),
         _notice(target, release, MIRRORS, "mirrors"),
         _notice(target, release, KEYS, "key rotate"),
@@ -132,7 +138,7 @@ def check_served_files(
     responses cannot be those of the release, if any.
     """
     limits = RequestLimits(target.seconds)
-    settings = Settings(target.key, limits, probe.route, onions=onions)
+    settings = CheckSettings(target.key, limits, probe.route, onions=onions)
     (site,) = check_sites([probe.address], settings, release, progress).sites
     bytes_name, headers_name = f"{probe.name} bytes", f"{probe.name} headers"
     files = [found for found in site.differences if not found.kind.is_header]

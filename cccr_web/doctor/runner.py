@@ -28,9 +28,9 @@ from cccr_web.doctor.release import check_release, check_served_files
 from cccr_web.doctor.responses import check_banners, check_responses, check_status_pages
 from cccr_web.doctor.services import check_units
 from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
-from cccr_web.errors import OnionError
+from cccr_web.errors import ControlMissingError, OnionError
 from cccr_web.listen import Unix
-from cccr_web.onion import ControlConnection, connect, load_key
+from cccr_web.onion import ControlConnection, connect, find_tor, load_key
 from cccr_web.release import Release
 from cccr_web.watch import Address, Route
 
@@ -61,7 +61,8 @@ class _Checks:
 
     One fault makes many requests fail. What fails because of a fault that another check has
     found is not checked: ``_tor`` is the check that found why the hosting tor may not serve the
-    onion, ``_client`` why there is no Tor client, ``_nginx`` why nothing may answer at all.
+    onion, ``_client`` why there is no Tor client, ``_nginx`` why nothing may answer at all, and
+    ``_stopped`` what is wrong if a unit, of which it has the first letters, does not run.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class _Checks:
         self._tor: str | None = None
         self._client: str | None = None
         self._nginx: str | None = None
+        self._stopped: dict[str, str] = {}
         self._onion = target.onion
         self._key_error: OnionError | None = None
         if target.onion_key is not None:
@@ -136,12 +138,19 @@ class _Checks:
         try:
             link: ControlConnection = stack.enter_context(connect(self._target.control))
         except OnionError as error:
-            self._tor = "tor"
-            yield wrong("tor", error.problem, error.remedy)
+            self._tor = self._stopped["tor@"] = "tor"
+            cause = error
+            if isinstance(error, ControlMissingError):
+                try:
+                    find_tor()
+                except OnionError as missing:
+                    # Nor can a client be started.
+                    self._client, cause = "tor", missing
+            yield wrong("tor", cause.problem, cause.remedy)
             return None
         for result in check_hosting(link, onion):
             if result.verdict is CheckVerdict.WRONG:
-                self._tor = "tor"
+                self._tor = self._stopped["cccr-web-manager"] = "tor"
             yield result
         return link
 
@@ -153,7 +162,7 @@ class _Checks:
             self._probe(_CLEARNET, Address("https", domain, 443), route)
         )
         if trusted is None:
-            self._nginx = _CERTIFICATE
+            self._nginx = self._stopped["nginx"] = _CERTIFICATE
             yield not_checked("redirect", _CERTIFICATE)
         elif self._release is None:
             yield not_checked("redirect", _RELEASE)
@@ -170,8 +179,9 @@ class _Checks:
         names = _names(_ONION, "descriptor", "proof of work")
         if hosting is not None and self._tor:
             self._client = self._tor
+        if self._client:
             for name in ("tor client", *names):
-                yield not_checked(name, self._tor)
+                yield not_checked(name, self._client)
             return None
         self._progress("the onion: starting a Tor client")
         try:
@@ -217,6 +227,8 @@ class _Checks:
             lambda done, total: self._progress(f"the {probe.name}: file {done} of {total}"),
             silent,
         )
+        if cause == f"{probe.name} bytes":
+            self._stopped[f"cccr-web-{probe.name}"] = cause
         if cause:
             for name in list(_names(probe.name))[2:]:
                 yield not_checked(name, cause)
@@ -246,7 +258,7 @@ class _Checks:
             yield from check_leaks(self._release, self._probes, public, own)
         yield from check_clock(client, cause=self._client or self._no_onion())
         if target.units:
-            yield from check_units(target.units)
+            yield from check_units(target.units, self._stopped)
         if target.baseline is not None:
             yield from check_baseline(target.baseline)
         yield own_version()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from cccr_web.doctor.model import CheckResult, not_applicable, ok, summarise, wrong
+from cccr_web.doctor.model import CheckResult, not_applicable, not_checked, ok, summarise, wrong
 from cccr_web.errors import counted
 
 # A unit that systemd restarted so often, the last time within an hour, keeps restarting.
 _MOST_RESTARTS: Final = 5
-_LATELY: Final = 3600.0  # seconds
+_RECENTLY: Final = 3600.0  # seconds
 _SYSTEMCTL_TIMEOUT: Final = 20.0  # seconds
 
 # A day for the update itself; the daily run may begin twelve hours late.
@@ -48,24 +48,30 @@ def unit_states(units: tuple[str, ...]) -> list[dict[str, str]]:
     ]
 
 
-def check_services(states: list[dict[str, str]], now: float) -> Iterator[CheckResult]:
+def check_services(
+    states: list[dict[str, str]], now: float, causes: Mapping[str, str] | None = None
+) -> Iterator[CheckResult]:
     """Check that each unit is active and does not keep restarting.
 
-    ``now`` is in seconds since the machine started.
+    ``now`` is in seconds since the machine started. ``causes`` are the checks that found what
+    is wrong if a unit does not run, by the first letters of its name.
     """
+    causes = causes or {}
     for state in states:
         unit = state["Id"]
         log = f"Its log says why: journalctl --unit={unit} --lines=50"
         started = int(state.get("ExecMainStartTimestampMonotonic") or 0) / 1_000_000
         restarts = int(state.get("NRestarts") or 0)
-        if restarts >= _MOST_RESTARTS and now - started < _LATELY:
+        if restarts >= _MOST_RESTARTS and now - started < _RECENTLY:
             # The number of minutes would make each hour's sentence another.
-            yield wrong("services", f"{unit} keeps restarting: {restarts} times, lately.", log)
-        elif state["ActiveState"] not in {"active", "reloading", "activating"}:
+            yield wrong("services", f"{unit} keeps restarting: {restarts} times recently.", log)
+        elif state["ActiveState"] in {"active", "reloading", "activating"}:
+            yield ok("services", f"{unit} runs; systemd restarted it {counted(restarts, 'time')}.")
+        elif cause := next((causes[each] for each in causes if unit.startswith(each)), None):
+            yield not_checked("services", cause)
+        else:
             sentence = f"{unit} is {state['ActiveState']} ({state['SubState']})."
             yield wrong("services", sentence, f"{log}. Then: systemctl start {unit}")
-        else:
-            yield ok("services", f"{unit} runs; systemd restarted it {counted(restarts, 'time')}.")
 
 
 def check_updates(
@@ -138,13 +144,15 @@ def _time(file: Path, *, change: bool = False) -> float | None:
     return found.st_ctime if change else found.st_mtime
 
 
-def check_units(units: tuple[str, ...]) -> Iterator[CheckResult]:
-    """Check the units and what their main processes use."""
+def check_units(
+    units: tuple[str, ...], causes: Mapping[str, str] | None = None
+) -> Iterator[CheckResult]:
+    """Check the units and what their main processes use; ``causes`` as for ``check_services``."""
     try:
         states = unit_states(units)
     except OSError as error:
         yield wrong("services", f"The services cannot be checked: {error}.", "Run this as root.")
         return
-    yield from check_services(states, time.monotonic())
+    yield from check_services(states, time.monotonic(), causes)
     pids = [int(state.get("MainPID") or 0) for state in states]
     yield from check_updates([pid for pid in pids if pid], time.time())

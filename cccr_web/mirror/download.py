@@ -32,7 +32,7 @@ from cccr_web.release import (
     reject_future,
 )
 from cccr_web.serve import Listener
-from cccr_web.watch import Address, RemoteFolder, Settings
+from cccr_web.watch import Address, CheckSettings, RemoteFolder
 
 # Next to site/, so that no host serves it: complete files, each named by its hash.
 _FETCHED: Final = ".fetched"
@@ -51,7 +51,7 @@ class FetchedMirror:
 def fetch_mirror(
     address: Address,
     folder: Path,
-    settings: Settings,
+    settings: CheckSettings,
     listener: Listener = "clearnet",
     progress: Callable[[str], None] = lambda _path: None,
 ) -> FetchedMirror:

@@ -32,7 +32,7 @@ def read_notice(path: str, body: bytes, key: PublicKey | None, *, verify: bool =
     if key is None:
         raise CccrError(
             f"{path} cannot be checked: the organisation's key is not known.",
-            "Write public_key into translations/site.toml.",
+            "Write public_key into site.toml.",
         )
     return reader(body, key, verify)
 
@@ -40,7 +40,7 @@ def read_notice(path: str, body: bytes, key: PublicKey | None, *, verify: bool =
 def check_notices(release: Release, key: PublicKey, now: datetime | None = None) -> None:
     """Raise ``CccrError`` if a signed notice was not valid when ``release`` was made.
 
-    Whoever signs it passes ``now``: then the signatures inside are verified too, and all notices
+    Callers that sign pass ``now``: then the signatures inside are verified too, and all notices
     must still be valid.
     """
     for path in (canary.NAME, key_rotation.NAME, mirrors.NAME):

@@ -5,6 +5,6 @@ keeps the messages on the disk and delivers each once. Nothing here checks the s
 """
 
 from cccr_web.notify.messenger import Messenger
-from cccr_web.notify.targets import DeliveryError, Sender, Targets, described
+from cccr_web.notify.recipients import DeliveryError, Recipients, Sender, described
 
-__all__ = ["DeliveryError", "Messenger", "Sender", "Targets", "described"]
+__all__ = ["DeliveryError", "Messenger", "Recipients", "Sender", "described"]

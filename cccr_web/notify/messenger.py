@@ -10,9 +10,9 @@ from typing import Final
 
 from cccr_web.errors import counted
 from cccr_web.notify import state as disk
-from cccr_web.notify.reports import Finding, SourceReport, read_report
+from cccr_web.notify.recipients import DeliveryError, Recipients, Sender, described, identifier
+from cccr_web.notify.reports import Finding, ProgramReport, read_report
 from cccr_web.notify.state import Message, OpenProblem, State
-from cccr_web.notify.targets import DeliveryError, Sender, Targets, described, identifier
 
 # Further changes wait, and are then said in one message: nothing is lost.
 MOST_AN_HOUR: Final = 3
@@ -38,17 +38,22 @@ class _Changes:
 
 
 class Messenger:
-    """Notifies ``targets`` of what is wrong with ``name``; remembers everything in ``folder``.
+    """Notifies ``recipients`` of what is wrong with ``name``; remembers everything in ``folder``.
 
     ``log`` gets a line, without passwords, for everything that a person should see.
     """
 
     def __init__(
-        self, name: str, folder: Path, targets: Targets, sender: Sender, log: Callable[[str], None]
+        self,
+        name: str,
+        folder: Path,
+        recipients: Recipients,
+        sender: Sender,
+        log: Callable[[str], None],
     ) -> None:
         self._name = name
         self._folder = folder
-        self._targets = targets
+        self._recipients = recipients
         self._sender = sender
         self._log = log
 
@@ -57,9 +62,9 @@ class Messenger:
 
         Returns whether every message has been delivered. Raises ``CccrError``.
         """
-        with disk.alone(self._folder):
+        with disk.locked(self._folder):
             state = disk.read(self._folder, now)
-            reports = [read_report(file, state.began, now) for file in files]
+            reports = [read_report(file, state.first_run, now) for file in files]
             self._compose(state, reports, now)
             disk.write(self._folder, state)
             delivered = self._deliver(state, now)
@@ -67,28 +72,28 @@ class Messenger:
             self._ping()
         return delivered
 
-    def _compose(self, state: State, reports: list[SourceReport], now: datetime) -> None:
-        state.composed = [time for time in state.composed if timedelta() <= now - time < _HOUR]
-        if len(state.composed) >= MOST_AN_HOUR:
+    def _compose(self, state: State, reports: list[ProgramReport], now: datetime) -> None:
+        state.sent_at = [time for time in state.sent_at if timedelta() <= now - time < _HOUR]
+        if len(state.sent_at) >= MOST_AN_HOUR:
             return
         changes = _changes(state, reports, now)
         is_fresh = all(report.is_fresh for report in reports)
-        alive = is_fresh and not timedelta() <= now - state.alive < _WEEK
-        if alive:
-            state.alive = now
-        if changes or alive:
+        heartbeat = is_fresh and not timedelta() <= now - state.last_heartbeat < _WEEK
+        if heartbeat:
+            state.last_heartbeat = now
+        if changes or heartbeat:
             body = "\n\n".join(
-                [*_paragraphs(changes), *([_alive(state, reports)] if alive else [])]
+                [*_paragraphs(changes), *([_heartbeat(state, reports)] if heartbeat else [])]
             )
-            to = [identifier(url) for url in self._targets.urls]
+            to = [identifier(url) for url in self._recipients.urls]
             state.messages.append(Message(now, f"{self._name}: {_title(changes)}", body, to))
-            state.composed.append(now)
+            state.sent_at.append(now)
 
     def _deliver(self, state: State, now: datetime) -> bool:
         """Send what waits, the oldest first; a target that fails gets nothing more in this run."""
-        left = dict.fromkeys(self._targets.urls, MOST_A_RUN)
+        left = dict.fromkeys(self._recipients.urls, MOST_A_RUN)
         for message in state.messages:
-            for url in self._targets.urls:
+            for url in self._recipients.urls:
                 if identifier(url) not in message.undelivered or left[url] == 0:
                     continue
                 left[url] -= 1
@@ -97,13 +102,13 @@ class Messenger:
                 except DeliveryError as error:
                     left[url] = 0
                     self._log(
-                        f"Not delivered to {described(url, self._targets.urls)}: {error}. "
+                        f"Not delivered to {described(url, self._recipients.urls)}: {error}. "
                         "The message is kept and sent again."
                     )
                 else:
                     message.undelivered.remove(identifier(url))
                     disk.write(self._folder, state)
-        known = {identifier(url) for url in self._targets.urls}
+        known = {identifier(url) for url in self._recipients.urls}
         for message in state.messages:
             if known.intersection(message.undelivered) and now - message.time > KEPT:
                 self._log(f"Given up after {KEPT.days} days: {message.title}")
@@ -116,18 +121,18 @@ class Messenger:
         return not state.messages
 
     def _ping(self) -> None:
-        if self._targets.ping is not None:
+        if self._recipients.ping is not None:
             try:
-                self._sender.ping(self._targets.ping)
+                self._sender.ping(self._recipients.ping)
             except DeliveryError as error:
                 self._log(f"The ping failed: {error}.")
 
 
-def _changes(state: State, reports: list[SourceReport], now: datetime) -> _Changes:
+def _changes(state: State, reports: list[ProgramReport], now: datetime) -> _Changes:
     """Return what to say, and record that it was said."""
     changes = _Changes()
     for report in reports:
-        known = {each.check: each for each in state.problems if each.source == report.source}
+        known = {each.check: each for each in state.problems if each.program == report.program}
         for finding in report.findings:
             if finding.what:
                 _found(state, changes, known.get(finding.check), finding, report)
@@ -139,10 +144,10 @@ def _changes(state: State, reports: list[SourceReport], now: datetime) -> _Chang
     ended = [id(problem) for problem, _ in changes.right]
     state.problems = [each for each in state.problems if id(each) not in ended]
     for problem in state.problems:
-        if problem not in changes.wrong and not timedelta() <= now - problem.said < _DAY:
+        if problem not in changes.wrong and not timedelta() <= now - problem.notified_at < _DAY:
             changes.still.append(problem)
     for problem in (*changes.wrong, *changes.still):
-        problem.said = now
+        problem.notified_at = now
     return changes
 
 
@@ -151,10 +156,10 @@ def _found(
     changes: _Changes,
     known: OpenProblem | None,
     finding: Finding,
-    report: SourceReport,
+    report: ProgramReport,
 ) -> None:
     if known is None:
-        known = OpenProblem(report.source, finding.check, "", "", report.time)
+        known = OpenProblem(report.program, finding.check, "", "", report.time)
         state.problems.append(known)
     if not finding.faults <= known.faults:
         changes.wrong.append(known)
@@ -187,8 +192,8 @@ def _paragraphs(changes: _Changes) -> Iterable[str]:
         )
 
 
-def _alive(state: State, reports: list[SourceReport]) -> str:
-    last = ", ".join(f"{report.source} ({_time(report.time)})" for report in reports)
+def _heartbeat(state: State, reports: list[ProgramReport]) -> str:
+    last = ", ".join(f"{report.program} ({_time(report.time)})" for report in reports)
     count = len(state.problems)
     wrong = f"{counted(count, 'check')} found something wrong" if count else "nothing is wrong"
     return f"The checks are running: {last}; {wrong}.\nThis message comes once a week."

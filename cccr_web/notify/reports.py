@@ -10,24 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from cccr_web.errors import counted
-
 # Both run every hour, ``watch`` at a random minute, and may take half an hour.
 STALE: Final = timedelta(hours=3)
 
-_NEAR: Final = 14  # days left of a release
 _LONGEST: Final = 400  # characters of a line; some receivers accept no more than 4,096 in all
-
-_RELEASE_REMEDY: Final = "Build and sign a new release with a higher sequence, and publish it."
-_OTHER_REMEDY: Final = (
-    "Look at it from another network. If it is one of your servers, treat it as compromised: "
-    "see “Compromised server” in deploy/README.md."
-)
-_REMEDIES: Final = {
-    "unreachable": "Check whether the server runs: deploy/deploy.sh status",
-    "older release": "Publish the newest release there.",
-    "newer release": "Publish it at the other addresses, too.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +30,13 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceReport:
+class ProgramReport:
     """The findings of one program, and when it wrote them.
 
     What a report does not mention has ended if it ``is_complete``; otherwise nothing is known.
     """
 
-    source: str
+    program: str
     time: datetime
     findings: tuple[Finding, ...]
     is_complete: bool = False
@@ -61,39 +47,45 @@ class SourceReport:
         return bool(self.findings) and not self.findings[0].what
 
 
-def read_report(file: Path, began: datetime, now: datetime) -> SourceReport:
+def read_report(file: Path, first_run: datetime, now: datetime) -> ProgramReport:
     """Read a report. Its file's name, without the ending, is the program's.
 
-    A report that is missing since ``began``, old or damaged is itself a finding.
+    A report that is missing since ``first_run``, old or damaged is itself a finding.
     """
-    source = file.stem
+    program = file.stem
     try:
         time = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         found = _findings(json.loads(file.read_bytes()))
     except FileNotFoundError:
-        time, found = began, None
+        time, found = first_run, None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return SourceReport(source, now, (_no_report(source, "Its report cannot be read."),))
+        return ProgramReport(program, now, (_no_report(program, "Its report cannot be read."),))
     if now - time > STALE:
         last = f"{time:%Y-%m-%d %H:%M} UTC"
         said = f"It has not reported since {last}." if found else f"No report came since {last}."
-        return SourceReport(source, now, (_no_report(source, said),))
+        return ProgramReport(program, now, (_no_report(program, said),))
     if found is None:
-        return SourceReport(source, time, ())
+        return ProgramReport(program, time, ())
     findings, is_complete = found
-    return SourceReport(source, time, (Finding(source), *findings), is_complete)
+    return ProgramReport(program, time, (Finding(program), *findings), is_complete)
 
 
-def _no_report(source: str, what: str) -> Finding:
-    unit = f"cccr-{source}"
+def _no_report(program: str, what: str) -> Finding:
+    unit = f"cccr-{program}"
     remedy = f"See why on its machine: systemctl status {unit}.timer {unit}.service"
-    return Finding(source, what, remedy, frozenset({"report"}))
+    return Finding(program, what, remedy, frozenset({"report"}))
 
 
 def _findings(report: Any) -> tuple[tuple[Finding, ...], bool]:
     if isinstance(report, list):
         return tuple(_of_doctor(report)), False
-    return (_expiry(report["release"]), *map(_of_address, report["addresses"])), True
+    problem = report["problem"]
+    release = _of_watch("release", [problem] if problem else [], "{detail}")
+    sites = (
+        _of_watch(site["address"], site["differences"], "{kind}: {path}: {detail}")
+        for site in report["addresses"]
+    )
+    return (release, *sites), True
 
 
 def _of_doctor(results: list[dict[str, str]]) -> Iterable[Finding]:
@@ -109,27 +101,12 @@ def _of_doctor(results: list[dict[str, str]]) -> Iterable[Finding]:
             yield Finding(name)
 
 
-def _of_address(site: dict[str, Any]) -> Finding:
-    found = site["differences"]
+def _of_watch(check: str, found: list[dict[str, str]], form: str) -> Finding:
     if not found:
-        return Finding(site["address"])
+        return Finding(check)
     first = found[0]
-    what = f"{first['kind']}: {first['path'] or '/'}: {first['detail']}{_others(len(found))}"
-    remedy = _REMEDIES.get(first["kind"], _OTHER_REMEDY)
-    return _wrong(site["address"], what, remedy, (each["kind"] for each in found))
-
-
-def _expiry(release: dict[str, Any] | None) -> Finding:
-    if release is None:
-        what = "No address has a release with a good signature."
-        return _wrong("release", what, _OTHER_REMEDY, ("signature",))
-    day, left = release["expires"][:10], release["days_left"]
-    if release["expired"]:
-        return _wrong("release", f"It expired on {day}.", _RELEASE_REMEDY, ("expired",))
-    if left < _NEAR:
-        what = f"It expires on {day} (in {counted(left, 'day')})."
-        return _wrong("release", what, _RELEASE_REMEDY, ("expires",))
-    return Finding("release")
+    what = form.format(**first | {"path": first.get("path") or "/"}) + _others(len(found))
+    return _wrong(check, what, first["remedy"], (each["kind"] for each in found))
 
 
 def _others(count: int) -> str:

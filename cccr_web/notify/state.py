@@ -28,21 +28,21 @@ _LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 class OpenProblem:
     """What is wrong, since when, and when a message last said so.
 
-    ``said`` is before 1971 if no message has said it yet. ``faults`` are those that it named.
+    ``notified_at`` is before 1971 if no message has said it yet; ``faults`` are what it named.
     """
 
-    source: str
+    program: str
     check: str
     what: str
     remedy: str
     since: datetime
-    said: datetime = _LONG_AGO
+    notified_at: datetime = _LONG_AGO
     faults: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Message:
-    """A message, and the identifiers of the targets that have not received it."""
+    """A message, and the identifiers of the recipients that have not received it."""
 
     time: datetime
     title: str
@@ -52,11 +52,11 @@ class Message:
 
 @dataclass(slots=True)
 class State:
-    """Everything that is remembered. ``began`` is when the first run was."""
+    """Everything that is remembered between runs."""
 
-    began: datetime
-    alive: datetime = _LONG_AGO  # when a message last said that the checks are running
-    composed: list[datetime] = field(default_factory=list)  # messages within the last hour
+    first_run: datetime
+    last_heartbeat: datetime = _LONG_AGO  # when a message last said that the checks are running
+    sent_at: list[datetime] = field(default_factory=list)  # messages within the last hour
     problems: list[OpenProblem] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
 
@@ -68,11 +68,11 @@ def read(folder: Path, now: datetime) -> State:
         found = json.loads(file.read_bytes())
         _check_format(found["format"])
         return State(
-            datetime.fromisoformat(found["began"]),
-            datetime.fromisoformat(found["alive"]),
-            [datetime.fromisoformat(each) for each in found["composed"]],
+            datetime.fromisoformat(found["first_run"]),
+            datetime.fromisoformat(found["last_heartbeat"]),
+            [datetime.fromisoformat(each) for each in found["sent_at"]],
             [
-                OpenProblem(**_times(each, "since", "said") | _faults(each))
+                OpenProblem(**_times(each, "since", "notified_at") | _faults(each))
                 for each in found["problems"]
             ],
             [Message(**_times(each, "time")) for each in found["messages"]],
@@ -115,7 +115,7 @@ def _plain(value: object) -> object:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Wait until no other process uses the folder, which is made if there is none."""
     with writing(folder, "Use another folder for --state."):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from cccr_web.onion.control import (
     parse_control_address,
 )
 from cccr_web.onion.key import OnionKey, load_key, load_or_create_key, new_key
-from cccr_web.onion.managed_tor import ManagedTor
+from cccr_web.onion.managed_tor import ManagedTor, find_tor
 from cccr_web.onion.manager import (
     Bootstrapping,
     ExternalTor,
@@ -47,6 +47,7 @@ __all__ = [
     "Withdrawn",
     "connect",
     "fetch_descriptor",
+    "find_tor",
     "load_key",
     "load_or_create_key",
     "new_key",

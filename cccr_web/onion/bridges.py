@@ -30,16 +30,20 @@ _UNAVAILABLE: Final = frozenset({"conjure", "dnstt", "obfs2", "obfs3", "scramble
 _MAX_ARGUMENTS: Final = 510
 
 # The marks before and after a word, and at the end of a sentence.
-_MARKS: Final = ",;\"'`“”‘’„«»(){}<>|*•"
+_MARKS: Final = ",;、\"'`“”‘’„«»(){}<>|*•"
 _AFTER: Final = _MARKS + "].。!?"
 _DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−"), "-")
-# Between two bridges on one line, as in the list that a QR code holds.
-_NEXT_IN_LIST: Final = re.compile(r"[\"'],\s*[\"']")
 _LABEL: Final = re.compile(r"[-+]*|\d{1,2}[.):]*|bridges?\d*:*|and|vanilla", re.IGNORECASE)
-# A bridge begins with its address, which may follow a label without a blank, but is in no argument
-# and no URL.
-_ADDRESS: Final = re.compile(
-    r"(?:[^=/]*[^=/A-Za-z0-9_.])?((?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]+\]):\d+)\W*"
+_ADDRESS: Final = re.compile(r"((?:[0-9.]{7,15}|\[[0-9A-Fa-f:.]+\]):\d+)\W*")
+# A bridge may follow a label or another bridge without a blank. An address in an argument begins
+# no bridge, unless it follows a mark.
+_JOINED_ADDRESS: Final = re.compile(
+    rf"([^=/]*[^=/A-Za-z0-9_.]|.*[,;、|][\"'“”]*)(?P<start>{_ADDRESS.pattern})"
+)
+_JOINED_NAME: Final = re.compile(
+    r"(.*[^A-Za-z0-9_./=])(?P<start>(?:bridge\d*|"
+    rf"{'|'.join(sorted(PROGRAMS.keys() | _UNAVAILABLE))}):*)",
+    re.IGNORECASE,
 )
 _TRANSPORT: Final = re.compile(r"(?:.*[^A-Za-z0-9_./=])?([A-Za-z][A-Za-z0-9_]*)")
 _ARGUMENT: Final = re.compile(r"[a-z][a-z0-9-]*=\S+", re.IGNORECASE)
@@ -206,9 +210,24 @@ def _words(line: str) -> list[str]:
     """Return the words of a line, without what programs add to them and without a comment."""
     folded = unicodedata.normalize("NFKC", line).translate(_DASHES)
     visible = "".join(each for each in folded if unicodedata.category(each) != "Cf")
-    words = _NEXT_IN_LIST.sub(" ", visible).partition(" #")[0].split()
-    plain = (word if "[" in word else word.strip(_MARKS).rstrip(_AFTER) for word in words)
-    return [word for word in plain if word]
+    plain = list(map(_without_marks, visible.partition(" #")[0].split()))
+    parts = (_split(word, after) for word, after in zip(plain, [*plain, ""][1:], strict=True))
+    return [word for each in parts for word in each if word]
+
+
+def _without_marks(word: str) -> str:
+    return word if "[" in word else word.strip(_MARKS).rstrip(_AFTER)
+
+
+def _split(word: str, after: str) -> list[str]:
+    """Return the words that a word holds, if the beginning of a bridge is joined to others."""
+    match = _JOINED_ADDRESS.fullmatch(word)
+    if not match and (_ADDRESS.fullmatch(after) or _known_transport(after)):
+        match = _JOINED_NAME.fullmatch(word)
+    if not match:
+        return [word]
+    start = match["start"]
+    return [*_split(_without_marks(match[1]), start), start]
 
 
 def _is_torrc(line: str) -> bool:

@@ -140,12 +140,7 @@ def _check_mode(path: Path, found: os.stat_result) -> None:
         raise OnionError(
             f"The onion key {path} is not a regular file.", "Use the path of the key file itself."
         )
-    exposed = stat.S_IMODE(found.st_mode) & 0o077
-    # systemd grants access to a credential by an ACL, which shows in the group bits.
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials is not None and path.parent == Path(credentials):
-        exposed &= 0o007
-    if exposed:
+    if files.exposed_mode(path, found):
         raise OnionError(
             f"The onion key {path} is open to other users "
             f"(mode {stat.S_IMODE(found.st_mode):04o}).",

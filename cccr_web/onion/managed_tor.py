@@ -44,6 +44,17 @@ _PORT_IN_USE: Final = re.compile(r"Could not bind to (\S+): Address already in u
 _NOISE: Final = ("You are running Tor as root", "Reading config failed", "set_options()")
 
 
+def find_tor(program: str = "tor") -> str:
+    """Return the path of the program. Raises ``OnionError`` if it is not installed."""
+    # Debian's /usr/sbin is not in every user's PATH.
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if path is None:
+        raise OnionError(
+            f"The program {program!r} is not installed.", "Install it: apt install tor"
+        )
+    return path
+
+
 class ManagedTor:
     """A tor that lives as long as we do, with all its files in the folder ``data`` (0700).
 
@@ -73,7 +84,7 @@ class ManagedTor:
         self._stop_timeout = stop_timeout
         self._process: subprocess.Popen[str] | None = None
         self._problems: collections.deque[str] = collections.deque(maxlen=10)
-        self._reader: threading.Thread | None = None
+        self._log_reader: threading.Thread | None = None
         self._lock: IO[str] | None = None
 
     @property
@@ -129,7 +140,7 @@ class ManagedTor:
         return f"the managed tor exited with status {code}"
 
     def _start(self) -> None:
-        command = [self._find_program(), "--defaults-torrc", os.devnull, "-f"]
+        command = [find_tor(self._program), "--defaults-torrc", os.devnull, "-f"]
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "TERM", *command]
         torrc = self._torrc(self._extra_lines())
@@ -146,25 +157,16 @@ class ManagedTor:
             start_new_session=True,
         )
         self._problems.clear()
-        self._reader = threading.Thread(target=self._read_log, args=[self._process.stdout])
-        self._reader.start()
-
-    def _find_program(self) -> str:
-        # Debian's /usr/sbin is not in every user's PATH.
-        program = shutil.which(self._program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        if program is None:
-            raise OnionError(
-                f"The program {self._program!r} is not installed.", "Install it: apt install tor"
-            )
-        return program
+        self._log_reader = threading.Thread(target=self._read_log, args=[self._process.stdout])
+        self._log_reader.start()
 
     def _reap(self) -> None:
         if self._process is not None:
             self._process.wait()
             self._process = None
-        if self._reader is not None:
-            self._reader.join()
-            self._reader = None
+        if self._log_reader is not None:
+            self._log_reader.join()
+            self._log_reader = None
 
     def _read_log(self, output: IO[str]) -> None:
         with output:
@@ -241,7 +243,7 @@ class ManagedTor:
         )
 
     def _accepts(self, extra: str) -> bool:
-        command = [self._find_program(), "--verify-config", "--defaults-torrc", os.devnull]
+        command = [find_tor(self._program), "--verify-config", "--defaults-torrc", os.devnull]
         torrc = self._torrc(extra).encode()
         checked = subprocess.run(
             [*command, "-f", "-"], input=torrc, capture_output=True, check=False

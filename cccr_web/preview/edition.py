@@ -90,7 +90,7 @@ class EditionReader:
         changed = {name for name in photos if photos[name] != self._photos.get(name)}
         content, notices, problems = check_trees(tree, templates, time=self._time)
         if content is not None:
-            problems += damaged_photos(folder, content.photos)
+            problems += damaged_photos(tree, content.photos)
         good = (sources, tree, content, notices) if not problems else None
         if good is None:
             good = self._without_faults(sources, problems, hidden=content is None)

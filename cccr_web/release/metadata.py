@@ -88,7 +88,7 @@ class Metadata:
         wrong, remedy = "", ""
         if self.sequence > MAX_SEQUENCE:
             wrong = f"“sequence” is more than {MAX_SEQUENCE:,}."
-            remedy = "Correct it in translations/site.toml and build again."
+            remedy = "Correct it in site.toml and build again."
         elif self.time.year < 1970:
             wrong = "“time” is before 1970."
         elif self.expires < self.time:

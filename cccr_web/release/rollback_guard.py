@@ -65,7 +65,7 @@ def reject_older(release: Release, sequence: int, sha256: str, where: str) -> No
     if ours == sequence and release.manifest_sha256 != sha256:
         raise ReleaseError(
             f"{manifest.NAME} differs from that of release {ours}, {where}.",
-            "Raise the sequence in translations/site.toml for each release.",
+            "Raise the sequence in site.toml for each release.",
         )
 
 
@@ -168,7 +168,7 @@ class RollbackGuard:
             return None
         except OSError as error:
             raise CccrError(
-                f"{file} cannot be read: {error.strerror}.", "Fix its permissions."
+                f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
             ) from error
         except ValueError as error:
             raise self._damaged(name) from error

@@ -47,7 +47,7 @@ class Signer:
         if named is None:
             raise CccrError(
                 f"{metadata.NAME} names no key, so no page shows its fingerprint.",
-                f'Write public_key = "{self.key.public}" into translations/site.toml and build.',
+                f'Write public_key = "{self.key.public}" into site.toml and build.',
             )
         if named != ours:
             raise CccrError(

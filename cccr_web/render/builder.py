@@ -12,7 +12,6 @@ from flask import Flask, g
 from markupsafe import Markup
 
 from cccr_web.content import Addresses, Content, Problem, Text, check, content_error, read_site
-from cccr_web.content.photos import FOLDER as PHOTOS
 from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -73,7 +72,7 @@ def check_trees(
     """
     today = today or datetime.now(UTC).date()
     site, key, problems = read_site(tree)
-    notices = NoticeFiles(Path(tree.folder.name, NOTICE_FOLDER))
+    notices = NoticeFiles(tree.name(NOTICE_FOLDER))
     # A key that cannot be read is one problem, not one for each notice that it signed.
     if site is not None or key is not None:
         notices = read_notice_files(tree, PublicKey.parse(key) if key else None)
@@ -150,17 +149,13 @@ class SiteFiles(Mapping[str, bytes]):
         time: datetime | None = None,
         resized: Mapping[str, ResizedPhoto] | None = None,
     ) -> None:
-        require_text(content)
+        require_text(content, tree)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))
         self.content = content
-        self.photos = {
-            **resize_photos(
-                tree.folder / PHOTOS,
-                {name: one for name, one in content.photos.items() if name not in (resized or {})},
-            ),
-            **(resized or {}),
-        }
+        known = resized or {}
+        new = {name: one for name, one in content.photos.items() if name not in known}
+        self.photos = {**known, **resize_photos(tree, new)}
         style = read_style(templates, next(iter(content.site.addresses.onions), None))
         key = notices.key
         issued = time or _newest(content, notices)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web.content import Addresses, Problem, SourceTree
+from cccr_web.content.source_tree import unreadable
 from cccr_web.errors import CccrError
 from cccr_web.notices import MIRRORS, NOTICES, PGP, Notice, midnight, read_mirrors, read_notice
 from cccr_web.release import PublicKey, key_fingerprints, unix_lines
@@ -74,7 +75,7 @@ class NoticeFiles:
 
 def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
     """Read every file below ``tree/files`` and verify it with the organisation's ``key``."""
-    found = NoticeFiles(Path(tree.folder.name, FOLDER), key)
+    found = NoticeFiles(tree.name(FOLDER), key)
     for file in _walk(tree.folder / FOLDER):
         path = file.relative_to(tree.folder / FOLDER).as_posix()
         if path not in NOTICES:
@@ -83,9 +84,12 @@ def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
         elif not stat.S_ISREG(file.lstat().st_mode):
             detail = "It is not a regular file."
         else:
-            body = tree.read(file)
             try:
+                body = tree.read(file)
                 found.notices[path] = read_notice(path, body, key)
+            except OSError as error:
+                found.problems.append(unreadable(found.folder / path, error))
+                continue
             except CccrError as error:
                 detail = str(error)
             else:

@@ -1,5 +1,6 @@
 """Photos: resized, and stripped of who took them, where, when and with what.
 
+``content/photos.py`` reads the records of who took each, and who allowed its publication.
 The published files are made from the pixels alone, so EXIF with its place and time, XMP,
 colour profiles, comments and previews are left out. The same version of Pillow, whose wheels
 contain libjpeg, gives the same bytes.
@@ -14,12 +15,12 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
 
-from cccr_web.content import Photo, Problem
+from cccr_web.content import Photo, Problem, SourceTree
 from cccr_web.content.photos import FILE, FOLDER
 from cccr_web.errors import CccrError
 
@@ -71,39 +72,40 @@ class ResizedPhoto:
     sizes: tuple[PhotoFile, ...]
 
 
-def resize_photos(folder: Path, photos: Mapping[str, Photo]) -> dict[str, ResizedPhoto]:
-    """Resize every photo in ``folder`` that has a record. Raises ``CccrError``."""
+def resize_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> dict[str, ResizedPhoto]:
+    """Resize every photo below ``tree`` that has a record. Raises ``CccrError``."""
     return {
-        name: ResizedPhoto(photo, tuple(_sizes(folder / name)))
+        name: ResizedPhoto(photo, tuple(_sizes(tree, name)))
         for name, photo in sorted(photos.items())
     }
 
 
-def damaged_photos(tree: Path, photos: Mapping[str, Photo]) -> Iterator[Problem]:
+def damaged_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> Iterator[Problem]:
     """Yield a problem for each photo below ``tree`` that ``resize_photos`` would reject."""
     for name, photo in photos.items():
         try:
-            _pixels(tree / FOLDER / name)
+            _pixels(tree, name)
         except CccrError as error:
-            yield Problem(FILE, photo.line, str(error))
+            yield Problem(tree.name(FILE), photo.line, str(error))
 
 
-def _sizes(file: Path) -> Iterator[PhotoFile]:
-    pixels = _pixels(file)
+def _sizes(tree: SourceTree, name: str) -> Iterator[PhotoFile]:
+    pixels = _pixels(tree, name)
     for width in sorted({min(width, pixels.width) for width in _WIDTHS}):
         height = max(1, round(pixels.height * width / pixels.width))
         made = io.BytesIO()
         smaller = pixels.resize((width, height), Image.Resampling.LANCZOS)
         smaller.save(made, "JPEG", quality=_QUALITY, optimize=True, subsampling="4:2:0")
         body = made.getvalue()
-        _reject_metadata(file, body)
-        yield PhotoFile(f"photos/{file.stem}-{width}.jpg", width, height, body)
+        _reject_metadata(name, body)
+        yield PhotoFile(f"photos/{PurePath(name).stem}-{width}.jpg", width, height, body)
 
 
-def _pixels(file: Path) -> Image.Image:
+def _pixels(tree: SourceTree, name: str) -> Image.Image:
     """Return only the pixels of the photo: upright, in sRGB, on white."""
+    file = tree.name(f"{FOLDER}/{name}")
     try:
-        body = file.read_bytes()
+        body = (tree.folder / FOLDER / name).read_bytes()
     except OSError as error:
         raise CccrError(
             f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
@@ -195,11 +197,11 @@ def _in_srgb(photo: Image.Image) -> Image.Image:
     return photo.convert("RGB")
 
 
-def _reject_metadata(file: Path, body: bytes) -> None:
+def _reject_metadata(name: str, body: bytes) -> None:
     """Raise ``CccrError`` if a comment or an application's segment is before the first scan."""
     for segment, _ in JpegImagePlugin.JpegImageFile(io.BytesIO(body)).applist:
         if segment != _JFIF:
             raise CccrError(
-                f"{file}: the published photo would contain more than pixels ({segment}).",
+                f"{name}: the published photo would contain more than pixels ({segment}).",
                 "Build with the version of Pillow in the lock file.",
             )

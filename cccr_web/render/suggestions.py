@@ -19,8 +19,8 @@ from cccr_web.content import Content, Problem, Text
 from cccr_web.content.characters import HAN
 from cccr_web.content.site import NAMES
 from cccr_web.languages import LANGUAGES
+from cccr_web.render.segmentation import BEFORE_NAMES, TITLES
 from cccr_web.render.traditional import converter, is_in_big5, simplify
-from cccr_web.render.words import BEFORE_NAMES, TITLES
 
 # The surnames of about 99 in 100 people, and the common ones of two characters.
 _SURNAMES: Final = (
@@ -80,7 +80,7 @@ def _names(text: Text, listed: re.Pattern[str]) -> Iterator[tuple[int, str]]:
         # Chinese has no blank at the end of a line, and a name can continue on the next.
         ends = [*itertools.accumulate(map(len, passage.words.split("\n")))]
         words = passage.words.replace("\n", "")
-        # A listed name is as a gap: what it is next to can be a name as well.
+        # Treat a listed name as a gap: its neighbours may be names, too.
         rest = listed.sub(lambda name: "、" * len(name[0]), words)
         for start, name in _in_sentence(rest):
             yield passage.line + bisect.bisect_right(ends, start), name

@@ -5,7 +5,7 @@ and Macau. ``s2twp`` would also replace words, but without regard to their meani
 ``terms.tsv`` lists the words that are replaced. ``s2t`` returns OpenCC's intermediate forms,
 which no standard uses (裏, 羣, 爲).
 
-It converts one word at a time (``words.py``). Text and code samples are converted, URLs are
+It converts one word at a time (``segmentation.py``). Text and code samples are converted, URLs are
 not. Names are written as in ``names.toml``; quotation marks become 「」 and 『』.
 """
 
@@ -25,7 +25,7 @@ from cccr_web.content import Content, Photo, Text
 from cccr_web.content.characters import SELECTOR
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.render.words import in_context, phrases, split, terms
+from cccr_web.render.segmentation import in_context, phrases, split, terms
 
 _CONFIGURATION = "s2tw"
 

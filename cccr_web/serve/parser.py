@@ -19,11 +19,6 @@ _LINE = re.compile(
 _HOST_LINE = re.compile(rb"\r\nhost[ \t]*:", re.IGNORECASE)
 
 
-class _VersionError(Error):  # type: ignore[misc]  # it has no types
-    code = 505
-    reason = "HTTP Version Not Supported"
-
-
 class StrictRequestParser(HTTPRequestParser):  # type: ignore[misc]  # it has no types
     """Parses a request that every proxy in front of the server parses in the same way.
 
@@ -51,7 +46,8 @@ class StrictRequestParser(HTTPRequestParser):  # type: ignore[misc]  # it has no
             raise ParsingError("folded header")
         version = line["version"]
         if version not in {b"1.0", b"1.1"}:
-            self.error = _VersionError("")
+            self.error = Error("")
+            self.error.code, self.error.reason = 505, "HTTP Version Not Supported"
             return
         # Before they are parsed: a head has room for thousands.
         if header_plus.count(b"\r\n") > _MAX_HEADERS + 2:

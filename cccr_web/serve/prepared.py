@@ -91,9 +91,10 @@ class ResponseCache:
                     kinds[kind] = _ask(self.flask, request | there | cause, factory)
                 body = chosen.body if status == 200 else b""
                 changes = own | {"Content-Length": str(len(body))}
-                self._prepared[Decision(status, chosen)] = kinds[kind].changed(
-                    changes, body, factory
-                )
+                like = kinds[kind]
+                headers = ((name, changes.get(name, value)) for name, value in like.headers)
+                made = factory.make(like.status, headers, body)
+                self._prepared[Decision(status, chosen)] = made
 
     def _prepare_others(self, request: WSGIEnvironment, factory: ResponseFactory) -> None:
         addresses = {one.address for one in self._site.representations}

@@ -17,7 +17,7 @@ from cccr_web.release import Release
 from cccr_web.serve.prepared import ResponseCache
 from cccr_web.serve.sites import AppSwitch, Listeners
 from cccr_web.serve.source import Source
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Reloader:
         requests: ReloadQueue,
         *,
         recheck: float = 300.0,
-        notifier: Notifier | None = None,
+        notifier: SystemdNotifier | None = None,
     ) -> None:
         self.release = release
         self._source = source
@@ -59,7 +59,7 @@ class Reloader:
         self._apps = apps
         self._requests = requests
         self._recheck = recheck
-        self._notifier = notifier or Notifier({})
+        self._notifier = notifier or SystemdNotifier({})
         self._logged: set[str] = set()
         self._reloads = 0
         self._busy_since: float | None = None
@@ -88,7 +88,8 @@ class Reloader:
 
     def _status(self, rejection: str) -> str:
         sentence = f"Serving release {self._sequence} of {self.release.metadata.time:%Y-%m-%d}."
-        fields = f"(release={self._sequence} reloads={self._reloads})"
+        result = "rejected" if rejection else "accepted"
+        fields = f"(release={self._sequence} reloads={self._reloads} result={result})"
         return " ".join(filter(None, (sentence, rejection, fields)))
 
     def reload(self) -> None:
@@ -165,7 +166,7 @@ def serve_source(
     started: Callable[[list[str]], None],
     *,
     recheck: float,
-    notifier: Notifier,
+    notifier: SystemdNotifier,
 ) -> None:
     """Serve the release of ``source``, and reload it on request, as ``Listeners.serve`` does.
 

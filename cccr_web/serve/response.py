@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable
@@ -28,19 +29,32 @@ class PreparedResponse:
     date: int
     for_one: bool = False
 
-    def changed(
-        self,
-        changes: dict[str, str],
-        body: bytes | memoryview,
-        factory: ResponseFactory | None = None,
-    ) -> PreparedResponse:
-        """Return this response with another body and other values of some of its headers.
+    def changed(self, changes: dict[str, str], body: bytes | memoryview) -> PreparedResponse:
+        """Return it ``for_one`` request, with another body and other values of some headers."""
+        headers = tuple((name, changes.get(name, value)) for name, value in self.headers)
+        # The names and their order stay.
+        lines = {
+            _line(name, value): _line(name, changes[name])
+            for name, value in self.headers
+            if name in changes
+        }
+        return replace(
+            self,
+            headers=headers,
+            body=body,
+            lines=tuple(lines.get(line, line) for line in self.lines),
+            for_one=True,
+        )
 
-        Without a ``factory`` it is ``for_one`` request.
-        """
-        headers = ((name, changes.get(name, value)) for name, value in self.headers)
-        made = (factory or ResponseFactory()).make(self.status, headers, body)
-        return made if factory else replace(made, for_one=True)
+
+def _line(name: str, value: str) -> bytes:
+    """Return the line of a header as waitress writes it."""
+    return f"{_capitalised(name)}: {value}\r\n".encode("latin-1")
+
+
+@functools.cache  # for the few names that our own app sends
+def _capitalised(name: str) -> str:
+    return "-".join(map(str.capitalize, name.split("-")))
 
 
 class Answer(NamedTuple):
@@ -81,16 +95,14 @@ class ResponseFactory:
     ) -> PreparedResponse:
         """Return the response, with its head as waitress itself would write it."""
         shared = tuple(self._headers.setdefault(header, header) for header in headers)
-        named = (("-".join(map(str.capitalize, name.split("-"))), value) for name, value in shared)
-        ordered = sorted(named, key=lambda header: header[0])
-        names = [name for name, _ in ordered]
-        lines = [f"HTTP/1.1 {status}\r\n", *(f"{name}: {value}\r\n" for name, value in ordered)]
-        encoded = (line.encode("latin-1") for line in lines)
+        ordered = sorted(shared, key=lambda header: _capitalised(header[0]))
+        names = [_capitalised(name) for name, _ in ordered]
+        lines = [f"HTTP/1.1 {status}\r\n".encode("latin-1"), *(_line(*each) for each in ordered)]
         return PreparedResponse(
             status,
             shared,
             body,
-            tuple(self._lines.setdefault(line, line) for line in encoded),
+            tuple(self._lines.setdefault(line, line) for line in lines),
             connection=1 + sum(name < "Connection" for name in names),
             date=1 + sum(name < "Date" for name in names),
         )

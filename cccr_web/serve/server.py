@@ -21,7 +21,7 @@ from waitress.utilities import build_http_date
 
 from cccr_web.serve.channel import Channel
 from cccr_web.serve.event_loop import Poller, announce_shutdown, finish_connections
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
     from cccr_web.serve.prepared import ResponseCache
@@ -74,7 +74,7 @@ class _LimitedServer(BaseWSGIServer):  # type: ignore[misc]  # it has no types
     channel_class = Channel
     apps: AppSwitch
     index: int
-    notifier: Notifier
+    notifier: SystemdNotifier
     is_healthy: Callable[[], bool]
     cleanup_interval = 1.0
     next_channel_cleanup = 0.0
@@ -170,7 +170,7 @@ def serve(
     apps: AppSwitch,
     *,
     ready: Callable[[], None] = lambda: None,
-    notifier: Notifier | None = None,
+    notifier: SystemdNotifier | None = None,
     is_healthy: Callable[[], bool] = lambda: True,
 ) -> None:
     """Serve ``apps``, one for each listener, until SIGTERM or SIGINT; then shut down gracefully.
@@ -181,7 +181,7 @@ def serve(
     """
     sockets = Poller()
     limit = _raise_connection_limit()
-    notifier = notifier or Notifier({})
+    notifier = notifier or SystemdNotifier({})
     # The watchdog needs a message in half of its time, and so the loop must run twice as often.
     interval = min(1.0, (notifier.half_time or 2.0) / 2)
     servers = []

@@ -17,7 +17,7 @@ from cccr_web.serve.hosts import Hosts, clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import Policy, listener_policy
 from cccr_web.serve.prepared import ResponseCache, prepare
 from cccr_web.serve.server import serve
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -74,7 +74,7 @@ class Listeners:
             if not onions:
                 raise CccrError(
                     "The release names no onion address, so the server cannot know its own.",
-                    "Use --onion-address, or write it into translations/site.toml.",
+                    "Use --onion-address, or write it into site.toml.",
                 )
             sites.append((listener_policy("onion", facts), onion_hosts(onions)))
         return prepare(release, sites)
@@ -86,7 +86,7 @@ class Listeners:
         if not (names or loopback):
             raise CccrError(
                 "The release names no clearnet address, so the server cannot know its own.",
-                "Use --domain, or write it into translations/site.toml.",
+                "Use --domain, or write it into site.toml.",
             )
         return clearnet_hosts(names, loopback=loopback)
 
@@ -95,7 +95,7 @@ class Listeners:
         apps: AppSwitch,
         started: Callable[[list[str]], None],
         *,
-        notifier: Notifier,
+        notifier: SystemdNotifier,
         status: Callable[[], str],
         is_healthy: Callable[[], bool] = lambda: True,
     ) -> None:

@@ -3,7 +3,8 @@
     python3 verify.py FOLDER FINGERPRINT
     python3 verify.py cccr-web.zip FINGERPRINT
     python3 verify.py FILE FINGERPRINT    any one file of the site, such as cccr-en.html, next to
-                                          SHA256SUMS, SHA256SUMS.minisig and SHA256SUMS.sshsig
+                                          SHA256SUMS, SHA256SUMS.minisig and SHA256SUMS.sshsig,
+                                          or at its place in a copy
     python3 verify.py FINGERPRINT         the folder that holds this program
 
 It needs Python 3.8 or newer and nothing else. It opens no connection and changes no file.
@@ -11,11 +12,11 @@ It needs Python 3.8 or newer and nothing else. It opens no connection and change
 Exit status:
     0  Every file is exactly what we signed, none is missing, and nothing else is there.
     3  Our files are genuine, but there are differences, and the program lists them: files are
-       missing, there are files that are not ours, another program repacked the ZIP, or the
-       release has expired.
+       missing or in another place, there are files that are not ours, another program repacked
+       the ZIP, or the release has expired.
     1  Do not trust the copy: a file or the signature is not ours or is damaged, or the ZIP is
        unsafe.
-    2  The command is wrong.
+    2  The command is wrong, or a single file has no list.
 
 It makes three checks, in this order:
     1. The public key in the copy has the fingerprint that you typed. The key is in minisign.pub
@@ -41,14 +42,15 @@ Python.
 用法：python3 verify.py 文件夹、ZIP或单个文件 指纹
 
 只需要Python 3.8或更新的版本，不联网，也不改动任何文件。核对单个文件时，请把清单SHA256SUMS和
-它的两个签名（SHA256SUMS.minisig和SHA256SUMS.sshsig）放在同一个文件夹里。
+它的两个签名（SHA256SUMS.minisig和SHA256SUMS.sshsig）放在同一个文件夹里；文件还在整份副本的原位时，
+不必移动。
 
 退出码：
     0  每个文件都与本组织签署的内容完全相同，没有缺少，也没有多余。
-    3  本组织的文件都是真的，但有出入，程序会逐项列出：缺了文件、多了别的文件、ZIP被重新打包过，
-       或者已经过期。
+    3  本组织的文件都是真的，但有出入，程序会逐项列出：缺了文件、文件不在原来的位置、多了别的文件、
+       ZIP被重新打包过，或者已经过期。
     1  不要相信这份副本：文件或签名不是本组织的，或者已损坏，或者ZIP不安全。
-    2  命令写错了。
+    2  命令写错了，或者单个文件没有清单可以对照。
 
 指纹和本程序都要从别处取得，不要用待核对的副本里的：伪造副本的人，也能伪造它们。
 """
@@ -724,8 +726,14 @@ def our_stamp(comment: str) -> tuple[int, int] | None:
     return (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
 
 
-def describe_extra(name: str) -> str:
-    """Return the line about a file that is not ours."""
+def find_same(copy: Copy, name: str, listed: Mapping[str, str]) -> list[str]:
+    """Return the places in the list that have exactly these bytes."""
+    digest = hash_blocks(copy.blocks(name))
+    return [place for place, wanted in listed.items() if wanted == digest]
+
+
+def describe_extra(copy: Folder | Zip, name: str, listed: Mapping[str, str]) -> str:
+    """Return the line about something that the list does not name."""
     if SYSTEM_FILE.fullmatch(name):
         kind = (
             "macOS and Windows add files with such names · macOS和Windows会自动添加这类名字的文件"
@@ -734,6 +742,13 @@ def describe_extra(name: str) -> str:
         kind = "mirrors add a file with this name · 镜像网站会添加这个名字的文件"
     else:
         kind = "unknown, do not open it · 来历不明，不要打开"
+        # What lies next to the copy is not read. What cannot be read stays unknown.
+        with contextlib.suppress(OSError, VerificationError):
+            if name in copy.names - copy.outside and (same := find_same(copy, name, listed)):
+                return (
+                    f"In another place · 不在原来的位置：{name!r} "
+                    f"(a genuine copy of {same[0]} · 内容与{same[0]}完全相同，是真的)"
+                )
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
@@ -755,7 +770,7 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     # An empty folder of ours only shows that its files are missing.
     folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
     extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED) | copy.outside
-    differences += [describe_extra(name) for name in sorted(extras)]
+    differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
     if isinstance(copy, Zip) and not (copy.is_ours and copy.stamp == our_stamp(comment)):
         differences.append("Another program repacked the ZIP · 这个ZIP被别的程序重新打包过")
     english, chinese, are = f"All {len(listed)} files", f"全部{len(listed)}个文件都", "are"
@@ -770,18 +785,42 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     return Verdict(f"{english} {are}", chinese, comment, differences, unverified)
 
 
+def is_place(folder: ListFolder, name: str) -> bool:
+    """Return whether the list in a folder, which may be anybody's, seems to name this file."""
+    try:
+        return b"  %s\n" % os.fsencode(name) in read_small(folder, LIST, MAX_LIST)
+    except (OSError, VerificationError):
+        return False
+
+
+def find_list(path: Path) -> tuple[ListFolder, str]:
+    """Return the folder with the list for a single file, and the name of the file from there.
+
+    It is the file's own folder, or one above it with a list that names the file at its place.
+    """
+    here = path.parent.resolve()
+    for top in (here, *here.parents):
+        folder, name = ListFolder(top), (here / path.name).relative_to(top).as_posix()
+        if (top == here and LIST in folder.names) or is_place(folder, name):
+            return folder, name
+    raise WrongUseError(
+        f"There is no {LIST} for {path.name!r}. Put {LIST}, {SIGNATURE} and {SSH_SIGNATURE} "
+        "in its folder, or type the name of the whole copy.",
+        f"没有{path.name!r}可以对照的{LIST}。请把{LIST}、{SIGNATURE}和{SSH_SIGNATURE}放进它所在的"
+        "文件夹，或者写整份副本的名字。",
+    )
+
+
 def check_file(path: Path, fingerprint: str) -> Verdict:
-    """Check a single file against the list next to it."""
-    name = path.name
-    if name in UNLISTED:
+    """Check a single file against the list next to it, or the list of the copy that it is in."""
+    if path.name in UNLISTED:
         raise WrongUseError(
-            f"{name} is checked together with any other file. Type the name of that file.",
-            f"核对其他文件时，会一并核对{name}。请写那个文件的名字。",
+            f"{path.name} is checked together with any other file. Type the name of that file.",
+            f"核对其他文件时，会一并核对{path.name}。请写那个文件的名字。",
         )
-    copy = ListFolder(path.parent)
+    copy, name = find_list(path)
     listed, comment, unverified = read_signed_list(copy, fingerprint)
-    digest = hash_blocks(copy.blocks(name))
-    same = [place for place, wanted in listed.items() if wanted == digest]
+    same = find_same(copy, name, listed)
     if not same:
         raise VerificationError(
             f"{name!r} was changed, or is not ours: its checksum is not in the list.",

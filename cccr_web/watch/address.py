@@ -110,6 +110,9 @@ class Route:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
+        # A server can tell this handshake from a browser's: OpenSSL has other ciphers, extensions
+        # and orders than Firefox. ALPN (RFC 7301) would not hide that, and a browser's offer begins
+        # with HTTP/2, which we do not speak. An onion's server sees no handshake.
         context = ssl.create_default_context()
         if self.authorities is not None:
             context.load_verify_locations(self.authorities)

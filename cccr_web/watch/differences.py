@@ -84,6 +84,22 @@ class DifferenceKind(enum.StrEnum):
         """Whether it concerns a header rather than a file."""
         return self in {self.EXTRA_HEADER, self.MISSING_HEADER, self.CHANGED_HEADER}
 
+    @property
+    def remedy(self) -> str:
+        """What an admin should do about it."""
+        return _REMEDIES.get(self, _UNEXPECTED_REMEDY)
+
+
+_REMEDIES: Final = {
+    DifferenceKind.UNREACHABLE: "Check whether the server runs: deploy/deploy.sh status",
+    DifferenceKind.OLDER_RELEASE: "Publish the newest release there.",
+    DifferenceKind.NEWER_RELEASE: "Publish it at the other addresses, too.",
+}
+_UNEXPECTED_REMEDY: Final = (
+    "Look at it from another network. If it is one of your servers, treat it as compromised: "
+    "see “Compromised server” in deploy/README.md."
+)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
@@ -219,7 +235,7 @@ class ExpectedSite:
         self, path: str, response: Response, folders: Collection[str]
     ) -> Iterator[Difference]:
         """Compare where a redirect leads with the ``folders`` to which it may lead."""
-        # Of several, each program follows another.
+        # If there are several, programs disagree on which to follow.
         locations: Sequence[str | None] = response.values("location") or [None]
         targets = {f"{self._address}{folder}{name}" for folder in folders for name in ("", INDEX)}
         for location in locations:

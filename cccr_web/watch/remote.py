@@ -12,7 +12,7 @@ from cccr_web.release import MAX_FILE, PublicKey, Release, check_file, read_sign
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import HttpConnection, RequestBudget, UnreachableError
 from cccr_web.watch.differences import DifferenceKind, file_difference
-from cccr_web.watch.site_check import Settings
+from cccr_web.watch.site_check import CheckSettings
 
 _HEADERS: Final = ("Accept-Encoding: gzip",)
 
@@ -27,7 +27,7 @@ class RemoteFolder:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, address: Address, settings: Settings) -> Iterator[Self]:
+    def open(cls, address: Address, settings: CheckSettings) -> Iterator[Self]:
         """Keep one connection for all files, within the limits of ``settings``."""
         connection = HttpConnection(address, RequestBudget(settings.limits), settings.route)
         with contextlib.closing(connection):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cccr_web.release import Release
-from cccr_web.watch.differences import Difference
+from cccr_web.watch.differences import Difference, DifferenceKind
 
 _FORMAT = 1
+
+NEW_RELEASE_REMEDY: Final = "Build and sign a new release with a higher sequence, and publish it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Report:
             "format": _FORMAT,
             "same": self.same,
             "release": _release(self.reference) if self.reference else None,
+            "problem": _problem(self.reference),
             "addresses": [_site(site) for site in self.sites],
         }
         return json.dumps(values, indent=2, ensure_ascii=False)
@@ -67,6 +70,19 @@ def _release(release: Release) -> dict[str, Any]:
     }
 
 
+def _problem(release: Release | None) -> dict[str, str] | None:
+    """Return why readers need another release, if they do."""
+    if release is None:
+        kind = DifferenceKind.BAD_SIGNATURE
+        sentence = "No address has a release with a good signature."
+        return {"kind": kind.value, "detail": sentence, "remedy": kind.remedy}
+    expiry = release.metadata.expiry()
+    if expiry.has_passed or expiry.is_near:
+        kind_ = "expired" if expiry.has_passed else "expires"
+        return {"kind": kind_, "detail": f"It {expiry}.", "remedy": NEW_RELEASE_REMEDY}
+    return None
+
+
 def _site(site: SiteResult) -> dict[str, Any]:
     return {
         "address": site.address,
@@ -74,7 +90,12 @@ def _site(site: SiteResult) -> dict[str, Any]:
         "files": site.files,
         "seconds": round(site.seconds, 2),
         "differences": [
-            {"path": found.path, "kind": found.kind.value, "detail": found.detail}
+            {
+                "path": found.path,
+                "kind": found.kind.value,
+                "detail": found.detail,
+                "remedy": found.kind.remedy,
+            }
             for found in site.differences
         ],
     }

@@ -44,7 +44,7 @@ _MANIFEST_SHARE: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CheckSettings:
     """How every address is reached and judged.
 
     ``allowed_headers`` are lower-case names that an address may add. ``onions`` are those
@@ -62,7 +62,7 @@ class Settings:
 
 def check_sites(
     addresses: Sequence[Address],
-    settings: Settings,
+    settings: CheckSettings,
     release: Release | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Report:
@@ -88,7 +88,7 @@ def check_sites(
 
 
 def check_manifests(
-    addresses: Sequence[Address], settings: Settings, release: Release
+    addresses: Sequence[Address], settings: CheckSettings, release: Release
 ) -> tuple[SiteResult, ...]:
     """Compare only the signed list at each address with that of ``release``."""
     if not addresses:
@@ -115,7 +115,7 @@ class _ReadError(Exception):
 class _SiteCheck:
     """One check of ``address``: call ``fetch_manifest``, ``plan``, then ``compare``."""
 
-    def __init__(self, address: Address, settings: Settings) -> None:
+    def __init__(self, address: Address, settings: CheckSettings) -> None:
         self.address = address
         self._settings = settings
         self._found: set[Difference] = set()

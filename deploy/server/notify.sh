@@ -31,15 +31,12 @@ notify_needs_tor() { [ -z "$DOMAIN" ] && notify_is_on; }
 # At the end, when everything is as it should be from now on.
 notify_install() {
   step "notifications"
-  local unit
   if ! notify_is_on; then
     remove_units "${NOTIFY_TIMERS[@]}"
     return 0
   fi
   notify_write "$WORK/notify"
-  notify_verify "$WORK/notify"
-  (cd "$WORK/notify" && find . -type f -printf '%P\n') | sort >"$WORK/notify.list"
-  while IFS= read -r unit; do put "$UNITS/$unit" <"$WORK/notify/$unit"; done <"$WORK/notify.list"
+  units_put "$WORK/notify"
   if [ -z "$DOMAIN" ]; then remove "$UNITS/cccr-notify.service.d/network.conf"; else remove "$UNITS/cccr-notify.service.d/tor.conf"; fi
   units_daemon_reload
   enable "${NOTIFY_TIMERS[@]}"
@@ -61,26 +58,12 @@ notify_write() { # FOLDER
   # shellcheck disable=SC2034
   local REPORT=/run/cccr-doctor/doctor.json
   render units/cccr-notify.service ARGUMENTS STATE SETTINGS_FILE REPORT >"$folder/cccr-notify.service"
-  notify_sandbox >"$folder/cccr-notify.service.d/hardening.conf"
+  cp "$HERE/units/hardening.conf" "$folder/cccr-notify.service.d"
   if notify_needs_tor; then
     render units/notify-tor.conf INSTANCE >"$folder/cccr-notify.service.d/tor.conf"
   else
     cp "$HERE/units/notify-network.conf" "$folder/cccr-notify.service.d/network.conf"
   fi
-}
-
-# The servers’ sandbox, without what is for services that run for ever.
-notify_sandbox() {
-  # shellcheck disable=SC2034
-  local BACKOFF=''
-  render units/hardening.conf BACKOFF | sed -e '/^Restart=/d' -e '/^RestartSec=/d' -e '/^NotifyAccess=/d' -e 's/ every unit named cccr-web-\*/ the sender of notifications, too/'
-}
-
-notify_verify() { # FOLDER
-  [ -x "$COMMAND" ] || return 0 # a dry run: the units’ programs are not installed yet
-  local output
-  output=$(SYSTEMD_UNIT_PATH="$1:" systemd-analyze verify --recursive-errors=no "$1"/*.service "$1"/*.timer 2>&1) ||
-    fail "systemd rejects our units: $output"
 }
 
 notify_start() {
@@ -94,7 +77,7 @@ notify_baseline() {
   [ -x "$COMMAND" ] || return 0 # a dry run
   "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
     "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" "$NGINX"/[!r]*.conf ||
-    fail "What this server has could not be recorded. See the reason above."
+    fail "The baseline of this server could not be recorded. See the reason above."
   put "$BASELINE" <"$WORK/baseline.json"
 }
 
@@ -110,7 +93,7 @@ notify_nginx_changed() {
 # The unit itself sends it, so that it leaves as every message does.
 notify_test() {
   STEP=
-  [ -f "$NOTIFY_FILE" ] || fail "This server notifies nobody." "Set NOTIFY in the settings, and run deploy.sh without a command."
+  [ -f "$NOTIFY_FILE" ] || fail "Notifications are not set up on this server." "Set NOTIFY in the settings, and run deploy.sh without a command."
   notify_test_of cccr-notify
 }
 
@@ -118,8 +101,8 @@ notify_test_of() { # UNIT
   local unit=$1 test=$1-test.service failed=no
   # “/run” forgets it at the next start of the machine.
   mkdir -p "/run/systemd/system/$test.d"
-  sed 's/ notify send / notify test /; s/ --state [^ ]*//; s/ [^ ]*\.json$//' "$UNITS/$unit.service" >"/run/systemd/system/$test"
-  cp "$UNITS/$unit.service.d"/*.conf "/run/systemd/system/$test.d"
+  cp "$UNITS/$unit.service" "/run/systemd/system/$test"
+  cp "$UNITS/$unit.service.d"/*.conf "$HERE/units/notify-test.conf" "/run/systemd/system/$test.d"
   systemctl daemon-reload
   systemctl start "$test" || failed=yes
   journalctl --unit="$test" --output=cat --since=-5min "_SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value "$test")" >&2 || true

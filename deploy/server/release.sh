@@ -3,6 +3,7 @@
 
 RELEASES=$DATA/releases
 CURRENT=$DATA/current
+ROLLED_BACK=$DATA/rolled-back # holds the number of the release that “rollback” left
 SERVERS=(onion) # run.sh adds clearnet if there is a domain
 STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes them.
@@ -98,8 +99,10 @@ release_copy() { # STORED
 
 # Succeed if “install” should switch to this release: the settings may name an old one.
 release_is_wanted() { # NUMBER
-  local left=0
-  [ ! -f "$DATA/left" ] || left=$(cat "$DATA/left")
+  local file left=0
+  for file in "$DATA/left" "$ROLLED_BACK"; do # the first is of version 0.2.0
+    [ ! -f "$file" ] || left=$(cat "$file")
+  done
   if [ "$1" -lt "$(release_number || echo 0)" ] 2>/dev/null; then
     note "the settings name release $1, but release $(release_number) is newer and stays"
   elif [ "$1" != "$(release_number)" ] && [ "$1" -le "$left" ]; then
@@ -213,7 +216,7 @@ server_status() { # SERVER FIELD
   systemctl show --property=StatusText --value "cccr-web-$1.service" | status_field "$2"
 }
 
-status_field() { # FIELD, of a text on stdin that ends with (release=7 reloads=2)
+status_field() { # FIELD, of a text on stdin that ends with (release=7 reloads=2 result=accepted)
   local text
   text=$(cat)
   [[ $text =~ [\(\ ]$1=([a-z0-9]+)[^\(]*\)$ ]] || return 0
@@ -227,8 +230,8 @@ release_wait() { # SERVER NUMBER RELOADS-BEFORE PROCESS
   for try in $(seq $((RELOAD_LIMIT * 5))); do
     text=$(systemctl show --property=StatusText --value "$unit")
     if [ "$(status_field release <<<"$text")" = "$2" ]; then return 0; fi
-    # Without “Rejected”, a reload has ended that someone else asked for before.
-    if [ -z "$4" ] || [[ $text == *Rejected:* && $(status_field reloads <<<"$text") != "$3" ]]; then
+    # If the reload that ended was accepted, it was requested earlier. Version 0.2.0 has no result.
+    if [ -z "$4" ] || [[ $(status_field reloads <<<"$text") != "$3" && $(status_field result <<<"$text") != accepted ]]; then
       note "$text"
       return 1
     fi
@@ -257,8 +260,8 @@ release_rollback() {
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"
   # “install” must not return to the release that was rolled back.
-  save_for_undo "$DATA/left"
-  echo "$now" >"$DATA/left"
+  save_for_undo "$ROLLED_BACK"
+  echo "$now" >"$ROLLED_BACK"
   release_switch "$before"
 }
 

@@ -74,7 +74,7 @@ read_settings() {
 # Exit 3, so that deploy.sh asks, if the settings no longer name a domain that readers use.
 check_domain() {
   local name before=''
-  [ ! -f "$ETC/site.env" ] || before=$(sed -n 's/^DOMAIN=//p' "$ETC/site.env")
+  [ ! -f "$ETC/site.env" ] || before=$(settings_read "$ETC/site.env" && echo "$DOMAIN")
   if [ "$DROP_DOMAIN" = yes ] || [ "$DRY_RUN" = yes ]; then return 0; fi
   for name in $before; do
     [[ " $DOMAIN " != *" $name "* ]] || continue
@@ -126,7 +126,7 @@ release_new() {
   release_store
   [ -n "$NEW_RELEASE" ] || fail "The bundle contains no release."
   release_switch "$NEW_RELEASE"
-  [ "$DRY_RUN" = yes ] || rm -f "$DATA/left"
+  [ "$DRY_RUN" = yes ] || rm -f "$ROLLED_BACK" "$DATA/left"
   after_switch
 }
 

@@ -85,6 +85,10 @@ settings_install() {
   if [ -f "$BUNDLE/settings/public.key" ]; then
     put "$ETC/public.key" <"$BUNDLE/settings/public.key"
   elif [ ! -f "$ETC/public.key" ]; then
-    fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file."
+    settings_no_public_key
   fi
+}
+
+settings_no_public_key() {
+  fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file."
 }

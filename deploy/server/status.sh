@@ -6,7 +6,7 @@ status_show() {
   STEP= # the exit status is the doctor’s, so “finish” reports no failed step
   [ -e "$ETC/site.env" ] || fail "The site is not installed on this machine." "Install it with deploy.sh --local."
   [ -z "$INTERRUPTED" ] || say "An earlier run was interrupted. To complete it, run deploy.sh without a command."
-  for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do
+  for unit in $(site_units); do
     printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
   done
   printf '%-22s %s\n' "release" "$(release_number) (stored: $(releases_stored | paste --serial --delimiters=' '))"
@@ -14,6 +14,9 @@ status_show() {
   printf '%-22s %s\n' "onion" "http://$(onion_published)/"
   status_doctor
 }
+
+# Print the names of the services that the site needs.
+site_units() { printf '%s\n' nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; }
 
 status_of() { # UNIT
   local state text since
@@ -40,7 +43,7 @@ doctor_options() {
     DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
       --private "/var/lib/private/cccr-web-$server=0700")
   done
-  for unit in nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
+  for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
   [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
   [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")
   if [ -e "$CERTIFICATE" ]; then DOCTOR_OPTIONS+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi

@@ -19,9 +19,13 @@ tor_install() {
   if [ -f "$BUNDLE/settings/torrc" ]; then put "$ETC/torrc" <"$BUNDLE/settings/torrc"; fi
   local more=$ETC/torrc
   [ "$DRY_RUN" = no ] || [ ! -f "$BUNDLE/settings/torrc" ] || more=$BUNDLE/settings/torrc
+  : >"$WORK/torrc.more"
+  [ ! -f "$more" ] || tor_more_lines "$more" >"$WORK/torrc.more"
+  local SANDBOX=1
+  ! grep --quiet --ignore-case '^[[:space:]]*ClientTransportPlugin[[:space:]]' "$WORK/torrc.more" || SANDBOX=0
   {
-    render torrc INSTANCE SOCKS
-    [ ! -f "$more" ] || tor_more_lines "$more"
+    render torrc INSTANCE SOCKS SANDBOX
+    cat "$WORK/torrc.more"
   } >"$WORK/torrc"
   tor_transports "$WORK/torrc"
   tor_verify "$WORK/torrc"
@@ -46,9 +50,6 @@ tor_transports() { # TORRC
   for program in "${PACKAGES_FOR_BRIDGES[@]}"; do
     if grep --quiet " exec /usr/bin/$program\$" "$1"; then wanted+=("$program"); fi
   done
-  if grep --quiet --ignore-case '^[[:space:]]*ClientTransportPlugin[[:space:]]' "$1"; then
-    sed -i 's/^Sandbox 1$/Sandbox 0/' "$1"
-  fi
   packages_install "${wanted[@]}"
 }
 
@@ -143,6 +144,7 @@ onion_published() {
   if [ -f "$RUNNING_KEY" ]; then key_address "$RUNNING_KEY"; else onion_address; fi
 }
 
+# “backup” and “status” need it, even if our code is missing or damaged.
 key_address() { # FILE
   local address
   address=$(awk '$1 == "address" { print $2 }' "$1")

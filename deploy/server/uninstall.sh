@@ -30,7 +30,7 @@ uninstall() { # yes|no (purge)
     /etc/apt/apt.conf.d/52cccr-web "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
     /run/{,private/}cccr-web-manager /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
     "/var/lib/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE.defaults" \
-    /run/lock/cccr-web "${XDG_CACHE_HOME:-$HOME/.cache}/cccr-web" "$CODE" "$DATA" "$ETC"; do
+    /run/lock/cccr-web "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cccr-web" "$CODE" "$DATA" "$ETC"; do
     if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
     change "remove $file" || continue
     rm -rf --one-file-system "$file"

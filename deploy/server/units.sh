@@ -2,17 +2,13 @@
 # Our systemd units: two servers with their sockets, and the onion manager.
 
 UNITS=/etc/systemd/system
-HARDENING=$UNITS/cccr-web-.service.d/hardening.conf # for every unit with this prefix
+DROP_INS=cccr-web-.service.d # for every service with this prefix
 
 units_install() {
   step "systemd units"
   local unit
   units_write "$WORK/units"
-  units_verify "$WORK/units"
-  put "$HARDENING" <"$WORK/units/hardening.conf"
-  for unit in "$WORK"/units/cccr-web-*; do
-    put "$UNITS/${unit##*/}" <"$unit"
-  done
+  units_put "$WORK/units"
   # The domain was removed from the settings.
   [ -n "$DOMAIN" ] || remove_units cccr-web-clearnet.socket cccr-web-clearnet.service
   units_daemon_reload
@@ -26,12 +22,13 @@ units_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
   local folder=$1 server version ONION BACKOFF=''
   ONION=$(onion_address)
-  mkdir -p "$folder"
+  mkdir -p "$folder/$DROP_INS"
   version=$(systemctl show --property=Version --value) # such as 252.39-1~deb12u1
   if [ "${version%%[!0-9]*}" -ge 254 ]; then
     BACKOFF=$'# Wait longer after each failed start.\nRestartSteps=8\nRestartMaxDelaySec=10s'
   fi
-  render units/hardening.conf BACKOFF >"$folder/hardening.conf"
+  cp "$HERE/units/hardening.conf" "$folder/$DROP_INS"
+  render units/restart.conf BACKOFF >"$folder/$DROP_INS/restart.conf"
   for server in "${SERVERS[@]}"; do
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
     render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
@@ -39,14 +36,15 @@ units_write() { # FOLDER
   render units/cccr-web-manager.service INSTANCE >"$folder/cccr-web-manager.service"
 }
 
-units_verify() { # FOLDER
-  [ -x "$COMMAND" ] || return 0 # a dry run: the units’ programs are not installed yet
-  local output
-  mkdir -p "$1/cccr-web-.service.d"
-  cp "$1/hardening.conf" "$1/cccr-web-.service.d"
-  output=$(SYSTEMD_UNIT_PATH="$1:" systemd-analyze verify --recursive-errors=no "$1"/cccr-web-*.socket "$1"/cccr-web-*.service 2>&1) ||
-    fail "systemd rejects our units: $output"
-  rm -r "$1/cccr-web-.service.d"
+# Let systemd check the units in FOLDER with their drop-ins, and install them.
+units_put() { # FOLDER
+  local folder=$1 output file
+  if [ -x "$COMMAND" ]; then # otherwise a dry run: the units’ programs are not installed yet
+    output=$(SYSTEMD_UNIT_PATH="$folder:" find "$folder" -maxdepth 1 -type f -exec systemd-analyze verify --recursive-errors=no {} + 2>&1) ||
+      fail "systemd rejects our units: $output"
+  fi
+  (cd "$folder" && find . -type f -printf '%P\n') | sort >"$folder.list"
+  while IFS= read -r file; do put "$UNITS/$file" <"$folder/$file"; done <"$folder.list"
 }
 
 units_daemon_reload() {
@@ -60,14 +58,14 @@ units_start() {
     unit=cccr-web-$server.service
     if ! systemctl --quiet is-active "$unit"; then
       start "$unit"
-    elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$ETC/public.key"; then
+    elif changed "$PYTHON_LINK" "$UNITS/$unit" "$ETC/public.key" || changed_below "$UNITS/$DROP_INS"; then
       unit_action restart "$unit" # meanwhile requests wait in the socket
     fi
   done
   unit=cccr-web-manager.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
-  elif changed "$PYTHON_LINK" "$HARDENING" "$UNITS/$unit" "$ONION_KEY_FILE"; then
+  elif changed "$PYTHON_LINK" "$UNITS/$unit" "$ONION_KEY_FILE" || changed_below "$UNITS/$DROP_INS"; then
     unit_action restart "$unit"
   fi
 }

@@ -5,23 +5,20 @@ WATCH_ETC=/etc/cccr-watch
 WATCH_TIMERS=(cccr-watch.timer cccr-watch-notify.timer)
 
 watch_install() {
-  local unit
   [ ! -e "$ETC/onion.key" ] || fail "The site itself is on this machine. A watcher must be on another."
   [ -n "$WATCH" ] || fail "There is nothing to watch." "Set WATCH in the settings to every address of the site."
-  [ -n "$NOTIFY" ] || fail "There is nobody to notify." "Set NOTIFY in the settings."
+  [ -n "$NOTIFY" ] || fail "No one is set to be notified." "Set NOTIFY in the settings."
   step "packages"
   packages_install ca-certificates python3-venv tor
   code_install
   step "settings"
   make_folder "$WATCH_ETC" 755
   notify_put "$WATCH_ETC/notify.env"
-  [ -f "$BUNDLE/settings/public.key" ] || fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file."
+  [ -f "$BUNDLE/settings/public.key" ] || settings_no_public_key
   put "$WATCH_ETC/public.key" <"$BUNDLE/settings/public.key"
   step "systemd units"
   watch_write "$WORK/watch"
-  notify_verify "$WORK/watch"
-  (cd "$WORK/watch" && find . -type f -printf '%P\n') | sort >"$WORK/watch.list"
-  while IFS= read -r unit; do put "$UNITS/$unit" <"$WORK/watch/$unit"; done <"$WORK/watch.list"
+  units_put "$WORK/watch"
   units_daemon_reload
   step "start"
   enable tor.service "${WATCH_TIMERS[@]}"
@@ -38,6 +35,6 @@ watch_write() { # FOLDER
   cp "$HERE/units/cccr-watch.timer" "$folder"
   render units/cccr-notify.service ARGUMENTS STATE SETTINGS_FILE REPORT >"$folder/cccr-watch-notify.service"
   cp "$HERE/units/cccr-notify.timer" "$folder/cccr-watch-notify.timer"
-  notify_sandbox >"$folder/cccr-watch-notify.service.d/hardening.conf"
+  cp "$HERE/units/hardening.conf" "$folder/cccr-watch-notify.service.d"
   cp "$HERE/units/notify-network.conf" "$folder/cccr-watch-notify.service.d/network.conf"
 }

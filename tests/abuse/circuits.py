@@ -11,11 +11,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Self
+
+from support.threads import BackgroundThreads
 
 from cccr_web.onion import ControlConnection
 
@@ -35,7 +35,7 @@ def circuit_id(address: str) -> int:
     return int(exported) & 0xFFFF_FFFF
 
 
-class CircuitCloser:
+class CircuitCloser(BackgroundThreads):
     """Reads nginx's reports of rejected requests, and closes circuits with too many of them."""
 
     def __init__(self, path: Path, connection: ControlConnection, limit: int) -> None:
@@ -46,22 +46,15 @@ class CircuitCloser:
         self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._inbox.bind(str(path))
         self._inbox.settimeout(0.2)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__exit__()
         self._inbox.close()
 
     def _run(self) -> None:
         counts: Counter[int] = Counter()
         reset_at = time.monotonic() + WINDOW
-        while not self._stop.is_set():
+        while not self._stopped.is_set():
             if time.monotonic() > reset_at:
                 counts.clear()
                 reset_at = time.monotonic() + WINDOW

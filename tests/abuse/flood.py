@@ -21,20 +21,19 @@ import socket
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from circuits import CircuitCloser
 from flooder import Flood, flooding
 from support.hosting import RunningTor, short_folder, web_server
 from support.nginx import running, temporary
 from support.serving import Server
+from support.threads import BackgroundThreads
 from support.tor_reader import NoAnswerError, fetch
 from support.tornet import TorNetwork, end
 
@@ -119,27 +118,17 @@ def _seconds(value: float) -> str:
     return f"{value:.2f}" if value < math.inf else "none"
 
 
-class Reader:
+class Reader(BackgroundThreads):
     """Requests a page each second, even if the last response is still missing."""
 
     def __init__(self, socks: int, host: str, path: str, circuit: Callable[[int], str]) -> None:
         self.measured = Measured()
         self._socks, self._host, self._path, self._circuit = socks, host, path, circuit
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         with ThreadPoolExecutor(math.ceil(READER_TIMEOUT) + 2) as pool:
             number = 0
-            while not self._stop.wait(1):
+            while not self._stopped.wait(1):
                 number += 1
                 pool.submit(self._ask, self._circuit(number))
 

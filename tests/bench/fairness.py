@@ -137,8 +137,8 @@ def main() -> None:
         ports = free_ports(2)
         clearnet = ["--clearnet", f"127.0.0.1:{ports[0]}"]
         stack.enter_context(started("-m", "cccr_web", "serve", "--release", name, *clearnet))
-        rival = str(Path(__file__).with_name("rivals.py"))
-        stack.enter_context(started(rival, "bare", str(ports[1]), name + PAGE))
+        competitor = str(Path(__file__).with_name("competitors.py"))
+        stack.enter_context(started(competitor, "bare", str(ports[1]), name + PAGE))
         for port in ports:
             waits(port, 0.5)
             for text, connections, rate in (

@@ -20,4 +20,4 @@ if ! cmp --silent tests/bench/requirements.txt "$bench/requirements.txt"; then
   "$bench/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/bench/requirements.txt
   cp tests/bench/requirements.txt "$bench/requirements.txt"
 fi
-exec "$venv/bin/python" tests/bench/serve.py --rivals "$bench/bin/python" "$@"
+exec "$venv/bin/python" tests/bench/serve.py --competitors "$bench/bin/python" "$@"

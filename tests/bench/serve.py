@@ -1,6 +1,6 @@
-"""Measure how fast pages are served, compared with rivals in the same run; print a table.
+"""Measure how fast pages are served, compared with competitors in the same run; print a table.
 
-    python tests/bench/serve.py --rivals PYTHON [--seconds 2] [--rounds 5] [--chart FILE]
+    python tests/bench/serve.py --competitors PYTHON [--seconds 2] [--rounds 5] [--chart FILE]
 
 PYTHON is an interpreter with ``requirements.txt`` installed. Servers run on core 0, wrk on
 core 1. Each round measures every server for some seconds. The result is the best round for
@@ -51,7 +51,7 @@ RELOADS = 6
 
 
 @dataclass
-class Rival:
+class Competitor:
     """A server: the command that starts it on a port, and its measurements."""
 
     name: str
@@ -89,13 +89,13 @@ def megabytes(processes: list[int]) -> float:
     return sum(int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) for text in texts) * 1024 / 1e6
 
 
-def first_answer(rival: Rival, limit: float = 60) -> int:
+def first_answer(competitor: Competitor, limit: float = 60) -> int:
     """Request the page until it is answered; return the size of its body."""
     end = time.monotonic() + limit
     while True:
-        link = http.client.HTTPConnection("127.0.0.1", rival.port, timeout=10)
+        link = http.client.HTTPConnection("127.0.0.1", competitor.port, timeout=10)
         try:
-            link.request("GET", rival.path, headers={"Host": rival.host})
+            link.request("GET", competitor.path, headers={"Host": competitor.host})
             answer = link.getresponse()
             body = answer.read()
         except OSError:
@@ -106,15 +106,15 @@ def first_answer(rival: Rival, limit: float = 60) -> int:
         finally:
             link.close()
         if answer.status != 200:
-            raise SystemExit(f"{rival.name}: {answer.status} for {rival.path}")
+            raise SystemExit(f"{competitor.name}: {answer.status} for {competitor.path}")
         return len(body)
 
 
 @contextmanager
-def started(rival: Rival) -> Iterator[None]:
+def started(competitor: Competitor) -> Iterator[None]:
     """Run a server on core 0 and wait for its first response."""
-    rival.port = rival.port or free_ports(1)[0]
-    command = rival.command(rival.port)
+    competitor.port = competitor.port or free_ports(1)[0]
+    command = competitor.command(competitor.port)
     began = time.monotonic()
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *command],
@@ -123,50 +123,52 @@ def started(rival: Rival) -> Iterator[None]:
         env={**os.environ, "PYTHONPATH": str(TOP)},
     )
     try:
-        note_start(rival, process, began)
+        note_start(competitor, process, began)
         yield
-        rival.megabytes = rival.megabytes or megabytes(rival.processes)
+        competitor.megabytes = competitor.megabytes or megabytes(competitor.processes)
     finally:
         end(process, 10)
 
 
-def note_start(rival: Rival, process: subprocess.Popen[bytes], began: float) -> None:
+def note_start(competitor: Competitor, process: subprocess.Popen[bytes], began: float) -> None:
     """Wait for the first response, and record the start time."""
-    size = first_answer(rival)
-    rival.start = time.monotonic() - began
-    rival.processes = family(process.pid)
-    print(f"{rival.name}: {size:,} bytes, {rival.start:.2f} s to start", file=sys.stderr)
+    size = first_answer(competitor)
+    competitor.start = time.monotonic() - began
+    competitor.processes = family(process.pid)
+    print(f"{competitor.name}: {size:,} bytes, {competitor.start:.2f} s to start", file=sys.stderr)
 
 
-def measure(rival: Rival, seconds: float, script: Path | None = None) -> None:
+def measure(competitor: Competitor, seconds: float, script: Path | None = None) -> None:
     """Run wrk for some seconds."""
-    before = cpu_seconds(rival.processes)
+    before = cpu_seconds(competitor.processes)
     done = subprocess.run(
         [
             *("taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"),
-            *("-H", f"Host: {rival.host}"),
+            *("-H", f"Host: {competitor.host}"),
             *(("-s", str(script)) if script else ()),
-            f"http://127.0.0.1:{rival.port}{rival.path}",
+            f"http://127.0.0.1:{competitor.port}{competitor.path}",
         ],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
     # Not every process is left: nginx's cache loader exits after a minute.
-    after = cpu_seconds(rival.processes)
-    rival.processes = list(after)
+    after = cpu_seconds(competitor.processes)
+    competitor.processes = list(after)
     used = sum(seconds - before[process] for process, seconds in after.items())
     if "Non-2xx" in done:
-        raise SystemExit(f"{rival.name} answered with errors:\n{done}")
+        raise SystemExit(f"{competitor.name} answered with errors:\n{done}")
     (requests,) = re.findall(r"(\d+) requests in", done)
     (rate,) = re.findall(r"Requests/sec:\s+([\d.]+)", done)
     ((tail, unit),) = re.findall(r"99%\s+([\d.]+)(us|ms|s)", done)
     if int(requests) == 0:
-        print(f"{rival.name}: no request was answered, the machine is too busy", file=sys.stderr)
+        print(
+            f"{competitor.name}: no request was answered, the machine is too busy", file=sys.stderr
+        )
         return
-    rival.rates.append(float(rate))
-    rival.tails.append(float(tail) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit])
-    rival.cpu.append(used / int(requests) * 1e6)
+    competitor.rates.append(float(rate))
+    competitor.tails.append(float(tail) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit])
+    competitor.cpu.append(used / int(requests) * 1e6)
 
 
 @functools.cache
@@ -218,7 +220,7 @@ def many_statements(release: Release) -> Release:
     return make_release({"en/index.html": page, **more}, known)
 
 
-def table(rivals: list[Rival]) -> str:
+def table(competitors: list[Competitor]) -> str:
     """Return the Markdown table, with our advantage in requests/s and in CPU time."""
     lines = [
         (
@@ -227,8 +229,8 @@ def table(rivals: list[Rival]) -> str:
         ),
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    own, own_cpu = max(rivals[0].rates), statistics.median(rivals[0].cpu)
-    for each in rivals:
+    own, own_cpu = max(competitors[0].rates), statistics.median(competitors[0].cpu)
+    for each in competitors:
         rate = max(each.rates)
         cpu = statistics.median(each.cpu)
         lines.append(
@@ -238,16 +240,16 @@ def table(rivals: list[Rival]) -> str:
     return "\n".join(lines)
 
 
-def chart(rivals: list[Rival], python: str, target: Path) -> None:
+def chart(competitors: list[Competitor], python: str, target: Path) -> None:
     """Draw the requests/s as a bar chart with the interpreter that has matplotlib."""
-    rows = "\n".join(f"{each.name}\t{max(each.rates)}" for each in rivals)
+    rows = "\n".join(f"{each.name}\t{max(each.rates)}" for each in competitors)
     subprocess.run([python, HERE / "chart.py", target], input=rows, text=True, check=True)
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rivals", required=True, metavar="PYTHON")
+    parser.add_argument("--competitors", required=True, metavar="PYTHON")
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--chart", type=Path)
@@ -266,11 +268,17 @@ def main() -> None:
         write(many_statements(release), folder / "many")
         page = folder / "release" / "en" / "index.html"
 
-        def rival(kind: str) -> Callable[[int], list[str]]:
-            return lambda port: [given.rivals, str(HERE / "rivals.py"), kind, str(port), str(page)]
+        def competitor(kind: str) -> Callable[[int], list[str]]:
+            return lambda port: [
+                given.competitors,
+                str(HERE / "competitors.py"),
+                kind,
+                str(port),
+                str(page),
+            ]
 
         def shared(_: int) -> list[str]:
-            tool = str(Path(given.rivals).with_name("onionshare-cli"))
+            tool = str(Path(given.competitors).with_name("onionshare-cli"))
             home = f"HOME={folder}"
             # OnionShare chooses its port itself and prints it.
             return [
@@ -284,26 +292,26 @@ def main() -> None:
             ]
 
         to_nginx = ("--onion-socket", f"unix:{proxy}/onion.sock")
-        own = Rival("**ours**", lambda port: ours(folder / "release", port, *to_nginx))
+        own = Competitor("**ours**", lambda port: ours(folder / "release", port, *to_nginx))
         servers = [
             own,
-            Rival("ours, 10,000 statements", lambda port: ours(folder / "many", port)),
-            Rival(
+            Competitor("ours, 10,000 statements", lambda port: ours(folder / "many", port)),
+            Competitor(
                 "ours, no prepared responses",
                 lambda port: [
                     *(sys.executable, str(HERE / "without_layer.py")),
                     *(str(folder / "release"), str(port)),
                 ],
             ),
-            Rival("bare waitress", rival("bare")),
-            Rival("whitenoise", rival("whitenoise"), "/"),
-            Rival("Flask + Talisman", rival("talisman"), "/"),
-            Rival("Flask, rendering live", rival("rendering"), "/"),
-            Rival(
+            Competitor("bare waitress", competitor("bare")),
+            Competitor("whitenoise", competitor("whitenoise"), "/"),
+            Competitor("Flask + Talisman", competitor("talisman"), "/"),
+            Competitor("Flask, rendering live", competitor("rendering"), "/"),
+            Competitor(
                 "nginx, files",
                 lambda port: nginx_with_files(static, port, release, folder / "release"),
             ),
-            Rival(
+            Competitor(
                 "nginx cache before ours",
                 lambda port: nginx_before_ours(proxy, port),
                 host=ONION,
@@ -311,8 +319,8 @@ def main() -> None:
         ]
         for server in servers:
             stack.enter_context(started(server))
-        if Path(given.rivals).with_name("onionshare-cli").exists():
-            server = Rival("OnionShare, website mode", shared)
+        if Path(given.competitors).with_name("onionshare-cli").exists():
+            server = Competitor("OnionShare, website mode", shared)
             stack.enter_context(onionshare(server))
             servers.insert(7, server)
         for number in range(given.rounds):
@@ -328,7 +336,7 @@ def main() -> None:
             measure_reloads(server)
     print(table(servers))
     if given.chart:
-        chart(servers, given.rivals, given.chart)
+        chart(servers, given.competitors, given.chart)
 
 
 # Requests all statements in turn, so that none is in the processor's cache.
@@ -341,7 +349,7 @@ end
 """
 
 
-def measure_many(server: Rival, seconds: int, script: Path) -> None:
+def measure_many(server: Competitor, seconds: int, script: Path) -> None:
     """Measure all statements in turn, as another round."""
     measure(server, seconds, script)
     print(
@@ -351,13 +359,13 @@ def measure_many(server: Rival, seconds: int, script: Path) -> None:
 
 
 @contextmanager
-def onionshare(rival: Rival) -> Iterator[None]:
+def onionshare(competitor: Competitor) -> Iterator[None]:
     """Run OnionShare, which prints the port it chose and then a line for each request."""
     began = time.monotonic()
     # Output goes to a file: OnionShare would block on a full pipe.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *rival.command(0)],
+            ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", "0", *competitor.command(0)],
             stdout=output,
             stderr=subprocess.DEVNULL,
         )
@@ -368,15 +376,15 @@ def onionshare(rival: Rival) -> Iterator[None]:
                 )
             ):
                 time.sleep(0.01)
-            rival.port = int(match[1])
-            note_start(rival, process, began)
+            competitor.port = int(match[1])
+            note_start(competitor, process, began)
             yield
-            rival.megabytes = rival.megabytes or megabytes(rival.processes)
+            competitor.megabytes = competitor.megabytes or megabytes(competitor.processes)
         finally:
             end(process, 10)
 
 
-def measure_idle(server: Rival, seconds: int) -> None:
+def measure_idle(server: Competitor, seconds: int) -> None:
     """Measure while other connections are open and idle."""
     alone = statistics.median(server.cpu)
     head = f"GET {server.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
@@ -394,7 +402,7 @@ def measure_idle(server: Rival, seconds: int) -> None:
     )
 
 
-def measure_reloads(server: Rival) -> None:
+def measure_reloads(server: Competitor) -> None:
     """Measure the memory after reloads of the same release."""
     (process, *_) = server.processes
 

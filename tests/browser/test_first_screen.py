@@ -1,4 +1,12 @@
-"""What a reader sees first on a phone of 360×640 pixels, in Chromium and in Firefox ESR."""
+"""What a reader sees first on a phone of 360×640 pixels, in Chromium and in Firefox ESR.
+
+On 2026-11-29 somebody who had read no text of the site looked at nine first screens for five
+seconds each. In all three languages the home page said who speaks, what they demand and what to
+do next. A statement and “Verify” had only the name: a sentence on who speaks would push a
+statement's demands down. What was unclear has been fixed, except that the one-line warning has no
+room to say that the address is the organisation's former site, and that the rally's title reads
+like an announcement.
+"""
 
 from __future__ import annotations
 

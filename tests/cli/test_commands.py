@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -202,9 +204,29 @@ def test_check_finds_damaged_photos(tmp_path: Path) -> None:
     records = (tree / "photos.toml").read_text(encoding="utf-8").splitlines()
     line = records.index('["cut.jpg"]') + 1
     assert failure("check", "--translations", tree) == (
-        f"translations/photos.toml:{line}: {tree}/photos/cut.jpg is damaged, incomplete or not a "
-        "photo. Replace it with an intact copy.\n"
+        f"translations/photos.toml:{line}: translations/photos/cut.jpg is damaged, incomplete or "
+        "not a photo. Replace it with an intact copy.\n"
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("site.toml", "names.toml", "photos.toml", "en/pages/verify.md"),
+        *("zh_Hans/LC_MESSAGES/messages.po", "photos/cut.jpg", "en/pages/note.txt"),
+    ],
+)
+def test_a_file_that_the_disk_does_not_give_is_a_problem(tmp_path: Path, name: str) -> None:
+    """A bad sector in any file is reported with the file, by ``check`` and ``build``."""
+    tree = copy_texts(tmp_path)
+    put_photo(tree, "cut.jpg", photo())
+    (tree / name).unlink(missing_ok=True)
+    # To read there is an error, because nothing is mapped at address 0 (proc_pid_mem(5)).
+    (tree / name).symlink_to("/proc/self/mem")
+    out = ["--out", str(tmp_path / "release")]
+    for command in (["check"], ["build", *out]):
+        error = failure(*command, "--translations", tree)
+        assert re.search(rf"{Path(name).name}\b.* cannot be read: Input/output error\.", error)
 
 
 def test_check_names_file_and_line(tmp_path: Path) -> None:
@@ -218,6 +240,80 @@ def test_check_names_file_and_line(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in failure("check", "--translations", tree).split("\n")][
         :2
     ] == ["translations/en/pages/verify.md:1", f"translations/en/pages/verify.md:{line}"]
+
+
+def spoil_facts(tree: Path) -> None:
+    """Write a fact that does not exist, and names and records that are not TOML."""
+    append(tree / "site.toml", "other = 1\n")
+    append(tree / "names.toml", "[\n")
+    append(tree / "photos.toml", "[\n")
+
+
+def spoil_records(tree: Path) -> None:
+    """Write a record of no photo, and put photos without one there."""
+    append(tree / "names.toml", '"A" = "A"\n')
+    append(tree / "photos.toml", '["none.jpg"]\n')
+    put_photo(tree, "cut.jpg", photo())
+    (tree / "photos/A.jpg").write_bytes(photo())
+
+
+def spoil_texts(tree: Path) -> None:
+    """Break a text, a catalogue and a notice, and put files there that nothing reads."""
+    (tree / "en/pages/verify.md").write_text("+++\n", encoding="utf-8")
+    append(tree / "zh_Hans/LC_MESSAGES/messages.po", 'msgid "x"\n')
+    (tree / "files").mkdir(exist_ok=True)
+    (tree / "files/other.txt").touch()
+    (tree / "en/pages/note.txt").touch()
+    (tree / "note.txt").touch()
+
+
+def spoil_words(tree: Path) -> None:
+    """Write what only a tree without other problems is searched for."""
+    append(tree / "en/pages/verify.md", "![](/photos/none.jpg) [x](none.md) www.cfcr2008.org\n")
+    append(tree / "zh_Hans/pages/verify.md", "個人 王强说\n")
+    put_photo(tree, "cut.jpg", photo()[:-2000])
+
+
+def spoil_copy(tree: Path) -> None:
+    """Remove the text from which the start page of the ZIP is made."""
+    for file in tree.glob("*/pages/copy.md"):
+        file.unlink()
+    for file in tree.rglob("*.md"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(
+            re.sub(r"\]\((\.\./pages/)?copy\.md", "](verify.md", text), encoding="utf-8"
+        )
+
+
+def append(file: Path, text: str) -> None:
+    """Write more lines at the end of a file."""
+    file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "spoil"),
+    [
+        *itertools.product(
+            ["check", "build"],
+            [spoil_facts, spoil_records, spoil_texts, spoil_words, shutil.rmtree],
+        ),
+        ("build", spoil_copy),
+    ],
+)
+def test_messages_name_every_file_from_the_folder_of_texts(
+    tmp_path: Path, command: str, spoil: Callable[[Path], None]
+) -> None:
+    """Each line begins with the name of the folder that was given, and no path is absolute."""
+    tree = copy_texts(tmp_path).rename(tmp_path / "drafts")
+    spoil(tree)
+    tree.mkdir(exist_ok=True)
+    out = ["--out", str(tmp_path / "release")] if command == "build" else []
+    done = run(command, *out, "--translations", tree)
+    lines = done.stderr.splitlines()
+    assert done.exit_code == 1
+    assert [line for line in lines if not re.match(r"(Suggestion: )?drafts/\S", line)] == []
+    assert "translations/" not in done.stderr
+    assert str(tmp_path) not in done.stderr
 
 
 def test_build_writes_a_release_with_the_given_addresses(tmp_path: Path) -> None:

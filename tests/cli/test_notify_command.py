@@ -37,7 +37,7 @@ def send(folder: Path, url: str) -> list[str]:
     """Return the arguments that send what ``doctor`` found, one thing that is wrong."""
     report = folder / "doctor.json"
     report.write_text(json.dumps([RESULT]))
-    file = settings(folder, f"# The targets.\nNOTIFY={url}\nDOMAIN=cccr.example\n")
+    file = settings(folder, f"# The recipients.\nNOTIFY={url}\nDOMAIN=cccr.example\n")
     options = ["--settings", str(file), "--state", str(folder / "state"), "--name", "us"]
     return ["notify", "send", *options, str(report)]
 
@@ -95,10 +95,10 @@ def test_a_ping_follows_a_run_whose_checks_reported(
     tmp_path: Path, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that expects the ping notices if the watcher or its checks stop."""
-    from cccr_web.notify import Targets
+    from cccr_web.notify import Recipients
 
-    targets = Targets((hook.url(),), f"http://127.0.0.1:{hook.port}/ping")
-    monkeypatch.setattr(Targets, "read", lambda _file: targets)
+    recipients = Recipients((hook.url(),), f"http://127.0.0.1:{hook.port}/ping")
+    monkeypatch.setattr(Recipients, "read", lambda _file: recipients)
     arguments = send(tmp_path, hook.url())
     assert run(*arguments).exit_code == 0
     assert hook.pinged == ["/ping"]
@@ -111,7 +111,7 @@ def test_a_ping_follows_a_run_whose_checks_reported(
     ("text", "mode", "problem"),
     [
         ("NOTIFY=json://secretword/\n", 0o640, "is open to other users (mode 0640)"),
-        ("DOMAIN=cccr.example\n", 0o600, "names nobody to notify. Add a line such as NOTIFY=ntfys"),
+        ("DOMAIN=cccr.example\n", 0o600, "sets no recipients. Add a line such as NOTIFY=ntfys"),
         ("NOTIFY=secretword\n", 0o600, "a value of NOTIFY is not a URL such as ntfys://"),
         ("NOTIFY=json://x/\nPING=http://secretword/\n", 0o600, "PING is not an https address"),
     ],

@@ -87,11 +87,11 @@ def test_serve_needs_an_address_of_the_site(tmp_path: Path) -> None:
         warning = unsigned(tmp_path / "release")
         assert failure(*serve, "--onion-socket", address) == warning + (
             "The release names no onion address, so the server cannot know its own. "
-            "Use --onion-address, or write it into translations/site.toml.\n"
+            "Use --onion-address, or write it into site.toml.\n"
         )
         assert failure(*serve, "--clearnet", address) == warning + (
             "The release names no clearnet address, so the server cannot know its own. "
-            "Use --domain, or write it into translations/site.toml.\n"
+            "Use --domain, or write it into site.toml.\n"
         )
         assert list(folder.iterdir()) == []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cccr_web.content.dates import parse_date
-from cccr_web.content.front_matter import FrontMatter, Split, parse, split
+from cccr_web.content.front_matter import FrontMatter, SourceParts, parse, split
 
 FILE = Path("translations/en/pages/verify.md")
 HEAD = 'title = "How to verify"\ndescription = "What to do."\nupdated = 2026-11-22\n'
@@ -23,8 +23,8 @@ def problems_of(head: str, *, statement: bool = False) -> list[str]:
 
 def test_a_file_is_split_at_its_fences() -> None:
     """A file is split at its two lines of +++, and the lines before its body are counted."""
-    assert split("+++\na = 1\n+++ \nText\n\n+++\n") == Split("a = 1", "Text\n\n+++\n", 3)
-    assert split("+++\r\n+++\r\n") == Split("", "\n", 2)
+    assert split("+++\na = 1\n+++ \nText\n\n+++\n") == SourceParts("a = 1", "Text\n\n+++\n", 3)
+    assert split("+++\r\n+++\r\n") == SourceParts("", "\n", 2)
 
 
 def test_a_file_without_front_matter_is_not_split() -> None:

@@ -86,11 +86,11 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "file without a record": (
         lambda tree: (tree / "photos" / "other.jpg").write_bytes(photo()),
-        ["photos/other.jpg:1: This photo has no record in translations/photos.toml: add one."],
+        ["photos/other.jpg:1: This photo has no record in photos.toml: add one."],
     ),
     "record without a file": (
         lambda tree: (tree / "photos" / NAME).unlink(),
-        [f"{at(1)}: “{NAME}” is not in translations/photos: put it there, or remove the record."],
+        [f"{at(1)}: “{NAME}” is not in photos/: put it there, or remove the record."],
     ),
     "file of another kind": (
         lambda tree: (tree / "photos" / NAME).write_bytes(b"GIF89a"),
@@ -146,16 +146,13 @@ def test_two_photos_with_the_same_stem_are_rejected(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("new", "problem"),
     [
-        ("![](/photos/none.jpg)", "“none.jpg” has no record in translations/photos.toml."),
+        ("![](/photos/none.jpg)", "“none.jpg” has no record in photos.toml."),
         (f"See ![](/photos/{NAME})", "A photo must be alone in its paragraph."),
         (f"[![](/photos/{NAME})](verify.md)", "A photo must be alone in its paragraph."),
         (f"## ![](/photos/{NAME})", "A photo must be alone in its paragraph."),
         (
             f"![A square](/photos/{NAME})",
-            (
-                "A photo's alternative text belongs in translations/photos.toml: "
-                f"write ![](/photos/{NAME})."
-            ),
+            (f"A photo's alternative text belongs in photos.toml: write ![](/photos/{NAME})."),
         ),
         (
             f"[the photo](/photos/{NAME})",
@@ -195,7 +192,7 @@ def test_everything_wrong_with_a_new_photo_is_reported_together(tree: Path) -> N
     put(tree, "IMG 1234.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0")
     where = "photos/IMG 1234.HEIC:1"
     assert problems_of(tree) == [
-        f"{where}: This photo has no record in translations/photos.toml: add one.",
+        f"{where}: This photo has no record in photos.toml: add one.",
         f"{where}: “IMG 1234.HEIC” is in the format HEIC: save it as JPEG or PNG.",
         (
             f"{where}: “IMG 1234.HEIC” must be lower-case letters, digits and hyphens, "
@@ -222,9 +219,7 @@ def test_a_record_a_name_and_a_format_are_reported_together(tree: Path) -> None:
 def test_a_file_and_its_record_with_different_names_are_one_problem(tree: Path) -> None:
     """A name that differs only in its spelling is not a missing file and a missing record."""
     (tree / "photos" / NAME).rename(tree / "photos" / "Square.JPG")
-    assert problems_of(tree) == [
-        f"{at(1)}: “{NAME}” is “Square.JPG” in translations/photos: rename the file."
-    ]
+    assert problems_of(tree) == [f"{at(1)}: “{NAME}” is “Square.JPG” in photos/: rename the file."]
 
 
 @pytest.mark.parametrize(

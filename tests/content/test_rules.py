@@ -26,7 +26,7 @@ def as_md(name: str) -> str:
 
 
 MOVE = "This file is not published: move it into en/ or zh_Hans/, or delete it."
-DELETE = "Nothing reads this file: delete it, or move it out of translations/."
+DELETE = "Nothing reads this file: delete it, or move it elsewhere."
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_file_that_nothing_reads_is_reported(tmp_path: Path, path: str, messag
     """A text under a wrong name or in a wrong folder would never appear."""
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("", encoding="utf-8")
-    (problem,) = every_file_is_read(tmp_path)
+    (problem,) = every_file_is_read(SourceTree(tmp_path))
     assert str(problem) == f"{tmp_path.name}/{path}:1: {message}"
 
 
@@ -67,7 +67,7 @@ def test_a_file_with_a_reader_of_its_own_is_accepted(tmp_path: Path, path: str) 
     """What belongs to the tree, or was left by a system, is not reported."""
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("", encoding="utf-8")
-    assert list(every_file_is_read(tmp_path)) == []
+    assert list(every_file_is_read(SourceTree(tmp_path))) == []
 
 
 def test_names_that_cannot_be_served_are_reported(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_traditional_characters_in_a_simplified_text_are_named() -> None:
     """Each is shown with its Simplified form."""
     assert judged("我們去臺灣。") == (
         "Traditional characters in a Simplified text: write 们 for 們, 台 for 臺, 湾 for 灣. "
-        "Add a name that has them to translations/names.toml."
+        "Add a name that has them to names.toml."
     )
 
 
@@ -177,7 +177,7 @@ def test_a_name_on_a_card_must_be_listed(tree: Path, card: str, name: str) -> No
     line = int(where.rpartition(":")[2]) + (2 if card.startswith("> [!PERSON]\n>\n") else 1)
     assert problems_of(tree) == [
         (
-            f"zh_Hans/{MISSING}:{line}: “{name}” is not in translations/names.toml: add a line "
+            f"zh_Hans/{MISSING}:{line}: “{name}” is not in names.toml: add a line "
             f'with the whole name in Simplified and in Traditional, such as "{name}" = "{name}", '
             "or separate two names by 、."
         )

@@ -36,6 +36,18 @@ def test_settings_from_other_editors_are_read(side: AdminSide) -> None:
     assert side.received("settings/public.key") == "a key\n"
 
 
+@pytest.mark.parametrize("home", [None, ""])
+def test_a_path_below_home_needs_a_home(side: AdminSide, home: str | None) -> None:
+    """A timer or a container may have no HOME: the setting and the remedy are named."""
+    side.settings("SERVER=root@server.example\nPUBLIC_KEY=~/organisation.pub\n")
+    side.home = home
+    message = side.run(*INSTALL, status=1)
+    assert "PUBLIC_KEY: ~/organisation.pub needs HOME, which is not set." in message
+    assert "Set HOME, or write the whole path in " in message
+    assert "unbound" not in message
+    assert side.commands() == []
+
+
 def test_macos_programs_suffice(side: AdminSide, tmp_path: Path) -> None:
     """On the admin's machine BSD's tar, cp and so on suffice, also for backups."""
     path = str(bsd_programs(tmp_path / "bsd"))

@@ -238,6 +238,17 @@ def test_the_newest_releases_and_the_current_one_are_kept(tmp_path: Path) -> Non
     assert in_server(script, tmp_path).stdout == "2\n10\n11\n"
 
 
+@pytest.mark.parametrize("name", ["rolled-back", "left"])
+def test_a_release_that_was_rolled_back_is_not_installed_again(tmp_path: Path, name: str) -> None:
+    """Version 0.2.0 recorded its number under another name."""
+    script = f"""
+    ln -s "$RELEASES/2" "$CURRENT"
+    echo 3 >"$DATA/{name}"
+    for number in 2 3 4; do if release_is_wanted $number; then echo $number; fi; done
+    """
+    assert in_server(script, tmp_path).stdout == "2\n4\n"
+
+
 @pytest.mark.parametrize("damaged", ["en/index.html", "SHA256SUMS"])
 def test_a_damaged_stored_release_is_stored_again(tmp_path: Path, damaged: str) -> None:
     """A file that a power failure emptied is replaced; if the run fails, the old folder is back."""
@@ -462,6 +473,7 @@ def test_uninstall_leaves_the_backup_before_it_stops_the_manager(tmp_path: Path)
     mkdir "$KEPT"
     echo key >"$RUNNING_KEY"
     echo encrypted >"$BUNDLE/kept.backup"
+    unset HOME XDG_CACHE_HOME # as in a timer
     uninstall no
     cat "$KEPT"/*
     uninstall no

@@ -23,8 +23,8 @@ SERVERS=(clearnet onion)
 declare -A LOADS=([clearnet]=2 [onion]=2)
 TICKS=0
 at() { echo "$STATES/cccr-web-$1"; } # SERVER
-text() { # SERVER RELEASE RELOADS [REJECTION]
-  echo "Serving release $2 of 2026-01-01.${4:+ $4} (release=$2 reloads=$3)" >"$(at "$1")/StatusText"
+text() { # SERVER RELEASE RELOADS [RESULT]
+  echo "A sentence. (release=$2 reloads=$3 result=${4:-accepted})" >"$(at "$1")/StatusText"
 }
 load() { # SERVER
   local number served reloads
@@ -32,7 +32,7 @@ load() { # SERVER
   served=$(server_status "$1" release) reloads=$(server_status "$1" reloads)
   rm -f "$(at "$1")/loading"
   if [ "$number" -lt "$(cat "$(at "$1")/$HIGHEST_SEQUENCE")" ]; then
-    text "$1" "$served" $((reloads + 1)) "Rejected: release $number is older."
+    text "$1" "$served" $((reloads + 1)) rejected
   else
     echo "$number" >"$(at "$1")/$HIGHEST_SEQUENCE"
     text "$1" "$number" $((reloads + 1))

@@ -34,7 +34,7 @@ def service(**changes: str) -> CheckResult:
     [
         ({}, "ok", "nginx.service runs; systemd restarted it 0 times."),
         ({"NRestarts": "4"}, "ok", "restarted it 4 times."),
-        ({"NRestarts": "5"}, "wrong", "nginx.service keeps restarting: 5 times, lately."),
+        ({"NRestarts": "5"}, "wrong", "nginx.service keeps restarting: 5 times recently."),
         ({"ActiveState": "failed", "SubState": "failed"}, "wrong", "is failed (failed)"),
         ({"ActiveState": "inactive", "SubState": "dead"}, "wrong", "is inactive (dead)"),
         ({"ActiveState": "activating", "NRestarts": "9"}, "wrong", "keeps restarting: 9 times"),

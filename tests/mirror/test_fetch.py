@@ -32,7 +32,7 @@ from support.tls import certificate
 from cccr_web.errors import CccrError
 from cccr_web.mirror import fetch_mirror, write_mirror
 from cccr_web.release import Release, Signer, load, make_release
-from cccr_web.watch import Address, RequestLimits, Settings
+from cccr_web.watch import Address, CheckSettings, RequestLimits
 
 if TYPE_CHECKING:
     from support.hostile import Tamper
@@ -227,7 +227,7 @@ def test_a_stalled_server_is_given_up(folder: Path, site: Hostile) -> None:
     site.tamper = stall
     limits = RequestLimits(idle_timeout=0.2, timeout=5.0)
     with pytest.raises(CccrError, match=r"cccr-web\.zip cannot be fetched: no byte arrived for 0"):
-        fetch_mirror(Address.parse(site.url), folder, Settings(PUBLIC, limits=limits))
+        fetch_mirror(Address.parse(site.url), folder, CheckSettings(PUBLIC, limits=limits))
     assert not (folder / "site").exists()
 
 
@@ -266,17 +266,20 @@ def test_a_fetch_that_is_killed_leaves_a_whole_mirror(tmp_path: Path) -> None:
         put({"url": server.url.encode()}, tmp_path)
         write_mirror(signed_release(1), folder)
         killer.measure("fetch", tmp_path, 2)
-        for _ in range(KILLS):
+        # The first kills come early and the last late, even if the measured time was far off.
+        for number in range(KILLS):
             shutil.rmtree(folder)
             write_mirror(signed_release(1), folder)
             put({"CNAME": b"mirror.example"}, folder / "site")
-            killer.kill("fetch", tmp_path, 2)
+            killer.kill("fetch", tmp_path, 2, stretch=10 ** (2 * number / KILLS - 1))
             assert (folder / "site/CNAME").read_bytes() == b"mirror.example"
             (folder / "site/CNAME").unlink()
             found = load(folder / "site", PUBLIC)
             assert found.files == signed_release(found.metadata.sequence).files
             seen.add(found.metadata.sequence)
-            fetch_mirror(Address.parse(server.url), folder, Settings(PUBLIC, RequestLimits(60.0)))
+            fetch_mirror(
+                Address.parse(server.url), folder, CheckSettings(PUBLIC, RequestLimits(60.0))
+            )
             assert holds(folder, 2)
     assert seen == {1, 2}
 

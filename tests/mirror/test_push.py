@@ -29,7 +29,7 @@ from cccr_web.mirror.host import upload_order
 from cccr_web.notices import MIRRORS, make_mirrors
 from cccr_web.release import Release, Signer, load, make_release
 from cccr_web.serve import file_headers, listener_policy
-from cccr_web.watch import Address, RequestLimits, Settings, check_manifests
+from cccr_web.watch import Address, CheckSettings, RequestLimits, check_manifests
 
 LISTED = ("https://cccr.example", f"http://{'a' * 56}.onion")
 
@@ -386,7 +386,7 @@ def test_without_targets_the_addresses_in_mirrors_txt_are_asked(tmp_path: Path) 
 
 def test_an_address_with_an_older_release_is_noticed() -> None:
     """Only the signed list is fetched to find out."""
-    settings = Settings(PUBLIC, RequestLimits(60.0))
+    settings = CheckSettings(PUBLIC, RequestLimits(60.0))
     with Hostile(signed_release(1)) as old, Hostile(signed_release(2)) as new:
         addresses = [Address.parse(server.url) for server in (old, new)]
         behind, good = check_manifests(addresses, settings, signed_release(2))

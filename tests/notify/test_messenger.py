@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,9 +9,13 @@ from pathlib import Path
 
 import pytest
 from support.receivers import Webhook, webhook
+from support.signed import TODAY, facts
 
+from cccr_web.doctor import CheckResult, CheckVerdict, to_json
 from cccr_web.errors import CccrError
-from cccr_web.notify import Messenger, Sender, Targets
+from cccr_web.notify import Messenger, Recipients, Sender
+from cccr_web.release import make_release
+from cccr_web.watch import Difference, DifferenceKind, Report, SiteResult
 
 START = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -24,7 +27,7 @@ class NotifiedSite:
 
     def __init__(self, folder: Path, *urls: str, ping: str | None = None) -> None:
         self.folder = folder
-        self.targets = Targets(urls, ping)
+        self.recipients = Recipients(urls, ping)
         self.now = START
         self.log: list[str] = []
         self.files: dict[str, Path] = {}
@@ -33,40 +36,36 @@ class NotifiedSite:
         """Write a report of ``doctor``: name, verdict and sentence of each check."""
         self._write(
             "doctor",
-            [
-                {"name": name, "verdict": verdict, "sentence": sentence, "remedy": RENEW}
+            to_json(
+                CheckResult(name, CheckVerdict(verdict), sentence, RENEW)
                 for name, verdict, sentence in results
-            ],
+            ),
         )
 
-    def watch(self, sites: dict[str, list[str]], days_left: int = 99) -> None:
-        """Write a report of ``watch``: the kinds of differences at each address."""
-        expires = f"{START + days_left * DAY:%Y-%m-%d}T00:00:00+00:00"
-        self._write(
-            "watch",
-            {
-                "release": {
-                    "expired": days_left < 0,
-                    "days_left": days_left,
-                    "expires": expires,
-                },
-                "addresses": [
-                    {
-                        "address": address,
-                        "differences": [
-                            {"path": "/en/", "kind": kind, "detail": "it is other"}
-                            for kind in kinds
-                        ],
-                    }
-                    for address, kinds in sites.items()
-                ],
-            },
-        )
+    def watch(
+        self, sites: dict[str, list[str]], expires: datetime | None = TODAY + 99 * DAY
+    ) -> None:
+        """Write a report of ``watch``: the kinds of differences at each address.
 
-    def _write(self, source: str, report: object) -> None:
-        self.files[source] = self.folder / f"{source}.json"
-        self.files[source].write_text(json.dumps(report))
-        os.utime(self.files[source], (self.now.timestamp(),) * 2)
+        ``expires`` is when the release expires on the real clock; ``None`` means no release.
+        """
+        results = (
+            SiteResult(
+                address,
+                1,
+                1,
+                1.0,
+                tuple(Difference("/en/", DifferenceKind(kind), "it is other") for kind in kinds),
+            )
+            for address, kinds in sites.items()
+        )
+        release = expires and make_release({"en/index.html": b"x"}, facts(expires=expires))
+        self._write("watch", Report(release or None, tuple(results)).to_json())
+
+    def _write(self, program: str, report: str) -> None:
+        self.files[program] = self.folder / f"{program}.json"
+        self.files[program].write_text(report)
+        os.utime(self.files[program], (self.now.timestamp(),) * 2)
 
     def run(self, after: timedelta = timedelta()) -> bool:
         """Let time pass, with the same results in new reports, and run."""
@@ -80,7 +79,7 @@ class NotifiedSite:
         """Let time pass, without a new report, and run."""
         self.now += after
         messenger = Messenger(
-            "cccr.example", self.folder / "state", self.targets, Sender(), self.log.append
+            "cccr.example", self.folder / "state", self.recipients, Sender(), self.log.append
         )
         return messenger.run(self.files.values(), self.now)
 
@@ -211,11 +210,12 @@ def test_differences_are_said_for_each_address(site: NotifiedSite, hook: Webhook
             "https://b.example": ["changed"] * 3,
             "http://c.onion": ["unreachable"],
         },
-        days_left=9,
+        expires=(expires := datetime.now(UTC) + 9 * DAY + HOUR),
     )
     site.run()
     assert hook.titles == ["cccr.example: WRONG: release, https://b.example, http://c.onion"]
-    assert "release: It expires on 2026-12-08 (in 9 days).\nBuild and sign" in hook.bodies[0]
+    said = f"release: It expires on {expires:%Y-%m-%d} (in 9 days).\nBuild and sign"
+    assert said in hook.bodies[0]
     assert "https://b.example: changed: /en/: it is other (and 2 more)\nLook at" in hook.bodies[0]
     assert "unreachable: /en/: it is other\nCheck whether the server runs" in hook.bodies[0]
 
@@ -233,12 +233,21 @@ def test_an_address_that_is_no_longer_watched_is_no_longer_wrong(
 
 def test_a_release_without_a_signature_is_wrong(site: NotifiedSite, hook: Webhook) -> None:
     """It is wrong if no address has a signed release."""
-    site._write("watch", {"release": None, "addresses": []})
+    site.watch({}, expires=None)
     site.run()
     assert "release: No address has a release with a good signature.\n" in hook.bodies[0]
-    site.watch({}, days_left=-2)
+    site.watch({}, expires=(expired := TODAY - 2 * DAY))
     site.run(HOUR)
-    assert "release: It expired on 2026-11-27.\n" in hook.bodies[1]
+    assert f"release: It expired on {expired:%Y-%m-%d}.\n" in hook.bodies[1]
+
+
+def test_the_last_day_of_a_release_is_said_as_watch_says_it(
+    site: NotifiedSite, hook: Webhook
+) -> None:
+    """The message has the words of ``watch``, which alone knows when an expiry is near."""
+    site.watch({}, expires=datetime.now(UTC) + HOUR)
+    site.run()
+    assert "(in less than a day).\n" in hook.bodies[0]
 
 
 @pytest.mark.parametrize("how", ["old", "missing", "damaged"])
@@ -280,7 +289,7 @@ def test_a_receiver_that_is_down_gets_each_message_later_once(
 ) -> None:
     """What cannot be delivered is kept and tried again; another target gets it once meanwhile."""
     with webhook() as other:
-        site.targets = Targets((hook.url(), other.url()))
+        site.recipients = Recipients((hook.url(), other.url()))
         hook.stop()
         site.doctor(("disk", "wrong", "It has 90 MB left."))
         for _ in range(3):
@@ -346,7 +355,7 @@ def test_a_target_that_is_removed_gets_nothing_more(site: NotifiedSite, hook: We
     site.doctor(("disk", "wrong", "It has 90 MB left."))
     assert not site.run()
     with webhook() as other:
-        site.targets = Targets((other.url(),))
+        site.recipients = Recipients((other.url(),))
         assert site.run()
         assert other.received == []
 
@@ -360,7 +369,7 @@ def test_the_state_is_private_and_without_passwords(site: NotifiedSite, hook: We
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in folder.iterdir()] == ["notify.json"]
     assert b"secretword" not in (folder / "notify.json").read_bytes()
-    assert "secretword" not in repr(site.targets)
+    assert "secretword" not in repr(site.recipients)
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"format": 2}', '{"format": 1}', "{"])

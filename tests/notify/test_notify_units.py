@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from support import TOP
 from support.deploy.scripts import AdminSide, in_server
+from support.systemd import unit_faults
 
 # Instead of a booted server: what the scripts ask it, and where they write.
 WRITE = """
@@ -46,17 +49,9 @@ def test_systemd_accepts_the_units(tmp_path: Path, domain: str) -> None:
     """systemd finds no fault in any unit or timer."""
     write(tmp_path, domain)
     for folder in ("units", "watching"):
-        files = [str(file) for file in sorted((tmp_path / folder).glob("*.*[er]"))]
+        files = sorted((tmp_path / folder).glob("*.*[er]"))
         assert len(files) == 4
-        done = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *files],
-            env={"SYSTEMD_UNIT_PATH": f"{tmp_path / folder}:", "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            check=False,
-            text=True,
-        )
-        ours = [line for line in (done.stdout + done.stderr).splitlines() if "cccr" in line]
-        assert (done.returncode, ours) == (0, [])
+        assert unit_faults(files) == []
 
 
 def exposure(folder: Path, name: str) -> tuple[int, str]:
@@ -111,6 +106,25 @@ def test_no_command_line_holds_a_target(tmp_path: Path) -> None:
         assert "--settings %d/notify.env" in text
         assert re.search(r"^LoadCredential=notify.env:/\S+/notify.env$", text, re.MULTILINE)
         assert "json://" not in text
+
+
+def test_a_test_message_is_sent_by_the_same_command(tmp_path: Path) -> None:
+    """“notify-test” runs the unit with a drop-in: without a state, and without a report."""
+    write(tmp_path, "cccr.example")
+    unit = (tmp_path / "units/cccr-notify.service").read_text()
+    drop_in = (TOP / "deploy/server/units/notify-test.conf").read_text()
+    options = ["--settings", "%d/notify.env", "--name", "cccr.example"]
+    remembered = ["--state", "/var/lib/cccr-notify", "/run/cccr-doctor/doctor.json"]
+    assert command(unit) == ["/bin/true", "notify", "send", *options, *remembered]
+    assert command(unit + drop_in) == ["/bin/true", "notify", "test", *options]
+
+
+def command(text: str) -> list[str]:
+    """Return the command of a unit with its variables replaced, as systemd splits it."""
+    lines = re.findall(r"^Environment=(.*)$", text, re.MULTILINE)
+    variables = dict(item.split("=", 1) for line in lines for item in shlex.split(line))
+    (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    return shlex.split(re.sub(r"\$(\w+)", lambda match: variables[match[1]], line))
 
 
 def test_settings_with_passwords_are_private(tmp_path: Path) -> None:
@@ -224,7 +238,7 @@ def test_a_watcher_is_another_machine(tmp_path: Path) -> None:
     assert (done.returncode, "The site itself is on this machine" in done.stderr) == (1, True)
     for missing, words in (
         ("WATCH= NOTIFY=x", "nothing to watch"),
-        ("WATCH=x", "nobody to notify"),
+        ("WATCH=x", "No one is set to be notified"),
     ):
         done = in_server(f'rm -f "$ETC/onion.key"; {missing}; watch_install', tmp_path)
         assert (done.returncode, words in done.stderr) == (1, True)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.command import run
+from support.deploy.scripts import in_server
 from support.hosting import Watched
 
 from cccr_web.errors import OnionError
 from cccr_web.onion import ManagedTor, OnionKey, Published, Service
-from cccr_web.onion.bridges import torrc_lines
+from cccr_web.onion.bridges import PROGRAMS, torrc_lines
 
 if TYPE_CHECKING:
     from support.tornet import TorNetwork
@@ -22,6 +23,12 @@ CERT = "cert=" + "Ab1+/" * 14
 OBFS4 = f"obfs4 192.0.2.7:443 {PRINT} {CERT} iat-mode=0"
 SECOND = f"obfs4 [2001:db8::7]:9001 {ANOTHER} {CERT} iat-mode=1"
 PLUGIN = "ClientTransportPlugin obfs4 exec /usr/bin/obfs4proxy\n"
+
+
+def test_deployment_can_install_every_program(tmp_path: Path) -> None:
+    """``deploy.sh`` knows the packages of all transports, which have the names of the programs."""
+    done = in_server('printf "/usr/bin/%s\\n" "${PACKAGES_FOR_BRIDGES[@]}"', tmp_path)
+    assert set(done.stdout.splitlines()) == set(PROGRAMS.values())
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,38 @@ def test_one_line_can_hold_several_bridges(received: str) -> None:
     """The QR code of bridges.torproject.org holds a list; other programs join lines."""
     lines = torrc_lines(received, "f")
     assert lines == f"UseBridges 1\n{PLUGIN}Bridge {OBFS4}\nBridge {SECOND}\n"
+
+
+@pytest.mark.parametrize(
+    "both",
+    [
+        (OBFS4, SECOND),
+        (f"Bridge {OBFS4}", f"Bridge {SECOND}"),
+        (f"192.0.2.7:443 {PRINT}", f"[2001:db8::7]:443 {ANOTHER}"),
+        ("[2001:db8::7]:443", "192.0.2.8:443"),
+        (OBFS4, f"192.0.2.8:443 {PRINT}"),
+        (OBFS4.removesuffix(" iat-mode=0"), SECOND),
+        (f"snowflake 192.0.2.3:80 {PRINT} front=a.example url=https://b.example/", SECOND),
+        (f"snowflake 192.0.2.3:80 {PRINT} front=a.example", "192.0.2.8:443"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mark", [",", ";", "，", "；", "、", "|", "','", "”,“"])
+def test_a_mark_between_two_bridges_needs_no_blank(both: tuple[str, str], mark: str) -> None:
+    """Programs join lines with a comma or a semicolon; neither bridge loses its last part."""
+    assert torrc_lines(mark.join(both), "f") == torrc_lines("\n".join(both), "f")
+    three = (*both, "192.0.2.9:9001")
+    assert torrc_lines(mark.join(three), "f") == torrc_lines("\n".join(three), "f")
+
+
+@pytest.mark.parametrize("mark", ["-", "+", "&", "/", "。", "和", "<br>", "\\n"])
+def test_what_is_joined_to_the_next_bridge_is_not_dropped(mark: str) -> None:
+    """What cannot be told from a part of a bridge is rejected, not lost."""
+    try:
+        lines = torrc_lines(OBFS4 + mark + SECOND, "f")
+    except OnionError:
+        return
+    assert lines == torrc_lines(f"{OBFS4}\n{SECOND}", "f")
 
 
 @pytest.mark.parametrize("bridge", ["192.0.2.7:443", f"192.0.2.7:443 {PRINT}", "[2001:db8::7]:443"])

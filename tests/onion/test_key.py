@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.deploy.scripts import in_server
 from support.hosting import OFFLINE, RunningTor, as_nobody
 
 from cccr_web.errors import KeyExistsError, KeyMissingError, OnionError
@@ -41,6 +42,12 @@ def test_public_keys_match_the_vectors_of_the_rfc(
     key = new_key(folder / "key")
     address = base64.b32decode(key.address.removesuffix(".onion").upper())
     assert address[:32].hex() == VECTORS[seed]
+
+
+def test_deployment_finds_the_address_in_the_file(folder: Path) -> None:
+    """``deploy.sh`` reads the address without our code, which may be damaged."""
+    key = new_key(folder / "key")
+    assert in_server(f'key_address "{folder}/key"', folder).stdout == f"{key.address}\n"
 
 
 def test_tor_computes_the_same_address(folder: Path, connection: ControlConnection) -> None:

@@ -113,10 +113,7 @@ AT = "2026-11-22T01:02:03Z"
 OUT_OF_BOUNDS: dict[str, tuple[dict[str, Any], str]] = {
     "sequence": (
         {"sequence": 10**9 + 1},
-        (
-            "“sequence” is more than 1,000,000,000. "
-            "Correct it in translations/site.toml and build again."
-        ),
+        ("“sequence” is more than 1,000,000,000. Correct it in site.toml and build again."),
     ),
     "sequence with 4,000 digits": ({"sequence": 10**3999}, "“sequence” is more than 1,000,000,000"),
     "expires before time": (

@@ -50,15 +50,16 @@ def test_the_recorded_sequence_never_falls(guard: RollbackGuard) -> None:
         guard.check(signed_release(2))
 
 
-def test_deployment_uses_the_same_file_name(guard: RollbackGuard) -> None:
-    """``deploy.sh`` saves and restores the file that a server records its release in."""
+def test_deployment_uses_the_same_file_names(guard: RollbackGuard) -> None:
+    """``deploy.sh`` saves and restores the files in which a server records what it has seen."""
     guard.record(signed_release(2))
+    guard.record_key_changes([CHANGE])
     script = TOP / "deploy/server/release.sh"
-    line = '. "$1" && echo "$HIGHEST_SEQUENCE"'
+    line = '. "$1" && echo "$HIGHEST_SEQUENCE" && echo "$KEY_CHANGES"'
     found = subprocess.run(
         ["bash", "-c", line, "bash", script], text=True, capture_output=True, check=True
     )
-    assert [file.name for file in guard.folder.iterdir()] == [found.stdout.strip()]
+    assert {file.name for file in guard.folder.iterdir()} == {*found.stdout.split()}
 
 
 @pytest.mark.parametrize("text", ["", "2", "2 x\n", "-1 " + "0" * 64 + "\n", "\xff"])

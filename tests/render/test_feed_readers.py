@@ -1,4 +1,9 @@
-"""The feeds in feed readers: newsboat, sfeed and feedparser, as Debian packages them."""
+"""The feeds in feed readers: newsboat, sfeed and feedparser, as Debian packages them.
+
+newsboat 2.21 (Debian 12) does not resolve a relative ``xml:base``: an entry's own link is right,
+but the links in its text do not open. An absolute one would have to name one address, and would
+lead readers of the onion, of mirrors and of copies there.
+"""
 
 from __future__ import annotations
 

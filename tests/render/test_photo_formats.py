@@ -13,16 +13,22 @@ import pytest
 from PIL import Image
 from support.photographs import photo, picture
 
-from cccr_web.content import Photo
+from cccr_web.content import Photo, SourceTree
 from cccr_web.errors import CccrError
-from cccr_web.render.photos import resize_photos
+from cccr_web.render.photos import PhotoFile, resize_photos
+
+
+def sizes_of(folder: Path, name: str, body: bytes) -> tuple[PhotoFile, ...]:
+    """Resize one photo; return every published file."""
+    (folder / "photos").mkdir(exist_ok=True)
+    (folder / "photos" / name).write_bytes(body)
+    record = Photo(name, "A", "B", "C", {}, 1)
+    return resize_photos(SourceTree(folder), {name: record})[name].sizes
 
 
 def made(folder: Path, name: str, body: bytes) -> dict[str, Image.Image]:
     """Resize one photo; return each published file by its URL."""
-    (folder / name).write_bytes(body)
-    record = Photo(name, "A", "B", "C", {}, 1)
-    sizes = resize_photos(folder, {name: record})[name].sizes
+    sizes = sizes_of(folder, name, body)
     return {size.url: Image.open(io.BytesIO(size.body)) for size in sizes}
 
 
@@ -355,15 +361,16 @@ def test_a_file_that_is_not_a_photo_is_rejected(tmp_path: Path, body: bytes) -> 
     with pytest.raises(CccrError) as caught:
         made(tmp_path, "a.jpg", body)
     assert str(caught.value) == (
-        f"{tmp_path}/a.jpg is damaged, incomplete or not a photo. Replace it with an intact copy."
+        f"{tmp_path.name}/photos/a.jpg is damaged, incomplete or not a photo. "
+        "Replace it with an intact copy."
     )
 
 
 def test_a_photo_that_may_not_be_read_is_rejected(tmp_path: Path) -> None:
     """A folder, or a file without permission, is rejected for what it is."""
-    (tmp_path / "a.jpg").mkdir()
+    (tmp_path / "photos/a.jpg").mkdir(parents=True)
     with pytest.raises(CccrError, match=r"a\.jpg cannot be read: Is a directory\. Check its perm"):
-        resize_photos(tmp_path, {"a.jpg": Photo("a.jpg", "A", "B", "C", {}, 1)})
+        resize_photos(SourceTree(tmp_path), {"a.jpg": Photo("a.jpg", "A", "B", "C", {}, 1)})
 
 
 def test_a_photo_from_the_largest_cameras_is_published(tmp_path: Path) -> None:
@@ -387,8 +394,6 @@ def test_the_same_photo_gives_the_same_bytes(tmp_path: Path) -> None:
     """A photo has the same bytes in every build."""
     digests = set()
     for _ in range(3):
-        (tmp_path / "a.jpg").write_bytes(photo())
-        record = Photo("a.jpg", "A", "B", "C", {}, 1)
-        sizes = resize_photos(tmp_path, {"a.jpg": record})["a.jpg"].sizes
+        sizes = sizes_of(tmp_path, "a.jpg", photo())
         digests.add(hashlib.sha256(b"".join(size.body for size in sizes)).hexdigest())
     assert len(digests) == 1

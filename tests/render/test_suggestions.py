@@ -46,7 +46,7 @@ def test_a_name_that_converts_ambiguously_is_suggested(
     assert suggested(tmp_path, text) == [
         (
             f"translations/{PAGE}:{LINE}: If “{name}” is a name: it will be “{form}” in "
-            "Traditional, which is a guess. Add it to translations/names.toml."
+            "Traditional, which is a guess. Add it to names.toml."
         )
     ]
 

@@ -25,9 +25,9 @@ from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
 from cccr_web.render.html import PageRenderer, mark_languages
 from cccr_web.render.layout import PageLayout
+from cccr_web.render.segmentation import terms
 from cccr_web.render.template_renderer import feed_url
 from cccr_web.render.traditional import convert_tokens, converter, kept_names, site_converter
-from cccr_web.render.words import terms
 
 NAMES, _ = read_names(SourceTree(find_tree("translations")))
 LABEL = "本頁由程式從簡體自動轉換"

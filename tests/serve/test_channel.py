@@ -21,7 +21,7 @@ from cccr_web.serve import server as server_module
 from cccr_web.serve.event_loop import Poller
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.prepared import ResponseCache
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -266,7 +266,7 @@ def answered(monkeypatch: pytest.MonkeyPatch, folder: Path, *sent: bytes) -> lis
             listener, AppSwitch(make_apps(signed_release(1))), 0, sockets, 100
         )
         stack.callback(sockets.close)
-        server.notifier, server.is_healthy = Notifier({}), lambda: True
+        server.notifier, server.is_healthy = SystemdNotifier({}), lambda: True
         for link, data in zip(links, sent, strict=True):
             link.connect(str(folder / "socket"))
             link.sendall(data)

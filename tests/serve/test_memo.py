@@ -21,7 +21,7 @@ from cccr_web.serve.event_loop import Poller, announce_shutdown
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.prepared import ResponseCache
 from cccr_web.serve.response import Answer, HeadMemo, ResponseFactory
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Loop:
         files = {**release.files, "large.zip": File.of(bytes(50_000))}
         self.apps = AppSwitch(make_apps(dataclasses.replace(release, files=files)))
         self.server = server_module._create_server(listener, self.apps, 0, self.sockets, 1000)
-        self.server.notifier, self.server.is_healthy = Notifier({}), lambda: True
+        self.server.notifier, self.server.is_healthy = SystemdNotifier({}), lambda: True
         stack.callback(self.sockets.close)
 
     def connect(self) -> socket.socket:

@@ -33,7 +33,7 @@ from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, load, m
 from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
 from cccr_web.serve.reloader import RELOAD, serve_source
 from cccr_web.serve.source import Source
-from cccr_web.systemd import Notifier
+from cccr_web.systemd import SystemdNotifier
 
 
 @pytest.fixture
@@ -276,6 +276,31 @@ def test_a_failing_disk_is_rejected(
     assert reloader.release == signed_release(2)
 
 
+@pytest.mark.parametrize("record", ["highest-sequence", "key-changes"])
+def test_a_record_that_the_disk_does_not_give_is_no_crash(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, record: str
+) -> None:
+    """A bad sector in a record stops neither a reload nor a start; later releases are accepted."""
+    reloader = server_folder.reloader()
+    file = server_folder.path / "state" / record
+    body = file.read_bytes() if file.exists() else None
+    file.unlink(missing_ok=True)
+    # To read there is an error, because nothing is mapped at address 0 (proc_pid_mem(5)).
+    file.symlink_to("/proc/self/mem")
+    server_folder.point(server_folder.path / "release-2")
+    reloader.reload()
+    assert reloader.release == signed_release(1)
+    assert server_folder.source.open(make_apps)[0] == signed_release(1)
+    reason = f"{record} cannot be read: Input/output error. Check its permissions and the disk."
+    assert f"{reason} Rejected: still serving release 1." in caplog.text
+    assert f"{reason} Rejected: serving the last good release, 1." in caplog.text
+    file.unlink()
+    if body is not None:
+        file.write_bytes(body)
+    reloader.reload()
+    assert reloader.release == signed_release(2)
+
+
 def test_a_second_successor_of_a_key_is_rejected(
     server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -385,5 +410,5 @@ def test_a_replaced_release_is_freed(
         BriefListeners.requests,
         lambda _lines: None,
         recheck=300,
-        notifier=Notifier({}),
+        notifier=SystemdNotifier({}),
     )

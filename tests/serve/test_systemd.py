@@ -19,7 +19,7 @@ from support.signed import ServerFolder, organisation_key, signed_release
 from support.systemd import Unit, listening_socket
 
 from cccr_web.errors import CccrError
-from cccr_web.systemd import Notifier, take
+from cccr_web.systemd import SystemdNotifier, take
 
 HEAD = f"GET /en/ HTTP/1.1\r\nHost: {DOMAIN}\r\n"
 PAGE = signed_release(1).files["en/index.html"].body
@@ -72,7 +72,7 @@ def test_a_service_serves_on_passed_sockets_and_reports_its_state(
     with Unit(server_folder.path, sockets, arguments(server_folder)) as unit:
         assert unit.next_message() == (
             f"READY=1\nSTATUS=Serving release 1 of {signed_release(1).metadata.time:%Y-%m-%d}. "
-            "(release=1 reloads=0)"
+            "(release=1 reloads=0 result=accepted)"
         )
         answers = {
             name: ask(server_folder.path / f"{name}.sock", "/en/", DOMAIN) for name in sockets
@@ -100,14 +100,14 @@ def test_a_reload_is_reported(
         assert before <= began <= time.monotonic_ns() // 1000
         accepted = unit.wait_for("READY=1")
         assert "Serving release 2 of" in accepted
-        assert accepted.endswith("(release=2 reloads=1)")
+        assert accepted.endswith("(release=2 reloads=1 result=accepted)")
         server_folder.point(server_folder.path / "release-1")
         unit.process.send_signal(signal.SIGHUP)
         unit.wait_for("RELOADING=1")
         refused = unit.wait_for("READY=1")
         assert "STATUS=Serving release 2 of" in refused
         assert "Rejected: Release 1 is older than release 2, which was served before." in refused
-        assert refused.endswith("(release=2 reloads=2)")
+        assert refused.endswith("(release=2 reloads=2 result=rejected)")
 
 
 def test_an_idle_server_sends_watchdog_messages(
@@ -388,13 +388,13 @@ def test_sockets_of_another_process_are_ignored() -> None:
 
 def test_without_systemd_nothing_is_sent() -> None:
     """Without systemd nothing is sent, and the watchdog of another process is ignored."""
-    silent = Notifier({})
+    silent = SystemdNotifier({})
     silent.ready("x")
     silent.alive()
     assert (silent.asked, silent.half_time) == (False, None)
     other = {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}
-    assert Notifier(other).half_time is None
-    assert Notifier(other | {"WATCHDOG_PID": str(os.getpid())}).half_time == 0.5
+    assert SystemdNotifier(other).half_time is None
+    assert SystemdNotifier(other | {"WATCHDOG_PID": str(os.getpid())}).half_time == 0.5
 
 
 def test_notifications_reach_an_abstract_socket() -> None:
@@ -402,12 +402,12 @@ def test_notifications_reach_an_abstract_socket() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(f"\0cccr-{os.getpid()}")
         heard.settimeout(5)
-        Notifier({"NOTIFY_SOCKET": f"@cccr-{os.getpid()}"}).status("two\nREADY=1 \udcff")
+        SystemdNotifier({"NOTIFY_SOCKET": f"@cccr-{os.getpid()}"}).status("two\nREADY=1 \udcff")
         assert heard.recv(99) == rb"STATUS=two READY=1 \udcff"
 
 
 def test_a_missing_notify_socket_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A missing notify socket is logged, and the server continues."""
     with short_folder() as folder:
-        Notifier({"NOTIFY_SOCKET": str(folder / "none")}).ready("x")
+        SystemdNotifier({"NOTIFY_SOCKET": str(folder / "none")}).ready("x")
     assert "systemd could not be notified of READY=1: No such file or directory" in caplog.text

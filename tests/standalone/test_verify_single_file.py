@@ -69,13 +69,80 @@ def test_a_changed_single_file_is_rejected(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.minisig"])
-def test_a_single_file_needs_the_signed_list(tmp_path: Path, name: str) -> None:
-    """What must be put next to the file is named."""
+def test_a_single_file_needs_the_signature_of_the_list(tmp_path: Path) -> None:
+    """What must be put next to the list is named."""
     folder = put(released("onion.png"), tmp_path)
-    (folder / name).unlink()
+    (folder / "SHA256SUMS.minisig").unlink()
     done = run(folder / "onion.png", ORGANISATION)
-    assert_rejected(done, f"{name} is missing. It must be in the same folder", f"缺少{name}。")
+    wanted = ("SHA256SUMS.minisig is missing. It must be in the same", "缺少SHA256SUMS.minisig。")
+    assert_rejected(done, *wanted)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A whole copy."""
+    return put(
+        {path: file.body for path, file in signed_release(2).files.items()}, tmp_path / "copy"
+    )
+
+
+PAGE = "en/who-we-are.html"
+
+
+@pytest.mark.parametrize("name", [PAGE, ".well-known/security.txt", "onion.png"])
+def test_a_file_at_its_place_in_a_copy_is_verified(copy: Path, name: str) -> None:
+    """The list of the copy is found above the file, however its path is typed."""
+    file = copy / name
+    around = Path(os.path.relpath(file, copy / "zh-hans"))
+    for path, folder in (
+        (file, copy),
+        (Path(name), copy),
+        (Path(file.name), file.parent),
+        (around, copy / "zh-hans"),
+    ):
+        done = run(path, ORGANISATION, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.startswith(f"GOOD. {name!r} ({name}) is exactly what was signed ")
+
+
+def test_a_changed_file_in_a_copy_is_rejected(copy: Path) -> None:
+    """The file is named with its place."""
+    (copy / PAGE).write_bytes(b"forged")
+    done = run(copy / PAGE, ORGANISATION)
+    assert_rejected(done, f"{PAGE!r} was changed", f"{PAGE!r}被改动过")
+
+
+def test_a_file_at_the_place_of_another_is_identified(copy: Path) -> None:
+    """The name of one page with the bytes of another is a difference."""
+    (copy / PAGE).write_bytes((copy / "zh-hans/who-we-are.html").read_bytes())
+    done = run(copy / PAGE, ORGANISATION)
+    assert_differs(done, "Its name in the list · 清单里的名字：zh-hans/who-we-are.html")
+
+
+def test_a_file_in_a_copy_is_not_verified_with_another_key(
+    copy: Path, signer: MinisignSigner
+) -> None:
+    """A list that is found above the file counts only if the right key signed it."""
+    done = run(copy / PAGE, signer.fingerprint)
+    assert_rejected(done, f"typed, but {ORGANISATION}.", f"而是{ORGANISATION}。")
+
+
+@pytest.mark.parametrize("above", ["nothing", "another list", "our list", "a huge file", "a link"])
+def test_a_single_file_without_a_list_is_wrong_usage(tmp_path: Path, above: str) -> None:
+    """A list above that does not name the file is not its list: the command says what to do."""
+    folder = put({"onion.png": signed_release(2).files["onion.png"].body}, tmp_path / "Downloads")
+    if above == "our list":
+        put(released("onion.png"), tmp_path)
+    elif above == "a link":
+        (tmp_path / "SHA256SUMS").symlink_to("SHA256SUMS")
+    elif above != "nothing":
+        put({"SHA256SUMS": b"0" * 64 + b"  debian.iso\n"}, tmp_path)
+    if above == "a huge file":
+        os.truncate(tmp_path / "SHA256SUMS", 1 << 40)
+    done = run(folder / "onion.png", ORGANISATION)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "There is no SHA256SUMS for 'onion.png'. Put SHA256SUMS, SHA256SUMS.mini" in done.stderr
+    assert "没有'onion.png'可以对照的SHA256SUMS。请把" in done.stderr
 
 
 def test_a_single_file_signed_by_another_key_is_rejected(

@@ -21,6 +21,7 @@ from support.verify_copies import (
     assert_rejected,
     by_a_system,
     missing,
+    moved,
     pack,
     released,
     run,
@@ -75,6 +76,55 @@ def test_an_unknown_file_is_named_as_unknown(
     """A file that is not ours is named, with a warning not to open it."""
     done = run(put({**good, name: b"MZ"}, tmp_path), signer.fingerprint)
     assert_differs(done, unknown(name))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_genuine_file_in_another_place_is_not_unknown(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, *, packed: bool
+) -> None:
+    """It is named with the file that it is a copy of; what differs by a byte stays unknown."""
+    page, program = good["en/index.html"], good["verify.py"]
+    files = {**good, "en/copy.html": page, "tools/verify.py": program, "en/new.html": page + b" "}
+    del files["verify.py"]
+    copy = zip_of(tmp_path, pack(files)) if packed else put(files, tmp_path / "copy")
+    assert_differs(
+        run(copy, signer.fingerprint),
+        missing("verify.py"),
+        moved("en/copy.html", "en/index.html"),
+        unknown("en/new.html"),
+        moved("tools/verify.py", "verify.py"),
+    )
+
+
+def test_an_extra_file_that_is_too_large_is_unknown(
+    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
+) -> None:
+    """A film in the folder is not read, and is no reason to reject the copy."""
+    copy = put({**good, "film.mp4": b""}, tmp_path)
+    os.truncate(copy / "film.mp4", 1 << 40)
+    assert_differs(run(copy, signer.fingerprint), unknown("film.mp4"))
+
+
+def test_an_extra_file_that_cannot_be_read_is_unknown(
+    tmp_path: Path,
+    good: dict[str, bytes],
+    signer: MinisignSigner,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file that the reader may not open is no reason to reject the copy, if it is not ours."""
+    copy = put({**good, "extra": b""}, tmp_path)
+    real = Path.open
+
+    def refuse(path: Path, mode: str = "r") -> object:
+        if path.name == "extra":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, mode)
+
+    fingerprint = signer.fingerprint
+    monkeypatch.setattr(Path, "open", refuse)
+    assert verify.main([str(copy), fingerprint]) == 3
+    assert f"- {unknown('extra')}" in capsys.readouterr().out
 
 
 def test_whatever_else_is_in_a_folder_is_named(

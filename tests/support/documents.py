@@ -14,6 +14,7 @@ NAMES = (
     "README.md",
     "translations/README.md",
     "deploy/README.md",
+    "deploy/mirror/README.md",
     "cccr_web/README.md",
     "tests/README.md",
     ".github/CONTRIBUTING.md",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cccr_web.mirror import fetch_mirror
 from cccr_web.release import Signer, load, make_release, with_archive, write
-from cccr_web.watch import Address, RequestLimits, Settings
+from cccr_web.watch import Address, CheckSettings, RequestLimits
 from support.signed import ServerFolder, content, facts, organisation_key
 
 
@@ -46,7 +46,7 @@ def fetch(folder: Path, _sequence: int) -> None:
     """Fetch a mirror from the address that is in the file ``url``."""
     address = Address.parse((folder / "url").read_text())
     fetch_mirror(
-        address, folder / "mirror", Settings(organisation_key().public, RequestLimits(60.0))
+        address, folder / "mirror", CheckSettings(organisation_key().public, RequestLimits(60.0))
     )
 
 

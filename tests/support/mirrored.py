@@ -13,7 +13,7 @@ import pytest
 from cccr_web.mirror import write_mirror
 from cccr_web.release import Release
 from cccr_web.serve import Listener
-from cccr_web.watch import Address, Report, RequestLimits, Settings, check_sites
+from cccr_web.watch import Address, CheckSettings, Report, RequestLimits, check_sites
 from support.signed import PUBLIC, signed_release
 
 RELEASE = signed_release(2)
@@ -44,4 +44,4 @@ def rule_files(release: Release, listener: Listener = "clearnet") -> dict[str, s
 
 def look(url: str) -> Report:
     """Look at an address with the tests' key."""
-    return check_sites([Address.parse(url)], Settings(PUBLIC, RequestLimits(60.0)))
+    return check_sites([Address.parse(url)], CheckSettings(PUBLIC, RequestLimits(60.0)))

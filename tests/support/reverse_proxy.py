@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cccr_web.serve import bare_headers
 from cccr_web.serve.policy import clearnet_policy, onion_policy
 from support.nginx import HEADERS_MORE, accepts, running, temporary
+from support.tls import write_pem
 from support.tornet import free_ports
 
 if TYPE_CHECKING:
@@ -179,14 +180,7 @@ class CertificateAuthority:
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        file = self._folder / f"{name}-{days}.pem"
-        secret = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        file.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
-        return file
+        return write_pem(self._folder / f"{name}-{days}.pem", key, made)
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int, lifetime: int

@@ -134,3 +134,17 @@ def listening_socket(path: Path) -> socket.socket:
     listener.bind(str(path))
     listener.listen(1024)
     return listener
+
+
+def unit_faults(files: Sequence[Path]) -> list[str]:
+    """Return what systemd says of these units, all in one folder, and fail if it rejects one."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *map(str, files)],
+        env={"SYSTEMD_UNIT_PATH": f"{files[0].parent}:", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    said = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 0, said
+    return [line for line in said if "cccr" in line]

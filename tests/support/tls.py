@@ -32,11 +32,15 @@ def certificate(folder: Path, name: str, days: int = 30) -> Path:
         )
         .sign(key, hashes.SHA256())
     )
+    return write_pem(folder / f"{name}.pem", key, made)
+
+
+def write_pem(file: Path, key: ec.EllipticCurvePrivateKey, made: x509.Certificate) -> Path:
+    """Write a key and its certificate to one file; return the file."""
     secret = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    file = folder / f"{name}.pem"
     file.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
     return file

@@ -377,9 +377,16 @@ def fetch_by_socks(
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    connection.sock = socks.connect(socks_port, host, port, timeout=timeout)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return exchange(connection, method, target, headers)
+
+
+def exchange(
+    connection: http.client.HTTPConnection, method: str, target: str, headers: Mapping[str, str]
+) -> Reply:
+    """Send a request, read the whole response and close the connection."""
     try:
-        connection.sock = socks.connect(socks_port, host, port, timeout=timeout)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, None, {**headers})
         reply = connection.getresponse()
         return Reply(reply.status, reply.getheaders(), reply.read())

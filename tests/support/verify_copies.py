@@ -180,6 +180,12 @@ def unknown(name: str) -> str:
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
+def moved(name: str, place: str) -> str:
+    """Return the line about a genuine file that is not where the list names it."""
+    kind = f"a genuine copy of {place} · 内容与{place}完全相同，是真的"
+    return f"In another place · 不在原来的位置：{name!r} ({kind})"
+
+
 def zip_of(tmp_path: Path, body: bytes) -> Path:
     """Write a ZIP and return its path."""
     file = tmp_path / "cccr-web.zip"

@@ -72,7 +72,7 @@ def serving(name: str, mirror: Path) -> Iterator[str]:
 
 def _site(name: str, mirror: Path, port: int) -> str:
     """Return what the manual's command writes, with this mirror and port."""
-    commands = Document("deploy/README.md").commands
+    commands = Document("deploy/mirror/README.md").commands
     (command,) = [line for line in commands if f" >{_FILES[name]} " in line]
     made = subprocess.run(
         ["sh", "-c", command.partition(" >")[0]], check=True, capture_output=True, text=True

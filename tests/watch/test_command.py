@@ -49,6 +49,7 @@ def test_json_has_a_fixed_format(site: Hostile) -> None:
             "days_left": 364,
             "sha256sums": signed_release(2).manifest_sha256,
         },
+        "problem": None,
         "addresses": [
             {"address": site.url, "release": 2, "files": 18, "differences": []},
             {
@@ -56,12 +57,17 @@ def test_json_has_a_fixed_format(site: Hostile) -> None:
                 "release": 1,
                 "files": 18,
                 "differences": [
-                    {"path": "", "kind": "older release", "detail": "release 1, not 2"}
+                    {
+                        "path": "",
+                        "kind": "older release",
+                        "detail": "release 1, not 2",
+                        "remedy": "Publish the newest release there.",
+                    }
                 ],
             },
         ],
     }
-    assert list(said) == ["format", "same", "release", "addresses"]
+    assert list(said) == ["format", "same", "release", "problem", "addresses"]
 
 
 def test_the_table_has_a_line_for_each_address_and_distinct_difference(site: Hostile) -> None:
@@ -98,10 +104,16 @@ def test_with_a_release_given_all_addresses_are_compared_with_it(
 
 
 @pytest.mark.parametrize(
-    ("days", "status", "words"),
-    [(-2, 1, ", which EXPIRED on {}."), (9, 0, ", which expires on {} (in 8 days)."), (20, 0, ".")],
+    ("days", "status", "words", "kind"),
+    [
+        (-2, 1, ", which EXPIRED on {}.", "expired"),
+        (9, 0, ", which expires on {} (in 8 days).", "expires"),
+        (20, 0, ".", None),
+    ],
 )
-def test_expiry_is_reported_even_if_all_addresses_agree(days: int, status: int, words: str) -> None:
+def test_expiry_is_reported_even_if_all_addresses_agree(
+    days: int, status: int, words: str, kind: str | None
+) -> None:
     """The days left are shown from 14 days ahead; an expired release is a failure."""
     old = facts(2, time=TODAY - timedelta(days=30), expires=TODAY + timedelta(days=days))
     release = Signer(KEY).sign(make_release({"en/index.html": b"x"}, old))
@@ -115,6 +127,8 @@ def test_expiry_is_reported_even_if_all_addresses_agree(days: int, status: int, 
     assert said.exit_code == status
     facts_said = json.loads(said.stdout)["release"]
     assert (facts_said["expired"], facts_said["days_left"]) == (days < 0, days - 1)
+    problem = json.loads(said.stdout)["problem"]
+    assert (problem and problem["kind"]) == kind
 
 
 def test_the_addresses_in_mirrors_txt_are_checked_too(tmp_path: Path) -> None:

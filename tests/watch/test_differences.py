@@ -16,11 +16,11 @@ from cccr_web.release import Release, Signer, make_release
 from cccr_web.serve import file_headers, listener_policy
 from cccr_web.watch import (
     Address,
+    CheckSettings,
     Difference,
     DifferenceKind,
     Report,
     RequestLimits,
-    Settings,
     SiteResult,
     check_sites,
 )
@@ -36,7 +36,7 @@ def check(
     *servers: Hostile, limits: RequestLimits = QUICK, release: Release | None = None
 ) -> list[SiteResult]:
     """Check the servers with the tests' key."""
-    settings = Settings(organisation_key().public, limits=limits)
+    settings = CheckSettings(organisation_key().public, limits=limits)
     addresses = [Address.parse(server.url) for server in servers]
     return list(check_sites(addresses, settings, release).sites)
 
@@ -392,7 +392,7 @@ def test_a_mark_for_each_reader_is_reported(site: Hostile, name: str) -> None:
             f"{name}: another value in each response, which can mark readers",
         )
     }
-    allowed = Settings(organisation_key().public, limits=QUICK, allowed_headers={name.lower()})
+    allowed = CheckSettings(organisation_key().public, limits=QUICK, allowed_headers={name.lower()})
     assert check_sites([Address.parse(site.url)], allowed).same
 
 
@@ -437,7 +437,9 @@ def test_headers_of_a_plain_server_or_allowed_by_name_are_accepted(
     address = Address.parse(site.url)
     name, value = header[0], header[1].replace("PORT", str(address.port))
     site.tamper = lambda _path, answer: with_header(name, value)(answer)
-    settings = Settings(organisation_key().public, limits=QUICK, allowed_headers={"x-of-the-host"})
+    settings = CheckSettings(
+        organisation_key().public, limits=QUICK, allowed_headers={"x-of-the-host"}
+    )
     assert check_sites([address], settings).same
 
 
@@ -527,7 +529,7 @@ def test_a_release_signed_with_another_key_is_compared_with_the_true_one(site: H
 
 def test_without_a_good_signature_only_that_is_reported(site: Hostile) -> None:
     """Without a good signature at any address, the report says that and nothing else."""
-    settings = Settings(known_key(b"a stranger").public, limits=QUICK)
+    settings = CheckSettings(known_key(b"a stranger").public, limits=QUICK)
     report = check_sites([Address.parse(site.url)], settings)
     assert report.reference is None
     assert not report.same

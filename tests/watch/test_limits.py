@@ -15,10 +15,10 @@ from support.signed import organisation_key, signed_release
 
 from cccr_web.watch import (
     Address,
+    CheckSettings,
     DifferenceKind,
     Report,
     RequestLimits,
-    Settings,
     check_sites,
     client,
     site_check,
@@ -96,7 +96,7 @@ def check(server: Hostile, clock: Clock) -> Report:
 
     # Always the same order, so that the other pages come before all connections wait.
     rng = random.Random(1)  # noqa: S311
-    settings = Settings(organisation_key().public, limits=LIMITS, rng=rng)
+    settings = CheckSettings(organisation_key().public, limits=LIMITS, rng=rng)
     return check_sites([Address.parse(server.url)], settings, signed_release(2), progress)
 
 
@@ -185,7 +185,7 @@ def test_a_stalled_response_ends_at_the_idle_timeout(site: Hostile) -> None:
     site.tamper = lambda path, answer: (
         replace(answer, pieces=drip(site, 600.0)) if path == PAGE else answer
     )
-    settings = Settings(organisation_key().public, limits=limits)
+    settings = CheckSettings(organisation_key().public, limits=limits)
     differences = check_sites([Address.parse(site.url)], settings).sites[0].differences
     # On a busy machine other responses can stall as well.
     assert (PAGE, "no byte arrived for 0.5 s") in {

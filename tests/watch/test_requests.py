@@ -18,7 +18,14 @@ from werkzeug.http import parse_accept_header
 
 from cccr_web.languages import LANGUAGES, negotiate
 from cccr_web.serve import file_addresses
-from cccr_web.watch import Address, Difference, DifferenceKind, RequestLimits, Settings, check_sites
+from cccr_web.watch import (
+    Address,
+    CheckSettings,
+    Difference,
+    DifferenceKind,
+    RequestLimits,
+    check_sites,
+)
 from cccr_web.watch.requests import BROWSERS, plan
 
 PAGE = "/en/who-we-are.html"
@@ -30,7 +37,7 @@ LIMITS = RequestLimits(30.0)
 
 def check(server: Hostile, limits: RequestLimits = LIMITS) -> tuple[Difference, ...]:
     """Check a server with the tests' key."""
-    settings = Settings(organisation_key().public, limits=limits)
+    settings = CheckSettings(organisation_key().public, limits=limits)
     return check_sites([Address.parse(server.url)], settings).sites[0].differences
 
 

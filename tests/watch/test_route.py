@@ -18,12 +18,12 @@ from support.tls import certificate
 from cccr_web.listen import Tcp
 from cccr_web.watch import (
     Address,
+    CheckSettings,
     Difference,
     DifferenceKind,
     Report,
     RequestLimits,
     Route,
-    Settings,
     SiteResult,
     check_sites,
 )
@@ -34,7 +34,9 @@ LIMITS = RequestLimits(idle_timeout=2.0, timeout=10.0)
 
 def check(url: str, limits: RequestLimits = LIMITS) -> Report:
     """Check one address with the tests' key."""
-    return check_sites([Address.parse(url)], Settings(organisation_key().public, limits=limits))
+    return check_sites(
+        [Address.parse(url)], CheckSettings(organisation_key().public, limits=limits)
+    )
 
 
 @pytest.fixture
@@ -214,7 +216,7 @@ def test_a_lost_connection_is_retried(site: Hostile) -> None:
 def test_progress_counts_every_response_once(site: Hostile) -> None:
     """Progress counts every response once, up to the total."""
     reported: list[tuple[int, int]] = []
-    settings = Settings(organisation_key().public, limits=LIMITS)
+    settings = CheckSettings(organisation_key().public, limits=LIMITS)
     addresses = [Address.parse(site.url)]
     check_sites(addresses, settings, None, lambda done, total: reported.append((done, total)))
     total = len(site.asked)

@@ -51,7 +51,7 @@ def an_older_release(target: AttackTarget) -> Path:
 
 @attack(
     "SHA256SUMS differs from that of release 2, which was served before. "
-    "Raise the sequence in translations/site.toml for each release."
+    "Raise the sequence in site.toml for each release."
 )
 def another_release_of_the_same_number(target: AttackTarget) -> None:
     """Another release of the same number."""
@@ -90,8 +90,7 @@ for _key, _value in {
 
 
 @attack(
-    "RELEASE.json: “sequence” is more than 1,000,000,000. "
-    "Correct it in translations/site.toml and build again."
+    "RELEASE.json: “sequence” is more than 1,000,000,000. Correct it in site.toml and build again."
 )
 def a_sequence_that_no_record_could_hold(target: AttackTarget) -> None:
     """A sequence that no record could hold."""

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from support.deploy.admin import DOMAIN
 from support.serving import raw_answer
-from support.tornet import Reply, TorNetwork, fetch_by_socks
+from support.threads import BackgroundThreads
+from support.tornet import Reply, TorNetwork, exchange, fetch_by_socks
 
 TIMEOUT = 20.0  # seconds
+_CLOSE = {"Connection": "close"}
 
 
 class ClearnetClient:
@@ -39,12 +40,13 @@ class ClearnetClient:
         """Send one request on a new connection."""
         connection = http.client.HTTPConnection(DOMAIN, 443, timeout=TIMEOUT)
         connection.sock = self.connect()
-        return exchange(connection, path, {"Host": DOMAIN, **(headers or {})}, method)
+        return exchange(connection, method, path, {"Host": DOMAIN, **_CLOSE, **(headers or {})})
 
 
 def get_over_http(path: str, headers: dict[str, str], host: str = "127.0.0.1") -> Reply:
     """Send one request to port 80."""
-    return exchange(http.client.HTTPConnection(host, 80, timeout=TIMEOUT), path, headers, "GET")
+    connection = http.client.HTTPConnection(host, 80, timeout=TIMEOUT)
+    return exchange(connection, "GET", path, {**_CLOSE, **headers})
 
 
 def get_over_socket(file: Path, path: str, host: str) -> Reply:
@@ -52,19 +54,7 @@ def get_over_socket(file: Path, path: str, host: str) -> Reply:
     connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(str(file))
-    return exchange(connection, path, {}, "GET")
-
-
-def exchange(
-    connection: http.client.HTTPConnection, path: str, headers: dict[str, str], method: str
-) -> Reply:
-    """Send a request, read the whole response and close the connection."""
-    try:
-        connection.request(method, path, headers={"Connection": "close", **headers})
-        reply = connection.getresponse()
-        return Reply(reply.status, reply.getheaders(), reply.read())
-    finally:
-        connection.close()
+    return exchange(connection, "GET", path, _CLOSE)
 
 
 def send_raw(connection: socket.socket, request: bytes) -> bytes:
@@ -74,32 +64,20 @@ def send_raw(connection: socket.socket, request: bytes) -> bytes:
 
 
 @dataclass
-class Load:
+class Load(BackgroundThreads):
     """Clients that send request after request: ``with Load(send, 3) as load``."""
 
     send: Callable[[], bool]
-    clients: int = 2
+    count: int = 2
     pause: float = 0.03
     sent: int = 0
     failures: list[str] = field(default_factory=list)
     longest: float = 0.0  # seconds from the first failure to the last before the next success
     _failing_since: float | None = None
-
-    def __enter__(self) -> Self:
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run) for _ in range(self.clients)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stopped.is_set():
             began = time.monotonic()
             try:
                 problem = None if self.send() else "a wrong response"
@@ -114,7 +92,7 @@ class Load:
                 if problem and self._failing_since is not None:
                     self.longest = max(self.longest, time.monotonic() - self._failing_since)
                     self.failures.append(f"{problem} after {time.monotonic() - began:.2f} s")
-            self._stop.wait(self.pause)
+            self._stopped.wait(self.pause)
 
     def wait_for(self, more: int, limit: float = 30.0) -> None:
         """Wait until this many more requests have finished."""

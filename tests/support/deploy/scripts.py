@@ -93,6 +93,7 @@ class AdminSide:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.home: str | None = str(folder)
         shutil.copytree(TOP / "deploy", folder / "deploy")
         (folder / "deploy/cccr-web").write_text("#!/bin/sh\n")
         (folder / "deploy/server/run.sh").write_text(RECORDER.replace("@", str(folder)))
@@ -121,7 +122,8 @@ class AdminSide:
 
     def environment(self, path: str = "/usr/sbin:/usr/bin:/bin") -> Mapping[str, str]:
         """Return the environment of ``deploy.sh``."""
-        return {"PATH": f"{self.folder}/bin:{path}", "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        home = {} if self.home is None else {"HOME": self.home}
+        return {"PATH": f"{self.folder}/bin:{path}", "LANG": "C.UTF-8", **home}
 
     def run(self, *arguments: str, path: str = "/usr/sbin:/usr/bin:/bin", status: int = 0) -> str:
         """Run ``deploy.sh`` in the checkout, check its exit status and return its messages."""

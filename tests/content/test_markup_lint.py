@@ -1,4 +1,4 @@
-"""Markup that a writer meant and the parser did not see (``content/slips.py``)."""
+"""Markup that a writer meant and the parser did not see (``content/markup_lint.py``)."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ _ANYWHERE: Final = (
 _HEADING_NAME: Final = re.compile(r"[{｛]\s*[#＃][^}｝]*[}｝]\s*$")
 
 
-def find_slips(tokens: Sequence[Token], source: str) -> Iterator[LineProblem]:
+def find_markup_problems(tokens: Sequence[Token], source: str) -> Iterator[LineProblem]:
     """Yield the line (from 1) and the message of each slip in a parsed text."""
     yield from _indented_code(tokens)
     yield from _indented_items(tokens, source.split("\n"))

@@ -1,4 +1,4 @@
-"""One rival of the benchmark: ``python rivals.py NAME PORT PAGE`` serves PAGE until stopped.
+"""One competitor: ``python competitors.py NAME PORT PAGE`` serves PAGE until stopped.
 
 Each serves the same bytes from waitress with two threads, as waitress's manual recommends.
 """
@@ -54,7 +54,7 @@ def talisman(page: Path) -> Any:
     from flask_talisman import Talisman
 
     body = page.read_bytes()
-    app = Flask("rival", static_folder=None)
+    app = Flask("competitor", static_folder=None)
     Talisman(app, force_https=False)
 
     @app.get("/")
@@ -75,7 +75,7 @@ def rendering(page: Path) -> Any:
         "{% for n in range(60) %}<a href=\"{{ url_for('index', n=n) }}\">"
         "{{ gettext('A sentence of the page') }}</a>{% endfor %}"
     )
-    app = Flask("rival", static_folder=None)
+    app = Flask("competitor", static_folder=None)
     app.jinja_env.add_extension("jinja2.ext.i18n")
     Babel(app)
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 from urllib.parse import unquote
 
 from cccr_web.errors import CccrError
+from cccr_web.files import exposed_mode
 from cccr_web.listen import Tcp, Unix
 from cccr_web.notify.proxy import only_through
 
@@ -27,7 +28,7 @@ _SHORTEST: Final = 3  # characters of a part of a URL that is removed from a log
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class Recipients:
     """apprise URLs, and a URL that is fetched after each complete run (healthchecks.io).
 
     They hold passwords, so neither is part of ``repr()``.
@@ -54,7 +55,7 @@ class Targets:
         urls = tuple(values.get("NOTIFY", "").strip(" \"'").split())
         ping = values.get("PING", "").strip(" \"'")
         if not urls:
-            raise CccrError(f"{file} names nobody to notify.", f"Add a line such as {_EXAMPLE}.")
+            raise CccrError(f"{file} sets no recipients.", f"Add a line such as {_EXAMPLE}.")
         for name, each in (*(("NOTIFY", url) for url in urls), ("PING", ping or "https://x")):
             if "://" not in each or (name == "PING" and not each.startswith("https://")):
                 kind = (
@@ -75,12 +76,7 @@ def described(url: str, urls: tuple[str, ...]) -> str:
 
 
 def _check_mode(file: Path, found: os.stat_result) -> None:
-    exposed = stat.S_IMODE(found.st_mode) & 0o077
-    # systemd grants access to a credential by an ACL, which shows in the group bits.
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials is not None and file.parent == Path(credentials):
-        exposed &= 0o007
-    if exposed and stat.S_ISREG(found.st_mode):
+    if stat.S_ISREG(found.st_mode) and exposed_mode(file, found):
         raise CccrError(
             f"{file} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}), "
             "and its URLs hold passwords.",
@@ -110,7 +106,7 @@ class Sender:
 
     def ping(self, url: str) -> None:
         """Fetch a URL of a service that expects to be called. Raises ``DeliveryError``."""
-        request = urllib.request.Request(url, headers={"User-Agent": "cccr-web"})  # noqa: S310  # “Targets” accepts https only
+        request = urllib.request.Request(url, headers={"User-Agent": "cccr-web"})  # noqa: S310  # “Recipients” accepts https only
         try:
             with only_through(self._proxy):
                 urllib.request.urlopen(request, timeout=_PING_TIMEOUT).close()  # noqa: S310

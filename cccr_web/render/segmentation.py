@@ -35,7 +35,7 @@ _RANK_OF_PHRASES: Final = 3000
 
 # Surnames for which OpenCC writes the common word with the same Simplified character (CC-CEDICT,
 # “surname”). Others of that kind, such as 后, are rare as surnames and common as words.
-_SURNAMES: Final = frozenset("于余朴涂游范郁")
+_AMBIGUOUS_SURNAMES: Final = frozenset("于余朴涂游范郁")
 # What follows a name, and what precedes one in a sentence.
 TITLES: Final = "先生|女士|小姐|太太|夫人|律师|教授|博士|牧师|记者|同学|老师|医生|法官|检察官|警官"
 BEFORE_NAMES: Final = "和与及对向由被请让为给同跟把将致"
@@ -64,7 +64,7 @@ def in_context(words: Sequence[str]) -> Iterator[str | None]:
     ):
         if word == _CLOCK:
             yield None if _is_name(before, after) else "鐘"
-        elif word in _SURNAMES and (
+        elif word in _AMBIGUOUS_SURNAMES and (
             _is_called(word, before)
             or (_is_titled(word, before, after) and not following.startswith("事务所"))
         ):

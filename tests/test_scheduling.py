@@ -1,4 +1,4 @@
-"""What the test commands run, and what they leave out (``support/plan.py``)."""
+"""What the test commands run, and what they leave out (``support/scheduling.py``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.dry_run import DryRun
-from support.plan import NOT_QUICK, PLACES, USED
+from support.scheduling import NOT_QUICK, PLACES, USED
 
 TESTS = Path(__file__).parent
 # Their tests start browsers, tor or whole machines.
