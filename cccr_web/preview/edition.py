@@ -90,7 +90,8 @@ class EditionReader:
         changed = {name for name in photos if photos[name] != self._photos.get(name)}
         content, notices, problems = check_trees(tree, templates, time=self._time)
         if content is not None:
-            problems += damaged_photos(tree, content.photos)
+            suspects = {name: one for name, one in content.photos.items() if name in changed}
+            problems += damaged_photos(tree, suspects)
         good = (sources, tree, content, notices) if not problems else None
         if good is None:
             good = self._without_faults(sources, problems, hidden=content is None)
@@ -100,8 +101,8 @@ class EditionReader:
             except CccrError as error:
                 problems.append(Problem(Path(folder.name), 1, str(error)))
             else:
-                self._good_sources, self._good = good[0], site
-        self._tree, self._photos = tree, photos
+                self._good_sources, self._good, self._photos = good[0], site, photos
+        self._tree = tree
         draft = None
         if content is not None and problems:
             # Without some pages there is no site; the problems name them.

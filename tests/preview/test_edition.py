@@ -8,13 +8,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from support.texts import DATED, add, copy_texts, put, remove
+from support.photographs import photo, put_photo
+from support.texts import DATED, TEXTS, add, copy_texts, put, remove
 
 from cccr_web.config import find_tree
-from cccr_web.content import markdown
+from cccr_web.content import SourceTree, markdown
 from cccr_web.preview import EditionReader
 from cccr_web.preview.pages import compare_page
-from cccr_web.render import build_release
+from cccr_web.render import build_release, photos
 
 TEMPLATES = find_tree("templates")
 RALLY = "en/statements/2013-05-07-tiananmen-rally.html"
@@ -176,3 +177,46 @@ def test_a_changed_template_changes_the_edition(tmp_path: Path) -> None:
     changed = texts.read(edition).good
     assert changed is not None
     assert changed[RALLY] != before
+
+
+def test_only_changed_photos_are_resized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A photo that has not changed is neither decoded nor resized again, one that has is."""
+    tree = copy_texts(tmp_path)
+    for name in ("march.jpg", "vigil.jpg"):
+        put_photo(tree, name, photo())
+    texts = reader(tree)
+    edition = texts.read()
+    assert edition.good is not None
+    before = dict(edition.good.photos)
+    decoded: list[str] = []
+    pixels = photos._pixels
+
+    def counted(tree: SourceTree, name: str) -> Any:
+        decoded.append(name)
+        return pixels(tree, name)
+
+    monkeypatch.setattr(photos, "_pixels", counted)
+    (tree / "photos" / "vigil.jpg").write_bytes(photo(800, 1200))
+    changed = texts.read(edition)
+    assert changed.good is not None
+    assert {*decoded} == {"vigil.jpg"}
+    assert changed.good.photos["march.jpg"] is before["march.jpg"]
+    assert changed.good.photos["vigil.jpg"].sizes != before["vigil.jpg"].sizes
+
+
+def test_a_damaged_photo_leaves_the_last_good_site(tmp_path: Path) -> None:
+    """It is reported until it is replaced, also while another file cannot be read."""
+    tree = copy_texts(tmp_path)
+    put_photo(tree, "march.jpg", photo())
+    texts = reader(tree)
+    edition = texts.read()
+    assert edition.problems == ()
+    put("en/pages/verify.md", b"broken")(tree)
+    (tree / "photos" / "march.jpg").write_bytes(photo()[:500])
+    edition = texts.read(edition)
+    (tree / "en" / "pages" / "verify.md").write_bytes((TEXTS / "en/pages/verify.md").read_bytes())
+    edition = texts.read(edition)
+    assert any("is damaged" in one.message for one in edition.problems)
+    assert edition.good is not None
+    (tree / "photos" / "march.jpg").write_bytes(photo(800, 1200))
+    assert texts.read(edition).problems == ()
