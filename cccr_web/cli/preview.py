@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import tempfile
@@ -55,8 +54,6 @@ def preview(
     from cccr_web.preview import EditionReader, PreviewApp, Watcher, serve_preview
     from cccr_web.release import load
 
-    # A draft that cannot be rendered is no error; its page says what is wrong.
-    logging.getLogger("cccr_web.render").setLevel(logging.CRITICAL)
     before = None
     if previous is not None:
         # Whether it is signed does not matter here; an older one can have expired, too.

@@ -20,10 +20,13 @@ from typing import Any, Final, TypeVar
 from cccr_web.content.characters import clean, explain, find
 from cccr_web.errors import CccrError
 
-Parsed = TypeVar("Parsed")
+ReadFile = TypeVar("ReadFile")
 
 # The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
 _CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
+
+# What “cccr-web new” leaves for the writer.
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
 
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([bfre]))")
 _ESCAPED: Final = {"b": "\b", "f": "\f", "r": "\r", "e": "\x1b"}
@@ -63,19 +66,27 @@ def is_left_by_system(name: str) -> bool:
     return _LEFT_BY_SYSTEM.fullmatch(name) is not None
 
 
+# Returns what the second argument returns, now or before; it depends on nothing but the first.
+Recall = Callable[[Sequence[str], Callable[[], bytes]], bytes]
+
+
 class SourceTree:
     """The folder ``translations/``; a file is read once, however many rules need it.
 
-    What was parsed from a file in an ``earlier`` tree is parsed again only if its bytes differ.
+    ``recall`` remembers what texts contain, if anything does. What was read from a file in an
+    ``earlier`` tree is read from it again only if its bytes differ.
     """
 
-    def __init__(self, folder: Path, earlier: SourceTree | None = None) -> None:
+    def __init__(
+        self, folder: Path, recall: Recall | None = None, *, earlier: SourceTree | None = None
+    ) -> None:
         self.folder = folder
+        self.recall = recall
         # Kept with the tree, so that another build reads the files again.
         self.read = functools.cache(Path.read_bytes)
         self.known: dict[Path, tuple[bytes, Any]] = {} if earlier is None else earlier.known
 
-    def parsed(self, file: Path, parse: Callable[[], Parsed]) -> Parsed:
+    def parsed(self, file: Path, parse: Callable[[], ReadFile]) -> ReadFile:
         """Return what ``parse`` makes of ``file``, which must depend on nothing else."""
         try:
             body = self.read(file)
@@ -86,7 +97,7 @@ class SourceTree:
         known = self.known.get(name)
         if known is None or known[0] != body:
             known = self.known[name] = body, parse()
-        found: Parsed = known[1]
+        found: ReadFile = known[1]
         return found
 
     def name(self, file: Path | str) -> Path:
@@ -123,7 +134,12 @@ class SourceTree:
                     "lines with <<<<<<<, ======= and >>>>>>>."
                 )
                 return None, [Problem(name, number, message)]
-        return clean(text), [Problem(name, line, message) for line, message in explain(text)]
+        problems = [Problem(name, line, message) for line, message in explain(text)]
+        for number, line_ in enumerate(text.split("\n"), start=1):
+            for found in _PLACEHOLDER.findall(line_):
+                message = f"“{found}” is a placeholder: replace it, with its braces."
+                problems.append(Problem(name, number, message))
+        return clean(text), problems
 
     def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
         """Return the text of a file in the folder, its values, and its problems.

@@ -131,7 +131,8 @@ class PreviewApp:
         try:
             body = site[path]
             return overlay(edition, site, path, body) if is_html(path) else body
-        except CccrError as error:
+        # A draft can lack what its page needs.
+        except (CccrError, LookupError, ValueError) as error:
             return problem_page(edition, path) or failure_page(edition, str(error))
 
     def _all(self, site: SiteFiles) -> Release:

@@ -74,7 +74,7 @@ class EditionReader:
     def read(self, known: Edition | None = None) -> Edition:
         """Return the edition of the texts as they are now; ``known`` if nothing differs."""
         folder, templates = self.folders
-        tree = SourceTree(folder, self._tree)
+        tree = SourceTree(folder, earlier=self._tree)
         sources: _Sources = {}
         for file in _files(folder):
             if file.relative_to(folder).parts[0] != PHOTOS:
@@ -106,7 +106,7 @@ class EditionReader:
         draft = None
         if content is not None and problems:
             # Without some pages there is no site; the problems name them.
-            with contextlib.suppress(CccrError, LookupError):
+            with contextlib.suppress(CccrError, LookupError, ValueError):
                 draft = self._site(tree, content, notices, changed)
         return Edition(
             id_, tuple(sorted(set(problems))), sources, self._good_sources, self._good, draft
@@ -116,7 +116,7 @@ class EditionReader:
         self, tree: SourceTree, content: Content, notices: NoticeFiles, changed: Collection[str]
     ) -> SiteFiles:
         earlier = self._good
-        whole = with_derived(content, earlier.content if earlier else None)
+        whole = with_derived(content, earlier=earlier.content if earlier else None)
         resized = {
             name: photo
             for name, photo in (earlier.photos.items() if earlier else ())
@@ -174,7 +174,7 @@ class _TextCopy:
                 (self._folder / file).parent.mkdir(parents=True, exist_ok=True)
                 (self._folder / file).write_bytes(body)
         self._written = dict(sources)
-        return SourceTree(self._folder, earlier)
+        return SourceTree(self._folder, earlier=earlier)
 
 
 def _same(file: Path, sources: _Sources, kept: _Sources) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from flask import Flask, g
+from jinja2 import TemplateError
 from markupsafe import Markup
 
 from cccr_web.content import Addresses, Content, Problem, Text, check, content_error, read_site
@@ -28,15 +31,29 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import RENDERER, ROBOTS, crawler_files, create_app
+from cccr_web.render.app import RENDERER, copy_urls, create_app
+from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.crawlers import ROBOTS, crawler_files
+from cccr_web.render.feed import feed_documents
 from cccr_web.render.layout import page_layout, read_style
+from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
 from cccr_web.render.shared_pages import ZIP_INDEX, require_text
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
+
+# A request as WSGI passes it (PEP 3333).
+_REQUEST: Final = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "80",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.url_scheme": "http",
+}
 
 VERIFY: Final = "verify.py"
 _HERE = Path(__file__).resolve().parent
@@ -101,6 +118,7 @@ def build_release(
     addresses: Addresses | None = None,
     neutral_titles: bool = False,
     time: datetime | None = None,
+    cache: Cache | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Release:
     """Check the folders and render every page and every copy once.
@@ -108,25 +126,29 @@ def build_release(
     ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page the
     same title, which says nothing about its subject. ``time`` is the release's, to the second,
     by default the day of the newest text or notice: the clock plays no part, so every build of
-    the same texts has the same time. ``progress`` receives how many files
+    the same texts has the same time. ``cache`` has what earlier builds made: it changes how long
+    this takes, and nothing else. ``progress`` receives how many files
     are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
-    tree = SourceTree(translations)
+    cache = cache or Cache()
+    tree = SourceTree(translations, cache.recall)
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
     files = SiteFiles(
         tree,
         templates,
-        with_derived(content),
+        with_derived(content, cache),
         notices,
         addresses=addresses,
         neutral_titles=neutral_titles,
         time=time,
+        cache=cache,
     )
-    for done, _ in enumerate(map(files.__getitem__, files.rendered), start=1):
-        progress(done, len(files.rendered))
-    return files.release()
+    _render_all(files, progress)
+    release = files.release()
+    cache.keep_used()
+    return release
 
 
 class SiteFiles(Mapping[str, bytes]):
@@ -147,15 +169,17 @@ class SiteFiles(Mapping[str, bytes]):
         addresses: Addresses | None = None,
         neutral_titles: bool = False,
         time: datetime | None = None,
+        cache: Cache | None = None,
         resized: Mapping[str, ResizedPhoto] | None = None,
     ) -> None:
         require_text(content, tree)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))
         self.content = content
+        self._cache = cache or Cache()
         known = resized or {}
         new = {name: one for name, one in content.photos.items() if name not in known}
-        self.photos = {**known, **resize_photos(tree, new)}
+        self.photos = {**known, **resize_photos(tree, new, self._cache)}
         style = read_style(templates, next(iter(content.site.addresses.onions), None))
         key = notices.key
         issued = time or _newest(content, notices)
@@ -180,13 +204,15 @@ class SiteFiles(Mapping[str, bytes]):
         if content.site.addresses.onions:
             images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
         self._files |= images
-        pages = [text.url for text in content.all_texts if not lists_copies(text)]
-        others = [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
-        # Last, because these pages show the sizes of the copies.
-        self._lists = [text.url for text in content.all_texts if lists_copies(text)]
+        urls = [text.url for text in content.all_texts if not lists_copies(text)]
+        urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
+        urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
+        urls += [ZIP_INDEX, *crawler_files(content)]
         # The languages share an error page.
-        self.rendered = tuple(dict.fromkeys([*pages, *others, *self._lists]))
-        self._paths = dict.fromkeys([*self._files, *self.rendered])
+        self.pages = tuple(dict.fromkeys(urls))
+        # They show the sizes of the copies.
+        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
+        self._paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
         self._sizes: dict[str, int] = {}
         self._app = create_app(
             content,
@@ -199,11 +225,17 @@ class SiteFiles(Mapping[str, bytes]):
             images=images,
             sizes=self._sizes,
             neutral_titles=neutral_titles,
+            cache=self._cache,
         )
+
+    @functools.cached_property
+    def copies(self) -> tuple[str, ...]:
+        """The path of every copy; all texts are rendered to divide them."""
+        return tuple(copy_urls(self._app))
 
     def __getitem__(self, path: str) -> bytes:
         if path not in self._files and path in self:
-            for copy in COPIES if path in self._lists else ():
+            for copy in self.copies if path in self.lists else ():
                 self._sizes[copy] = len(self[copy])
             body = _render(self._app, path)
             _reject_former_site(self.content, path, body)
@@ -212,13 +244,13 @@ class SiteFiles(Mapping[str, bytes]):
 
     def __contains__(self, path: object) -> bool:
         # Mapping's own would render the file.
-        return path in self._paths
+        return path in self._paths or ("/cccr-" in str(path) and path in self.copies)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
+        return iter(dict.fromkeys([*self._paths, *self.copies]))
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len([*self])
 
     def blocks(self, text: Text) -> list[tuple[int, Markup]]:
         """Return the parts of a text of the site, as they are on its page.
@@ -232,7 +264,22 @@ class SiteFiles(Mapping[str, bytes]):
 
     def release(self) -> Release:
         """Return the whole release, unsigned."""
-        return with_archive(make_release(dict(self), self.facts))
+        return with_archive(make_release(dict(self), self.facts), self._cache.deflate)
+
+
+def _render_all(files: SiteFiles, progress: Callable[[int, int], None]) -> None:
+    """Render every page and every copy once."""
+    done = itertools.count(1)
+
+    def render(paths: Iterable[str], total: int) -> None:
+        for path in paths:
+            files[path]  # it renders the file
+            progress(next(done), total)
+
+    pages, lists = files.pages, files.lists
+    render(pages, len(pages) + len(COPIES) + len(lists))
+    # Last, because these pages show the sizes of the copies.
+    render([*files.copies, *lists], len(pages) + len(files.copies) + len(lists))
 
 
 def _newest(content: Content, notices: NoticeFiles) -> datetime:
@@ -240,10 +287,14 @@ def _newest(content: Content, notices: NoticeFiles) -> datetime:
 
 
 def _render(app: Flask, url: str) -> bytes:
-    response = app.test_client().get(f"/{url}")
-    if response.status_code != 200:
-        raise CccrError(f"{url} could not be rendered: {response.status}.", "Report this as a bug.")
-    return response.get_data()
+    # A test client would take longer than a page that comes from the cache.
+    with app.request_context({**_REQUEST, "PATH_INFO": f"/{url}"}):
+        try:
+            body = app.dispatch_request()
+        except TemplateError as error:
+            remedy = "Report this as a bug."
+            raise CccrError(f"{url} could not be rendered: {error}.", remedy) from error
+    return body if isinstance(body, bytes) else str(body).encode()
 
 
 def _reject_former_site(content: Content, url: str, page: bytes) -> None:
