@@ -28,6 +28,12 @@ def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
     """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
+    return tree.parsed(file, lambda: _recall_text(file, tree, language))
+
+
+def _recall_text(
+    file: Path, tree: SourceTree, language: Language
+) -> tuple[Text | None, list[Problem]]:
     if tree.recall is None:
         return _read_text(file, tree, language)
     try:

@@ -1,17 +1,19 @@
 """Render every page once: texts and templates → a release."""
 
-from cccr_web.render.builder import build_release, check_trees
+from cccr_web.render.builder import SiteFiles, build_release, check_trees
 from cccr_web.render.cache import Cache
 from cccr_web.render.photos import damaged_photos, pixels_only
 from cccr_web.render.suggestions import name_suggestions
-from cccr_web.render.traditional import simplify
+from cccr_web.render.traditional import simplify, with_derived
 
 __all__ = [
     "Cache",
+    "SiteFiles",
     "build_release",
     "check_trees",
     "damaged_photos",
     "name_suggestions",
     "pixels_only",
     "simplify",
+    "with_derived",
 ]

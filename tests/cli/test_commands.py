@@ -81,6 +81,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "onion publish",
         "onion status",
         "onion torrc",
+        "preview",
     }
 
 
