@@ -12,7 +12,7 @@ import io
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -61,11 +61,19 @@ def is_left_by_system(name: str) -> bool:
     return _LEFT_BY_SYSTEM.fullmatch(name) is not None
 
 
-class SourceTree:
-    """The folder ``translations/``; a file is read once, however many rules need it."""
+# Returns what the second argument returns, now or before; it depends on nothing but the first.
+Recall = Callable[[Sequence[str], Callable[[], bytes]], bytes]
 
-    def __init__(self, folder: Path) -> None:
+
+class SourceTree:
+    """The folder ``translations/``; a file is read once, however many rules need it.
+
+    ``recall`` remembers what texts contain, if anything does.
+    """
+
+    def __init__(self, folder: Path, recall: Recall | None = None) -> None:
         self.folder = folder
+        self.recall = recall
         # Kept with the tree, so that another build reads the files again.
         self.read = functools.cache(Path.read_bytes)
 

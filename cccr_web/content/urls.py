@@ -118,9 +118,13 @@ _SHOWN: Final = re.compile(
 )
 
 
+_PATH: Final = re.compile(r"[A-Za-z0-9._/-]+(?:#[a-z0-9-]+)?")
+
+
 def normalize(url: str) -> str:
     """Return a URL as a page writes it: its host and path in ASCII."""
-    return normalize_url.normalizeLink(url)
+    # A path from file to file, as most links are, is as it should be.
+    return url if _PATH.fullmatch(url) else normalize_url.normalizeLink(url)
 
 
 def is_at(url: str, domain: str) -> bool:

@@ -1,7 +1,7 @@
 """A release: a folder with exactly the bytes that readers get, listed, signed and verified."""
 
 from cccr_web.release.archive import NAME as ARCHIVE
-from cccr_web.release.archive import Archive, pack_zip, with_archive
+from cccr_web.release.archive import Archive, deflate, pack_zip, with_archive
 from cccr_web.release.folder import NO_JEKYLL, ReleaseFolder, printable
 from cccr_web.release.keys import (
     ORGANISATION,
@@ -85,6 +85,7 @@ __all__ = [
     "Verify",
     "allowed_signers",
     "check_file",
+    "deflate",
     "differences",
     "format_policy",
     "format_time",

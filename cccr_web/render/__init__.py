@@ -1,7 +1,8 @@
 """Render every page once: texts and templates → a release."""
 
 from cccr_web.render.builder import build_release, check_trees
+from cccr_web.render.cache import Cache
 from cccr_web.render.photos import damaged_photos
 from cccr_web.render.suggestions import name_suggestions
 
-__all__ = ["build_release", "check_trees", "damaged_photos", "name_suggestions"]
+__all__ = ["Cache", "build_release", "check_trees", "damaged_photos", "name_suggestions"]

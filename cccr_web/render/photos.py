@@ -9,7 +9,9 @@ contain libjpeg, gives the same bytes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import struct
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +25,7 @@ from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
 from cccr_web.content import Photo, Problem, SourceTree
 from cccr_web.content.photos import FILE, FOLDER
 from cccr_web.errors import CccrError
+from cccr_web.render.cache import Cache
 
 # Widths in pixels: a phone held upright, and our widest column on a high-resolution screen.
 _WIDTHS = (480, 960)
@@ -71,11 +74,23 @@ class ResizedPhoto:
     record: Photo
     sizes: tuple[PhotoFile, ...]
 
+    @property
+    def identity(self) -> str:
+        """What differs if anything in the photo or its record does."""
+        sizes = [
+            (size.url, size.width, size.height, hashlib.sha256(size.body).hexdigest())
+            for size in self.sizes
+        ]
+        return repr((self.record, sizes))
 
-def resize_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> dict[str, ResizedPhoto]:
+
+def resize_photos(
+    tree: SourceTree, photos: Mapping[str, Photo], cache: Cache | None = None
+) -> dict[str, ResizedPhoto]:
     """Resize every photo below ``tree`` that has a record. Raises ``CccrError``."""
+    cache = cache or Cache()
     return {
-        name: ResizedPhoto(photo, tuple(_sizes(tree, name)))
+        name: ResizedPhoto(photo, tuple(_files(tree, name, cache)))
         for name, photo in sorted(photos.items())
     }
 
@@ -89,7 +104,18 @@ def damaged_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> Iterator[Pr
             yield Problem(tree.name(FILE), photo.line, str(error))
 
 
-def _sizes(tree: SourceTree, name: str) -> Iterator[PhotoFile]:
+def _files(tree: SourceTree, name: str, cache: Cache) -> Iterator[PhotoFile]:
+    def make() -> bytes:
+        sizes = [(width, height, body.hex()) for width, height, body in _sizes(tree, name)]
+        return json.dumps(sizes).encode()
+
+    digest = hashlib.sha256(_read(tree, name)).hexdigest()
+    for width, height, body in json.loads(cache.recall(("photo", name, digest), make)):
+        url = f"photos/{PurePath(name).stem}-{width}.jpg"
+        yield PhotoFile(url, width, height, bytes.fromhex(body))
+
+
+def _sizes(tree: SourceTree, name: str) -> Iterator[tuple[int, int, bytes]]:
     pixels = _pixels(tree, name)
     for width in sorted({min(width, pixels.width) for width in _WIDTHS}):
         height = max(1, round(pixels.height * width / pixels.width))
@@ -98,18 +124,22 @@ def _sizes(tree: SourceTree, name: str) -> Iterator[PhotoFile]:
         smaller.save(made, "JPEG", quality=_QUALITY, optimize=True, subsampling="4:2:0")
         body = made.getvalue()
         _reject_metadata(name, body)
-        yield PhotoFile(f"photos/{PurePath(name).stem}-{width}.jpg", width, height, body)
+        yield width, height, body
 
 
-def _pixels(tree: SourceTree, name: str) -> Image.Image:
-    """Return only the pixels of the photo: upright, in sRGB, on white."""
+def _read(tree: SourceTree, name: str) -> bytes:
     file = tree.name(f"{FOLDER}/{name}")
     try:
-        body = (tree.folder / FOLDER / name).read_bytes()
+        return (tree.folder / FOLDER / name).read_bytes()
     except OSError as error:
         raise CccrError(
             f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
         ) from error
+
+
+def _pixels(tree: SourceTree, name: str) -> Image.Image:
+    """Return only the pixels of the photo: upright, in sRGB, on white."""
+    file, body = tree.name(f"{FOLDER}/{name}"), _read(tree, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
