@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress
+from cccr_web.cli.terminal import Progress, working
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
@@ -53,11 +53,13 @@ def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(release)):
         raise click.UsageError(f"{folder} is in the release itself: choose another folder.")
     key = read_public_key(public_key) if public_key else None
-    checked = load(release, key)
+    with working(f"verifying {release}"):
+        checked = load(release, key)
     reject_expired(checked)
     if key:
         reject_expired_notices(checked, key)
-    write_mirror(checked, folder, "onion" if onion else "clearnet")
+    with working(f"writing {folder}"):
+        write_mirror(checked, folder, "onion" if onion else "clearnet")
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
     click.echo(f"{_described(checked, signature)}, is in {_places(checked, folder)}")
 
@@ -159,7 +161,8 @@ def push(
     from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     key = read_public_key(public_key)
-    checked = load(release, key)
+    with working(f"verifying {release}"):
+        checked = load(release, key)
     reject_expired(checked)
     reject_expired_notices(checked, key)
     for host in hosts:

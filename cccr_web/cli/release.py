@@ -11,6 +11,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.keys import unlock
+from cccr_web.cli.terminal import working
 from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
@@ -32,12 +33,15 @@ def sign(
     from cccr_web.notices import check_notices
     from cccr_web.release import Signer, load, reject_future, write
 
-    release = load(folder)
+    with working(f"reading {folder}"):
+        release = load(folder)
     reject_future(release)
     key = unlock(key_file, passphrase_file)
     check_notices(release, key.public, datetime.now(UTC))
-    signed = Signer(key, openpgp_key).sign(release)
-    write(signed, folder)
+    with working("signing, and packing the ZIP"):
+        signed = Signer(key, openpgp_key).sign(release)
+    with working(f"writing {folder}"):
+        write(signed, folder)
     facts = signed.metadata
     click.echo(
         f"Release {facts.sequence} of {facts.time:%Y-%m-%d} is signed and {facts.expiry()}: "
@@ -76,7 +80,8 @@ def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
     from cccr_web.release import load, read_public_key, reject_expired, reject_future
 
     key = read_public_key(public_key)
-    release = load(path, key)
+    with working(f"verifying {path}"):
+        release = load(path, key)
     reject_future(release)
     check_notices(release, key)
     reject_expired_notices(release, key)

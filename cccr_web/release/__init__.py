@@ -49,10 +49,12 @@ from cccr_web.release.sshsig import allowed_signers
 from cccr_web.release.store import (
     MAX_FILE,
     MAX_TOTAL,
+    MEGABYTE,
     differences,
     load,
     open_unverified,
     read_files,
+    reject_larger,
     reject_loss,
     write,
 )
@@ -65,6 +67,7 @@ __all__ = [
     "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
+    "MEGABYTE",
     "METADATA",
     "MINISIG",
     "NO_JEKYLL",
@@ -106,6 +109,7 @@ __all__ = [
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
+    "reject_larger",
     "reject_loss",
     "reject_older",
     "sign_with_gpg",

@@ -13,6 +13,7 @@ from cccr_web.errors import ReleaseError, counted
 from cccr_web.facts import CLEARNET, MAX_SEQUENCE, MAX_VALID, ONION
 
 NAME = "RELEASE.json"
+# Raise it when older code would misread a release.
 _FORMAT = 1
 
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
@@ -124,12 +125,15 @@ class Metadata:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ReleaseError(f"{NAME} is not JSON: {error}.", path=NAME) from error
-        if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        number = values.get("format") if isinstance(values, dict) else None
+        if type(number) is int and number > _FORMAT:
             raise ReleaseError(
-                f"{NAME} is not of format {_FORMAT}.",
-                "Install the matching version of cccr-web.",
+                f"{NAME} is of format {number}; this version of cccr-web reads format {_FORMAT}.",
+                "Upgrade it, on a server with: deploy/deploy.sh upgrade",
                 path=NAME,
             )
+        if type(number) is not int or number != _FORMAT:
+            raise ReleaseError(f"{NAME} is not of format {_FORMAT}.", path=NAME)
         addresses = values.get("addresses")
         if not isinstance(addresses, dict):
             raise ReleaseError(f"{NAME}: “addresses” is not an object.", path=NAME)

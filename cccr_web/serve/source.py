@@ -17,6 +17,7 @@ from cccr_web.notices import (
     reject_expired_notices,
 )
 from cccr_web.release import (
+    MAX_TOTAL,
     PublicKey,
     Release,
     RollbackGuard,
@@ -41,17 +42,18 @@ class Source:
 
     ``key`` is the organisation's, stored outside every release; without it the files are
     only checked against their list. ``guard`` records the served releases, with a key only.
-    ``verify`` verifies the signatures.
+    ``verify`` verifies the signatures. ``limit`` is the most bytes that a release may have.
     """
 
     path: Path
     key: PublicKey | None = None
     guard: RollbackGuard | None = None
     verify: Verify = verify_signatures
+    limit: int = MAX_TOTAL
 
     def load(self) -> Release:
         """Load and check the release that is at the path now. Raises ``CccrError``."""
-        release = load(self._folder(), self.key, verify=self.verify)
+        release = load(self._folder(), self.key, verify=self.verify, limit=self.limit)
         reject_future(release)
         if self.key:
             check_notices(release, self.key)

@@ -106,8 +106,9 @@ simple(
     lambda target: target.says("expires", "2026-01-01T00:00:00Z"),
 )
 simple(
-    "another format",
-    "RELEASE.json is not of format 1. Install the matching version of cccr-web.",
+    "a newer format",
+    "RELEASE.json is of format 2; this version of cccr-web reads format 1. "
+    "Upgrade it, on a server with: deploy/deploy.sh upgrade",
     lambda target: target.says("format", 2),
 )
 simple(
