@@ -125,7 +125,8 @@ class PreviewApp:
             body = self._file(edition, known, file)
             if body is not None:
                 return Release({file: File.of(body)}, facts)
-        paths = {*(edition.good or ()), *(edition.draft or ()), *_OF_ALL}
+        sites = [one for one in (edition.good, edition.draft) if one]
+        paths = {*_OF_ALL, *(path for one in sites for path in one.paths)}
         files = dict.fromkeys(paths, File.of(b""))
         for name in ERROR_PAGES.values():
             page = self._file(edition, edition.site(name), name)

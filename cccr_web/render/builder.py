@@ -212,7 +212,8 @@ class SiteFiles(Mapping[str, bytes]):
         self.pages = tuple(dict.fromkeys(urls))
         # They show the sizes of the copies.
         self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
-        self._paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
+        # Those that are known without rendering; the copies of a large site are more.
+        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
         self._sizes: dict[str, int] = {}
         self._app = create_app(
             content,
@@ -244,13 +245,17 @@ class SiteFiles(Mapping[str, bytes]):
 
     def __contains__(self, path: object) -> bool:
         # Mapping's own would render the file.
-        return path in self._paths or ("/cccr-" in str(path) and path in self.copies)
+        return path in self.paths or ("/cccr-" in str(path) and path in self.copies)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._paths, *self.copies]))
+        return iter(dict.fromkeys([*self.paths, *self.copies]))
 
     def __len__(self) -> int:
-        return len([*self])
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        # Without counting the copies.
+        return True
 
     def blocks(self, text: Text) -> list[tuple[int, Markup]]:
         """Return the parts of a text of the site, as they are on its page.
