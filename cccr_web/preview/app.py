@@ -35,7 +35,14 @@ from cccr_web.release import (
     is_html,
 )
 from cccr_web.render import SiteFiles
-from cccr_web.serve import HostMatch, ServedSite, clearnet_hosts, create_app, listener_policy
+from cccr_web.serve import (
+    EncodedBodies,
+    HostMatch,
+    ServedSite,
+    clearnet_hosts,
+    create_app,
+    listener_policy,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -90,7 +97,10 @@ class PreviewApp:
             kept = [pair for pair in headers if pair[0].lower() != "cache-control"]
             return start_response(status, [*kept, ("Cache-Control", "no-store")], *more)
 
-        return create_app(ServedSite(release, policy, _HOSTS))(environ, fresh)
+        # To compress a page takes longer than to send it within this machine.
+        environ.pop("HTTP_ACCEPT_ENCODING", None)
+        served = ServedSite(release, policy, _HOSTS, EncodedBodies(release))
+        return create_app(served)(environ, fresh)
 
     def _events(self, shown: str) -> Iterator[bytes]:
         """Yield an event (HTML, server-sent events) once the page that is shown is outdated."""

@@ -6,7 +6,7 @@ server never renders.
 
 from cccr_web.serve.app import bare_headers, create_app, file_headers, root_headers
 from cccr_web.serve.decision import ServedSite, file_addresses
-from cccr_web.serve.encoding import decompress
+from cccr_web.serve.encoding import EncodedBodies, decompress
 from cccr_web.serve.hosts import HostMatch, clearnet_hosts
 from cccr_web.serve.policy import NO_CACHE, Listener, Policy, listener_policy
 from cccr_web.serve.redirects import TYPED_TAGS, redirect_pages, redirect_targets
@@ -19,6 +19,7 @@ __all__ = [
     "RELOAD",
     "TYPED_TAGS",
     "AppSwitch",
+    "EncodedBodies",
     "HostMatch",
     "Listener",
     "Listeners",

@@ -14,7 +14,7 @@ from cccr_web.config import find_tree
 from cccr_web.preview import EditionReader, PreviewApp, Watcher
 from cccr_web.release import Release
 from cccr_web.render import build_release
-from cccr_web.serve import ServedSite, clearnet_hosts, create_app, listener_policy
+from cccr_web.serve import EncodedBodies, ServedSite, clearnet_hosts, create_app, listener_policy
 
 TEMPLATES = find_tree("templates")
 RALLY = "statements/2013-05-07-tiananmen-rally"
@@ -66,7 +66,8 @@ def test_everything_but_its_own_pages_answers_as_the_release(unchanged: Previewe
     """
     release = build_release(unchanged.tree, TEMPLATES)
     policy = listener_policy("clearnet", release.metadata)
-    served = Client(create_app(ServedSite(release, policy, clearnet_hosts((), loopback=True))))
+    hosts, encoded = clearnet_hosts((), loopback=True), EncodedBodies(release)
+    served = Client(create_app(ServedSite(release, policy, hosts, encoded)))
     others = ["/", "/en", "/en/", "/EN/", "/zh-tw/who-we-are.html", "/nothing", "/en//", "/zh/"]
     differ = {"cache-control", "content-security-policy", "content-length", "etag"}
     # A page has become long enough for ranges.
