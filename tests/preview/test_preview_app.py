@@ -66,8 +66,8 @@ def test_everything_but_its_own_pages_answers_as_the_release(unchanged: Previewe
     """
     release = build_release(unchanged.tree, TEMPLATES)
     policy = listener_policy("clearnet", release.metadata)
-    hosts = clearnet_hosts((), loopback=True)
-    served = Client(create_app(ServedSite(release, policy, hosts, EncodedBodies(release))))
+    hosts, encoded = clearnet_hosts((), loopback=True), EncodedBodies(release)
+    served = Client(create_app(ServedSite(release, policy, hosts, encoded)))
     others = ["/", "/en", "/en/", "/EN/", "/zh-tw/who-we-are.html", "/nothing", "/en//", "/zh/"]
     differ = {"cache-control", "content-security-policy", "content-length", "etag"}
     # A page has become long enough for ranges.
