@@ -177,7 +177,7 @@ def test_a_comparison_shows_a_gap_where_a_paragraph_is_missing(tmp_path: Path) -
 
 
 def test_a_comparison_of_a_text_in_one_language_is_all_gaps(tmp_path: Path) -> None:
-    """A text whose translation is not written yet can be compared, too."""
+    """A text without a translation can be compared, too."""
     tree = copy_texts(tmp_path)
     remove(f"zh_Hans/{DATED}")(tree)
     page = Previewed(tree).page(f"/-/compare/{RALLY}/")
