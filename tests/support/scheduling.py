@@ -62,6 +62,7 @@ USED = {
     "no_network": "tor",
     "offline_tor": "tor",
     "percentile": "alone",
+    "published_site": "tor",
     "serving": "long",
     "tor_network": "tor",
 }
