@@ -256,6 +256,7 @@ def ask_for_help(admin_folder: AdminFolder, arguments: list[str]) -> None:
         [sys.executable, *own, "--help"], cwd=TOP, text=True, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().startswith("usage: "), f"{own} does its work in spite of --help"
     assert {each for each in own if each.startswith("--")} <= {
         *re.findall(r"--[\w-]+", done.stdout)
     }
