@@ -7,12 +7,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import CodeType
 from typing import Any, Final
 
 from babel.support import Translations
 from flask import Flask, abort, g, render_template
 from flask_babel import Babel, Domain, force_locale, get_locale
-from jinja2 import StrictUndefined
+from jinja2 import BytecodeCache, StrictUndefined
+from jinja2.bccache import Bucket
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import catalogue_file, load_translations
@@ -68,6 +70,27 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
         return self._domain
 
 
+class _CompiledTemplates(BytecodeCache):
+    """Keeps compiled templates in memory, so that a process compiles each text of one once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], CodeType | None] = {}
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:  # noqa: ARG002  # jinja2
+        # Copies of a template in other folders are the same.
+        return name
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._known.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key, bucket.checksum] = bucket.code
+
+
+# The preview builds one site after the other, and compiling takes a third of a small one's time.
+_COMPILED = _CompiledTemplates()
+
+
 def copy_urls(app: Flask) -> list[str]:
     """Return the URL of every copy that the app of ``create_app`` renders."""
     copies: Copies = app.extensions[_COPIES]
@@ -103,6 +126,7 @@ def create_app(
         "trim_blocks": True,
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
+        "bytecode_cache": _COMPILED,
     }
     babel = _CatalogueBabel(translations, content.names)
     babel.init_app(app, locale_selector=lambda: g.language.locale)
