@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.acme import DIRECTORY, AcmeAuthority
-from support.deploy.admin import DOMAIN, PASSPHRASE, AdminMachine
-from support.deploy.clients import get_over_http
+from support.deploy.admin import PASSPHRASE, AdminMachine
 from support.deploy.inspection import wait_for_published
-from support.deploy.machine import ADMIN, SERVER, Machine, Network, call
-from support.hosting import wait_until
+from support.deploy.machine import SERVER, Machine, Network, call
 from support.signed import content, facts, organisation_key, put_release
-from support.tornet import end
 
 from cccr_web.onion import new_key
 from cccr_web.release import Signer, make_release, with_archive
@@ -143,52 +137,3 @@ def test_two_servers_share_one_onion(
         time.sleep(0.5)
     admin.deploy("release", release(admin, 3))
     assert "Standby" in admin.deploy("status").stdout
-
-
-def answers(host: str) -> bool:
-    """Whether a web server answers at port 80."""
-    with contextlib.suppress(OSError):
-        return get_over_http("/", {}, host).status == 200
-    return False
-
-
-@contextlib.contextmanager
-def web_of_a_peer(network: Network, folder: Path) -> Iterator[None]:
-    """Serve a folder at port 80 of the admin's address, as another server of the site does."""
-    web = [sys.executable, "-m", "http.server", "80", "--bind", ADMIN, "--directory", str(folder)]
-    process = subprocess.Popen(
-        ["ip", "netns", "exec", network.admin, "setpriv", "--pdeathsig", "KILL", *web],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: answers(ADMIN), 20)
-        yield
-    finally:
-        end(process)
-
-
-def test_the_authority_may_ask_any_server(
-    server: Machine, debian: Path, network: Network, admin: AdminMachine, authority: AcmeAuthority
-) -> None:
-    """certbot on one server gets its certificate although pebble asks another."""
-    server.power_off()
-    admin.key = organisation_key()
-    admin.write_settings(ADDRESSES=f"{SERVER} {ADMIN}")
-    with Machine(debian, network) as asked:
-        admin.authorize(asked)
-        authority.install_root_on(asked)
-        admin.deploy("--offline", admin.bundle)
-        # Another server's certbot: its files are not in this one's webroot.
-        webroot = asked.root / "root/peer"
-        webroot.mkdir()
-        certbot = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--domain", DOMAIN]
-        certbot += ["--register-unsafely-without-email", "--server", DIRECTORY, "--webroot"]
-        certbot += ["--webroot-path", "/root/peer"]
-        for name in ("config", "work", "logs"):
-            certbot += [f"--{name}-dir", f"/root/{name}"]
-        alone = asked.try_run(*certbot, "--cert-name", "alone")
-        assert "Some challenges have failed" in alone.stderr
-        with web_of_a_peer(network, webroot):
-            asked.run(*certbot, "--cert-name", "peer")
-        assert (asked.root / "root/config/live/peer/fullchain.pem").exists()
