@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import fcntl
 import functools
+import gc
 import inspect
 import itertools
 import os
@@ -180,6 +181,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (left if markers else kept).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = sorted(kept, key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector skip all modules and tests, which stay until the end.
+
+    With them one collection takes 0.25 s, and our server starts one after every reload.
+    """
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
