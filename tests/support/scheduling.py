@@ -171,8 +171,9 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what cannot or shall not run; put large groups first and lone tests last."""
-    unwanted = {} if os.environ.get("OTHER_PYTHON") else OTHER_PYTHON
-    unwanted |= NOT_QUICK if config.getoption("quick") else {}
+    unwanted = NOT_QUICK if config.getoption("quick") else {}
+    if not os.environ.get("OTHER_PYTHON"):
+        unwanted = unwanted | OTHER_PYTHON
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
