@@ -17,6 +17,7 @@ from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
 from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
+    from cccr_web.release import Trusted
     from cccr_web.serve import Source
 
 _DEFAULT_CLEARNET = "127.0.0.1:8080"
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
     type=options.SERVED_RELEASE,
     help="The release to serve; by default, the texts are built.",
 )
-@options.public_key()
+@options.trusted()
 @click.option(
     "--state", type=options.FOLDER, help="Where to record served releases, outside any release."
 )
@@ -62,7 +63,7 @@ _log = logging.getLogger(__name__)
 @options.hsts_preload
 def serve(
     release: Path | None,
-    public_key: str | None,
+    key: Trusted | None,
     state: Path | None,
     recheck: float,
     clearnet: Listen | None,
@@ -87,8 +88,8 @@ def serve(
     socket unit with FileDescriptorName=NAME; a restart then drops no connection.
 
     For an option that is not passed, the server uses the setting in the environment:
-    CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET,
-    CCCR_DOMAINS, CCCR_ONIONS or CCCR_HSTS_PRELOAD ("yes").
+    CCCR_RELEASE, CCCR_PUBLIC_KEY or CCCR_POLICY, CCCR_STATE, CCCR_CLEARNET,
+    CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS or CCCR_HSTS_PRELOAD ("yes").
     """
     from cccr_web.serve import RELOAD, AppSwitch, Listeners, ReloadQueue, serve_source
 
@@ -109,9 +110,8 @@ def serve(
         onions or settings.onions,
         hsts_preload or settings.hsts_preload,
     )
-    source = _source(
-        release or settings.release, public_key or settings.public_key, state or settings.state
-    )
+    key = key or options.read_trusted(settings.public_key, settings.policy)
+    source = _source(release or settings.release, key, state or settings.state)
     notifier = SystemdNotifier()
     if source is not None:
         serve_source(source, listeners, requests, _print_lines, recheck=recheck, notifier=notifier)
@@ -129,16 +129,16 @@ def _print_lines(lines: list[str]) -> None:
     click.echo("\n".join(lines))
 
 
-def _source(release: Path | None, public_key: str | None, state: Path | None) -> Source | None:
-    from cccr_web.release import RollbackGuard, read_public_key, verify_in_subprocess
+def _source(release: Path | None, key: Trusted | None, state: Path | None) -> Source | None:
+    from cccr_web.release import RollbackGuard, verify_in_subprocess
     from cccr_web.serve import Source
 
     if release is None:
         return None
-    key = read_public_key(public_key) if public_key else None
     if key is None:
         _log.warning(
-            "No --public-key: the signatures of %s are not checked. Use this for trials only.",
+            "No --public-key or --policy: the signatures of %s are not checked. "
+            "Use this for trials only.",
             release,
         )
     elif state is None:

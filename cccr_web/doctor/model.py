@@ -11,7 +11,7 @@ from typing import Self
 
 from cccr_web.listen import Tcp
 from cccr_web.onion import ControlAddress
-from cccr_web.release import PublicKey
+from cccr_web.release import Trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Target:
     """
 
     release: Path
-    key: PublicKey
+    key: Trusted
     https: Tcp
     http: Tcp
     seconds: float

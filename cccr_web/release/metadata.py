@@ -13,7 +13,10 @@ from cccr_web.errors import ReleaseError, counted
 from cccr_web.facts import CLEARNET, MAX_SEQUENCE, MAX_VALID, ONION
 
 NAME = "RELEASE.json"
+# The ZIP is a listed file in the first, signed by one key; in the second, under a policy, it is
+# not, and servers that know the first only must reject it.
 _FORMAT = 1
+_POLICY_FORMAT = 2
 
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
@@ -62,11 +65,12 @@ class Metadata:
     """The facts of a release. Raises ``ReleaseError`` if a number or date is out of bounds.
 
     ``sequence`` rises with every release; ``time`` and ``expires`` are UTC, to the
-    second; ``fingerprint`` is that of the key that signs the release, or ``None``
-    while the organisation has no key;
+    second; ``fingerprint`` is that of the key that signs the release, or of the
+    policy, or ``None`` while the organisation has no key;
     ``languages`` maps slugs to BCP 47 tags; ``clearnet`` is like
     ``https://example.org``; ``style_hashes`` are CSP hash sources (CSP level 3,
-    section 2.3.1) of the style sheets in the pages.
+    section 2.3.1) of the style sheets in the pages. ``has_policy`` is whether the release has a
+    ``policy.txt``, and the fingerprint is that of this policy.
     """
 
     sequence: int
@@ -77,6 +81,7 @@ class Metadata:
     clearnet: str | None
     onions: tuple[str, ...]
     style_hashes: tuple[str, ...]
+    has_policy: bool = False
 
     @property
     def domain(self) -> str | None:
@@ -106,7 +111,7 @@ class Metadata:
     def to_json(self) -> bytes:
         """Return the file: JSON with sorted keys, ending in a line feed."""
         values = {
-            "format": _FORMAT,
+            "format": _POLICY_FORMAT if self.has_policy else _FORMAT,
             "sequence": self.sequence,
             "time": format_time(self.time),
             "expires": format_time(self.expires),
@@ -124,9 +129,10 @@ class Metadata:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ReleaseError(f"{NAME} is not JSON: {error}.", path=NAME) from error
-        if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        formats = (_FORMAT, _POLICY_FORMAT)
+        if not isinstance(values, dict) or values.get("format") not in formats:
             raise ReleaseError(
-                f"{NAME} is not of format {_FORMAT}.",
+                f"{NAME} is not of format {_FORMAT} or {_POLICY_FORMAT}.",
                 "Install the matching version of cccr-web.",
                 path=NAME,
             )
@@ -146,6 +152,7 @@ class Metadata:
             style_hashes=tuple(
                 _checked(values, "style_hashes", lambda v: _is_list(_STYLE_HASH, v))
             ),
+            has_policy=values["format"] == _POLICY_FORMAT,
         )
 
 

@@ -10,7 +10,15 @@ from typing import Final
 
 from flask import Flask
 
-from cccr_web.content import Addresses, Content, Problem, check, content_error, read_site
+from cccr_web.content import (
+    Addresses,
+    Content,
+    Problem,
+    SigningFacts,
+    check,
+    content_error,
+    read_site,
+)
 from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -18,8 +26,10 @@ from cccr_web.notices import midnight
 from cccr_web.release import (
     MANIFEST,
     METADATA,
+    POLICY,
     Metadata,
-    PublicKey,
+    Policy,
+    PolicySigner,
     Release,
     allowed_signers,
     is_safe_path,
@@ -70,11 +80,13 @@ def check_trees(
     of this machine's clock.
     """
     today = today or datetime.now(UTC).date()
-    site, key, problems = read_site(tree)
+    site, signing, problems = read_site(tree)
+    key, wrong = read_policy_facts(tree, signing)
+    problems += wrong
     notices = NoticeFiles(tree.name(NOTICE_FOLDER))
     # A key that cannot be read is one problem, not one for each notice that it signed.
-    if site is not None or key is not None:
-        notices = read_notice_files(tree, PublicKey.parse(key) if key else None)
+    if (site is not None or key is not None) and not wrong:
+        notices = read_notice_files(tree, key)
     # The catalogues must translate the strings of the templates and of this package.
     known_files = RELEASE_FILES | notices.files.keys()
     content, found = check(
@@ -91,6 +103,19 @@ def check_trees(
         problems += notices.missing(content.site.addresses)
         problems += notices.faults(time or _newest(content, notices), today)
     return content, notices, problems
+
+
+def read_policy_facts(
+    tree: SourceTree, signing: SigningFacts | None
+) -> tuple[Policy | None, list[Problem]]:
+    """Return the policy in ``site.toml`` that ``read_site`` has found, and its problems."""
+    if signing is None:
+        return None, []
+    try:
+        signers = tuple(PolicySigner.parse(*signer) for signer in signing.signers)
+        return Policy(signing.number, signing.threshold, signers), []
+    except ValueError as error:
+        return None, [Problem(tree.name("site.toml"), signing.line, str(error))]
 
 
 def build_release(
@@ -130,11 +155,14 @@ def build_release(
         clearnet=content.site.addresses.clearnet,
         onions=content.site.addresses.onions,
         style_hashes=(style.hash,),
+        has_policy=key is not None and key.single_key is None,
     )
     files = {**notices.files, **{name: file.read_bytes() for name, file in UNCHANGED.items()}}
-    if key is not None:
-        files["minisign.pub"] = key.to_file()
-        files["allowed_signers"] = allowed_signers(key)
+    if key is not None and key.single_key:
+        files["minisign.pub"] = key.single_key.to_file()
+        files["allowed_signers"] = allowed_signers(key.single_key)
+    elif key is not None:
+        files[POLICY] = key.to_file()
     photos = resize_photos(tree, content.photos)
     images = {size.url: size.body for photo in photos.values() for size in photo.sizes}
     if content.site.addresses.onions:

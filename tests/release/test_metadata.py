@@ -174,7 +174,7 @@ def test_a_wrong_address_is_rejected(addresses: Any, key: str) -> None:
         Metadata.from_json(text)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"format": 2}'])
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"format": 3}'])
 def test_a_file_of_another_format_is_rejected(text: bytes) -> None:
     """Other JSON files, and other formats of RELEASE.json, are errors."""
     with pytest.raises(ReleaseError, match=r"^RELEASE\.json is not (JSON|of format 1)"):

@@ -107,7 +107,7 @@ simple(
 )
 simple(
     "another format",
-    "RELEASE.json is not of format 1. Install the matching version of cccr-web.",
+    "RELEASE.json is not of format 1 or 2. Install the matching version of cccr-web.",
     lambda target: target.says("format", 2),
 )
 simple(
