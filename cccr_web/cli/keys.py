@@ -108,7 +108,7 @@ def policy(site_toml: Path, out: Path) -> None:
     tree = SourceTree(site_toml.absolute().parent)
     _, signing, problems = read_site(tree)
     found, wrong = read_policy_facts(tree, signing)
-    if wrong or (problems and found is None):
+    if problems or wrong:
         raise content_error([*problems, *wrong])
     if found is None:
         raise CccrError(f"{site_toml} names no signers.", "Write public_keys into it.")
