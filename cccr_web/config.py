@@ -114,6 +114,13 @@ def source_date(environ: Mapping[str, str]) -> datetime | None:
     return datetime.fromtimestamp(int(epoch), UTC) if epoch else None
 
 
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Return the default folder for data to keep (XDG Base Directory Specification)."""
+    home = environ.get("XDG_STATE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    return base / "cccr-web"
+
+
 def find_tree(name: str) -> Path:
     """Return the folder ``name`` in the package (a wheel) or next to it (a checkout).
 

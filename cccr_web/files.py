@@ -44,6 +44,32 @@ def create(file: Path, body: bytes, *, mode: int = 0o666) -> None:
     _sync_folder(file.parent)
 
 
+def create_all(files: Mapping[Path, bytes]) -> None:
+    """Write new files, or none of them. Raises ``FileExistsError`` if one exists.
+
+    A call that was killed may have written some. If their content is the same, the next call
+    writes the others.
+    """
+    left = {file: body for file, body in files.items() if not _holds(file, body)}
+    for file in left or files:
+        if os.path.lexists(file):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+    made: list[Path] = []
+    try:
+        for file, body in left.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            create(file, body)
+            made.append(file)
+    except OSError:
+        for file in made:
+            file.unlink(missing_ok=True)
+        raise
+
+
+def _holds(file: Path, body: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == body
+
+
 def replace(file: Path, body: bytes, *, owner: os.stat_result | None = None) -> None:
     """Write ``file``, whether it exists or not.
 

@@ -26,6 +26,14 @@ _FAILURES: Final = {
 }
 
 
+class SocksFailureError(ConnectionError):
+    """The proxy did not connect; ``code`` is that of RFC 1928, or one of tor's ExtendedErrors."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket.socket:
     """Return a connection to ``host`` through ``proxy``; each step may take ``timeout`` seconds.
 
@@ -66,8 +74,8 @@ def request(connection: socket.socket, host: str, port: int, proxy: Tcp | Unix) 
     if version != _VERSION or kind not in {*_LENGTHS, _NAME}:
         raise ConnectionError(f"{proxy} does not speak SOCKS5. Use tor's SocksPort.")
     if code != 0:
-        reason = _FAILURES.get(code, f"reply code {code}")
-        raise ConnectionError(f"The proxy at {proxy} cannot reach it: {reason}.")
+        reason = _FAILURES.get(code, f"reply code {code:#04x}")
+        raise SocksFailureError(f"The proxy at {proxy} cannot reach it: {reason}.", code)
     _receive(connection, (_LENGTHS[kind] if kind in _LENGTHS else _receive(connection, 1)[0]) + 2)
 
 

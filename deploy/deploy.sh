@@ -7,6 +7,7 @@
 #   release DIR        switch to the signed release in DIR without dropping a request
 #   rollback           go back to the release before the current one
 #   status             show the services, the release and the result of “cccr-web doctor”
+#   promote            let root@SERVER publish the onion, in place of another of SERVERS
 #   notify-test        send a test message to everyone in NOTIFY
 #   watch-install      let another machine watch the site and notify people
 #   backup FILE        write the onion key, settings and release to FILE, encrypted
@@ -18,11 +19,15 @@
 #   --dry-run               show every change as a diff, and change nothing
 #   --settings FILE         the settings (default: deploy/site.env, if it exists)
 #   --offline FILE          install our code from a bundle, without a package index
-#   --passphrase-file FILE  for backup, restore and uninstall; without it, gpg asks
+#   --passphrase-file FILE  for backup, restore, uninstall and promote; without it, you are asked
 #   --drop-domain           take down a domain that DOMAIN no longer names, without asking
+#   --json                  for status: a list with one object for each server
+#   --key FILE              for promote: the organisation’s secret key
+#   --dead                  for promote: accept that a server which does not answer is gone
 #
-# Without root@SERVER or --local, SERVER in the settings names the server. A file with @ in its name
-# needs a slash: ./NAME. Everything is plain bash, for macOS too: bash 3.2, and the options that BSD’s
+# Without root@SERVER or --local, SERVER in the settings names the server, or SERVERS several: they are
+# visited one after another, and the first failure stops the run. A file with @ in its name needs a
+# slash: ./NAME. Everything is plain bash, for macOS too: bash 3.2, and the options that BSD’s
 # programs have. The code that runs on the server is in deploy/server/.
 set -euo pipefail
 
@@ -33,9 +38,12 @@ for file in common settings wheels; do
   . "$TOP/deploy/server/$file.sh"
 done
 
-TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE=''
+TARGETS=() # the servers to visit
+TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE='' KEY=''
 SWITCHES='' # what server/run.sh gets before the command
 PARTIAL=''  # the file that is being written
+VISITING=no # yes while several servers are visited, again when some are visited once more
+later=()    # the servers to visit once more
 PASSPHRASE_FILE=''
 # gpg asks in this terminal, so no pinentry program is needed.
 PASSPHRASE=(--pinentry-mode loopback)
@@ -46,17 +54,18 @@ read_command_line() {
     shift
     case $argument in
       -h | --help) usage && exit 0 ;;
-      --dry-run | --drop-domain | --purge)
+      --dry-run | --drop-domain | --purge | --json | --dead)
         given="$given $argument"
         SWITCHES="$SWITCHES $argument"
         ;;
-      --settings | --offline | --passphrase-file)
+      --settings | --offline | --passphrase-file | --key)
         [ $# -gt 0 ] || usage_error "$argument needs a file."
         [ -r "$1" ] || usage_error "$argument: cannot read $1."
         given="$given $argument"
         case $argument in
           --settings) SETTINGS_FILE=$1 ;;
           --offline) OFFLINE=$1 ;;
+          --key) KEY=$1 ;;
           *) PASSPHRASE_FILE=$1 ;;
         esac
         shift
@@ -70,7 +79,7 @@ read_command_line() {
   [ ${#positional[@]} = 0 ] || COMMAND=${positional[0]}
   ARGUMENT=${positional[1]:-}
   case $COMMAND in
-    install | rollback | status | notify-test | watch-install | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
+    install | rollback | status | promote | notify-test | watch-install | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
     release | backup | restore | bundle) [ ${#positional[@]} = 2 ] || usage_error "$COMMAND needs exactly one file or folder." ;;
     *) usage_error "There is no command “${COMMAND}”." ;;
   esac
@@ -79,7 +88,9 @@ read_command_line() {
     restore) uses='--settings --dry-run --drop-domain --offline --passphrase-file' ;;
     release | rollback) uses='--settings --dry-run' ;;
     watch-install) uses='--settings --dry-run --offline' ;;
-    status | notify-test) uses=--settings ;;
+    status) uses='--settings --json' ;;
+    promote) uses='--settings --dead --key --passphrase-file' ;;
+    notify-test) uses=--settings ;;
     backup) uses='--settings --passphrase-file' ;;
     uninstall) uses='--settings --dry-run --purge --passphrase-file' ;;
     bundle) uses='' ;;
@@ -90,6 +101,7 @@ read_command_line() {
   [[ $given != *--purge* || $given != *--passphrase-file* ]] || usage_error "uninstall --purge writes no backup, so it does not use --passphrase-file."
   [ "$COMMAND" != bundle ] || [ -z "$TARGET" ] || usage_error "bundle does not use $TARGET."
   [[ $given != *--dry-run* ]] || DRY_RUN=yes
+  if [ "$COMMAND" = promote ] && { [ -z "$TARGET" ] || [ -z "$KEY" ]; }; then usage_error "promote needs root@SERVER, and --key with the organisation’s secret key."; fi
   [ "$COMMAND" != release ] || [ -d "$ARGUMENT" ] || usage_error "There is no folder $ARGUMENT."
   [ "$COMMAND" != restore ] || [ -r "$ARGUMENT" ] || usage_error "There is no file $ARGUMENT."
 }
@@ -126,9 +138,21 @@ read_settings() {
   fi
   # A watcher is never the server.
   [ -n "$TARGET" ] || [ "$COMMAND" != watch-install ] || usage_error "watch-install needs root@MACHINE or --local: another machine than the server."
-  [ -n "$TARGET" ] || TARGET=$SERVER
-  [ -n "$TARGET" ] || [ "$COMMAND" = bundle ] ||
+  read -ra TARGETS <<<"${TARGET:-$SERVER$SERVERS}"
+  if [ -n "$SERVERS" ] && [ -n "$TARGET" ] && [[ " install upgrade restore promote " == *" $COMMAND "* && " $SERVERS " != *" $TARGET "* ]]; then
+    fail "SERVERS in $file does not name $TARGET." "Add it, or use a name from there."
+  fi
+  [ ${#TARGETS[@]} != 0 ] || [ "$COMMAND" = bundle ] ||
     usage_error "No server is named. Give root@SERVER or --local, or set SERVER=root@… in the settings."
+  [ ${#TARGETS[@]} -le 1 ] || [[ " restore uninstall " != *" $COMMAND "* ]] ||
+    usage_error "$COMMAND acts on one server, but SERVERS names ${#TARGETS[@]}. Name one of them: root@SERVER."
+  [ ${#TARGETS[@]} != 1 ] || TARGET=${TARGETS[0]}
+  if [ ${#TARGETS[@]} -gt 1 ] && [[ " install upgrade release rollback " == *" $COMMAND "* ]]; then SWITCHES="$SWITCHES --check"; fi
+  # Otherwise each server would make its own.
+  if [ ${#TARGETS[@]} -gt 1 ] && [[ " install upgrade " == *" $COMMAND "* ]] && [ -z "$ONION_KEY" ]; then
+    fail "ONION_KEY is not set, but the servers in SERVERS share one onion." \
+      "Make its key with “deploy/cccr-web onion key new”, or copy /etc/cccr-web/onion.key from the server that has it."
+  fi
 }
 
 # These functions fill the folder that is sent to the server.
@@ -178,7 +202,95 @@ verify_release() { # FOLDER
   "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
 }
 
-# Run server/run.sh on the target. It exits 3 if a domain would be taken down.
+# Run a command on every server, one after another. “set -e” stops at the first failure.
+each_server() { # COMMAND…
+  [ ${#TARGETS[@]} = 1 ] || VISITING=yes
+  for TARGET in "${TARGETS[@]}"; do
+    [ $VISITING = no ] || say "== $TARGET"
+    "$@"
+  done
+  [ ${#later[@]} != 0 ] || return 0
+  VISITING=again
+  for TARGET in "${later[@]}"; do
+    say "== $TARGET, again"
+    "$@"
+  done
+}
+
+# Print the releases that TARGET serves, such as “clearnet 7, onion 7”, or why they are unknown.
+served() {
+  BUNDLE=$WORK/scripts SWITCHES=''
+  [ -d "$BUNDLE" ] || bundle_scripts
+  send serves 2>&1 | tail -n 1
+}
+
+report_servers() {
+  say "Stopped at $TARGET. What each server serves:"
+  for TARGET in "${TARGETS[@]}"; do say "  $TARGET: $(served)" || true; done
+  say "Fix the problem above, and run the same command again: it completes the work."
+}
+
+# A server that an interrupted rollback has visited must not go back further.
+rollback() {
+  local newest=0 number text
+  [ ${#TARGETS[@]} = 1 ] || for TARGET in "${TARGETS[@]}"; do
+    text=$(served) || fail "$TARGET does not say which release it serves: $text" "Nothing was changed."
+    for number in ${text//[!0-9]/ }; do [ "$number" -le "$newest" ] || newest=$number; done
+  done
+  each_server rollback_from "$newest"
+}
+
+rollback_from() { # NEWEST
+  local text=$1
+  [ "$VISITING" = no ] || text=$(served)
+  if [[ " ${text//[!0-9]/ } " == *" $1 "* ]]; then on_server rollback; else say "  it went back from release $1 earlier"; fi
+}
+
+# Show every server, also after a failure.
+status() {
+  local result=0 text between='['
+  for TARGET in "${TARGETS[@]}"; do
+    if [[ $SWITCHES == *--json* ]]; then
+      text=$(on_server status) || result=1
+      printf '%s{"server": "%s", "status": %s}' "$between" "$TARGET" "${text:-null}"
+      between=$',\n '
+    else
+      [ ${#TARGETS[@]} = 1 ] || printf '== %s\n' "$TARGET"
+      (on_server status) || result=1
+    fi
+  done
+  [ "$between" = '[' ] || printf ']\n'
+  return $result
+}
+
+# Let TARGET publish the onion. All others must stand by first.
+promote() {
+  local publisher=$TARGET names status
+  read -ra names <<<"$SERVERS"
+  [ ${#names[@]} -gt 1 ] || fail "SERVERS in the settings does not name several servers, so there is nothing to promote."
+  "$TOP/deploy/cccr-web" onion promotion "$(send peer)" --key "$KEY" --public-key "$PUBLIC_KEY" --out "$WORK/promotion" \
+    ${PASSPHRASE_FILE:+--passphrase-file "$PASSPHRASE_FILE"}
+  mv "$WORK/promotion" "$BUNDLE"
+  for TARGET in "${names[@]}"; do
+    [ "$TARGET" != "$publisher" ] || continue
+    say "== $TARGET"
+    status=0
+    send promote || status=$?
+    if [ $status = 255 ] && [[ $SWITCHES == *--dead* ]]; then
+      say "  It does not answer. You said that it is gone."
+    elif [ $status = 255 ]; then
+      fail "$TARGET does not answer, so it may still publish the onion." "If it is gone, or turned off, add --dead. If it comes back, it stands by."
+    elif [ $status != 0 ]; then
+      fail "$TARGET does not stand by, so $publisher must not publish." "Run the same command again."
+    fi
+  done
+  TARGET=$publisher
+  say "== $TARGET"
+  on_server promote
+}
+
+# Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if only the
+# certificate is missing: the authority may have asked a server that is not installed yet.
 on_server() { # COMMAND
   local status=0 answer=no
   send "$1" || status=$?
@@ -190,6 +302,10 @@ on_server() { # COMMAND
     SWITCHES="$SWITCHES --drop-domain"
     status=0
     send "$1" || status=$?
+  fi
+  if [ $status = 4 ]; then
+    status=1
+    [ $VISITING != yes ] || { status=0 && later+=("$TARGET"); }
   elif [ $status = 255 ]; then
     fail "ssh could not connect to $TARGET, or lost the connection. See its message above." "Then run the same command again: it completes what was interrupted."
   fi
@@ -197,6 +313,7 @@ on_server() { # COMMAND
 }
 
 send() { # COMMAND
+  [ ! -f "$BUNDLE/settings/site.env" ] || printf '%s\n' "$TARGET" >"$BUNDLE/settings/server"
   if [ "$TARGET" = --local ]; then
     # shellcheck disable=SC2086 # several words
     bash "$BUNDLE/server/run.sh" $SWITCHES "$1"
@@ -242,14 +359,23 @@ encrypted() { # COMMAND FILE
   gpg --quiet "${PASSPHRASE[@]}" --symmetric --cipher-algo AES256 --s2k-digest-algo SHA512 --s2k-count 65011712 \
     --no-symkey-cache --output "$WORK/backup.gpg" "$WORK/backup.tar" || fail "gpg could not encrypt the backup." "Nothing was written."
   PARTIAL=$2.partial
-  cp "$WORK/backup.gpg" "$PARTIAL"
+  mv "$WORK/backup.gpg" "$PARTIAL"
   mv "$PARTIAL" "$2"
 }
 
 backup() { # FILE
-  [ ! -e "$1" ] || fail "$1 already exists, and a backup is never overwritten." "Choose another name."
-  encrypted backup "$1"
-  say "Wrote $1. Keep it and its passphrase in different places, and neither on the server."
+  local file=$1 host
+  if [ ${#TARGETS[@]} -gt 1 ]; then # one file for each server
+    host=${TARGET##*@}
+    file=$1.${host//[^A-Za-z0-9.-]/-}
+    if [ -e "$file" ]; then
+      say "$file exists already, and is kept."
+      return
+    fi
+  fi
+  [ ! -e "$file" ] || fail "$file already exists, and a backup is never overwritten." "Choose another name."
+  encrypted backup "$file"
+  say "Wrote $file. Keep it and its passphrase in different places, and neither on the server."
 }
 
 decrypt() { # FILE
@@ -296,9 +422,18 @@ bundle() { # FILE
   say "Wrote $1. Use it with: deploy/deploy.sh --offline $1"
 }
 
+at_exit() {
+  local status=$?
+  trap - EXIT
+  if [ "$status" != 0 ] && [ "$VISITING" != no ]; then report_servers; fi
+  rm -rf "$WORK"
+  [ -z "$PARTIAL" ] || rm -f "$PARTIAL"
+  exit "$status"
+}
+
 read_command_line "$@"
 WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"; [ -z "$PARTIAL" ] || rm -f "$PARTIAL"' EXIT
+trap at_exit EXIT
 trap 'exit 130' INT TERM HUP
 BUNDLE=$WORK/bundle
 [ -z "$PASSPHRASE_FILE" ] || use_passphrase "$PASSPHRASE_FILE"
@@ -309,20 +444,21 @@ case $COMMAND in
     bundle_settings
     bundle_release "$RELEASE"
     bundle_code
-    on_server "$COMMAND"
+    each_server on_server "$COMMAND"
     ;;
   release)
     bundle_release "$ARGUMENT"
-    on_server release
+    each_server on_server release
     ;;
   watch-install)
     bundle_settings
     bundle_code
     on_server "$COMMAND"
     ;;
-  rollback | status | notify-test) on_server "$COMMAND" ;;
+  rollback | status | promote) "$COMMAND" ;;
+  notify-test) each_server on_server notify-test ;;
   uninstall) uninstall ;;
-  backup) backup "$ARGUMENT" ;;
+  backup) each_server backup "$ARGUMENT" ;;
   restore) restore "$ARGUMENT" ;;
   bundle) bundle "$ARGUMENT" ;;
 esac

@@ -34,7 +34,12 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that rewrites the list of addresses."""
+    """Add the options that rewrite what is generated."""
+    parser.addoption(
+        "--rewrite-manual",
+        action="store_true",
+        help="Rewrite cccr_web/share/ from the help of the commands; check the difference.",
+    )
     parser.addoption(
         "--rewrite-urls",
         action="store_true",

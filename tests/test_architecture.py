@@ -31,17 +31,21 @@ IMPORTERS: dict[str, set[str]] = {
     "flask": {
         "render/app.py",
         "render/builder.py",
+        "render/crawlers.py",
         "render/template_renderer.py",
         "serve/app.py",
     },
     "flask_babel": {
         "render/app.py",
+        "render/copies.py",
         "render/formats.py",
+        "render/lists.py",
         "render/template_renderer.py",
         "render/shared_pages.py",
     },
     "flask_talisman": {"serve/app.py"},
-    "jinja2": {"render/app.py", "content/catalogue.py"},
+    "jinja2": {"render/app.py", "render/builder.py", "content/catalogue.py"},
+    "mammoth": {"write/word.py"},
     "markdown_it": {
         "content/body.py",
         "render/html.py",

@@ -36,8 +36,10 @@ from support.deploy.scripts import AdminSide
 from support.documents import DOCUMENTS, Document
 from support.dry_run import DryRun
 from support.hosting import short_folder, wait_until
+from support.photographs import photo
 from support.texts import copy_texts
 from support.tornet import free_ports
+from support.word import VIGIL
 
 from cccr_web.cli import main
 
@@ -336,8 +338,8 @@ def deploy(admin_folder: AdminFolder, command: str) -> None:
     (name,) = own.intersection(DEPLOY_COMMANDS) or {"install"}
     received = {"bundle": [], "restore": ["install"], "uninstall": ["keep", "uninstall"]}
     expected = received.get(name, [name])
-    if "--dry-run" in own:
-        expected = [f"--dry-run {each}" for each in expected]
+    for switch in own & {"--dry-run", "--json"}:
+        expected = [f"{switch} {each}" for each in expected]
     assert side.commands()[before:] == expected
     named = [word for word in words if "@" in word] or ["root@server.example"]
     over_ssh = [] if "--local" in own else named * len(expected)
@@ -363,6 +365,25 @@ def booted_calls() -> list[set[str]]:
                 constants = {str(one.value) for one in node.args if isinstance(one, ast.Constant)}
                 found.append({each for each in constants if not each.startswith(("/", "env"))})
     return found
+
+
+def promote(admin_folder: AdminFolder, command: str) -> None:
+    """The promoted server is asked for its name; it gets the note last."""
+    side, words = admin_folder.side, shlex.split(command)
+    (promoted,) = [word for word in words if "@" in word]
+    side.settings(f"SERVERS=root@a.example {promoted}\nPUBLIC_KEY=RW\n")
+    (side.folder / "organisation.key").touch()
+    program = side.folder / "deploy/cccr-web"
+    before = program.read_text()
+    program.write_text('#!/bin/sh\nwhile [ "$1" != --out ]; do shift; done\ntouch "$2"\n')
+    hosts = side.folder / "hosts"
+    hosts.write_text("")
+    run_in_terminal(command, side.folder, side.environment())
+    assert side.commands()[-3:] == ["peer", "promote", "promote"]
+    assert hosts.read_text().splitlines() == [promoted, "root@a.example", promoted]
+    side.settings("SERVER=root@server.example\nPUBLIC_KEY=../organisation.pub\n")
+    program.write_text(before)
+    assert {"promote", "--key"} in booted_calls()
 
 
 def run_on_server(_admin_folder: AdminFolder, command: str) -> None:
@@ -396,6 +417,16 @@ def doctor(admin_folder: AdminFolder, command: str) -> None:
     """It finds the release in order, and reports an onion that was never published."""
     shown = admin_folder.run(f"{command} --torrc offline --time-limit 2", status=1)
     assert re.search(r"ok +release .*WRONG +tor .* wrong: ", shown, re.DOTALL)
+
+
+def edit(admin_folder: AdminFolder, command: str) -> None:
+    """It works on a copy of the texts: the real ones would then need an editor."""
+    copy = admin_folder.path / "editor"
+    if not copy.exists():
+        copy_texts(copy)
+        for name, body in {**VIGIL, "square.jpg": photo()}.items():
+            (admin_folder.path / name).write_bytes(body)
+    admin_folder.run(f"{command} --translations editor/translations")
 
 
 def run(admin_folder: AdminFolder, command: str) -> None:
@@ -443,6 +474,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"pre-commit install", install_hooks),
     (r"deploy/(cccr-web|venv\.sh)", mention),
     (r"deploy/deploy\.sh --help", show_deploy_help),
+    (r"deploy/deploy\.sh promote .*", promote),
     (r"deploy/deploy\.sh( .*)?", deploy),
     (r"ssh root@server\.example .*", run_on_server),
     (r"git tag .*", tag),
@@ -453,6 +485,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/cccr-web onion publish .*", publish),
     (r"deploy/cccr-web onion status .*", status),
     (r"deploy/cccr-web doctor .*", doctor),
+    (r"deploy/cccr-web (new|import) .*", edit),
     (r"(deploy/cccr-web|minisign|mkdir) .*", run),
 ]
 # A code span is a command if it begins with one of these.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import TOP
+from support.manual import shared_files
 from support.serving import environment
 
 from cccr_web import __version__
@@ -29,9 +30,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_holds_code_templates_and_translations(wheel: Path) -> None:
-    """The wheel holds every file of the code, the templates and the translations, and no test."""
+    """The wheel holds every file of the code, the templates and the translations, and no test.
+
+    The files for shells and man are where an installation puts them.
+    """
     with zipfile.ZipFile(wheel) as archive:
         found = {name for name in archive.namelist() if ".dist-info/" not in name}
+    shared = {name for name in found if ".data/" in name}
+    assert {name.partition(".data/data/share/")[2] for name in shared} == shared_files().keys()
+    found -= shared
     expected = {
         f"cccr_web/{path.relative_to(TOP / 'cccr_web').as_posix()}"
         for path in (TOP / "cccr_web").rglob("*")

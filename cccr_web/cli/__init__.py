@@ -8,6 +8,7 @@ that ``--help`` is fast and a server loads nothing that it does not use.
 from __future__ import annotations
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -18,27 +19,33 @@ from cccr_web.errors import CccrError
 
 __all__ = ["main"]
 
-# Command → module of this package that defines a function of the same name.
-_MODULES = {
-    "demo": "demo",
-    "check": "site",
-    "build": "site",
-    "key": "keys",
-    "sign": "release",
-    "verify": "release",
-    "serve": "serve",
-    "headers": "mirror",
-    "history": "release",
-    "onion": "onion",
-    "mirror": "mirror",
-    "watch": "watch",
-    "doctor": "doctor",
-    "baseline": "doctor",
-    "notify": "notify",
-    "canary": "notices",
-    "mirrors": "notices",
-    "security-txt": "notices",
+# What people do, the daily tasks first: command → module of this package that defines a function
+# of the same name.
+_TASKS: dict[str, dict[str, str]] = {
+    "Write": {"new": "new", "import": "import_document", "check": "site", "demo": "demo"},
+    "Publish": {
+        "build": "site",
+        "sign": "release",
+        "verify": "release",
+        "canary": "notices",
+        "mirrors": "notices",
+        "security-txt": "notices",
+        "key": "keys",
+    },
+    "Look after": {
+        "watch": "watch",
+        "doctor": "doctor",
+        "notify": "notify",
+        "baseline": "doctor",
+        "history": "release",
+    },
+    "Serve": {"serve": "serve", "onion": "onion", "mirror": "mirror", "headers": "mirror"},
 }
+_MODULES = {name: module for commands in _TASKS.values() for name, module in commands.items()}
+
+
+# The columns around a command's name in the help.
+_MARGINS = 6
 
 
 class _Failure(click.ClickException):
@@ -49,14 +56,31 @@ class _Failure(click.ClickException):
 
 
 class _Group(click.Group):
+    tasks = _TASKS
+
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return sorted(_MODULES)
+        return [*_MODULES]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by task, in one column."""
+        widest = max(map(len, _MODULES))
+        for task, names in _TASKS.items():
+            rows = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                if command is not None:
+                    limit = formatter.width - widest - _MARGINS
+                    rows.append((name.ljust(widest), command.get_short_help_str(limit)))
+            with formatter.section(task):
+                formatter.write_dl(rows)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _MODULES:
             return None
         module = import_module(f"{__name__}.{_MODULES[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        # “import” is a keyword of Python.
+        name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
+        command: click.Command = getattr(module, name)
         return command
 
     def resolve_command(

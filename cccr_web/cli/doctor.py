@@ -56,10 +56,32 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
 @options.repeatable(
     "--unit", "units", metavar="NAME", help="A systemd unit that must be running and up to date."
 )
+@options.repeatable(
+    "--address",
+    "addresses",
+    type=options.ParsedParam("IP", "ipaddress:ip_address"),
+    help="An address of one of the site's servers: DNS must name exactly these.",
+)
+@options.repeatable(
+    "--dns-name",
+    "dns_names",
+    type=options.DOMAIN,
+    help="A name of which DNS is checked, if not only the domain.",
+)
 @click.option(
     "--baseline",
     type=options.FILE,
     help="What the server had when it was set up, written by “cccr-web baseline”.",
+)
+@click.option(
+    "--standby",
+    type=options.FILE,
+    help="Where “onion publish” writes why this server, one of several, does not publish.",
+)
+@click.option(
+    "--onion-socket",
+    type=options.ParsedParam("unix:PATH", "cccr_web.listen:parse_listen"),
+    help="The socket on which it serves the onion, which is checked meanwhile.",
 )
 @options.time_limit(300)
 @options.report_file

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress
+from cccr_web.cli.keys import unlock
+from cccr_web.cli.terminal import Progress, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cccr_web.listen import Tcp, Unix
     from cccr_web.onion import ControlAddress, ManagerEvent
 
 
@@ -45,6 +50,50 @@ def show(file: Path) -> None:
     from cccr_web.onion import load_key
 
     click.echo(load_key(file).address)
+
+
+@key.command(epilog=options.example("onion key derive onion.key root@a.example"))
+@click.argument("file", type=options.FILE)
+@click.argument("name")
+@click.option("--out", type=options.FILE, help="A file for the derived key (mode 0600).")
+def derive(file: Path, name: str, out: Path | None) -> None:
+    """Derive another onion from the key in FILE and a NAME.
+
+    Its address is printed. Servers that share an onion key find each other at such onions.
+    """
+    from cccr_web.onion import derive_key, load_key, write_key
+
+    derived = derive_key(load_key(file), name)
+    if out is not None:
+        write_key(derived, out)
+    click.echo(derived.address)
+
+
+@onion.command(
+    epilog=options.example(
+        "onion promotion $(cccr-web onion key derive onion.key root@b.example) "
+        "--key cccr.key --public-key cccr.pub --out promotion"
+    )
+)
+@click.argument("publisher", type=options.ONION)
+@options.secret_key
+@options.public_key(required=True)
+@click.option("--out", required=True, type=options.FILE, help="The file to write.")
+@options.passphrase_file
+def promotion(
+    publisher: str, key_file: Path, public_key: str, out: Path, passphrase_file: Path | None
+) -> None:
+    """Sign a note of which server publishes the onion.
+
+    PUBLISHER is that server's own onion, from “onion key derive”. “deploy.sh promote” runs this,
+    and brings the note to every server. Its number is the time, so a later one replaces it.
+    """
+    from cccr_web.notices import make_promotion, read_promotion
+    from cccr_web.release import read_public_key
+
+    note = make_promotion(unlock(key_file, passphrase_file), int(time.time()), publisher)
+    read_promotion(note, read_public_key(public_key))
+    write_file(out, note.decode().removesuffix("\n"), "--out")
 
 
 @onion.command(epilog=options.example("onion torrc bridges.txt"))
@@ -89,6 +138,7 @@ def describe(event: ManagerEvent) -> str:
         Lost,
         Published,
         Publishing,
+        StandingBy,
         Unreachable,
         Withdrawn,
     )
@@ -109,6 +159,8 @@ def describe(event: ManagerEvent) -> str:
             return f"The onion is down: {reason}. Publishing it again."
         case Failed(error):
             return f"{error} Trying again."
+        case StandingBy(address, reason):
+            return f"Standby: {reason}."
         case Withdrawn(address):
             return f"Withdrawn: {address}."
 
@@ -127,8 +179,29 @@ def describe(event: ManagerEvent) -> str:
     type=options.FILE,
     help="Where to record which service runs: a file that a reboot deletes, such as one in /run.",
 )
+@click.option(
+    "--peers",
+    "peers_file",
+    type=options.FILE,
+    help="The servers that share this onion, of which one publishes: see the manual.",
+)
+@click.option("--promotion", type=options.FILE, help="The note that names the publisher.")
+@options.public_key()
+@click.option(
+    "--socks",
+    type=options.ParsedParam("ADDRESS", "cccr_web.listen:parse_listen"),
+    help="Tor's SocksPort, with ExtendedErrors, to ask the peers: unix:/PATH or HOST:PORT.",
+)
+@click.option(
+    "--standby", type=options.FILE, help="Where to write why this server does not publish."
+)
 def publish(
-    key_file: Path, socket: Path, control: ControlAddress | None, record: Path | None
+    key_file: Path,
+    socket: Path,
+    control: ControlAddress | None,
+    record: Path | None,
+    peers_file: Path | None,
+    **others: Any,
 ) -> None:
     """Publish the onion on a running tor, and keep it published.
 
@@ -138,6 +211,10 @@ def publish(
     As a systemd service (Type=notify), it is ready at once and waits for tor without limit;
     its status line shows the state of the onion. The key may be a credential of the unit,
     such as %d/onion.key.
+
+    With --peers, this needs --promotion, --public-key and --socks. Before it publishes, it asks
+    the peers and the onion whether another server publishes; while it does, it asks the peers for
+    a newer note every minute.
     """
     from cccr_web.onion import ExternalTor, Manager, Service, load_key
     from cccr_web.systemd import SystemdNotifier
@@ -160,9 +237,43 @@ def publish(
             notifier.status(describe(event))
 
         tor = ExternalTor(control)
-        manager = Manager(service, tor, observe, heartbeat=notifier.alive)
+        obstacle = _turns(service.key.address, peers_file, **others) if peers_file else _none
+        manager = Manager(service, tor, observe, heartbeat=notifier.alive, obstacle=obstacle)
         notifier.ready("Looking for tor.")
         manager.run(stop, retry_first=notifier.asked)
+
+
+def _none(_publishing: bool) -> None:  # the manager's signature
+    """Let the only server publish."""
+
+
+def _turns(
+    onion: str,
+    peers: Path,
+    promotion: Path | None,
+    public_key: str | None,
+    socks: Tcp | Unix | None,
+    standby: Path | None,
+) -> Callable[[bool], str | None]:
+    """Return what the manager asks before it publishes, and while it does."""
+    from cccr_web.release import read_public_key
+    from cccr_web.standby import Peers, Turn
+
+    if promotion is None or public_key is None or socks is None:
+        raise click.UsageError("--peers needs --promotion, --public-key and --socks.")
+    turn = Turn(onion, Peers.read(peers), promotion, read_public_key(public_key), socks)
+
+    def obstacle(publishing: bool) -> str | None:  # the manager's signature
+        reason = turn.reason(publishing=publishing)
+        if standby is not None:
+            if reason is None:
+                standby.unlink(missing_ok=True)
+            else:
+                kind = "planned" if reason.planned else "unplanned"
+                write_file(standby, f"{kind} {reason.text}", "--standby")
+        return reason.text if reason else None
+
+    return obstacle
 
 
 @onion.command(epilog=options.example("onion status --json $(cccr-web onion key show onion.key)"))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cccr_web import files
 from cccr_web.cli import options
 from cccr_web.cli.terminal import Progress
-from cccr_web.config import find_tree, source_date
+from cccr_web.config import default_state, find_tree, source_date
+from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
     from cccr_web.content import Addresses
     from cccr_web.release import Release
+    from cccr_web.render import Cache
 
+
+_KEY_BYTES = 32
 
 translations_option = click.option(
     "--translations",
@@ -64,11 +72,19 @@ def check(translations: Path | None) -> None:
     is_flag=True,
     help="Use one title for all pages, which hides from onlookers what is read.",
 )
+@click.option(
+    "--cache",
+    "cache_folder",
+    type=options.FOLDER,
+    metavar="DIR",
+    help="A folder for what the next build can use again. It is made if it does not exist.",
+)
 @translations_option
 def build(
     out: Path,
     clearnet_url: str | None,
     onions: tuple[str, ...],
+    cache_folder: Path | None,
     translations: Path | None,
     *,
     replace: bool,
@@ -77,6 +93,9 @@ def build(
     """Build a release: exactly the bytes that readers get.
 
     --clearnet-url and --onion-address replace all addresses in site.toml.
+
+    With --cache, only what has changed since the last build is rendered. The bytes are the same as
+    without it. What cannot be used, such as another user's cache, is made again.
     """
     from cccr_web.content import Addresses
     from cccr_web.content.site import is_clearnet
@@ -88,7 +107,10 @@ def build(
     if not replace:
         reject_loss(out)
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
-    release = build_with_progress(translations, addresses, neutral_titles=neutral_titles)
+    with _cache(cache_folder) as cache:
+        release = build_with_progress(
+            translations, addresses, neutral_titles=neutral_titles, cache=cache
+        )
     reject_future(release)
     write(release, out)
     click.echo(
@@ -97,8 +119,37 @@ def build(
     )
 
 
+@contextlib.contextmanager
+def _cache(folder: Path | None) -> Iterator[Cache | None]:
+    """Open the cache in ``folder``, and close it at the end."""
+    if folder is None:
+        yield None
+        return
+    from cccr_web.render import Cache
+
+    with contextlib.closing(Cache(folder, _cache_key())) as cache:
+        yield cache
+
+
+def _cache_key() -> bytes:
+    """Return the key of this user's caches, which is made when it is first needed."""
+    file = default_state(os.environ) / "cache.key"
+    with files.writing(file, "Set XDG_STATE_HOME to a folder of your own."):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            files.create(file, secrets.token_bytes(_KEY_BYTES), mode=0o600)
+        key = file.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise CccrError(f"{file} is damaged.", "Delete it.")
+    return key
+
+
 def build_with_progress(
-    translations: Path | None, addresses: Addresses | None, *, neutral_titles: bool = False
+    translations: Path | None,
+    addresses: Addresses | None,
+    *,
+    neutral_titles: bool = False,
+    cache: Cache | None = None,
 ) -> Release:
     """Build a release, by default of cccr-web's own texts, and show how many pages are done."""
     from cccr_web.render import build_release
@@ -109,6 +160,7 @@ def build_with_progress(
             find_tree("templates"),
             addresses=addresses,
             neutral_titles=neutral_titles,
+            cache=cache,
             time=source_date(os.environ),
             progress=lambda done, total: progress.show(
                 f"page {done} of {total}", terminal_only=True

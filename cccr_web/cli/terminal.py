@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ class Progress:
     """A progress line, which is overwritten in a terminal and repeated elsewhere."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        # A dumb terminal cannot erase a line. There are no colours that NO_COLOR could switch off.
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._shown = ""
 
     def __enter__(self) -> Self:

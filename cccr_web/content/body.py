@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 from markdown_it.token import Token
@@ -102,8 +103,20 @@ Item = Heading | Note | Original | MarkdownLink | NameCard | PhotoReference | Ra
 
 
 @dataclass(frozen=True, slots=True)
+class Parsed:
+    """The tokens of a text, and its passages."""
+
+    tokens: tuple[Token, ...]
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """A parsed text: its tokens for the renderer, and the items to check, in order.
+
+    ``digest`` is a hash of the Markdown. ``load`` returns what only rendering needs, which for
+    a text from the cache is parsed then. ``has_own_words`` says whether there is a letter, digit
+    or image outside headings and editor's notes.
 
     An editor's note is a pair of tokens ``note_open`` (with its date in ``meta["date"]``)
     and ``note_close``, a name card a pair of ``card_open`` and ``card_close``, the original
@@ -113,21 +126,32 @@ class Body:
     what the writer meant.
     """
 
-    tokens: tuple[Token, ...]
+    digest: str
+    load: Callable[[], Parsed] = field(repr=False, compare=False)
     items: tuple[Item, ...]
-    slips: tuple[tuple[int, str], ...] = ()
-    passages: tuple[Passage, ...] = ()
+    slips: tuple[tuple[int, str], ...]
+    has_own_words: bool
 
     @property
-    def has_own_words(self) -> bool:
-        """Whether there is a letter, digit or image outside headings and editor's notes."""
-        depth = 0
-        for index, token in enumerate(self.tokens):
-            depth += (token.type == "note_open") - (token.type == "note_close")
-            if depth or self.tokens[index - 1].type == "heading_open":
-                continue
-            for part in (token, *(token.children or ())):
-                shown = "" if part.type in {"html_block", "inline"} else part.content
-                if part.type == "image" or any(map(str.isalnum, shown)):
-                    return True
-        return False
+    def tokens(self) -> tuple[Token, ...]:
+        """The text's tokens."""
+        return self.load().tokens
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """Its paragraphs, headings and cells."""
+        return self.load().passages
+
+
+def has_own_words(tokens: Sequence[Token]) -> bool:
+    """Whether there is a letter, digit or image outside headings and editor's notes."""
+    depth = 0
+    for index, token in enumerate(tokens):
+        depth += (token.type == "note_open") - (token.type == "note_close")
+        if depth or tokens[index - 1].type == "heading_open":
+            continue
+        for part in (token, *(token.children or ())):
+            shown = "" if part.type in {"html_block", "inline"} else part.content
+            if part.type == "image" or any(map(str.isalnum, shown)):
+                return True
+    return False

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import codecs
 import functools
+import hashlib
 import io
+import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from jinja2.ext import babel_extract
 
 from cccr_web.content.characters import explain
 from cccr_web.content.scripts import Convert
-from cccr_web.content.source_tree import Problem, SourceTree
+from cccr_web.content.source_tree import Problem, Recall, SourceTree
 from cccr_web.languages import WRITTEN, Language
 
 _PART = re.compile(
@@ -46,30 +48,61 @@ def catalogue_file(tree: Path, locale: str) -> Path:
     return tree / locale / "LC_MESSAGES" / "messages.po"
 
 
-def load_translations(tree: SourceTree, locale: str, convert: Convert = str) -> Translations:
+def load_translations(
+    tree: SourceTree, locale: str, convert: Convert = str, convert_key: str = ""
+) -> Translations:
     """Return the catalogue of ``locale``, converted and compiled in memory.
 
-    Without ``.mo`` files, none can be stale or missing from a package.
+    Without ``.mo`` files, none can be stale or missing from a package. ``convert_key`` is what
+    ``convert`` depends on.
     """
+    text = tree.text(catalogue_file(tree.folder, locale))
+
+    def make() -> bytes:
+        return _compile(text, locale, convert)
+
+    compiled = (
+        tree.recall(("catalogue", locale, convert_key, text), make) if tree.recall else make()
+    )
+    return Translations(io.BytesIO(compiled))
+
+
+def _compile(text: str, locale: str, convert: Convert) -> bytes:
     compiled = io.BytesIO()
-    catalogue = read_po(io.StringIO(tree.text(catalogue_file(tree.folder, locale))), locale=locale)
+    catalogue = read_po(io.StringIO(text), locale=locale)
     for message in catalogue:
         if message.id and isinstance(message.string, str):
             message.string = convert(message.string)
     # By default it is written in the encoding that its header names.
     catalogue.charset = "utf-8"
     write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return Translations(compiled)
+    return compiled.getvalue()
 
 
-def used_messages(code: Collection[Path]) -> dict[str, tuple[Path, int]]:
+def used_messages(
+    code: Collection[Path], recall: Recall | None = None
+) -> dict[str, tuple[Path, int]]:
     """Return every message id used in the folders of ``code``, and where it is first used."""
-    used: dict[str, tuple[Path, int]] = {}
-    for folder in code:
-        for file in sorted(file for kind in _KINDS for file in folder.rglob(f"*.{kind}")):
-            for line, name in _messages_in(file.read_bytes(), python=file.suffix == ".py"):
-                used.setdefault(name, (file.relative_to(folder.parent), line))
+    files = [
+        (str(file.relative_to(folder.parent)), file)
+        for folder in code
+        for file in sorted(file for kind in _KINDS for file in folder.rglob(f"*.{kind}"))
+    ]
+    if recall is None:
+        found = _find_messages(files)
+    else:
+        key = [f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for name, file in files]
+        found = json.loads(
+            recall(("messages", *key), lambda: json.dumps(_find_messages(files)).encode())
+        )
+    return {message: (Path(name), line) for message, (name, line) in found.items()}
+
+
+def _find_messages(files: Collection[tuple[str, Path]]) -> dict[str, tuple[str, int]]:
+    used: dict[str, tuple[str, int]] = {}
+    for name, file in files:
+        for line, message in _messages_in(file.read_bytes(), python=file.suffix == ".py"):
+            used.setdefault(message, (name, line))
     return used
 
 
@@ -89,7 +122,7 @@ def check_catalogues(
 
     ``judge`` returns what is wrong with the text of a string in a language, or ``None``.
     """
-    used = used_messages(code)
+    used = used_messages(code, tree.recall)
     model: dict[str, set[str]] = {}
     for language in WRITTEN:
         file = catalogue_file(tree.folder, language.locale)

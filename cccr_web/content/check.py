@@ -6,8 +6,9 @@ text yields the line and the message of each.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ from cccr_web.content.body import Heading, NameCard, Note, PhotoReference
 from cccr_web.content.catalogue import check_catalogues
 from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.links import links_lead_somewhere
+from cccr_web.content.markup_lint import LineProblem
 from cccr_web.content.model import Content, Site, Text, people_on_cards
 from cccr_web.content.photos import FILE as PHOTOS
 from cccr_web.content.reader import read_content
@@ -32,7 +34,7 @@ from cccr_web.content.rules import (
 )
 from cccr_web.content.scripts import Convert, wrong_script
 from cccr_web.content.site import NAMES
-from cccr_web.content.source_tree import Problem, SourceTree, unreadable
+from cccr_web.content.source_tree import Problem, Recall, SourceTree, unreadable
 from cccr_web.languages import WRITTEN
 
 # A name, with any blanks that were typed within it.
@@ -87,10 +89,24 @@ def check(
             *text.body.slips,
             *text_is_not_empty(text),
             *dates_are_past(text, today),
-            *script_is_its_folders(text, simplify, content.names),
+            *_wrong_scripts(text, simplify, content.names, tree.recall),
         ):
             problems.append(Problem(text.file, line, message))
     return content, problems
+
+
+def _wrong_scripts(
+    text: Text, simplify: Convert, names: Mapping[str, str], recall: Recall | None
+) -> Iterator[LineProblem]:
+    if recall is None:
+        yield from script_is_its_folders(text, simplify, names)
+        return
+
+    def make() -> bytes:
+        return json.dumps([*script_is_its_folders(text, simplify, names)]).encode()
+
+    key = ("script", text.language.slug, repr(text.head), text.body.digest, repr(names))
+    yield from map(tuple, json.loads(recall(key, make)))
 
 
 def _templates(code: Iterable[Path]) -> Iterator[str]:
@@ -191,10 +207,11 @@ def _former_site_stays_defanged(tree: SourceTree, host: str) -> Iterator[Problem
         if file.suffix not in {".md", ".po", ".toml", ".txt"} or not file.is_file():
             continue
         try:
-            lines = tree.text(file, "replace").split("\n")
+            text = tree.text(file, "replace")
         except OSError as error:
             yield unreadable(tree.name(file), error)
             continue
+        lines = text.split("\n") if host in text.lower() else ()
         for number, line in enumerate(lines, start=1):
             if host in line.lower():
                 yield Problem(

@@ -39,6 +39,7 @@ Six extensions are added, all of which read well in any other viewer:
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -55,10 +56,12 @@ from cccr_web.content.body import (
     NameCard,
     Note,
     Original,
+    Parsed,
     Passage,
     PhotoReference,
     RawHtml,
     StrayMark,
+    has_own_words,
 )
 from cccr_web.content.characters import explain
 from cccr_web.content.markup_lint import find_markup_problems, shown_lines
@@ -120,8 +123,9 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             alone = _take_photo(tokens, index)
             items.extend(_inline_items(token, line, alone=alone))
     slips = ((line + lines_before, message) for line, message in _slips(tokens, text))
-    passages = tuple(_passages(tokens, lines_before))
-    return Body(tuple(tokens), tuple(items), tuple(slips), passages)
+    parsed = Parsed(tuple(tokens), tuple(_passages(tokens, lines_before)))
+    digest = hashlib.sha256(f"{lines_before} {text}".encode()).hexdigest()
+    return Body(digest, lambda: parsed, tuple(items), tuple(slips), has_own_words(tokens))
 
 
 def _name_card(tokens: list[Token], index: int, lines_before: int, heading: str | None) -> NameCard:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 
 from markdown_it.token import Token
 
-from cccr_web.content.body import Body
+from cccr_web.content.body import Body, NameCard
 from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.photos import Photo
 from cccr_web.languages import Language
@@ -132,7 +132,7 @@ class Content:
         """Return the statements, newest first."""
         return sorted(
             (text for text in self.texts[language].values() if text.is_statement),
-            key=lambda text: text.path,
+            key=lambda text: text.path.parts,
             reverse=True,
         )
 
@@ -150,8 +150,15 @@ class Content:
         return sorted(pages, key=lambda text: (text.head.navigation, text.path))
 
     def translations(self, text: Text) -> list[Text]:
-        """Return the same text in every language, including its own."""
-        return [texts[text.path] for texts in self.texts.values()]
+        """Return the same page in every language, including its own."""
+        return [self.translation(text, language) for language in self.texts]
+
+    def translation(self, text: Text, language: Language) -> Text:
+        """Return the same page in ``language``.
+
+        A page that lists statements has no file, so its translation has only the right URL.
+        """
+        return self.texts[language].get(text.path) or replace(text, language=language)
 
     @property
     def newest(self) -> date:
@@ -184,6 +191,8 @@ def people_on_cards(texts: Iterable[Text]) -> dict[str, Person]:
 
 
 def _people_in(text: Text) -> Iterator[Person]:
+    if not any(isinstance(item, NameCard) for item in text.body.items):
+        return
     tokens = text.body.tokens
     name, id_, start = None, "", 0
     for index, token in enumerate(tokens):

@@ -6,6 +6,7 @@ Only the records are read here; ``render/photos.py`` makes the published photos.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,24 +158,45 @@ def _wrong_file(name: str, files: Mapping[str, _Start]) -> Iterator[tuple[str, s
             yield "", f"“{name}” is not in {FOLDER}/: put it there, or remove the record."
         else:
             yield "", f"“{name}” is “{alike}” in {FOLDER}/: rename the file."
-            yield from _wrong_format(alike, files[alike])
+            yield from _wrong_content(alike, files[alike])
         return
-    yield from _wrong_format(name, files[name])
+    yield from _wrong_content(name, files[name])
 
 
-def _wrong_format(name: str, start: _Start) -> Iterator[tuple[str, str]]:
-    """Judge a file by its first bytes, because many programs do not look at its name."""
+def _wrong_content(name: str, start: _Start) -> Iterator[tuple[str, str]]:
     if isinstance(start, OSError):
         yield "", f"“{name}” cannot be read: {start.strerror}."
         return
-    format_ = next((kind for kind, magic in _MAGIC if magic.match(start)), None)
-    ending = _tidy(name).rpartition(".")[2]
+    yield from (("", message) for message in wrong_format(name, start))
+    format_, ending = _format(start), _tidy(name).rpartition(".")[2]
+    right = _ENDINGS.get(format_ or "", ending)
+    if ending in _ENDINGS.values() and ending != right:
+        yield "", f"“{name}” is in the format {format_}: its name must end in .{right}."
+
+
+def _format(start: bytes) -> str | None:
+    """Judge a file by its first bytes, because many programs do not look at its name."""
+    return next((kind for kind, magic in _MAGIC if magic.match(start)), None)
+
+
+def wrong_format(name: str, start: bytes) -> Iterator[str]:
+    """Yield what is wrong with the format of a file that starts with ``start``, and what to do."""
+    format_ = _format(start)
     if format_ is None:
-        yield "", f"“{name}” is not a photo in a known format: save it as JPEG or PNG."
+        yield f"“{name}” is not a photo in a known format: save it as JPEG or PNG."
+    elif format_ == "HEIC":
+        yield (
+            f"“{name}” is in the format HEIC, as iPhones write it: convert it to JPEG. On a phone "
+            "or a Mac, open it and export it as JPEG; on Debian, install libheif-examples and run "
+            f"“heif-convert {shlex.quote(name)} {Path(_tidy(name)).stem}.jpg”."
+        )
     elif format_ not in _ENDINGS:
-        yield "", f"“{name}” is in the format {format_}: save it as JPEG or PNG."
-    elif ending in _ENDINGS.values() and ending != _ENDINGS[format_]:
-        yield "", f"“{name}” is in the format {format_}: its name must end in .{_ENDINGS[format_]}."
+        yield f"“{name}” is in the format {format_}: save it as JPEG or PNG."
+
+
+def file_name(name: str, start: bytes) -> str:
+    """Return the name to give a JPEG or PNG that is called ``name`` and starts with ``start``."""
+    return f"{Path(_tidy(name)).stem}.{_ENDINGS[_format(start) or 'JPEG']}"
 
 
 def _wrong_record(name: str, record: Any) -> Iterator[tuple[str, str]]:

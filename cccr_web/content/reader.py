@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
+from cccr_web.content.body import Parsed
 from cccr_web.content.model import ARCHIVE, Content, Site, Text
 from cccr_web.content.photos import read_photos
+from cccr_web.content.remembered import from_json, to_json
 from cccr_web.content.site import read_names
-from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
+from cccr_web.content.source_tree import Problem, SourceTree, content_error, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
 
 
@@ -25,6 +28,36 @@ def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
     """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
+    if tree.recall is None or not file.is_file():
+        return _read_text(file, tree, language)
+    read: list[tuple[Text | None, list[Problem]]] = []
+
+    def parse() -> tuple[Text | None, list[Problem]]:
+        if not read:
+            read.append(_read_text(file, tree, language))
+        return read[0]
+
+    def make() -> bytes:
+        text, problems = parse()
+        return b"" if text is None or problems else to_json(text)
+
+    def load() -> Parsed:
+        text, problems = parse()
+        if text is None:  # The file has changed since.
+            raise content_error(problems)
+        return text.body.load()
+
+    name = tree.name(file)
+    known = tree.recall(("text", str(name), hashlib.sha256(tree.read(file)).hexdigest()), make)
+    if read or not known:
+        return parse()
+    path = text_path(file, tree.folder / language.locale)
+    return from_json(known, language, path, name, load), []
+
+
+def _read_text(
+    file: Path, tree: SourceTree, language: Language
+) -> tuple[Text | None, list[Problem]]:
     name = tree.name(file)
     path = text_path(file, tree.folder / language.locale)
     source, problems = tree.source(file, name)

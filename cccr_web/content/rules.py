@@ -37,10 +37,13 @@ _TEXT_FILE = re.compile(
 )
 _OTHER_FOLDERS = {"files", "photos"}
 
+# Which copies and lists a release has depends on how many statements there are.
+_RESERVED = re.compile("cccr-|statements/archive/")
+
 # What fits the first screen of a phone: demands of one line each, other lines of two.
-_DEMANDS = 3
-_DEMAND_COLUMNS = 44
-_LINE_COLUMNS = 72
+DEMANDS = 3
+DEMAND_COLUMNS = 44
+LINE_COLUMNS = 72
 _YEAR = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
 
 # The templates that show nothing but the text.
@@ -94,6 +97,9 @@ def urls_are_free(
         other = taken.setdefault(text.url.lower(), name)
         if other != name:
             yield Problem(text.file, 1, f"Its page would have the URL of {other}: rename it.")
+        elif _RESERVED.match(str(text.path)):
+            message = "Its page could have the URL of a copy or of a list of statements: rename it."
+            yield Problem(text.file, 1, message)
 
 
 def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[LineProblem]:
@@ -130,21 +136,21 @@ def summary_is_short(text: Text, people: Collection[str]) -> Iterator[LineProble
                 head.lines["people"],
                 f"“people” names {{#{name}}}, but no name card is below such a heading: add one.",
             )
-    if len(head.demands) > _DEMANDS:
+    if len(head.demands) > DEMANDS:
         many = len(head.demands)
-        yield head.lines["demands"], f"There are {many} demands: choose or join {_DEMANDS} of them."
+        yield head.lines["demands"], f"There are {many} demands: choose or join {DEMANDS} of them."
     for demand in head.demands:
-        yield from _too_wide(demand, _DEMAND_COLUMNS, head.lines["demands"])
+        yield from _too_wide(demand, DEMAND_COLUMNS, head.lines["demands"])
     for key, words in (("since", head.since), ("open", head.open)):
         if words is not None:
-            yield from _too_wide(words, _LINE_COLUMNS, head.lines[key])
+            yield from _too_wide(words, LINE_COLUMNS, head.lines[key])
     dated = [("“since”", head.since, head.lines.get("since", 1))]
     for item in text.body.items:
         if not text.is_statement or not isinstance(item, NameCard) or not item.name:
             continue
         if item.heading is None:
             yield item.line, "A name card must be below a heading with a name, such as {#li-lin}."
-        yield from _too_wide(item.since, _LINE_COLUMNS, item.since_line)
+        yield from _too_wide(item.since, LINE_COLUMNS, item.since_line)
         dated.append(("The last paragraph of a card", item.since, item.since_line))
     for what, words, line in dated:
         if words is not None and _YEAR.search(words) is None:
@@ -152,6 +158,8 @@ def summary_is_short(text: Text, people: Collection[str]) -> Iterator[LineProble
 
 
 def _too_wide(words: str, most: int, line: int) -> Iterator[LineProblem]:
+    if 2 * len(words) <= most:
+        return
     width = _columns(words)
     if width > most:
         yield line, f"“{words}” is {width} columns wide: shorten it to {most}."

@@ -207,19 +207,19 @@ def read_names(tree: SourceTree) -> tuple[dict[str, str], list[Problem]]:
     text, values, problems = tree.toml(NAMES)
     if values is None:
         return {}, problems
-    lines = _lines_of_names(text)
+    lines = lines_of_names(text)
     file = tree.name(NAMES)
-    wrong = [Problem(file, lines.get(name, 1), what) for name, what in _wrong_names(values)]
+    wrong = [Problem(file, lines.get(name, 1), what) for name, what in wrong_names(values)]
     return ({} if wrong else values), problems + wrong
 
 
-def _lines_of_names(text: str) -> dict[str, int]:
+def lines_of_names(text: str) -> dict[str, int]:
     """Return the line of each name."""
     found = ((number, _NAME.match(line)) for number, line in enumerate(text.splitlines(), start=1))
     return {match[1]: number for number, match in found if match}
 
 
-def _wrong_names(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def wrong_names(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each wrong name, and why it is wrong."""
     for name, form in values.items():
         length = _length(name)

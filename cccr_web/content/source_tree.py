@@ -12,7 +12,7 @@ import io
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,9 @@ from cccr_web.errors import CccrError
 
 # The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
 _CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
+
+# What “cccr-web new” leaves for the writer.
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
 
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([bfre]))")
 _ESCAPED: Final = {"b": "\b", "f": "\f", "r": "\r", "e": "\x1b"}
@@ -61,11 +64,19 @@ def is_left_by_system(name: str) -> bool:
     return _LEFT_BY_SYSTEM.fullmatch(name) is not None
 
 
-class SourceTree:
-    """The folder ``translations/``; a file is read once, however many rules need it."""
+# Returns what the second argument returns, now or before; it depends on nothing but the first.
+Recall = Callable[[Sequence[str], Callable[[], bytes]], bytes]
 
-    def __init__(self, folder: Path) -> None:
+
+class SourceTree:
+    """The folder ``translations/``; a file is read once, however many rules need it.
+
+    ``recall`` remembers what texts contain, if anything does.
+    """
+
+    def __init__(self, folder: Path, recall: Recall | None = None) -> None:
         self.folder = folder
+        self.recall = recall
         # Kept with the tree, so that another build reads the files again.
         self.read = functools.cache(Path.read_bytes)
 
@@ -103,7 +114,12 @@ class SourceTree:
                     "lines with <<<<<<<, ======= and >>>>>>>."
                 )
                 return None, [Problem(name, number, message)]
-        return clean(text), [Problem(name, line, message) for line, message in explain(text)]
+        problems = [Problem(name, line, message) for line, message in explain(text)]
+        for number, line_ in enumerate(text.split("\n"), start=1):
+            for found in _PLACEHOLDER.findall(line_):
+                message = f"“{found}” is a placeholder: replace it, with its braces."
+                problems.append(Problem(name, number, message))
+        return clean(text), problems
 
     def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
         """Return the text of a file in the folder, its values, and its problems.

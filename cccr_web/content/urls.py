@@ -118,9 +118,13 @@ _SHOWN: Final = re.compile(
 )
 
 
+_PATH: Final = re.compile(r"[A-Za-z0-9._/-]+(?:#[a-z0-9-]+)?")
+
+
 def normalize(url: str) -> str:
     """Return a URL as a page writes it: its host and path in ASCII."""
-    return normalize_url.normalizeLink(url)
+    # A path from file to file, as most links are, is as it should be.
+    return url if _PATH.fullmatch(url) else normalize_url.normalizeLink(url)
 
 
 def is_at(url: str, domain: str) -> bool:
@@ -165,6 +169,24 @@ def faults_of_shown(words: str) -> Iterator[str]:
     """Yield what is wrong with the URLs in running text, which readers may copy."""
     for url in _SHOWN.findall(words):
         yield from _tracking(url, url)
+
+
+def without_tracking(text: str) -> tuple[str, list[str]]:
+    """Remove the tracking parameters from all https and http URLs in ``text``; return their names.
+
+    One within the destination of a redirector stays, because only the redirector can read it.
+    """
+    removed: list[str] = []
+
+    def clean(match: re.Match[str]) -> str:
+        url, names = match[0], _tracking_parameters(match[0])
+        for name in sorted(names):
+            shorter = re.sub(rf"(?<=[?&;#]){re.escape(name)}(?:=[^&;#]*)?(?:[&;]|(?=#|$))", "", url)
+            removed.extend([name] if shorter != url else [])
+            url = shorter
+        return re.sub(r"[?&;#]+(?=#|$)", "", url) if names else url
+
+    return _SHOWN.sub(clean, text), removed
 
 
 def _tracking(url: str, typed: str) -> Iterator[str]:

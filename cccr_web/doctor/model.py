@@ -6,12 +6,15 @@ import enum
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Self
 
-from cccr_web.listen import Tcp
+from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import ControlAddress
 from cccr_web.release import Trusted
+
+IpAddress = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,11 @@ class Target:
     and ``http`` are the ports of this machine, ``authorities`` a file of certificates to
     trust in addition to the system's. ``control`` belongs to the hosting tor; ``torrc``
     is a file of further lines for the client tor that the checks start. ``units``
-    are the site's units of systemd, ``baseline`` a file of what the server had when it was set
-    up. ``seconds`` limits the check of each address.
+    are the site's units of systemd, ``dns_names`` the names that must lead to exactly
+    ``addresses``, ``baseline`` a file of what the server had when it was set
+    up. ``standby`` is the file that says why this server does not publish the onion, if it is one
+    of several, and ``onion_socket`` where it serves it. ``seconds`` limits the check of each
+    address.
     """
 
     release: Path
@@ -65,7 +71,11 @@ class Target:
     torrc: Path | None = None
     private: tuple[PrivatePath, ...] = ()
     units: tuple[str, ...] = ()
+    dns_names: tuple[str, ...] = ()
+    addresses: tuple[IpAddress, ...] = ()
     baseline: Path | None = None
+    standby: Path | None = None
+    onion_socket: Unix | None = None
 
 
 class CheckVerdict(enum.StrEnum):

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cccr_web.doctor.baseline import check_baseline
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
+from cccr_web.doctor.dns import Resolver, check_dns
 from cccr_web.doctor.host import check_clock, check_disk, check_tor_version, own_version
 from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
 from cccr_web.doctor.model import (
@@ -120,6 +121,9 @@ class _Checks:
                 probe = self._probe(_CLEARNET, Address("https", self._domain, 443), route)
                 foreign = (self._onion,) if self._onion else ()
                 yield from self._check_route(probe, foreign, untrusted)
+            if self._target.addresses:
+                names = self._target.dns_names or ((self._domain,) if self._domain else ())
+                yield from check_dns(names, self._target.addresses, Resolver())
             yield from self._check_machine(client, is_hosting=hosting is not None)
             if self._onion is not None:
                 link = hosting or (client.link if client else None)
@@ -148,7 +152,7 @@ class _Checks:
                     self._client, cause = "tor", missing
             yield wrong("tor", cause.problem, cause.remedy)
             return None
-        for result in check_hosting(link, onion):
+        for result in check_hosting(link, onion, self._target.standby):
             if result.verdict is CheckVerdict.WRONG:
                 self._tor = self._stopped["cccr-web-manager"] = "tor"
             yield result
@@ -177,6 +181,9 @@ class _Checks:
     ) -> _Results[TorClient]:
         target = self._target
         names = _names(_ONION, "descriptor", "proof of work")
+        if self._target.standby is not None and self._target.standby.exists():
+            yield from self._check_own_onion(onion)
+            return TorClient(hosting) if hosting is not None else None
         if hosting is not None and self._tor:
             self._client = self._tor
         if self._client:
@@ -200,6 +207,20 @@ class _Checks:
         foreign = (self._domain,) if self._domain else ()
         yield from self._check_route(probe, foreign, silent=cause or self._nginx)
         return client
+
+    def _check_own_onion(self, onion: str) -> Iterator[CheckResult]:
+        """Check what this server would serve if it published the onion."""
+        for name in ("tor client", "descriptor", "proof of work"):
+            yield not_applicable(name, "This server does not publish the onion.")
+        if self._target.onion_socket is None:
+            for name in _names(_ONION):
+                yield not_applicable(name, "--onion-socket does not say where it is served.")
+            return
+        route = Route(target=self._target.onion_socket)
+        foreign = (self._domain,) if self._domain else ()
+        yield from self._check_route(
+            self._probe(_ONION, Address("http", onion, 80), route), foreign
+        )
 
     def _check_route(
         self,

@@ -79,8 +79,14 @@ def _bootstrap(link: ControlConnection, seconds: float) -> None:
         time.sleep(_POLL)
 
 
-def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
-    """Check what the tor that hosts the onion reports."""
+def check_hosting(
+    link: ControlConnection, onion: str, standby: Path | None = None
+) -> Iterator[CheckResult]:
+    """Check what the tor that hosts the onion reports.
+
+    If the file ``standby`` exists, this server is one of several, and it says why it does not
+    publish.
+    """
     try:
         status = Status.read(link, onion)
     except OnionError as error:
@@ -99,6 +105,17 @@ def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
             "The Tor network does not answer the hosting tor.",
             "Check this machine's network connection and clock; where Tor is blocked, set bridges.",
         )
+    elif standby is not None and (reason := _standby(standby)):
+        kind, _, text = reason.partition(" ")
+        if kind == "planned":
+            yield ok(_TOR, f"Standby: {text}.")
+        else:
+            yield wrong(
+                _TOR,
+                f"Standby: {text}.",
+                "If no other server publishes: deploy.sh promote. See “Several servers” in "
+                "deploy/README.md.",
+            )
     elif not status.published:
         yield wrong(
             _TOR,
@@ -115,6 +132,13 @@ def check_hosting(link: ControlConnection, onion: str) -> Iterator[CheckResult]:
     else:
         points = status.descriptor.introduction_points
         yield ok(_TOR, f"The hosting tor runs {onion} with {points} introduction points.")
+
+
+def _standby(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def check_descriptor(

@@ -235,7 +235,8 @@ def _turn(path: str) -> int:
         return 3
     if path.endswith((f"/{INDEX}", ".xml")) or path == INDEX:
         return 2
-    return 1 if is_html(path) else 0
+    # The archives of feeds end in .atom.
+    return 1 if is_html(path) or path.endswith(".atom") else 0
 
 
 def _run(command: Sequence[str], where: str, accepted: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from cccr_web.notices.key_rotation import (
 )
 from cccr_web.notices.mirrors import NAME as MIRRORS
 from cccr_web.notices.mirrors import make_mirrors, read_mirrors
+from cccr_web.notices.promotion import Promotion, make_promotion, read_promotion
 from cccr_web.notices.registry import NAMES as NOTICES
 from cccr_web.notices.registry import (
     PGP,
@@ -36,18 +37,21 @@ __all__ = [
     "SECURITY_TXT",
     "SECURITY_TXT_AHEAD",
     "Notice",
+    "Promotion",
     "announced_changes",
     "canary_valid_until",
     "check_notices",
     "expired_notices",
     "make_canary",
     "make_mirrors",
+    "make_promotion",
     "make_security_txt",
     "midnight",
     "read_key_rotation",
     "read_keys_file",
     "read_mirrors",
     "read_notice",
+    "read_promotion",
     "reject_expired_notices",
     "rotate_key",
     "write_notice",

@@ -10,7 +10,14 @@ from cccr_web.onion.control import (
     connect,
     parse_control_address,
 )
-from cccr_web.onion.key import OnionKey, load_key, load_or_create_key, new_key
+from cccr_web.onion.key import (
+    OnionKey,
+    derive_key,
+    load_key,
+    load_or_create_key,
+    new_key,
+    write_key,
+)
 from cccr_web.onion.managed_tor import ManagedTor, find_tor
 from cccr_web.onion.manager import (
     Bootstrapping,
@@ -20,6 +27,7 @@ from cccr_web.onion.manager import (
     Manager,
     ManagerEvent,
     Publishing,
+    StandingBy,
     Unreachable,
     Withdrawn,
 )
@@ -42,10 +50,12 @@ __all__ = [
     "Published",
     "Publishing",
     "Service",
+    "StandingBy",
     "Status",
     "Unreachable",
     "Withdrawn",
     "connect",
+    "derive_key",
     "fetch_descriptor",
     "find_tor",
     "load_key",
@@ -53,4 +63,5 @@ __all__ = [
     "new_key",
     "parse_control_address",
     "read_torrc",
+    "write_key",
 ]

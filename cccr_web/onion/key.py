@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -61,6 +62,12 @@ def new_key(path: Path) -> OnionKey:
     Raises ``KeyExistsError`` or ``OnionError``.
     """
     key = _from_secret(_expand(secrets.token_bytes(32)))
+    write_key(key, path)
+    return key
+
+
+def write_key(key: OnionKey, path: Path) -> None:
+    """Write a key to ``path``, as ``new_key`` does."""
     text = _TEXT.format(address=key.address, blob=key.blob, check=_checksum(key.blob))
     try:
         files.create(path, text.encode("ascii"), mode=0o600)
@@ -74,7 +81,6 @@ def new_key(path: Path) -> OnionKey:
             f"The key cannot be written to {path}: {error.strerror}.",
             "Use a path in an existing folder that you may write to.",
         ) from error
-    return key
 
 
 def load_key(path: Path) -> OnionKey:
@@ -105,6 +111,12 @@ def load_or_create_key(path: Path) -> OnionKey:
         return new_key(path)
     except KeyExistsError:  # another process has just created it
         return load_key(path)
+
+
+def derive_key(key: OnionKey, name: str) -> OnionKey:
+    """Return another key that everyone who has ``key`` can compute from ``name``."""
+    seed = hmac.digest(key.blob.encode("ascii"), b"cccr-web peer " + name.encode(), "sha256")
+    return _from_secret(_expand(seed))
 
 
 def _from_secret(secret: bytes) -> OnionKey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
@@ -16,12 +17,12 @@ from cccr_web.onion.service import (
     clock_skew,
     list_services,
     publish,
+    recorded_proof_of_work,
     withdraw,
 )
 from cccr_web.onion.status import Bootstrap, is_online
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from cccr_web.onion.control import ControlAddress, ControlConnection
@@ -34,6 +35,7 @@ _CHECK_INTERVAL: Final = 10.0  # seconds between two checks that tor still runs 
 _FETCH_INTERVAL: Final = 300.0
 _FETCH_TIMEOUT: Final = 60.0
 _FAILED_UPLOADS: Final = 3  # in a row; fewer can be the fault of one HSDir
+_OBSTACLE_INTERVAL: Final = 60.0  # seconds between two questions whether another one publishes
 _STALLED_AFTER: Final = 30.0  # seconds without bootstrap progress before it counts as a failure
 
 
@@ -74,13 +76,23 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingBy:
+    """The service is not published, because another server publishes it, or may do so."""
+
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """The service was removed from tor at the end."""
 
     address: str
 
 
-ManagerEvent = Bootstrapping | Publishing | Published | Unreachable | Lost | Failed | Withdrawn
+ManagerEvent = (
+    Bootstrapping | Publishing | Published | Unreachable | Lost | Failed | StandingBy | Withdrawn
+)
 
 
 class Tor(Protocol):
@@ -119,6 +131,8 @@ class Manager:
 
     ``observe`` is called with each event, in the thread of ``run``. ``heartbeat`` is called
     every few seconds as long as the loop runs: tor may take ``REPLY_TIMEOUT`` for each reply.
+    ``obstacle`` says why the service must not be published, or no longer: it is called in another
+    thread, may take minutes, and gets whether we have published it until now.
     """
 
     def __init__(
@@ -133,9 +147,13 @@ class Manager:
         fetch_interval: float = _FETCH_INTERVAL,
         fetch_timeout: float = _FETCH_TIMEOUT,
         heartbeat: Callable[[], object] = lambda: None,
+        obstacle: Callable[[bool], str | None] = lambda _publishing: None,
+        obstacle_interval: float = _OBSTACLE_INTERVAL,
     ) -> None:
         self.service = service
         self.tor = tor
+        self._obstacle = obstacle
+        self._obstacle_interval = obstacle_interval
         self._observe = observe
         self._publish_timeout = publish_timeout
         self._stalled_after = stalled_after
@@ -181,6 +199,8 @@ class Manager:
         """Publish the service, and stay until it or the connection is lost."""
         if not self._bootstrap(connection, stop):
             return
+        if not self._await_turn(connection, stop):
+            return
         self._observe(Publishing(self.service.key.address))
         done = publish(
             connection,
@@ -196,13 +216,44 @@ class Manager:
             # Readers count from the start, or from the loss of the service.
             done = replace(done, seconds=time.monotonic() - self._down_since)
             self._observe(done)
-            reason = self._watch(connection, stop, done)
+            end = self._watch(connection, stop, done)
         finally:
             self._down_since = time.monotonic()
             if not connection.lost.is_set():
                 with contextlib.suppress(OnionError):
                     withdraw(connection, done.address)
-        self._observe(Withdrawn(done.address) if reason is None else Lost(reason))
+        self._observe(end or Withdrawn(done.address))
+
+    def _await_turn(self, connection: ControlConnection, stop: threading.Event) -> bool:
+        """Stand by until nothing keeps us from publishing; ``False`` if ``stop`` was set."""
+        address = self.service.key.address
+        last: str | None = None
+        # A killed manager left it, or tor was killed: then it is only continued.
+        publishing = recorded_proof_of_work(self.service) is not None
+        publishing = publishing or address in list_services(connection)
+        while not stop.is_set():
+            asked = _Question(self._obstacle, publishing)
+            while not asked.done.is_set() and not stop.is_set():
+                self._beat(connection)
+            if stop.is_set() or asked.answer is None:
+                break
+            if publishing:
+                withdraw(connection, address)
+                publishing = False
+            if self.service.record is not None:
+                self.service.record.unlink(missing_ok=True)
+            if asked.answer != last:
+                self._observe(StandingBy(address, asked.answer))
+            last = asked.answer
+            ask_at = time.monotonic() + self._obstacle_interval
+            while time.monotonic() < ask_at and not stop.is_set():
+                self._beat(connection)
+        return not stop.is_set()
+
+    def _beat(self, connection: ControlConnection) -> None:
+        if connection.lost.wait(POLL):
+            raise ControlLostError("Tor closed the connection.", "Check whether it still runs.")
+        self._heartbeat()
 
     def _bootstrap(self, connection: ControlConnection, stop: threading.Event) -> bool:
         """Wait until tor is bootstrapped; ``False`` if ``stop`` was set."""
@@ -226,13 +277,15 @@ class Manager:
 
     def _watch(
         self, connection: ControlConnection, stop: threading.Event, done: Published
-    ) -> str | None:
-        """Wait until the service is lost, and return why; ``None`` if ``stop`` was set."""
+    ) -> Lost | StandingBy | None:
+        """Wait until the service is lost or must end, and return why; ``None`` for ``stop``."""
         address = self.service.key.address
         check_at = time.monotonic() + self._check_interval
         health = _Health(address, self._fetch_interval, self._fetch_timeout)
         problem: str | None = None
         problem_at = 0.0
+        ask_at = time.monotonic() + self._obstacle_interval
+        asked: _Question | None = None
         with connection.service_events(address) as events:
             for event in events:
                 if stop.is_set():
@@ -241,8 +294,14 @@ class Manager:
                 if time.monotonic() > check_at:
                     check_at = time.monotonic() + self._check_interval
                     if address not in list_services(connection):
-                        return "another program removed the service from tor"
+                        return Lost("another program removed the service from tor")
                     health.online = is_online(connection)
+                if asked is None and time.monotonic() > ask_at:
+                    asked = _Question(self._obstacle, True)
+                elif asked is not None and asked.done.is_set():
+                    if asked.answer is not None:
+                        return StandingBy(address, asked.answer)
+                    asked, ask_at = None, time.monotonic() + self._obstacle_interval
                 health.note(*event)
                 health.fetch(connection)
                 if (now := health.problem()) != problem:
@@ -254,6 +313,25 @@ class Manager:
                         self._observe(Unreachable(address, now))
                     problem = now
         return None
+
+
+class _Question:
+    """One call of ``obstacle`` in the background; ``answer`` is valid once ``done`` is set.
+
+    If it fails, that is an obstacle, too.
+    """
+
+    def __init__(self, obstacle: Callable[[bool], str | None], publishing: bool) -> None:
+        self.done = threading.Event()
+        self.answer: str | None = "the checks before publishing failed"
+        arguments = (obstacle, publishing)
+        threading.Thread(target=self._ask, args=arguments, daemon=True).start()
+
+    def _ask(self, obstacle: Callable[[bool], str | None], publishing: bool) -> None:
+        try:
+            self.answer = obstacle(publishing)
+        finally:
+            self.done.set()
 
 
 class _Health:

@@ -108,10 +108,9 @@ def publish(
     with connection.service_events(address) as events:
         if address in list_services(connection):
             heartbeat()
-            recorded = _read_record(service)
-            for proof_of_work in (True, False):
-                if recorded == _record(service, proof_of_work=proof_of_work):
-                    return Published(address, time.monotonic() - begin, proof_of_work)
+            proof_of_work = recorded_proof_of_work(service)
+            if proof_of_work is not None:
+                return Published(address, time.monotonic() - begin, proof_of_work)
             withdraw(connection, address)
         heartbeat()
         proof_of_work = _add(connection, service)
@@ -208,13 +207,18 @@ def _record(service: Service, *, proof_of_work: bool) -> bytes:
     return f"{service.key.address} {arguments}\n".encode()
 
 
-def _read_record(service: Service) -> bytes | None:
+def recorded_proof_of_work(service: Service) -> bool | None:
+    """Return whether the service was added with proof of work; ``None`` if none is on record."""
     if service.record is None:
         return None
     try:
-        return service.record.read_bytes()
+        recorded = service.record.read_bytes()
     except OSError:
         return None
+    for proof_of_work in (True, False):
+        if recorded == _record(service, proof_of_work=proof_of_work):
+            return proof_of_work
+    return None
 
 
 def clock_skew(seconds: str) -> str:

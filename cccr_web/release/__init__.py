@@ -1,7 +1,7 @@
 """A release: a folder with exactly the bytes that readers get, listed, signed and verified."""
 
 from cccr_web.release.archive import NAME as ARCHIVE
-from cccr_web.release.archive import Archive, pack_zip, with_archive
+from cccr_web.release.archive import Archive, deflate, pack_zip, with_archive
 from cccr_web.release.folder import NO_JEKYLL, ReleaseFolder, printable
 from cccr_web.release.keys import (
     ORGANISATION,
@@ -93,6 +93,7 @@ __all__ = [
     "add_signature",
     "allowed_signers",
     "check_file",
+    "deflate",
     "differences",
     "format_policy",
     "format_time",

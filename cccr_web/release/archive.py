@@ -38,9 +38,8 @@ from __future__ import annotations
 
 import io
 import struct
-import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -53,7 +52,6 @@ from cccr_web.release.model import ARCHIVE, File, Release, bodies, list_files
 NAME: Final = ARCHIVE
 _TOP: Final = "cccr-web/"
 
-_UNIX: Final = 3
 _MODE: Final = 0o100644
 
 # The headers without their names (APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16).
@@ -61,43 +59,66 @@ _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END: Final = struct.Struct("<4s4H2LH")
 _VERSION: Final = 20
+_MADE_BY: Final = 3 << 8 | _VERSION  # Unix
+_STORED: Final = 0
 _DEFLATED: Final = 8
 
-# The dates that a ZIP can hold (4.4.6).
+# The dates that a ZIP can hold.
 _EARLIEST: Final = (1980, 1, 1, 0, 0, 0)
 _LATEST: Final = (2107, 12, 31, 23, 59, 58)
 
 
-def make_archive(files: Mapping[str, bytes], time: datetime) -> bytes:
-    """Return the ZIP of ``files`` (path → content), all dated ``time``, below one folder."""
-    return pack_zip({_TOP + path: files[path] for path in sorted(files)}, time)
+def deflate(body: bytes) -> bytes:
+    """Return ``body`` as a deflated stream, as it is in a ZIP."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return stream.compress(body) + stream.flush()
 
 
-def pack_zip(files: Mapping[str, bytes], time: datetime, *, stored: Collection[str] = ()) -> bytes:
+def make_archive(
+    files: Mapping[str, bytes], time: datetime, deflate: Callable[[bytes], bytes] = deflate
+) -> bytes:
+    """Return the ZIP of ``files`` (path → content), all dated ``time``, below one folder.
+
+    ``deflate`` may remember what it has returned.
+    """
+    return pack_zip({_TOP + path: files[path] for path in sorted(files)}, time, deflate=deflate)
+
+
+def pack_zip(
+    files: Mapping[str, bytes],
+    time: datetime,
+    *,
+    stored: Collection[str] = (),
+    deflate: Callable[[bytes], bytes] = deflate,
+) -> bytes:
     """Return a ZIP of ``files`` in their order; those ``stored`` are not compressed.
 
     The same files and time give the same bytes.
     """
-    out = io.BytesIO()
-    stamp = _stamp(time)
-    with zipfile.ZipFile(out, "w") as target:
-        for path, body in files.items():
-            entry = zipfile.ZipInfo(path, stamp)
-            entry.create_system = _UNIX
-            entry.external_attr = _MODE << 16
-            kind = zipfile.ZIP_STORED if path in stored else zipfile.ZIP_DEFLATED
-            entry.compress_type = kind
-            target.writestr(entry, body, compresslevel=9)
+    out, directory = io.BytesIO(), list[bytes]()
+    for path, body in files.items():
+        name, at = path.encode("ascii"), out.tell()
+        method, stream = (_STORED, body) if path in stored else (_DEFLATED, deflate(body))
+        sizes = (zlib.crc32(body), len(stream), len(body))
+        fields = (_VERSION, 0, method, *_stamp(time), *sizes, len(name), 0)
+        out.write(_LOCAL.pack(b"PK\3\4", *fields) + name)
+        out.write(stream)
+        central = _CENTRAL.pack(b"PK\1\2", _MADE_BY, *fields, 0, 0, 0, _MODE << 16, at)
+        directory.append(central + name)
+    start = out.tell()
+    out.write(b"".join(directory))
+    count = len(directory)
+    out.write(_END.pack(b"PK\5\6", 0, 0, count, count, out.tell() - start, start, 0))
     return out.getvalue()
 
 
-def with_archive(release: Release) -> Release:
+def with_archive(release: Release, deflate: Callable[[bytes], bytes] = deflate) -> Release:
     """Return ``release`` with one more file: a ZIP of all its files, instead of an earlier one.
 
     It is a listed file, except under a policy.
     """
     others = {path: file for path, file in release.files.items() if path != NAME}
-    packed = File.of(make_archive(bodies(others), release.metadata.time))
+    packed = File.of(make_archive(bodies(others), release.metadata.time, deflate))
     if release.metadata.has_policy:
         return Release(dict(sorted({**others, NAME: packed}.items())), release.metadata)
     return list_files({**release.listed, NAME: packed}, release.metadata)
@@ -121,10 +142,11 @@ def check_archive(packed: bytes, release: Release) -> None:
         raise ReleaseError(f"{NAME} holds {printable(extra)}, which is not listed.", path=NAME)
 
 
-def _stamp(time: datetime) -> tuple[int, int, int, int, int, int]:
-    """Return ``time``, or the nearest that a ZIP can hold."""
-    year, month, day, hour, minute, second = time.astimezone(UTC).timetuple()[:6]
-    return min(max((year, month, day, hour, minute, second), _EARLIEST), _LATEST)
+def _stamp(time: datetime) -> tuple[int, int]:
+    """Return the fields for ``time``, or for the nearest that a ZIP can hold (4.4.6)."""
+    nearest = min(max(time.astimezone(UTC).timetuple()[:6], _EARLIEST), _LATEST)
+    year, month, day, hour, minute, second = nearest
+    return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +212,7 @@ class Archive:
 
     def check_time(self, time: datetime) -> None:
         """Raise ``ReleaseError`` unless all files have this time."""
-        year, month, day, hour, minute, second = _stamp(time)
-        date = (year - 1980) << 9 | month << 5 | day
-        clock = hour << 11 | minute << 5 | second // 2
-        if self._stamp != (clock, date):
+        if self._stamp != _stamp(time):
             raise self._differs("the time of its files")
 
     def unlisted(self, listed: Collection[str]) -> Iterator[str]:
@@ -223,8 +242,7 @@ class Archive:
         name = (_TOP + path).encode()
         fields = (*self._stamp, entry.crc, entry.packed, entry.size, len(name))
         rest = (0, 0, 0, 0, _MODE << 16, at)  # no extra field and no comment
-        made_by = _UNIX << 8 | _VERSION
-        return _CENTRAL.pack(b"PK\1\2", made_by, _VERSION, 0, _DEFLATED, *fields, *rest) + name
+        return _CENTRAL.pack(b"PK\1\2", _MADE_BY, _VERSION, 0, _DEFLATED, *fields, *rest) + name
 
     def _damaged(self, path: str) -> ReleaseError:
         return ReleaseError(f"{path} is damaged in {self._name}.", path=path)

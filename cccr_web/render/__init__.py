@@ -1,13 +1,18 @@
 """Render every page once: texts and templates → a release."""
 
 from cccr_web.render.builder import build_release, check_trees, read_policy_facts
-from cccr_web.render.photos import damaged_photos
+from cccr_web.render.cache import Cache
+from cccr_web.render.photos import damaged_photos, pixels_only
 from cccr_web.render.suggestions import name_suggestions
+from cccr_web.render.traditional import simplify
 
 __all__ = [
+    "Cache",
     "build_release",
     "check_trees",
     "damaged_photos",
     "name_suggestions",
+    "pixels_only",
     "read_policy_facts",
+    "simplify",
 ]

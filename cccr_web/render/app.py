@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from babel.support import Translations
 from flask import Flask, abort, g, render_template
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, force_locale, get_locale
 from jinja2 import StrictUndefined
 
 from cccr_web.content import Content, SourceTree
-from cccr_web.content.catalogue import load_translations
+from cccr_web.content.catalogue import catalogue_file, load_translations
 from cccr_web.content.model import people_on_cards
-from cccr_web.content.scripts import Convert
-from cccr_web.languages import LANGUAGES, Language, by_slug
+from cccr_web.languages import LANGUAGES, WRITTEN, Language, by_slug
 from cccr_web.release import Metadata
-from cccr_web.render.copies import copies_for, epub_url, make_epub, render_single, single_url
-from cccr_web.render.feed import render_feed
-from cccr_web.render.formats import format_size
+from cccr_web.render.cache import Cache, hash_files
+from cccr_web.render.copies import Copies, lists_copies
+from cccr_web.render.crawlers import crawler_files, render_crawler_file
+from cccr_web.render.epub import make_epub
+from cccr_web.render.feed import feed_documents, render_feed
+from cccr_web.render.formats import format_day, format_size
 from cccr_web.render.layout import Style, page_layout, read_sheet
+from cccr_web.render.lists import FOLDER as LISTS
+from cccr_web.render.lists import list_pages, months, steps
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 from cccr_web.render.shared_pages import ZIP_INDEX, render_error_page, render_zip_index
-from cccr_web.render.template_renderer import TemplateRenderer, feed_url
-from cccr_web.render.traditional import site_converter
+from cccr_web.render.template_renderer import Mention, TemplateRenderer, menu
+from cccr_web.render.traditional import kept_names, site_converter
 
-ROBOTS: Final = "robots.txt"
-SITEMAP: Final = "sitemap.xml"
+_COPIES: Final = "cccr_web.copies"
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
     """Flask-Babel's messages, compiled in memory from the ``.po`` files."""
 
-    def __init__(self, tree: SourceTree, convert: Convert) -> None:
+    def __init__(self, tree: SourceTree, names: Mapping[str, str]) -> None:
         super().__init__()
+        convert, key = site_converter(names), repr(names)
         self._catalogues = {
-            language.locale: load_translations(tree, language.source.locale, convert)
+            language.locale: load_translations(tree, language.source.locale, convert, key)
             if language.source
             else load_translations(tree, language.locale)
             for language in LANGUAGES
@@ -50,13 +57,20 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
 class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
     """Flask-Babel with the messages of one folder of translations."""
 
-    def __init__(self, tree: SourceTree, convert: Convert) -> None:
+    def __init__(self, tree: SourceTree, names: Mapping[str, str]) -> None:
         super().__init__()
-        self._domain = _CatalogueDomain(tree, convert)
+        self._domain = _CatalogueDomain(tree, names)
 
     @property
     def domain_instance(self) -> Domain:
         return self._domain
+
+
+def copy_urls(app: Flask) -> list[str]:
+    """Return the URL of every copy that the app of ``create_app`` renders."""
+    copies: Copies = app.extensions[_COPIES]
+    with app.test_request_context():
+        return [url for language in LANGUAGES for url in copies.urls(language)]
 
 
 def create_app(
@@ -71,6 +85,7 @@ def create_app(
     images: Mapping[str, bytes] | None = None,
     sizes: Mapping[str, int] | None = None,
     neutral_titles: bool = False,
+    cache: Cache | None = None,
 ) -> Flask:
     """Return the app that renders every page of ``content`` at its URL in a release.
 
@@ -87,10 +102,26 @@ def create_app(
         "lstrip_blocks": True,
         "keep_trailing_newline": True,
     }
-    babel = _CatalogueBabel(translations, site_converter(content.names))
+    babel = _CatalogueBabel(translations, content.names)
     babel.init_app(app, locale_selector=lambda: g.language.locale)
     by_file = {text.file: text for text in content.all_texts}
+    kept = kept_names(content.names)
     statements = {language: content.statements(language) for language in content.texts}
+    facts_of_all = (
+        replace(content.site, sequence=0, valid_days=0),
+        (style, facts.fingerprint, kept, content.names, neutral_titles),
+        [(language, menu(content, language)) for language in content.texts],
+        [translations.read(catalogue_file(translations.folder, it.locale)) for it in WRITTEN],
+        hash_files(templates),
+    )
+    site_key = hashlib.sha256(repr(facts_of_all).encode()).hexdigest()
+
+    @functools.cache
+    def release_line(language: Language) -> str:
+        with force_locale(language.locale):
+            day = format_day(facts.time.date())
+            return render_template("parts/release.html", number=facts.sequence, date=day)
+
     renderer = TemplateRenderer(
         content,
         style,
@@ -101,13 +132,24 @@ def create_app(
         notices=notices or NoticeFiles(translations.folder),
         people={language: people_on_cards(texts) for language, texts in statements.items()},
         statements=statements,
+        menus={language: menu(content, language) for language in content.texts},
         neighbours={
-            text.url: (newer, older)
+            text.url: (
+                None if newer is None else Mention.of(newer),
+                None if older is None else Mention.of(older),
+            )
             for texts in statements.values()
             for newer, text, older in zip([None, *texts], texts, [*texts[1:], None], strict=False)
         },
+        kept=kept,
+        release_line=release_line,
+        cache=cache or Cache(),
+        site_key=site_key,
         neutral=neutral_titles,
     )
+    copies = app.extensions[_COPIES] = Copies(renderer)
+    lists = {language: list_pages(content, language) for language in content.texts}
+    list_page_at = {page.text.url: page for pages in lists.values() for page in pages}
     book_sheet = read_sheet(templates / "copy" / "epub.css")
 
     @app.get("/<slug>/<path:name>.html")
@@ -117,9 +159,21 @@ def create_app(
         if text is None or text.is_error_page:
             abort(404)
         g.language = text.language
-        return renderer.render_text(
-            text, page_layout(text), **copies_for(text.language), sizes=sizes, size=format_size
-        )
+        more: dict[str, Any] = {}
+        if text is content.archive(text.language):
+            more = months(lists[text.language])
+        if lists_copies(text):
+            more = {**copies.listed(text.language), "sizes": sizes, "size": format_size}
+        return renderer.render_text(text, page_layout(text), **more)
+
+    @app.get(f"/<slug>/{LISTS}/<name>.html")
+    def list_page(slug: str, name: str) -> str:
+        page = list_page_at.get(f"{slug}/{LISTS}/{name}.html")
+        if page is None:
+            abort(404)
+        g.language = page.text.language
+        text, others = page.titled(), steps(lists[g.language], page)
+        return renderer.render_text(text, page_layout(text), listed=page.statements, **others)
 
     @app.get(f"/{ZIP_INDEX}")
     def zip_index() -> str:
@@ -132,49 +186,40 @@ def create_app(
             abort(404)
         return page
 
+    feeds = {
+        file.url: file for language in content.texts for file in feed_documents(content, language)
+    }
+
+    @app.get("/<path:name>.<any(xml, atom):kind>")
+    def feed(name: str, kind: str) -> str:
+        file = feeds.get(f"{name}.{kind}")
+        if file is None:
+            abort(404)
+        g.language = file.language
+        return render_feed(renderer, file)
+
     for name in crawler_files(content):
 
         @app.get(f"/{name}", endpoint=name.replace(".", "-"))
         def crawler_file(name: str = name) -> str:
-            return _render_crawler_file(name, content)
+            return render_crawler_file(name, content)
 
-    for language in LANGUAGES:
-        _add_copies(app, renderer, language, book_sheet)
+    @app.get("/<slug>/cccr-<name>.<any(html, epub):kind>")
+    def copy(slug: str, name: str, kind: str) -> str | bytes:
+        language = by_slug(slug)
+        url = f"{slug}/cccr-{name}.{kind}"
+        part = (
+            next((one for one in copies.parts(language) if url in one.urls), None)
+            if language
+            else None
+        )
+        if part is None:
+            abort(404)
+        g.language = language
+        return (
+            copies.render_single(part)
+            if kind == "html"
+            else make_epub(renderer, copies, part, book_sheet)
+        )
+
     return app
-
-
-def crawler_files(content: Content) -> tuple[str, ...]:
-    """Return the names of the files for search engines that this site has.
-
-    A sitemap must contain absolute URLs (sitemaps.org, "Sitemaps XML format"), so it exists
-    only if the site has a clearnet address. No other file of a release contains its own address.
-    """
-    return (ROBOTS, SITEMAP) if content.site.addresses.clearnet else (ROBOTS,)
-
-
-def _render_crawler_file(name: str, content: Content) -> str:
-    """Return robots.txt (RFC 9309) or the sitemap with each page's translations."""
-    texts = [text for text in content.all_texts if not text.is_error_page]
-    clearnet = content.site.addresses.clearnet
-    return render_template(name, content=content, texts=texts, clearnet=clearnet)
-
-
-def _add_copies(
-    app: Flask, renderer: TemplateRenderer, language: Language, book_sheet: str
-) -> None:
-    def single() -> str:
-        g.language = language
-        return render_single(renderer, language)
-
-    def epub() -> bytes:
-        g.language = language
-        return make_epub(renderer, language, book_sheet)
-
-    def feed() -> str:
-        g.language = language
-        return render_feed(renderer, language)
-
-    views: dict[str, Callable[[], str | bytes]]
-    views = {single_url(language): single, epub_url(language): epub, feed_url(language): feed}
-    for url, view in views.items():
-        app.add_url_rule(f"/{url}", url.replace(".", "-"), view)

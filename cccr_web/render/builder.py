@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from flask import Flask
+from jinja2 import TemplateError
 
 from cccr_web.content import (
     Addresses,
@@ -37,15 +38,29 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import ROBOTS, crawler_files, create_app
+from cccr_web.render.app import copy_urls, create_app
+from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.crawlers import ROBOTS, crawler_files
+from cccr_web.render.feed import feed_documents
 from cccr_web.render.layout import read_style
+from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import resize_photos
 from cccr_web.render.shared_pages import ZIP_INDEX, require_text
 from cccr_web.render.template_renderer import feed_url
 from cccr_web.render.traditional import simplify, with_derived
+
+# A request as WSGI passes it (PEP 3333).
+_REQUEST: Final = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "80",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.url_scheme": "http",
+}
 
 VERIFY: Final = "verify.py"
 _HERE = Path(__file__).resolve().parent
@@ -125,6 +140,7 @@ def build_release(
     addresses: Addresses | None = None,
     neutral_titles: bool = False,
     time: datetime | None = None,
+    cache: Cache | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Release:
     """Check the folders and render every page and every copy once.
@@ -132,14 +148,16 @@ def build_release(
     ``addresses`` replace those of ``site.toml``; ``neutral_titles`` gives every page the
     same title, which says nothing about its subject. ``time`` is the release's, to the second,
     by default the day of the newest text or notice: the clock plays no part, so every build of
-    the same texts has the same time. ``progress`` receives how many files
+    the same texts has the same time. ``cache`` has what earlier builds made: it changes how long
+    this takes, and nothing else. ``progress`` receives how many files
     are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
-    tree = SourceTree(translations)
+    cache = cache or Cache()
+    tree = SourceTree(translations, cache.recall)
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
-    content = with_derived(content)
+    content = with_derived(content, cache)
     require_text(content, tree)
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
@@ -163,7 +181,7 @@ def build_release(
         files["allowed_signers"] = allowed_signers(key.single_key)
     elif key is not None:
         files[POLICY] = key.to_file()
-    photos = resize_photos(tree, content.photos)
+    photos = resize_photos(tree, content.photos, cache)
     images = {size.url: size.body for photo in photos.values() for size in photo.sizes}
     if content.site.addresses.onions:
         images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
@@ -180,9 +198,12 @@ def build_release(
         images=images,
         sizes=sizes,
         neutral_titles=neutral_titles,
+        cache=cache,
     )
     files |= _render_all(app, content, sizes, progress)
-    return with_archive(make_release(files, facts))
+    release = with_archive(make_release(files, facts), cache.deflate)
+    cache.keep_used()
+    return release
 
 
 def _newest(content: Content, notices: NoticeFiles) -> datetime:
@@ -194,23 +215,36 @@ def _render_all(
 ) -> dict[str, bytes]:
     """Return every page and every copy, each rendered once; note their ``sizes``."""
     urls = [text.url for text in content.all_texts if not lists_copies(text)]
-    urls += [ZIP_INDEX, *COPIES, *map(feed_url, LANGUAGES), *crawler_files(content)]
+    urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
+    urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
+    urls += [ZIP_INDEX, *crawler_files(content)]
+    urls = list(dict.fromkeys(urls))  # the languages share an error page
     # Last, because these pages show the sizes of the copies.
-    urls += [text.url for text in content.all_texts if lists_copies(text)]
+    last = [text.url for text in content.all_texts if lists_copies(text)]
     files: dict[str, bytes] = {}
-    for url in dict.fromkeys(urls):  # the languages share an error page
-        files[url] = _render(app, url)
-        sizes[url] = len(files[url])
-        _reject_former_site(content, url, files[url])
-        progress(len(files), len(set(urls)))
+
+    def render(urls: Iterable[str], total: int) -> None:
+        for url in urls:
+            files[url] = _render(app, url)
+            sizes[url] = len(files[url])
+            _reject_former_site(content, url, files[url])
+            progress(len(files), total)
+
+    render(urls, len(urls) + len(COPIES) + len(last))
+    copies = copy_urls(app)
+    render([*copies, *last], len(urls) + len(copies) + len(last))
     return files
 
 
 def _render(app: Flask, url: str) -> bytes:
-    response = app.test_client().get(f"/{url}")
-    if response.status_code != 200:
-        raise CccrError(f"{url} could not be rendered: {response.status}.", "Report this as a bug.")
-    return response.get_data()
+    # A test client would take longer than a page that comes from the cache.
+    with app.request_context({**_REQUEST, "PATH_INFO": f"/{url}"}):
+        try:
+            body = app.dispatch_request()
+        except TemplateError as error:
+            remedy = "Report this as a bug."
+            raise CccrError(f"{url} could not be rendered: {error}.", remedy) from error
+    return body if isinstance(body, bytes) else str(body).encode()
 
 
 def _reject_former_site(content: Content, url: str, page: bytes) -> None:

@@ -1,42 +1,45 @@
-"""The copies to take away: which exist, the order of their texts, and the files themselves.
-
-Each language has a single HTML file, and an EPUB (EPUB 3.3, with EPUB 2's table of contents for
-old e-readers). The same texts and release time give the same bytes.
-
-Sources: W3C, "EPUB 3.3"; section 4 is the Open Container Format (OCF).
-"""
+"""The copies to take away: which exist, the order of their texts, and the HTML files."""
 
 from __future__ import annotations
 
 import base64
-import posixpath
-import uuid
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+from flask_babel import force_locale
 from markupsafe import Markup
 
 from cccr_web.content import Content, Text
+from cccr_web.content.dates import PartialDate, StatementDate
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.release import ARCHIVE, format_time, media_type, pack_zip
+from cccr_web.release import ARCHIVE, media_type
+from cccr_web.render.formats import format_years
 from cccr_web.render.layout import PageLayout
+from cccr_web.render.lists import NEWEST
 from cccr_web.render.template_renderer import TemplateRenderer
 
 ZIP: Final = ARCHIVE
 
-_MIMETYPE = b"application/epub+zip"
+# A larger HTML file takes minutes over a slow line, and an old phone cannot show it. Only a year
+# that is larger on its own makes a larger file.
+MOST_BYTES: Final = 5_000_000
+# More than the frame of an HTML file has, and than a text adds to the contents and to links.
+_FRAME: Final = 50_000
+_IN_CONTENTS: Final = 400
 
-# The book's identifier is the same in every release, so that e-readers treat a new
-# release as a new edition of the same book.
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "cccr-web")
+# A link to a section of the HTML file, or to a heading in it.
+_LINK: Final = re.compile(r'(?<=href=")#([^".]+)')
 
 
 def single_url(language: Language) -> str:
-    """Return the URL of the whole site in one HTML file."""
+    """Return the URL of the whole site in one HTML file, or of its newest part."""
     return f"{language.slug}/cccr-{language.slug}.html"
 
 
 def epub_url(language: Language) -> str:
-    """Return the URL of the EPUB."""
+    """Return the URL of the EPUB, or of its newest part."""
     return f"{language.slug}/cccr-{language.slug}.epub"
 
 
@@ -48,138 +51,203 @@ def lists_copies(text: Text) -> bool:
     return text.head.template == "copies"
 
 
-def copies_for(language: Language) -> dict[str, Any]:
-    """Return what the copies page lists: the reader's own language first."""
-    languages = sorted(LANGUAGES, key=lambda other: other != language)
-    return {
-        "zip": ZIP,
-        "copies": [(other, (single_url(other), epub_url(other))) for other in languages],
-    }
-
-
 def reading_order(content: Content, language: Language) -> list[Text]:
     """Return the texts of a copy in order: all but the error pages.
 
     The home page comes first, then the menu with the statements after their list, then
     the pages outside the menu.
     """
-    texts = content.texts[language]
-    order = [content.home(language)]
+    order = {text.url: text for text in [content.home(language)]}
     for text in content.navigation(language):
-        order.append(text)
+        order[text.url] = text
         if text is content.archive(language):
-            order += content.statements(language)
-    order += [text for text in texts.values() if not text.is_error_page and text not in order]
-    return order
+            order |= {statement.url: statement for statement in content.statements(language)}
+    for text in content.texts[language].values():
+        if not text.is_error_page:
+            order.setdefault(text.url, text)
+    return list(order.values())
 
 
-def render_single(renderer: TemplateRenderer, language: Language) -> str:
-    """Return every text of a language on one self-contained page, with its images.
+@dataclass(frozen=True, slots=True)
+class CopyPart:
+    """The texts of one HTML file and of one EPUB, in order.
 
-    Links between texts become links within the page, and no link leads to another file. The id
-    of a section is its page's path (``en/who-we-are``), the id of a heading adds its name, so
-    that all ids differ.
+    The newest part has every page, and the statements from ``first_year`` to ``last_year``.
+    Each older part has the statements of one year.
     """
-    order = reading_order(renderer.content, language)
-    section_ids = {text.url: f"{language.slug}/{text.path}" for text in order}
 
-    def href(url: str, heading: str) -> str | None:
-        section = section_ids.get(url)
-        if section is None:
-            return None
-        return f"#{section}.{heading}" if heading else f"#{section}"
+    language: Language
+    texts: Sequence[Text]
+    first_year: int
+    last_year: int
+    is_newest: bool = True
 
-    def image(url: str) -> str:
-        # RFC 2397
-        encoded = base64.b64encode(renderer.images[url]).decode()
-        return f"data:{media_type(url)};base64,{encoded}"
+    @property
+    def name(self) -> str:
+        """The name of both files, without an extension."""
+        year = "" if self.is_newest else f"-{self.first_year}"
+        return f"cccr-{self.language.slug}{year}"
 
-    def layout(text: Text) -> PageLayout:
-        section = section_ids[text.url]
-        return PageLayout(
-            "copy/section.html", 2, href, lambda heading: f"{section}.{heading}", image=image
+    @property
+    def urls(self) -> tuple[str, str]:
+        """The URLs of the HTML file and of the EPUB."""
+        path = f"{self.language.slug}/{self.name}"
+        return f"{path}.html", f"{path}.epub"
+
+    @property
+    def years(self) -> str:
+        """The years of its statements, in the language being rendered."""
+        first, last = PartialDate(self.first_year), PartialDate(self.last_year)
+        return format_years(StatementDate(first, last if last != first else None))
+
+
+class Copies:
+    """The copies in every language: in one part each, or in several if one would be too large.
+
+    Each text is rendered once as a section of an HTML file. The sizes of the sections decide which
+    years leave the newest part; the parts of the EPUB have the same texts.
+    """
+
+    def __init__(self, renderer: TemplateRenderer) -> None:
+        self._renderer = renderer
+        self._ids = {
+            language: {
+                text.url: _section_id(text) for text in texts.values() if not text.is_error_page
+            }
+            for language, texts in renderer.content.texts.items()
+        }
+        self._sections: dict[str, str] = {}
+        self._parts: dict[Language, list[CopyPart]] = {}
+
+    def urls(self, language: Language) -> list[str]:
+        """Return the URL of every copy in a language, those of the newest part first."""
+        return [url for part in self.parts(language) for url in part.urls]
+
+    def listed(self, language: Language) -> dict[str, Any]:
+        """Return what the copies page lists: the reader's own language first."""
+        languages = sorted(LANGUAGES, key=lambda other: other != language)
+        return {
+            "zip": ZIP,
+            "copies": [(other, self.urls(other)) for other in languages],
+            "divided": any(len(self.parts(other)) > 1 for other in languages),
+        }
+
+    def parts(self, language: Language) -> list[CopyPart]:
+        """Return the parts of the copies in a language, the newest first."""
+        if language not in self._parts:
+            with force_locale(language.locale):
+                self._parts[language] = self._divide(language)
+        return self._parts[language]
+
+    def facts(self, part: CopyPart, extension: str) -> dict[str, Any]:
+        """Return what the templates need to know of a part and of its other files."""
+        parts = self.parts(part.language)
+        return {"part": part, "parts": parts, "extension": extension, "newest": NEWEST}
+
+    def render_single(self, part: CopyPart) -> str:
+        """Return the texts of a part on one self-contained page, with its images.
+
+        Links between texts become links within the page, or to the file of another part; no link
+        leads to another file. The id of a section is its page's path (``en/who-we-are``), the id
+        of a heading adds its name, so that all ids differ.
+        """
+        facts = self.facts(part, ".html")
+        for text in part.texts:
+            # The list of the statements, where it depends on the parts.
+            if text.url not in self._sections:
+                self._sections[text.url] = self._section(text, **facts)
+        home = self._renderer.content.home(part.language)
+        page = self._renderer.render_part(
+            "copy/single.html",
+            home,
+            self._layout(home),
+            order=part.texts,
+            sections=[Markup(self._sections[text.url]) for text in part.texts],  # noqa: S704  # our templates
+            **facts,
+        )
+        others = {
+            _section_id(text): f"{other.name}.html"
+            for other in self.parts(part.language)
+            if other is not part
+            for text in other.texts
+        }
+        return _LINK.sub(lambda link: others.get(link[1], "") + link[0], page) if others else page
+
+    def _divide(self, language: Language) -> list[CopyPart]:
+        """Return the parts of the copies in ``language``, which is being rendered."""
+        content = self._renderer.content
+        order = reading_order(content, language)
+        archive = content.archive(language)
+        years: dict[int, list[Text]] = {}
+        for text in order:
+            if text is not archive:
+                self._sections[text.url] = self._section(text)
+            if text.head.date is not None:
+                years.setdefault(text.head.date.start.year, []).append(text)
+        newest_first = sorted(years, reverse=True)
+        whole = CopyPart(language, order, min(years, default=1), max(years, default=1))
+        space = MOST_BYTES - _FRAME - self._size(text for text in order if text is not archive)
+        if space >= 0 or len(years) < 2:
+            listed = self._section(archive, parts=[whole])
+            if len(listed.encode()) <= space or len(years) < 2:
+                self._sections[archive.url] = listed
+                return [whole]
+        kept = {newest_first[0]}
+        pages = [text for text in order if not text.is_statement and text is not archive]
+        space = MOST_BYTES - _FRAME - self._size([*pages, *years[newest_first[0]]])
+        for year in newest_first[1:]:
+            space -= self._size(years[year])
+            if space < 0:
+                break
+            kept.add(year)
+        newest = [
+            text for text in order if text.head.date is None or text.head.date.start.year in kept
+        ]
+        return [
+            CopyPart(language, newest, min(kept), max(kept)),
+            *(
+                CopyPart(language, years[year], year, year, is_newest=False)
+                for year in newest_first[len(kept) :]
+            ),
+        ]
+
+    def _size(self, texts: Iterable[Text]) -> int:
+        """Return how many bytes ``texts`` add at most to an HTML file."""
+        return sum(
+            len(self._sections[text.url].encode())
+            + 2 * len(text.head.title.encode())
+            + _IN_CONTENTS
+            for text in texts
         )
 
-    sections = [
-        Markup(renderer.render_text(text, layout(text), section=section_ids[text.url]))  # noqa: S704  # our templates
-        for text in order
-    ]
-    return renderer.render_part(
-        "copy/single.html",
-        order[0],
-        layout(order[0]),
-        order=order,
-        sections=sections,
-    )
+    def _section(self, text: Text, **more: Any) -> str:
+        return self._renderer.render_text(
+            text, self._layout(text), section=_section_id(text), **more
+        )
 
-
-def _identifier(language: Language) -> str:
-    """Return the book's permanent identifier (EPUB 3.3, 5.5.3.1)."""
-    return uuid.uuid5(_NAMESPACE, language.slug).urn
-
-
-def _chapter(text: Text) -> str:
-    """Return the path of a text in the book, below ``EPUB/``."""
-    return f"text/{text.path}.xhtml"
-
-
-def make_epub(renderer: TemplateRenderer, language: Language, sheet: str) -> bytes:
-    """Return the book; ``sheet`` is its own style sheet.
-
-    No link leads to a file of the release that is not in the book; its images are in it.
-    """
-    time = renderer.facts.time
-    order = reading_order(renderer.content, language)
-    chapters = {text.url: _chapter(text) for text in order}
-    images: dict[str, bytes] = {}
-
-    def layout(file: str) -> PageLayout:
-        def relative(target: str) -> str:
-            return posixpath.relpath(target, posixpath.dirname(file))
+    def _layout(self, text: Text) -> PageLayout:
+        section = _section_id(text)
 
         def href(url: str, heading: str) -> str | None:
-            target = chapters.get(url)
-            anchor = f"#{_heading_id(heading)}" if heading else ""
-            return None if target is None else relative(target) + anchor
+            target = self._ids[text.language].get(url)
+            if target is None:
+                return None
+            return f"#{target}.{heading}" if heading else f"#{target}"
 
         def image(url: str) -> str:
-            images[url] = renderer.images[url]
-            return relative(url)
+            # RFC 2397
+            encoded = base64.b64encode(self._renderer.images[url]).decode()
+            return f"data:{media_type(url)};base64,{encoded}"
 
-        return PageLayout("copy/chapter.html", 1, href, _heading_id, xhtml=True, image=image)
-
-    facts = {
-        "order": order,
-        "images": images,
-        "media_type": media_type,
-        "chapter": _chapter,
-        "identifier": _identifier(language),
-        "modified": format_time(time),
-    }
-
-    def part(template: str, file: str) -> str:
-        return renderer.render_part(f"copy/{template}", order[0], layout(file), **facts)
-
-    book = {
-        "front.xhtml": part("front.html", "front.xhtml"),
-        "nav.xhtml": part("contents.html", "nav.xhtml"),
-        "style.css": sheet,
-        "toc.ncx": part("ncx.xml", "toc.ncx"),
-    }
-    for text in order:
-        file = _chapter(text)
-        sheet_href = posixpath.relpath("style.css", posixpath.dirname(file))
-        book[file] = renderer.render_text(text, layout(file), sheet=sheet_href)
-    # Last, because it lists the images that the chapters show.
-    book["package.opf"] = part("package.xml", "package.opf")
-    files = {name: body.encode() for name, body in book.items()} | images
-    files = {f"EPUB/{name}": body for name, body in sorted(files.items())}
-    container = part("container.xml", "container.xml").encode()
-    # The media type must come first and be uncompressed (OCF, 4.3.2).
-    files = {"mimetype": _MIMETYPE, **files, "META-INF/container.xml": container}
-    return pack_zip(files, time, stored={"mimetype"})
+        return PageLayout(
+            "copy/section.html",
+            2,
+            href,
+            lambda heading: f"{section}.{heading}",
+            image=image,
+            place=section,
+        )
 
 
-def _heading_id(heading: str) -> str:
-    # A heading's name may start with a digit; an XML id must not.
-    return f"at-{heading}"
+def _section_id(text: Text) -> str:
+    return f"{text.language.slug}/{text.path}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
@@ -26,6 +27,13 @@ def format_partial(when: PartialDate) -> str:
     return format_skeleton(skeleton, when.first_day(), locale=_babel_locale())
 
 
+def format_month(when: PartialDate) -> str:
+    """Return the month of a date without its year: ``May``, ``5月``."""
+    # In Chinese the full name is 五月.
+    pattern = "LLL" if _babel_locale().language == "zh" else "LLLL"
+    return format_date(when.first_day(), pattern, locale=_babel_locale())
+
+
 def format_statement_date(when: StatementDate) -> str:
     """Return when a statement was made: ``7 May 2013``, ``between 2011 and April 2012``."""
     if when.end is None:
@@ -36,12 +44,17 @@ def format_statement_date(when: StatementDate) -> str:
 
 def format_years(when: StatementDate) -> str:
     """Return the year of a statement, or its years: ``2013``, ``2011–2012``, ``2013年``."""
-    start, end = when.start, when.end or when.start
-    if start.year == end.year:
-        return format_partial(PartialDate(start.year))
+    start, end = when.start.year, (when.end or when.start).year
+    return _format_years(start, end, str(_babel_locale()))
+
+
+@cache  # Many statements are of the same year.
+def _format_years(start: int, end: int, locale: str) -> str:
+    if start == end:
+        return format_skeleton("y", date(start, 1, 1), locale=locale)
     # CLDR's interval in Traditional Chinese lacks the 年.
-    locale = "zh_Hans" if _babel_locale().startswith("zh") else _babel_locale()
-    return format_interval(start.first_day(), end.first_day(), "y", locale=locale)
+    name = "zh_Hans" if locale.startswith("zh") else locale
+    return format_interval(date(start, 1, 1), date(end, 1, 1), "y", locale=name)
 
 
 def format_size(length: int) -> str:
@@ -57,20 +70,25 @@ def format_language(tag: str) -> str:
     except (UnknownLocaleError, ValueError):
         return tag
     # CLDR has a name for some languages with their script: 简体中文, not 中文 (简体).
-    names = Locale.parse(_babel_locale()).languages
+    names = _babel_locale().languages
     return names.get(str(own)) or own.get_display_name(_babel_locale()) or tag
 
 
 def region() -> str:
     """Return the language with its most likely country: ``en_GB``, ``zh_CN``."""
-    locale = Locale.parse(_babel_locale())
+    locale = _babel_locale()
     likely = get_global("likely_subtags")
-    whole = Locale.parse(likely.get(str(locale)) or likely[locale.language])
+    whole = _locale(likely.get(str(locale)) or likely[locale.language])
     return f"{locale.language}_{locale.territory or whole.territory}"
 
 
-def _babel_locale() -> str:
-    """Return the name of Babel's data for the language being rendered."""
+def _babel_locale() -> Locale:
+    """Return Babel's data for the language being rendered."""
     # The site's English dates put the day before the month.
     name = str(get_locale())
-    return "en_GB" if name == "en" else name
+    return _locale("en_GB" if name == "en" else name)
+
+
+@cache  # Babel would parse the name again for each date.
+def _locale(name: str) -> Locale:
+    return Locale.parse(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +107,8 @@ class PageRenderer(RendererHTML):
         kept: tuple[str, ...] = (),
         card_label: str = "",
     ) -> None:
-        super().__init__()
+        # Not super().__init__(), which takes longer to find the rules than to render a page.
+        self.rules = {name: getattr(self, name) for name in _rules()}
         self._layout = layout
         self._link = link
         self._note_title = note_title
@@ -246,6 +248,13 @@ class PageRenderer(RendererHTML):
     def note_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
         """Render the end of an editor's note."""
         return "</aside>\n"
+
+
+@cache
+def _rules() -> tuple[str, ...]:
+    """Return the types of tokens that have a method."""
+    methods = inspect.getmembers(PageRenderer, inspect.isfunction)
+    return tuple(name for name, _ in methods if not name.startswith(("render", "_")))
 
 
 def _with_cards(tokens: Sequence[Token]) -> Iterator[Token]:

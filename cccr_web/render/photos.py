@@ -9,24 +9,30 @@ contain libjpeg, gives the same bytes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import struct
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
+from PIL import ExifTags, Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin
 
 from cccr_web.content import Photo, Problem, SourceTree
 from cccr_web.content.photos import FILE, FOLDER
 from cccr_web.errors import CccrError
+from cccr_web.render.cache import Cache
 
 # Widths in pixels: a phone held upright, and our widest column on a high-resolution screen.
 _WIDTHS = (480, 960)
 _QUALITY = 80
+# Of what is kept in translations/, from which the published sizes are made.
+_COPY_QUALITY = 92
+_COPY_WIDTH = 2 * _WIDTHS[-1]
 
 _WHITE = (255, 255, 255)
 # Where a PNG holds the number of bits of a sample (PNG, 11.2.1).
@@ -34,6 +40,8 @@ _DEPTH = 24
 
 # What to do with a photo that lies on a side or is mirrored (Exif 2.32, 4.6.4, Orientation).
 _ORIENTATION = 0x0112
+# What Pillow's parser of EXIF raises for other bytes.
+_BROKEN_EXIF = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error)
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -71,13 +79,68 @@ class ResizedPhoto:
     record: Photo
     sizes: tuple[PhotoFile, ...]
 
+    @property
+    def identity(self) -> str:
+        """What differs if anything in the photo or its record does."""
+        sizes = [
+            (size.url, size.width, size.height, hashlib.sha256(size.body).hexdigest())
+            for size in self.sizes
+        ]
+        return repr((self.record, sizes))
 
-def resize_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> dict[str, ResizedPhoto]:
+
+def resize_photos(
+    tree: SourceTree, photos: Mapping[str, Photo], cache: Cache | None = None
+) -> dict[str, ResizedPhoto]:
     """Resize every photo below ``tree`` that has a record. Raises ``CccrError``."""
+    cache = cache or Cache()
     return {
-        name: ResizedPhoto(photo, tuple(_sizes(tree, name)))
+        name: ResizedPhoto(photo, tuple(_files(tree, name, cache)))
         for name, photo in sorted(photos.items())
     }
+
+
+def pixels_only(body: bytes, file: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Return a copy of a photo made from its pixels alone, and the names of what it leaves out.
+
+    It is upright and in sRGB, a JPEG or, of a PNG, a PNG. It is at most twice as wide as the
+    largest published size. ``file`` names it in messages. Raises ``CccrError``.
+    """
+    pixels, made = _decode(body, file), io.BytesIO()
+    pixels.thumbnail((_COPY_WIDTH, pixels.height))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as opened:
+            format_, removed = opened.format, (*_metadata(opened),)
+    if format_ == "PNG":
+        pixels.save(made, "PNG", optimize=True)
+        return made.getvalue(), removed
+    pixels.save(made, "JPEG", quality=_COPY_QUALITY, optimize=True, subsampling="4:4:4")
+    _reject_metadata(file.name, made.getvalue())
+    return made.getvalue(), removed
+
+
+def _metadata(photo: Image.Image) -> Iterator[str]:
+    """Yield what a photo's file says in addition to its pixels."""
+    info = {*photo.info}
+    # If its metadata is damaged, it has at least some.
+    exif, gps = info & {"exif"}, None
+    with contextlib.suppress(*_BROKEN_EXIF):
+        gps = photo.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+    if gps:
+        yield "the place (GPS)"
+    if exif:
+        yield "camera, settings and time (EXIF)"
+    if info & {"xmp", "XML:com.adobe.xmp"}:
+        yield "the history of its editing (XMP)"
+    if info & {"photoshop"}:
+        yield "captions and keywords (IPTC)"
+    if info & {"comment"} or getattr(photo, "text", {}).keys() - {"XML:com.adobe.xmp"}:
+        yield "comments"
+    if info & {"mp", "mpoffset"}:
+        yield "further pictures (MPF)"
+    if info & {"icc_profile"}:
+        yield "its colour profile, after conversion to sRGB"
 
 
 def damaged_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> Iterator[Problem]:
@@ -89,7 +152,18 @@ def damaged_photos(tree: SourceTree, photos: Mapping[str, Photo]) -> Iterator[Pr
             yield Problem(tree.name(FILE), photo.line, str(error))
 
 
-def _sizes(tree: SourceTree, name: str) -> Iterator[PhotoFile]:
+def _files(tree: SourceTree, name: str, cache: Cache) -> Iterator[PhotoFile]:
+    def make() -> bytes:
+        sizes = [(width, height, body.hex()) for width, height, body in _sizes(tree, name)]
+        return json.dumps(sizes).encode()
+
+    digest = hashlib.sha256(_read(tree, name)).hexdigest()
+    for width, height, body in json.loads(cache.recall(("photo", name, digest), make)):
+        url = f"photos/{PurePath(name).stem}-{width}.jpg"
+        yield PhotoFile(url, width, height, bytes.fromhex(body))
+
+
+def _sizes(tree: SourceTree, name: str) -> Iterator[tuple[int, int, bytes]]:
     pixels = _pixels(tree, name)
     for width in sorted({min(width, pixels.width) for width in _WIDTHS}):
         height = max(1, round(pixels.height * width / pixels.width))
@@ -98,18 +172,26 @@ def _sizes(tree: SourceTree, name: str) -> Iterator[PhotoFile]:
         smaller.save(made, "JPEG", quality=_QUALITY, optimize=True, subsampling="4:2:0")
         body = made.getvalue()
         _reject_metadata(name, body)
-        yield PhotoFile(f"photos/{PurePath(name).stem}-{width}.jpg", width, height, body)
+        yield width, height, body
 
 
-def _pixels(tree: SourceTree, name: str) -> Image.Image:
-    """Return only the pixels of the photo: upright, in sRGB, on white."""
+def _read(tree: SourceTree, name: str) -> bytes:
     file = tree.name(f"{FOLDER}/{name}")
     try:
-        body = (tree.folder / FOLDER / name).read_bytes()
+        return (tree.folder / FOLDER / name).read_bytes()
     except OSError as error:
         raise CccrError(
             f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
         ) from error
+
+
+def _pixels(tree: SourceTree, name: str) -> Image.Image:
+    """Return only the pixels of a photo in the tree."""
+    return _decode(_read(tree, name), tree.name(f"{FOLDER}/{name}"))
+
+
+def _decode(body: bytes, file: Path) -> Image.Image:
+    """Return only the pixels of a photo: upright, in sRGB, on white."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -158,7 +240,7 @@ def _upright(body: bytes, raw_mode: str | None = None) -> Image.Image:
     """Decode a photo; ``raw_mode`` decides which bits of its samples become the image's."""
     with Image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as opened:
         # A JPEG can be decoded at a fraction of its size, for a fraction of the memory.
-        opened.draft(None, (2 * _WIDTHS[-1],) * 2)
+        opened.draft(None, (_COPY_WIDTH,) * 2)
         if raw_mode is not None:
             opened.tile = [tile._replace(args=raw_mode) for tile in opened.tile]
         turn = _TURNS.get(_orientation(opened))
@@ -167,8 +249,7 @@ def _upright(body: bytes, raw_mode: str | None = None) -> Image.Image:
 
 def _orientation(photo: Image.Image) -> Any:
     """Return the photo's orientation; ``None`` without one, or if its metadata is damaged."""
-    # What Pillow's parser of EXIF raises for other bytes.
-    with contextlib.suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+    with contextlib.suppress(*_BROKEN_EXIF):
         return photo.getexif().get(_ORIENTATION)
     return None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,12 +16,13 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from cccr_web.content import Content, Text
-from cccr_web.content.body import NameCard
+from cccr_web.content.body import MarkdownLink, NameCard, PhotoReference
 from cccr_web.content.links import External, ToFile, ToText, resolve
 from cccr_web.content.model import Person
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
 from cccr_web.render import onion_code
+from cccr_web.render.cache import Cache
 from cccr_web.render.formats import (
     format_day,
     format_language,
@@ -31,7 +34,30 @@ from cccr_web.render.html import PageRenderer, mark_languages
 from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
-from cccr_web.render.traditional import kept_names
+
+# Where the release's sequence and day go. No text contains this control character.
+_RELEASE = "\x1d"
+
+
+def menu(content: Content, language: Language) -> dict[str, Any]:
+    """Return the pages to which every page of a language links, by their names in templates."""
+    texts = content.texts[language]
+    pages = {
+        "home": content.home(language),
+        "who": texts[PurePosixPath("who-we-are")],
+        "reach": texts[PurePosixPath("reach-us")],
+        "verify": texts[PurePosixPath("verify")],
+        "copies_page": texts[PurePosixPath("copies")],
+        "archive": content.archive(language),
+    }
+    navigation = [Mention.of(text) for text in content.navigation(language)]
+    return {**{name: Mention.of(text) for name, text in pages.items()}, "navigation": navigation}
+
+
+def identity(text: Text) -> str:
+    """Return a hash of everything in a text."""
+    whole = repr((text.language.slug, text.file, text.head, text.body.digest))
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def feed_url(language: Language) -> str:
@@ -40,13 +66,40 @@ def feed_url(language: Language) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """What a text is called, and its name in the menu."""
+
+    title: str
+    short_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """What the page of a statement shows of another text."""
+
+    url: str
+    language: Language
+    head: Names
+
+    @classmethod
+    def of(cls, text: Text) -> Mention:
+        """Return what is shown of ``text``."""
+        return cls(text.url, text.language, Names(text.head.title, text.head.short_title))
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateRenderer:
     """What every template needs: the texts, the release's facts and the style sheet.
 
     ``people`` are those on name cards, by the name of the heading above; ``statements`` are
     sorted, newest first, and ``neighbours`` are the newer and the older statement, by URL.
-    ``images`` holds the bytes of every image file of the release by URL. ``neutral`` gives every
-    page the same title, which says nothing about its subject.
+    ``images`` holds the bytes of every image file of the release by URL. ``kept`` are the names
+    that a page in a derived language shows as they were written. ``neutral`` gives every page the
+    same title, which says nothing about its subject.
+
+    What is rendered of a statement is taken from ``cache`` if it is there, so its templates get
+    nothing that its key lacks: of other texts only a ``Mention``, and no lists. ``site_key`` says
+    what is the same for all statements; ``keys`` fills itself with what each of them shows.
     """
 
     content: Content
@@ -58,62 +111,156 @@ class TemplateRenderer:
     notices: NoticeFiles
     people: Mapping[Language, Mapping[str, Person]]
     statements: Mapping[Language, list[Text]]
-    neighbours: Mapping[str, tuple[Text | None, Text | None]]
+    menus: Mapping[Language, Mapping[str, Any]]
+    neighbours: Mapping[str, tuple[Mention | None, Mention | None]]
+    kept: tuple[str, ...]
+    release_line: Callable[[Language], str]
+    cache: Cache
+    site_key: str
     neutral: bool = False
+    keys: dict[Path, tuple[str, list[tuple[str, str]]]] = field(default_factory=dict)
 
-    def render_text(self, text: Text, layout: PageLayout, **more: Any) -> str:
+    def render_text(
+        self, text: Text, layout: PageLayout, *, listed: Sequence[Text] | None = None, **more: Any
+    ) -> str:
         """Return ``text`` in ``layout``, using the template that its front matter names."""
-        return self.render_part(f"{text.head.template}.html", text, layout, **more)
+        return self.render_part(f"{text.head.template}.html", text, layout, listed=listed, **more)
 
-    def render_part(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
-        """Return a template filled with ``text`` in ``layout`` and with ``more`` variables."""
-        content, language = self.content, text.language
-        texts = content.texts[language]
+    def render_part(
+        self,
+        template: str,
+        text: Text,
+        layout: PageLayout,
+        *,
+        listed: Sequence[Text] | None = None,
+        **more: Any,
+    ) -> str:
+        """Return a template filled with ``text`` in ``layout`` and with ``more`` variables.
+
+        ``listed`` are the statements on a page that lists no others. For such a page, and for a
+        statement, ``more`` has only what JSON can express.
+        """
         more.setdefault("source_href", self._source_href(text, layout))
+        if text.is_statement or listed is not None:
+            key = self._key(template, text, layout, listed, more)
+            html = self.cache.recall(
+                key, lambda: self._fill(template, text, layout, listed=listed, **more).encode()
+            ).decode()
+        else:
+            html = self._fill(template, text, layout, **self._lists(text.language) | more)
+        # What every publication changes is filled in last.
+        return (
+            html.replace(_RELEASE, self.release_line(text.language)) if _RELEASE in html else html
+        )
+
+    def _fill(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
+        """Return the template with all that the key of a statement covers, and ``more``."""
+        language = text.language
         return render_template(
             template,
             layout=layout.template,
             level=layout.level,
             page=text,
             body=lambda: self._renderer(text, layout).page(text.body),
-            people=list(self.people[language].values()),
+            item=lambda statement: Markup(self.render_part("parts/item.html", statement, layout)),  # noqa: S704  # our template
             people_in=self._people_in,
             card=lambda person: self._renderer(person.text, layout).card(person.card),
             words=lambda person, inline: self._renderer(person.text, layout).words(inline),
-            content=content,
-            site=content.site,
-            release=self.facts,
+            site=self.content.site,
+            fingerprint=self.facts.fingerprint,
+            release=_RELEASE,
             language=language,
+            translations=self._translations(text),
             marked=lambda words: self._marked(words, language),
             link=layout.link,
             image=layout.image,
             xhtml=layout.xhtml,
-            notices=self.notices,
             onion_code=onion_code,
             href=lambda url, heading="": layout.href(url, heading),
             style=Markup(self.style.text),  # noqa: S704  # our own file
             csp=format_policy(page_policy([self.style.hash])),
-            home=content.home(language),
-            who=texts[PurePosixPath("who-we-are")],
-            reach=texts[PurePosixPath("reach-us")],
-            verify=texts[PurePosixPath("verify")],
-            copies_page=texts[PurePosixPath("copies")],
-            archive=content.archive(language),
-            statements=self.statements[language],
-            by_year=lambda: _by_year(self.statements[language]),
             neighbours=self.neighbours.get(text.url),
             feed=feed_url(language),
             neutral=self.neutral,
             region=region(),
             day=format_day,
             when=format_statement_date,
+            **self.menus[language],
             **more,
         )
+
+    def _lists(self, language: Language) -> dict[str, Any]:
+        """Return what only pages may show that are rendered for every release."""
+        return {
+            "notices": self.notices,
+            "description": self.content.home(language).head.description,
+            "people": list(self.people[language].values()),
+            "statements": self.statements[language],
+            "listed": None,
+            "by_year": lambda: _by_year(self.statements[language]),
+        }
+
+    def _translations(self, text: Text) -> list[Mention]:
+        return [Mention.of(other) for other in self.content.translations(text)]
+
+    def _key(
+        self,
+        template: str,
+        text: Text,
+        layout: PageLayout,
+        listed: Sequence[Text] | None,
+        more: Mapping[str, Any],
+    ) -> tuple[str, ...]:
+        """Return everything on which the template depends: see ``render_part``."""
+        shown = [self._shown(one) for one in ([text] if listed is None else listed)]
+        own = [] if listed is None else [text.language, text.head, self._translations(text)]
+        return (
+            "statement" if listed is None else "list",
+            self.site_key,
+            template,
+            repr((layout.template, layout.level, layout.xhtml, layout.place)),
+            repr([layout.href(*to) for _, targets in shown for to in targets])
+            if layout.place is None
+            else "",
+            repr((own, [digest for digest, _ in shown])),
+            json.dumps(more, sort_keys=True),
+        )
+
+    def _shown(self, text: Text) -> tuple[str, list[tuple[str, str]]]:
+        if text.file not in self.keys:
+            self.keys[text.file] = self._shown_by(text)
+        return self.keys[text.file]
+
+    def _shown_by(self, text: Text) -> tuple[str, list[tuple[str, str]]]:
+        """Return a hash of all that a statement shows in any layout, and what it links to."""
+        people = self._people_in(text)
+        destinations = [
+            resolve(item.target, text, self.by_file)
+            for item in text.body.items
+            if isinstance(item, MarkdownLink)
+        ]
+        shown = (
+            [identity(one) for one in (text, *(person.text for person in people))],
+            self._translations(text),
+            self.neighbours[text.url],
+            [photo.identity for photo in self.photos_in(text)],
+        )
+        return hashlib.sha256(repr(shown).encode()).hexdigest(), [
+            (text.url, ""),
+            *((to.text.url, to.fragment) for to in destinations if isinstance(to, ToText)),
+            *((to.path, "") for to in destinations if isinstance(to, ToFile)),
+            *((person.text.url, person.id) for person in people),
+        ]
+
+    def photos_in(self, text: Text) -> list[ResizedPhoto]:
+        """Return the photos that a text shows, in order."""
+        items = text.body.items
+        return [self.photos[item.name] for item in items if isinstance(item, PhotoReference)]
 
     def _source_href(self, text: Text, layout: PageLayout) -> str | None:
         """Return the link to the text from which ``text`` was converted, if any."""
         source = text.language.source
-        return layout.href(self.content.texts[source][text.path].url, "") if source else None
+        return layout.href(self.content.translation(text, source).url, "") if source else None
 
     def _people_in(self, statement: Text) -> list[Person]:
         """Return the people whom a statement names, in its front matter or on cards of its own."""
@@ -123,15 +270,6 @@ class TemplateRenderer:
         return [known[name] for name in names if name is not None]
 
     def _renderer(self, text: Text, layout: PageLayout) -> PageRenderer:
-        def link(target: str) -> str | None:
-            match resolve(target, text, self.by_file):
-                case External(url):
-                    return url
-                case ToFile(path):
-                    return layout.href(path, "")
-                case ToText(other, fragment):
-                    return layout.href(other.url, fragment)
-
         def note_title(when: date) -> str:
             return str(gettext("note.title", date=format_day(when)))
 
@@ -140,7 +278,7 @@ class TemplateRenderer:
             alt = resized.record.alt[text.language.locale]
             # A copy contains only the smallest file.
             is_separate = layout.href(resized.sizes[0].url, "") is not None
-            return self.render_part(
+            return self._fill(
                 "parts/photo.html",
                 text,
                 layout,
@@ -159,7 +297,7 @@ class TemplateRenderer:
         han_tag = _han_tag(text.language)
         return PageRenderer(
             layout,
-            link,
+            lambda target: self._link(target, text, layout),
             note_title,
             han_tag,
             photo,
@@ -169,6 +307,16 @@ class TemplateRenderer:
             str(gettext("card.label")),
         )
 
+    def _link(self, target: str, text: Text, layout: PageLayout) -> str | None:
+        """Return what a link in ``text`` leads to; ``None`` if this layout cannot link there."""
+        match resolve(target, text, self.by_file):
+            case External(url):
+                return url
+            case ToFile(path):
+                return layout.href(path, "")
+            case ToText(other, fragment):
+                return layout.href(other.url, fragment)
+
     def _marked(self, words: str, language: Language) -> Markup:
         """Return plain text as HTML, with words in another script marked as in running text."""
         html = mark_languages(words, _han_tag(language), self._kept(language))
@@ -176,7 +324,7 @@ class TemplateRenderer:
 
     def _kept(self, language: Language) -> tuple[str, ...]:
         """Return the names that a page in a derived language shows as they were written."""
-        return kept_names(self.content.names) if language.source else ()
+        return self.kept if language.source else ()
 
 
 def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:

@@ -11,20 +11,24 @@ not. Names are written as in ``names.toml``; quotation marks become 「」 and �
 
 from __future__ import annotations
 
+import functools
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from markdown_it.token import Token
 from opencc import OpenCC
 
 from cccr_web.content import Content, Photo, Text
+from cccr_web.content.body import Body, Parsed
 from cccr_web.content.characters import SELECTOR
+from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.scripts import Convert
 from cccr_web.languages import LANGUAGES, Language
+from cccr_web.render.cache import Cache
 from cccr_web.render.segmentation import in_context, phrases, split, terms
 
 _CONFIGURATION = "s2tw"
@@ -39,6 +43,9 @@ _CODE = {"code_block", "code_inline", "fence"}
 _QUOTES = str.maketrans("“”", "「」")
 # Not the apostrophe, which is the same character as the closing mark.
 _INNER_QUOTES = re.compile("‘([^‘’]*)’")
+
+# What readers see of the front matter.
+_SHOWN: Final = ("demands", "title", "description", "short_title", "place", "since", "open")
 
 # The attributes that contain text for readers.
 _WORDS = {"alt", "title"}
@@ -128,7 +135,7 @@ def simplify(words: str) -> str:
     return _opencc("t2s")(words)
 
 
-@cache
+@functools.cache
 def _opencc(configuration: str) -> Convert:
     return OpenCC(configuration).convert
 
@@ -153,13 +160,23 @@ def is_in_big5(char: str) -> bool:
     return True
 
 
-def with_derived(content: Content) -> Content:
+def with_derived(content: Content, cache: Cache | None = None) -> Content:
     """Add the languages that have a source language, by converting each of its texts."""
     for_statements = converter(content.names, terms("statements"))
     for_site = site_converter(content.names)
+    names = repr(content.names)
+
+    def known(head: FrontMatter, convert: Convert) -> FrontMatter:
+        kind = "statements" if convert is for_statements else "site"
+        shown = [getattr(head, key) for key in _SHOWN]
+        key = ("traditional", kind, names, json.dumps(shown))
+        made = (cache or Cache()).recall(key, lambda: _converted(shown, convert))
+        demands, *others = json.loads(made)
+        return replace(head, demands=tuple(demands), **dict(zip(_SHOWN[1:], others, strict=True)))
+
     derived = {
         language: {
-            path: _text(text, language, for_statements if text.is_statement else for_site)
+            path: _text(text, language, for_statements if text.is_statement else for_site, known)
             for path, text in content.texts[language.source].items()
         }
         for language in LANGUAGES
@@ -178,22 +195,30 @@ def _photo(photo: Photo, convert: Convert) -> Photo:
     return replace(photo, alt={**photo.alt, **derived})
 
 
-def _text(text: Text, language: Language, convert: Convert) -> Text:
-    head = replace(
-        text.head,
-        title=convert(text.head.title),
-        description=convert(text.head.description),
-        short_title=convert(text.head.short_title),
-        place=None if text.head.place is None else convert(text.head.place),
-        demands=tuple(map(convert, text.head.demands)),
-        since=None if text.head.since is None else convert(text.head.since),
-        open=None if text.head.open is None else convert(text.head.open),
-    )
-    body = replace(text.body, tokens=tuple(convert_tokens(text.body.tokens, convert)))
+def _text(
+    text: Text,
+    language: Language,
+    convert: Convert,
+    convert_head: Callable[[FrontMatter, Convert], FrontMatter],
+) -> Text:
+    head = convert_head(text.head, convert)
+    # A page that comes from the cache needs no tokens.
+    load = functools.cache(lambda: _parsed(text.body, convert))
+    body = replace(text.body, load=load)
     # Its own file name, so that links between files lead to texts in this language.
     tree, _, *rest = text.file.parts
     file = Path(tree, language.locale, *rest)
     return replace(text, language=language, file=file, head=head, body=body)
+
+
+def _parsed(body: Body, convert: Convert) -> Parsed:
+    return Parsed(tuple(convert_tokens(body.tokens, convert)), body.passages)
+
+
+def _converted(shown: Sequence[Any], convert: Convert) -> bytes:
+    demands, *others = shown
+    words = [None if one is None else convert(one) for one in others]
+    return json.dumps([[*map(convert, demands)], *words]).encode()
 
 
 def convert_tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:

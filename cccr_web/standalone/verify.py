@@ -334,7 +334,8 @@ def read_policy(text: bytes) -> Policy:
     head = re.match(
         rb"cccr-web policy 1\nnumber (?:0|[1-9][0-9]{0,9})\nthreshold ([1-9][0-9]?)\n", text
     )
-    signers, keys = [], set()
+    signers: list[Signer] = []
+    keys: set[bytes] = set()
     for line in text[head.end() :].split(b"\n")[:-1] if head else []:
         match = re.fullmatch(rb"([a-z][a-z0-9-]{0,30}) (minisign|ssh) (.+)", line)
         if not match:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from cccr_web.listen import Tcp
+from cccr_web.listen import Tcp, Unix
 from cccr_web.serve import Listener
 from cccr_web.socks import connect_by_socks
 
@@ -80,12 +80,12 @@ class Route:
 
     ``proxy`` is tor's SOCKS port, for onions. ``target`` replaces what the resolver
     says of any other name, so that a server can check itself before its name resolves to
-    it; the certificate must still match the name. ``authorities`` is a file of certificates
-    to trust in addition to the system's.
+    it; the certificate must still match the name. A unix socket replaces tor, too.
+    ``authorities`` is a file of certificates to trust in addition to the system's.
     """
 
     proxy: Tcp | None = None
-    target: Tcp | None = None
+    target: Tcp | Unix | None = None
     authorities: Path | None = None
 
     def connect(self, address: Address, timeout: Callable[[], float]) -> socket.socket:
@@ -93,6 +93,11 @@ class Route:
 
         Raises ``OSError``, of which ``ssl.SSLCertVerificationError`` is one.
         """
+        if isinstance(self.target, Unix):
+            local = socket.socket(socket.AF_UNIX)
+            local.settimeout(timeout())
+            local.connect(str(self.target.path))
+            return local
         if address.is_onion:
             if self.proxy is None:
                 raise ConnectionError("an onion needs --socks HOST:PORT")

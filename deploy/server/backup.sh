@@ -17,7 +17,7 @@ backup_export() {
   [ ! -f "$NOTIFY_FILE" ] || cp "$NOTIFY_FILE" "$folder/settings/notify.env"
   [ ! -f "$ETC/torrc" ] || cp "$ETC/torrc" "$folder/settings"
   if [ -e "$CURRENT" ]; then cp --recursive "$(readlink --canonicalize "$CURRENT")" "$folder/release"; fi
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES"; do
       [ ! -f "$STATES/cccr-web-$server/$name" ] || cp "$STATES/cccr-web-$server/$name" "$folder/$name/$server"
     done
@@ -30,7 +30,7 @@ backup_export() {
 # announced, so that it rejects older releases and keys.
 backup_restore_guard() {
   local server name folder state
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES"; do
       folder=$BUNDLE/$name
       # In a backup of version 0.2.0 or older.

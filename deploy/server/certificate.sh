@@ -2,6 +2,7 @@
 # The TLS certificate, from Debian’s certbot. nginx serves the challenge files.
 
 HOOK=/etc/letsencrypt/renewal-hooks/deploy/cccr-web
+CERTIFICATE_STATUS=1 # how a run ends that leaves warnings; 4 if all is well but the certificate
 
 certificate_install() {
   [ -n "$DOMAIN" ] || return 0
@@ -21,6 +22,7 @@ HOOK
   [ -z "$ACME_SERVER" ] || options+=(--server "$ACME_SERVER")
   if ! output=$(certbot certonly "${options[@]}" 2>&1); then
     say "$output"
+    [ ${#WARNINGS[@]} != 0 ] || CERTIFICATE_STATUS=4
     WARNINGS+=("There is no certificate for $DOMAIN yet, so only the onion answers. Check that the name resolves to this machine and that port 80 is open, then run the same command again.")
     return 0
   fi

@@ -46,7 +46,7 @@ nginx_check_others() {
 
 # Write all of nginx’s configuration to FOLDER.
 nginx_write() { # FOLDER
-  local folder=$1 onion name CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' TLS_GROUPS=X25519:prime256v1:secp384r1
+  local folder=$1 onion name address OWN UPSTREAM='' ASK_PEERS='' PEERS_LOCATION='' CLEARNET='' HTTP2_LISTEN='' HTTP2_ON='' TLS_GROUPS=X25519:prime256v1:secp384r1
   onion=$(onion_address)
   mkdir -p "$folder"
   nginx_release >"$folder/release.conf"
@@ -59,7 +59,17 @@ nginx_write() { # FOLDER
   if [ -n "$DOMAIN" ]; then
     CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'
     nginx_policy clearnet "$folder"
-    render nginx/clearnet.conf ACME DOMAIN >"$folder/clearnet.conf"
+    if [[ $ADDRESSES == *' '* ]]; then # there are other servers
+      for address in $ADDRESSES; do
+        [[ $address != *:* ]] || address="[$address]"
+        UPSTREAM+="server $address:80; "
+      done
+      UPSTREAM="upstream peers { $UPSTREAM}"
+      ASK_PEERS=$'    recursive_error_pages on;\n    error_page 404 = @peers;\n    include errors.conf;'
+      PEERS_LOCATION='  include peers.conf;'
+      cp "$HERE/nginx/peers.conf" "$folder"
+    fi
+    render nginx/clearnet.conf ACME DOMAIN UPSTREAM ASK_PEERS PEERS_LOCATION >"$folder/clearnet.conf"
     if [ -e "$CERTIFICATE/fullchain.pem" ]; then
       # Since nginx 1.25.1 http2 is a separate directive.
       if is_at_least 1.25.1 "$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9.]*\).*/\1/')"; then HTTP2_ON='http2 on;'; else HTTP2_LISTEN=' http2'; fi
@@ -68,6 +78,11 @@ nginx_write() { # FOLDER
       render nginx/tls.conf CERTIFICATE DOMAIN HTTP2_LISTEN HTTP2_ON TLS_GROUPS >"$folder/tls.conf"
       CLEARNET+=$'\n  include tls.conf;'
     fi
+  fi
+  if has_peers; then
+    OWN=$(peer_own)
+    render nginx/peer.conf OWN >"$folder/peer.conf"
+    CLEARNET+=$'\n  include peer.conf;'
   fi
   render nginx/nginx.conf CLEARNET >"$folder/nginx.conf"
   # On a kernel without IPv6, nginx would not start.
@@ -80,7 +95,7 @@ nginx_release() {
   [ ! -f "$DATA/switched" ] || switched=$(cat "$DATA/switched")
   # shellcheck disable=SC2016 # variables of nginx
   printf '# Written by deploy.sh.\nmap $cccr_route $cccr_release {\n  default "";\n'
-  for server in "${SERVERS[@]}"; do printf '  %s "%s-%s";\n' "$server" "$(release_of "$server")" "$switched"; done
+  for server in "${WEB_SERVERS[@]}"; do printf '  %s "%s-%s";\n' "$server" "$(release_of "$server")" "$switched"; done
   echo '}'
 }
 

@@ -4,7 +4,7 @@
 RELEASES=$DATA/releases
 CURRENT=$DATA/current
 ROLLED_BACK=$DATA/rolled-back # holds the number of the release that “rollback” left
-SERVERS=(onion) # run.sh adds clearnet if there is a domain
+WEB_SERVERS=(onion) # run.sh adds clearnet if there is a domain
 STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes them.
 HIGHEST_SEQUENCE=highest-sequence
@@ -117,7 +117,7 @@ release_is_wanted() { # NUMBER
 release_switch() { # NUMBER
   local number=$1 before server late=()
   before=$(release_number)
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     [ "$(release_of "$server")" = "$number" ] || late+=("$server")
   done
   if [ "$before" != "$number" ]; then
@@ -178,7 +178,7 @@ release_stop_reload() { # UNIT
 release_check_servers() {
   local server
   [ "$DRY_RUN" = no ] || return 0
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     if ! server_runs "$server"; then
       WARNINGS+=("The $server server is not running. See: journalctl --unit=cccr-web-$server --lines=20" "Then run deploy.sh without a command, which starts it.")
     elif [ "$(release_of "$server")" != "$(release_number)" ]; then
@@ -190,7 +190,7 @@ release_check_servers() {
 # After an undone switch, say what each server serves. Returns whether that is the current release.
 release_report() {
   local server number status=0
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     systemctl cat "cccr-web-$server.service" >/dev/null 2>&1 || continue
     if ! server_runs "$server"; then
       note "the $server server is not running"
@@ -248,14 +248,14 @@ release_rollback() {
   local now before='' number server
   step "rollback"
   # If an earlier rollback was interrupted, servers still serve a newer release than the current one.
-  now=$({ release_number && for server in "${SERVERS[@]}"; do release_of "$server"; done; } | sort --numeric-sort | tail -n 1)
+  now=$({ release_number && for server in "${WEB_SERVERS[@]}"; do release_of "$server"; done; } | sort --numeric-sort | tail -n 1)
   while IFS= read -r number; do
     [ "$number" -ge "${now:-0}" ] || before=$number
   done < <(releases_stored)
   [ -n "$before" ] || fail "The server has no release older than ${now:-none}." "Build one with a higher sequence and deploy it with “release”."
   release_verify "$RELEASES/$before" >/dev/null
   change "go back from release $now to release $before" || return 0
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     release_allow_rollback "$server" "$RELEASES/$before"
   done
   logger --tag cccr-web --priority auth.notice "root went back from release $now to release $before"

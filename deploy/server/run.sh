@@ -10,7 +10,7 @@
 #   highest-sequence/, key-changes/   rollback state from a backup; “history” in one of version 0.2.0
 #                   or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--purge] install|release|rollback|status|notify-test|watch-install|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -27,9 +27,11 @@ NEW_RELEASE=    # the number of the bundle’s release
 COMMAND_NAME=
 DROP_DOMAIN=no
 PURGE=no
+CHECK=no        # whether this server must pass its checks at the end
+JSON=no
 SWITCHED=no     # whether this run has let a server switch to another release
 
-for file in common interrupted settings packages wheels code release tor nginx certificate units firewall system notify watch backup status uninstall; do
+for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall system notify watch backup status uninstall; do
   # shellcheck source=/dev/null
   . "$HERE/$file.sh"
 done
@@ -39,6 +41,9 @@ for argument in "$@"; do
     --dry-run) DRY_RUN=yes ;;
     --drop-domain) DROP_DOMAIN=yes ;;
     --purge) PURGE=yes ;;
+    --check) CHECK=yes ;;
+    --json) JSON=yes ;;
+    --dead) ;; # for deploy.sh only
     *) COMMAND_NAME=$argument ;;
   esac
 done
@@ -68,7 +73,7 @@ read_settings() {
   else
     fail "The site is not installed on this machine."
   fi
-  [ -z "$DOMAIN" ] || SERVERS=(clearnet onion)
+  [ -z "$DOMAIN" ] || WEB_SERVERS=(clearnet onion)
 }
 
 # Exit 3, so that deploy.sh asks, if the settings no longer name a domain that readers use.
@@ -92,6 +97,7 @@ install_all() {
   settings_install
   notify_settings
   onion_key_install
+  peers_install
   backup_restore_guard
   release_store
   if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
@@ -155,7 +161,8 @@ summarize() {
   else
     say "Done. Changes made: $CHANGES."
   fi
-  [ ${#WARNINGS[@]} = 0 ]
+  [ ${#WARNINGS[@]} = 0 ] || exit "$CERTIFICATE_STATUS"
+  if [ "$CHECK" = yes ] && [ "$DRY_RUN" = no ]; then status_check; fi
 }
 
 addresses() {
@@ -163,6 +170,7 @@ addresses() {
   echo "onion http://$(onion_address)/"
 }
 
+[[ $COMMAND_NAME != serves && $COMMAND_NAME != peer ]] || STEP=
 check_machine
 if [[ $COMMAND_NAME != uninstall && $COMMAND_NAME != keep ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
 lock
@@ -189,6 +197,15 @@ case $COMMAND_NAME in
     summarize
     ;;
   status) status_show ;;
+  serves) status_serves ;;
+  peer)
+    has_peers || fail "It is not installed as one of several servers."
+    peer_own
+    ;;
+  promote)
+    peers_promote
+    summarize
+    ;;
   notify-test) notify_test ;;
   watch-install)
     watch_install

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES NOTIFY PING WATCH)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES NOTIFY PING WATCH)
 # Kept on the server. The others are paths on the admin’s machine, or
 # secrets, which “notify_settings” keeps in a file of their own.
-KEPT_SETTINGS=(DOMAIN CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
+KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
 
 settings_clear() {
   local name
@@ -54,6 +54,18 @@ settings_validate() { # appends to problems
     fi
   done
   [[ $SERVER =~ ^([A-Za-z0-9_][^[:space:]]*)?$ ]] || problems+=("SERVER: “${SERVER}” is not a server such as root@server.example.")
+  [ -z "$SERVER" ] || [ -z "$SERVERS" ] || problems+=("SERVER and SERVERS are both set. Keep SERVER for one server, or SERVERS for several.")
+  read -ra names <<<"$SERVERS"
+  for name in ${names[@]+"${names[@]}"}; do
+    [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9_.:/@%-]*$ ]] || problems+=("SERVERS: “${name}” is not a server such as root@a.example. Separate several by spaces.")
+  done
+  if [ ${#names[@]} -gt 1 ] && [ -n "$DOMAIN" ] && [ -z "$ADDRESSES" ]; then
+    problems+=("ADDRESSES is not set. Several servers with a DOMAIN need the IP addresses of all of them.")
+  fi
+  read -ra names <<<"$ADDRESSES"
+  for name in ${names[@]+"${names[@]}"}; do
+    [[ $name =~ ^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)$ ]] || problems+=("ADDRESSES: “${name}” is not an IP address such as 192.0.2.1 or 2001:db8::1.")
+  done
   [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “${CONTACT}” is not an email address.")
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
   [[ $HSTS_PRELOAD =~ ^(yes)?$ ]] || problems+=("HSTS_PRELOAD: “${HSTS_PRELOAD}” is neither “yes” nor empty.")

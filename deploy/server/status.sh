@@ -2,13 +2,14 @@
 # Show the services, the release and the addresses, then run “cccr-web doctor”.
 
 status_show() {
-  local unit
   STEP= # the exit status is the doctor’s, so “finish” reports no failed step
   [ -e "$ETC/site.env" ] || fail "The site is not installed on this machine." "Install it with deploy.sh --local."
+  if [ "$JSON" = yes ]; then
+    status_json
+    return
+  fi
   [ -z "$INTERRUPTED" ] || say "An earlier run was interrupted. To complete it, run deploy.sh without a command."
-  for unit in $(site_units); do
-    printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
-  done
+  status_units
   printf '%-22s %s\n' "release" "$(release_number) (stored: $(releases_stored | paste --serial --delimiters=' '))"
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
   printf '%-22s %s\n' "onion" "http://$(onion_published)/"
@@ -16,7 +17,77 @@ status_show() {
 }
 
 # Print the names of the services that the site needs.
-site_units() { printf '%s\n' nginx "tor@$INSTANCE" "${SERVERS[@]/#/cccr-web-}" cccr-web-manager; }
+site_units() {
+  printf '%s\n' nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}" cccr-web-manager
+  ! has_peers || echo cccr-web-peer
+}
+
+status_units() {
+  local unit
+  for unit in $(site_units); do
+    printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"
+  done
+}
+
+# Print the release of each server in one line, such as “clearnet 7, onion 7”.
+status_serves() {
+  local server number text=''
+  for server in "${WEB_SERVERS[@]}"; do
+    number=$(release_of "$server")
+    text+=", $server ${number:-none}"
+  done
+  echo "${text#, }"
+}
+
+# One object: “release” and “stored” are numbers, “serves” has one for each server, “clearnet” and
+# “onion” are addresses, “units” has a sentence for each, “checks” is what “doctor --json” prints.
+status_json() {
+  local status=0
+  doctor_options
+  "$COMMAND" doctor --json "${DOCTOR_OPTIONS[@]}" >"$WORK/checks" || status=$?
+  {
+    echo "release $(release_number)"
+    echo "stored $(releases_stored | paste --serial --delimiters=' ')"
+    echo "serves $(status_serves)"
+    echo "clearnet ${DOMAIN:+https://${DOMAIN%% *}/}"
+    echo "onion http://$(onion_published)/"
+    status_units
+  } | python3 -I -c 'if True:
+    import json, sys
+    fields = dict((line.split(maxsplit=1) + [""])[:2] for line in map(str.strip, sys.stdin))
+    serves = dict(each.split() for each in fields.pop("serves").split(", "))
+    found = {
+        "release": int(fields.pop("release") or 0) or None,
+        "stored": [int(number) for number in fields.pop("stored").split()],
+        "serves": {name: int(number) if number.isdigit() else None for name, number in serves.items()},
+        "clearnet": fields.pop("clearnet") or None,
+        "onion": fields.pop("onion"),
+        "units": fields,
+        "checks": json.load(open(sys.argv[1])),
+    }
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+  ' "$WORK/checks"
+  return $status
+}
+
+# deploy.sh goes on to the next server only if this one is as it should be. The onion may need a
+# while until every directory has it.
+status_check() {
+  local try
+  step "doctor"
+  doctor_options
+  for try in 1 2 3; do
+    if "$COMMAND" doctor "${DOCTOR_OPTIONS[@]}" >"$WORK/doctor"; then
+      note "$(tail -n 1 "$WORK/doctor")"
+      STEP=
+      return
+    fi
+    [ "$try" = 3 ] || sleep "${CHECK_PAUSE:-20}"
+  done
+  grep --extended-regexp '^(WRONG|\?)' "$WORK/doctor" >&2 || tail -n 5 "$WORK/doctor" >&2
+  STEP=
+  fail "This server does not pass its checks, so the next one is not visited."
+}
 
 status_of() { # UNIT
   local state text since
@@ -35,17 +106,22 @@ status_doctor() {
 
 # Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.
 doctor_options() {
-  local server unit
+  local server unit name
   DOCTOR_OPTIONS=(--release "$CURRENT" --public-key "$ETC/public.key"
     --onion-address "$(onion_published)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
     --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
       --private "/var/lib/private/cccr-web-$server=0700")
   done
   for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
+  ! has_peers || DOCTOR_OPTIONS+=(--standby "$STANDBY" --onion-socket unix:/run/cccr-nginx/onion.sock)
   [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
   [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")
+  if [ -n "$DOMAIN" ] && [ -n "$ADDRESSES" ]; then
+    for name in $DOMAIN; do DOCTOR_OPTIONS+=(--dns-name "$name"); done
+    for name in $ADDRESSES; do DOCTOR_OPTIONS+=(--address "$name"); done
+  fi
   if [ -e "$CERTIFICATE" ]; then DOCTOR_OPTIONS+=(--private "$CERTIFICATE/privkey.pem=root:0600"); fi
   if [ -f "$ETC/torrc" ]; then DOCTOR_OPTIONS+=(--torrc "$ETC/torrc"); fi
 }

@@ -14,7 +14,7 @@ tor_install() {
     [ "$DRY_RUN" = yes ] || tor-instance-create "$INSTANCE"
   fi
   local SOCKS=0
-  if notify_needs_tor; then SOCKS="unix:$NOTIFY_SOCKS GroupWritable RelaxDirModeCheck"; fi
+  if notify_needs_tor || has_peers; then SOCKS="unix:$NOTIFY_SOCKS GroupWritable RelaxDirModeCheck ExtendedErrors"; fi
   # The admin’s additional lines, and bridges as they were received.
   if [ -f "$BUNDLE/settings/torrc" ]; then put "$ETC/torrc" <"$BUNDLE/settings/torrc"; fi
   local more=$ETC/torrc

@@ -12,7 +12,7 @@ uninstall() { # yes|no (purge)
   elif [ "$purge" = no ]; then
     note "this server has no onion key, so no backup is left"
   fi
-  for unit in cccr-{doctor,notify,watch,watch-notify}.{timer,service} cccr-web-manager.service cccr-web-{clearnet,onion}.{service,socket} "tor@$INSTANCE.service" nginx.service; do
+  for unit in cccr-{doctor,notify,watch,watch-notify}.{timer,service} cccr-web-{manager,peer}.service cccr-web-{clearnet,onion}.{service,socket} "tor@$INSTANCE.service" nginx.service; do
     if ! systemctl --quiet is-active "$unit" && ! systemctl --quiet is-enabled "$unit" 2>/dev/null; then continue; fi
     change "stop and disable $unit" || continue
     systemctl --quiet disable --now "$unit" 2>/dev/null || true
@@ -28,7 +28,7 @@ uninstall() { # yes|no (purge)
   for file in "$UNITS"/cccr-web-* "$UNITS"/cccr-{doctor,notify,watch}* /var/lib/systemd/timers/stamp-cccr-* /etc/cccr-watch /run/cccr-{doctor,watch} /var/lib/{,private/}cccr-{,watch-}notify "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" \
     /etc/tmpfiles.d/cccr-web.conf /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
     /etc/apt/apt.conf.d/52cccr-web "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
-    /run/{,private/}cccr-web-manager /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
+    /run/{,private/}cccr-web-{manager,peer} /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
     "/var/lib/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE.defaults" \
     /run/lock/cccr-web "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cccr-web" "$CODE" "$DATA" "$ETC"; do
     if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi

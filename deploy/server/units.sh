@@ -9,18 +9,20 @@ units_install() {
   local unit
   units_write "$WORK/units"
   units_put "$WORK/units"
-  # The domain was removed from the settings.
+  # The domain was removed from the settings, or the other servers were.
   [ -n "$DOMAIN" ] || remove_units cccr-web-clearnet.socket cccr-web-clearnet.service
+  has_peers || remove_units cccr-web-peer.service
   units_daemon_reload
-  for unit in "${SERVERS[@]}"; do
+  for unit in "${WEB_SERVERS[@]}"; do
     enable "cccr-web-$unit.socket" "cccr-web-$unit.service"
   done
   enable cccr-web-manager.service
+  ! has_peers || enable cccr-web-peer.service
 }
 
 units_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 server version ONION BACKOFF=''
+  local folder=$1 server version ONION BACKOFF='' STANDBY_OPTIONS=''
   ONION=$(onion_address)
   mkdir -p "$folder/$DROP_INS"
   version=$(systemctl show --property=Version --value) # such as 252.39-1~deb12u1
@@ -29,11 +31,15 @@ units_write() { # FOLDER
   fi
   cp "$HERE/units/hardening.conf" "$folder/$DROP_INS"
   render units/restart.conf BACKOFF >"$folder/$DROP_INS/restart.conf"
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
     render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
   done
-  render units/cccr-web-manager.service INSTANCE >"$folder/cccr-web-manager.service"
+  if has_peers; then
+    STANDBY_OPTIONS=" --peers $PEERS --promotion $PROMOTION --public-key $ETC/public.key --socks unix:$NOTIFY_SOCKS --standby $STANDBY"
+    render units/cccr-web-peer.service INSTANCE >"$folder/cccr-web-peer.service"
+  fi
+  render units/cccr-web-manager.service INSTANCE STANDBY_OPTIONS >"$folder/cccr-web-manager.service"
 }
 
 # Let systemd check the units in FOLDER with their drop-ins, and install them.
@@ -53,7 +59,7 @@ units_daemon_reload() {
 
 units_start() {
   local server unit
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     start "cccr-web-$server.socket"
     unit=cccr-web-$server.service
     if ! systemctl --quiet is-active "$unit"; then
@@ -65,7 +71,14 @@ units_start() {
   unit=cccr-web-manager.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
-  elif changed "$PYTHON_LINK" "$UNITS/$unit" "$ONION_KEY_FILE" || changed_below "$UNITS/$DROP_INS"; then
+  elif changed "$PYTHON_LINK" "$UNITS/$unit" "$ONION_KEY_FILE" "$PEERS" || changed_below "$UNITS/$DROP_INS"; then
+    unit_action restart "$unit"
+  fi
+  has_peers || return 0
+  unit=cccr-web-peer.service
+  if ! systemctl --quiet is-active "$unit"; then
+    start "$unit"
+  elif changed "$PYTHON_LINK" "$UNITS/$unit" "$PEER_KEY" || changed_below "$UNITS/$DROP_INS"; then
     unit_action restart "$unit"
   fi
 }

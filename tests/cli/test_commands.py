@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -46,6 +50,8 @@ def test_the_list_of_commands_is_complete() -> None:
     """These commands exist, and no others."""
     assert {" ".join(words) for words in COMMANDS} == {
         "demo",
+        "new",
+        "import",
         "check",
         "build",
         "key check",
@@ -68,8 +74,10 @@ def test_the_list_of_commands_is_complete() -> None:
         "serve",
         "headers",
         "history allow",
+        "onion key derive",
         "onion key new",
         "onion key show",
+        "onion promotion",
         "onion publish",
         "onion status",
         "onion torrc",
@@ -90,7 +98,7 @@ def test_help_shows_an_example(words: tuple[str, ...]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # What the example says is understood by the command that it is an example of.
         patch.setattr(click.Path, "convert", lambda _self, value, _param, _ctx: value)
-        arguments = re.sub(r"\$\(.*\)", ONION, shown).split()[len(words) :]
+        arguments = shlex.split(re.sub(r"\$\(.*\)", ONION, shown))[len(words) :]
         command.make_context(words[-1], arguments)
 
 
@@ -110,6 +118,21 @@ def test_the_help_of_a_group_names_its_commands(words: tuple[str, ...]) -> None:
         (summary,) = re.findall(rf"^  {name} +(\S.*)", done.stdout, re.MULTILINE)
         assert not summary.endswith("..."), "click cuts a sentence that is too long for its line"
         assert command.help
+
+
+def test_commands_are_listed_by_task() -> None:
+    """Without arguments, the help lists each command once, in a task; the daily ones come first."""
+    shown = run().output
+    tasks = re.findall(r"^(\w[\w ]*):\n((?:  \S.*\n?)+)", shown, re.MULTILINE)
+    assert [task for task, _ in tasks] == ["Options", "Write", "Publish", "Look after", "Serve"]
+    listed = [line.split()[0] for _, lines in tasks[1:] for line in lines.splitlines()]
+    assert listed[0] == "new"
+    assert sorted(listed) == sorted(below(main))
+    # All names are as wide as the widest, so that the sentences are in one column.
+    lines = "".join(lines for _, lines in tasks[1:])
+    starts = re.findall(r"^  [a-z-]+ +(?=[A-Z])", lines, re.MULTILINE)
+    assert len(starts) == len(listed)
+    assert len({*map(len, starts)}) == 1
 
 
 def test_a_mistyped_command_gets_a_suggestion() -> None:
@@ -326,6 +349,33 @@ def test_build_writes_a_release_with_the_given_addresses(tmp_path: Path) -> None
     assert done.stdout == f"Release 1 of 2026-11-29: {len(release.files)} files in {out}\n"
     assert release.metadata.clearnet == f"https://{DOMAIN}"
     assert release.metadata.onions == (ONION,)
+
+
+def shown_in_terminal(command: list[str], term: str) -> str:
+    """Return what a command writes to a terminal of this kind on stderr."""
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "cccr_web", *command],
+        env=environment(TERM=term, NO_COLOR="1"),
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # at its end
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert done.wait() == 0
+    return shown.decode()
+
+
+@pytest.mark.parametrize(("term", "escapes"), [("xterm", {"\x1b[K"}), ("dumb", set())])
+def test_progress_suits_the_terminal(tmp_path: Path, term: str, escapes: set[str]) -> None:
+    """A terminal gets a line that is erased, and no colours; a dumb one gets none of that."""
+    shown = shown_in_terminal(["build", "--out", str(tmp_path / "release")], term)
+    assert {*re.findall(r"\x1b\[[^A-Za-z]*[A-Za-z]", shown)} == escapes
+    assert ("page" in shown) == (term == "xterm")
 
 
 def test_texts_with_a_problem_are_not_built(tmp_path: Path) -> None:

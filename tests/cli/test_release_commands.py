@@ -366,3 +366,30 @@ def test_signing_reports_the_days_left_and_warns_of_an_expired_release(
     if not warns:
         options = ("--release", tmp_path / "release", "--public-key", organisation_key().public)
         assert words in run("mirror", "write", tmp_path / "mirror", *options).stdout
+
+
+def test_a_build_with_a_cache_writes_the_same_release(tmp_path: Path) -> None:
+    """So does the next one, which finds everything in it. Only the owner can read its key."""
+    state, out = tmp_path / "state", tmp_path / "out"
+    first = run("build", "--out", out, XDG_STATE_HOME=str(state))
+    assert first.exit_code == 0, first.output
+    right = load(out)
+    assert not state.exists()
+    for _ in range(2):
+        arguments = ["build", "--out", out, "--cache", tmp_path / "cache"]
+        result = run(*arguments, XDG_STATE_HOME=str(state))
+        assert (result.exit_code, result.output) == (0, first.output)
+        assert load(out) == right
+    key = state / "cccr-web" / "cache.key"
+    assert (key.stat().st_mode & 0o777, key.stat().st_size) == (0o600, 32)
+
+
+def test_a_build_rejects_a_damaged_key_of_the_cache(tmp_path: Path) -> None:
+    """An empty key would believe anybody."""
+    (tmp_path / "cccr-web").mkdir()
+    (tmp_path / "cccr-web" / "cache.key").touch()
+    arguments = ["build", "--out", tmp_path / "out", "--cache", tmp_path / "cache"]
+    result = run(*arguments, XDG_STATE_HOME=str(tmp_path))
+    key = tmp_path / "cccr-web" / "cache.key"
+    assert (result.exit_code, result.stderr) == (1, f"{key} is damaged. Delete it.\n")
+    assert not (tmp_path / "out").exists()

@@ -193,7 +193,11 @@ def test_everything_wrong_with_a_new_photo_is_reported_together(tree: Path) -> N
     where = "photos/IMG 1234.HEIC:1"
     assert problems_of(tree) == [
         f"{where}: This photo has no record in photos.toml: add one.",
-        f"{where}: “IMG 1234.HEIC” is in the format HEIC: save it as JPEG or PNG.",
+        (
+            f"{where}: “IMG 1234.HEIC” is in the format HEIC, as iPhones write it: convert it to "
+            "JPEG. On a phone or a Mac, open it and export it as JPEG; on Debian, install "
+            "libheif-examples and run “heif-convert 'IMG 1234.HEIC' img-1234.jpg”."
+        ),
         (
             f"{where}: “IMG 1234.HEIC” must be lower-case letters, digits and hyphens, "
             "ending in .jpg or .png."

@@ -91,8 +91,30 @@ def test_names_that_cannot_be_served_are_reported(tmp_path: Path) -> None:
         f"en/pages/声明.md:1: “声明.md” {name}",
         f"zh_Hans/pages/a b.md:1: “a b.md” {name}",
         f"zh_Hans/pages/{long}.md:1: “{long}.md” {name}",
+        (
+            "zh_Hans/pages/cccr-en.md:1: Its page could have the URL of a copy or of a list of "
+            "statements: rename it."
+        ),
         f"zh_Hans/pages/verify.md:1: {clash} translations/zh_Hans/pages/Verify.md: rename it.",
         f"zh_Hans/pages/声明.md:1: “声明.md” {name}",
+    ]
+
+
+def test_names_that_copies_and_lists_of_a_large_site_have_are_reported(tmp_path: Path) -> None:
+    """A page cannot have the name of a file that the site gets when it has more statements."""
+    tree = copy_texts(tmp_path)
+    reserved = "Its page could have the URL of a copy or of a list of statements: rename it."
+    files = ("pages/cccr-en-2013.md", "pages/cccr.md", "pages/statements/archive/2013-05.md")
+    for locale in ("en", "zh_Hans"):
+        for name in files:
+            file = tree / locale / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            dated = 'date = "2013"\n' if "statements" in name else ""
+            file.write_text(f"+++\n{HEAD}{dated}+++\n2013\n", encoding="utf-8")
+    assert problems_of(tree) == [
+        f"{locale}/{files[number]}:1: {reserved}"
+        for locale in ("en", "zh_Hans")
+        for number in (0, 2)
     ]
 
 

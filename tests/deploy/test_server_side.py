@@ -303,7 +303,7 @@ def test_a_certificate_counts_until_it_expires_and_for_its_names_only(tmp_path: 
 def test_nginx_starts_with_and_without_ipv6(tmp_path: Path, ipv6: bool) -> None:
     """nginx accepts our configuration on a kernel without IPv6, and uses IPv6 on any other."""
     script = """
-    DOMAIN=cccr.example SERVERS=(clearnet onion)
+    DOMAIN=cccr.example WEB_SERVERS=(clearnet onion)
     nginx_write "$FOLDER/staged"
     folders="mount -t tmpfs run /run && mount -t tmpfs cache /var/cache"
     folders+=" && mkdir /run/cccr-nginx /var/cache/nginx"
@@ -371,7 +371,7 @@ def assert_no_new_key(folder: Path, why: str) -> None:
 def test_a_backup_brings_back_the_rollback_guard(tmp_path: Path, name: str) -> None:
     """A restored server rejects what the old one would have; one that has served keeps its own."""
     script = f"""
-    SERVERS=(clearnet onion) CURRENT=/none NAME={name}
+    WEB_SERVERS=(clearnet onion) CURRENT=/none NAME={name}
     mkdir -p "$STATES"/cccr-web-{{clearnet,onion}}
     touch "$ETC"/{{site.env,public.key,onion.key}}
     echo 7 >"$STATES/cccr-web-clearnet/$NAME"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # call of “sleep” is a tick; LOADS[SERVER] is how many ticks a reload takes. A server that is
 # stopped ends the reload that it has begun.
 SYSTEMD = """
-SERVERS=(clearnet onion)
+WEB_SERVERS=(clearnet onion)
 declare -A LOADS=([clearnet]=2 [onion]=2)
 TICKS=0
 at() { echo "$STATES/cccr-web-$1"; } # SERVER
@@ -46,7 +46,7 @@ start_again() { # SERVER
 sleep() {
   local server
   TICKS=$((TICKS + 1))
-  for server in "${SERVERS[@]}"; do
+  for server in "${WEB_SERVERS[@]}"; do
     [ -f "$(at "$server")/loading" ] || continue
     [ "$TICKS" -lt "$(cat "$(at "$server")/loading")" ] || load "$server"
   done
@@ -72,7 +72,7 @@ systemctl() {
 }
 mkdir -p "$RELEASES"/{1,2}
 ln -s "$RELEASES/1" "$CURRENT"
-for server in "${SERVERS[@]}"; do
+for server in "${WEB_SERVERS[@]}"; do
   mkdir -p "$(at "$server")"
   echo 1 >"$(at "$server")/$HIGHEST_SEQUENCE"
   echo 100 >"$(at "$server")/MainPID"

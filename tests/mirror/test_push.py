@@ -351,6 +351,14 @@ def test_the_order_of_an_upload_has_every_file_once() -> None:
     assert sorted(paths) == sorted(release.files)
 
 
+def test_archives_of_feeds_are_uploaded_before_the_feed_that_links_to_them() -> None:
+    """A client that follows feed.xml during an upload finds its archives."""
+    names = ("en/feed.xml", "en/feed/2013-a.atom", "en/index.html")
+    release = make_release({**content(2), **dict.fromkeys(names, b"x")}, facts(2))
+    paths = [path for group, _ in upload_order(release, "clearnet") for path in group]
+    assert paths.index("en/feed/2013-a.atom") < paths.index("en/feed.xml")
+
+
 def test_s3_stores_the_headers_that_it_can(
     s3: Callable[[str], dict[str, str]], tmp_path: Path
 ) -> None:

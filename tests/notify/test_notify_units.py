@@ -14,7 +14,7 @@ from support.systemd import unit_faults
 
 # Instead of a booted server: what the scripts ask it, and where they write.
 WRITE = """
-SERVERS=(clearnet onion)
+WEB_SERVERS=(clearnet onion)
 systemctl() { echo 252; }
 onion_address() { echo aaaa.onion; }
 NOTIFY="json://x" PING= DOMAIN=$3

@@ -14,7 +14,7 @@ import pytest
 from support.signed import content, facts, organisation_key, put_release, signed_release
 
 from cccr_web.release import Signer, load, make_release, manifest, with_archive
-from cccr_web.release.archive import make_archive
+from cccr_web.release.archive import make_archive, pack_zip
 
 NAME = "cccr-web.zip"
 
@@ -36,6 +36,20 @@ def test_zip_entries_are_sorted_and_have_fixed_modes_and_times() -> None:
     ]
     assert {entry.date_time for entry in entries} == {(2026, 11, 22, 1, 2, 4)}
     assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
+
+
+def test_a_zip_has_the_bytes_that_pythons_module_writes() -> None:
+    """Nothing in our ZIP is unusual, also where a file is not compressed."""
+    files = {"mimetype": b"application/epub+zip", "a": b"", "b/c.html": b"<p>" * 5000}
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        for path, body in files.items():
+            entry = zipfile.ZipInfo(path, (2026, 11, 22, 1, 2, 4))
+            entry.external_attr = 0o100644 << 16
+            entry.compress_type = zipfile.ZIP_STORED if path == "mimetype" else zipfile.ZIP_DEFLATED
+            target.writestr(entry, body, compresslevel=9)
+    packed = pack_zip(files, datetime(2026, 11, 22, 1, 2, 4, tzinfo=UTC), stored={"mimetype"})
+    assert packed == written.getvalue()
 
 
 @pytest.mark.parametrize("year", [1970, 2150])

@@ -1,18 +1,21 @@
-"""robots.txt and the sitemap (``render/app.py``)."""
+"""robots.txt and the sitemap (``render/crawlers.py``)."""
 
 from __future__ import annotations
 
+from datetime import date
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.many import app_of, real_texts, with_statements
 from support.pages import SHARED
-from support.serving import DOMAIN
+from support.serving import ADDRESSES, DOMAIN
 
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release, media_type
-from cccr_web.render import build_release
+from cccr_web.render import build_release, crawlers
+from cccr_web.render.crawlers import crawler_files
 
 SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -72,3 +75,37 @@ def test_without_a_clearnet_address_there_is_no_sitemap() -> None:
     release = build_release(*trees, addresses=Addresses(None, ("a" * 56 + ".onion",)))
     assert "sitemap.xml" not in release.files
     assert release.files["robots.txt"].body == b"User-agent: *\nAllow: /\n"
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MOST_URLS", 50), ("MOST_BYTES", 40_000), ("MOST_BYTES", 29_999)]
+)
+def test_a_site_above_the_limits_has_an_index_of_sitemaps(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    """Above a limit of the protocol, sitemap.xml lists sitemaps, each of which is within it."""
+    content = with_statements(real_texts(ADDRESSES), [date(2026, 11, day) for day in range(1, 19)])
+    client = app_of(content).test_client()
+    assert crawler_files(content) == ("robots.txt", "sitemap.xml")
+    whole = ET.fromstring(client.get("/sitemap.xml").get_data())  # noqa: S314  # our own
+    monkeypatch.setattr(crawlers, limit, value)
+    client = app_of(content).test_client()
+    index = ET.fromstring(client.get("/sitemap.xml").get_data())  # noqa: S314  # our own
+    assert index.tag == f"{SITEMAP}sitemapindex"
+    names = [item.findtext(f"{SITEMAP}loc", "").rpartition("/")[2] for item in index]
+    assert crawler_files(content) == ("robots.txt", "sitemap.xml", *names)
+    assert len(names) > 1
+    named: list[str | None] = []
+    for name, item in zip(names, index, strict=True):
+        body = client.get(f"/{name}").get_data()
+        urls = list(ET.fromstring(body))  # noqa: S314  # our own
+        days = [url.findtext(f"{SITEMAP}lastmod", "") for url in urls]
+        assert item.findtext(f"{SITEMAP}lastmod") == max(days)
+        assert (len(urls) if limit == "MOST_URLS" else len(body)) <= value
+        named += [url.findtext(f"{SITEMAP}loc") for url in urls]
+    assert named == [url.findtext(f"{SITEMAP}loc") for url in whole]
+
+
+def test_the_limits_are_those_of_the_protocol() -> None:
+    """A sitemap has at most 50,000 URLs and 50 MB."""
+    assert (crawlers.MOST_URLS, crawlers.MOST_BYTES) == (50_000, 52_428_800)

@@ -16,6 +16,7 @@ from support.texts import copy_texts
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree
+from cccr_web.content.body import Parsed
 from cccr_web.content.catalogue import load_translations
 from cccr_web.content.markdown import parse
 from cccr_web.content.site import read_names
@@ -128,7 +129,8 @@ def test_markup_splits_no_name_and_no_word(markdown: str, html: str) -> None:
     """A paragraph is converted as a whole, except code and words in another language."""
     convert = converter({**NAMES, "阿不都·热西提": "阿不都·热西提"})
     body = parse(markdown)
-    body = replace(body, tokens=tuple(convert_tokens(body.tokens, convert)))
+    converted = Parsed(tuple(convert_tokens(body.tokens, convert)), ())
+    body = replace(body, load=lambda: converted)
     renderer = PageRenderer(PageLayout("base.html", 1, lambda url, _: url), str, str)
     assert renderer.page(body) == f"<p>{html}</p>\n"
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 # Writes the configuration for the release that CURRENT links to.
 WRITE = """\
 set -euo pipefail
-HERE=deploy/server DATA=$1 ETC=$1 COMMAND=$2/cccr-web DOMAIN=$3
-. deploy/server/common.sh; . deploy/server/release.sh; . deploy/server/nginx.sh
-CERTIFICATE=$1 SERVERS=(clearnet onion)
+HERE=deploy/server DATA=$1 ETC=$1 COMMAND=$2/cccr-web DOMAIN=$3 ADDRESSES=$4
+for file in common release peers nginx; do . deploy/server/$file.sh; done
+CERTIFICATE=$1 WEB_SERVERS=(clearnet onion)
 onion_address() { echo "$ONION"; }
 nginx_write "$1/conf"
 """
@@ -44,15 +44,27 @@ OWN_ERRORS = {
 }
 
 
-def written(release: Release) -> Mapping[str, str]:
-    """Return the configuration that deploy.sh writes for a release: file name → text."""
+def written(release: Release, addresses: str = "") -> Mapping[str, str]:
+    """Return the configuration that deploy.sh writes for a release: file name → text.
+
+    ``addresses`` are those of all servers, as in the settings.
+    """
     with short_folder() as folder:
         put_release(release, folder / str(release.metadata.sequence))
         (folder / "current").symlink_to(folder / str(release.metadata.sequence))
         (folder / "public.key").write_text(str(organisation_key().public))
         (folder / "fullchain.pem").touch()
         subprocess.run(
-            ["bash", "-c", WRITE, "bash", str(folder), str(Path(sys.executable).parent), DOMAIN],
+            [
+                "bash",
+                "-c",
+                WRITE,
+                "bash",
+                str(folder),
+                str(Path(sys.executable).parent),
+                DOMAIN,
+                addresses,
+            ],
             check=True,
             cwd=TOP,
             env=os.environ | {"ONION": ONION, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
@@ -87,6 +99,7 @@ class DeployedNginx:
             (r"/run/cccr-web/", f"{self.folder}/"),
             (r"/var/cache/nginx/cccr-web", f"{self.folder}/cache"),
             (r"ssl_certificate(_key)? [^;]+;", rf"ssl_certificate\1 {self._certificate};"),
+            (r"/var/lib/cccr-web/acme", f"{self.folder}/acme"),
             (r"listen \[::\]:[^;]*;", ""),
             (r"listen 80\b", f"listen 127.0.0.1:{self.http}"),
             (r"listen 443\b", f"listen 127.0.0.1:{self.https}"),

@@ -1,4 +1,4 @@
-"""Runs build, sign, switch and fetch in child processes and kills them (``killer.py``).
+"""Runs build, sign, switch, fetch and edit in child processes and kills them (``killer.py``).
 
 It has imported everything, so a victim begins its work at once. Each line of its
 input is a job in JSON: ``job`` (a function below), ``folder``, ``sequence`` and
@@ -14,11 +14,14 @@ import os
 import signal
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
+from cccr_web.content.dates import parse_date
 from cccr_web.mirror import fetch_mirror
 from cccr_web.release import Signer, load, make_release, with_archive, write
 from cccr_web.watch import Address, CheckSettings, RequestLimits
+from cccr_web.write import add_name, import_document, new_text
 from support.signed import ServerFolder, content, facts, organisation_key
 
 
@@ -50,7 +53,17 @@ def fetch(folder: Path, _sequence: int) -> None:
     )
 
 
-JOBS = {"build": build, "sign": sign, "switch": switch, "fetch": fetch}
+def edit(folder: Path, number: int) -> None:
+    """Create a text, import a document into it, and add a name."""
+    texts = len([*folder.glob("en/statements/*.md")])
+    new_text(folder, [f"Text {number} {texts}"], None, parse_date("2013"), date(2026, 11, 29))
+    import_document(folder, folder / "text.html", f"2013-text-{number}-{texts}")
+    names = (folder / "names.toml").read_text(encoding="utf-8").count("=")
+    # Their characters are the same in both scripts.
+    add_name(folder, f"\u4e01{chr(0x2A700 + names)}", f"\u4e01{chr(0x2A700 + names)}", str)
+
+
+JOBS = {"edit": edit, "build": build, "sign": sign, "switch": switch, "fetch": fetch}
 
 
 def main() -> None:

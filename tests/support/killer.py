@@ -40,9 +40,9 @@ class Killer:
         )
         assert status == 0
 
-    def kill(self, job: str, folder: Path, sequence: int) -> None:
-        """Kill a victim at a random time."""
-        seconds = self._random.uniform(0, self._longest[job])
+    def kill(self, job: str, folder: Path, sequence: int, stretch: float = 1.0) -> None:
+        """Kill a victim at a random time, at most ``stretch`` times as long as it was measured."""
+        seconds = self._random.uniform(0, stretch * self._longest[job])
         _, status = self._order(job=job, folder=str(folder), sequence=sequence, seconds=seconds)
         assert status == _SIGKILLED
 

@@ -33,6 +33,7 @@ PLACES = {
     "onion_site": "tor",
     "test_attacks.py": "long",
     "test_behind_nginx.py": "long",
+    "test_cache.py": "long",
     "test_channel.py": "long",
     "test_differences.py": "long",
     "test_feed_readers.py": "long",

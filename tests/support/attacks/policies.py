@@ -68,6 +68,26 @@ def put(file: str, body: bytes) -> Change:
     return lambda folder: (folder / file).write_bytes(body)
 
 
+def always(body: bytes) -> Callable[[bytes], bytes]:
+    """Return a change to these bytes."""
+    return lambda _: body
+
+
+def remove(file: str) -> Change:
+    """Return a change that removes a file."""
+    return lambda folder: (folder / file).unlink()
+
+
+def rename(file: str, target: str) -> Change:
+    """Return a change of a file's name."""
+    return lambda folder: (folder / file).rename(folder / target)
+
+
+def add(file: str) -> Callable[[dict[str, bytes]], object]:
+    """Return the addition of a file."""
+    return lambda files: files.update({file: b"x"})
+
+
 def sums() -> bytes:
     """Return the list of the release."""
     return good_release().files["SHA256SUMS"].body
@@ -132,8 +152,8 @@ def signature_changes() -> Iterator[Tampering]:
             "with spaces": lambda whole: whole.replace(b"\n", b" \n"),
             "with CR LF": lambda whole: whole.replace(b"\n", b"\r\n"),
             "twice": lambda whole: whole * 2,
-            "of another release": lambda _, file=file: older.files[file].body,
-            "the other's": lambda _, other=other: good_release().files[other].body,
+            "of another release": always(older.files[file].body),
+            "the other's": always(good_release().files[other].body),
             "lower case": bytes.lower,
             "too long": lambda whole: whole + b" " * 70_000,
         }
@@ -141,17 +161,15 @@ def signature_changes() -> Iterator[Tampering]:
         edits |= {f"byte {at}": flip(at) for at in places}
         for name, change in edits.items():
             yield Tampering(f"{file} {name}", edit(file, change))
-        yield Tampering(f"{file} removed", lambda folder, file=file: (folder / file).unlink())
+        yield Tampering(f"{file} removed", remove(file))
         for target in (LAWYER, "SHA256SUMS.mallory.minisig", "SHA256SUMS.mallory.sshsig"):
             yield Tampering(
                 f"{file} as {target}",
-                lambda folder, file=file, target=target: (folder / file).rename(folder / target),
+                rename(file, target),
             )
         yield Tampering(
             f"{file} as one of a single key",
-            lambda folder, file=file: (folder / file).rename(
-                folder / file.replace(".editor", "").replace(".second", "")
-            ),
+            rename(file, file.replace(".editor", "").replace(".second", "")),
         )
 
 
@@ -210,7 +228,7 @@ def list_changes() -> Iterator[Tampering]:
     for name, change in edits.items():
         yield Tampering(f"a list {name}", edit("SHA256SUMS", change))
     for file, listed in {"ZIP": ZIP, "signature": MINISIG, "another signature": LAWYER}.items():
-        yield Tampering(f"a list with the {file}", thief(lambda f, x=listed: f.update({x: b"x"})))
+        yield Tampering(f"a list with the {file}", thief(add(listed)))
 
 
 def policy_changes() -> Iterator[Tampering]:

@@ -1,0 +1,92 @@
+"""CPU time of ``build`` with what an earlier build has left in the cache, relative to without.
+
+500 statements in three languages, each as long as the longest of ours. One of them is changed in
+each written language; then the release's sequence is raised too. Each time a build without a cache
+must give the same bytes.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from support.texts import add, copy_texts, replace_once
+
+from cccr_web.languages import WRITTEN
+
+STATEMENTS = 500
+ROUNDS = 2
+MODEL = "2013-05-07-tiananmen-rally.md"
+
+
+def write_statements(tree: Path, count: int) -> None:
+    """Add this many statements in each written language, all with different texts."""
+    for language in WRITTEN:
+        folder = tree / language.locale / "statements"
+        model = (folder / MODEL).read_text(encoding="utf-8")
+        for number in range(count):
+            day = f"{2000 + number % 26}-{1 + number % 12:02}-{1 + number % 28:02}"
+            text = model.replace('date = "2013-05-07"', f'date = "{day}"')
+            text = re.sub(r'(?m)^title = "(.*)"$', rf'title = "\1 {number}"', text)
+            text = re.sub(r"(?m)^## .*$", rf"\g<0>\n\n{number * 7919}.", text)
+            text = re.sub(r"(?m)^(## .*?)( \{#.*)?\n\n(\d+)\.$", r"\1\2\n\n\3.", text)
+            (folder / f"{day}-made-{number:05}.md").write_text(text, encoding="utf-8")
+
+
+def seconds(tree: Path, out: Path, *options: object) -> float:
+    """Build a release; return the CPU time of the process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "cccr_web", "build", "--translations", tree, "--out", out]
+    subprocess.run([*map(str, command), *map(str, options)], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Measure, and print the ratios."""
+    with tempfile.TemporaryDirectory(prefix="cccr-bench-") as name:
+        folder = Path(name)
+        os.environ["XDG_STATE_HOME"] = str(folder / "state")
+        tree, out, other, cache = (folder / name for name in ("site", "out", "other", "cache"))
+        tree.mkdir()
+        tree = copy_texts(tree)
+        write_statements(tree, STATEMENTS)
+        first = seconds(tree, out, "--cache", cache)
+        full, changed, raised = [], [], []
+        sequence = 1
+        for number in range(ROUNDS):
+            for language in WRITTEN:
+                statement = sorted((tree / language.locale / "statements").glob("*made*"))[number]
+                add(str(statement.relative_to(tree)), f"{number + 1}.")(tree)
+            changed.append(seconds(tree, out, "--cache", cache))
+            full.append(seconds(tree, other))
+            compare(out, other)
+            old, sequence = sequence, sequence + 1
+            replace_once("site.toml", f"sequence = {old}", f"sequence = {sequence}")(tree)
+            raised.append(seconds(tree, out, "--cache", cache))
+            full.append(seconds(tree, other))
+            compare(out, other)
+    whole = statistics.median(full)
+    print(f"full build: {whole:.1f} s of CPU time; the first with a cache {first / whole:.2f} x")
+    print(f"one of {STATEMENTS} statements changed: {statistics.median(changed) / whole:.3f} x")
+    print(f"the sequence raised: {statistics.median(raised) / whole:.3f} x")
+
+
+def compare(ours: Path, theirs: Path) -> None:
+    """Exit unless both folders have the same files."""
+    files = [path.relative_to(theirs) for path in theirs.rglob("*") if path.is_file()]
+    differ = filecmp.cmpfiles(ours, theirs, [str(file) for file in files], shallow=False)
+    count = sum(path.is_file() for path in ours.rglob("*"))
+    if differ[1] or differ[2] or count != len(files):
+        raise SystemExit(f"The releases differ: {differ[1]}, {differ[2]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Two booted servers with one onion: installed, updated and promoted from one settings file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from support.deploy.acme import DIRECTORY, AcmeAuthority
+from support.deploy.admin import DOMAIN, PASSPHRASE, AdminMachine
+from support.deploy.clients import get_over_http
+from support.deploy.inspection import wait_for_published
+from support.deploy.machine import ADMIN, SERVER, Machine, Network, call
+from support.hosting import wait_until
+from support.signed import content, facts, organisation_key, put_release
+from support.tornet import end
+
+from cccr_web.onion import new_key
+from cccr_web.release import Signer, make_release, with_archive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.measurements import Recorder
+    from support.tornet import TorNetwork
+
+OTHER = "192.0.2.10"
+A, B = f"root@{SERVER}", f"root@{OTHER}"
+
+
+def release(admin: AdminMachine, number: int) -> Path:
+    """Return the folder of a release for a site that has only its onion."""
+    folder = admin.folder / f"two-{number}"
+    known = facts(number, onions=())
+    put_release(Signer(admin.key).sign(with_archive(make_release(content(number), known))), folder)
+    return folder
+
+
+@contextlib.contextmanager
+def booted(debian: Path, network: Network, admin: AdminMachine, address: str) -> Iterator[Machine]:
+    """Boot a server in the network of the first, with an address of its own."""
+    with Machine(debian, network) as machine:
+        (machine.root / "etc/ssh/sshd_config.d/own.conf").write_text(f"ListenAddress {address}\n")
+        machine.run("systemctl", "reset-failed")
+        machine.run("systemctl", "restart", "ssh")
+        admin.authorize(machine)
+        yield machine
+
+
+@pytest.fixture
+def pair(
+    server: Machine, debian: Path, network: Network, admin: AdminMachine
+) -> Iterator[tuple[Machine, Machine]]:
+    """Two fresh servers, in the settings and reachable by ssh."""
+    server.power_off()
+    call("ip", "-n", network.machine, "addr", "add", f"{OTHER}/32", "dev", "wire")
+    call("ip", "-n", network.admin, "route", "add", f"{OTHER}/32", "dev", "wire")
+    (admin.folder / "organisation.key").write_bytes(organisation_key().to_file(PASSPHRASE))
+    new_key(admin.folder / "two.key")
+    admin.key = organisation_key()
+    admin.write_settings(
+        SERVER="",
+        SERVERS=f"{A} {B}",
+        DOMAIN="",
+        ONION_KEY="../two.key",
+        RELEASE=str(release(admin, 1)),
+    )
+    with (
+        booted(debian, network, admin, SERVER) as a,
+        booted(debian, network, admin, OTHER) as b,
+    ):
+        yield a, b
+
+
+def state(machine: Machine) -> str:
+    """Return the first word of the onion manager's status: Published, Standby or another."""
+    unit = "cccr-web-manager"
+    text = machine.run("systemctl", "show", "--property=StatusText", "--value", unit)
+    return text.partition(":")[0]
+
+
+def test_two_servers_share_one_onion(
+    pair: tuple[Machine, Machine], admin: AdminMachine, private_tor: TorNetwork, note: Recorder
+) -> None:
+    """One publishes; commands visit both; a promotion never lets both publish."""
+    a, b = pair
+    passphrase = ("--passphrase-file", admin.folder / "passphrase")
+    began = time.monotonic()
+    done = admin.deploy("--offline", admin.bundle)
+    note("two servers installed and checked", time.monotonic() - began)
+    assert [line for line in done.stderr.splitlines() if line.startswith("==")] == [
+        f"== {A}",
+        f"== {B}",
+    ]
+    wait_for_published(a)
+    assert (state(a), state(b)) == ("Published", "Standby")
+    onion = done.stdout.split()[1]
+    assert private_tor.fetch_until(f"{onion}en/index.html").status == 200
+    again = admin.deploy("--offline", admin.bundle).stderr
+    assert again.count("Nothing needed to be changed.\n") == 2, again
+
+    admin.deploy("release", release(admin, 2))
+    admin.deploy("release", release(admin, 3))
+    admin.deploy("rollback")
+    found = json.loads(admin.deploy("status", "--json").stdout)
+    assert [each["server"] for each in found] == [A, B]
+    assert [each["status"]["serves"] for each in found] == [{"onion": 2}] * 2
+    sentences = [check["sentence"] for check in found[1]["status"]["checks"]]
+    assert "Standby: another server publishes the onion." in sentences
+    assert b"release 2" in private_tor.fetch_until(f"{onion}en/index.html").body
+
+    began = time.monotonic()
+    admin.deploy("promote", B, "--key", admin.folder / "organisation.key", *passphrase)
+    assert (state(a), state(b)) == ("Standby", "Published")
+    note("promoted while the former publisher is alive", time.monotonic() - began)
+    assert private_tor.fetch_until(f"{onion}en/index.html").status == 200
+
+    b.power_off()
+    silent = admin.deploy(
+        "promote", A, "--key", admin.folder / "organisation.key", *passphrase, status=1
+    )
+    assert f"{B} does not answer, so it may still publish" in silent.stderr
+    assert state(a) == "Standby"
+    began = time.monotonic()
+    key = ("--key", admin.folder / "organisation.key", *passphrase)
+    admin.deploy("promote", A, "--dead", *key)
+    note("promoted while the former publisher is dead", time.monotonic() - began)
+    assert state(a) == "Published"
+    stopped = admin.deploy("release", release(admin, 3), status=1).stderr
+    assert f"Stopped at {B}. What each server serves:\n  {A}: onion 3\n" in stopped
+
+    b.boot()  # it believes that it publishes
+    end_at = time.monotonic() + 240
+    while state(b) != "Standby":
+        assert time.monotonic() < end_at, state(b)
+        assert state(b) != "Published"
+        time.sleep(0.5)
+    admin.deploy("release", release(admin, 3))
+    assert "Standby" in admin.deploy("status").stdout
+
+
+def answers(host: str) -> bool:
+    """Whether a web server answers at port 80."""
+    with contextlib.suppress(OSError):
+        return get_over_http("/", {}, host).status == 200
+    return False
+
+
+@contextlib.contextmanager
+def web_of_a_peer(network: Network, folder: Path) -> Iterator[None]:
+    """Serve a folder at port 80 of the admin's address, as another server of the site does."""
+    web = [sys.executable, "-m", "http.server", "80", "--bind", ADMIN, "--directory", str(folder)]
+    process = subprocess.Popen(
+        ["ip", "netns", "exec", network.admin, "setpriv", "--pdeathsig", "KILL", *web],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: answers(ADMIN), 20)
+        yield
+    finally:
+        end(process)
+
+
+def test_the_authority_may_ask_any_server(
+    server: Machine, debian: Path, network: Network, admin: AdminMachine, authority: AcmeAuthority
+) -> None:
+    """certbot on one server gets its certificate although pebble asks another."""
+    server.power_off()
+    admin.key = organisation_key()
+    admin.write_settings(ADDRESSES=f"{SERVER} {ADMIN}")
+    with Machine(debian, network) as asked:
+        admin.authorize(asked)
+        authority.install_root_on(asked)
+        admin.deploy("--offline", admin.bundle)
+        # Another server's certbot, whose files are not in this one's webroot.
+        webroot = asked.root / "root/peer"
+        webroot.mkdir()
+        certbot = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--domain", DOMAIN]
+        certbot += ["--register-unsafely-without-email", "--server", DIRECTORY, "--webroot"]
+        certbot += ["--webroot-path", "/root/peer"]
+        for name in ("config", "work", "logs"):
+            certbot += [f"--{name}-dir", f"/root/{name}"]
+        alone = asked.try_run(*certbot, "--cert-name", "alone")
+        assert "Some challenges have failed" in alone.stderr
+        with web_of_a_peer(network, webroot):
+            asked.run(*certbot, "--cert-name", "peer")
+        assert (asked.root / "root/config/live/peer/fullchain.pem").exists()
