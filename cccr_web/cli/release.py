@@ -14,7 +14,7 @@ from cccr_web.cli.keys import unlock
 from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
-    from cccr_web.release import Policy, Release, SigningKey, Trusted
+    from cccr_web.release import Release, SigningKey, SigningPolicy, Trusted
 
 
 @click.command(epilog=options.example("sign ../release --key cccr.key"))
@@ -69,7 +69,7 @@ def sign(
 
 
 def _add_signature(
-    release: Release, policy: Policy, key: SigningKey | None, ssh_key: Path | None
+    release: Release, policy: SigningPolicy, key: SigningKey | None, ssh_key: Path | None
 ) -> tuple[Release, str]:
     """Return the release with one more signature, and what is missing after it."""
     from cccr_web.release import MANIFEST, add_signature, sign_with_ssh_keygen

@@ -23,10 +23,12 @@ from cccr_web.release import (
     INDEX,
     MANIFEST,
     METADATA,
+    POLICY,
     SIGNATURES,
     Release,
     ReleaseFolder,
     is_html,
+    is_signature,
     printable,
     read_signed_manifest,
     reject_older,
@@ -47,7 +49,7 @@ _SSH: Final = ("ssh", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15")
 _RSYNC_PARTIAL: Final = 23
 _RCLONE_NO_FOLDER: Final = 3
 
-_LIST: Final = (METADATA, MANIFEST, *SIGNATURES)
+_LIST: Final = (METADATA, POLICY, MANIFEST, *SIGNATURES)
 # More than the largest list, its signatures and RELEASE.json together have.
 _MAX_LIST: Final = "20M"
 # Headers that S3 stores with a file. WebDAV servers ignore them.
@@ -188,7 +190,7 @@ class RcloneHost(StaticHost):
             return set()
         try:
             with ReleaseFolder.open(folder) as opened:
-                before = read_signed_manifest(opened.read, None)
+                before = read_signed_manifest(opened.read, None, without_zip=True)
         except ReleaseError as error:
             raise CccrError(
                 f"The release at {self} is damaged: {error}",
@@ -231,7 +233,7 @@ def upload_order(
 
 
 def _turn(path: str) -> int:
-    if path in _LIST:
+    if path in _LIST or is_signature(path):
         return 3
     if path.endswith((f"/{INDEX}", ".xml")) or path == INDEX:
         return 2

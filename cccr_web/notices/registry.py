@@ -11,7 +11,7 @@ from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.notices import canary, key_rotation, mirrors, security_txt
 from cccr_web.notices.signed_text import MAX_AGE, MAX_BYTES, Notice, check_key, midnight
-from cccr_web.release import Policy, Release, Trusted, key_fingerprints, sign_with_gpg
+from cccr_web.release import Release, SigningPolicy, Trusted, key_fingerprints, sign_with_gpg
 
 PGP: Final = "pgp.txt"
 
@@ -109,12 +109,12 @@ def _read_mirrors(body: bytes, key: Trusted, verify: bool) -> Notice:
 
 def _read_keys(body: bytes, key: Trusted, verify: bool) -> Notice:
     last = key_rotation.read_rotations(body, verify=verify)[-1]
-    if Policy.of(key).single_key is None:
+    if SigningPolicy.of(key).single_key is None:
         raise CccrError(
             f"{key_rotation.NAME} announces another key, but the organisation has a policy.",
             "Remove it.",
         )
-    if Policy.of(key).single_key == last.next:
+    if SigningPolicy.of(key).single_key == last.next:
         return Notice(last.issued)  # done: the record stays valid
     check_key(key_rotation.NAME, last.current, key)
     return Notice(last.issued, midnight(last.issued + MAX_AGE))

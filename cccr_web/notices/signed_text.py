@@ -19,9 +19,9 @@ from cccr_web.errors import CccrError, SignatureError, counted
 from cccr_web.facts import CLOCK_TOLERANCE, PUBLIC_KEY
 from cccr_web.release import (
     ORGANISATION,
-    Policy,
     PublicKey,
     SigningKey,
+    SigningPolicy,
     Trusted,
     strip_clear_signature,
 )
@@ -88,7 +88,7 @@ def decode(body: bytes, *, name: str) -> str:
 
 def check_key(name: str, named: PublicKey, key: Trusted) -> None:
     """Raise ``CccrError`` unless the key ``named`` in a notice is one of the organisation's."""
-    ours = Policy.of(key).minisign_keys
+    ours = SigningPolicy.of(key).minisign_keys
     if named not in ours:
         known = ", ".join(each.fingerprint for each in ours) or "in none of minisign's files"
         raise CccrError(

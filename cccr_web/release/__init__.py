@@ -11,7 +11,7 @@ from cccr_web.release.keys import (
     read_locked_key,
     read_public_key,
 )
-from cccr_web.release.manifest import MAX_FILE, MINISIG, SIGNATURES, is_safe_path
+from cccr_web.release.manifest import MAX_FILE, MINISIG, SIGNATURES, is_safe_path, is_signature
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
@@ -31,7 +31,7 @@ from cccr_web.release.openpgp import (
 )
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.policy import NAME as POLICY
-from cccr_web.release.policy import Policy, PolicySigner, Trusted, read_policy
+from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
 from cccr_web.release.rollback_guard import (
     KeyChange,
     RollbackGuard,
@@ -79,7 +79,6 @@ __all__ = [
     "File",
     "KeyChange",
     "Metadata",
-    "Policy",
     "PolicySigner",
     "PublicKey",
     "Read",
@@ -88,6 +87,7 @@ __all__ = [
     "RollbackGuard",
     "Signer",
     "SigningKey",
+    "SigningPolicy",
     "Trusted",
     "Verify",
     "add_signature",
@@ -99,6 +99,7 @@ __all__ = [
     "format_time",
     "is_html",
     "is_safe_path",
+    "is_signature",
     "key_fingerprints",
     "load",
     "make_release",

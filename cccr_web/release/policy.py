@@ -90,7 +90,7 @@ class PolicySigner:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class SigningPolicy:
     """The signers and the threshold. Raises ``ValueError`` unless they can be a policy."""
 
     number: int
@@ -122,14 +122,14 @@ class Policy:
             before = signer.name
 
     @classmethod
-    def of(cls, trusted: Trusted) -> Policy:
+    def of(cls, trusted: Trusted) -> SigningPolicy:
         """Return the policy; that of a key alone has the number 0."""
-        if isinstance(trusted, Policy):
+        if isinstance(trusted, SigningPolicy):
             return trusted
         return cls(0, 1, (PolicySigner("organisation", trusted),))
 
     @classmethod
-    def parse(cls, text: bytes) -> Policy:
+    def parse(cls, text: bytes) -> SigningPolicy:
         """Read ``policy.txt``. Raises ``CccrError`` with the line that is wrong."""
         if len(text) > _MAX_BYTES:
             raise _wrong(1, f"the file has more than {_MAX_BYTES:,} bytes")
@@ -267,10 +267,10 @@ class Policy:
 
 
 # What somebody who verifies a release trusts: a key alone is a policy of one signer.
-Trusted = PublicKey | Policy
+Trusted = PublicKey | SigningPolicy
 
 
-def read_policy(file: Path) -> Policy:
+def read_policy(file: Path) -> SigningPolicy:
     """Read a policy from a file. Raises ``CccrError``."""
     try:
         with file.open("rb") as source:
@@ -279,7 +279,7 @@ def read_policy(file: Path) -> Policy:
         raise CccrError(
             f"The policy {file} cannot be read: {error.strerror}.", f"Pass the path of a {NAME}."
         ) from error
-    return Policy.parse(text)
+    return SigningPolicy.parse(text)
 
 
 def _wrong(line: int, what: str) -> CccrError:

@@ -23,7 +23,7 @@ from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.release import manifest, metadata
 from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release
-from cccr_web.release.policy import Policy, Trusted
+from cccr_web.release.policy import SigningPolicy, Trusted
 from cccr_web.release.signed_manifest import Verify, verify_signatures
 from cccr_web.release.store import load, write
 
@@ -101,7 +101,7 @@ class RollbackGuard:
 
         A key alone is older than any policy.
         """
-        policy, (number, fingerprint) = Policy.of(key), self._highest_policy()
+        policy, (number, fingerprint) = SigningPolicy.of(key), self._highest_policy()
         if policy.number < number:
             what = f"Policy {policy.number}" if policy.number else "A single key"
             raise ReleaseError(
@@ -111,14 +111,14 @@ class RollbackGuard:
             )
         if policy.number == number and number and policy.fingerprint != fingerprint:
             raise ReleaseError(
-                f"Policy {number} differs from the one recorded in {self.folder}: its fingerprint "
-                f"is {policy.fingerprint}, not {fingerprint}.",
+                f"Policy {number} differs from the one recorded in {self.folder}: its "
+                f"fingerprint is {policy.fingerprint}, not {fingerprint}.",
                 "Raise policy_number in site.toml for each change.",
             )
 
     def record_policy(self, key: Trusted) -> None:
         """Record the policy from which no server may go back. Raises ``CccrError``."""
-        policy = Policy.of(key)
+        policy = SigningPolicy.of(key)
         if policy.number > self._highest_policy()[0]:
             self._write(_POLICY, f"{policy.number} {policy.fingerprint}\n")
 

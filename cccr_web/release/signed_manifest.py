@@ -20,7 +20,7 @@ from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
 from cccr_web.release.model import File, Release, bodies, complete
 from cccr_web.release.policy import NAME as POLICY
-from cccr_web.release.policy import Policy, Trusted
+from cccr_web.release.policy import SigningPolicy, Trusted
 
 Read = Callable[[str, int], bytes]
 Verify = Callable[[bytes, Mapping[str, bytes], Trusted], str]
@@ -74,12 +74,12 @@ class Signer:
         return extra
 
 
-def release_policy(release: Release) -> Policy | None:
+def release_policy(release: Release) -> SigningPolicy | None:
     """Return the policy that a release ships, or ``None`` if one key signs it.
 
     Raises ``CccrError``.
     """
-    return Policy.parse(release.files[POLICY].body) if release.metadata.has_policy else None
+    return SigningPolicy.parse(release.files[POLICY].body) if release.metadata.has_policy else None
 
 
 def add_signature(release: Release, signature: Mapping[str, bytes]) -> Release:
@@ -106,7 +106,7 @@ def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: Trusted
     A single key needs both of its signatures, a policy as many as its threshold; under a policy
     nothing depends on comments, and none is returned. Raises ``SignatureError``.
     """
-    policy = Policy.of(key)
+    policy = SigningPolicy.of(key)
     single = policy.single_key
     if single is None:
         policy.require(sums, signatures)
@@ -121,17 +121,21 @@ def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: Trusted
 
 def signature_files(key: Trusted) -> tuple[str, ...]:
     """Return the names of the signatures that are verified with a key or a policy."""
-    policy = Policy.of(key)
+    policy = SigningPolicy.of(key)
     return (MINISIG, SSHSIG) if policy.single_key else policy.files
 
 
 def read_signed_manifest(
-    read: Read, key: Trusted | None, verify: Verify = verify_signatures, *, in_zip: bool = False
+    read: Read,
+    key: Trusted | None,
+    verify: Verify = verify_signatures,
+    *,
+    without_zip: bool = False,
 ) -> Release:
     """Verify a release in the one order: manifest, signatures, ``RELEASE.json``, facts.
 
-    Under a policy the ZIP, which is not listed, follows; a release that is read from a ZIP
-    (``in_zip``) has none.
+    Under a policy the ZIP, which is not listed, follows, unless the release is read from a ZIP
+    or only its list matters (``without_zip``).
 
     ``read`` takes the path of a file and the most bytes that it may have. Nothing is parsed
     before ``verify`` has checked its signature; without a ``key`` nothing is verified.
@@ -153,7 +157,7 @@ def read_signed_manifest(
         if key is None:
             signatures |= _present(read, *shipped.files)
         release = complete(listed, {NAME: sums, **signatures}, facts)
-        return release if in_zip else _with_checked_archive(release, read)
+        return release if without_zip else _with_checked_archive(release, read)
     # An OpenPGP signature that minisign's does not name is not part of the release.
     unverified = () if key else (MINISIG, SSHSIG)
     if key is None or _OPENPGP_FIELD in comment:
@@ -166,7 +170,7 @@ def read_signed_manifest(
 def _check_format(facts: Metadata, listed: Mapping[str, File], key: Trusted | None) -> None:
     """Raise ``ReleaseError`` unless the release is made for this key or policy."""
     if key and facts.fingerprint != key.fingerprint:
-        what = "key" if Policy.of(key).single_key else "policy"
+        what = "key" if SigningPolicy.of(key).single_key else "policy"
         raise SignatureError(
             f"{metadata.NAME} names the {what} {facts.fingerprint}, but {key.fingerprint} signed.",
             path=metadata.NAME,
@@ -177,10 +181,12 @@ def _check_format(facts: Metadata, listed: Mapping[str, File], key: Trusted | No
         raise ReleaseError(f"{NAME} lists {archive.NAME}, which holds the signatures.")
 
 
-def _shipped_policy(listed: Mapping[str, File], facts: Metadata, key: Trusted | None) -> Policy:
+def _shipped_policy(
+    listed: Mapping[str, File], facts: Metadata, key: Trusted | None
+) -> SigningPolicy:
     """Return the policy that readers get. Raises ``ReleaseError`` unless it is the release's."""
     try:
-        shipped = Policy.parse(listed[POLICY].body)
+        shipped = SigningPolicy.parse(listed[POLICY].body)
     except CccrError as error:
         raise ReleaseError(error.problem, error.remedy, path=POLICY) from error
     if shipped.fingerprint != facts.fingerprint or shipped.single_key:

@@ -43,9 +43,9 @@ def load(path: Path, key: Trusted | None = None, *, verify: Verify = verify_sign
     ``ReleaseError`` that names the file.
     """
     with _open(path) as reader:
-        in_zip = isinstance(reader, Archive)
+        packed = isinstance(reader, Archive)
         try:
-            release = read_signed_manifest(reader.read, key, verify, in_zip=in_zip)
+            release = read_signed_manifest(reader.read, key, verify, without_zip=packed)
         except SignatureError as error:
             raise _with_unknown_signatures(error, reader, key) from error
         if isinstance(reader, Archive):

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cccr_web.errors import ReleaseError, SignatureError
-from cccr_web.release.policy import Policy, Trusted
+from cccr_web.release.policy import SigningPolicy, Trusted
 from cccr_web.release.signed_manifest import verify_signatures
 
 _PROGRAM: Final = f"""
@@ -36,7 +36,7 @@ def verify_in_subprocess(sums: bytes, signatures: Mapping[str, bytes], key: Trus
     """
     question = json.dumps(
         {
-            "policy": _encode(Policy.of(key).to_file()),
+            "policy": _encode(SigningPolicy.of(key).to_file()),
             "sums": _encode(sums),
             "signatures": {name: _encode(body) for name, body in signatures.items()},
         }
@@ -80,7 +80,7 @@ def answer(question: bytes) -> tuple[bytes, int]:
     signatures = {name: base64.b64decode(body) for name, body in values["signatures"].items()}
     sums, policy = (
         base64.b64decode(values["sums"]),
-        Policy.parse(base64.b64decode(values["policy"])),
+        SigningPolicy.parse(base64.b64decode(values["policy"])),
     )
     try:
         return verify_signatures(sums, signatures, policy).encode("utf-8"), 0

@@ -29,9 +29,9 @@ from cccr_web.release import (
     METADATA,
     POLICY,
     Metadata,
-    Policy,
     PolicySigner,
     Release,
+    SigningPolicy,
     allowed_signers,
     is_safe_path,
     make_release,
@@ -122,13 +122,13 @@ def check_trees(
 
 def read_policy_facts(
     tree: SourceTree, signing: SigningFacts | None
-) -> tuple[Policy | None, list[Problem]]:
+) -> tuple[SigningPolicy | None, list[Problem]]:
     """Return the policy in ``site.toml`` that ``read_site`` has found, and its problems."""
     if signing is None:
         return None, []
     try:
         signers = tuple(PolicySigner.parse(*signer) for signer in signing.signers)
-        return Policy(signing.number, signing.threshold, signers), []
+        return SigningPolicy(signing.number, signing.threshold, signers), []
     except ValueError as error:
         return None, [Problem(tree.name("site.toml"), signing.line, str(error))]
 

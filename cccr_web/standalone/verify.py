@@ -313,7 +313,7 @@ def is_signed_by_blob(blob: bytes, message: bytes, text: bytes) -> bool:
 # --- The policy: who signs, and how many of them must ---
 
 
-class Signer(NamedTuple):
+class CopySigner(NamedTuple):
     """A signer in the policy: a name, the file of the signature, and the key."""
 
     name: str
@@ -322,19 +322,19 @@ class Signer(NamedTuple):
     key: bytes  # for SSH, as OpenSSH encodes it
 
 
-class Policy(NamedTuple):
+class CopyPolicy(NamedTuple):
     """The signers, and how many of them must sign."""
 
     threshold: int
-    signers: list[Signer]
+    signers: list[CopySigner]
 
 
-def read_policy(text: bytes) -> Policy:
+def read_policy(text: bytes) -> CopyPolicy:
     """Return the policy in a policy.txt that has the fingerprint. Raises VerificationError."""
     head = re.match(
         rb"cccr-web policy 1\nnumber (?:0|[1-9][0-9]{0,9})\nthreshold ([1-9][0-9]?)\n", text
     )
-    signers: list[Signer] = []
+    signers: list[CopySigner] = []
     keys: set[bytes] = set()
     for line in text[head.end() :].split(b"\n")[:-1] if head else []:
         match = re.fullmatch(rb"([a-z][a-z0-9-]{0,30}) (minisign|ssh) (.+)", line)
@@ -351,7 +351,7 @@ def read_policy(text: bytes) -> Policy:
             break
         keys.add(raw)
         end = "minisig" if kind == "minisign" else "sshsig"
-        signers.append(Signer(name, f"{LIST}.{name}.{end}", number, key))
+        signers.append(CopySigner(name, f"{LIST}.{name}.{end}", number, key))
     threshold = int(head[1]) if head else 0
     if (
         not text.endswith(b"\n")
@@ -359,7 +359,7 @@ def read_policy(text: bytes) -> Policy:
         or not (0 < threshold <= len(signers) <= 16)
     ):
         raise VerificationError(f"{POLICY} is damaged.", f"{POLICY}已损坏。")
-    return Policy(threshold, signers)
+    return CopyPolicy(threshold, signers)
 
 
 def read_ssh_key(text: bytes) -> tuple[bytes, bytes, bytes, bool]:
@@ -378,7 +378,7 @@ def read_ssh_key(text: bytes) -> tuple[bytes, bytes, bytes, bool]:
     return b"", blob, raw, is_right and blob == SECURITY_KEY + raw + length + rest[4:]
 
 
-def check_signers(copy: Copy, policy: Policy, message: bytes) -> None:
+def check_signers(copy: Copy, policy: CopyPolicy, message: bytes) -> None:
     """Require enough valid signatures of the list, and none that is not valid."""
     signed, missing = [], []
     for signer in policy.signers:
@@ -817,7 +817,7 @@ def read_lengths(archive: Path) -> dict[str, int]:
     return {name[len(packed.top) :]: record.size for name, (_, record) in packed.entries.items()}
 
 
-def find_policy(copy: Copy, fingerprint: str) -> Policy | None:
+def find_policy(copy: Copy, fingerprint: str) -> CopyPolicy | None:
     """Return the policy in the copy, if it is the one that has the fingerprint."""
     if POLICY not in copy.names:
         return None

@@ -16,7 +16,14 @@ from http import HTTPStatus
 from typing import Final
 
 from cccr_web.errors import ChangedFileError, MissingFileError, ReleaseError, SignatureError
-from cccr_web.release import MANIFEST, MINISIG, Policy, Release, Trusted, read_signed_manifest
+from cccr_web.release import (
+    MANIFEST,
+    MINISIG,
+    Release,
+    SigningPolicy,
+    Trusted,
+    read_signed_manifest,
+)
 from cccr_web.serve import listener_policy
 from cccr_web.watch.address import Address, Route
 from cccr_web.watch.client import (
@@ -128,7 +135,7 @@ class _SiteCheck:
 
     def fetch_manifest(self) -> None:
         """Set ``signed`` to the release that the site's manifest describes, if it verifies."""
-        limits, policy = self._settings.limits, Policy.of(self._settings.key)
+        limits, policy = self._settings.limits, SigningPolicy.of(self._settings.key)
         optional = () if policy.single_key else policy.files
         budget = RequestBudget(replace(limits, timeout=limits.timeout * _MANIFEST_SHARE))
         with self._timer(), contextlib.closing(self._connection(budget)) as connection:

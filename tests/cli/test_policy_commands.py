@@ -13,7 +13,7 @@ from support.policies import EDITOR, TWO_OF_THREE
 from support.signed import known_key_file, organisation_key
 from support.texts import copy_texts
 
-from cccr_web.release import Policy, read_policy
+from cccr_web.release import SigningPolicy, read_policy
 from cccr_web.standalone import verify as verify_py
 
 
@@ -115,7 +115,7 @@ def test_one_signer_with_a_minisign_key_is_today_s_key(tmp_path: Path) -> None:
     tree = tree_with_signers(tmp_path, lines)
     made = run("key", "policy", tree / "site.toml", "--out", tmp_path / "policy.txt")
     assert made.stdout.endswith(f"fingerprint {EDITOR.public.fingerprint}\n")
-    assert Policy.of(read_policy(tmp_path / "policy.txt")).single_key == EDITOR.public
+    assert SigningPolicy.of(read_policy(tmp_path / "policy.txt")).single_key == EDITOR.public
 
 
 def test_a_key_and_a_policy_exclude_each_other(tmp_path: Path) -> None:

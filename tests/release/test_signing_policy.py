@@ -21,9 +21,9 @@ from support.signed import put_release, signed_release
 from cccr_web.errors import CccrError, ReleaseError, SignatureError
 from cccr_web.release import (
     MANIFEST,
-    Policy,
     PolicySigner,
     RollbackGuard,
+    SigningPolicy,
     load,
     verify_in_subprocess,
 )
@@ -38,7 +38,7 @@ FINGERPRINT = "B4F9 C255 0917 BCCC 5890 00E9 27A4 A233"
 def test_the_text_and_the_fingerprint_are_those_of_the_vector() -> None:
     """The manual's example has the manual's fingerprint, and reads as the same policy."""
     assert TWO_OF_THREE.fingerprint == FINGERPRINT
-    assert Policy.parse(TEXT) == TWO_OF_THREE
+    assert SigningPolicy.parse(TEXT) == TWO_OF_THREE
     manual = README.read_text(encoding="utf-8")
     assert f"```text\n{TEXT.decode()}```" in manual
     assert FINGERPRINT in manual
@@ -46,7 +46,7 @@ def test_the_text_and_the_fingerprint_are_those_of_the_vector() -> None:
 
 def test_one_minisign_key_is_a_policy_with_the_fingerprint_of_the_key() -> None:
     """One of one is the key: names and numbers do not change the fingerprint."""
-    policy = Policy(3, 1, (PolicySigner("editor", EDITOR.public),))
+    policy = SigningPolicy(3, 1, (PolicySigner("editor", EDITOR.public),))
     assert policy.fingerprint == EDITOR.public.fingerprint
     assert policy.single_key == EDITOR.public
 
@@ -74,7 +74,7 @@ def test_another_text_is_rejected_with_its_line(old: bytes, new: bytes, said: st
     changed = TEXT.replace(old, new)
     assert changed != TEXT
     with pytest.raises(CccrError) as caught:
-        Policy.parse(changed)
+        SigningPolicy.parse(changed)
     assert f"policy.txt, {said}" in str(caught.value)
     assert "cccr-web key policy" in str(caught.value)
 
@@ -82,7 +82,7 @@ def test_another_text_is_rejected_with_its_line(old: bytes, new: bytes, said: st
 def test_two_signers_need_two_keys() -> None:
     """The same Ed25519 key counts once, also if one signer names it in OpenSSH's format."""
     with pytest.raises(ValueError, match="“editor” and “second” have the same key"):
-        Policy(
+        SigningPolicy(
             1,
             2,
             (
@@ -151,18 +151,18 @@ def test_one_stolen_key_makes_no_release(tmp_path: Path) -> None:
 def test_a_lower_policy_is_rejected(tmp_path: Path) -> None:
     """A server that has pinned policy 2 accepts no older one, no other 2, and no single key."""
     guard = RollbackGuard(tmp_path)
-    second = Policy(2, 2, TWO_OF_THREE.signers)
+    second = SigningPolicy(2, 2, TWO_OF_THREE.signers)
     guard.record_policy(TWO_OF_THREE)
     guard.record_policy(second)
     guard.record_policy(TWO_OF_THREE)
     guard.check_policy(second)
-    guard.check_policy(Policy(3, 1, (PolicySigner("editor", EDITOR.public),)))
+    guard.check_policy(SigningPolicy(3, 1, (PolicySigner("editor", EDITOR.public),)))
     with pytest.raises(ReleaseError, match="Policy 1 is older than policy 2"):
         guard.check_policy(TWO_OF_THREE)
     with pytest.raises(ReleaseError, match="A single key is older than policy 2"):
         guard.check_policy(EDITOR.public)
     with pytest.raises(ReleaseError, match="Policy 2 differs"):
-        guard.check_policy(Policy(2, 1, TWO_OF_THREE.signers))
+        guard.check_policy(SigningPolicy(2, 1, TWO_OF_THREE.signers))
 
 
 def test_signing_again_gives_the_same_release() -> None:

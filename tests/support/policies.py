@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cccr_web.release import (
     MANIFEST,
     POLICY,
-    Policy,
     PolicySigner,
     Release,
+    SigningPolicy,
     add_signature,
     make_release,
     with_archive,
@@ -28,7 +28,7 @@ _SSH = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"an SSH key").digest
 _SECURITY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"a security key").digest())
 SSH_KEY = SshKey(_SSH.public_key().public_bytes_raw())
 SECURITY_KEY = SshKey(_SECURITY.public_key().public_bytes_raw(), b"ssh:")
-TWO_OF_THREE = Policy(
+TWO_OF_THREE = SigningPolicy(
     1,
     2,
     (
@@ -69,7 +69,7 @@ def ssh_signature(
     ).encode()
 
 
-def unsigned_release(policy: Policy = TWO_OF_THREE, sequence: int = 1) -> Release:
+def unsigned_release(policy: SigningPolicy = TWO_OF_THREE, sequence: int = 1) -> Release:
     """Return a release under a policy, without signatures."""
     files = {
         path: body

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cccr_web.release import Policy, PolicySigner, Release
+from cccr_web.release import PolicySigner, Release, SigningPolicy
 from cccr_web.release.archive import Archive, make_archive, pack_zip
 from cccr_web.release.manifest import digest, format_manifest
 from support.policies import (
@@ -98,7 +98,9 @@ def flip(at: int) -> Callable[[bytes], bytes]:
     return lambda body: body[:at] + (b"A" if body[at : at + 1] != b"A" else b"B") + body[at + 1 :]
 
 
-def thief(change: Callable[[dict[str, bytes]], object], policy: Policy | None = None) -> Change:
+def thief(
+    change: Callable[[dict[str, bytes]], object], policy: SigningPolicy | None = None
+) -> Change:
     """Return a change of any files, which the thief lists, signs with one key and packs."""
 
     def do(folder: Path) -> None:
@@ -236,16 +238,18 @@ def policy_changes() -> Iterator[Tampering]:
     stranger = PolicySigner("second", STRANGER.public)
     editor, lawyer, second = TWO_OF_THREE.signers
     policies = {
-        "threshold 1": Policy(1, 1, TWO_OF_THREE.signers),
-        "threshold 3": Policy(1, 3, TWO_OF_THREE.signers),
-        "a higher number": Policy(2, 2, TWO_OF_THREE.signers),
-        "the stranger's key": Policy(1, 2, (editor, lawyer, stranger)),
-        "one signer": Policy(1, 1, (editor,)),
-        "two signers": Policy(1, 2, (editor, second)),
-        "a stranger as well": Policy(
+        "threshold 1": SigningPolicy(1, 1, TWO_OF_THREE.signers),
+        "threshold 3": SigningPolicy(1, 3, TWO_OF_THREE.signers),
+        "a higher number": SigningPolicy(2, 2, TWO_OF_THREE.signers),
+        "the stranger's key": SigningPolicy(1, 2, (editor, lawyer, stranger)),
+        "one signer": SigningPolicy(1, 1, (editor,)),
+        "two signers": SigningPolicy(1, 2, (editor, second)),
+        "a stranger as well": SigningPolicy(
             1, 2, (editor, lawyer, PolicySigner("mallory", STRANGER.public), second)
         ),
-        "another name": Policy(1, 2, (PolicySigner("editors", EDITOR.public), lawyer, second)),
+        "another name": SigningPolicy(
+            1, 2, (PolicySigner("editors", EDITOR.public), lawyer, second)
+        ),
     }
     for name, policy in policies.items():
         yield Tampering(f"a policy with {name}", put("policy.txt", policy.to_file()))
