@@ -16,7 +16,7 @@ from support.policies import (
     ssh_signature,
     unsigned_release,
 )
-from support.signed import put_release, signed_release
+from support.signed import organisation_key, put_release, signed_release
 
 from cccr_web.errors import CccrError, ReleaseError, SignatureError
 from cccr_web.release import (
@@ -28,6 +28,7 @@ from cccr_web.release import (
     verify_in_subprocess,
 )
 from cccr_web.release.sshsig import SshKey, sign_with_ssh_keygen
+from cccr_web.serve import Source
 
 README = Path(__file__).parents[2] / "cccr_web/README.md"
 # The test vector, which cccr_web/README.md shows.
@@ -163,6 +164,19 @@ def test_a_lower_policy_is_rejected(tmp_path: Path) -> None:
         guard.check_policy(EDITOR.public)
     with pytest.raises(ReleaseError, match="Policy 2 differs"):
         guard.check_policy(SigningPolicy(2, 1, TWO_OF_THREE.signers))
+
+
+def test_a_server_with_a_policy_does_not_go_back_to_a_key(tmp_path: Path) -> None:
+    """Once it has served under a policy, neither the key's release nor the last good one starts."""
+    put_release(policy_release("editor", "second"), tmp_path / "two")
+    put_release(signed_release(2), tmp_path / "one")
+    guard = RollbackGuard(tmp_path / "state")
+    before = Source(tmp_path / "two", TWO_OF_THREE, guard)
+    release, _ = before.open(lambda release: release)
+    before.keep(release)
+    after = Source(tmp_path / "one", organisation_key().public, guard)
+    with pytest.raises(ReleaseError, match="A single key is older than policy 1"):
+        after.open(lambda release: release)
 
 
 def test_signing_again_gives_the_same_release() -> None:
