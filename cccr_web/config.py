@@ -26,7 +26,7 @@ _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of ``cccr-web serve``.
+    """The settings of ``cccr-web serve``, and the limit that ``build`` shares with it.
 
     ``release``: the folder to serve. ``public_key``: the organisation's key, as text or
     the path of its file. ``policy``: the file of its policy instead. ``state``: where the
@@ -34,7 +34,8 @@ class Config:
     ``clearnet``: where to listen for clearnet readers. ``onion_socket``: the unix
     socket that tor connects to, or its name in systemd. ``domains`` and ``onions``: names to
     answer to in addition to those of the release. ``hsts_preload``: whether HSTS covers all
-    subdomains and may be preloaded.
+    subdomains and may be preloaded. ``max_megabytes``: how large a release may be, in megabytes
+    of 1,000,000 bytes. A server holds two releases in memory during a reload.
     """
 
     release: Path | None = None
@@ -46,6 +47,7 @@ class Config:
     domains: tuple[str, ...] = ()
     onions: tuple[str, ...] = ()
     hsts_preload: bool = False
+    max_megabytes: int = 150
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Config:
@@ -89,6 +91,13 @@ def read_yes(text: str) -> bool:
     if text not in {"", "yes"}:
         raise ValueError(f"“{text}” is neither “yes” nor empty.")
     return bool(text)
+
+
+def read_megabytes(text: str) -> int:
+    """Read a number of megabytes. Raises ``ValueError``."""
+    if re.fullmatch(r"[1-9][0-9]{0,3}", text) is None:
+        raise ValueError(f"“{text}” is not a number of megabytes from 1 to 9999.")
+    return int(text)
 
 
 def read_onion(text: str) -> str:
@@ -149,4 +158,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "domains": _each(read_domain),
     "onions": _each(read_onion),
     "hsts_preload": read_yes,
+    "max_megabytes": read_megabytes,
 }

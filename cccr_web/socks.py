@@ -74,7 +74,7 @@ def request(connection: socket.socket, host: str, port: int, proxy: Tcp | Unix) 
     if version != _VERSION or kind not in {*_LENGTHS, _NAME}:
         raise ConnectionError(f"{proxy} does not speak SOCKS5. Use tor's SocksPort.")
     if code != 0:
-        reason = _FAILURES.get(code, f"reply code {code:#04x}")
+        reason = _FAILURES.get(code, f"reply code {code}")
         raise SocksFailureError(f"The proxy at {proxy} cannot reach it: {reason}.", code)
     _receive(connection, (_LENGTHS[kind] if kind in _LENGTHS else _receive(connection, 1)[0]) + 2)
 

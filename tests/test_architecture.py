@@ -56,6 +56,9 @@ IMPORTERS: dict[str, set[str]] = {
         "content/urls.py",
     },
     "markupsafe": {
+        "preview/overlay.py",
+        "preview/pages.py",
+        "render/builder.py",
         "render/copies.py",
         "render/feed.py",
         "render/html.py",
@@ -72,6 +75,7 @@ IMPORTERS: dict[str, set[str]] = {
         "serve/parser.py",
         "serve/server.py",
     },
+    "watchfiles": {"preview/watcher.py"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

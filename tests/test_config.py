@@ -30,6 +30,7 @@ def test_each_setting_becomes_a_typed_value() -> None:
             "CCCR_DOMAINS": " a.example\nb.example ",
             "CCCR_ONIONS": ONION,
             "CCCR_HSTS_PRELOAD": "yes",
+            "CCCR_MAX_MEGABYTES": "1000",
         }
     ) == Config(
         release=Path("/srv/release"),
@@ -38,6 +39,7 @@ def test_each_setting_becomes_a_typed_value() -> None:
         domains=("a.example", "b.example"),
         onions=(ONION,),
         hsts_preload=True,
+        max_megabytes=1000,
     )
 
 
@@ -75,6 +77,9 @@ def test_settings_have_the_names_of_the_fields() -> None:
         ("CCCR_ONIONS", f"www.{ONION}"),
         ("CCCR_DOMAIN", "a.example"),
         ("CCCR_HSTS_PRELOAD", "no"),
+        ("CCCR_MAX_MEGABYTES", ""),
+        ("CCCR_MAX_MEGABYTES", "0"),
+        ("CCCR_MAX_MEGABYTES", "1_0"),
     ],
 )
 def test_an_invalid_setting_is_reported_by_name(name: str, value: str) -> None:

@@ -403,6 +403,13 @@ def serve(admin_folder: AdminFolder, command: str) -> None:
     admin_folder.start(command, "stdout", "clearnet http://127.0.0.1:")
 
 
+def preview(admin_folder: AdminFolder, command: str) -> None:
+    """It says where it listens; no browser is opened."""
+    admin_folder.start(
+        f"{command.replace(' --open', '')} --port 0", "stdout", "preview http://127."
+    )
+
+
 def publish(admin_folder: AdminFolder, command: str) -> None:
     """It finds tor, which has no network."""
     admin_folder.start(command, "stderr", "Tor is at ")
@@ -479,6 +486,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"ssh root@server\.example .*", run_on_server),
     (r"git tag .*", tag),
     (r"deploy/cccr-web serve .*", serve),
+    (r"deploy/cccr-web preview .*", preview),
     (r"deploy/cccr-web mirror fetch .*", fetch_mirror),
     (r"deploy/cccr-web mirror push .*", push_mirror),
     (r"(apt-get|adduser|chown|cp|printf|systemctl) .*", keep_mirror),

@@ -22,7 +22,13 @@ __all__ = ["main"]
 # What people do, the daily tasks first: command → module of this package that defines a function
 # of the same name.
 _TASKS: dict[str, dict[str, str]] = {
-    "Write": {"new": "new", "import": "import_document", "check": "site", "demo": "demo"},
+    "Write": {
+        "new": "new",
+        "import": "import_document",
+        "preview": "preview",
+        "check": "site",
+        "demo": "demo",
+    },
     "Publish": {
         "build": "site",
         "sign": "release",

@@ -51,7 +51,8 @@ def demo(port: int, state: Path | None, torrc: Path | None, *, no_onion: bool) -
     """Build the site and serve it on this machine and an onion.
 
     Prints "clearnet http://127.0.0.1:PORT/", and "onion http://….onion/" once the
-    onion's descriptor is uploaded. Progress goes to stderr. Stop it with Ctrl-C.
+    onion's descriptor is uploaded. Progress goes to stderr. Stop it with Ctrl-C. It serves the
+    texts as they are when it starts; "preview" follows every change.
     """
     with contextlib.ExitStack() as stack:
         if state is None:

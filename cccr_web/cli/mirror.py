@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress
+from cccr_web.cli.terminal import Progress, working
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
@@ -52,11 +52,13 @@ def write(folder: Path, release: Path, key: Trusted | None, *, onion: bool) -> N
 
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(release)):
         raise click.UsageError(f"{folder} is in the release itself: choose another folder.")
-    checked = load(release, key)
+    with working(f"verifying {release}"):
+        checked = load(release, key)
     reject_expired(checked)
     if key:
         reject_expired_notices(checked, key)
-    write_mirror(checked, folder, "onion" if onion else "clearnet")
+    with working(f"writing {folder}"):
+        write_mirror(checked, folder, "onion" if onion else "clearnet")
     signature = f"signed by {key.fingerprint}" if key else "not checked against a key"
     click.echo(f"{_described(checked, signature)}, is in {_places(checked, folder)}")
 
@@ -156,7 +158,8 @@ def push(
     from cccr_web.release import load, reject_expired
     from cccr_web.watch import CheckSettings, RequestLimits, Route
 
-    checked = load(release, key)
+    with working(f"verifying {release}"):
+        checked = load(release, key)
     reject_expired(checked)
     reject_expired_notices(checked, key)
     for host in hosts:

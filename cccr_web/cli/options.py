@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cccr_web.config import read_domain, read_onion
+from cccr_web.config import Config, read_domain, read_megabytes, read_onion
 from cccr_web.errors import CccrError
 from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.listen import Tcp, parse_listen
@@ -174,6 +174,12 @@ hsts_preload = click.option(
     "--hsts-preload",
     is_flag=True,
     help="Extend HSTS to all subdomains, and allow browsers to preload it.",
+)
+max_megabytes = click.option(
+    "--max-megabytes",
+    type=ParsedParam("N", read_megabytes),
+    help="How large a release may be, in MB; by default CCCR_MAX_MEGABYTES, or "
+    f"{Config().max_megabytes}.",
 )
 notice_date = click.option(
     "--date",

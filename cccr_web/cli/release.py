@@ -11,6 +11,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.keys import unlock
+from cccr_web.cli.terminal import working
 from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def sign(
 
     if (key_file is None) == (ssh_key is None):
         raise click.UsageError("Pass either --key or --ssh-key.")
-    release = load(folder)
+    with working(f"reading {folder}"):
+        release = load(folder)
     reject_future(release)
     key = unlock(key_file, passphrase_file) if key_file else None
     if policy := release_policy(release):
@@ -58,8 +60,10 @@ def sign(
         raise click.UsageError("A release without a policy is signed with --key.")
     else:
         check_notices(release, key.public, datetime.now(UTC))
-        signed, said = Signer(key, openpgp_key).sign(release), "is signed"
-    write(signed, folder)
+        with working("signing, and packing the ZIP"):
+            signed, said = Signer(key, openpgp_key).sign(release), "is signed"
+    with working(f"writing {folder}"):
+        write(signed, folder)
     facts = signed.metadata
     click.echo(
         f"Release {facts.sequence} of {facts.time:%Y-%m-%d} {said} and {facts.expiry()}: "
@@ -81,7 +85,8 @@ def _add_signature(
         signature = policy.sign(sums, key)
     elif ssh_key is not None:
         signature = policy.match(sums, sign_with_ssh_keygen(sums, ssh_key))
-    signed = add_signature(release, signature)
+    with working("packing the ZIP"):
+        signed = add_signature(release, signature)
     return signed, policy.describe_progress(policy.signed_by(sums, signed.signatures))
 
 
@@ -123,7 +128,8 @@ def _verified(path: Path, key: Trusted, *, deployable: bool) -> Release:
     from cccr_web.notices import check_notices, reject_expired_notices
     from cccr_web.release import load, reject_expired, reject_future
 
-    release = load(path, key)
+    with working(f"verifying {path}"):
+        release = load(path, key)
     reject_future(release)
     check_notices(release, key)
     reject_expired_notices(release, key)

@@ -61,6 +61,7 @@ _log = logging.getLogger(__name__)
     "--onion-address", "onions", type=options.ONION, help="A further onion address to answer to."
 )
 @options.hsts_preload
+@options.max_megabytes
 def serve(
     release: Path | None,
     key: Trusted | None,
@@ -70,6 +71,7 @@ def serve(
     onion_socket: Unix | SystemdSocket | None,
     domains: tuple[str, ...],
     onions: tuple[str, ...],
+    max_megabytes: int | None,
     *,
     hsts_preload: bool,
 ) -> None:
@@ -89,7 +91,8 @@ def serve(
 
     For an option that is not passed, the server uses the setting in the environment:
     CCCR_RELEASE, CCCR_PUBLIC_KEY or CCCR_POLICY, CCCR_STATE, CCCR_CLEARNET,
-    CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS or CCCR_HSTS_PRELOAD ("yes").
+    CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS, CCCR_HSTS_PRELOAD ("yes") or
+    CCCR_MAX_MEGABYTES.
     """
     from cccr_web.serve import RELOAD, AppSwitch, Listeners, ReloadQueue, serve_source
 
@@ -110,8 +113,12 @@ def serve(
         onions or settings.onions,
         hsts_preload or settings.hsts_preload,
     )
-    key = key or options.read_trusted(settings.public_key, settings.policy)
-    source = _source(release or settings.release, key, state or settings.state)
+    source = _source(
+        release or settings.release,
+        key or options.read_trusted(settings.public_key, settings.policy),
+        state or settings.state,
+        max_megabytes or settings.max_megabytes,
+    )
     notifier = SystemdNotifier()
     if source is not None:
         serve_source(source, listeners, requests, _print_lines, recheck=recheck, notifier=notifier)
@@ -129,8 +136,10 @@ def _print_lines(lines: list[str]) -> None:
     click.echo("\n".join(lines))
 
 
-def _source(release: Path | None, key: Trusted | None, state: Path | None) -> Source | None:
-    from cccr_web.release import RollbackGuard, verify_in_subprocess
+def _source(
+    release: Path | None, key: Trusted | None, state: Path | None, max_megabytes: int
+) -> Source | None:
+    from cccr_web.release import MEGABYTE, RollbackGuard, verify_in_subprocess
     from cccr_web.serve import Source
 
     if release is None:
@@ -144,4 +153,4 @@ def _source(release: Path | None, key: Trusted | None, state: Path | None) -> So
     elif state is None:
         _log.warning("No --state: the server accepts older releases, too.")
     guard = RollbackGuard(state) if state else None
-    return Source(release, key, guard, verify_in_subprocess)
+    return Source(release, key, guard, verify_in_subprocess, max_megabytes * MEGABYTE)

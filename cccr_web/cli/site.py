@@ -13,8 +13,8 @@ import click
 
 from cccr_web import files
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress
-from cccr_web.config import default_state, find_tree, source_date
+from cccr_web.cli.terminal import Progress, working
+from cccr_web.config import Config, default_state, find_tree, source_date
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def check(translations: Path | None) -> None:
     is_flag=True,
     help="Use one title for all pages, which hides from onlookers what is read.",
 )
+@options.max_megabytes
 @click.option(
     "--cache",
     "cache_folder",
@@ -86,6 +87,7 @@ def build(
     onions: tuple[str, ...],
     cache_folder: Path | None,
     translations: Path | None,
+    max_megabytes: int | None,
     *,
     replace: bool,
     neutral_titles: bool,
@@ -100,19 +102,23 @@ def build(
     from cccr_web.content import Addresses
     from cccr_web.content.site import is_clearnet
     from cccr_web.errors import counted
-    from cccr_web.release import reject_future, reject_loss, write
+    from cccr_web.release import MEGABYTE, reject_future, reject_larger, reject_loss, write
 
+    settings = Config.from_environment(os.environ)
     if clearnet_url is not None and not is_clearnet(clearnet_url):
         raise click.UsageError(f"{clearnet_url} is not an https address without a path.")
     if not replace:
-        reject_loss(out)
+        with working(f"reading {out}"):
+            reject_loss(out)
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
     with _cache(cache_folder) as cache:
         release = build_with_progress(
             translations, addresses, neutral_titles=neutral_titles, cache=cache
         )
     reject_future(release)
-    write(release, out)
+    reject_larger(release, (max_megabytes or settings.max_megabytes) * MEGABYTE)
+    with working(f"writing {out}"):
+        write(release, out)
     click.echo(
         f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "
         f"{counted(len(release.files), 'file')} in {out}"
@@ -155,6 +161,7 @@ def build_with_progress(
     from cccr_web.render import build_release
 
     with Progress() as progress:
+        progress.show("checking the texts", terminal_only=True)
         return build_release(
             translations or find_tree("translations"),
             find_tree("templates"),
@@ -163,6 +170,7 @@ def build_with_progress(
             cache=cache,
             time=source_date(os.environ),
             progress=lambda done, total: progress.show(
-                f"page {done} of {total}", terminal_only=True
+                f"page {done} of {total}" if done < total else "packing the ZIP",
+                terminal_only=True,
             ),
         )

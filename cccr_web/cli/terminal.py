@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import click
 
+from cccr_web.errors import counted
 from cccr_web.files import replace, writing
+
+# In seconds. Quick work shows nothing.
+_DELAY: Final = 1.0
+_INTERVAL: Final = 0.2
 
 
 class Progress:
-    """A progress line, which is overwritten in a terminal and repeated elsewhere."""
+    """A progress line, which is redrawn in a terminal and repeated elsewhere.
+
+    A terminal gets it once the work takes more than a second, and sees how long a step has taken.
+    """
 
     def __init__(self) -> None:
         # A dumb terminal cannot erase a line. There are no colours that NO_COLOR could switch off.
         self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._shown = ""
+        self._text = ""
+        self._since = 0.0
+        self._is_drawn = False
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
+        if self._terminal:
+            threading.Thread(target=self._redraw, name="progress", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         self.clear()
 
     def show(self, text: str, *, terminal_only: bool = False) -> None:
         """Show the state of the work; ``terminal_only`` omits it from logs."""
-        if text == self._shown or (terminal_only and not self._terminal):
+        if text == self._text or (terminal_only and not self._terminal):
             return
-        if self._terminal:
-            width = shutil.get_terminal_size().columns - 1
-            click.echo(f"\r\x1b[K{text[:width]}", err=True, nl=False)
-        else:
+        if not self._terminal:
             click.echo(text, err=True)
-        self._shown = text
+        self._text, self._since = text, time.monotonic()
 
     def say(self, text: str) -> None:
         """Print a permanent line."""
@@ -45,9 +61,30 @@ class Progress:
 
     def clear(self) -> None:
         """Erase the progress line."""
-        if self._shown and self._terminal:
-            click.echo("\r\x1b[K", err=True, nl=False)
-        self._shown = ""
+        with self._lock:
+            if self._is_drawn:
+                click.echo("\r\x1b[K", err=True, nl=False)
+            self._text, self._is_drawn = "", False
+
+    def _redraw(self) -> None:
+        pause = _DELAY
+        while not self._ended.wait(pause):
+            pause = _INTERVAL
+            with self._lock:
+                if self._text and not self._ended.is_set():
+                    self._is_drawn = True
+                    seconds = int(time.monotonic() - self._since)
+                    line = f"{self._text} ({counted(seconds, 'second')})" if seconds else self._text
+                    width = shutil.get_terminal_size().columns - 1
+                    click.echo(f"\r\x1b[K{line[:width]}", err=True, nl=False)
+
+
+@contextlib.contextmanager
+def working(text: str) -> Iterator[None]:
+    """Say in a terminal what takes so long, while the block runs."""
+    with Progress() as progress:
+        progress.show(text, terminal_only=True)
+        yield
 
 
 def write_file(file: Path | None, text: str, option: str) -> None:

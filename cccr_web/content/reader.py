@@ -28,8 +28,18 @@ def read_text(
     file: Path, tree: SourceTree, language: Language
 ) -> tuple[Text | None, list[Problem]]:
     """Return the text of ``file`` and its problems; the text is ``None`` if it has none to use."""
-    if tree.recall is None or not file.is_file():
+    return tree.parsed(file, lambda: _recall_text(file, tree, language))
+
+
+def _recall_text(
+    file: Path, tree: SourceTree, language: Language
+) -> tuple[Text | None, list[Problem]]:
+    if tree.recall is None:
         return _read_text(file, tree, language)
+    try:
+        digest = hashlib.sha256(tree.read(file)).hexdigest()
+    except OSError:
+        return _read_text(file, tree, language)  # which says what is wrong
     read: list[tuple[Text | None, list[Problem]]] = []
 
     def parse() -> tuple[Text | None, list[Problem]]:
@@ -48,7 +58,7 @@ def read_text(
         return text.body.load()
 
     name = tree.name(file)
-    known = tree.recall(("text", str(name), hashlib.sha256(tree.read(file)).hexdigest()), make)
+    known = tree.recall(("text", str(name), digest), make)
     if read or not known:
         return parse()
     path = text_path(file, tree.folder / language.locale)

@@ -15,10 +15,12 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cccr_web.content.characters import clean, explain, find
 from cccr_web.errors import CccrError
+
+ReadFile = TypeVar("ReadFile")
 
 # The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
 _CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
@@ -71,14 +73,32 @@ Recall = Callable[[Sequence[str], Callable[[], bytes]], bytes]
 class SourceTree:
     """The folder ``translations/``; a file is read once, however many rules need it.
 
-    ``recall`` remembers what texts contain, if anything does.
+    ``recall`` remembers what texts contain, if anything does. What was read from a file in an
+    ``earlier`` tree is read from it again only if its bytes differ.
     """
 
-    def __init__(self, folder: Path, recall: Recall | None = None) -> None:
+    def __init__(
+        self, folder: Path, recall: Recall | None = None, *, earlier: SourceTree | None = None
+    ) -> None:
         self.folder = folder
         self.recall = recall
         # Kept with the tree, so that another build reads the files again.
         self.read = functools.cache(Path.read_bytes)
+        self.known: dict[Path, tuple[bytes, Any]] = {} if earlier is None else earlier.known
+
+    def parsed(self, file: Path, parse: Callable[[], ReadFile]) -> ReadFile:
+        """Return what ``parse`` makes of ``file``, which must depend on nothing else."""
+        try:
+            body = self.read(file)
+        except OSError:
+            # Its own error says what is wrong.
+            return parse()
+        name = file.relative_to(self.folder)
+        known = self.known.get(name)
+        if known is None or known[0] != body:
+            known = self.known[name] = body, parse()
+        found: ReadFile = known[1]
+        return found
 
     def name(self, file: Path | str) -> Path:
         """Return the name of a file in messages: from the parent of the folder."""

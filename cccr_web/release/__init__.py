@@ -52,10 +52,12 @@ from cccr_web.release.signed_manifest import (
 from cccr_web.release.sshsig import allowed_signers, sign_with_ssh_keygen
 from cccr_web.release.store import (
     MAX_TOTAL,
+    MEGABYTE,
     differences,
     load,
     open_unverified,
     read_files,
+    reject_larger,
     reject_loss,
     write,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
+    "MEGABYTE",
     "METADATA",
     "MINISIG",
     "NO_JEKYLL",
@@ -116,6 +119,7 @@ __all__ = [
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
+    "reject_larger",
     "reject_loss",
     "reject_older",
     "release_policy",

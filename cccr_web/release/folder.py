@@ -15,6 +15,7 @@ from cccr_web.errors import MissingFileError, ReleaseError
 # Without it GitHub Pages leaves out .well-known. Mirrors have it, empty; no release lists it.
 NO_JEKYLL: Final = ".nojekyll"
 
+_BLOCK: Final = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # O_NONBLOCK: opening a named pipe must not block before its type is known.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -100,12 +101,16 @@ def _reason(error: OSError) -> str:
 
 
 def _read_all(descriptor: int, expected: int, limit: int) -> bytes:
-    """Read to the end, but never much more than ``limit``: the file may grow meanwhile."""
-    pieces = [os.read(descriptor, expected + 1)]
-    length = len(pieces[0])
-    while pieces[-1] and length <= limit:
-        pieces.append(os.read(descriptor, limit + 1 - length))
-        length += len(pieces[-1])
+    """Read to the end, but never much more than ``limit``: the file may grow meanwhile.
+
+    A file that does not grow is in memory once.
+    """
+    pieces: list[bytes] = []
+    length, size = 0, expected + 1
+    while length <= limit and (piece := os.read(descriptor, size)):
+        pieces.append(piece)
+        length += len(piece)
+        size = min(limit + 1 - length, _BLOCK)
     return b"".join(pieces)
 
 

@@ -26,9 +26,10 @@ _SIGNER_FILE = re.compile(rf"{NAME}\.{SIGNER.pattern}\.(?:minisig|sshsig)")
 # In bytes: far more than any file of the site will ever hold.
 MAX_FILE = 256 * 1024 * 1024
 
-# Enough for 10,000 statements; a longer manifest is an attack.
+# Enough for 15,000 statements in three languages; a longer manifest is an attack. The ZIP of a
+# release cannot hold more than 65,535 (APPNOTE.TXT, 4.4.21), and others add entries for folders.
 MAX_BYTES = 16 * 1024 * 1024
-MAX_FILES = 20_000
+MAX_FILES = 60_000
 
 _LONGEST = 200
 _LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,%d})" % _LONGEST)
@@ -57,8 +58,9 @@ def digest(body: bytes) -> str:
 def format_manifest(hashes: Mapping[str, str]) -> bytes:
     """Return the list of ``hashes`` (path → SHA-256), as ``parse_manifest`` reads it.
 
-    Raises ``ReleaseError`` for a path that no file of a release may have.
+    Raises ``ReleaseError`` for a path that no file of a release may have, and for too many.
     """
+    _check_count(len(hashes))
     for path in hashes:
         if not is_safe_path(path):
             raise ReleaseError(
@@ -75,9 +77,7 @@ def parse_manifest(text: bytes) -> dict[str, str]:
         raise ReleaseError(f"{NAME} has {counted(len(text), 'byte')}, more than {MAX_BYTES:,}.")
     if not text.endswith(b"\n"):
         raise ReleaseError(f"{NAME} is empty or cut off: its last line has no end.")
-    count = text.count(b"\n")
-    if count > MAX_FILES:
-        raise ReleaseError(f"{NAME} lists {counted(count, 'file')}, more than {MAX_FILES:,}.")
+    _check_count(text.count(b"\n"))
     entries: dict[str, str] = {}
     last = ""
     for number, line in enumerate(text[:-1].split(b"\n"), start=1):
@@ -97,6 +97,11 @@ def parse_manifest(text: bytes) -> dict[str, str]:
         last = path
     _check_clashes(entries)
     return entries
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_FILES:
+        raise ReleaseError(f"{NAME} lists {counted(count, 'file')}, more than {MAX_FILES:,}.")
 
 
 def _check_clashes(entries: Mapping[str, str]) -> None:

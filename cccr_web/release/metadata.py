@@ -13,8 +13,9 @@ from cccr_web.errors import ReleaseError, counted
 from cccr_web.facts import CLEARNET, MAX_SEQUENCE, MAX_VALID, ONION
 
 NAME = "RELEASE.json"
-# The ZIP is a listed file in the first, signed by one key; in the second, under a policy, it is
-# not, and servers that know the first only must reject it.
+# Raise them when older code would misread a release. The ZIP is a listed file in the first, signed
+# by one key; in the second, under a policy, it is not, and servers that know only the first must
+# reject it.
 _FORMAT = 1
 _POLICY_FORMAT = 2
 
@@ -129,13 +130,16 @@ class Metadata:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ReleaseError(f"{NAME} is not JSON: {error}.", path=NAME) from error
-        formats = (_FORMAT, _POLICY_FORMAT)
-        if not isinstance(values, dict) or values.get("format") not in formats:
+        number = values.get("format") if isinstance(values, dict) else None
+        if type(number) is int and number > _POLICY_FORMAT:
             raise ReleaseError(
-                f"{NAME} is not of format {_FORMAT} or {_POLICY_FORMAT}.",
-                "Install the matching version of cccr-web.",
+                f"{NAME} is of format {number}; this version of cccr-web reads formats {_FORMAT} "
+                f"and {_POLICY_FORMAT}.",
+                "Upgrade it, on a server with: deploy/deploy.sh upgrade",
                 path=NAME,
             )
+        if type(number) is not int or number not in (_FORMAT, _POLICY_FORMAT):
+            raise ReleaseError(f"{NAME} is not of format {_FORMAT} or {_POLICY_FORMAT}.", path=NAME)
         addresses = values.get("addresses")
         if not isinstance(addresses, dict):
             raise ReleaseError(f"{NAME}: “addresses” is not an object.", path=NAME)

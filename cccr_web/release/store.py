@@ -27,20 +27,29 @@ from cccr_web.release.signed_manifest import (
     verify_signatures,
 )
 
-# In bytes: far more than the site will ever hold, far less than a server can load.
-MAX_TOTAL: Final = 512 * 1024 * 1024
+# In bytes: what every command and verify.py accept. A site's own limit is lower.
+MAX_TOTAL: Final = 1024 * 1024 * 1024
+MEGABYTE: Final = 1_000_000
+# What signing adds, in bytes.
+_SIGNATURES: Final = 100_000
 
 # How many files one message names.
 _MOST_NAMED: Final = 10
 
 
-def load(path: Path, key: Trusted | None = None, *, verify: Verify = verify_signatures) -> Release:
+def load(
+    path: Path,
+    key: Trusted | None = None,
+    *,
+    verify: Verify = verify_signatures,
+    limit: int = MAX_TOTAL,
+) -> Release:
     """Read the release in the folder or ZIP at ``path`` into memory, as an allow-list.
 
     Every listed file must have its hash and be a regular file that no link leads to;
     a file that is not listed is an error. With a ``key``, its signatures are verified first
-    (by ``verify``). Each file is read once: later changes on the disk are not seen. Raises
-    ``ReleaseError`` that names the file.
+    (by ``verify``). Each file is read once: later changes on the disk are not seen. Together they
+    may have ``limit`` bytes. Raises ``ReleaseError`` that names the file.
     """
     with _open(path) as reader:
         packed = isinstance(reader, Archive)
@@ -50,7 +59,7 @@ def load(path: Path, key: Trusted | None = None, *, verify: Verify = verify_sign
             raise _with_unknown_signatures(error, reader, key) from error
         if isinstance(reader, Archive):
             reader.check_time(release.metadata.time)
-        whole = read_files(release, reader.read)
+        whole = read_files(release, reader.read, limit)
         for extra in reader.unlisted(whole.files):
             if extra == manifest.OPENPGP:
                 raise unknown_openpgp_signature()
@@ -73,26 +82,45 @@ def _with_unknown_signatures(
     return SignatureError(problem, error.remedy, path=error.path)
 
 
-def read_files(release: Release, read: Read) -> Release:
+def read_files(release: Release, read: Read, limit: int = MAX_TOTAL) -> Release:
     """Return a release of ``read_signed_manifest`` with the bytes of every file.
 
     Each file must have its hash. The manifest has no lengths, so the ZIP is read first, and then
     no file that is longer than the longest in it. Raises ``ReleaseError`` that names the file.
     """
     found = dict(release.files)
-    left, longest = MAX_TOTAL - len(found[metadata.NAME].body), MAX_FILE
+    left, longest = limit - sum(len(file.body) for file in found.values()), MAX_FILE
     others = release.listed.keys() - {metadata.NAME, POLICY}
     if release.metadata.has_policy and archive.NAME in found:
         longest = Archive(found[archive.NAME].body, archive.NAME).longest
-        left -= len(found[archive.NAME].body)
     for name in sorted(others, key=lambda name: (name != archive.NAME, name)):
-        body = read(name, min(longest, left))
+        body = read(name, longest)
         found[name] = check_file(name, body, release.files)
         left -= len(body)
+        if left < 0:
+            raise _too_large("", limit)
         if name == archive.NAME:
             with contextlib.suppress(ReleaseError):  # one that is not as we pack it
                 longest = Archive(body, name).longest
     return Release(found, release.metadata)
+
+
+def reject_larger(release: Release, limit: int) -> None:
+    """Raise ``ReleaseError`` if servers with this limit, in bytes, would reject a new release.
+
+    There must be room for its signatures.
+    """
+    size = sum(len(file.body) for file in release.files.values()) + _SIGNATURES
+    if size > limit:
+        raise _too_large(f"{-(-size // MEGABYTE):,} MB, ", limit)
+
+
+def _too_large(size: str, limit: int) -> ReleaseError:
+    return ReleaseError(
+        f"The release has {size}more than --max-megabytes allows: {limit // MEGABYTE:,}.",
+        "Raise it for “build”, or CCCR_MAX_MEGABYTES, and MAX_MEGABYTES in site.env if the server "
+        "has three times as much memory.",
+    )
 
 
 def differences(path: Path, release: Release) -> Iterator[str]:

@@ -35,6 +35,8 @@ from cccr_web.render.template_renderer import Mention, TemplateRenderer, menu
 from cccr_web.render.traditional import kept_names, site_converter
 
 _COPIES: Final = "cccr_web.copies"
+# The app's extension that fills the templates.
+RENDERER: Final = "cccr_web.render"
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
@@ -147,6 +149,7 @@ def create_app(
         site_key=site_key,
         neutral=neutral_titles,
     )
+    app.extensions[RENDERER] = renderer
     copies = app.extensions[_COPIES] = Copies(renderer)
     lists = {language: list_pages(content, language) for language in content.texts}
     list_page_at = {page.text.url: page for pages in lists.values() for page in pages}

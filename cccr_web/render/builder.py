@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from flask import Flask
+from flask import Flask, g
 from jinja2 import TemplateError
+from markupsafe import Markup
 
 from cccr_web.content import (
     Addresses,
     Content,
     Problem,
     SigningFacts,
+    Text,
     check,
     content_error,
     read_site,
@@ -38,18 +42,18 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import copy_urls, create_app
+from cccr_web.render.app import RENDERER, copy_urls, create_app
 from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
 from cccr_web.render.crawlers import ROBOTS, crawler_files
 from cccr_web.render.feed import feed_documents
-from cccr_web.render.layout import read_style
+from cccr_web.render.layout import page_layout, read_style
 from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
-from cccr_web.render.photos import resize_photos
+from cccr_web.render.photos import ResizedPhoto, resize_photos
 from cccr_web.render.shared_pages import ZIP_INDEX, require_text
-from cccr_web.render.template_renderer import feed_url
+from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
 # A request as WSGI passes it (PEP 3333).
@@ -157,83 +161,163 @@ def build_release(
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
-    content = with_derived(content, cache)
-    require_text(content, tree)
-    if addresses is not None:
-        content = replace(content, site=replace(content.site, addresses=addresses))
-    style = read_style(templates, next(iter(content.site.addresses.onions), None))
-    key = notices.key
-    issued = time or _newest(content, notices)
-    facts = Metadata(
-        sequence=content.site.sequence,
-        time=issued,
-        expires=issued + timedelta(days=content.site.valid_days),
-        fingerprint=key.fingerprint if key else None,
-        languages={language.slug: language.tag for language in LANGUAGES},
-        clearnet=content.site.addresses.clearnet,
-        onions=content.site.addresses.onions,
-        style_hashes=(style.hash,),
-        has_policy=key is not None and key.single_key is None,
-    )
-    files = {**notices.files, **{name: file.read_bytes() for name, file in UNCHANGED.items()}}
-    if key is not None and key.single_key:
-        files["minisign.pub"] = key.single_key.to_file()
-        files["allowed_signers"] = allowed_signers(key.single_key)
-    elif key is not None:
-        files[POLICY] = key.to_file()
-    photos = resize_photos(tree, content.photos, cache)
-    images = {size.url: size.body for photo in photos.values() for size in photo.sizes}
-    if content.site.addresses.onions:
-        images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
-    files |= images
-    sizes: dict[str, int] = {}
-    app = create_app(
-        content,
-        style,
-        facts,
-        templates=templates,
-        translations=tree,
-        notices=notices,
-        photos=photos,
-        images=images,
-        sizes=sizes,
+    files = SiteFiles(
+        tree,
+        templates,
+        with_derived(content, cache),
+        notices,
+        addresses=addresses,
         neutral_titles=neutral_titles,
+        time=time,
         cache=cache,
     )
-    files |= _render_all(app, content, sizes, progress)
-    release = with_archive(make_release(files, facts), cache.deflate)
+    _render_all(files, progress)
+    release = files.release()
     cache.keep_used()
     return release
 
 
+class SiteFiles(Mapping[str, bytes]):
+    """Path → content of every file of a release before it is listed; rendered when first read.
+
+    ``content`` has every language. The other parameters are those of ``build_release``.
+    ``resized`` are photos that need not be resized again. Raises ``CccrError``, also when a file
+    is read.
+    """
+
+    def __init__(
+        self,
+        tree: SourceTree,
+        templates: Path,
+        content: Content,
+        notices: NoticeFiles,
+        *,
+        addresses: Addresses | None = None,
+        neutral_titles: bool = False,
+        time: datetime | None = None,
+        cache: Cache | None = None,
+        resized: Mapping[str, ResizedPhoto] | None = None,
+    ) -> None:
+        require_text(content, tree)
+        if addresses is not None:
+            content = replace(content, site=replace(content.site, addresses=addresses))
+        self.content = content
+        self._cache = cache or Cache()
+        known = resized or {}
+        new = {name: one for name, one in content.photos.items() if name not in known}
+        self.photos = {**known, **resize_photos(tree, new, self._cache)}
+        style = read_style(templates, next(iter(content.site.addresses.onions), None))
+        key = notices.key
+        issued = time or _newest(content, notices)
+        self.facts = Metadata(
+            sequence=content.site.sequence,
+            time=issued,
+            expires=issued + timedelta(days=content.site.valid_days),
+            fingerprint=key.fingerprint if key else None,
+            languages={language.slug: language.tag for language in LANGUAGES},
+            clearnet=content.site.addresses.clearnet,
+            onions=content.site.addresses.onions,
+            style_hashes=(style.hash,),
+            has_policy=key is not None and key.single_key is None,
+        )
+        self._files = {
+            **notices.files,
+            **{name: file.read_bytes() for name, file in UNCHANGED.items()},
+        }
+        if key is not None and key.single_key:
+            self._files["minisign.pub"] = key.single_key.to_file()
+            self._files["allowed_signers"] = allowed_signers(key.single_key)
+        elif key is not None:
+            self._files[POLICY] = key.to_file()
+        images = {size.url: size.body for photo in self.photos.values() for size in photo.sizes}
+        if content.site.addresses.onions:
+            images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
+        self._files |= images
+        urls = [text.url for text in content.all_texts if not lists_copies(text)]
+        urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
+        urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
+        urls += [ZIP_INDEX, *crawler_files(content)]
+        # The languages share an error page.
+        self.pages = tuple(dict.fromkeys(urls))
+        # They show the sizes of the copies.
+        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
+        # Those that are known without rendering; the copies of a large site are more.
+        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
+        self._sizes: dict[str, int] = {}
+        self._app = create_app(
+            content,
+            style,
+            self.facts,
+            templates=templates,
+            translations=tree,
+            notices=notices,
+            photos=self.photos,
+            images=images,
+            sizes=self._sizes,
+            neutral_titles=neutral_titles,
+            cache=self._cache,
+        )
+
+    @functools.cached_property
+    def copies(self) -> tuple[str, ...]:
+        """The path of every copy; all texts are rendered to divide them."""
+        return tuple(copy_urls(self._app))
+
+    def __getitem__(self, path: str) -> bytes:
+        if path not in self._files and path in self:
+            for copy in self.copies if path in self.lists else ():
+                self._sizes[copy] = len(self[copy])
+            body = _render(self._app, path)
+            _reject_former_site(self.content, path, body)
+            self._files[path] = body
+        return self._files[path]
+
+    def __contains__(self, path: object) -> bool:
+        # Mapping's own would render the file.
+        return path in self.paths or ("/cccr-" in str(path) and path in self.copies)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self.paths, *self.copies]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        # Without counting the copies.
+        return True
+
+    def blocks(self, text: Text) -> list[tuple[int, Markup]]:
+        """Return the parts of a text of the site, as they are on its page.
+
+        Each has its first line, from 0, below the front matter.
+        """
+        with self._app.test_request_context():
+            g.language = text.language
+            renderer: TemplateRenderer = self._app.extensions[RENDERER]
+            return renderer.blocks(text, page_layout(text))
+
+    def release(self) -> Release:
+        """Return the whole release, unsigned."""
+        return with_archive(make_release(dict(self), self.facts), self._cache.deflate)
+
+
+def _render_all(files: SiteFiles, progress: Callable[[int, int], None]) -> None:
+    """Render every page and every copy once."""
+    done = itertools.count(1)
+
+    def render(paths: Iterable[str], total: int) -> None:
+        for path in paths:
+            files[path]  # it renders the file
+            progress(next(done), total)
+
+    pages, lists = files.pages, files.lists
+    render(pages, len(pages) + len(COPIES) + len(lists))
+    # Last, because these pages show the sizes of the copies.
+    render([*files.copies, *lists], len(pages) + len(files.copies) + len(lists))
+
+
 def _newest(content: Content, notices: NoticeFiles) -> datetime:
     return midnight(max(content.newest, notices.newest))
-
-
-def _render_all(
-    app: Flask, content: Content, sizes: dict[str, int], progress: Callable[[int, int], None]
-) -> dict[str, bytes]:
-    """Return every page and every copy, each rendered once; note their ``sizes``."""
-    urls = [text.url for text in content.all_texts if not lists_copies(text)]
-    urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
-    urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
-    urls += [ZIP_INDEX, *crawler_files(content)]
-    urls = list(dict.fromkeys(urls))  # the languages share an error page
-    # Last, because these pages show the sizes of the copies.
-    last = [text.url for text in content.all_texts if lists_copies(text)]
-    files: dict[str, bytes] = {}
-
-    def render(urls: Iterable[str], total: int) -> None:
-        for url in urls:
-            files[url] = _render(app, url)
-            sizes[url] = len(files[url])
-            _reject_former_site(content, url, files[url])
-            progress(len(files), total)
-
-    render(urls, len(urls) + len(COPIES) + len(last))
-    copies = copy_urls(app)
-    render([*copies, *last], len(urls) + len(copies) + len(last))
-    return files
 
 
 def _render(app: Flask, url: str) -> bytes:

@@ -125,6 +125,23 @@ class PageRenderer(RendererHTML):
         """Return the whole text as HTML that is safe to put into a page."""
         return self._blocks(list(_with_cards(body.tokens)))
 
+    def blocks(self, body: Body) -> list[tuple[int, Markup]]:
+        """Return the parts of what ``page`` returns, each with its first line, from 0.
+
+        A part is a paragraph, a list or another block; a card belongs to the heading above it.
+        Lines are counted in the Markdown below the front matter.
+        """
+        groups: list[tuple[int, list[Token]]] = []
+        for token in _with_cards(body.tokens):
+            if token.level == 0 and token.nesting >= 0 and token.map and token.type != "card_open":
+                groups.append((token.map[0], []))
+            groups[-1][1].append(token)
+        options, env = _XHTML if self._layout.xhtml else _HTML, dict[str, Any]()
+        return [
+            (line, Markup(self.render(group, options, env)))  # noqa: S704  # as in _blocks
+            for line, group in groups
+        ]
+
     def card(self, tokens: Sequence[Token]) -> Markup:
         """Return what is on a name card as HTML, in the same way."""
         return self._blocks([*_named(tokens[:3]), *tokens[3:]])

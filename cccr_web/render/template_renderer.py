@@ -189,6 +189,10 @@ class TemplateRenderer:
             **more,
         )
 
+    def blocks(self, text: Text, layout: PageLayout) -> list[tuple[int, Markup]]:
+        """Return the parts of ``text``, as ``PageRenderer.blocks`` does."""
+        return self._renderer(text, layout).blocks(text.body)
+
     def _lists(self, language: Language) -> dict[str, Any]:
         """Return what only pages may show that are rendered for every release."""
         return {

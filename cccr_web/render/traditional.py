@@ -160,8 +160,14 @@ def is_in_big5(char: str) -> bool:
     return True
 
 
-def with_derived(content: Content, cache: Cache | None = None) -> Content:
-    """Add the languages that have a source language, by converting each of its texts."""
+def with_derived(
+    content: Content, cache: Cache | None = None, *, earlier: Content | None = None
+) -> Content:
+    """Add the languages that have a source language, by converting each of its texts.
+
+    A text that is the same object in an ``earlier`` result is not converted again.
+    """
+    before = earlier if earlier is not None and earlier.names == content.names else None
     for_statements = converter(content.names, terms("statements"))
     for_site = site_converter(content.names)
     names = repr(content.names)
@@ -176,7 +182,9 @@ def with_derived(content: Content, cache: Cache | None = None) -> Content:
 
     derived = {
         language: {
-            path: _text(text, language, for_statements if text.is_statement else for_site, known)
+            path: before.texts[language][path]
+            if before is not None and before.texts[language.source].get(path) is text
+            else _text(text, language, for_statements if text.is_statement else for_site, known)
             for path, text in content.texts[language.source].items()
         }
         for language in LANGUAGES

@@ -12,7 +12,7 @@ from flask_talisman import DENY, Talisman
 from cccr_web.errors import CccrError
 from cccr_web.release import ERROR_PAGES, INDEX, Release, media_type
 from cccr_web.serve.decision import Decision, Representation, ServedSite
-from cccr_web.serve.encoding import IDENTITY
+from cccr_web.serve.encoding import IDENTITY, EncodedBodies
 from cccr_web.serve.hosts import Hosts
 from cccr_web.serve.policy import NO_CACHE, Policy, cache_control
 from cccr_web.serve.request_headers import content_range
@@ -90,7 +90,7 @@ def file_headers(release: Release, policy: Policy) -> dict[str, dict[str, str]]:
     those that are not in the policy. Raises ``CccrError`` for a file without a known media type.
     """
     host = "localhost"
-    site = ServedSite(release, policy, Hosts(frozenset({host})))
+    site = ServedSite(release, policy, Hosts(frozenset({host})), EncodedBodies(release))
     client = create_app(site).test_client()
 
     def ask(address: str) -> dict[str, str]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TOR2WEB: Final = "HTTP_X_TOR2WEB"
 
 _METHODS: Final = frozenset({"GET", "HEAD"})
+# What the headers of a file depend on, and its status.
+Kind = tuple[object, ...]
 # Every character allowed in a query (RFC 3986, section 3.4), and “%” itself.
 _QUERY_SAFE: Final = "!$&'()*+,;=:@/?-._~%"
 
@@ -41,7 +43,7 @@ class Representation:
     """A file at one of its addresses, in one content coding (RFC 9110, section 3.2).
 
     ``offered`` are the codings that the client can choose from. ``onion_address`` is that of a
-    page on the onion, if the clearnet announces it. Each object exists once, and equals no other.
+    page on the onion, if the clearnet announces it. ``bodies`` has its bytes.
     """
 
     address: str
@@ -49,16 +51,17 @@ class Representation:
     coding: str
     offered: tuple[str, ...]
     tag: str
-    body: bytes
+    accepts_ranges: bool
     onion_address: str | None
+    bodies: EncodedBodies
 
     @property
-    def accepts_ranges(self) -> bool:
-        """Whether range requests are supported."""
-        return accepts_ranges(len(self.body))
+    def body(self) -> bytes:
+        """Its bytes, which may be compressed only now."""
+        return self.bodies.body(self.path, self.coding)
 
     @property
-    def kind(self) -> tuple[object, ...]:
+    def kind(self) -> Kind:
         """What its headers depend on, except for its address, tag and length."""
         of_path = media_type(self.path), cache_control(self.path)
         return *of_path, self.offered, self.coding, self.accepts_ranges
@@ -80,9 +83,10 @@ class Decision(NamedTuple):
     language: str = ""
 
     @property
-    def prepared(self) -> Decision:
-        """The decision without what the response repeats of the request."""
-        return Decision(self.status, self.representation, language=self.language)
+    def kind(self) -> Kind:
+        """What the response depends on, except for what it repeats of the request or the file."""
+        of_file = self.representation.kind if self.representation else ()
+        return self.status, self.language, *of_file
 
     @property
     def onion_location(self) -> str | None:
@@ -96,26 +100,26 @@ class ServedSite:
     """A release as one listener serves it, and the decision on each of its requests.
 
     It answers GET and HEAD for every file; a folder is its ``index.html``; ``/`` redirects to a
-    language. ``bodies`` is shared with the other listener; without it nothing is compressed.
+    language. ``bodies`` is shared with the other listener.
     """
 
     def __init__(
-        self, release: Release, policy: Policy, hosts: Hosts, bodies: EncodedBodies | None = None
+        self, release: Release, policy: Policy, hosts: Hosts, bodies: EncodedBodies
     ) -> None:
         self.release = release
         self.policy = policy
         self.hosts = hosts
+        self.addresses = file_addresses(release)
+        self._bodies = bodies
         self._languages = tuple(release.metadata.languages)
-        self._found = {
-            address: self._representations(address, path, bodies)
-            for address, path in file_addresses(release).items()
-        }
+        self._offered = {path: bodies.offered(path, policy) for path in release.files}
 
     @property
     def representations(self) -> Iterator[Representation]:
         """Every representation of every file, at each of its addresses."""
-        for _, found in self._found.values():
-            yield from found.values()
+        for address, path in self.addresses.items():
+            for coding in (*self._offered[path], IDENTITY):
+                yield self._representation(address, path, coding)
 
     def decide(self, environ: WSGIEnvironment) -> Decision:
         """Return the decision on a request (PEP 3333). The Host is checked first."""
@@ -127,11 +131,11 @@ class ServedSite:
         if environ["REQUEST_METHOD"] not in _METHODS:
             return Decision(405)
         address = environ["PATH_INFO"]
-        found = self._found.get(address)
-        if found is None:
+        path = self.addresses.get(address)
+        if path is None:
             return self._without_file(address, environ)
-        offered, representations = found
-        chosen = representations[accepted_coding(environ.get("HTTP_ACCEPT_ENCODING"), offered)]
+        coding = accepted_coding(environ.get("HTTP_ACCEPT_ENCODING"), self._offered[path])
+        chosen = self._representation(address, path, coding)
         if_match, if_none_match = environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH")
         precondition = evaluate(if_match, if_none_match, chosen.tag)
         if precondition is Precondition.FAILED:
@@ -153,20 +157,19 @@ class ServedSite:
         status, location = redirect
         return Decision(status, location=location)
 
-    def _representations(
-        self, address: str, path: str, bodies: EncodedBodies | None
-    ) -> tuple[tuple[str, ...], dict[str, Representation]]:
-        """Return the codings offered for a file, and its representation in each and without."""
+    def _representation(self, address: str, path: str, coding: str) -> Representation:
         file = self.release.files[path]
-        encoded = bodies.offered(path, self.policy) if bodies else {}
-        offered = tuple(encoded)
         onion = self.policy.onion_location
-        onion_address = onion + quote(address) if onion and is_html(path) else None
-        found = {}
-        for coding, body in (encoded | {IDENTITY: file.body}).items():
-            tag = etag(file.sha256, coding)
-            found[coding] = Representation(address, path, coding, offered, tag, body, onion_address)
-        return offered, found
+        return Representation(
+            address,
+            path,
+            coding,
+            self._offered[path],
+            etag(file.sha256, coding),
+            accepts_ranges(len(file.body)),
+            onion + quote(address) if onion and is_html(path) else None,
+            self._bodies,
+        )
 
 
 def _range(environ: WSGIEnvironment, chosen: Representation, query: str) -> Decision:

@@ -2,8 +2,9 @@
 
 Measured on the 32 pages and lists of the real release (284 kB): gzip at level 9 118 kB
 in 8 ms; zopfli 114 kB in 3,400 ms; brotli at quality 5 106 kB in 10 ms, at 11 95 kB in
-600 ms; zstd at its best 116 kB. So every file is compressed when a release is loaded, and
-zstd is not offered: every browser that supports it supports brotli.
+600 ms; zstd at its best 116 kB. So zstd is not offered: every browser that supports it supports
+brotli. A page is compressed when the first reader asks for it, which adds a fraction of a
+millisecond; large files are compressed when a release is loaded.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 import brotli
 
@@ -30,35 +32,75 @@ def _brotli(body: bytes) -> bytes:
     return compressed
 
 
-# In our order of preference.
 _ENCODERS: dict[str, Callable[[bytes], bytes]] = {"br": _brotli, "gzip": _gzip}
+# In our order of preference.
+_ON_CLEARNET: Final = ("br", "gzip")
+_ON_ONION: Final = ("gzip",)
+
+
+# In bytes. Compressing a longer file would delay the other readers for milliseconds.
+_LARGE: Final = 128 * 1024
+# A shorter one may not become smaller.
+_SHORT: Final = 1024
+# Of all bodies that were compressed on request. Those of 5,000 pages fit.
+_MAX_RECENT: Final = 48 * 1024 * 1024
 
 
 class EncodedBodies:
-    """The files of a release in each coding, compressed once for all listeners."""
+    """The files of a release in each coding, compressed once for all listeners.
+
+    Large files are compressed by ``compress_large``, all others on request. When these have too
+    many bytes, they are dropped, and ``when_dropped`` is called, so that nobody else holds them.
+    """
 
     def __init__(self, release: Release) -> None:
+        self.when_dropped: list[Callable[[], None]] = []
         self._files = release.files
-        self._compressed: dict[tuple[str, str], bytes | None] = {}
+        self._large: dict[tuple[str, str], bytes] = {}
+        self._recent: dict[tuple[str, str], bytes] = {}
+        self._size = 0
 
-    def offered(self, path: str, policy: Policy) -> dict[str, bytes]:
-        """Return coding → body of a file for one listener, without codings that save no bytes.
+    def offered(self, path: str, policy: Policy) -> tuple[str, ...]:
+        """Return the codings of a file for one listener, without those that save no bytes.
 
         Browsers accept brotli over HTTPS only.
         """
-        codings = ("br", "gzip") if policy.url_scheme == "https" else ("gzip",)
-        bodies = ((coding, self._body(path, coding)) for coding in codings)
-        return {coding: body for coding, body in bodies if body is not None}
-
-    def _body(self, path: str, coding: str) -> bytes | None:
         if not is_compressible(path):
-            return None
+            return ()
+        codings = _ON_CLEARNET if policy.url_scheme == "https" else _ON_ONION
+        length = len(self._files[path].body)
+        if length > _SHORT:
+            return codings
+        return tuple(coding for coding in codings if len(self.body(path, coding)) < length)
+
+    def compress_large(self, policy: Policy) -> None:
+        """Compress all large files in the codings of one listener."""
+        for path, file in self._files.items():
+            if len(file.body) > _LARGE:
+                for coding in self.offered(path, policy):
+                    self.body(path, coding)
+
+    def body(self, path: str, coding: str) -> bytes:
+        """Return a file in one coding. The same file always gives the same bytes."""
+        whole = self._files[path].body
+        if coding == IDENTITY:
+            return whole
         key = path, coding
-        if key not in self._compressed:
-            body = self._files[path].body
-            compressed = _ENCODERS[coding](body)
-            self._compressed[key] = compressed if len(compressed) < len(body) else None
-        return self._compressed[key]
+        kept = self._large if len(whole) > _LARGE else self._recent
+        if key not in kept:
+            body = _ENCODERS[coding](whole)
+            if kept is self._recent:
+                self._make_room(len(body))
+            kept[key] = body
+        return kept[key]
+
+    def _make_room(self, length: int) -> None:
+        self._size += length
+        if self._size > _MAX_RECENT:
+            self._recent.clear()
+            self._size = length
+            for drop in self.when_dropped:
+                drop()
 
 
 # In bytes: what is decompressed at a time, so that a few bytes cannot fill the memory.

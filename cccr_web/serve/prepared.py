@@ -1,4 +1,4 @@
-"""Every response of a release, made from those of the Flask app, then served by lookup.
+"""Every response of a release, made from one of its kind that the Flask app has made.
 
 Error responses are prepared, too: otherwise a client that floods the server with misses would make
 it spend most of its time in Flask.
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 from cccr_web.languages import LANGUAGES
 from cccr_web.release import Release
 from cccr_web.serve.app import bare_headers, create_app
-from cccr_web.serve.decision import TOR2WEB, Decision, ServedSite
+from cccr_web.serve.decision import TOR2WEB, Decision, Kind, Representation, ServedSite
 from cccr_web.serve.encoding import EncodedBodies
 from cccr_web.serve.hosts import Hosts
 from cccr_web.serve.policy import Policy
 from cccr_web.serve.request_headers import content_range
-from cccr_web.serve.response import HeadMemo, PreparedResponse, ResponseFactory
+from cccr_web.serve.response import HeadMemo, PreparedResponse
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,9 +34,9 @@ _CAUSES: Final = {
 
 
 class ResponseCache:
-    """The app of one listener, with its header policy and a prepared response to every request.
+    """The app of one listener, with its header policy and a prepared response of every kind.
 
-    The Flask app made one of each kind, and would give the same answers, byte for byte. Files
+    The Flask app made them, and would give the same answers, byte for byte. Files
     of one kind differ in length, ETag, ranges and ``Onion-Location``. ``error_headers`` are those
     of the server's own errors; ``memo`` holds the responses to the heads of the latest requests.
     """
@@ -47,16 +47,19 @@ class ResponseCache:
         self.error_headers = tuple(bare_headers(site.policy.without_page()))
         self.flask = create_app(site)
         self._site = site
-        self._prepared: dict[Decision, PreparedResponse] = {}
-        factory = ResponseFactory()
+        self._prepared: dict[Kind, PreparedResponse] = {}
         request = _request("/", site.policy.url_scheme, min(site.hosts.names))
-        self._prepare_files(request, factory)
-        self._prepare_others(request, factory)
+        self._prepare_files(request)
+        self._prepare_others(request)
 
     def lookup(self, environ: WSGIEnvironment) -> PreparedResponse:
         """Return the response to a request."""
         decision = self._site.decide(environ)
-        return self._prepared.get(decision) or self._made_for(decision)
+        prepared = self._prepared[decision.kind]
+        if decision.location:
+            return prepared.changed({"Location": decision.location}, prepared.body, for_one=True)
+        chosen = decision.representation
+        return _of_file(prepared, decision, chosen) if chosen else prepared
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI app (PEP 3333)."""
@@ -64,40 +67,16 @@ class ResponseCache:
         start_response(prepared.status, list(prepared.headers))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [bytes(prepared.body)]
 
-    def _made_for(self, decision: Decision) -> PreparedResponse:
-        """Return a response that repeats a part of its request."""
-        prepared, part = self._prepared[decision.prepared], decision.part
-        changes = {"Location": decision.location}
-        body = prepared.body
-        if decision.onion_location:
-            changes["Onion-Location"] = decision.onion_location
-        if decision.representation and part:
-            whole = memoryview(decision.representation.body)
-            body = whole[part.start : part.stop]
-            changes["Content-Length"] = str(len(body))
-            changes["Content-Range"] = content_range(part, len(whole))
-        return prepared.changed(changes, body)
-
-    def _prepare_files(self, request: WSGIEnvironment, factory: ResponseFactory) -> None:
-        kinds: dict[tuple[object, ...], PreparedResponse] = {}
+    def _prepare_files(self, request: WSGIEnvironment) -> None:
         for chosen in self._site.representations:
-            own = {"ETag": chosen.tag, "Content-Range": content_range(range(0), len(chosen.body))}
-            if chosen.onion_address:
-                own["Onion-Location"] = chosen.onion_address
             for status, cause in (_CAUSES if chosen.accepts_ranges else _SMALL_CAUSES).items():
-                kind = status, chosen.kind
-                if kind not in kinds:
+                kind = Decision(status, chosen).kind
+                if kind not in self._prepared:
                     there = {"PATH_INFO": chosen.address, "HTTP_ACCEPT_ENCODING": chosen.coding}
-                    kinds[kind] = _ask(self.flask, request | there | cause, factory)
-                body = chosen.body if status == 200 else b""
-                changes = own | {"Content-Length": str(len(body))}
-                like = kinds[kind]
-                headers = ((name, changes.get(name, value)) for name, value in like.headers)
-                made = factory.make(like.status, headers, body)
-                self._prepared[Decision(status, chosen)] = made
+                    self._prepared[kind] = _ask(self.flask, request | there | cause)
 
-    def _prepare_others(self, request: WSGIEnvironment, factory: ResponseFactory) -> None:
-        addresses = {one.address for one in self._site.representations}
+    def _prepare_others(self, request: WSGIEnvironment) -> None:
+        addresses = self._site.addresses
         folders = {address for address in addresses if address.endswith("/")}
         causes = [
             {"HTTP_HOST": ""},
@@ -111,9 +90,9 @@ class ResponseCache:
             *({"HTTP_ACCEPT_LANGUAGE": language.tag} for language in LANGUAGES),
         ]
         for cause in causes:
-            decision = self._site.decide(request | cause).prepared
-            if decision not in self._prepared:
-                self._prepared[decision] = _ask(self.flask, request | cause, factory)
+            kind = self._site.decide(request | cause).kind
+            if kind not in self._prepared:
+                self._prepared[kind] = _ask(self.flask, request | cause)
 
 
 def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list[ResponseCache]:
@@ -122,14 +101,34 @@ def prepare(release: Release, listeners: Sequence[tuple[Policy, Hosts]]) -> list
     Raises ``CccrError`` as ``create_app`` does.
     """
     bodies = EncodedBodies(release)
-    return [
-        ResponseCache(ServedSite(release, policy, hosts, bodies)) for policy, hosts in listeners
-    ]
+    apps = []
+    for policy, hosts in listeners:
+        bodies.compress_large(policy)
+        apps.append(ResponseCache(ServedSite(release, policy, hosts, bodies)))
+        bodies.when_dropped.append(apps[-1].memo.clear)
+    return apps
 
 
-def _ask(
-    app: WSGIApplication, environ: WSGIEnvironment, factory: ResponseFactory
+def _of_file(
+    prepared: PreparedResponse, decision: Decision, chosen: Representation
 ) -> PreparedResponse:
+    """Return the response with this file, from a response of its kind."""
+    changes = {"ETag": chosen.tag}
+    if decision.onion_location:
+        changes["Onion-Location"] = decision.onion_location
+    body: bytes | memoryview = b""
+    if decision.status != 304:
+        whole = chosen.body
+        part = range(0) if decision.status == 416 else decision.part
+        if part is not None:
+            changes["Content-Range"] = content_range(part, len(whole))
+        body = whole if part is None else memoryview(whole)[part.start : part.stop]
+        changes["Content-Length"] = str(len(body))
+    repeats = bool(decision.query) or decision.part is not None
+    return prepared.changed(changes, body, for_one=repeats)
+
+
+def _ask(app: WSGIApplication, environ: WSGIEnvironment) -> PreparedResponse:
     """Return the app's response."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -138,7 +137,7 @@ def _ask(
 
     # A copy, because the app writes into it.
     body = b"".join(app({**environ, "wsgi.input": BytesIO()}, start_response))  # type: ignore[arg-type]
-    return factory.make(*started[0], body)
+    return PreparedResponse.of(*started[0], body)
 
 
 def _request(address: str, scheme: str, host: str) -> WSGIEnvironment:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 _Header = tuple[str, str]
@@ -29,21 +29,35 @@ class PreparedResponse:
     date: int
     for_one: bool = False
 
-    def changed(self, changes: dict[str, str], body: bytes | memoryview) -> PreparedResponse:
-        """Return it ``for_one`` request, with another body and other values of some headers."""
-        headers = tuple((name, changes.get(name, value)) for name, value in self.headers)
-        # The names and their order stay.
-        lines = {
-            _line(name, value): _line(name, changes[name])
-            for name, value in self.headers
-            if name in changes
-        }
-        return replace(
-            self,
-            headers=headers,
-            body=body,
-            lines=tuple(lines.get(line, line) for line in self.lines),
-            for_one=True,
+    @classmethod
+    def of(
+        cls, status: str, headers: Iterable[_Header], body: bytes | memoryview = b""
+    ) -> PreparedResponse:
+        """Return the response, with its head as waitress itself would write it."""
+        own = tuple(headers)
+        ordered = sorted(own, key=lambda header: _capitalised(header[0]))
+        names = [_capitalised(name) for name, _ in ordered]
+        return cls(
+            status,
+            own,
+            body,
+            (f"HTTP/1.1 {status}\r\n".encode("latin-1"), *(_line(*each) for each in ordered)),
+            connection=1 + sum(name < "Connection" for name in names),
+            date=1 + sum(name < "Date" for name in names),
+        )
+
+    def changed(
+        self, changes: Mapping[str, str], body: bytes | memoryview, *, for_one: bool
+    ) -> PreparedResponse:
+        """Return this response with another body and other values of some of its headers."""
+        headers, lines = list(self.headers), list(self.lines)
+        for index, (name, value) in enumerate(self.headers):
+            if name in changes:
+                headers[index] = name, changes[name]
+                # The names and their order stay.
+                lines[lines.index(_line(name, value))] = _line(name, changes[name])
+        return PreparedResponse(
+            self.status, tuple(headers), body, tuple(lines), self.connection, self.date, for_one
         )
 
 
@@ -83,32 +97,7 @@ class Answer(NamedTuple):
         return head, b"" if self.head_only else response.body
 
 
-class ResponseFactory:
-    """Makes responses that share equal headers, which most files have in common."""
-
-    def __init__(self) -> None:
-        self._headers: dict[_Header, _Header] = {}
-        self._lines: dict[bytes, bytes] = {}
-
-    def make(
-        self, status: str, headers: Iterable[_Header], body: bytes | memoryview = b""
-    ) -> PreparedResponse:
-        """Return the response, with its head as waitress itself would write it."""
-        shared = tuple(self._headers.setdefault(header, header) for header in headers)
-        ordered = sorted(shared, key=lambda header: _capitalised(header[0]))
-        names = [_capitalised(name) for name, _ in ordered]
-        lines = [f"HTTP/1.1 {status}\r\n".encode("latin-1"), *(_line(*each) for each in ordered)]
-        return PreparedResponse(
-            status,
-            shared,
-            body,
-            tuple(self._lines.setdefault(line, line) for line in lines),
-            connection=1 + sum(name < "Connection" for name in names),
-            date=1 + sum(name < "Date" for name in names),
-        )
-
-
-# About 300 bytes each. A client that sends many heads only makes the memo start again.
+# About 1 KB each, and the body. A client that sends many heads only makes the memo start again.
 _MAX_ENTRIES: Final = 16_384
 
 
@@ -135,8 +124,12 @@ class HeadMemo:
     def add(self, head: bytes, answer: Answer) -> None:
         """Remember the answer to ``head``; a full memo is emptied first."""
         if len(self._answers) >= self._limit:
-            self._answers.clear()
+            self.clear()
         self._answers[self._hash(head)] = answer
+
+    def clear(self) -> None:
+        """Forget every answer."""
+        self._answers.clear()
 
     def _hash(self, head: bytes) -> bytes:
         return hashlib.blake2b(head, digest_size=16, key=self._key).digest()

@@ -17,6 +17,7 @@ from cccr_web.notices import (
     reject_expired_notices,
 )
 from cccr_web.release import (
+    MAX_TOTAL,
     Release,
     RollbackGuard,
     Trusted,
@@ -41,19 +42,21 @@ class Source:
 
     ``key`` is the organisation's key or policy, stored outside every release; without it the
     files are only checked against their list. ``guard`` records the served releases and the
-    policy, with a key only. ``verify`` verifies the signatures.
+    policy, with a key only. ``verify`` verifies the signatures. ``limit`` is the most bytes that
+    a release may have.
     """
 
     path: Path
     key: Trusted | None = None
     guard: RollbackGuard | None = None
     verify: Verify = verify_signatures
+    limit: int = MAX_TOTAL
 
     def load(self) -> Release:
         """Load and check the release that is at the path now. Raises ``CccrError``."""
         if self.key and self.guard:
             self.guard.check_policy(self.key)
-        release = load(self._folder(), self.key, verify=self.verify)
+        release = load(self._folder(), self.key, verify=self.verify, limit=self.limit)
         reject_future(release)
         if self.key:
             check_notices(release, self.key)

@@ -89,7 +89,6 @@ SIGNER_FILE = re.compile(LIST + r"\.[a-z][a-z0-9-]{0,30}\.(?:minisig|sshsig)")
 FACTS = "RELEASE.json"
 IDENTITY = (KEY, POLICY, FACTS)
 
-MAX_FILES = 20_000
 MAX_FILE = 256 << 20  # in bytes; all our files are smaller
 MAX_BYTES = 1 << 30  # of all files in a ZIP, unpacked
 MAX_LIST = 16 << 20
@@ -624,8 +623,7 @@ class Zip:
             count, size, start = END.unpack(end)[4:7]
             if end != END.pack(b"PK\5\6", 0, 0, count, count, size, start, 0):
                 raise unsafe("end")
-            # Each of our files may have a folder of its own and a file that macOS added.
-            if count > 3 * MAX_FILES or size > MAX_LIST:
+            if size > MAX_LIST:
                 raise too_much()
             file.seek(start)
             directory = file.read(size)

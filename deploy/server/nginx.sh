@@ -2,6 +2,7 @@
 # nginx, the reverse proxy for the clearnet and the onion.
 
 NGINX=$ETC/nginx
+NGINX_DROPINS=/etc/systemd/system/nginx.service.d
 CERTIFICATE=/etc/letsencrypt/live/cccr-web
 ACME=/var/lib/cccr-web/acme # certbot’s challenge files
 
@@ -21,7 +22,8 @@ nginx_install() {
   for file in "$NGINX"/*; do
     [ -e "$staged/${file##*/}" ] || remove "$file"
   done
-  put /etc/systemd/system/nginx.service.d/cccr-web.conf <"$HERE/units/nginx.conf"
+  put "$NGINX_DROPINS/cccr-web.conf" <"$HERE/units/nginx.conf"
+  put "$NGINX_DROPINS/exposure.conf" <"$HERE/units/nginx-exposure.conf"
   render units/tmpfiles.conf INSTANCE | put /etc/tmpfiles.d/cccr-web.conf
   enable nginx.service
 }
@@ -31,7 +33,7 @@ NGINX_DEBIAN=/etc/nginx
 # Our nginx.service no longer reads Debian’s configuration, so it would take other sites down.
 nginx_check_others() {
   local file others='' names
-  [ ! -e "$UNITS/nginx.service.d/cccr-web.conf" ] || return 0
+  [ ! -e "$NGINX_DROPINS/cccr-web.conf" ] || return 0
   while IFS= read -r file; do
     names=$(sed -n 's/^[^#]*server_name[[:space:]]\{1,\}\([^;]*\);.*/\1/p' "$file" 2>/dev/null | paste --serial --delimiters=' ') || true
     others+=$'\n'"  $file${names:+: $names}"
@@ -140,13 +142,13 @@ nginx_test() { # FOLDER
 NGINX_IS_NEW=no # whether the cache must be filled
 
 nginx_start() {
-  local dropin=$UNITS/nginx.service.d/cccr-web.conf path
+  local path
   # Only now have our servers been restarted, if they had to be.
   nginx_release | put "$NGINX/release.conf"
   if ! systemctl --quiet is-active nginx.service; then
     start nginx.service
     NGINX_IS_NEW=yes
-  elif changed "$dropin"; then
+  elif changed_below "$NGINX_DROPINS"; then
     unit_action restart nginx.service
     NGINX_IS_NEW=yes
   elif changed_below "$NGINX"; then
@@ -154,7 +156,7 @@ nginx_start() {
     NGINX_IS_NEW=yes
   fi
   # nginx has loaded these files. Only later changes in this run count.
-  for path in "$dropin" "$NGINX"/*; do unset "CHANGED[$path]"; done
+  for path in "$NGINX_DROPINS"/* "$NGINX"/*; do unset "CHANGED[$path]"; done
 }
 
 # Reload nginx and wait until the new configuration is active: “reload” returns before that.

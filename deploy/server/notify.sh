@@ -44,7 +44,7 @@ notify_install() {
 
 notify_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 OPTIONS NAME SOCKS='' ARGUMENTS STATE=cccr-notify SETTINGS_FILE=$NOTIFY_FILE
+  local folder=$1 OPTIONS MEMORY NAME SOCKS='' ARGUMENTS STATE=cccr-notify SETTINGS_FILE=$NOTIFY_FILE
   doctor_options
   OPTIONS=${DOCTOR_OPTIONS[*]}
   [[ $OPTIONS == *" --baseline "* ]] || OPTIONS+=" --baseline $BASELINE" # recorded at the end of this run
@@ -53,7 +53,8 @@ notify_write() { # FOLDER
   ! notify_needs_tor || SOCKS="--socks unix:$NOTIFY_SOCKS "
   ARGUMENTS=--name\ $NAME\ ${SOCKS% }
   mkdir -p "$folder/cccr-notify.service.d"
-  render units/cccr-doctor.service OPTIONS INSTANCE >"$folder/cccr-doctor.service"
+  MEMORY=$((3 * $(largest_release) + 550))M
+  render units/cccr-doctor.service OPTIONS INSTANCE MEMORY >"$folder/cccr-doctor.service"
   cp "$HERE/units/cccr-doctor.timer" "$HERE/units/cccr-notify.timer" "$folder"
   # shellcheck disable=SC2034
   local REPORT=/run/cccr-doctor/doctor.json
@@ -75,8 +76,8 @@ notify_start() {
 # Record what “doctor” compares this server with.
 notify_baseline() {
   [ -x "$COMMAND" ] || return 0 # a dry run
-  "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
-    "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" "$NGINX"/[!r]*.conf ||
+  "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$RESTART" "$APPARMOR" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
+    "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS" "$TOR_DROPINS" "$NGINX"/[!r]*.conf ||
     fail "The baseline of this server could not be recorded. See the reason above."
   put "$BASELINE" <"$WORK/baseline.json"
 }

@@ -2,10 +2,12 @@
 # The Debian packages that the server needs, and why.
 
 PACKAGES=(
+  apparmor            # confines tor
   ca-certificates
   gpg                 # encrypts backups
   gpg-agent           # reads their passphrase
   libnginx-mod-http-headers-more-filter # lets nginx remove headers
+  needrestart         # restarts what still uses the files that an update replaced
   nftables
   nginx
   python3-venv

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES NOTIFY PING WATCH)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
 # Kept on the server. The others are paths on the admin’s machine, or
 # secrets, which “notify_settings” keeps in a file of their own.
-KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT KEEP_RELEASES)
+KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES)
 
 settings_clear() {
   local name
@@ -70,6 +70,10 @@ settings_validate() { # appends to problems
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
   [[ $HSTS_PRELOAD =~ ^(yes)?$ ]] || problems+=("HSTS_PRELOAD: “${HSTS_PRELOAD}” is neither “yes” nor empty.")
   [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “${REBOOT_AT}” is not a time such as 04:30.")
+  read -ra names <<<"$EGRESS"
+  for name in ${names[@]+"${names[@]}"}; do
+    [[ $name =~ ^[A-Za-z_][A-Za-z0-9_-]*:([1-9][0-9]{0,4})$ && ${BASH_REMATCH[1]} -le 65535 ]] || problems+=("EGRESS: “${name}” is not a user and a TCP port such as root:587.")
+  done
   read -ra names <<<"$NOTIFY"
   for name in ${names[@]+"${names[@]}"}; do
     # Nothing of it is shown: it may hold a password.
@@ -81,8 +85,12 @@ settings_validate() { # appends to problems
   for name in ${names[@]+"${names[@]}"}; do
     [[ $name =~ ^(https://[A-Za-z0-9.:-]+|http://[a-z2-7]{56}\.onion)/?$ ]] || problems+=("WATCH: “${name}” is not an address such as https://example.org or http://….onion.")
   done
+  [[ $MAX_MEGABYTES =~ ^([1-9][0-9]{0,3})?$ ]] || problems+=("MAX_MEGABYTES: “${MAX_MEGABYTES}” is not a number of megabytes from 1 to 9999.")
   [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")
 }
+
+# Print how large a release may be, in MB; cccr_web/config.py has the same default.
+largest_release() { echo "${MAX_MEGABYTES:-150}"; }
 
 settings_kept() { # → the settings that the server keeps
   local name

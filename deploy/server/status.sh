@@ -44,7 +44,7 @@ status_serves() {
 status_json() {
   local status=0
   doctor_options
-  "$COMMAND" doctor --json "${DOCTOR_OPTIONS[@]}" >"$WORK/checks" || status=$?
+  doctor_run --json >"$WORK/checks" || status=$?
   {
     echo "release $(release_number)"
     echo "stored $(releases_stored | paste --serial --delimiters=' ')"
@@ -77,7 +77,7 @@ status_check() {
   step "doctor"
   doctor_options
   for try in 1 2 3; do
-    if "$COMMAND" doctor "${DOCTOR_OPTIONS[@]}" >"$WORK/doctor"; then
+    if doctor_run >"$WORK/doctor"; then
       note "$(tail -n 1 "$WORK/doctor")"
       STEP=
       return
@@ -101,7 +101,14 @@ status_of() { # UNIT
 status_doctor() {
   doctor_options
   echo
-  "$COMMAND" doctor "${DOCTOR_OPTIONS[@]}"
+  doctor_run
+}
+
+doctor_run() { # [--json]
+  local as_tor=()
+  # The firewall lets this group's tor leave.
+  if getent group "_tor-$INSTANCE" >/dev/null; then as_tor=(setpriv --regid "_tor-$INSTANCE" --keep-groups); fi
+  "${as_tor[@]}" "$COMMAND" doctor "$@" "${DOCTOR_OPTIONS[@]}"
 }
 
 # Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.

@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # The machine itself: swap, journal, core dumps, clock and updates.
 
+RESTART=$ETC/restart
+NEEDRESTART=/etc/needrestart
+UPDATED=(cccr-web-{clearnet,manager,onion,peer}.service nginx.service "tor@$INSTANCE.service")
+
 system_install() {
   step "the machine"
   system_swap
@@ -50,9 +54,13 @@ system_time() {
 }
 
 system_updates() {
-  local REBOOT=false AT=${REBOOT_AT:-04:30}
+  local REBOOT=false AT=${REBOOT_AT:-04:30} unit
   [ -z "$REBOOT_AT" ] || REBOOT=true
   render apt.conf REBOOT AT | put /etc/apt/apt.conf.d/52cccr-web
   enable apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service
   start apt-daily.timer apt-daily-upgrade.timer
+  # needrestart runs after each update.
+  put "$RESTART" 755 <"$HERE/restart.sh"
+  put "$NEEDRESTART/conf.d/cccr-web.conf" <"$HERE/needrestart.conf"
+  for unit in "${UPDATED[@]}"; do link "$RESTART" "$NEEDRESTART/restart.d/$unit"; done
 }

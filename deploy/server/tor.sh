@@ -3,6 +3,8 @@
 
 INSTANCE=cccr
 TORRC_FILE=/etc/tor/instances/$INSTANCE/torrc
+TOR_DROPINS=/etc/systemd/system/tor@$INSTANCE.service.d
+APPARMOR=/etc/apparmor.d/cccr_tor
 ONION_KEY_FILE=$ETC/onion.key
 RUNNING_KEY=/run/credentials/cccr-web-manager.service/onion.key
 KEPT=/root # where “uninstall” leaves a backup
@@ -30,9 +32,11 @@ tor_install() {
   tor_transports "$WORK/torrc"
   tor_verify "$WORK/torrc"
   put "$TORRC_FILE" <"$WORK/torrc"
+  tor_confine "$WORK/torrc"
   # Debian’s default instance would open a SOCKS port.
   mask tor@default.service
-  put /etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf <"$HERE/units/tor.conf"
+  put "$TOR_DROPINS/cccr-web.conf" <"$HERE/units/tor.conf"
+  put "$TOR_DROPINS/exposure.conf" <"$HERE/units/tor-exposure.conf"
   enable "tor@$INSTANCE.service"
 }
 
@@ -53,6 +57,23 @@ tor_transports() { # TORRC
   packages_install "${wanted[@]}"
 }
 
+# AppArmor, which Debian's kernels have. Without it systemd starts tor all the same.
+tor_confine() { # TORRC
+  local PROGRAMS output
+  # Debian's programs are in its rules. The admin's own are as free as tor.
+  PROGRAMS=$(sed -n 's/^[[:space:]]*ClientTransportPlugin[[:space:]].*[[:space:]]exec[[:space:]]\{1,\}\([^[:space:]]*\).*/  "\1" Pix,/Ip' "$1" |
+    grep --invert-match --extended-regexp '"/usr/bin/(obfs4proxy|obfsproxy|lyrebird|snowflake-client)"' | sort --unique) || true
+  render apparmor INSTANCE PROGRAMS >"$WORK/cccr_tor"
+  if command -v apparmor_parser >/dev/null && [ -e /etc/apparmor.d/abstractions/tor ]; then # not in a dry run
+    output=$(apparmor_parser --skip-kernel-load --skip-cache "$WORK/cccr_tor" 2>&1) ||
+      fail "AppArmor rejects the profile of tor: $output" "Check the file that TORRC names in the settings."
+  fi
+  put "$APPARMOR" <"$WORK/cccr_tor"
+  if changed "$APPARMOR" && [ "$DRY_RUN" = no ] && has_apparmor; then apparmor_parser --replace "$APPARMOR"; fi
+}
+
+has_apparmor() { [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ]; }
+
 tor_verify() { # TORRC
   [ "$DRY_RUN" = no ] || command -v tor >/dev/null || return 0
   getent passwd "_tor-$INSTANCE" >/dev/null || return 0 # a dry run
@@ -66,7 +87,7 @@ tor_start() {
   local unit=tor@$INSTANCE.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
-  elif changed "$TORRC_FILE" "/etc/systemd/system/tor@$INSTANCE.service.d/cccr-web.conf"; then
+  elif changed "$TORRC_FILE" "$APPARMOR" || changed_below "$TOR_DROPINS"; then
     # tor’s sandbox does not allow loading a new configuration.
     unit_action restart "$unit"
   fi

@@ -20,14 +20,17 @@ uninstall() { # yes|no (purge)
   if nft list table inet cccr_web >/dev/null 2>&1 && change "remove the firewall table"; then
     nft delete table inet cccr_web
   fi
+  if [ -e "$APPARMOR" ] && has_apparmor && change "unload the AppArmor profile of tor"; then
+    apparmor_parser --remove "$APPARMOR"
+  fi
   for unit in tor@default.service swap.target; do
     [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] || continue
     change "unmask $unit" || continue
     systemctl --quiet unmask "$unit"
   done
-  for file in "$UNITS"/cccr-web-* "$UNITS"/cccr-{doctor,notify,watch}* /var/lib/systemd/timers/stamp-cccr-* /etc/cccr-watch /run/cccr-{doctor,watch} /var/lib/{,private/}cccr-{,watch-}notify "$UNITS"/{nginx,nftables}.service.d/cccr-web.conf "$UNITS/tor@$INSTANCE.service.d" \
-    /etc/tmpfiles.d/cccr-web.conf /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
-    /etc/apt/apt.conf.d/52cccr-web "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
+  for file in "$UNITS"/cccr-web-* "$UNITS"/cccr-{doctor,notify,watch}* /var/lib/systemd/timers/stamp-cccr-* /etc/cccr-watch /run/cccr-{doctor,watch} /var/lib/{,private/}cccr-{,watch-}notify "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS"/{cccr-web,exposure}.conf "$TOR_DROPINS" \
+    /etc/tmpfiles.d/cccr-web.conf "$APPARMOR" /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
+    /etc/apt/apt.conf.d/52cccr-web "$NEEDRESTART/conf.d/cccr-web.conf" "${UPDATED[@]/#/$NEEDRESTART/restart.d/}" "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
     /run/{,private/}cccr-web-{manager,peer} /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \
     "/var/lib/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE" "/run/tor-instances/$INSTANCE.defaults" \
     /run/lock/cccr-web "${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cccr-web" "$CODE" "$DATA" "$ETC"; do

@@ -22,18 +22,20 @@ units_install() {
 
 units_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 server version ONION BACKOFF='' STANDBY_OPTIONS=''
+  local folder=$1 server version ONION BACKOFF='' STANDBY_OPTIONS='' LARGEST MEMORY
   ONION=$(onion_address)
+  LARGEST=$(largest_release)
+  MEMORY=$((3 * LARGEST + 62))M # two releases during a reload, with their compressed pages
   mkdir -p "$folder/$DROP_INS"
   version=$(systemctl show --property=Version --value) # such as 252.39-1~deb12u1
   if [ "${version%%[!0-9]*}" -ge 254 ]; then
     BACKOFF=$'# Wait longer after each failed start.\nRestartSteps=8\nRestartMaxDelaySec=10s'
   fi
   cp "$HERE/units/hardening.conf" "$folder/$DROP_INS"
-  render units/restart.conf BACKOFF >"$folder/$DROP_INS/restart.conf"
+  render units/restart.conf BACKOFF MEMORY >"$folder/$DROP_INS/restart.conf"
   for server in "${WEB_SERVERS[@]}"; do
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
-    render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD >"$folder/cccr-web-$server.service"
+    render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD LARGEST >"$folder/cccr-web-$server.service"
   done
   if has_peers; then
     STANDBY_OPTIONS=" --peers $PEERS --promotion $PROMOTION --public-key $ETC/public.key --socks unix:$NOTIFY_SOCKS --standby $STANDBY"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -17,27 +16,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support.texts import add, copy_texts, replace_once
+from support.texts import add, add_statements, copy_texts, replace_once
 
 from cccr_web.languages import WRITTEN
 
 STATEMENTS = 500
 ROUNDS = 2
-MODEL = "2013-05-07-tiananmen-rally.md"
-
-
-def write_statements(tree: Path, count: int) -> None:
-    """Add this many statements in each written language, all with different texts."""
-    for language in WRITTEN:
-        folder = tree / language.locale / "statements"
-        model = (folder / MODEL).read_text(encoding="utf-8")
-        for number in range(count):
-            day = f"{2000 + number % 26}-{1 + number % 12:02}-{1 + number % 28:02}"
-            text = model.replace('date = "2013-05-07"', f'date = "{day}"')
-            text = re.sub(r'(?m)^title = "(.*)"$', rf'title = "\1 {number}"', text)
-            text = re.sub(r"(?m)^## .*$", rf"\g<0>\n\n{number * 7919}.", text)
-            text = re.sub(r"(?m)^(## .*?)( \{#.*)?\n\n(\d+)\.$", r"\1\2\n\n\3.", text)
-            (folder / f"{day}-made-{number:05}.md").write_text(text, encoding="utf-8")
 
 
 def seconds(tree: Path, out: Path, *options: object) -> float:
@@ -57,7 +41,7 @@ def main() -> None:
         tree, out, other, cache = (folder / name for name in ("site", "out", "other", "cache"))
         tree.mkdir()
         tree = copy_texts(tree)
-        write_statements(tree, STATEMENTS)
+        add_statements(tree, STATEMENTS)
         first = seconds(tree, out, "--cache", cache)
         full, changed, raised = [], [], []
         sequence = 1

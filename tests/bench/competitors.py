@@ -1,10 +1,13 @@
 """One competitor: ``python competitors.py NAME PORT PAGE`` serves PAGE until stopped.
 
-Each serves the same bytes from waitress with two threads, as waitress's manual recommends.
+Each serves the same bytes from waitress with two threads, as waitress's manual recommends;
+granian serves them from one worker. The environment's HEADERS are ours, as JSON.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +17,21 @@ from waitress import serve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=63072000",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+
+def ours() -> dict[str, str]:
+    """Return the headers that our server sends with the page."""
+    headers: dict[str, str] = json.loads(os.environ["HEADERS"])
+    return headers
 
 
 def bare(page: Path) -> Any:
     """Return a minimal app: two headers and the bytes."""
+    return _app(page, {"Content-Type": "text/html; charset=utf-8"})
+
+
+def _app(page: Path, known: dict[str, str]) -> Any:
     body = page.read_bytes()
-    headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body)))]
+    headers = [*known.items(), ("Content-Length", str(len(body)))]
 
     def app(_: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", headers)
@@ -36,11 +41,11 @@ def bare(page: Path) -> Any:
 
 
 def whitenoise(page: Path) -> Any:
-    """Return WhiteNoise for the folder, with some of the headers."""
+    """Return WhiteNoise for the folder, with the headers."""
     from whitenoise import WhiteNoise
 
     def add_headers(headers: Any, _path: str, _url: str) -> None:
-        for name, value in HEADERS.items():
+        for name, value in ours().items():
             headers[name] = value
 
     return WhiteNoise(
@@ -87,9 +92,27 @@ def rendering(page: Path) -> Any:
     return app
 
 
+def in_granian() -> Any:
+    """Return the app that granian's worker serves: the bytes, with the headers."""
+    return _app(Path(os.environ["PAGE"]), ours())
+
+
+def serve_with_granian(port: int, page: Path) -> None:
+    """Serve until stopped."""
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    os.environ["PAGE"] = str(page)
+    here = f"{Path(__file__).stem}:in_granian"
+    Server(here, port=port, interface=Interfaces.WSGI, factory=True).serve()
+
+
 def main() -> None:
     """Serve until stopped."""
     name, port, page = sys.argv[1:]
+    if name == "granian":
+        serve_with_granian(int(port), Path(page))
+        return
     makers = {"bare": bare, "whitenoise": whitenoise, "talisman": talisman, "rendering": rendering}
     serve(makers[name](Path(page)), listen=f"127.0.0.1:{port}", threads=2, connection_limit=900)
 

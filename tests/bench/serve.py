@@ -1,6 +1,6 @@
 """Measure how fast pages are served, compared with competitors in the same run; print a table.
 
-    python tests/bench/serve.py --competitors PYTHON [--seconds 2] [--rounds 5] [--chart FILE]
+    python tests/bench/serve.py --competitors PYTHON [--seconds 2] [--rounds 5]
 
 PYTHON is an interpreter with ``requirements.txt`` installed. Servers run on core 0, wrk on
 core 1. Each round measures every server for some seconds. The result is the best round for
@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import http.client
+import json
 import os
 import re
 import resource
@@ -41,13 +42,14 @@ from cccr_web.content import Addresses
 from cccr_web.mirror import header_rules
 from cccr_web.release import Release, Signer, make_release, with_archive, write
 from cccr_web.render import build_release
+from cccr_web.serve import file_headers
+from cccr_web.serve.policy import clearnet_policy
 
 HERE = Path(__file__).parent
 CONNECTIONS = 32
 STATEMENTS = 10_000
 TICKS = os.sysconf("SC_CLK_TCK")
 IDLE = 1500  # connections
-RELOADS = 6
 
 
 @dataclass
@@ -240,19 +242,12 @@ def table(competitors: list[Competitor]) -> str:
     return "\n".join(lines)
 
 
-def chart(competitors: list[Competitor], python: str, target: Path) -> None:
-    """Draw the requests/s as a bar chart with the interpreter that has matplotlib."""
-    rows = "\n".join(f"{each.name}\t{max(each.rates)}" for each in competitors)
-    subprocess.run([python, HERE / "chart.py", target], input=rows, text=True, check=True)
-
-
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--competitors", required=True, metavar="PYTHON")
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--chart", type=Path)
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     release = build_release(
@@ -260,6 +255,9 @@ def main() -> None:
         find_tree("templates"),
         addresses=Addresses("https://cccr.example", (ONION,)),
     )
+    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    os.environ["CCCR_MAX_MEGABYTES"] = "1000"
+    os.environ["HEADERS"] = json.dumps(file_headers(release, policy)["/en/index.html"])
     with short_folder() as folder, ExitStack() as stack:
         static, proxy = folder / "static", folder / "proxy"
         static.mkdir()
@@ -303,6 +301,7 @@ def main() -> None:
                     *(str(folder / "release"), str(port)),
                 ],
             ),
+            Competitor("granian, our headers", competitor("granian")),
             Competitor("bare waitress", competitor("bare")),
             Competitor("whitenoise", competitor("whitenoise"), "/"),
             Competitor("Flask + Talisman", competitor("talisman"), "/"),
@@ -322,7 +321,7 @@ def main() -> None:
         if Path(given.competitors).with_name("onionshare-cli").exists():
             server = Competitor("OnionShare, website mode", shared)
             stack.enter_context(onionshare(server))
-            servers.insert(7, server)
+            servers.insert(8, server)
         for number in range(given.rounds):
             for server in servers:
                 measure(server, given.seconds)
@@ -331,12 +330,7 @@ def main() -> None:
         script.write_text(MANY)
         measure_many(servers[1], given.seconds, script)
         measure_idle(own, given.seconds)
-        for server in servers[:2]:
-            server.megabytes = megabytes(server.processes)
-            measure_reloads(server)
     print(table(servers))
-    if given.chart:
-        chart(servers, given.competitors, given.chart)
 
 
 # Requests all statements in turn, so that none is in the processor's cache.
@@ -399,27 +393,6 @@ def measure_idle(server: Competitor, seconds: int) -> None:
     print(
         f"{server.name}, with {IDLE:,} idle connections: "
         f"{server.cpu[-1]:.0f} µs, {server.cpu[-1] / alone:.2f} ×"
-    )
-
-
-def measure_reloads(server: Competitor) -> None:
-    """Measure the memory after reloads of the same release."""
-    (process, *_) = server.processes
-
-    def resident() -> int:
-        status = Path(f"/proc/{process}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
-
-    first = resident()
-    for _ in range(RELOADS):
-        os.kill(process, signal.SIGHUP)
-        used = -1.0
-        while (now := cpu_seconds([process])[process]) != used:  # until it has nothing to do
-            used = now
-            time.sleep(1)
-    print(
-        f"{server.name}, after {RELOADS} reloads: {resident() * 1024 / 1e6:.0f} MB, "
-        f"{resident() / first:.2f} ×"
     )
 
 

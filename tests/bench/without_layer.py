@@ -17,13 +17,11 @@ from cccr_web.serve.encoding import EncodedBodies
 from cccr_web.serve.hosts import clearnet_hosts
 from cccr_web.serve.policy import clearnet_policy
 from cccr_web.serve.prepared import ResponseCache
-from cccr_web.serve.response import ResponseFactory
+from cccr_web.serve.response import PreparedResponse
 from cccr_web.serve.server import serve
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
-
-    from cccr_web.serve.response import PreparedResponse
 
 
 class FlaskOnly(ResponseCache):
@@ -32,7 +30,7 @@ class FlaskOnly(ResponseCache):
     def lookup(self, environ: WSGIEnvironment) -> PreparedResponse:
         """Let Flask answer the request."""
         body, status, headers = run_wsgi_app(self.flask, environ, buffered=True)
-        made = ResponseFactory().make(status, list(headers), b"".join(body))
+        made = PreparedResponse.of(status, list(headers), b"".join(body))
         return replace(made, for_one=True)  # or the memo would have it the next time
 
 

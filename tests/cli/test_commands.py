@@ -81,6 +81,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "onion publish",
         "onion status",
         "onion torrc",
+        "preview",
     }
 
 
@@ -403,6 +404,22 @@ def test_build_names_a_path_that_cannot_be_written() -> None:
         r"Check the disk and the permissions\.\n",
         error,
     )
+
+
+@pytest.mark.parametrize("arguments", [["--max-megabytes", "1"], []])
+def test_build_rejects_a_release_that_no_server_would_serve(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    """A release larger than the limit is not written; the option overrides the environment."""
+    default = "9999" if arguments else "1"
+    error = failure("build", "--out", tmp_path / "release", *arguments, CCCR_MAX_MEGABYTES=default)
+    assert re.fullmatch(
+        r"The release has \d MB, more than --max-megabytes allows: 1\. Raise it for “build”, or "
+        r"CCCR_MAX_MEGABYTES, and MAX_MEGABYTES in site\.env if the server has three times as "
+        r"much memory\.\n",
+        error,
+    )
+    assert not (tmp_path / "release").exists()
 
 
 def test_build_rejects_a_wrong_source_date_epoch(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_all_wrong_settings_are_reported_at_once() -> None:
         "CCCR_ONIONS: “x” is not an onion address: 56 characters a-z and 2-7, then .onion.\n"
         "CCCR_PORT: no such setting; the settings are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
         "CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS, "
-        "CCCR_HSTS_PRELOAD.\n"
+        "CCCR_HSTS_PRELOAD, CCCR_MAX_MEGABYTES.\n"
     )
 
 

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import os
 import platform
+import re
 import shlex
 import struct
 import subprocess
@@ -180,7 +181,7 @@ def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
     sites = tmp_path / "nginx/sites-enabled"
     sites.mkdir(parents=True)
     (sites / "default").touch()
-    check = f"UNITS={tmp_path}/units; dpkg() {{ :; }}; nginx_check_others"
+    check = f"NGINX_DROPINS={tmp_path}/dropins; dpkg() {{ :; }}; nginx_check_others"
     assert in_server(check, tmp_path).returncode == 0
     (sites / "blog").write_text(
         "server {\n  server_name blog.example www.blog.example;\n  # server_name old.example;\n}\n"
@@ -201,11 +202,71 @@ def test_other_sites_of_nginx_stop_an_installation(tmp_path: Path) -> None:
         done = in_server(check.replace("dpkg() { :; }; ", dpkg), tmp_path)
         assert done.returncode == status
         assert (f"\n  {sites}/nginx.conf\n" in done.stderr) == (status == 1)
-    ours = tmp_path / "units/nginx.service.d/cccr-web.conf"
+    ours = tmp_path / "dropins/cccr-web.conf"
     ours.parent.mkdir(parents=True)
     ours.touch()
     (sites / "blog").touch()
     assert in_server(check, tmp_path).returncode == 0
+
+
+def test_the_settings_decide_what_may_leave(tmp_path: Path) -> None:
+    """The authority's port, Snowflake, notifications, peers and EGRESS each add a rule."""
+    script = """
+    TORRC_FILE=$FOLDER/torrc NOTIFY_FILE=$FOLDER/notify.env
+    id() {
+      case $* in *root) echo 0 ;; *_tor-cccr) echo 7 ;; *www-data) echo 33 ;; *) return 1 ;; esac
+    }
+    firewall_egress; echo --
+    ACME_SERVER=https://ca.example:14000/dir DOMAIN=a.example EGRESS="root:587 nobody:25"
+    ADDRESSES="192.0.2.1 2001:db8::1"
+    touch "$NOTIFY_FILE"
+    echo "ClientTransportPlugin snowflake exec /usr/bin/snowflake-client" >"$TORRC_FILE"
+    firewall_egress
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    one, two = (
+        [line.split("#")[0].strip() for line in part.splitlines() if line]
+        for part in done.stdout.split("--")
+    )
+    dns = [
+        f"meta skuid {user} {kind} dport {{ 53 }} accept"
+        for kind in ("udp", "tcp")
+        for user in (0, 7)
+    ]
+    assert one == [
+        "meta skuid 0 tcp dport { 80, 443 } accept",
+        *dns,
+        "meta skgid 7 meta l4proto tcp accept",
+    ]
+    assert two == [
+        "meta skuid 0 tcp dport { 80, 443, 14000 } accept",
+        *dns,
+        "meta skgid 7 meta l4proto { tcp, udp } accept",
+        "meta skuid 61184-65519 meta l4proto { tcp, udp } accept",
+        "meta skuid 33 ip daddr 192.0.2.1 tcp dport { 80 } accept",
+        "meta skuid 33 ip6 daddr 2001:db8::1 tcp dport { 80 } accept",
+        "meta skuid 0 tcp dport { 587 } accept",
+    ]
+    assert done.stderr == "  EGRESS: there is no user nobody here\n"
+
+
+def test_apparmor_lets_tor_start_a_transport_of_the_admin(tmp_path: Path) -> None:
+    """The profile names each program in the settings that Debian's rules do not name, once."""
+    script = """
+    put() { cat >"$FOLDER/profile"; }
+    apparmor_parser() { echo "$@" >>"$FOLDER/parsed"; }
+    echo "ClientTransportPlugin obfs4,meek_lite exec /usr/bin/obfs4proxy" >"$FOLDER/torrc"
+    for name in one two; do
+      echo "clienttransportplugin $name exec /opt/webtunnel -log x" >>"$FOLDER/torrc"
+    done
+    tor_confine "$FOLDER/torrc"
+    """
+    done = in_server(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    profile = (tmp_path / "profile").read_text()
+    assert re.findall(r"^  .* Pix,$", profile, re.MULTILINE) == ['  "/opt/webtunnel" Pix,']
+    assert "@" not in profile
 
 
 def without_ipv6() -> None:

@@ -9,9 +9,12 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from support import TOP
+from support.deploy.scripts import in_server
 from support.signed import TODAY, content, facts, organisation_key, put_release
 
+from cccr_web.config import Config
 from cccr_web.release import Signer, make_release
 
 SCRIPT = TOP / "deploy/deploy.sh"
@@ -40,11 +43,29 @@ def test_all_wrong_settings_are_reported_at_once(tmp_path: Path) -> None:
     """Every wrong value is reported, and no value is executed."""
     trap = tmp_path / "trap"
     settings = f"DOMAIN=$(touch {trap})\nCONTACT=nobody\nREBOOT_AT=25:00\nKEEP_RELEASES=0\nwhat\n"
-    settings += "HSTS_PRELOAD=no\n"
+    settings += "HSTS_PRELOAD=no\nEGRESS=root:0\nMAX_MEGABYTES=1G\n"
     message = rejection(settings, tmp_path)
-    for name in ("DOMAIN", "CONTACT", "REBOOT_AT", "KEEP_RELEASES", "HSTS_PRELOAD", "site.env:5"):
+    for name in ("DOMAIN", "CONTACT", "REBOOT_AT", "KEEP_RELEASES", "HSTS_PRELOAD", "EGRESS"):
         assert name in message
+    assert "site.env:5" in message
+    assert "MAX_MEGABYTES: “1G” is not a number" in message
     assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "largest", "memory"), [("", Config().max_megabytes, 512), ("1000", 1000, 3062)]
+)
+def test_servers_have_memory_for_two_of_the_largest_releases(
+    tmp_path: Path, setting: str, largest: int, memory: int
+) -> None:
+    """The units limit a release to MAX_MEGABYTES, and the servers to three times as much memory."""
+    known = "WEB_SERVERS=(clearnet onion)\nsystemctl() { echo 252; }\nonion_address() { echo a; }\n"
+    done = in_server(f"{known}DOMAIN=a.example MAX_MEGABYTES={setting}\nunits_write $2", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for server in ("clearnet", "onion"):
+        unit = (tmp_path / f"cccr-web-{server}.service").read_text()
+        assert f"\nEnvironment=CCCR_MAX_MEGABYTES={largest}\n" in unit
+    assert f"\nMemoryMax={memory}M\n" in (tmp_path / "cccr-web-.service.d/restart.conf").read_text()
 
 
 def test_a_domain_must_be_a_name_that_can_get_a_certificate(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def state(machine: Machine) -> str:
     return text.partition(":")[0]
 
 
+@pytest.mark.slow
 def test_two_servers_share_one_onion(
     pair: tuple[Machine, Machine], admin: AdminMachine, private_tor: TorNetwork, note: Recorder
 ) -> None:

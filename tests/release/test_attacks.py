@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -29,7 +30,15 @@ from support.signed import (
 from werkzeug.test import Client
 
 from cccr_web.errors import ReleaseError, SignatureError
-from cccr_web.release import MANIFEST, METADATA, MINISIG, SIGNATURES, load, make_release, store
+from cccr_web.release import (
+    MANIFEST,
+    METADATA,
+    MINISIG,
+    SIGNATURES,
+    load,
+    make_release,
+    reject_larger,
+)
 from cccr_web.release.folder import ReleaseFolder
 from cccr_web.serve.reloader import Reloader
 
@@ -150,13 +159,24 @@ def test_a_device_file_is_not_read() -> None:
         devices.read("zero", 10)
 
 
-def test_all_files_together_have_a_limit(
-    server_folder: ServerFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A release whose files are too long together is rejected."""
-    monkeypatch.setattr(store, "MAX_TOTAL", 2000)
-    with pytest.raises(ReleaseError, match=r"has more than [0-9,]+ bytes\.$"):
-        load(server_folder.current.resolve())
+def test_all_files_together_have_a_limit(server_folder: ServerFolder) -> None:
+    """A release whose files are too long together is rejected, with the setting's name."""
+    release = server_folder.source.load()
+    size = sum(len(file.body) for file in release.files.values())
+    assert load(server_folder.current.resolve(), limit=size) == release
+    for limit in (size - 1, 2000):
+        server_folder.source = dataclasses.replace(server_folder.source, limit=limit)
+        with pytest.raises(ReleaseError, match="more than --max-megabytes allows: 0"):
+            server_folder.source.load()
+
+
+def test_a_build_rejects_what_a_server_would_reject(server_folder: ServerFolder) -> None:
+    """The limit of a build has room for signatures, so that what was built can be served."""
+    release = server_folder.source.load()
+    size = sum(len(file.body) for file in release.files.values())
+    reject_larger(release, size + 100_000)
+    with pytest.raises(ReleaseError, match="has 1 MB, more than --max-megabytes allows: 0"):
+        reject_larger(release, size + 99_999)
 
 
 def test_a_change_on_disk_after_loading_changes_nothing(

@@ -77,6 +77,15 @@ def test_a_manifest_that_is_too_long_is_rejected() -> None:
         parse_manifest(b"\n" * (manifest.MAX_BYTES + 1))
 
 
+def test_a_release_of_too_many_files_is_not_made() -> None:
+    """No manifest is made that a server would reject."""
+    hashes = {f"{number}.html": "0" * 64 for number in range(manifest.MAX_FILES + 1)}
+    with pytest.raises(ReleaseError, match=r"lists 60,001 files, more than 60,000\.$"):
+        format_manifest(hashes)
+    hashes.popitem()
+    assert len(parse_manifest(format_manifest(hashes))) == 60_000
+
+
 @pytest.mark.parametrize("path", ["../a", "/a", "公.html", "a b", "a\n", ""])
 def test_an_unsafe_path_is_never_listed(path: str) -> None:
     """A path that is not the same on every system is rejected."""

@@ -174,10 +174,22 @@ def test_a_wrong_address_is_rejected(addresses: Any, key: str) -> None:
         Metadata.from_json(text)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"format": 3}'])
+def test_a_newer_format_is_rejected_with_the_command_that_upgrades() -> None:
+    """Nothing else of a newer file is read, because its other keys may mean something else."""
+    with pytest.raises(ReleaseError) as caught:
+        Metadata.from_json(b'{"format": 3, "sequence": "one"}')
+    assert str(caught.value) == (
+        "RELEASE.json is of format 3; this version of cccr-web reads formats 1 and 2. "
+        "Upgrade it, on a server with: deploy/deploy.sh upgrade"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"\xff", b"[]", b"1", b"{}", b'{"format": 0}', b'{"format": true}']
+)
 def test_a_file_of_another_format_is_rejected(text: bytes) -> None:
-    """Other JSON files, and other formats of RELEASE.json, are errors."""
-    with pytest.raises(ReleaseError, match=r"^RELEASE\.json is not (JSON|of format 1)"):
+    """Other JSON files, and formats that never existed, are errors."""
+    with pytest.raises(ReleaseError, match=r"^RELEASE\.json is not (JSON|of format 1 or 2)"):
         Metadata.from_json(text)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.release import Release, load, make_release, write
+from cccr_web.release import Release, ReleaseFolder, load, make_release, write
 
 PAGE = "en/index.html"
 
@@ -139,3 +140,17 @@ def test_a_failed_exchange_leaves_the_earlier_release(
         write(release, folder)
     assert load(folder) == release
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_file_that_is_read_is_in_memory_once(tmp_path: Path) -> None:
+    """Reading the ZIP of a large site does not take twice its length."""
+    (tmp_path / "large.zip").write_bytes(bytes(5_000_000))
+    tracemalloc.start()
+    try:
+        with ReleaseFolder.open(tmp_path) as folder:
+            body = folder.read("large.zip", 6_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert body == bytes(5_000_000)
+    assert peak < 7_000_000

@@ -201,7 +201,7 @@ def test_a_changed_text_is_rendered_alone(site: EditedSite, tmp_path: Path) -> N
     again = made(site, tmp_path / "cache")
     assert [key[1] for key in again if key[0] == "text"] == [f"translations/{EN}"]
     # As a page, in three lists, in the feed, the book and the single file.
-    assert len({key[2] for key in again if key[0] == "statement"}) == 1
+    assert len({key[5] for key in again if key[0] == "statement"}) == 1
 
 
 def rows(folder: Path) -> sqlite3.Connection:

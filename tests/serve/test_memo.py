@@ -20,7 +20,7 @@ from cccr_web.serve.channel import _RESPONSE_RATE, Channel
 from cccr_web.serve.event_loop import Poller, announce_shutdown
 from cccr_web.serve.parser import StrictRequestParser
 from cccr_web.serve.prepared import ResponseCache
-from cccr_web.serve.response import Answer, HeadMemo, ResponseFactory
+from cccr_web.serve.response import Answer, HeadMemo, PreparedResponse
 from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def test_a_full_memo_starts_again_and_holds_no_head() -> None:
     """The memo is bounded, and nothing that a client sent is in it."""
     memo, answers = HeadMemo(limit=3), []
     for number in range(7):
-        response = ResponseFactory().make("200 OK", (), b"%d" % number)
+        response = PreparedResponse.of("200 OK", (), b"%d" % number)
         answers.append(Answer(response, head_only=False, close=False))
         memo.add(b"GET /%d" % number, answers[-1])
         assert len(memo) <= 3

@@ -17,11 +17,15 @@ from support.serving import DOMAIN, ONION, Server, Where, ask, read_answer, talk
 from werkzeug.test import run_wsgi_app
 
 from cccr_web.release import make_release
+from cccr_web.serve import encoding
+from cccr_web.serve.encoding import EncodedBodies
 from cccr_web.serve.hosts import clearnet_hosts, onion_hosts
 from cccr_web.serve.policy import clearnet_policy, onion_policy
 from cccr_web.serve.prepared import prepare
+from cccr_web.serve.response import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from cccr_web.release import Release
@@ -211,6 +215,64 @@ def test_listeners_share_compressed_bodies(listeners: dict[str, ResponseCache]) 
     assert first is not None
     assert second is not None
     assert first.body is second.body
+
+
+def test_only_large_files_are_compressed_before_a_request(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start large files and one page of each kind are compressed; other pages on request."""
+    compressed: list[int] = []
+    for coding, encode in list(encoding._ENCODERS.items()):
+
+        def noted(body: bytes, encode: Callable[[bytes], bytes] = encode) -> bytes:
+            compressed.append(len(body))
+            return encode(body)
+
+        monkeypatch.setitem(encoding._ENCODERS, coding, noted)
+    page = release.files["en/index.html"].body
+    counts = []
+    for copies in (1, 50):
+        pages = {f"en/{number}.html": page + b"%d" % number for number in range(copies)}
+        large = make_release({**pages, "en/large.xml": page * 20}, release.metadata)
+        (app,) = prepare(large, [(onion_policy(release.metadata), onion_hosts([ONION]))])
+        counts.append(len(compressed))
+        assert compressed.count(len(page * 20)) == 1
+        compressed.clear()
+        for _ in range(2):
+            app.lookup(request_("onion", "/en/large.xml", HTTP_ACCEPT_ENCODING="gzip"))
+            app.lookup(request_("onion", f"/en/{copies - 1}.html", HTTP_ACCEPT_ENCODING="gzip"))
+        assert len(compressed) == (copies > 1), "the single page was compressed at the start"
+        compressed.clear()
+    assert counts[0] == counts[1]
+
+
+def test_pages_compressed_on_request_take_limited_memory(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the limit all are dropped, by the memo, too; the next answer has the same bytes."""
+    monkeypatch.setattr(encoding, "_MAX_RECENT", 10_000)
+    policy = onion_policy(release.metadata)
+    bodies = EncodedBodies(release)
+    dropped: list[str] = []
+    bodies.when_dropped.append(lambda: dropped.append(""))
+    pages = [path for path in release.files if path.endswith(".html")]
+    first = [bodies.body(path, "gzip") for path in pages if bodies.offered(path, policy)]
+    assert len(first) > len(dropped) > 2
+    assert first == [bodies.body(path, "gzip") for path in pages if bodies.offered(path, policy)]
+    assert sum(map(len, bodies._recent.values())) <= 10_000
+
+
+def test_dropped_pages_do_not_stay_in_the_memo(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When compressed pages are dropped, the memos of both listeners forget them."""
+    monkeypatch.setattr(encoding, "_MAX_RECENT", 1)
+    policy, hosts = onion_policy(release.metadata), onion_hosts([ONION])
+    apps = prepare(release, [(policy, hosts), (policy, hosts)])
+    for app in apps:
+        app.memo.add(b"head", Answer(app.lookup(request_("onion", "/en/")), False, False))
+    apps[0].lookup(request_("onion", "/en/verify.html", HTTP_ACCEPT_ENCODING="gzip"))
+    assert [len(app.memo) for app in apps] == [0, 0]
 
 
 def test_compressed_bodies_decompress_to_the_file(server: Server, release: Release) -> None:

@@ -29,7 +29,15 @@ from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.listen import parse_listen
 from cccr_web.notices import make_mirrors, rotate_key
-from cccr_web.release import Release, RollbackGuard, Signer, SigningKey, load, make_release
+from cccr_web.release import (
+    Release,
+    RollbackGuard,
+    Signer,
+    SigningKey,
+    load,
+    make_release,
+    metadata,
+)
 from cccr_web.serve import AppSwitch, Listeners, ReloadQueue
 from cccr_web.serve.reloader import RELOAD, serve_source
 from cccr_web.serve.source import Source
@@ -74,6 +82,21 @@ def test_serving_the_last_good_copy_still_rejects_older_releases(
     server_folder.point(server_folder.path / "release-3")
     reloader.reload()
     assert reloader.release == signed_release(3)
+
+
+def test_a_release_of_a_newer_format_is_rejected_with_the_command_that_upgrades(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older server continues with its release, and logs what an admin has to run."""
+    reloader = server_folder.reloader()
+    with monkeypatch.context() as later:
+        later.setattr(metadata, "_FORMAT", 3)
+        put_signed(make_release(content(4), facts(4)), server_folder.path / "release-4")
+    server_folder.point(server_folder.path / "release-4")
+    reloader.reload()
+    assert reloader.release == signed_release(1)
+    (logged,) = (each for each in caplog.messages if "is of format 3" in each)
+    assert logged.endswith("deploy/deploy.sh upgrade Rejected: still serving release 1.")
 
 
 def test_an_expired_release_is_served_and_logged_once(

@@ -33,7 +33,7 @@ from support.verify_copies import (
     zip_of,
 )
 
-from cccr_web.release import manifest
+from cccr_web.release import manifest, store
 from cccr_web.standalone import verify
 
 
@@ -309,13 +309,12 @@ def test_a_zip_bomb_is_rejected_before_it_is_unpacked(
     assert_rejected(done, "The ZIP contains far more than our site.", "ZIP里的内容远多于本站。")
 
 
-def test_a_zip_of_too_many_files_is_rejected(
+def test_a_zip_with_a_long_directory_is_rejected(
     tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner
 ) -> None:
-    """More files than the site can have, even with those that macOS adds, are not read."""
-    count = (3 * verify.MAX_FILES + 1).to_bytes(2, "little")
+    """A directory longer than that of any release is not read."""
     body = bytearray(pack(good))
-    body[-14:-10] = count + count
+    body[-10:-6] = (verify.MAX_LIST + 1).to_bytes(4, "little")
     done = run(zip_of(tmp_path, bytes(body)), signer.fingerprint)
     assert_rejected(done, "far more than our site", "远多于本站")
 
@@ -504,3 +503,4 @@ def test_the_script_parses_manifests_by_the_rules_of_the_server() -> None:
     assert verify.NAME.pattern == manifest._PATH.pattern
     assert verify.LINE.pattern == manifest._LINE.pattern
     assert verify.MAX_LIST == manifest.MAX_BYTES
+    assert (verify.MAX_FILE, verify.MAX_BYTES) == (manifest.MAX_FILE, store.MAX_TOTAL)

@@ -17,6 +17,8 @@ PACKAGES: dict[str, set[str]] = {
     "render": {"content", "errors", "languages", "notices", "release"},
     "write": {"content", "errors", "facts", "files", "languages", "render"},
     "serve": {"errors", "languages", "listen", "notices", "release", "systemd"},
+    # Only cli imports it, so no release and no server contains it.
+    "preview": {"content", "errors", "languages", "release", "render", "serve"},
     "systemd": {"errors"},
     "onion": {"errors", "files", "listen"},
     "socks": {"listen"},
@@ -32,6 +34,7 @@ PACKAGES: dict[str, set[str]] = {
             "notices",
             "notify",
             "onion",
+            "preview",
             "release",
             "render",
             "serve",

@@ -43,6 +43,8 @@ PLACES = {
     "test_notice_commands.py": "long",
     "test_odd_zips.py": "long",
     "test_prepared.py": "long",
+    "test_preview_app.py": "long",
+    "test_preview_command.py": "long",
     "test_push.py": "long",
     "test_release_commands.py": "long",
     "test_switch.py": "long",

@@ -104,3 +104,20 @@ def problems_of(tree: Path) -> list[str]:
     *_, problems = check_trees(SourceTree(tree), find_tree("templates"))
     found = str(content_error(problems))
     return [line.removeprefix("translations/") for line in found.splitlines()]
+
+
+def add_statements(tree: Path, count: int) -> None:
+    """Add statements in both written languages, each as long as the longest of ours.
+
+    All differ, and their dates are in the last 26 years.
+    """
+    model = "2013-05-07-tiananmen-rally.md"
+    for locale in ("en", "zh_Hans"):
+        folder = tree / locale / "statements"
+        text = (folder / model).read_text(encoding="utf-8")
+        for number in range(count):
+            day = f"{2000 + number % 26}-{1 + number % 12:02}-{1 + number % 28:02}"
+            own = text.replace('date = "2013-05-07"', f'date = "{day}"')
+            own = re.sub(r'(?m)^title = "(.*)"$', rf'title = "\1 {number}"', own)
+            own = re.sub(r"(?m)^(## .*)$", rf"\1\n\n{number * 7919}.", own)
+            (folder / f"{day}-made-{number:05}.md").write_text(own, encoding="utf-8")

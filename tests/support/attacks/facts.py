@@ -106,9 +106,10 @@ simple(
     lambda target: target.says("expires", "2026-01-01T00:00:00Z"),
 )
 simple(
-    "another format",
-    "RELEASE.json is not of format 1 or 2. Install the matching version of cccr-web.",
-    lambda target: target.says("format", 2),
+    "a newer format",
+    "RELEASE.json is of format 3; this version of cccr-web reads formats 1 and 2. "
+    "Upgrade it, on a server with: deploy/deploy.sh upgrade",
+    lambda target: target.says("format", 3),
 )
 simple(
     "no JSON",

@@ -30,7 +30,7 @@ LAWYER = "SHA256SUMS.lawyer.sshsig"
 STRANGER = known_key(b"a stranger")
 PAGE = "en/index.html"
 ZIP = "cccr-web.zip"
-Change = Callable[[Path], object]
+FolderChange = Callable[[Path], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Tampering:
     """
 
     name: str
-    change: Change
+    change: FolderChange
     remote: bool = True
     genuine: bool = False
 
@@ -51,7 +51,7 @@ def good_release() -> Release:
     return policy_release("editor", "second")
 
 
-def edit(file: str, change: Callable[[bytes], bytes]) -> Change:
+def edit(file: str, change: Callable[[bytes], bytes]) -> FolderChange:
     """Return a change of one file's bytes."""
 
     def do(folder: Path) -> None:
@@ -63,7 +63,7 @@ def edit(file: str, change: Callable[[bytes], bytes]) -> Change:
     return do
 
 
-def put(file: str, body: bytes) -> Change:
+def put(file: str, body: bytes) -> FolderChange:
     """Return a change that writes a file."""
     return lambda folder: (folder / file).write_bytes(body)
 
@@ -73,12 +73,12 @@ def always(body: bytes) -> Callable[[bytes], bytes]:
     return lambda _: body
 
 
-def remove(file: str) -> Change:
+def remove(file: str) -> FolderChange:
     """Return a change that removes a file."""
     return lambda folder: (folder / file).unlink()
 
 
-def rename(file: str, target: str) -> Change:
+def rename(file: str, target: str) -> FolderChange:
     """Return a change of a file's name."""
     return lambda folder: (folder / file).rename(folder / target)
 
@@ -100,7 +100,7 @@ def flip(at: int) -> Callable[[bytes], bytes]:
 
 def thief(
     change: Callable[[dict[str, bytes]], object], policy: SigningPolicy | None = None
-) -> Change:
+) -> FolderChange:
     """Return a change of any files, which the thief lists, signs with one key and packs."""
 
     def do(folder: Path) -> None:
@@ -128,7 +128,7 @@ def thief(
     return do
 
 
-def repack(change: Callable[[dict[str, bytes]], object]) -> Change:
+def repack(change: Callable[[dict[str, bytes]], object]) -> FolderChange:
     """Return a change of what the ZIP holds."""
 
     def do(folder: Path) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from support.deploy.machine import Machine
 
+# What servers call it.
+NAME = "acme.example"
 DIRECTORY = "https://localhost:14000/dir"
 _OPENSSL = ("openssl", "req", "-x509", "-nodes", "-days", "2", "-newkey", "rsa:2048")
 
@@ -36,7 +38,7 @@ class AcmeAuthority:
 
     def __enter__(self) -> Self:
         key = self._folder / "pebble.key"
-        subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+        subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:" + NAME)
         call(*_OPENSSL, *subject, "-keyout", key, "-out", self.trust)
         config = self._folder / "pebble.json"
         settings = {
@@ -99,3 +101,5 @@ class AcmeAuthority:
         (folder / "pebble.crt").write_bytes(self.trust.read_bytes())
         (folder / "pebble-root.crt").write_text(self.root())
         machine.run("update-ca-certificates")
+        with (machine.root / "etc/hosts").open("a") as hosts:
+            hosts.write(f"127.0.0.1 {NAME}\n")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cccr_web.release import Signer, allowed_signers, make_release, with_archive
 from support import TOP
+from support.deploy.acme import NAME
 from support.deploy.machine import SERVER, Machine, call
 from support.signed import content, facts, known_key, organisation_key, put_release
 
@@ -79,7 +80,7 @@ class AdminMachine:
             "RELEASE": str(self.release(1)),
             "PUBLIC_KEY": "../organisation.pub" if self.key is not NEXT_KEY else "../next.pub",
             "TORRC": "../private.torrc",
-            "ACME_SERVER": "https://localhost:14000/dir",
+            "ACME_SERVER": f"https://{NAME}:14000/dir",
             "REBOOT_AT": "04:30",
             **changes,
         }

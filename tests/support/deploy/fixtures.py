@@ -22,7 +22,7 @@ from support.deploy.acme import AcmeAuthority
 from support.deploy.admin import AdminMachine
 from support.deploy.clients import ClearnetClient, Drips, OnionReader
 from support.deploy.inspection import onion_address
-from support.deploy.machine import Machine, Network, call, interrupt_on_sigterm
+from support.deploy.machine import Machine, Network, call, entered, interrupt_on_sigterm
 from support.tornet import TorNetwork
 
 CACHE = TOP / ".cache"
@@ -111,7 +111,7 @@ def _tools(folder: Path) -> Path:
 def network(downloads: Downloads) -> Iterator[Network]:
     """The server's network namespace. From here on the test process is inside it."""
     assert downloads.debian is not downloads.bundle
-    with Network() as made, made.entered():
+    with Network() as made, entered(made.machine):
         yield made
 
 

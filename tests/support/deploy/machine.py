@@ -106,15 +106,16 @@ class Network:
         for name in (self.machine, self.admin):
             call("ip", "netns", "del", name)
 
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        """Move this thread, and whatever it starts, into the server's network."""
-        with Path("/proc/self/ns/net").open("rb") as before:
-            _enter(Path("/run/netns", self.machine))
-            try:
-                yield
-            finally:
-                _set_namespace(before.fileno())
+
+@contextlib.contextmanager
+def entered(namespace: str) -> Iterator[None]:
+    """Move this thread, and whatever it starts, into a network namespace."""
+    with Path("/proc/thread-self/ns/net").open("rb") as before:
+        _enter(NAMESPACES / namespace)
+        try:
+            yield
+        finally:
+            _set_namespace(before.fileno())
 
 
 def _enter(path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Progress on a terminal, and nowhere else (``cli/terminal.py``)."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import run
+from support.serving import environment
+from support.signed import organisation_key, put_release, signed_release
+from support.texts import TEXTS
+
+from cccr_web.cli.terminal import Progress
+
+ERASE = "\r\x1b[K"
+WORK = """
+import time
+from cccr_web.cli.terminal import working
+with working("counting"):
+    time.sleep({seconds})
+print("done")
+"""
+
+
+def on_terminal(code: str) -> tuple[str, str]:
+    """Run Python code with a terminal as stderr; return what it prints there, and on stdout."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment(COLUMNS="80"),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        # Linux reports the end of a terminal as an error (pty(7)).
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:
+            pass
+        os.close(ours)
+        assert process.stdout is not None
+        result = process.stdout.read()
+    assert process.returncode == 0, shown
+    return shown.decode(), result
+
+
+def test_work_of_more_than_a_second_is_shown_and_then_erased() -> None:
+    """The step is named, then how long it has taken; nothing of it stays."""
+    shown, result = on_terminal(WORK.format(seconds=2.5))
+    steps = shown.split(ERASE)
+    assert (steps[0], steps[-1], result) == ("", "", "done\n")
+    assert len(steps) > 3
+    # The first of them may come a little before the second is over.
+    assert re.fullmatch(r"counting( \(1 second\))?", steps[1])
+    assert all(re.fullmatch(r"counting \(\d seconds?\)", step) for step in steps[2:-1])
+
+
+def test_quick_work_shows_nothing() -> None:
+    """What takes less than a second does not flicker."""
+    assert on_terminal(WORK.format(seconds=0.1)) == ("", "done\n")
+
+
+def test_logs_get_no_progress() -> None:
+    """Without a terminal, nothing is shown, however long the work takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORK.format(seconds=1.5)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [
+        (
+            "build --out NEW --translations TEXTS",
+            ["reading NEW", "checking the texts", "page N of N", "packing the ZIP", "writing NEW"],
+        ),
+        (
+            "sign RELEASE --key KEY --passphrase-file PASSPHRASE",
+            ["reading RELEASE", "signing, and packing the ZIP", "writing RELEASE"],
+        ),
+        ("verify RELEASE --public-key PUBLIC", ["verifying RELEASE"]),
+        (
+            "mirror write NEW --release RELEASE --public-key PUBLIC",
+            ["verifying RELEASE", "writing NEW"],
+        ),
+    ],
+    ids=["build", "sign", "verify", "mirror"],
+)
+def test_long_commands_name_their_steps(
+    tmp_path: Path,
+    key_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    steps: list[str],
+) -> None:
+    """``build``, ``sign``, ``verify`` and ``mirror`` say what they are doing."""
+    shown: list[str] = []
+    monkeypatch.setattr(Progress, "show", lambda _self, text, **_others: shown.append(text))
+    names = {
+        "NEW": tmp_path / "new",
+        "RELEASE": tmp_path / "release",
+        "KEY": key_file,
+        "PASSPHRASE": key_file.parent / "passphrase",
+        "PUBLIC": organisation_key().public,
+        "TEXTS": TEXTS,
+    }
+    put_release(signed_release(1), tmp_path / "release")
+    done = run(*(names.get(part, part) for part in command.split()))
+    assert done.exit_code == 0, done.output
+    for name in ("NEW", "RELEASE"):
+        shown = [text.replace(str(names[name]), name) for text in shown]
+    assert [*dict.fromkeys(re.sub(r"\d+", "N", text) for text in shown)] == steps
