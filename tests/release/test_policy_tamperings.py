@@ -14,8 +14,8 @@ from support.command import run, run_script
 from support.policies import TWO_OF_THREE
 from support.signed import put_release
 
-from cccr_web.errors import CccrError
-from cccr_web.release import RollbackGuard
+from cccr_web.errors import CccrError, ReleaseError
+from cccr_web.release import RollbackGuard, load
 from cccr_web.serve import Source
 from cccr_web.standalone import verify as verify_py
 from cccr_web.watch import Address, CheckSettings, DifferenceKind, RequestLimits, check_sites
@@ -100,3 +100,11 @@ def test_every_verifier_rejects(
     assert status == (3 if each.genuine else 1), capsys.readouterr().out
     if each.remote:
         assert seen_by_watch(address)
+
+
+def test_the_limit_counts_the_zip_that_is_not_listed(folder: Path) -> None:
+    """A release under a policy has the same limit: all of its files, the ZIP among them."""
+    size = sum(len(file.body) for file in good_release().files.values())
+    assert load(folder, TWO_OF_THREE, limit=size) == good_release()
+    with pytest.raises(ReleaseError, match="more than --max-megabytes allows"):
+        load(folder, TWO_OF_THREE, limit=size - 1)
