@@ -104,7 +104,7 @@ def verify(
     deployable: bool,
     as_json: bool,
 ) -> None:
-    """Verify every byte of RELEASE with the organisation's key or policy.
+    """Verify every byte of RELEASE with a public key or a policy.
 
     RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt or the
     announcement of a key has expired; an expired release only causes a warning. With --json,

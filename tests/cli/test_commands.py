@@ -56,6 +56,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "build",
         "key check",
         "key new",
+        "key policy",
         "key rotate",
         "key show",
         "sign",
