@@ -115,7 +115,10 @@ class Turn:
         except FileNotFoundError:
             return self._none
         except OSError as error:
-            raise CccrError(f"{self._note} cannot be read: {error.strerror}.") from error
+            raise CccrError(
+                f"{self._note} cannot be read: {error.strerror}.",
+                "Let the onion manager read it.",
+            ) from error
         return read_promotion(body, None)
 
     def _note_of(self, peer: str) -> Promotion | None:

@@ -82,7 +82,7 @@ def _advice(name: str, *, in_folder: bool) -> str:
 def urls_are_free(
     content: Content, known_files: Collection[str], is_servable: Callable[[str], bool]
 ) -> Iterator[Problem]:
-    """Find files whose names cannot be served, or that other files would replace."""
+    """Find files that cannot be served under their names, or that others would replace."""
     taken = {path.lower(): f"the release's own {path}" for path in known_files}
     for text in content.all_texts:
         if not is_servable(text.url):

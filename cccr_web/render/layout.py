@@ -27,7 +27,7 @@ class PageLayout:
     page in it; ``None`` if this layout cannot link there. ``heading_id`` turns the name of
     one of the text's own headings into its ``id``. ``xhtml`` closes empty elements, as XML
     requires. ``image(url)`` returns the ``src`` of an image file of the release; where it is
-    ``None``, images are shown as text. ``place`` is the same for layouts whose links are the same;
+    ``None``, images are shown as text. ``place`` is the same for layouts with the same links;
     it is ``None`` where links depend on which texts there are.
     """
 

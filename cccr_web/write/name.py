@@ -23,7 +23,10 @@ def add_name(tree: Path, simplified: str, traditional: str, simplify: Callable[[
     for _, message in wrong_names({simplified: traditional}):
         raise CccrError(message, "Nothing was changed.")
     if simplified in names:
-        raise CccrError(f"“{simplified}” is already in {NAMES}, as “{names[simplified]}”.")
+        raise CccrError(
+            f"“{simplified}” is already in {NAMES}, as “{names[simplified]}”.",
+            "Nothing was changed.",
+        )
     if simplify(traditional) != simplify(simplified):
         raise CccrError(
             f"“{traditional}” is not “{simplified}” in Traditional characters.",

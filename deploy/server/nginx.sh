@@ -64,7 +64,7 @@ nginx_write() { # FOLDER
     if [[ $ADDRESSES == *' '* ]]; then # there are other servers
       for address in $ADDRESSES; do
         [[ $address != *:* ]] || address="[$address]"
-        UPSTREAM+="server $address:80; "
+        UPSTREAM+="server $address:80 max_fails=0; " # one that failed may be back
       done
       UPSTREAM="upstream peers { $UPSTREAM}"
       ASK_PEERS=$'    recursive_error_pages on;\n    error_page 404 = @peers;\n    include errors.conf;'

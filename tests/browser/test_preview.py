@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from support.browser.browsing import CUT_OFF
+from support.browser.devtools import DevToolsError
 from support.hosting import short_folder
 from support.previewed import PreviewProcess
 from support.texts import DATED, add, copy_texts, replace_once
@@ -32,7 +34,10 @@ class Live:
     def wait_for(self, expression: str) -> None:
         """Wait until an expression is true in the page."""
         end = time.monotonic() + 30
-        while not self.tab.evaluate(f"document.readyState === 'complete' && {expression}"):
+        while True:
+            with contextlib.suppress(DevToolsError):  # the page is being reloaded
+                if self.tab.evaluate(f"document.readyState === 'complete' && {expression}"):
+                    return
             assert time.monotonic() < end, expression
             time.sleep(0.05)
 
@@ -97,7 +102,10 @@ def test_nothing_is_cut_off(page: str, window: str, live: Live) -> None:
     add("zh_Hans/pages/verify.md", "<b>x</b>")(live.tree)
     width, height = WINDOWS[window]
     live.tab.size(width, height, phone=window == "phone")
-    live.tab.visit(f"{live.address}{page}")
+    live.tab.visit(f"{live.address}-/")
+    for name in ("tiananmen-rally.md", "verify.md"):
+        live.wait_for(f"document.body.textContent.includes('{name}')")
+    live.tab.visit(f"{live.address}{page}")  # which is not reloaded any more
     assert live.tab.evaluate(CUT_OFF) == []
     assert live.errors() == []
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import pty
 import re
 import shlex
 import shutil
@@ -351,33 +348,6 @@ def test_build_writes_a_release_with_the_given_addresses(tmp_path: Path) -> None
     assert done.stdout == f"Release 1 of 2026-11-29: {len(release.files)} files in {out}\n"
     assert release.metadata.clearnet == f"https://{DOMAIN}"
     assert release.metadata.onions == (ONION,)
-
-
-def shown_in_terminal(command: list[str], term: str) -> str:
-    """Return what a command writes to a terminal of this kind on stderr."""
-    ours, theirs = pty.openpty()
-    done = subprocess.Popen(
-        [sys.executable, "-m", "cccr_web", *command],
-        env=environment(TERM=term, NO_COLOR="1"),
-        stdout=subprocess.DEVNULL,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    shown = b""
-    with contextlib.suppress(OSError):  # at its end
-        while part := os.read(ours, 4096):
-            shown += part
-    os.close(ours)
-    assert done.wait() == 0
-    return shown.decode()
-
-
-@pytest.mark.parametrize(("term", "escapes"), [("xterm", {"\x1b[K"}), ("dumb", set())])
-def test_progress_suits_the_terminal(tmp_path: Path, term: str, escapes: set[str]) -> None:
-    """A terminal gets a line that is erased, and no colours; a dumb one gets none of that."""
-    shown = shown_in_terminal(["build", "--out", str(tmp_path / "release")], term)
-    assert {*re.findall(r"\x1b\[[^A-Za-z]*[A-Za-z]", shown)} == escapes
-    assert ("page" in shown) == (term == "xterm")
 
 
 def test_texts_with_a_problem_are_not_built(tmp_path: Path) -> None:

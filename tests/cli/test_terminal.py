@@ -27,12 +27,12 @@ print("done")
 """
 
 
-def on_terminal(code: str) -> tuple[str, str]:
+def on_terminal(code: str, term: str = "xterm") -> tuple[str, str]:
     """Run Python code with a terminal as stderr; return what it prints there, and on stdout."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", code],
-        env=environment(COLUMNS="80"),
+        env=environment(COLUMNS="80", TERM=term, NO_COLOR="1"),
         stdout=subprocess.PIPE,
         stderr=theirs,
         text=True,
@@ -61,6 +61,13 @@ def test_work_of_more_than_a_second_is_shown_and_then_erased() -> None:
     # The first of them may come a little before the second is over.
     assert re.fullmatch(r"counting( \(1 second\))?", steps[1])
     assert all(re.fullmatch(r"counting \(\d seconds?\)", step) for step in steps[2:-1])
+
+
+def test_a_terminal_gets_no_escapes_but_to_erase_a_line() -> None:
+    """There are no colours that NO_COLOR could switch off, and a dumb terminal gets no escapes."""
+    shown, _ = on_terminal(WORK.format(seconds=1.5))
+    assert {*re.findall(r"\x1b\[[^A-Za-z]*[A-Za-z]", shown)} == {"\x1b[K"}
+    assert on_terminal(WORK.format(seconds=1.5), "dumb") == ("", "done\n")
 
 
 def test_quick_work_shows_nothing() -> None:

@@ -179,7 +179,7 @@ def test_the_authority_may_ask_any_server(
         admin.authorize(asked)
         authority.install_root_on(asked)
         admin.deploy("--offline", admin.bundle)
-        # Another server's certbot, whose files are not in this one's webroot.
+        # Another server's certbot: its files are not in this one's webroot.
         webroot = asked.root / "root/peer"
         webroot.mkdir()
         certbot = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--domain", DOMAIN]

@@ -318,7 +318,7 @@ def test_a_missing_descriptor_is_not_blamed_on_nginx(
 ) -> None:
     """If nginx is stopped and the HSDirs lack the descriptor, both are wrong."""
 
-    def hosted(_link: ControlConnection, onion: str) -> Iterator[CheckResult]:
+    def hosted(_link: ControlConnection, onion: str, _standby: object) -> Iterator[CheckResult]:
         yield ok("tor", f"The hosting tor runs {onion}.")
 
     monkeypatch.setattr(runner, "check_hosting", hosted)

@@ -66,8 +66,8 @@ def test_everything_but_its_own_pages_answers_as_the_release(unchanged: Previewe
     """
     release = build_release(unchanged.tree, TEMPLATES)
     policy = listener_policy("clearnet", release.metadata)
-    hosts = clearnet_hosts((), loopback=True)
-    served = Client(create_app(ServedSite(release, policy, hosts, EncodedBodies(release))))
+    hosts, encoded = clearnet_hosts((), loopback=True), EncodedBodies(release)
+    served = Client(create_app(ServedSite(release, policy, hosts, encoded)))
     others = ["/", "/en", "/en/", "/EN/", "/zh-tw/who-we-are.html", "/nothing", "/en//", "/zh/"]
     differ = {"cache-control", "content-security-policy", "content-length", "etag"}
     # A page has become long enough for ranges.
@@ -177,7 +177,7 @@ def test_a_comparison_shows_a_gap_where_a_paragraph_is_missing(tmp_path: Path) -
 
 
 def test_a_comparison_of_a_text_in_one_language_is_all_gaps(tmp_path: Path) -> None:
-    """A text whose translation is not written yet can be compared, too."""
+    """A text without a translation can be compared, too."""
     tree = copy_texts(tmp_path)
     remove(f"zh_Hans/{DATED}")(tree)
     page = Previewed(tree).page(f"/-/compare/{RALLY}/")

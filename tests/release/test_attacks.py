@@ -160,7 +160,7 @@ def test_a_device_file_is_not_read() -> None:
 
 
 def test_all_files_together_have_a_limit(server_folder: ServerFolder) -> None:
-    """A release whose files are too long together is rejected, with the setting's name."""
+    """A release that is too large as a whole is rejected, with the setting's name."""
     release = server_folder.source.load()
     size = sum(len(file.body) for file in release.files.values())
     assert load(server_folder.current.resolve(), limit=size) == release

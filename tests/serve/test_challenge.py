@@ -57,6 +57,18 @@ class Peer:
                         b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                     )
 
+    @contextlib.contextmanager
+    def back(self) -> Iterator[None]:
+        """Run again at the same port, after ``close``."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        thread = threading.Thread(target=self.run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.close()
+            thread.join()
+
     def close(self) -> None:
         """Stop."""
         with contextlib.suppress(OSError):
@@ -170,6 +182,15 @@ def test_a_peer_that_is_down_hides_no_other(servers: Servers) -> None:
     servers.put(1)
     for _ in range(3):
         assert servers.ask(0).body == ANSWER
+
+
+def test_a_peer_that_was_down_is_asked_as_soon_as_it_is_back(servers: Servers) -> None:
+    """nginx avoids no server because of an earlier failure."""
+    servers.peer.close()
+    servers.ask(0)
+    with servers.peer.back():
+        servers.ask(0)
+        assert len(servers.peer.requests) == 1
 
 
 def test_one_server_asks_nobody() -> None:

@@ -36,6 +36,7 @@ PLACES = {
     "test_cache.py": "long",
     "test_channel.py": "long",
     "test_differences.py": "long",
+    "test_document_commands.py": "long",
     "test_feed_readers.py": "long",
     "test_fetch.py": "long",
     "test_key_commands.py": "long",
@@ -62,6 +63,7 @@ USED = {
     "no_network": "tor",
     "offline_tor": "tor",
     "percentile": "alone",
+    "published_site": "tor",
     "serving": "long",
     "tor_network": "tor",
 }

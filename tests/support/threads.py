@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import abc
 import threading
 from typing import Self
 
 
-class BackgroundThreads:
+class BackgroundThreads(abc.ABC):
     """``with`` runs ``_run`` in ``count`` threads, which must return once ``_stopped`` is set."""
 
     count = 1
@@ -23,5 +24,6 @@ class BackgroundThreads:
         for thread in self._threads:
             thread.join()
 
+    @abc.abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """Work until ``_stopped`` is set."""
