@@ -318,14 +318,14 @@ def test_settings_that_are_not_there_are_reported_first(published: Editor) -> No
 def test_every_address_is_asked(editor: Editor) -> None:
     """One that should serve the release and does not is a failure; an onion needs --socks."""
     onion = "a" * 56 + ".onion"
-    editor.edit_site('clearnet = ""', 'clearnet = "https://cccr.invalid"')
+    editor.edit_site('clearnet = ""', 'clearnet = "https://cccr.example"')
     editor.edit_site("onions = []", f'onions = ["{onion}"]')
     site_env(editor)
     stdout, stderr = editor.publish(*editor.key, status=1)
     assert "addresses  0 of 2 serve release 1\n" in stdout
     assert f"  http://{onion}: not asked, because it needs --socks.\n" in stdout
-    assert "  https://cccr.invalid does not serve it yet: " in stdout
-    assert "https://cccr.invalid should serve release 1." in stderr
+    assert "  https://cccr.example does not serve it yet: " in stdout
+    assert "https://cccr.example should serve release 1." in stderr
 
 
 def test_only_one_run_publishes(published: Editor) -> None:
@@ -354,13 +354,18 @@ def test_a_release_that_was_only_built_is_not_published(published: Editor) -> No
     assert "releases/1 is not signed. Sign it with “cccr-web sign releases/1”" in stderr
 
 
-def test_a_damaged_release_is_named(published: Editor) -> None:
+def test_a_damaged_or_moved_release_is_named(published: Editor) -> None:
     """Nothing is compared with it, and it is not replaced."""
-    (published.releases / "1/en/index.html").write_text("changed")
+    shutil.copytree(published.releases / "1", published.releases / "5")
+    _, stderr = published.publish(*published.key, status=1)
+    assert stderr.endswith(
+        "releases/5 holds release 1. Give the folder its number, or move it away.\n"
+    )
+    (published.releases / "5/en/index.html").write_text("changed")
+    before = published.disk()
     _, stderr = published.publish(*published.key, status=1)
     assert "en/index.html is not the file that SHA256SUMS lists." in stderr
-    (published.releases / "1").rename(published.releases / "5")
-    shutil.copytree(published.releases / "5", published.releases / "1")
+    assert published.disk() == before
 
 
 # Several signers
