@@ -116,12 +116,12 @@ def publish(
     with locked(texts):
         with open_cache(cache_folder) as cache:
             draft = _check(texts, cache, neutral_titles=neutral_titles)
-            policy = _policy(draft)
             if dry_run:
                 if _existing(draft, releases) is None:
                     _build(draft, releases, previous, limit)
                 click.echo("Nothing was changed.")
                 return
+            policy = _policy(draft)
             # Before the build, so that a wrong passphrase costs nothing.
             key = _unlock(key_file, passphrase_file, policy) if key_file else None
             keys = Keys(key, ssh_key, openpgp_key)
