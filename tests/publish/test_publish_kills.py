@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import TOP
 from support.killer import Killer, running_killer
-from support.texts import copy_texts
+from support.signed import organisation_key, organisation_key_file
+from support.texts import add, copy_texts, texts_with_key
 
 from cccr_web.publish import Releases, is_signed
 from cccr_web.release import load
@@ -77,3 +79,40 @@ def test_a_killed_publication_leaves_whole_releases_and_every_text(
             assert is_signed(release) or number == sequence
         highest = sequence
     assert highest > 1
+
+
+def test_a_killed_command_continues(killer: Killer, tmp_path: Path) -> None:
+    """The command itself is killed at any time, and the next run continues; no text is lost.
+
+    Every release that is there is whole, signed, and made of the texts of its time.
+    """
+    tree = texts_with_key(tmp_path, organisation_key().public)
+    (tmp_path / "templates").symlink_to(TOP / "templates")
+    (tmp_path / "organisation.key").write_bytes(organisation_key_file())
+    folder, public = tmp_path / "releases", organisation_key().public
+    written: list[str] = []
+
+    def write() -> None:
+        written.append(f"Paragraph {len(written) + 2}.")
+        add("en/pages/verify.md", written[-1])(tree)
+        add("zh_Hans/pages/verify.md", f"第{len(written) + 1}段。")(tree)
+
+    killer.measure("command", tmp_path, 0)
+    write()
+    killer.measure("command", tmp_path, 0)
+    assert numbers(folder) == [1, 2]
+    write()
+    for _ in range(KILLS // 5):
+        before = contents(tree)
+        killer.kill("command", tmp_path, 0, 1.2)
+        assert contents(tree) == before
+        for number in (found := numbers(folder)):
+            page = load(folder / str(number), public).files["en/verify.html"].body.decode()
+            assert [words for words in written if words in page] == written[: number - 1]
+        if len(found) > len(written):
+            write()
+    killer.measure("command", tmp_path, 0)
+    assert numbers(folder) == [*range(1, len(written) + 2)]
+    site = tomllib.loads((tree / "site.toml").read_text(encoding="utf-8"))
+    assert site["sequence"] == len(written) + 1
+    assert len(written) > 2

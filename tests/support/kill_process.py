@@ -9,6 +9,8 @@ victim lived, and its exit status or signal.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -18,6 +20,8 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
+from cccr_web import config
+from cccr_web.cli import main as main_command
 from cccr_web.content.dates import parse_date
 from cccr_web.mirror import fetch_mirror
 from cccr_web.publish import Releases, is_signed
@@ -97,7 +101,25 @@ def publish(folder: Path, _sequence: int) -> None:
     releases.forget_requests()
 
 
+def command(folder: Path, _sequence: int) -> None:
+    """Publish the texts in ``folder`` with the command, and say yes."""
+    # No settings of servers are below this folder.
+    config.PACKAGE = folder / "cccr_web"
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
+    sys.stdin = io.StringIO("y\n")
+    options = {
+        "--translations": folder / "translations",
+        "--key": folder / "organisation.key",
+        "--out": folder / "releases",
+        "--cache": folder / "cache",
+    }
+    words = [word for name, value in options.items() for word in (name, str(value))]
+    with contextlib.redirect_stdout(io.StringIO()):
+        main_command(["publish", *words], standalone_mode=False)
+
+
 JOBS = {
+    "command": command,
     "edit": edit,
     "build": build,
     "publish": publish,
