@@ -61,13 +61,14 @@ class PolicySigner:
     @property
     def file(self) -> str:
         """The name of the file with this signer's signature."""
-        return f"{MANIFEST}.{self.name}.{'minisig' if self._is_minisign else 'sshsig'}"
+        return f"{MANIFEST}.{self.name}.{'minisig' if self.is_minisign else 'sshsig'}"
 
     def __str__(self) -> str:
-        return f"{self.name} {'minisign' if self._is_minisign else 'ssh'} {self.key}"
+        return f"{self.name} {'minisign' if self.is_minisign else 'ssh'} {self.key}"
 
     @property
-    def _is_minisign(self) -> bool:
+    def is_minisign(self) -> bool:
+        """Whether minisign verifies the signature; otherwise ssh-keygen does."""
         return isinstance(self.key, PublicKey)
 
     def sign(self, sums: bytes, key: SigningKey) -> bytes:
