@@ -152,16 +152,20 @@ def _say(step: str, text: str) -> None:
 
 def _deploy_command(settings: Path | None) -> list[str]:
     """Return ``deploy.sh`` with its settings, or nothing without servers. Raises ``CccrError``."""
-    if settings is None:
-        try:
-            settings = find_tree("deploy") / "site.env"
-        except CccrError:  # in a wheel
+    try:
+        folder = find_tree("deploy")
+    except CccrError as error:  # in a wheel
+        if settings is None:
             return []
-        if not settings.exists():
-            return []
+        raise CccrError(
+            "deploy.sh is not installed with cccr-web.", "Run deploy/cccr-web in a checkout."
+        ) from error
+    if settings is None and not (folder / "site.env").exists():
+        return []
+    settings = settings or folder / "site.env"
     if not settings.is_file():
         raise CccrError(f"There are no settings in {settings}.", "Pass another file to --to.")
-    return [str(find_tree("deploy") / "deploy.sh"), "--settings", str(settings)]
+    return [str(folder / "deploy.sh"), "--settings", str(settings)]
 
 
 def _check(texts: Path, cache: Cache | None, *, neutral_titles: bool) -> Draft:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from cccr_web.config import Config, default_state, find_tree, source_date
 from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
-    from cccr_web.content import Addresses, Content, SourceTree
+    from cccr_web.content import Addresses, Content, Problem, SourceTree
     from cccr_web.release import Release
     from cccr_web.render import Cache, NoticeFiles
 
@@ -34,34 +36,74 @@ translations_option = click.option(
 
 
 @click.command(epilog=options.example("check"))
+@options.json_output
 @translations_option
-def check(translations: Path | None) -> None:
+def check(translations: Path | None, *, as_json: bool) -> None:
     """Check all texts and interface strings. Exits with 1 if there is a problem.
 
-    Each problem is reported with its file and line. A suggestion is not a problem.
+    Each problem is reported with its file and line. A suggestion is not a problem. With --json,
+    the result is an object with the lists "problems" and "suggestions": each entry is an
+    object with the keys file, line (from 1) and message, sorted by file and line.
     """
+    if as_json:
+        found = _examine(translations, None)
+        click.echo(found.to_json())
+        if found.problems:
+            raise click.exceptions.Exit(1)
+        return
     _, content, _ = check_texts(translations)
     click.echo(describe_texts(content))
 
 
-def check_texts(
-    translations: Path | None, cache: Cache | None = None
-) -> tuple[SourceTree, Content, NoticeFiles]:
-    """Return the texts and the notices. Raises ``CccrError`` with every problem of them."""
-    from cccr_web.content import SourceTree, content_error
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """Texts with every problem of them; without content, a file could not be read."""
+
+    tree: SourceTree
+    content: Content | None
+    notices: NoticeFiles
+    problems: list[Problem]
+    suggestions: list[Problem]
+
+    def to_json(self) -> str:
+        """Return the messages as JSON."""
+        lists = {"problems": self.problems, "suggestions": self.suggestions}
+        values = {
+            name: [
+                {"file": str(each.file), "line": each.line, "message": each.message}
+                for each in sorted({*found})
+            ]
+            for name, found in lists.items()
+        }
+        return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+def _examine(translations: Path | None, cache: Cache | None) -> _Examined:
+    from cccr_web.content import SourceTree
     from cccr_web.render import check_trees, damaged_photos, name_suggestions
 
     tree = SourceTree(translations or find_tree("translations"), cache.recall if cache else None)
     content, notices, problems = check_trees(
         tree, find_tree("templates"), time=source_date(os.environ)
     )
-    if content is not None:
-        problems += damaged_photos(tree, content.photos)
-        for suggestion in name_suggestions(content):
-            click.echo(f"Suggestion: {suggestion}", err=True)
-    if content is None or problems:
-        raise content_error(problems)
-    return tree, content, notices
+    if content is None:
+        return _Examined(tree, None, notices, problems, [])
+    problems += damaged_photos(tree, content.photos)
+    return _Examined(tree, content, notices, problems, name_suggestions(content))
+
+
+def check_texts(
+    translations: Path | None, cache: Cache | None = None
+) -> tuple[SourceTree, Content, NoticeFiles]:
+    """Return the texts and the notices. Raises ``CccrError`` with every problem of them."""
+    from cccr_web.content import content_error
+
+    found = _examine(translations, cache)
+    for suggestion in found.suggestions:
+        click.echo(f"Suggestion: {suggestion}", err=True)
+    if found.content is None or found.problems:
+        raise content_error(found.problems)
+    return found.tree, found.content, found.notices
 
 
 def describe_texts(content: Content) -> str:
