@@ -16,6 +16,7 @@ import pytest
 from support import TOP
 from support.command import run
 from support.deploy.scripts import AdminSide
+from support.documents import DOCUMENTS
 from support.policies import EDITOR
 from support.signed import known_key_file, organisation_key
 from support.texts import texts_with_key
@@ -25,8 +26,9 @@ from cccr_web.cli.release import verified
 from cccr_web.publish import locked
 from cccr_web.release import load, make_release, read_request, with_archive, write
 
-PAGE = "en/pages/verify.md"
 ADDED = "A paragraph that nobody has read yet."
+# What translations/README.md shows of a whole run.
+SHOWN = DOCUMENTS[1].text.partition("a line for each step:\n\n```\n")[2].partition("```")[0]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ class Editor:
     def write(self, text: str = ADDED) -> None:
         """Add a paragraph to a page in each language."""
         for locale in ("en", "zh_Hans"):
-            file = self.tree / locale / "pages/verify.md"
+            file = self.tree / locale / "pages/who-we-are.md"
             own = text if locale == "en" else "还没有人读过的一段。"
             file.write_text(file.read_text(encoding="utf-8") + f"\n{own}\n", encoding="utf-8")
 
@@ -128,7 +130,7 @@ def steps(stdout: str) -> list[str]:
 def test_without_servers_it_ends_with_a_signed_release(editor: Editor) -> None:
     """Each step prints a line; the last says what to run with servers."""
     stdout, stderr = editor.publish(*editor.key)
-    assert steps(stdout) == ["check", "sequence", "build", "changes", "sign", "verify"]
+    assert steps(stdout) == steps(SHOWN)[:-2]
     assert "changes    everything is new\n" in stdout
     assert stdout.endswith("Next, with servers: deploy/deploy.sh release releases/1\n")
     assert "Sign and publish release 1? [y/N]: " in stderr
@@ -142,7 +144,9 @@ def test_a_changed_text_becomes_the_next_release(published: Editor) -> None:
     before = published.disk()
     stdout, _ = published.publish(*published.key)
     assert "sequence   2, after release 1\n" in stdout
-    assert f"  en/verify.html: Changed.\n    + text: {ADDED}\n" in stdout
+    changes = f"  en/who-we-are.html: Changed.\n    + text: {ADDED}\n"
+    assert changes in stdout
+    assert changes in SHOWN
     assert stdout.index(ADDED) < stdout.index("sign  ")
     assert (published.sequence, published.numbers) == (2, ["1", "2"])
     after = published.disk()
@@ -301,7 +305,8 @@ def test_a_failed_deployment_is_continued(published: Editor) -> None:
     assert (published.sequence, published.numbers) == (2, ["1", "2"])
     (published.folder / "status").write_text("0")
     stdout, _ = published.publish(typed="")
-    assert steps(stdout)[-2:] == ["deploy", "addresses"]
+    assert steps(stdout)[-2:] == steps(SHOWN)[-2:]
+    assert "deploy     every server serves it\n" in stdout
     assert published.side.commands() == ["release", "release"]
     sums = (published.releases / "2/SHA256SUMS").read_text()
     assert published.side.received("release/SHA256SUMS") == sums
@@ -446,7 +451,7 @@ def test_the_second_signer_does_not_sign_other_texts(two: Editor, second: Any) -
     done, copy = second()
     assert done.exit_code == 1
     assert "Your own build differs from the request in " in done.stderr
-    assert "en/verify.html" in done.stderr
+    assert "en/who-we-are.html" in done.stderr
     assert copy.read_bytes() == (two.releases / "1.request.zip").read_bytes()
     done, copy = second("--without-build")
     assert done.exit_code == 0
