@@ -65,10 +65,10 @@ class PolicySigner:
 
     @property
     def command(self) -> str:
-        """How readers verify the signature without us, in any shell (minisign(1), ssh-keygen(1))."""
+        """How readers verify the signature in any shell (minisign(1), ssh-keygen(1))."""
         if self.is_minisign:
             return f"minisign -VHm {MANIFEST} -x {self.file} -P {self.key}\n"
-        file = f"{self.name}.txt"
+        file = f"signer-{self.name}.txt"
         return (
             f"echo {self.name} {self.key} > {file}\n"
             f"ssh-keygen -Y verify -f {file} -I {self.name} -n file -s {self.file} < {MANIFEST}\n"
