@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ _MOST_NAMED = 5
     is_flag=True,
     help="Sign a signing request without comparing it with a build of your own.",
 )
+@options.neutral_titles
 @translations_option
 def sign(
     release: Path,
@@ -44,6 +46,7 @@ def sign(
     translations: Path | None,
     *,
     without_build: bool,
+    neutral_titles: bool,
 ) -> None:
     """Sign RELEASE, a folder or a signing request. Minisign and OpenSSH can verify it.
 
@@ -57,11 +60,17 @@ def sign(
     if (key_file is None) == (ssh_key is None):
         raise click.UsageError("Pass either --key or --ssh-key.")
     is_request = release.is_file()
-    if not is_request and (without_build or translations):
-        raise click.UsageError("--without-build and --translations are for a signing request.")
+    if not is_request and (without_build or translations or neutral_titles):
+        raise click.UsageError("Only a signing request is compared with a build of your own.")
     keys = Keys(unlock(key_file, passphrase_file) if key_file else None, ssh_key, openpgp_key)
     if is_request:
-        signed, said = _sign_request(release, keys, translations, without_build=without_build)
+        signed, said = _sign_request(
+            release,
+            keys,
+            None
+            if without_build
+            else lambda: build_with_progress(translations, None, neutral_titles=neutral_titles),
+        )
     else:
         signed, said = _sign_folder(release, keys)
     facts = signed.metadata
@@ -126,7 +135,7 @@ def sign_release(release: Release, keys: Keys) -> tuple[Release, str]:
 
 
 def _sign_request(
-    file: Path, keys: Keys, translations: Path | None, *, without_build: bool
+    file: Path, keys: Keys, build: Callable[[], Release] | None
 ) -> tuple[Release, str]:
     from cccr_web.notices import check_notices
     from cccr_web.release import (
@@ -139,10 +148,10 @@ def _sign_request(
 
     request, policy = read_request(file)
     reject_future(request)
-    if without_build:
+    if build is None:
         click.echo("Not compared with a build of your own: you sign what you cannot see.", err=True)
     else:
-        own = build_with_progress(translations, None)
+        own = build()
         _reject_other_build(own, request)
         check_notices(own, policy, datetime.now(UTC))
     signed = with_signatures(request, keys.sign(request, policy))
@@ -153,6 +162,13 @@ def _sign_request(
 
 def _reject_other_build(own: Release, request: Release) -> None:
     """Raise ``CccrError`` unless the request lists exactly the files of our own build."""
+    sequence = request.metadata.sequence
+    if own.metadata.sequence != sequence:
+        raise CccrError(
+            f"Your site.toml has the sequence {own.metadata.sequence}, and the request is for "
+            f"release {sequence}. Nothing was signed.",
+            "Get the texts with which the request was made, and site.toml, too.",
+        )
     ours, theirs = (
         {path: one.sha256 for path, one in release.listed.items()} for release in (own, request)
     )

@@ -453,6 +453,10 @@ def test_the_second_signer_does_not_sign_other_texts(two: Editor, second: Any) -
     assert "Your own build differs from the request in " in done.stderr
     assert "en/who-we-are.html" in done.stderr
     assert copy.read_bytes() == (two.releases / "1.request.zip").read_bytes()
+    two.edit_site("sequence = 1\n", "sequence = 7\n")
+    done, _ = second()
+    assert done.exit_code == 1
+    assert "Your site.toml has the sequence 7, and the request is for release 1." in done.stderr
     done, copy = second("--without-build")
     assert done.exit_code == 0
     assert "Not compared with a build of your own" in done.stderr
@@ -499,4 +503,4 @@ def test_requests_of_one_key_do_not_exist(published: Editor) -> None:
     assert done.exit_code == 1
     assert "is not a signing request: one key signs its release." in done.stderr
     done = run("sign", published.releases / "1", *published.key, "--without-build")
-    assert (done.exit_code, "are for a signing request" in done.stderr) == (2, True)
+    assert (done.exit_code, "Only a signing request is compared" in done.stderr) == (2, True)
