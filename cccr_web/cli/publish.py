@@ -225,6 +225,7 @@ def _existing(draft: Draft, releases: Releases) -> Release | None:
 
 def _build(draft: Draft, releases: Releases, previous: Path | None, limit: int) -> Release:
     """Build the next release, and show what differs from the last one."""
+    from cccr_web.publish import is_signed
     from cccr_web.release import load, reject_expired
 
     before = load(previous) if previous else releases.newest_signed()
@@ -232,8 +233,8 @@ def _build(draft: Draft, releases: Releases, previous: Path | None, limit: int) 
     last = max((each.metadata.sequence for each in (before, newest) if each), default=0)
     site = draft.site(max(draft.sequence, last + 1))
     said = f"{site.facts.sequence}, after release {last}" if last else f"{site.facts.sequence}"
-    if before is not None and before.metadata.sequence < last:
-        said += ", which was never completed"
+    if newest is not None and not is_signed(newest):
+        said += ", which lacks signatures"
     _say("sequence", said)
     with Progress() as progress:
         release = site.release(page_progress(progress))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.release import ARCHIVE, METADATA, Release
-from cccr_web.render import Cache, NoticeFiles, SiteFiles
+from cccr_web.render import Cache, NoticeFiles, ResizedPhoto, SiteFiles
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The texts of every language; the fields are the parameters of ``SiteFiles``."""
+    """The texts of every language; the fields are the parameters of ``SiteFiles``.
+
+    ``resized`` gets the photos when they are first needed.
+    """
 
     tree: SourceTree
     templates: Path
@@ -22,6 +25,7 @@ class Draft:
     neutral_titles: bool
     time: datetime | None
     cache: Cache
+    resized: dict[str, ResizedPhoto] = field(default_factory=dict)
 
     @property
     def sequence(self) -> int:
@@ -30,7 +34,7 @@ class Draft:
 
     def site(self, sequence: int) -> SiteFiles:
         """Return the files of a release with this number."""
-        return SiteFiles(
+        site = SiteFiles(
             self.tree,
             self.templates,
             replace(self.content, site=replace(self.content.site, sequence=sequence)),
@@ -38,7 +42,10 @@ class Draft:
             neutral_titles=self.neutral_titles,
             time=self.time,
             cache=self.cache,
+            resized=self.resized,
         )
+        self.resized.update(site.photos)
+        return site
 
     def is_in(self, release: Release) -> bool:
         """Whether a release is made of these texts; pages are rendered until one differs."""

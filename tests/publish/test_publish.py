@@ -471,7 +471,7 @@ def test_a_text_that_changes_while_signatures_are_missing_is_another_release(
     _, signed = second()
     two.write()
     stdout, _ = two.publish(*two.key)
-    assert "sequence   2, after release 1" in stdout
+    assert "sequence   2, after release 1, which lacks signatures\n" in stdout
     assert two.numbers == ["1", "2", "2.request.zip"]
     shutil.copy(signed, two.releases / "2.request.zip")
     _, stderr = two.publish(typed="", status=1)
