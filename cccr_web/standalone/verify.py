@@ -54,7 +54,7 @@ import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, BinaryIO, Iterable, Iterator, Mapping, NamedTuple, Tuple
+from typing import AbstractSet, Any, BinaryIO, Iterable, Iterator, Mapping, NamedTuple, Tuple
 
 # --- The names and the sizes of our files ---
 
@@ -79,8 +79,8 @@ UNLISTED = re.compile(LIST + r"(?:\.asc|(?:\.[a-z][a-z0-9-]{0,30})?\.(?:minisig|
 
 # --- What the program says ---
 
-TEXTS = {
-    # The command is wrong:
+# The command is wrong:
+USAGE = {
     "usage": "Type: python3 verify.py FOLDER-OR-FILE FINGERPRINT (8 groups of 4 characters). · "
     "请输入：python3 verify.py 文件夹或文件 指纹（共8组，每组4个字符）。",
     "nothing": "There is no folder or file {0!r}. · 没有{0!r}这个文件夹或文件。",
@@ -92,7 +92,9 @@ TEXTS = {
     "或者写整份副本的名字。",
     "unlisted": "{0} is checked together with any other file. Type the name of that file. · "
     "核对其他文件时，会一并核对{0}。请写那个文件的名字。",
-    # The copy cannot be trusted:
+}
+# The copy cannot be trusted:
+TEXTS = {
     "missing": "{0} is missing. It must be in the same folder: without it, nothing can be "
     "checked. · 缺少{0}。它必须在同一个文件夹里，否则无法核对。",
     "large": "{0} is too large to be ours. · {0}太大，不可能是本组织的文件。",
@@ -130,6 +132,7 @@ TEXTS = {
 VERDICTS = {
     0: ("GOOD. ", "核对无误。"),
     1: ("NOT GOOD: do not trust this copy. ", "核对失败：不要相信这份副本。"),
+    2: ("", ""),
     3: ("GENUINE, BUT SEE BELOW. ", "内容是真的，但请看下面几点。"),
 }
 # Of what is not ours, by its name; “cccr-web mirror” adds the last, which GitHub Pages needs.
@@ -144,14 +147,17 @@ UNKNOWN = "unknown, do not open it · 来历不明，不要打开"
 
 
 class CopyError(Exception):
-    """The copy cannot be trusted. The arguments are the reason in English and in Chinese."""
+    """The copy cannot be trusted, or the command is wrong: the reason in English and Chinese."""
 
     def __init__(self, text: str, *facts: object) -> None:
-        super().__init__(*(half.format(*facts) for half in TEXTS[text].split(" · ")))
+        self.status = 2 if text in USAGE else 1
+        self.reason = [half.format(*facts) for half in {**USAGE, **TEXTS}[text].split(" · ")]
 
 
-class UsageError(CopyError):
-    """The command is wrong."""
+def require(condition: object, text: str, *facts: object) -> None:
+    """Raise CopyError with this text, unless the condition is true."""
+    if not condition:
+        raise CopyError(text, *facts)
 
 
 # --- Check 1: the policy or the key in the copy has the fingerprint that was typed ---
@@ -186,8 +192,8 @@ def read_policy(text: bytes) -> tuple[int, dict[str, Key]]:
         if key[:1] == (ssh or b"Ed",):
             signers[f"{LIST}.{name.decode()}.{'sshsig' if ssh else 'minisig'}"] = key
     count = len({key[1] for key in signers.values()})
-    if names != sorted(set(names)) or len(names) != count or not 0 < threshold <= count <= 16:
-        raise CopyError("damaged", POLICY)
+    is_sorted = names == sorted(set(names)) and len(names) == count
+    require(is_sorted and 0 < threshold <= count <= 16, "damaged", POLICY)
     return threshold, signers
 
 
@@ -245,39 +251,37 @@ class Result:
     wanted: str  # the one of these without which a copy can be verified, but is not complete
     unverified: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
-    english: str = ""  # what is genuine: how a sentence begins
-    chinese: str = ""
+    what: tuple[str, str] = ("", "")  # what is genuine: how a sentence begins in both languages
 
 
-def read_signed_list(copy: Copy, fingerprint: str) -> Result:
+def read_signed_list(copy: Folder, fingerprint: str) -> Result:
     """Return the list, if the policy or the key with this fingerprint signed it."""
     text = copy.read(LIST, MAX_LIST)
     policy = copy.read(POLICY) if POLICY in copy.names else b""
     if fingerprint_of(policy) == fingerprint:
         return check_policy(copy, text, *read_policy(policy))
     # The policy of one minisign key is not in a copy: its fingerprint is that of the key.
-    if policy and not copy.names & {KEY, SSH_SIGNATURE}:
-        raise CopyError("other policy", fingerprint_of(policy))
+    has_key = copy.names & {KEY, SSH_SIGNATURE}
+    require(has_key or not policy, "other policy", fingerprint_of(policy))
     return check_key(copy, text, fingerprint)
 
 
-def check_policy(copy: Copy, text: bytes, threshold: int, signers: Mapping[str, Key]) -> Result:
+def check_policy(copy: Folder, text: bytes, threshold: int, signers: Mapping[str, Key]) -> Result:
     """Require enough signatures, and none that is not valid."""
     missing = [file.split(".")[1] for file in signers if file not in copy.names]
     for file in sorted(signers.keys() & copy.names):
         key, signature = signers[file], copy.read(file)
         if key[0] in SSH_KEYS:
-            if not is_signed_with_ssh(key, text, signature):
-                raise CopyError("not by ssh", file)
-        # Nobody may add a text of their own to a release.
-        elif check_minisign(key, text, signature, file) != f"signer:{file.split('.')[1]}":
-            raise CopyError("of another", file)
-    if len(signers) - len(missing) < threshold:
-        raise CopyError("too few", len(signers) - len(missing), threshold, ", ".join(missing))
+            require(is_signed_with_ssh(key, text, signature), "not by ssh", file)
+        else:
+            comment = check_minisign(key, text, signature, file)
+            # Nobody may add a text of their own to a release.
+            require(comment == f"signer:{file.split('.')[1]}", "of another", file)
+    signed = len(signers) - len(missing)
+    require(signed >= threshold, "too few", signed, threshold, ", ".join(missing))
     listed, comment = read_list(text), ""
     if FACTS in copy.names and FACTS in listed:
-        if copy.digest(FACTS) != listed[FACTS]:
-            raise CopyError("changed", FACTS)
+        require(copy.digest(FACTS) == listed[FACTS], "changed", FACTS)
         facts = json.loads(copy.read(FACTS))
         comment = f"sequence:{facts['sequence']} issued:{facts['time']} expires:{facts['expires']}"
     # A ZIP does not hold itself, but every folder does.
@@ -285,7 +289,7 @@ def check_policy(copy: Copy, text: bytes, threshold: int, signers: Mapping[str, 
     return Result(listed, comment, {LIST, ARCHIVE, *signers}, wanted)
 
 
-def check_key(copy: Copy, text: bytes, fingerprint: str) -> Result:
+def check_key(copy: Folder, text: bytes, fingerprint: str) -> Result:
     """Check the signature of a single key. What it does not cover is named as not verified."""
     signature, ssh = copy.read(SIGNATURE), b""
     with contextlib.suppress(CopyError):  # reported below
@@ -294,11 +298,9 @@ def check_key(copy: Copy, text: bytes, fingerprint: str) -> Result:
     if KEY in copy.names or not key:
         match = re.match(rb"untrusted comment: .*\n(\S*)\r?\n", copy.read(KEY) + b"\n")
         key = read_key(decode_base64(match[1] if match else b""))
-        if key[:1] != (b"Ed",):
-            raise CopyError("no key", KEY)
+        require(key[:1] == (b"Ed",), "no key", KEY)
     # Wherever the key is from, it must have the fingerprint that was typed.
-    if fingerprint_of(key[1]) != fingerprint:
-        raise CopyError("other key", fingerprint_of(key[1]))
+    require(fingerprint_of(key[1]) == fingerprint, "other key", fingerprint_of(key[1]))
     comment = check_minisign(key, text, signature, SIGNATURE)
     # From here on, the list is known to be ours.
     listed, unverified = read_list(text), [f"{SIGNATURE} (untrusted comment)"]
@@ -320,18 +322,14 @@ def check_minisign(key: Key, message: bytes, text: bytes, file: str) -> str:
     match = re.fullmatch(MINISIGN_TEXT, text)
     made, comment, seal = match.groups() if match else (b"", b"", b"")
     made, seal = decode_base64(made), decode_base64(seal)
-    if len(made) != 74 or len(seal) != 64:
-        raise CopyError("damaged", file)
+    require(len(made) == 74 and len(seal) == 64, "damaged", file)
     kind, number, signature = made[:2], made[2:10], made[10:]
     # The older kind, "Ed", signs the text itself, not its hash. We never use it.
-    if kind != b"ED":
-        raise CopyError("unused kind", file)
-    if key[2:] not in ((), (number,)):
-        raise CopyError("by another", file)
-    if not is_signed(key[1], hashlib.blake2b(message).digest(), signature):
-        raise CopyError("mismatch", file)
-    if not is_signed(key[1], signature + comment, seal):
-        raise CopyError("comment", file)
+    require(kind == b"ED", "unused kind", file)
+    require(key[2:] in ((), (number,)), "by another", file)
+    hashed = hashlib.blake2b(message).digest()
+    require(is_signed(key[1], hashed, signature), "mismatch", file)
+    require(is_signed(key[1], signature + comment, seal), "comment", file)
     return "".join(c if c.isprintable() else "?" for c in comment.decode("utf-8", "replace"))
 
 
@@ -428,12 +426,11 @@ def read_list(text: bytes) -> dict[str, str]:
         if not match or not NAME.fullmatch(name) or name <= last or UNLISTED.fullmatch(name):
             raise CopyError("line", number)
         entries[name], last = match[1].decode("ascii"), name
-    if not text.endswith(b"\n"):
-        raise CopyError("end")
+    require(text.endswith(b"\n"), "end")
     return entries
 
 
-def check_copy(copy: Copy, fingerprint: str) -> Result:
+def check_copy(copy: Folder, fingerprint: str) -> Result:
     """Check a whole copy. Raises CopyError unless every file of ours in it is genuine."""
     result = read_signed_list(copy, fingerprint)
     listed, above = result.listed, folders_above(result.listed)
@@ -446,11 +443,11 @@ def check_copy(copy: Copy, fingerprint: str) -> Result:
     if ARCHIVE in result.unlisted & copy.names:
         lengths = check_archive(copy, result)
     for name in sorted(listed.keys() & copy.names, key=lambda name: (name != ARCHIVE, name)):
-        if copy.digest(name, lengths.get(name, MAX_FILE)) != listed[name]:
-            raise CopyError("changed", name)
+        digest = copy.digest(name, lengths.get(name, MAX_FILE))
+        require(digest == listed[name], "changed", name)
         if name == ARCHIVE:
             with contextlib.suppress(CopyError):  # a ZIP of another kind
-                lengths = copy.open_archive().lengths
+                lengths = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE)))).lengths
     missing = [name for name in listed if name not in copy.names]
     wanted = {result.wanted} - copy.names
     result.differences += [f"Missing · 缺少：{name}" for name in (*missing, *wanted)]
@@ -458,7 +455,7 @@ def check_copy(copy: Copy, fingerprint: str) -> Result:
     extras = (copy.extras - above) | (copy.names - listed.keys() - result.unlisted) | copy.outside
     result.differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
     if isinstance(copy, Zip):
-        for name in sorted(copy.entries.keys() - {copy.top + name for name in listed}):
+        for name in sorted(copy.entries.keys() - {copy.inside + name for name in listed}):
             copy.unpack(name)  # as any program does that unpacks the ZIP
         if not copy.is_ours(result.comment):
             result.differences.append(REPACKED)
@@ -468,34 +465,29 @@ def check_copy(copy: Copy, fingerprint: str) -> Result:
         english, chinese = f"{present} of {count} files", f"{count}个文件中的{present}个"
     if copy.where:
         english, chinese = f"{english} in {copy.where}", f"{copy.where}里的{chinese}"
-    result.english = f"{english} {'is' if present == 1 < count else 'are'}"
-    result.chinese = chinese
+    result.what = f"{english} {'is' if present == 1 < count else 'are'}", chinese
     return result
 
 
-def check_archive(copy: Copy, result: Result) -> dict[str, int]:
-    """Check the ZIP that the list does not name; return the lengths of its files.
-
-    It must hold all other files, and nothing else.
-    """
-    archive = copy.open_archive()
+def check_archive(copy: Folder, result: Result) -> dict[str, int]:
+    """Check the ZIP that the list does not name: it holds all other files, and nothing else."""
+    archive = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE))))
     others = (result.unlisted & copy.names) - {ARCHIVE}
     wanted = {**result.listed, **{name: copy.digest(name) for name in others}}
     found = {name: archive.digest(name) for name in archive.names}
     for name, _ in sorted(wanted.items() ^ found.items()):
         raise CopyError("in archive", name)
-    if not archive.is_ours(result.comment):
-        raise CopyError("repacked")
+    require(archive.is_ours(result.comment), "repacked")
     return archive.lengths
 
 
-def describe_extra(copy: Copy, name: str, listed: Mapping[str, str]) -> str:
+def describe_extra(copy: Folder, name: str, listed: Mapping[str, str]) -> str:
     """Return the line about something that the list does not name."""
     kind = next((EXTRAS[known] for known in EXTRAS if re.fullmatch(known, name)), UNKNOWN)
     # What lies next to the copy is not read. What cannot be read stays unknown.
     if kind is UNKNOWN and name in copy.names and name not in copy.outside:
         with contextlib.suppress(OSError, CopyError):
-            for same in find_same(copy, name, listed)[:1]:
+            if same := find_same(copy, name, listed):
                 return (
                     f"In another place · 不在原来的位置：{name!r} "
                     f"(a genuine copy of {same} · 内容与{same}完全相同，是真的)"
@@ -503,101 +495,57 @@ def describe_extra(copy: Copy, name: str, listed: Mapping[str, str]) -> str:
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
-def find_same(copy: Copy, name: str, listed: Mapping[str, str]) -> list[str]:
-    """Return the places in the list that have exactly these bytes."""
+def find_same(copy: Folder, name: str, listed: Mapping[str, str]) -> str:
+    """Return a place in the list that has exactly these bytes, if possible of the same name."""
     digest = copy.digest(name)
-    return [place for place, wanted in listed.items() if wanted == digest]
+    same = [place for place, wanted in listed.items() if wanted == digest]
+    return max(same, key=lambda place: f"/{place}".endswith(f"/{name}"), default="")
 
 
 def check_file(path: Path, fingerprint: str) -> Result:
     """Check a single file against the list next to it, or the list of the copy that it is in."""
-    if UNLISTED.fullmatch(path.name):
-        raise UsageError("unlisted", path.name)
+    require(not UNLISTED.fullmatch(path.name), "unlisted", path.name)
     copy, name = find_list(path)
     result = read_signed_list(copy, fingerprint)
-    same = find_same(copy, name, result.listed)
-    if not same:
-        raise CopyError("not in the list", name)
-    named = [place for place in same if f"/{place}".endswith(f"/{name}")]
-    place = (named or same)[0]
-    if not named:
+    place = find_same(copy, name, result.listed)
+    require(place, "not in the list", name)
+    if not f"/{place}".endswith(f"/{name}"):
         result.differences.append(f"Its name in the list · 清单里的名字：{place}")
-    result.english, result.chinese = f"{name!r} ({place}) is", f"{name!r}（{place}）"
+    result.what = f"{name!r} ({place}) is", f"{name!r}（{place}）"
     return result
 
 
 def find_list(path: Path) -> tuple[Folder, str]:
-    """Return the folder with the list for a single file, and the name of the file from there.
-
-    It is the file's own folder, or one above it with a list that names the file at its place.
-    """
+    """Return the folder with the list for a single file, and the name of the file from there."""
     here = path.parent.resolve()
+    # It is the file's own folder, or one above it with a list that names the file at its place.
     for top in (here, *here.parents):
         name = (here / path.name).relative_to(top).as_posix()
         with contextlib.suppress(OSError, CopyError):  # such as a list that is not ours
             folder, line = Folder(top, deep=False), b"  %s\n" % os.fsencode(name)
             if (top == here and LIST in folder.names) or line in folder.read(LIST, MAX_LIST):
                 return folder, name
-    raise UsageError("no list", path.name)
+    raise CopyError("no list", path.name)
 
 
 # --- A copy in a folder ---
 
 
-class Copy:
-    """The files of a copy, with names as in the list; the name of a folder ends in a slash."""
+class Folder:
+    """A copy in a folder. Links are not followed, because they may lead out of it.
 
-    def __init__(self) -> None:
+    Names are as in the list; the name of a folder ends in a slash. If it is not deep, only the
+    files directly in it are known.
+    """
+
+    where = ""  # the name of the folder, if the one that was typed is above it
+    outside: AbstractSet[str] = frozenset()  # what lies next to it, whatever its name
+
+    def __init__(self, top: Path, *, deep: bool = True) -> None:
+        self.top = top
         self.names: set[str] = set()  # of files
         self.folders: set[str] = set()
         self.extras: set[str] = set()  # empty folders, links, pipes and so on
-        self.outside: set[str] = set()  # what lies next to the copy, whatever its name
-        self.where = ""  # the name of its folder, if the one that was typed is above it
-
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of a file."""
-        raise NotImplementedError
-
-    def read(self, name: str, limit: int = MAX_SMALL) -> bytes:
-        """Return the bytes of the list, a signature, a key or the like."""
-        if name not in self.names:
-            raise CopyError("missing", name)
-        data = bytearray()
-        for block in self.blocks(name):
-            data += block
-            if len(data) > limit:
-                raise CopyError("large", name)
-        return bytes(data)
-
-    def digest(self, name: str, length: int = MAX_FILE) -> str:
-        """Return the SHA-256 of a file, or an empty string if the file is longer than this."""
-        digest = hashlib.sha256()
-        for block in self.blocks(name):
-            length -= len(block)
-            if length < 0:
-                return ""
-            digest.update(block)
-        return digest.hexdigest()
-
-    def open_archive(self) -> Zip:
-        """Return the ZIP in this copy."""
-        return Zip(io.BytesIO(self.read(ARCHIVE, MAX_FILE)))
-
-
-def folders_above(names: Iterable[str]) -> set[str]:
-    """Return all folders in which these names are."""
-    return {name[: at + 1] for name in names for at, c in enumerate(name[:-1]) if c == "/"}
-
-
-class Folder(Copy):
-    """A copy in a folder. Links are not followed, because they may lead out of it.
-
-    If it is not deep, only the files directly in it are known.
-    """
-
-    def __init__(self, top: Path, *, deep: bool = True) -> None:
-        super().__init__()
-        self.top = top
         below = [""]
         while below:
             prefix = below.pop()
@@ -620,9 +568,33 @@ class Folder(Copy):
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file, unless it is larger than any of ours."""
         with (self.top / name).open("rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE:
-                raise CopyError("large", repr(name))
+            size = os.fstat(file.fileno()).st_size
+            require(size <= MAX_FILE, "large", repr(name))
             yield from iter(lambda: file.read(BLOCK), b"")
+
+    def read(self, name: str, limit: int = MAX_SMALL) -> bytes:
+        """Return the bytes of the list, a signature, a key or the like."""
+        require(name in self.names, "missing", name)
+        data = bytearray()
+        for block in self.blocks(name):
+            data += block
+            require(len(data) <= limit, "large", name)
+        return bytes(data)
+
+    def digest(self, name: str, length: int = MAX_FILE) -> str:
+        """Return the SHA-256 of a file, or an empty string if the file is longer than this."""
+        digest = hashlib.sha256()
+        for block in self.blocks(name):
+            digest.update(block)
+            length -= len(block)
+            if length < 0:
+                return ""
+        return digest.hexdigest()
+
+
+def folders_above(names: Iterable[str]) -> set[str]:
+    """Return all folders in which these names are."""
+    return {name[: at + 1] for name in names for at, c in enumerate(name[:-1]) if c == "/"}
 
 
 def open_folder(path: Path) -> Folder:
@@ -633,14 +605,12 @@ def open_folder(path: Path) -> Folder:
         found = {entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries}
     folders = sorted(name[:-1] for name in found if name.endswith("/"))
     copies = [name for name in folders if os.access(path / name / LIST, os.F_OK)]
-    if len(copies) > 1:
-        raise UsageError("copies", ", ".join(map(repr, copies)))
-    if not copies:
-        raise CopyError("missing", LIST)
+    require(copies, "missing", LIST)
+    require(len(copies) == 1, "copies", ", ".join(map(repr, copies)))
     copy = Folder(path / copies[0])
     copy.where, copy.outside = repr(copies[0]), found - {copies[0] + "/"}
     if path.resolve() == Path(__file__).resolve().parent:
-        copy.outside.discard(Path(__file__).name)  # this program may be next to the copy
+        copy.outside -= {Path(__file__).name}  # this program may be next to the copy
     return copy
 
 
@@ -679,34 +649,28 @@ class Entry(NamedTuple):
     is_ours: bool
 
 
-class Zip(Copy):
-    """A copy in a ZIP, read without unpacking it."""
+class Zip(Folder):
+    """A copy in a ZIP, which is read as if it were unpacked."""
 
     def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
         self.file = file
         self.entries: dict[str, Entry] = {}
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - END.size))
         end = self._read_header(file, END)
         count, size, start = end[4:7]
-        is_whole = end == (b"PK\5\6", 0, 0, count, count, size, start, 0)
-        if not is_whole or start + size + END.size != length:
-            raise CopyError("unsafe", "end")
-        if size > MAX_LIST:
-            raise CopyError("too much")
+        require(end == (b"PK\5\6", 0, 0, count, count, size, start, 0), "unsafe", "end")
+        require(size <= MAX_LIST, "too much")
         file.seek(start)
         directory = io.BytesIO(file.read(size))
         # Some programs look for a ZIP64 record before the end.
-        if directory.getvalue()[-20:-16] == b"PK\6\7":
-            raise CopyError("unsafe", "end")
+        is_zip64 = directory.getvalue()[-20:-16] == b"PK\6\7"
+        require(start + size + END.size == length and not is_zip64, "unsafe", "end")
         file.seek(0)
         for _ in range(count):
             self._read_entry(file, directory)
-        if (file.tell(), directory.tell()) != (start, size):
-            raise CopyError("unsafe", "directory")
-        if sum(entry.size for entry in self.entries.values()) > MAX_BYTES:
-            raise CopyError("too much")
+        require((file.tell(), directory.tell()) == (start, size), "unsafe", "directory")
+        require(sum(entry.size for entry in self.entries.values()) <= MAX_BYTES, "too much")
         self._check_names()
         self._find_copy()
 
@@ -743,16 +707,17 @@ class Zip(Copy):
             and version in (10, 20)
             and not flags & ~(LEVEL | LATER | UTF8)
             # Unlike compressed data, stored data does not show where it ends.
-            and (method == DEFLATED or (method == STORED and packed == size * (not is_later)))
+            and (
+                method == DEFLATED
+                or (method == STORED and packed == size and not (is_later and size))
+            )
             and stat.S_IFMT(mode >> 16) in (0, kind)
             and not mode & attributes
             and not (kind == stat.S_IFDIR and packed)
             and name not in self.entries
         )
-        if not is_safe:
-            raise CopyError("unsafe", name or "directory")
-        if size > MAX_FILE:
-            raise CopyError("large", repr(name))
+        require(is_safe, "unsafe", name or "directory")
+        require(max(packed, size) <= MAX_FILE, "large", repr(name))
         ours = (b"PK\1\2", 3 << 8 | 20, 20, 0, DEFLATED, *record[5:11], 0, 0, 0, 0, 0o100644 << 16)
         is_ours = record == (*ours, at) and not local_extra
         self.entries[name] = Entry(start, method, crc, packed, size, (date, time), is_ours)
@@ -782,30 +747,27 @@ class Zip(Copy):
         """Find the folder that holds the list."""
         tops = [name[: -len(LIST)] for name in self.entries if f"/{name}".endswith(f"/{LIST}")]
         tops.sort(key=lambda top: top.count("/"))
-        if len(tops) > 1 and tops[0].count("/") == tops[1].count("/"):
-            raise CopyError("two lists")
-        self.top = tops[0] if tops else ""
+        require(len({top.count("/") for top in tops[:2]}) == len(tops[:2]), "two lists")
+        self.inside = tops[0] if tops else ""
         # A folder counts as an entry only if it is empty.
         ends = self.entries.keys() - folders_above(self.entries)
-        paths = {name[len(self.top) :] for name in ends if name.startswith(self.top)}
+        paths = {name[len(self.inside) :] for name in ends if name.startswith(self.inside)}
         self.names = {path for path in paths if not path.endswith("/")}
         self.extras = paths - self.names
         self.folders = folders_above(paths) | self.extras
-        self.outside = {name for name in ends if not name.startswith(self.top)}
-        self.lengths = {path: self.entries[self.top + path].size for path in self.names}
+        self.outside = {name for name in ends if not name.startswith(self.inside)}
+        self.lengths = {path: self.entries[self.inside + path].size for path in self.names}
 
     def is_ours(self, comment: str) -> bool:
         """Return whether it is what our packer writes: in order, with the time of the release."""
         issued = read_time(comment, "issued")
         if not issued:
             return False
-        nearest = min(
-            max(issued.timetuple()[:6], (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58)
-        )
-        year, month, day, hour, minute, second = nearest
+        first, last = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)  # that a ZIP can hold
+        year, month, day, hour, minute, second = min(max(issued.timetuple()[:6], first), last)
         stamp = (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
         return (
-            self.top == TOP
+            self.inside == TOP
             and ARCHIVE not in self.names
             and list(self.entries) == sorted(self.entries)
             and all(entry.is_ours and entry.stamp == stamp for entry in self.entries.values())
@@ -813,7 +775,7 @@ class Zip(Copy):
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file in the copy."""
-        yield self.unpack(self.top + name)
+        yield self.unpack(self.inside + name)
 
     def unpack(self, name: str) -> bytes:
         """Return the bytes of an entry. They must end where the ZIP says and have its checksum."""
@@ -827,8 +789,8 @@ class Zip(Copy):
             except zlib.error as error:
                 raise CopyError("unsafe", name) from error
             has_end = inflater.eof and not inflater.unused_data
-        if len(data) != entry.size or zlib.crc32(data, 0) != entry.crc or not has_end:
-            raise CopyError("unsafe", name)
+        is_right = (len(data), zlib.crc32(data, 0)) == (entry.size, entry.crc)
+        require(is_right and has_end, "unsafe", name)
         return data
 
 
@@ -838,9 +800,7 @@ class Zip(Copy):
 def read_time(comment: str, what: str) -> datetime | None:
     """Return when the release was issued or expires, if the signed comment says so."""
     match = re.search(what + r":(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", comment)
-    if not match:
-        return None
-    return datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    return datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S%z") if match else None
 
 
 def read_arguments(arguments: list[str]) -> tuple[Path, str]:
@@ -850,15 +810,14 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
         digits = re.sub(r"[\s:-]", "", "".join(rest)).upper()
         if re.fullmatch(r"[0-9A-F]{32}", digits):
             return path, " ".join(re.findall("....", digits))
-    raise UsageError("usage")
+    raise CopyError("usage")
 
 
 def check(path: Path, fingerprint: str) -> Result:
     """Check a folder, a ZIP or a single file."""
     if path.is_dir():
         return check_copy(open_folder(path), fingerprint)
-    if not path.is_file():
-        raise UsageError("nothing", str(path))
+    require(path.is_file(), "nothing", str(path))
     with path.open("rb") as file:
         # An EPUB is a ZIP, but counts as a single file.
         kind = path.suffix.lower()
@@ -876,10 +835,10 @@ def report(result: Result, fingerprint: str) -> tuple[int, list[str]]:
             f"按这台电脑的时钟，它已在{expires:%Y-%m-%d}过期：请另找一份更新的"
         )
     status = 3 if result.differences else 0
-    english, chinese = VERDICTS[status]
+    english, chinese = map("".join, zip(VERDICTS[status], result.what))
     lines = [
-        f"{english}{result.english} exactly what was signed with the key {fingerprint}.",
-        f"{chinese}{result.chinese}与用密钥{fingerprint}签署的内容完全相同。",
+        f"{english} exactly what was signed with the key {fingerprint}.",
+        f"{chinese}与用密钥{fingerprint}签署的内容完全相同。",
         *(f"- {line}" for line in result.differences),
     ]
     if expires and now < expires <= now + NEAR:
@@ -905,11 +864,9 @@ def main(arguments: list[str]) -> int:
     try:
         path, fingerprint = read_arguments(arguments)
         status, lines = report(check(path, fingerprint), fingerprint)
-    except UsageError as error:
-        status, lines = 2, list(error.args)
     except (CopyError, OSError, ValueError) as error:
-        reason = error if isinstance(error, CopyError) else CopyError("unreadable", error)
-        status, lines = 1, [verdict + why for verdict, why in zip(VERDICTS[1], reason.args)]
+        error = error if isinstance(error, CopyError) else CopyError("unreadable", error)
+        status, lines = error.status, list(map("".join, zip(VERDICTS[error.status], error.reason)))
     try:
         print(*lines, sep="\n", file=sys.stderr if status == 2 else sys.stdout, flush=True)
     except BrokenPipeError:
