@@ -17,6 +17,9 @@ from cccr_web.languages import Language
 _HOME = PurePosixPath("index")
 # The page that lists the statements, in their folder.
 ARCHIVE = PurePosixPath("statements/index")
+_VERIFY = PurePosixPath("verify")
+# What that page says if several signers sign; it has no page of its own.
+VERIFY_POLICY = PurePosixPath("verify-policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,16 @@ class Content:
     def all_texts(self) -> list[Text]:
         """Every text in every language."""
         return [text for texts in self.texts.values() for text in texts.values()]
+
+    def for_signers(self, *, policy: bool) -> Content:
+        """Return the content with the page on verification for one key, or for a ``policy``."""
+        texts = {}
+        for language, own in self.texts.items():
+            texts[language] = {path: own[path] for path in own if path != VERIFY_POLICY}
+            if policy:
+                body = own[VERIFY_POLICY].body
+                texts[language][_VERIFY] = replace(own[_VERIFY], body=body)
+        return replace(self, texts=texts)
 
     def statements(self, language: Language) -> list[Text]:
         """Return the statements, newest first."""

@@ -174,8 +174,15 @@ class RcloneHost(StaticHost):
             self._rclone(
                 work, paths, "copy", "--no-check-dest", *stored, f"{work}/mirror/site", self.remote
             )
-        if gone := before - release.files.keys():
+        # Also signatures of signers whom the list does not name, or of an upload that was cut off.
+        there = before.union(filter(is_signature, self._names()))
+        if gone := there - release.files.keys():
             self._rclone(work, sorted(gone), "delete", self.remote)
+
+    def _names(self) -> list[str]:
+        """Return the names of the manifest's files that are there."""
+        command = ("rclone", "lsf", "--files-only", f"--include=/{MANIFEST}.*", self.remote)
+        return _run(command, self.remote, (0,)).splitlines()
 
     def _before(self, release: Release, folder: Path) -> set[str]:
         """Return the files of the release that is there, as its list says.
@@ -241,8 +248,8 @@ def _turn(path: str) -> int:
     return 1 if is_html(path) or path.endswith(".atom") else 0
 
 
-def _run(command: Sequence[str], where: str, accepted: Sequence[int]) -> None:
-    """Run a program. Raises ``CccrError`` with a line of what it says."""
+def _run(command: Sequence[str], where: str, accepted: Sequence[int]) -> str:
+    """Run a program and return its output. Raises ``CccrError`` with a line of what it says."""
     try:
         done = subprocess.run(
             command,
@@ -260,3 +267,4 @@ def _run(command: Sequence[str], where: str, accepted: Sequence[int]) -> None:
         line = lines[0 if command[0] == "rsync" else -1] if lines else f"status {done.returncode}"
         said = printable(line[:200])
         raise CccrError(f"{where}: {command[0]} failed: {said}", "Run the command again.")
+    return done.stdout

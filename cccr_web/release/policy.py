@@ -61,13 +61,25 @@ class PolicySigner:
     @property
     def file(self) -> str:
         """The name of the file with this signer's signature."""
-        return f"{MANIFEST}.{self.name}.{'minisig' if self._is_minisign else 'sshsig'}"
-
-    def __str__(self) -> str:
-        return f"{self.name} {'minisign' if self._is_minisign else 'ssh'} {self.key}"
+        return f"{MANIFEST}.{self.name}.{'minisig' if self.is_minisign else 'sshsig'}"
 
     @property
-    def _is_minisign(self) -> bool:
+    def command(self) -> str:
+        """How readers verify the signature in any shell (minisign(1), ssh-keygen(1))."""
+        if self.is_minisign:
+            return f"minisign -VHm {MANIFEST} -x {self.file} -P {self.key}\n"
+        file = f"signer-{self.name}.txt"
+        return (
+            f"echo {self.name} {self.key} > {file}\n"
+            f"ssh-keygen -Y verify -f {file} -I {self.name} -n file -s {self.file} < {MANIFEST}\n"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {'minisign' if self.is_minisign else 'ssh'} {self.key}"
+
+    @property
+    def is_minisign(self) -> bool:
+        """Whether minisign verifies the signature; otherwise ssh-keygen does."""
         return isinstance(self.key, PublicKey)
 
     def sign(self, sums: bytes, key: SigningKey) -> bytes:

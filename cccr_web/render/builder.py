@@ -52,7 +52,7 @@ from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
-from cccr_web.render.shared_pages import ZIP_INDEX, require_text
+from cccr_web.render.shared_pages import ZIP_INDEX, require_texts
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
@@ -198,7 +198,10 @@ class SiteFiles(Mapping[str, bytes]):
         cache: Cache | None = None,
         resized: Mapping[str, ResizedPhoto] | None = None,
     ) -> None:
-        require_text(content, tree)
+        key = notices.key
+        has_policy = key is not None and key.single_key is None
+        require_texts(content, tree, policy=has_policy)
+        content = content.for_signers(policy=has_policy)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))
         self.content = content
@@ -207,7 +210,6 @@ class SiteFiles(Mapping[str, bytes]):
         new = {name: one for name, one in content.photos.items() if name not in known}
         self.photos = {**known, **resize_photos(tree, new, self._cache)}
         style = read_style(templates, next(iter(content.site.addresses.onions), None))
-        key = notices.key
         issued = time or _newest(content, notices)
         self.facts = Metadata(
             sequence=content.site.sequence,
@@ -218,7 +220,7 @@ class SiteFiles(Mapping[str, bytes]):
             clearnet=content.site.addresses.clearnet,
             onions=content.site.addresses.onions,
             style_hashes=(style.hash,),
-            has_policy=key is not None and key.single_key is None,
+            has_policy=has_policy,
         )
         self._files = {
             **notices.files,

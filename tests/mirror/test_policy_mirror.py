@@ -12,11 +12,11 @@ from cccr_web.release import load
 
 
 def test_a_mirror_fetches_a_release_under_a_policy(tmp_path: Path) -> None:
-    """Two of three signatures are enough, the ZIP holds all pages, and a newer release follows."""
+    """Two of three signatures are enough, the ZIP holds all pages, and others may sign the next."""
     (tmp_path / "policy.txt").write_bytes(TWO_OF_THREE.to_file())
     arguments = ("--to", tmp_path / "mirror", "--policy", tmp_path / "policy.txt")
-    for sequence in (1, 2):
-        release = policy_release("editor", "second", sequence=sequence)
+    for sequence, name in ((1, "editor"), (2, "lawyer")):
+        release = policy_release(name, "second", sequence=sequence)
         with Hostile(release) as server:
             result = run("mirror", "fetch", server.url, *arguments)
         assert result.exit_code == 0, result.stderr

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import hashlib
 import textwrap
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -69,14 +69,16 @@ def ssh_signature(
     ).encode()
 
 
-def unsigned_release(policy: SigningPolicy = TWO_OF_THREE, sequence: int = 1) -> Release:
+def unsigned_release(
+    policy: SigningPolicy = TWO_OF_THREE, sequence: int = 1, **changes: Any
+) -> Release:
     """Return a release under a policy, without signatures."""
     files = {
         path: body
         for path, body in content(sequence).items()
         if path not in {"minisign.pub", "allowed_signers"}
     }
-    known = dataclasses.replace(facts(sequence), fingerprint=policy.fingerprint, has_policy=True)
+    known = facts(sequence, fingerprint=policy.fingerprint, has_policy=True, **changes)
     return with_archive(make_release({**files, POLICY: policy.to_file()}, known))
 
 
