@@ -13,7 +13,7 @@ import click
 
 from cccr_web import files
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress, working
+from cccr_web.cli.terminal import Progress, visible, working
 from cccr_web.config import Config, default_state, find_tree, source_date
 from cccr_web.errors import CccrError
 
@@ -48,7 +48,7 @@ def check(translations: Path | None) -> None:
     if content is not None:
         problems += damaged_photos(tree, content.photos)
         for suggestion in name_suggestions(content):
-            click.echo(f"Suggestion: {suggestion}", err=True)
+            click.echo(f"Suggestion: {visible(str(suggestion))}", err=True)
     if content is None or problems:
         raise content_error(problems)
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())

@@ -49,7 +49,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
+        # One line, whatever the name of the file.
+        return f"{self.file}:{self.line}: {self.message}".replace("\n", "\\n")
 
 
 def content_error(problems: Sequence[Problem]) -> CccrError:
