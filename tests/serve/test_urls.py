@@ -30,7 +30,8 @@ def addresses(release: Release) -> list[str]:
     folders = {path.removesuffix("index.html") for path in release.files if "index.html" in path}
     bare = {folder.rstrip("/") for folder in folders}
     nowhere = {"none", "en/none", "zh-hans/none", "zh-hant/none", "en/index.htm", "favicon.svg"}
-    return sorted(f"/{path}" for path in {"", *release.files, *folders, *bare, *nowhere})
+    tags = {"zh", "zh/"}  # of a language, as people type them
+    return sorted(f"/{path}" for path in {"", *release.files, *folders, *bare, *nowhere, *tags})
 
 
 def seen(server: Server, release: Release, listener: str) -> dict[str, Any]:
