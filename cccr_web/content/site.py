@@ -146,7 +146,7 @@ def read_names(tree: SourceTree) -> tuple[dict[str, str], list[Problem]]:
 
 def lines_of_names(text: str) -> dict[str, int]:
     """Return the line of each name, in whatever quotation marks or escapes it is written."""
-    found = {}
+    found: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         with contextlib.suppress(ValueError):  # one of several lines of a value
             found |= dict.fromkeys(tomllib.loads(line), number)

@@ -41,7 +41,7 @@ from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
-from cccr_web.render.shared_pages import ZIP_INDEX, require_text
+from cccr_web.render.shared_pages import ZIP_INDEX
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
@@ -172,7 +172,6 @@ class SiteFiles(Mapping[str, bytes]):
         cache: Cache | None = None,
         resized: Mapping[str, ResizedPhoto] | None = None,
     ) -> None:
-        require_text(content, tree)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))
         self.content = content

@@ -13,8 +13,7 @@ from typing import Final
 from flask_babel import force_locale, gettext
 from markupsafe import Markup
 
-from cccr_web.content import Content, SourceTree, Text
-from cccr_web.errors import CccrError
+from cccr_web.content import Text
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import INDEX
 from cccr_web.render.layout import PageLayout, relative_link
@@ -36,16 +35,6 @@ class Part:
     title: str
     home: str
     section: Markup
-
-
-def require_text(content: Content, tree: SourceTree) -> None:
-    """Raise ``CccrError`` if the text of the ZIP's start page is missing in a language."""
-    for language in LANGUAGES:
-        if _COPY not in content.texts[language]:
-            raise CccrError(
-                f"{tree.name(f'{language.locale}/pages/{_COPY}.md')} is missing.",
-                "The start page of every copy is made from it.",
-            )
 
 
 def render_zip_index(renderer: TemplateRenderer) -> str:
