@@ -12,11 +12,12 @@ from support.command import run_script
 from support.pages import Element, every_language, parse
 from support.parsed import Page, dead_links
 from support.signed import make_apps
-from support.texts import texts_with_key
+from support.texts import copy_texts, texts_with_key
 from werkzeug.test import Client
 
 from cccr_web.config import PACKAGE, find_tree
-from cccr_web.languages import LANGUAGES, Language
+from cccr_web.errors import CccrError
+from cccr_web.languages import LANGUAGES, WRITTEN, Language
 from cccr_web.release import ERROR_PAGES, Release, Signer, SigningKey, media_type, write
 from cccr_web.render import build_release
 from cccr_web.render.builder import VERIFY
@@ -150,6 +151,19 @@ def test_the_zip_index_has_doors_and_then_a_section_in_every_language(release: R
         "Release 1 of 29 November 2026.",
     ):
         assert words in page.text
+
+
+def test_a_missing_text_for_the_zip_index_is_rejected(tmp_path: Path) -> None:
+    """Without the text for readers who got a copy from somebody else, no release is built."""
+    tree = copy_texts(tmp_path)
+    for language in WRITTEN:
+        (tree / language.locale / "pages" / "copy.md").unlink()
+        for name in ("copies.md", "reach-us.md"):
+            file = tree / language.locale / "pages" / name
+            words = file.read_text(encoding="utf-8").replace("copy.md", "verify.md")
+            file.write_text(words, encoding="utf-8")
+    with pytest.raises(CccrError, match=r"translations/en/pages/copy\.md is missing\."):
+        build_release(tree, find_tree("templates"))
 
 
 def test_the_zip_index_never_shows_the_fingerprint(key: SigningKey, signed: Release) -> None:
