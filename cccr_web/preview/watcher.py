@@ -38,16 +38,11 @@ class Watcher:
         # For what has changed before the watch began.
         again = True
         try:
-            # A name that is not UTF-8 ends the watch for good.
-            with contextlib.suppress(WatchfilesRustInternalError):
-                while not stop.is_set():
-                    # As long as a folder is moved away.
-                    with contextlib.suppress(FileNotFoundError):
-                        for changes in self._rounds(stop):
-                            if changes or again:
-                                again = not self._read()
-                    again = True
-                    stop.wait(_ROUND / 1000)
+            # A folder that is moved away or cannot be read ends it, and so does a name that is no text.
+            with contextlib.suppress(OSError, WatchfilesRustInternalError):
+                for changes in self._rounds(stop):
+                    if changes or again:
+                        again = not self._read()
             while not stop.wait(_ROUND / 1000):
                 self._read()
         finally:

@@ -180,8 +180,9 @@ def test_a_title_is_utf_8_in_every_locale(tmp_path: Path) -> None:
     """Without a locale, Python reads no Chinese from the command line. Other bytes are rejected."""
     tree = copy_texts(tmp_path)
     tail = ("--slug", "a", "--date", "2013-05-08", "--translations", tree)
-    posix = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    assert ended("new", "释放律师", *tail, **posix).status == 0
+    arguments = ("new", "释放律师", *tail)
+    done = ended(*arguments, LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert done.status == 0
     written = tree / "zh_Hans/statements/2013-05-08-a.md"
     assert 'title = "释放律师"' in written.read_text(encoding="utf-8")
     done = ended("new", "a\udcff", *tail)

@@ -254,7 +254,7 @@ def test_a_page_that_the_site_needs_is_reported(
 ) -> None:
     """It is named if it is missing in every language, also where no text is left at all."""
     tree = copy_texts(tmp_path)
-    for file in tree.rglob(f"{page.name}.md" if kept else "*.md"):
-        file.unlink()
+    for gone in tree.rglob(f"{page.name}.md" if kept else "*.md"):
+        gone.unlink()
     file = page if page.parts[0] == "statements" else PurePosixPath("pages") / page
     assert f"en/{file}.md:1: The file is missing: the site needs this page." in problems_of(tree)

@@ -99,6 +99,20 @@ def test_a_folder_that_is_moved_away_and_back_is_watched_again(tmp_path: Path) -
     assert "Traceback" not in said(preview)
 
 
+def test_a_folder_that_cannot_be_read_is_no_obstacle(tmp_path: Path) -> None:
+    """The system does not watch it, and the pages that it hides have messages."""
+    tree = copy_texts(tmp_path)
+    (tree / "en/more").mkdir(mode=0o000)
+    # As for a user who is not root.
+    without = "-dac_override,-dac_read_search"
+    prefix = ("setpriv", f"--bounding-set={without}", f"--inh-caps={without}")
+    with PreviewProcess(tree, prefix=prefix) as preview:
+        add(f"en/{DATED}", "A <b>bold</b> word.")(tree)
+        wait_until(lambda: "Raw HTML" in said(preview), 30)
+        assert preview.end() == 0
+    assert "Traceback" not in said(preview)
+
+
 def test_a_name_that_is_no_text_does_not_end_the_watch(tmp_path: Path) -> None:
     """Its message is shown, and that all is in order once it is removed."""
     tree = copy_texts(tmp_path)
