@@ -137,7 +137,11 @@ def test_a_malformed_source_date_epoch_is_rejected(epoch: str) -> None:
 def test_a_user_without_a_folder_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a container: HOME is unset, and the user is in no list."""
     monkeypatch.delenv("HOME", raising=False)
-    monkeypatch.setattr("pwd.getpwuid", lambda _uid: {}["no such user"])
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
     with pytest.raises(CccrError, match=r"HOME is not set, .* Set HOME or XDG_STATE_HOME\."):
         default_state({})
     assert default_state({"XDG_STATE_HOME": "/a"}) == Path("/a/cccr-web")

@@ -38,7 +38,7 @@ class Watcher:
         # For what has changed before the watch began.
         again = True
         try:
-            # A folder that is moved away or cannot be read ends it, and so does a name that is no text.
+            # A folder that is moved away or not readable ends it, as does a name that is no text.
             with contextlib.suppress(OSError, WatchfilesRustInternalError):
                 for changes in self._rounds(stop):
                     if changes or again:
