@@ -110,6 +110,21 @@ def rename(old: Path, new: Path) -> None:
     _sync_folder(new.parent)
 
 
+def read_input(file: Path, most: int) -> bytes:
+    """Return what is in a file that a person has named; at most ``most`` bytes.
+
+    Raises ``CccrError``.
+    """
+    try:
+        with file.open("rb") as opened:
+            body = opened.read(most + 1)
+    except OSError as error:
+        raise CccrError(f"{file} cannot be read: {error.strerror}.", "Check the path.") from error
+    if len(body) > most:
+        raise CccrError(f"{file} has more than {most // 1_000_000} MB.", "Make it smaller.")
+    return body
+
+
 @contextlib.contextmanager
 def writing(path: Path, remedy: str) -> Iterator[None]:
     """Raise ``CccrError`` with this remedy if the block cannot write ``path``."""

@@ -17,6 +17,11 @@ from cccr_web.languages import Language
 _HOME = PurePosixPath("index")
 # The page that lists the statements, in their folder.
 ARCHIVE = PurePosixPath("statements/index")
+# The pages that the code and the templates link to by name.
+NEEDED_PAGES = (
+    *(_HOME, ARCHIVE),
+    *map(PurePosixPath, ("copies", "reach-us", "verify", "who-we-are")),
+)
 _VERIFY = PurePosixPath("verify")
 # What that page says if several signers sign; it has no page of its own.
 VERIFY_POLICY = PurePosixPath("verify-policy")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import re
+import sys
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +49,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
+        # One line, whatever the name of the file.
+        return f"{self.file}:{self.line}: {self.message}".replace("\n", "\\n")
 
 
 def content_error(problems: Sequence[Problem]) -> CccrError:
@@ -161,11 +163,16 @@ def parse_toml(
     lines = text.split("\n")
     try:
         values = tomllib.loads(text)
+        escaped = [*_escaped(values)]
     except tomllib.TOMLDecodeError as error:
         line, message = _invalid(error, lines)
         return None, [Problem(name, line + lines_before, message)]
+    except (ValueError, RecursionError):  # Python's own limits
+        longest = max(range(len(lines)), key=lambda at: len(lines[at]))
+        message = "Not valid TOML: a number is too long, or too much is nested: shorten this line."
+        return None, [Problem(name, longest + 1 + lines_before, message)]
     problems = []
-    for char, message in _escaped(values):
+    for char, message in escaped:
         line = next((n for n, line in enumerate(lines, 1) if char in _unescape(line)), 1)
         problems.append(Problem(name, line + lines_before, message))
     return _corrected(values) if problems else values, problems
@@ -217,6 +224,9 @@ def _corrected(value: Any) -> Any:
 def _unescape(line: str) -> str:
     def char(match: re.Match[str]) -> str:
         code = match[1] or match[2] or match[3]
-        return chr(int(code, 16)) if code else _ESCAPED[match[4]]
+        if not code:
+            return _ESCAPED[match[4]]
+        # In single quotes, a backslash begins no escape, and any digits can follow it.
+        return chr(int(code, 16)) if int(code, 16) <= sys.maxunicode else match[0]
 
     return _ESCAPE.sub(char, line)

@@ -13,6 +13,7 @@ owner may read it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -163,17 +164,17 @@ def _open(file: Path) -> sqlite3.Connection | None:
     What is damaged, or not one of ours, is replaced.
     """
     for _ in range(2):
-        rows = sqlite3.connect(file, timeout=0)
-        try:
-            if _lock(rows):
-                return rows
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                rows.close()
-                return None
-        except sqlite3.Error:
-            pass  # It is no database, or a damaged one.
-        rows.close()
+        with contextlib.ExitStack() as undo:
+            try:
+                rows = undo.enter_context(contextlib.closing(sqlite3.connect(file, timeout=0)))
+                if _lock(rows):
+                    undo.pop_all()
+                    return rows
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    return None
+            except sqlite3.Error:
+                pass  # It is no database, or a damaged one.
         file.unlink()
         _touch(file)
     return None
