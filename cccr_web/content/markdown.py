@@ -74,6 +74,10 @@ _CARD = "[!PERSON]"
 PHOTOS = "/photos/"
 # A single * is a mark only next to Chinese punctuation, where CommonMark does not see it.
 _STRAY = re.compile(r"\*\*|`|\*(?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])\*")
+# The scripts that are written from right to left.
+_RIGHT_TO_LEFT = re.compile(
+    r"[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 # A language (BCP 47), and words that are marked with theirs.
 _TAG = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*"
 _MARKED = re.compile(rf"\[([^\[\]]+)\]\{{lang=({_TAG})\}}")
@@ -164,7 +168,7 @@ def _slips(tokens: list[Token], text: str) -> Iterator[tuple[int, str]]:
             line += child.type in {"softbreak", "hardbreak"}
             # The characters of the source are checked before; entities show only here.
             alt = "".join(part.content for part in child.children or [])
-            for words in (alt or child.content, child.attrGet("title")):
+            for words in (alt or child.content, child.attrGet("title")) if "&" in text else ():
                 for _, message in explain(str(words or ""), escaped=True):
                     yield line, message
 
@@ -189,7 +193,8 @@ def _with_languages(children: list[Token]) -> Iterator[Token]:
 
 def language_attributes(words: str, tag: str) -> dict[str, str]:
     """Return ``lang`` and, if they are written from right to left, ``dir`` of some words."""
-    right_to_left = any(unicodedata.bidirectional(char) in {"R", "AL"} for char in words)
+    suspects = _RIGHT_TO_LEFT.findall(words)
+    right_to_left = any(unicodedata.bidirectional(char) in {"R", "AL"} for char in suspects)
     return {"lang": tag, "dir": "rtl"} if right_to_left else {"lang": tag}
 
 

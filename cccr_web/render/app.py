@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -13,6 +13,7 @@ from babel.support import Translations
 from flask import Flask, abort, g, render_template
 from flask_babel import Babel, Domain, force_locale, get_locale
 from jinja2 import StrictUndefined
+from markupsafe import Markup
 
 from cccr_web.content import Content, SourceTree
 from cccr_web.content.catalogue import catalogue_file, load_translations
@@ -45,7 +46,7 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
     def __init__(self, tree: SourceTree, names: Mapping[str, str]) -> None:
         super().__init__()
         convert, key = site_converter(names), repr(names)
-        self._catalogues = {
+        self.catalogues = {
             language.locale: load_translations(tree, language.source.locale, convert, key)
             if language.source
             else load_translations(tree, language.locale)
@@ -53,7 +54,7 @@ class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
         }
 
     def get_translations(self) -> Translations:
-        return self._catalogues[str(get_locale())]
+        return self.catalogues[str(get_locale())]
 
 
 class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
@@ -66,6 +67,20 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
     @property
     def domain_instance(self) -> Domain:
         return self._domain
+
+    def messages(self, language: Language) -> Callable[..., Markup]:
+        """Return what templates call as ``gettext``; Jinja's takes five times as long."""
+        catalogue = self._domain.catalogues[language.locale]
+
+        @functools.cache
+        def whole(message: str) -> Markup:
+            return filled(message, {})
+
+        def filled(message: str, variables: Mapping[str, Any]) -> Markup:
+            # A string without variables is a format string, too.
+            return Markup(catalogue.gettext(message)) % variables  # noqa: S704  # of our catalogues
+
+        return lambda message, **more: filled(message, more) if more else whole(message)
 
 
 def copy_urls(app: Flask) -> list[str]:
@@ -125,6 +140,7 @@ def create_app(
             return render_template("parts/release.html", number=facts.sequence, date=day)
 
     renderer = TemplateRenderer(
+        app.jinja_env,
         content,
         style,
         facts,
@@ -134,7 +150,10 @@ def create_app(
         notices=notices or NoticeFiles(translations.folder),
         people={language: people_on_cards(texts) for language, texts in statements.items()},
         statements=statements,
-        menus={language: menu(content, language) for language in content.texts},
+        shared={
+            language: {**menu(content, language), "gettext": babel.messages(language)}
+            for language in content.texts
+        },
         neighbours={
             text.url: (
                 None if newer is None else Mention.of(newer),

@@ -131,7 +131,7 @@ def build_release(
     are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
     cache = cache or Cache()
-    tree = SourceTree(translations, cache.recall)
+    tree = SourceTree(translations, cache.recall if cache.remembers else None)
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)

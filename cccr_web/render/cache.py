@@ -65,6 +65,11 @@ class Cache:
                 "Check the disk and the permissions, or pass another folder to --cache.",
             ) from error
 
+    @property
+    def remembers(self) -> bool:
+        """Whether there is a folder: if not, nobody needs to make a key."""
+        return self._rows is not None
+
     def recall(self, key: Sequence[str], make: Callable[[], bytes]) -> bytes:
         """Return what ``make`` returned for the same ``key``, or call it.
 
@@ -85,7 +90,7 @@ class Cache:
 
     def deflate(self, body: bytes) -> bytes:
         """Return ``body`` compressed for a ZIP."""
-        if self._rows is None:
+        if not self.remembers:
             return deflate(body)
         key = ("deflate", hashlib.sha256(body).hexdigest())
         return self.recall(key, lambda: deflate(body))

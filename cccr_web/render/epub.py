@@ -80,8 +80,6 @@ def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet:
         book[file] = renderer.render_text(
             text, layout(file), sheet=relative("style.css", file), **more
         )
-        # A chapter that comes from the cache does not ask for its images.
-        images |= {photo.sizes[0].url: photo.sizes[0].body for photo in renderer.photos_in(text)}
     # Last, because it lists the images that the chapters show.
     book["package.opf"] = frame("package.xml", "package.opf")
     files = {name: body.encode() for name, body in book.items()} | images

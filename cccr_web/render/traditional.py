@@ -249,7 +249,10 @@ def convert_tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
         words = token.content
         if token.type == "image" or token.type in _CODE:
             words = convert(words)
-        converted.append(token.copy(attrs=attrs, children=children, content=words))
+        changes = {"attrs": attrs, "children": children, "content": words}
+        # Most tokens have no text, and a copy takes longer than a comparison.
+        same = (attrs, children, words) == (token.attrs, token.children, token.content)
+        converted.append(token if same else token.copy(**changes))
     return converted
 
 
