@@ -39,7 +39,6 @@ Six extensions are added, all of which read well in any other viewer:
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -103,8 +102,8 @@ class _Parser(MarkdownIt):
 _PARSER = _Parser("commonmark", {"html": True}).enable("table")
 
 
-def parse(text: str, *, lines_before: int = 0) -> Body:
-    """Parse a text that starts after ``lines_before`` lines of its file."""
+def parse(text: str, *, lines_before: int = 0, digest: str = "") -> Body:
+    """Parse a text that starts after ``lines_before`` lines of the file with this ``digest``."""
     tokens = _PARSER.parse(text)
     items: list[Item] = []
     for token in tokens:
@@ -128,7 +127,6 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             items.extend(_inline_items(token, line, alone=alone))
     slips = ((line + lines_before, message) for line, message in _slips(tokens, text))
     parsed = Parsed(tuple(tokens), tuple(_passages(tokens, lines_before)))
-    digest = hashlib.sha256(f"{lines_before} {text}".encode()).hexdigest()
     return Body(digest, lambda: parsed, tuple(items), tuple(slips), has_own_words(tokens))
 
 

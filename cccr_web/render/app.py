@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+import marshal
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 from babel.support import Translations
 from flask import Flask, abort, g, render_template
 from flask_babel import Babel, Domain, force_locale, get_locale
-from jinja2 import StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from cccr_web.content import Content, SourceTree
@@ -22,7 +23,7 @@ from cccr_web.languages import LANGUAGES, WRITTEN, Language, by_slug
 from cccr_web.release import Metadata
 from cccr_web.render.cache import Cache, hash_files
 from cccr_web.render.copies import Copies, lists_copies
-from cccr_web.render.crawlers import crawler_files, render_crawler_file
+from cccr_web.render.crawlers import crawler_files
 from cccr_web.render.epub import make_epub
 from cccr_web.render.feed import feed_documents, render_feed
 from cccr_web.render.formats import format_day, format_size
@@ -36,8 +37,32 @@ from cccr_web.render.template_renderer import Mention, TemplateRenderer, menu
 from cccr_web.render.traditional import kept_names, site_converter
 
 _COPIES: Final = "cccr_web.copies"
+_PAGES: Final = "cccr_web.pages"
 # The app's extension that fills the templates.
 RENDERER: Final = "cccr_web.render"
+
+
+class _TemplateLoader(FileSystemLoader):
+    """Loads templates, compiled by an earlier build if there is a cache."""
+
+    def __init__(self, templates: Path, cache: Cache) -> None:
+        super().__init__(templates.resolve())
+        self._cache = cache
+
+    def load(
+        self,
+        environment: Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002  # Jinja's name
+    ) -> Template:
+        source, file, is_current = self.get_source(environment, name)
+        made = self._cache.recall(
+            ("template", name, file, source),
+            lambda: marshal.dumps(environment.compile(source, name, file)),
+        )
+        # The cache returns nothing that this program has not made.
+        code = marshal.loads(made)  # noqa: S302
+        return environment.template_class.from_code(environment, code, globals or {}, is_current)
 
 
 class _CatalogueDomain(Domain):  # type: ignore[misc]  # no types
@@ -83,6 +108,12 @@ class _CatalogueBabel(Babel):  # type: ignore[misc]  # no types
         return lambda message, **more: filled(message, more) if more else whole(message)
 
 
+def page_urls(app: Flask) -> tuple[str, ...]:
+    """Return every URL that the app of ``create_app`` renders, except those of copies."""
+    urls: tuple[str, ...] = app.extensions[_PAGES]
+    return urls
+
+
 def copy_urls(app: Flask) -> list[str]:
     """Return the URL of every copy that the app of ``create_app`` renders."""
     copies: Copies = app.extensions[_COPIES]
@@ -112,8 +143,9 @@ def create_app(
     rendered. The app reads only the two folders; no page depends on the address, the
     reader or the time.
     """
-    app = Flask("cccr_web.render", static_folder=None, template_folder=str(templates.resolve()))
+    app = Flask("cccr_web.render", static_folder=None)
     app.jinja_options = {
+        "loader": _TemplateLoader(templates, cache or Cache()),
         "undefined": StrictUndefined,
         "trim_blocks": True,
         "lstrip_blocks": True,
@@ -220,11 +252,9 @@ def create_app(
         g.language = file.language
         return render_feed(renderer, file)
 
-    for name in crawler_files(content):
-
-        @app.get(f"/{name}", endpoint=name.replace(".", "-"))
-        def crawler_file(name: str = name) -> str:
-            return render_crawler_file(name, content)
+    crawlers = crawler_files(content)
+    for name, render in crawlers.items():
+        app.get(f"/{name}", endpoint=name.replace(".", "-"))(render)
 
     @app.get("/<slug>/cccr-<name>.<any(html, epub):kind>")
     def copy(slug: str, name: str, kind: str) -> str | bytes:
@@ -244,4 +274,7 @@ def create_app(
             else make_epub(renderer, copies, part, book_sheet)
         )
 
+    urls = [text.url for text in content.all_texts]
+    # The languages share an error page.
+    app.extensions[_PAGES] = (*dict.fromkeys([*urls, *list_page_at, *feeds, ZIP_INDEX, *crawlers]),)
     return app

@@ -31,13 +31,11 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import RENDERER, copy_urls, create_app
+from cccr_web.render.app import RENDERER, copy_urls, create_app, page_urls
 from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
-from cccr_web.render.crawlers import ROBOTS, crawler_files
-from cccr_web.render.feed import feed_documents
+from cccr_web.render.crawlers import ROBOTS
 from cccr_web.render.layout import page_layout, read_style
-from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
@@ -204,16 +202,6 @@ class SiteFiles(Mapping[str, bytes]):
         if content.site.addresses.onions:
             images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
         self._files |= images
-        urls = [text.url for text in content.all_texts if not lists_copies(text)]
-        urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
-        urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
-        urls += [ZIP_INDEX, *crawler_files(content)]
-        # The languages share an error page.
-        self.pages = tuple(dict.fromkeys(urls))
-        # They show the sizes of the copies.
-        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
-        # Those that are known without rendering; the copies of a large site are more.
-        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
         self._sizes: dict[str, int] = {}
         self._app = create_app(
             content,
@@ -228,6 +216,11 @@ class SiteFiles(Mapping[str, bytes]):
             neutral_titles=neutral_titles,
             cache=self._cache,
         )
+        # These pages show the sizes of the copies, so they come last.
+        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
+        self.pages = tuple(url for url in page_urls(self._app) if url not in self.lists)
+        # Those that are known without rendering; the copies of a large site are more.
+        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
 
     @functools.cached_property
     def copies(self) -> tuple[str, ...]:

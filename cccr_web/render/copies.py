@@ -214,9 +214,7 @@ class Copies:
     def _size(self, texts: Iterable[Text]) -> int:
         """Return how many bytes ``texts`` add at most to an HTML file."""
         return sum(
-            len(self._filled(text).encode())
-            + 2 * len(text.head.title.encode())
-            + _IN_CONTENTS
+            len(self._filled(text).encode()) + 2 * len(text.head.title.encode()) + _IN_CONTENTS
             for text in texts
         )
 

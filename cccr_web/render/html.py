@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from cccr_web.content.body import Body
 from cccr_web.content.characters import HAN, REDACTED, SELECTORS
+from cccr_web.content.links import External, ToFile, ToText
 from cccr_web.content.markdown import PHOTOS, language_attributes
 from cccr_web.render.layout import PageLayout
 
@@ -87,22 +88,27 @@ _XHTML = OptionsDict(_OPTIONS)
 _MARK = "\x1c"
 _HEADING_LEVEL, _ID, _LINK, _LINK_END, _PHOTO, _SOURCE = "nilepS"
 
+Resolve = Callable[[str], External | ToText | ToFile]
+
 
 def _mark(kind: str, value: str = "") -> str:
     return f"{_MARK}{kind}{value}{_MARK}"
 
 
-def fill(
-    marked: str,
-    layout: PageLayout,
-    link: Callable[[str], str | None],
-    photo: Callable[[str], str] = str,
-) -> Markup:
+def _leading(kind: str, destination: ToText | ToFile) -> str:
+    """Return the mark of what leads to a file of the release, or to a heading in it."""
+    match destination:
+        case ToText(text, fragment):
+            return _mark(kind, f"{text.url}#{fragment}")
+        case ToFile(path):
+            return _mark(kind, f"{path}#")
+
+
+def fill(marked: str, layout: PageLayout, photo: Callable[[str], str] = str) -> Markup:
     """Return what ``TextRenderer`` has rendered as HTML that is safe to put into a page.
 
-    ``layout`` shifts headings, names them and closes empty elements. ``link`` turns the target of
-    a link into a URL, or into ``None`` if only its text must be shown. ``photo`` renders the photo
-    of that name with its caption.
+    ``layout`` shifts headings, names them, closes empty elements and has the links between files.
+    ``photo`` renders the photo of that name with its caption.
     """
     pieces = marked.split(_MARK)
     if not layout.xhtml:
@@ -118,13 +124,13 @@ def fill(
             made = escapeHtml(layout.heading_id(value))
         elif kind == _LINK:
             # Links do not contain links.
-            href = link(value)
+            href = layout.href(*value.split("#", 1))
             is_link = href is not None
             made = "" if href is None else f'<a href="{escapeHtml(href)}">'
         elif kind == _LINK_END:
             made = "</a>" if is_link else ""
         elif kind == _SOURCE:
-            made = escapeHtml(str(link(value)))
+            made = escapeHtml(str(layout.href(*value.split("#", 1))))
         else:
             made = photo(value)
         pieces[index] = made
@@ -142,7 +148,8 @@ class TextRenderer(RendererHTML):
     script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
     it is set. ``kept`` are names in Simplified Chinese on a page in Traditional.
     ``original_title`` returns the title of original wording in a language. ``card_label`` is what
-    a screen reader calls a name card. Every method returns what ``fill`` needs.
+    a screen reader calls a name card. Every method returns what ``fill`` needs. ``resolve`` returns
+    where a link leads, by default to another site.
     """
 
     def __init__(
@@ -163,16 +170,21 @@ class TextRenderer(RendererHTML):
         # Chinese has no spaces: a line break in the source must not become one.
         self._soft_break = "\n" if han_tag else ""
 
-    def page(self, body: Body, below_heading: Callable[[str], str] = _nothing) -> str:
+    def page(
+        self,
+        body: Body,
+        resolve: Resolve = External,
+        below_heading: Callable[[str], str] = _nothing,
+    ) -> str:
         """Return the whole text.
 
         ``below_heading`` returns a line to show below the heading of that name, or nothing.
         """
-        env: dict[str, Any] = {"below": below_heading}
+        env = {"resolve": resolve, "below": below_heading}
         return self.render([*_with_cards(body.tokens)], _XHTML, env)
 
     def blocks(
-        self, body: Body, below_heading: Callable[[str], str] = _nothing
+        self, body: Body, resolve: Resolve, below_heading: Callable[[str], str]
     ) -> list[tuple[int, str]]:
         """Return the parts of what ``page`` returns, each with its first line, from 0.
 
@@ -184,16 +196,16 @@ class TextRenderer(RendererHTML):
             if token.level == 0 and token.nesting >= 0 and token.map and token.type != "card_open":
                 groups.append((token.map[0], []))
             groups[-1][1].append(token)
-        env: dict[str, Any] = {"below": below_heading}
+        env = {"resolve": resolve, "below": below_heading}
         return [(line, self.render(group, _XHTML, env)) for line, group in groups]
 
-    def card(self, tokens: Sequence[Token]) -> str:
+    def card(self, tokens: Sequence[Token], resolve: Resolve) -> str:
         """Return what is on a name card."""
-        return self.render([*_named(tokens[:3]), *tokens[3:]], _XHTML, {})
+        return self.render([*_named(tokens[:3]), *tokens[3:]], _XHTML, {"resolve": resolve})
 
-    def words(self, inline: Token) -> str:
+    def words(self, inline: Token, resolve: Resolve) -> str:
         """Return the inline content of one block, without the block's own element."""
-        return self.renderInline(inline.children or [], _XHTML, {})
+        return self.renderInline(inline.children or [], _XHTML, {"resolve": resolve})
 
     def text(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
         """Escape text, and mark words in another script unless they are marked already."""
@@ -214,13 +226,18 @@ class TextRenderer(RendererHTML):
             return "" if env["original"].startswith("zh") else "\n"
         return self._soft_break
 
-    def link_open(self, tokens: Sequence[Token], idx: int, _options: Any, _env: Any) -> str:
+    def link_open(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
         """Render the start of a link."""
-        return _mark(_LINK, str(tokens[idx].attrGet("href")))
+        destination = env["resolve"](str(tokens[idx].attrGet("href")))
+        if isinstance(destination, External):
+            env["end"] = "</a>"
+            return f'<a href="{escapeHtml(destination.url)}">'
+        env["end"] = _mark(_LINK_END)
+        return _leading(_LINK, destination)
 
-    def link_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, _env: Any) -> str:
+    def link_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, env: Any) -> str:
         """Render the end of a link."""
-        return _mark(_LINK_END)
+        return str(env["end"])
 
     def heading_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """Render a heading below the title of the text; its name becomes its ``id``."""
@@ -245,8 +262,13 @@ class TextRenderer(RendererHTML):
         target = str(token.attrGet("src"))
         if target.startswith(PHOTOS):
             return _mark(_PHOTO, target.removeprefix(PHOTOS))
+        destination = env["resolve"](target)
+        if isinstance(destination, External):
+            source = escapeHtml(destination.url)
+        else:
+            source = _leading(_SOURCE, destination)
         image = token.copy(attrs={**token.attrs, "src": _MARK})
-        return super().image([image], 0, options, env).replace(_MARK, _mark(_SOURCE, target))
+        return super().image([image], 0, options, env).replace(_MARK, source)
 
     def bullet_list_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """Render a list; a class shows one of many items in columns."""

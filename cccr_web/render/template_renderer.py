@@ -8,7 +8,6 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +17,7 @@ from markupsafe import Markup
 
 from cccr_web.content import Content, Text
 from cccr_web.content.body import MarkdownLink, NameCard
-from cccr_web.content.links import External, ToFile, ToText, resolve
+from cccr_web.content.links import ToFile, ToText, resolve
 from cccr_web.content.model import Person
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
@@ -31,7 +30,7 @@ from cccr_web.render.formats import (
     format_years,
     region,
 )
-from cccr_web.render.html import TextRenderer, fill, mark_languages
+from cccr_web.render.html import Resolve, TextRenderer, fill, mark_languages
 from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
@@ -58,9 +57,8 @@ def menu(content: Content, language: Language) -> dict[str, Any]:
 
 
 def identity(text: Text) -> str:
-    """Return a hash of everything in a text."""
-    whole = repr((text.language.slug, text.file, text.head, text.body.digest))
-    return hashlib.sha256(whole.encode()).hexdigest()
+    """Return what differs if anything in a text does, apart from what ``site_key`` covers."""
+    return f"{text.language.slug} {text.file} {text.body.digest}"
 
 
 def feed_url(language: Language) -> str:
@@ -101,9 +99,9 @@ class TemplateRenderer:
     that a page in a derived language shows as they were written. ``neutral`` gives every page the
     same title, which says nothing about its subject.
 
-    What is rendered of a statement is taken from ``cache`` if it is there, so its templates get
-    nothing that its key lacks: of other texts only a ``Mention``, and no lists. ``site_key`` says
-    what is the same for all statements; ``keys`` fills itself with what each of them shows,
+    What is rendered of a statement, or by ``page.html``, is taken from ``cache`` if it is there, so
+    these templates get nothing that its key lacks: of other texts only a ``Mention``, and no lists.
+    ``site_key`` says what is the same for all of them; ``keys`` fills itself with what each shows,
     ``bodies`` with the body of each text, which is rendered once for all files that show it, and
     ``renderers`` with what renders the bodies of each language.
     """
@@ -146,8 +144,8 @@ class TemplateRenderer:
     ) -> str:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables.
 
-        ``listed`` are the statements on a page that lists no others. For such a page, and for a
-        statement, ``more`` has only what JSON can express.
+        ``listed`` are the statements on a page that lists no others. For such a page, for a
+        statement and for ``page.html``, ``more`` has only what JSON can express.
         """
         frame = self.render_frame(template, text, layout, listed=listed, **more)
         return self.fill(frame, text, layout)
@@ -163,7 +161,8 @@ class TemplateRenderer:
     ) -> str:
         """Return what ``render_part`` does, but without what ``fill`` fills in."""
         more.setdefault("source_href", self._source_href(text, layout))
-        if not text.is_statement and listed is None:
+        # All other templates list statements, notices or the parts of a copy.
+        if not text.is_statement and listed is None and template != "page.html":
             return self._fill(template, text, layout, **self._lists(text.language) | more)
 
         def make() -> bytes:
@@ -187,9 +186,11 @@ class TemplateRenderer:
             # Encoded, because Python keeps a text with Chinese in it in twice as much memory.
             self.bodies[text.file] = self.cache.recall(
                 ("body", self.site_key, identity(text)),
-                lambda: self._renderer(text.language)
-                .page(text.body, lambda heading: self._checked(text, heading))
-                .encode(),
+                lambda: (
+                    self._renderer(text.language)
+                    .page(text.body, self._resolver(text), self._checked(text))
+                    .encode()
+                ),
             )
         return self.bodies[text.file].decode()
 
@@ -200,14 +201,18 @@ class TemplateRenderer:
             layout=layout.template,
             level=layout.level,
             page=text,
-            body=Markup(_BODY),
+            body=_BODY,
             item=lambda statement: Markup(self.render_part("parts/item.html", statement, layout)),  # noqa: S704  # our template
             people_in=self._people_in,
             card=lambda person: self._filled(
-                self._renderer(language).card(person.card), person.text, layout
+                self._renderer(language).card(person.card, self._resolver(person.text)),
+                person.text,
+                layout,
             ),
             words=lambda person, inline: self._filled(
-                self._renderer(language).words(inline), person.text, layout
+                self._renderer(language).words(inline, self._resolver(person.text)),
+                person.text,
+                layout,
             ),
             site=self.content.site,
             fingerprint=self.facts.fingerprint,
@@ -235,7 +240,7 @@ class TemplateRenderer:
     def blocks(self, text: Text, layout: PageLayout) -> list[tuple[int, Markup]]:
         """Return the parts of ``text``, as ``PageRenderer.blocks`` does."""
         blocks = self._renderer(text.language).blocks(
-            text.body, lambda heading: self._checked(text, heading)
+            text.body, self._resolver(text), self._checked(text)
         )
         return [(line, self._filled(marked, text, layout)) for line, marked in blocks]
 
@@ -282,8 +287,8 @@ class TemplateRenderer:
         return self.keys[text.file]
 
     def _shown_by(self, text: Text) -> tuple[str, list[tuple[str, str]]]:
-        """Return a hash of all that a statement's frame shows anywhere, and what it links to."""
-        people = self._people_in(text)
+        """Return a hash of all that the frame of a text shows anywhere, and what it links to."""
+        people = self._people_in(text) if text.is_statement else []
         destinations = [
             resolve(item.target, person.text, self.by_file)
             for person in people
@@ -293,7 +298,7 @@ class TemplateRenderer:
         shown = (
             [identity(one) for one in (text, *(person.text for person in people))],
             self._translations(text),
-            self.neighbours[text.url],
+            self.neighbours.get(text.url),
         )
         return hashlib.sha256(repr(shown).encode()).hexdigest(), [
             (text.url, ""),
@@ -325,10 +330,17 @@ class TemplateRenderer:
             )
         return self.renderers[language]
 
-    def _checked(self, text: Text, heading: str) -> str:
-        """Return when what is below a heading of ``text`` was checked, if the text says so."""
-        when = text.head.checked.get(heading)
-        return "" if when is None else str(gettext("page.checked", date=format_statement_date(when)))
+    def _resolver(self, text: Text) -> Resolve:
+        return lambda target: resolve(target, text, self.by_file)
+
+    def _checked(self, text: Text) -> Callable[[str], str]:
+        """Return what says when the text below a heading was checked, if the text says so."""
+
+        def line(heading: str) -> str:
+            when = text.head.checked.get(heading)
+            return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
+
+        return line
 
     def _filled(self, marked: str, text: Text, layout: PageLayout) -> Markup:
         def photo(name: str) -> str:
@@ -344,17 +356,7 @@ class TemplateRenderer:
                 alt=resized.record.alt[text.language.locale],
             )
 
-        return fill(marked, layout, lambda target: self._link(target, text, layout), photo)
-
-    def _link(self, target: str, text: Text, layout: PageLayout) -> str | None:
-        """Return what a link in ``text`` leads to; ``None`` if this layout cannot link there."""
-        match resolve(target, text, self.by_file):
-            case External(url):
-                return url
-            case ToFile(path):
-                return layout.href(path, "")
-            case ToText(other, fragment):
-                return layout.href(other.url, fragment)
+        return fill(marked, layout, photo)
 
     def _marked(self, words: str, language: Language) -> Markup:
         """Return plain text as HTML, with words in another script marked as in running text."""

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from cccr_web.content.links import ToFile
 from cccr_web.content.markdown import parse
 from cccr_web.render.html import TextRenderer, fill
 from cccr_web.render.layout import PageLayout
@@ -20,12 +21,12 @@ def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
     def note_title(day: date) -> str:
         return f"<Note> of {day}"
 
-    return filled(TextRenderer(note_title, han_tag).page(parse(text)))
+    return str(fill(TextRenderer(note_title, han_tag).page(parse(text), resolve), LAYOUT))
 
 
-def filled(marked: str, layout: PageLayout = LAYOUT) -> str:
-    """Fill in what the layout decides."""
-    return str(fill(marked, layout, lambda target: f"to/{target}"))
+def resolve(target: str) -> ToFile:
+    """Return the file of a release to which a link leads."""
+    return ToFile(f"to/{target}")
 
 
 @pytest.mark.parametrize(
@@ -181,9 +182,10 @@ def test_original_wording_is_quoted_in_its_language(text: str, quotation: str) -
 def test_a_line_below_a_heading_is_escaped() -> None:
     """The line for a named heading follows it, escaped."""
     marked = TextRenderer(str).page(
-        parse("## A {#a}\n\n## B {#b}\n\n## C\n"), lambda name: f"<{name}>" if name == "a" else ""
+        parse("## A {#a}\n\n## B {#b}\n\n## C\n"),
+        below_heading=lambda name: f"<{name}>" if name == "a" else "",
     )
-    assert filled(marked) == (
+    assert fill(marked, LAYOUT) == (
         '<h2 id="a">A</h2>\n<p class="facts">&lt;a&gt;</p>\n<h2 id="b">B</h2>\n<h2>C</h2>\n'
     )
 
@@ -204,15 +206,21 @@ def test_rendering_twice_gives_the_same_html() -> None:
 
 def test_a_text_is_rendered_once_for_every_layout() -> None:
     """What a place decides is filled in later: levels, ids, links, photos and empty elements."""
-    text = "## A {#a}\n\n---\n\n[b](c.md) [d](e.md)\n\n![](/photos/f.jpg)\n\n![g](h.png)\n"
-    marked = TextRenderer(str).page(parse(text))
-    assert filled(marked) == (
-        '<h2 id="a">A</h2>\n<hr>\n<p><a href="to/c.md">b</a> <a href="to/e.md">d</a></p>\n'
-        'f.jpg\n<p><img src="to/h.png" alt="g"></p>\n'
+    text = "## A {#a}\n\n---\n\n[b](c) [d](e)\n\n![](/photos/f.jpg)\n\n![g](h)\n"
+    marked = TextRenderer(str).page(parse(text), resolve)
+    assert fill(marked, LAYOUT) == (
+        '<h2 id="a">A</h2>\n<hr>\n<p><a href="to/c">b</a> <a href="to/e">d</a></p>\n'
+        'f.jpg\n<p><img src="to/h" alt="g"></p>\n'
     )
-    book = PageLayout("chapter.html", 6, LAYOUT.href, lambda heading: f"<{heading}>", xhtml=True)
-    links = {"c.md": None, "e.md": "?&", "h.png": "<.png"}
-    assert fill(marked, book, links.__getitem__, lambda name: f"<{name}/>") == (
+    links = {"to/c": None, "to/e": "?&", "to/h": "<.png"}
+    book = PageLayout("", 6, lambda url, _: links[url], lambda name: f"<{name}>", xhtml=True)
+    assert fill(marked, book, lambda name: f"<{name}/>") == (
         '<h6 id="&lt;a&gt;">A</h6>\n<hr />\n<p>b <a href="?&amp;">d</a></p>\n'
         '<f.jpg/>\n<p><img src="&lt;.png" alt="g" /></p>\n'
     )
+
+
+def test_a_link_to_another_site_is_the_same_in_every_layout() -> None:
+    """Its URL is escaped, and no layout is asked for it."""
+    marked = TextRenderer(str).page(parse("[a](https://example.org/?b&c)"))
+    assert marked == '<p><a href="https://example.org/?b&amp;c">a</a></p>\n'
