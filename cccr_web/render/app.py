@@ -117,7 +117,7 @@ def page_urls(app: Flask) -> tuple[str, ...]:
 def copy_urls(app: Flask) -> list[str]:
     """Return the URL of every copy that the app of ``create_app`` renders."""
     copies: Copies = app.extensions[_COPIES]
-    with app.test_request_context():
+    with app.app_context():
         return [url for language in LANGUAGES for url in copies.urls(language)]
 
 

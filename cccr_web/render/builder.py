@@ -43,16 +43,6 @@ from cccr_web.render.shared_pages import ZIP_INDEX, require_text
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
-# A request as WSGI passes it (PEP 3333).
-_REQUEST: Final = {
-    "REQUEST_METHOD": "GET",
-    "SCRIPT_NAME": "",
-    "SERVER_NAME": "localhost",
-    "SERVER_PORT": "80",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "wsgi.url_scheme": "http",
-}
-
 VERIFY: Final = "verify.py"
 _HERE = Path(__file__).resolve().parent
 # Files that every release contains unchanged: name → source.
@@ -255,7 +245,7 @@ class SiteFiles(Mapping[str, bytes]):
 
         Each has its first line, from 0, below the front matter.
         """
-        with self._app.test_request_context():
+        with self._app.app_context():
             g.language = text.language
             renderer: TemplateRenderer = self._app.extensions[RENDERER]
             return renderer.blocks(text, page_layout(text))
@@ -285,10 +275,11 @@ def _newest(content: Content, notices: NoticeFiles) -> datetime:
 
 
 def _render(app: Flask, url: str) -> bytes:
-    # A test client would take longer than a page that comes from the cache.
-    with app.request_context({**_REQUEST, "PATH_INFO": f"/{url}"}):
+    # A whole request would take longer than a page that comes from the cache.
+    endpoint, arguments = app.url_map.bind("localhost").match(f"/{url}")
+    with app.app_context():
         try:
-            body = app.dispatch_request()
+            body = app.view_functions[endpoint](**arguments)
         except TemplateError as error:
             remedy = "Report this as a bug."
             raise CccrError(f"{url} could not be rendered: {error}.", remedy) from error

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import os
 import sqlite3
 import sys
@@ -77,7 +76,7 @@ class Cache:
         """
         if self._rows is None:
             return make()
-        name = self._mac(b"name", self._program, json.dumps(key).encode())
+        name = self._mac(b"name", self._program, repr(tuple(key)).encode())
         self._used.add(name)
         known = self._new.get(name)
         if known is None:
