@@ -176,13 +176,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
     def handle_read(self) -> None:
         """Read, and answer a complete request."""
         try:
-            data = self.recv(self.adj.recv_bytes)
+            data = self.socket.recv(self.adj.recv_bytes)
         except BlockingIOError:
             return
         except OSError:
+            data = b""
+        if not data:  # the client has closed the connection
             self.handle_close()
-            return
-        if not data:  # the client has closed the connection, and recv() our side of it
             return
         idle = self.request is None
         if idle and (answer := self._known(data)) is not None:

@@ -110,7 +110,7 @@ class HeadMemo:
 
     def __init__(self, limit: int = _MAX_ENTRIES) -> None:
         self._limit = limit
-        self._key = os.urandom(32)
+        self._keyed = hashlib.blake2b(digest_size=16, key=os.urandom(32))
         self._answers: dict[bytes, Answer] = {}
 
     def __len__(self) -> int:
@@ -131,4 +131,6 @@ class HeadMemo:
         self._answers.clear()
 
     def _hash(self, head: bytes) -> bytes:
-        return hashlib.blake2b(head, digest_size=16, key=self._key).digest()
+        hashed = self._keyed.copy()
+        hashed.update(head)
+        return hashed.digest()
