@@ -210,9 +210,8 @@ def _text(
     convert_head: Callable[[FrontMatter, Convert], FrontMatter],
 ) -> Text:
     head = convert_head(text.head, convert)
-    # A page that comes from the cache needs no tokens.
-    load = functools.cache(lambda: _parsed(text.body, convert))
-    body = replace(text.body, load=load)
+    # Not now, and not kept: a text from the cache needs no tokens, and others need them once.
+    body = replace(text.body, load=lambda: _parsed(text.body, convert))
     # Its own file name, so that links between files lead to texts in this language.
     tree, _, *rest = text.file.parts
     file = Path(tree, language.locale, *rest)
