@@ -14,7 +14,7 @@ from cccr_web.cli.terminal import Progress, working
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
-    from cccr_web.release import Release
+    from cccr_web.release import Release, Trusted
     from cccr_web.serve import Listener
     from cccr_web.watch import CheckSettings
 
@@ -35,24 +35,23 @@ def mirror() -> None:
 @click.option(
     "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
 )
-@options.public_key()
+@options.trusted()
 @_onion
-def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -> None:
+def write(folder: Path, release: Path, key: Trusted | None, *, onion: bool) -> None:
     """Write a release to FOLDER for a static host.
 
     The host serves FOLDER/site, which is the release. FOLDER/headers holds nginx.conf,
     apache.conf and Caddyfile to include in its configuration, and _headers and _redirects for
     hosts that read these files from the site. FOLDER/redirects holds pages such as
     zh/index.html: copy them into FOLDER/site for a host that cannot redirect. An expired
-    release is rejected. Without --public-key, the files are checked only against SHA256SUMS.
+    release is rejected. Without a key or policy, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import write_mirror
     from cccr_web.notices import reject_expired_notices
-    from cccr_web.release import load, read_public_key, reject_expired
+    from cccr_web.release import load, reject_expired
 
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(release)):
         raise click.UsageError(f"{folder} is in the release itself: choose another folder.")
-    key = read_public_key(public_key) if public_key else None
     with working(f"verifying {release}"):
         checked = load(release, key)
     reject_expired(checked)
@@ -73,12 +72,12 @@ def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -
 @click.option(
     "--to", "folder", metavar="FOLDER", required=True, type=options.FOLDER, help="The mirror."
 )
-@options.public_key(required=True)
+@options.trusted(required=True)
 @options.socks
 @_onion
 @options.time_limit()
 def fetch(
-    address: Any, folder: Path, public_key: str, socks: Tcp | None, seconds: float, *, onion: bool
+    address: Any, folder: Path, key: Trusted, socks: Tcp | None, seconds: float, *, onion: bool
 ) -> None:
     """Fetch the release at URL, and make FOLDER a mirror of it.
 
@@ -91,11 +90,10 @@ def fetch(
     """
     from cccr_web.errors import counted
     from cccr_web.mirror import fetch_mirror
-    from cccr_web.release import read_public_key
     from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     options.require_socks(socks, [address])
-    settings = CheckSettings(read_public_key(public_key), RequestLimits(seconds), Route(socks))
+    settings = CheckSettings(key, RequestLimits(seconds), Route(socks))
     with Progress() as progress:
         done = fetch_mirror(
             address,
@@ -126,14 +124,14 @@ def fetch(
 @click.option(
     "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
 )
-@options.public_key(required=True)
+@options.trusted(required=True)
 @options.socks
 @_onion
 @options.time_limit(60)
 def push(
     hosts: tuple[Any, ...],
     release: Path,
-    public_key: str,
+    key: Trusted,
     socks: Tcp | None,
     seconds: float,
     *,
@@ -157,10 +155,9 @@ def push(
     with --socks. Without TARGET, nothing else is done.
     """
     from cccr_web.notices import reject_expired_notices
-    from cccr_web.release import load, read_public_key, reject_expired
+    from cccr_web.release import load, reject_expired
     from cccr_web.watch import CheckSettings, RequestLimits, Route
 
-    key = read_public_key(public_key)
     with working(f"verifying {release}"):
         checked = load(release, key)
     reject_expired(checked)
@@ -216,7 +213,7 @@ def _places(release: Release, folder: Path) -> str:
 @click.option(
     "--release", type=options.RELEASE, required=True, help="The served release: a folder or ZIP."
 )
-@options.public_key()
+@options.trusted()
 @click.option(
     "--format", "rule_format", metavar="NAME", default="text", help="The format, as listed above."
 )
@@ -224,7 +221,7 @@ def _places(release: Release, folder: Path) -> str:
 @click.argument("listener", type=click.Choice(["clearnet", "onion"]))
 def headers(
     release: Path,
-    public_key: str | None,
+    key: Trusted | None,
     rule_format: str,
     listener: Listener,
     *,
@@ -243,13 +240,13 @@ def headers(
 
     A static host that serves the release's files itself needs the headers of every file:
     "nginx", "apache", "caddy", "netlify-redirects" (_redirects) and "netlify" (_headers).
-    Without --public-key, the files are checked only against SHA256SUMS.
+    Without a key or policy, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import FORMATS, header_rules
-    from cccr_web.release import load, read_public_key
+    from cccr_web.release import load
 
     if rule_format not in FORMATS:
         raise click.UsageError(f"--format {rule_format} is not one of {', '.join(FORMATS)}.")
-    loaded = load(release, read_public_key(public_key) if public_key else None)
+    loaded = load(release, key)
     rules = header_rules(loaded, listener, [rule_format], hsts_preload=hsts_preload)
     click.echo(rules[rule_format], nl=False)

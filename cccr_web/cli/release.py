@@ -15,48 +15,96 @@ from cccr_web.cli.terminal import working
 from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
-    from cccr_web.release import Release
+    from cccr_web.release import Release, SigningKey, SigningPolicy, Trusted
 
 
 @click.command(epilog=options.example("sign ../release --key cccr.key"))
 @click.argument("folder", type=options.FOLDER)
-@options.secret_key
+@click.option("--key", "key_file", type=options.FILE, help="The secret key, in minisign's format.")
+@click.option(
+    "--ssh-key",
+    type=options.FILE,
+    help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key that "
+    "an agent or a security key holds.",
+)
 @options.passphrase_file
 @options.openpgp_key
 def sign(
-    folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
+    folder: Path,
+    key_file: Path | None,
+    ssh_key: Path | None,
+    passphrase_file: Path | None,
+    openpgp_key: str | None,
 ) -> None:
     """Sign the release in FOLDER. Minisign and OpenSSH can verify the signatures.
 
-    A release that has expired is signed with a warning.
+    A release with a policy gets one more signature each time, by the signer in the policy who
+    has the key; the command says whose are missing. A release that has expired is signed with a
+    warning.
     """
     from cccr_web.notices import check_notices
-    from cccr_web.release import Signer, load, reject_future, write
+    from cccr_web.release import Signer, load, reject_future, release_policy, write
 
+    if (key_file is None) == (ssh_key is None):
+        raise click.UsageError("Pass either --key or --ssh-key.")
     with working(f"reading {folder}"):
         release = load(folder)
     reject_future(release)
-    key = unlock(key_file, passphrase_file)
-    check_notices(release, key.public, datetime.now(UTC))
-    with working("signing, and packing the ZIP"):
-        signed = Signer(key, openpgp_key).sign(release)
+    key = unlock(key_file, passphrase_file) if key_file else None
+    if policy := release_policy(release):
+        if openpgp_key is not None:
+            raise click.UsageError("A release with a policy has no OpenPGP signature.")
+        check_notices(release, policy, datetime.now(UTC))
+        signed, said = _add_signature(release, policy, key, ssh_key)
+    elif key is None:
+        raise click.UsageError("A release without a policy is signed with --key.")
+    else:
+        check_notices(release, key.public, datetime.now(UTC))
+        with working("signing, and packing the ZIP"):
+            signed, said = Signer(key, openpgp_key).sign(release), "is signed"
     with working(f"writing {folder}"):
         write(signed, folder)
     facts = signed.metadata
     click.echo(
-        f"Release {facts.sequence} of {facts.time:%Y-%m-%d} is signed and {facts.expiry()}: "
+        f"Release {facts.sequence} of {facts.time:%Y-%m-%d} {said} and {facts.expiry()}: "
         f"{facts.fingerprint}"
     )
     _warn_if_expired(signed)
 
 
+def _add_signature(
+    release: Release, policy: SigningPolicy, key: SigningKey | None, ssh_key: Path | None
+) -> tuple[Release, str]:
+    """Return the release with one more signature, and what is missing after it."""
+    from cccr_web.release import MANIFEST, add_signature, sign_with_ssh_keygen
+
+    sums = release.files[MANIFEST].body
+    policy.signed_by(sums, release.signatures)
+    signature: dict[str, bytes] = {}
+    if key is not None:
+        signature = policy.sign(sums, key)
+    elif ssh_key is not None:
+        signature = policy.match(sums, sign_with_ssh_keygen(sums, ssh_key))
+    with working("packing the ZIP"):
+        signed = add_signature(release, signature)
+    return signed, policy.describe_progress(policy.signed_by(sums, signed.signatures))
+
+
 @click.command(epilog=options.example("verify --json cccr-web.zip --public-key cccr.pub"))
 @click.argument("release", type=options.RELEASE)
-@options.public_key(required=True)
+@options.public_key()
+@options.policy
 @click.option("--deployable", is_flag=True, help="Also reject an expired release.")
 @options.json_output
-def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -> None:
-    """Verify every byte of RELEASE with the organisation's key.
+def verify(
+    release: Path,
+    public_key: str | None,
+    policy: Path | None,
+    *,
+    deployable: bool,
+    as_json: bool,
+) -> None:
+    """Verify every byte of RELEASE with a public key or a policy.
 
     RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt or the
     announcement of a key has expired; an expired release only causes a warning. With --json,
@@ -66,7 +114,8 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
     failure, it has only the key error.
     """
     try:
-        checked = _verified(release, public_key, deployable=deployable)
+        key = options.require_trusted(public_key, policy)
+        checked = _verified(release, key, deployable=deployable)
     except CccrError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
@@ -75,11 +124,10 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
     _warn_if_expired(checked)
 
 
-def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
+def _verified(path: Path, key: Trusted, *, deployable: bool) -> Release:
     from cccr_web.notices import check_notices, reject_expired_notices
-    from cccr_web.release import load, read_public_key, reject_expired, reject_future
+    from cccr_web.release import load, reject_expired, reject_future
 
-    key = read_public_key(public_key)
     with working(f"verifying {path}"):
         release = load(path, key)
     reject_future(release)
@@ -100,7 +148,7 @@ def _warn_if_expired(release: Release) -> None:
 
 
 def _to_json(release: Release) -> str:
-    from cccr_web.release import SIGNATURES, format_time
+    from cccr_web.release import format_time
 
     facts = release.metadata
     return json.dumps(
@@ -109,7 +157,7 @@ def _to_json(release: Release) -> str:
             "time": format_time(facts.time),
             "expires": format_time(facts.expires),
             "fingerprint": facts.fingerprint,
-            "signed": [name for name in SIGNATURES if name in release.files],
+            "signed": list(release.signatures),
             "sha256": release.manifest_sha256,
             "files": len(release.files),
             "days_left": facts.expiry().days_left,
@@ -134,9 +182,9 @@ def history() -> None:
 
 @history.command(epilog=options.example("history allow older --public-key cccr.pub --state state"))
 @click.argument("release", type=options.RELEASE)
-@options.public_key(required=True)
+@options.trusted(required=True)
 @click.option("--state", required=True, type=options.FOLDER, help="The server's state folder.")
-def allow(release: Path, public_key: str, state: Path) -> None:
+def allow(release: Path, key: Trusted, state: Path) -> None:
     """Allow a server to go back to an older RELEASE.
 
     You need write access to the server's state folder. RELEASE is a folder or ZIP; it must
@@ -144,6 +192,6 @@ def allow(release: Path, public_key: str, state: Path) -> None:
     """
     from cccr_web.release import RollbackGuard
 
-    older = _verified(release, public_key, deployable=True)
+    older = _verified(release, key, deployable=True)
     before = RollbackGuard(state).allow_rollback(older)
     click.echo(f"The server may serve release {older.metadata.sequence} again, after {before}.")

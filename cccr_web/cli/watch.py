@@ -13,7 +13,7 @@ from cccr_web.cli.terminal import Progress, write_file
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
-    from cccr_web.release import Release
+    from cccr_web.release import Release, Trusted
     from cccr_web.watch import Address, CheckSettings, Difference, Report, SiteResult
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     metavar="URL...",
     type=options.ADDRESS,
 )
-@options.public_key(required=True)
+@options.trusted(required=True)
 @options.socks
 @click.option(
     "--release",
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @options.json_output
 def watch(
     addresses: tuple[Any, ...],
-    public_key: str,
+    key: Trusted,
     socks: Tcp | None,
     release: Path | None,
     allowed: tuple[str, ...],
@@ -67,10 +67,9 @@ def watch(
     not followed. URLs must use https with a valid certificate; http is allowed only for
     .onion and this machine.
     """
-    from cccr_web.release import load, read_public_key
+    from cccr_web.release import load
     from cccr_web.watch import CheckSettings, RequestLimits, Route, check_sites
 
-    key = read_public_key(public_key)
     options.require_socks(socks, addresses)
     settings = CheckSettings(
         key,

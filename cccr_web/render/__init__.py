@@ -1,6 +1,6 @@
 """Render every page once: texts and templates → a release."""
 
-from cccr_web.render.builder import SiteFiles, build_release, check_trees
+from cccr_web.render.builder import SiteFiles, build_release, check_trees, read_policy_facts
 from cccr_web.render.cache import Cache
 from cccr_web.render.photos import damaged_photos, pixels_only
 from cccr_web.render.suggestions import name_suggestions
@@ -14,6 +14,7 @@ __all__ = [
     "damaged_photos",
     "name_suggestions",
     "pixels_only",
+    "read_policy_facts",
     "simplify",
     "with_derived",
 ]

@@ -158,7 +158,7 @@ def create_app(
     statements = {language: content.statements(language) for language in content.texts}
     facts_of_all = (
         replace(content.site, sequence=0, valid_days=0),
-        (style, facts.fingerprint, kept, content.names, neutral_titles),
+        (style, facts.fingerprint, facts.has_policy, kept, content.names, neutral_titles),
         [(language, menu(content, language)) for language in content.texts],
         [translations.read(catalogue_file(translations.folder, it.locale)) for it in WRITTEN],
         hash_files(templates),

@@ -216,6 +216,7 @@ class TemplateRenderer:
             ),
             site=self.content.site,
             fingerprint=self.facts.fingerprint,
+            has_policy=self.facts.has_policy,
             release=_RELEASE,
             language=language,
             translations=self._translations(text),

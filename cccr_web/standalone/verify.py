@@ -19,9 +19,10 @@ Exit status:
     2  The command is wrong, or a single file has no list.
 
 It makes three checks, in this order:
-    1. The public key in the copy has the fingerprint that you typed. The key is in minisign.pub
-       or, if that is missing, in SHA256SUMS.sshsig.
-    2. This key signed the list of files, SHA256SUMS.
+    1. The policy or the public key in the copy has the fingerprint that you typed. The policy,
+       policy.txt, names several signers; without one, a single key signs, which is in
+       minisign.pub or, if that is missing, in SHA256SUMS.sshsig.
+    2. The key, or as many signers as the policy demands, signed the list of files, SHA256SUMS.
     3. Every file has the checksum in the list.
 
 It reads no more of a file than ours could contain: the length in a signed cccr-web.zip in the
@@ -61,6 +62,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import json
 import os
 import re
 import stat
@@ -77,10 +79,15 @@ SIGNATURE = LIST + ".minisig"
 SSH_SIGNATURE = LIST + ".sshsig"
 OPENPGP_SIGNATURE = LIST + ".asc"
 KEY = "minisign.pub"
+POLICY = "policy.txt"
 ARCHIVE = "cccr-web.zip"  # in a folder, all its other files
 TOP = "cccr-web/"  # the one folder in our ZIP
-# The list and its signatures, which the list cannot cover.
+# The list and its signatures, which the list cannot cover; under a policy also the ZIP.
 UNLISTED = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
+SIGNER_FILE = re.compile(LIST + r"\.[a-z][a-z0-9-]{0,30}\.(?:minisig|sshsig)")
+# What says who we are: read next to the list, and believed only with the fingerprint.
+FACTS = "RELEASE.json"
+IDENTITY = (KEY, POLICY, FACTS)
 
 MAX_FILE = 256 << 20  # in bytes; all our files are smaller
 MAX_BYTES = 1 << 30  # of all files in a ZIP, unpacked
@@ -209,7 +216,9 @@ def fingerprint_of(key: bytes) -> str:
     return group(hashlib.sha256(key).hexdigest()[:32].upper())
 
 
-def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: bytes) -> str:
+def check_signature(
+    text: bytes, message: bytes, key_number: bytes | None, key: bytes, file: str = SIGNATURE
+) -> str:
     """Check the signatures of the list and of the trusted comment; return the comment."""
     lines = text.split(b"\n")
     trusted = b"trusted comment: "
@@ -219,28 +228,26 @@ def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: 
         or not lines[0].startswith(b"untrusted comment: ")
         or not lines[2].startswith(trusted)
     ):
-        raise VerificationError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
+        raise VerificationError(f"{file} is damaged.", f"{file}已损坏。")
     head, seal = decode_base64(lines[1], 74), decode_base64(lines[3], 64)
     if head is None or seal is None:
-        raise VerificationError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
+        raise VerificationError(f"{file} is damaged.", f"{file}已损坏。")
     algorithm, number, signature = head[:2], head[2:10], head[10:]
     # The older kind, "Ed", signs the text itself, not its hash. We never use it.
     if algorithm != b"ED":
         raise VerificationError(
-            f"{SIGNATURE} is a kind of signature that the organisation does not use.",
-            f"{SIGNATURE}里的这种签名，本组织从不使用。",
+            f"{file} is a kind of signature that the organisation does not use.",
+            f"{file}里的这种签名，本组织从不使用。",
         )
     if key_number not in (None, number):
         raise VerificationError(
-            f"{SIGNATURE} was made with another key.", f"{SIGNATURE}是用另一把密钥签署的。"
+            f"{file} was made with another key.", f"{file}是用另一把密钥签署的。"
         )
     comment = lines[2][len(trusted) :]
     if not is_signed(key, hashlib.blake2b(message).digest(), signature):
-        raise VerificationError(f"The signature does not match {LIST}.", f"签名与{LIST}不符。")
+        raise VerificationError(f"{file} does not match {LIST}.", f"{file}与{LIST}不符。")
     if not is_signed(key, signature + comment, seal):
-        raise VerificationError(
-            f"The comment in {SIGNATURE} was changed.", f"{SIGNATURE}里的说明被改动过。"
-        )
+        raise VerificationError(f"The comment in {file} was changed.", f"{file}里的说明被改动过。")
     return "".join(c if c.isprintable() else "?" for c in comment.decode("utf-8", "replace"))
 
 
@@ -249,25 +256,160 @@ def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: 
 SSH_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
 SSH_PURPOSE = b"\0\0\0\4file\0\0\0\0\0\0\0\6sha512"
 SSH_MADE = b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
+# The same for a security key (PROTOCOL.u2f): it adds an application to the key, and to the
+# signature a byte of flags (5: it was touched and checked a PIN, 1: touched) and a counter.
+SECURITY_KEY = b"\0\0\0\x1ask-ssh-ed25519@openssh.com\0\0\0\x20"
+SECURITY_MADE = b"\0\0\0\x67\0\0\0\x1ask-ssh-ed25519@openssh.com\0\0\0\x40"
+TOUCHED = (1, 5)
 
 
-def read_ssh_signature(text: bytes) -> tuple[bytes, bytes] | None:
-    """Return the key and the signature in an SSH signature of our kind, or None."""
+def read_armour(text: bytes) -> bytes | None:
+    """Return the bytes in the armour of an SSH signature, or None."""
     begin, end = (b"-----%s SSH SIGNATURE-----\n" % word for word in (b"BEGIN", b"END"))
     if not (text.startswith(begin) and text.endswith(b"\n" + end)):
         return None
     lines = text[len(begin) : -len(end)].split(b"\n")
+    try:
+        return base64.b64decode(b"".join(lines), validate=True)
+    except ValueError:
+        return None
+
+
+def read_ssh_signature(text: bytes) -> tuple[bytes, bytes] | None:
+    """Return the key and the signature in an SSH signature of our kind, or None."""
     head = b"SSHSIG\0\0\0\1\0\0\0\x33" + SSH_KEY
-    length = len(head) + 32 + len(SSH_PURPOSE) + len(SSH_MADE) + 64
-    data = decode_base64(b"".join(lines), length) or b""
+    data = read_armour(text) or b""
     key, made = data[len(head) :][:32], data[-64:]
     return (key, made) if data == head + key + SSH_PURPOSE + SSH_MADE + made else None
 
 
 def is_signed_for_ssh(key: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether the key made the SSH signature of the message."""
-    digest = hashlib.sha512(message).digest()
-    return is_signed(key, b"SSHSIG" + SSH_PURPOSE + b"\0\0\0\x40" + digest, signature)
+    return is_signed(key, signed_for_ssh(message), signature)
+
+
+def signed_for_ssh(message: bytes) -> bytes:
+    """Return what an SSH signature of the message signs."""
+    return b"SSHSIG" + SSH_PURPOSE + b"\0\0\0\x40" + hashlib.sha512(message).digest()
+
+
+def is_signed_by_blob(blob: bytes, message: bytes, text: bytes) -> bool:
+    """Return whether the key that OpenSSH encodes so made the armoured signature."""
+    head = b"SSHSIG\0\0\0\1" + len(blob).to_bytes(4, "big") + blob + SSH_PURPOSE
+    data = read_armour(text) or b""
+    if blob.startswith(SSH_KEY):
+        made = data[-64:]
+        is_whole = data == head + SSH_MADE + made
+        return is_whole and is_signed_for_ssh(blob[-32:], message, made)
+    made, last = data[-69:-5], data[-5:]
+    if data != head + SECURITY_MADE + made + last or last[0] not in TOUCHED:
+        return False
+    key, application = blob[len(SECURITY_KEY) :][:32], blob[len(SECURITY_KEY) + 36 :]
+    hashes = (hashlib.sha256(part).digest() for part in (application, signed_for_ssh(message)))
+    return is_signed(key, last.join(hashes), made)
+
+
+# --- The policy: who signs, and how many of them must ---
+
+
+class CopySigner(NamedTuple):
+    """A signer in the policy: a name, the file of the signature, and the key."""
+
+    name: str
+    file: str
+    number: bytes  # minisign's number of the key; empty for SSH
+    key: bytes  # for SSH, as OpenSSH encodes it
+
+
+class CopyPolicy(NamedTuple):
+    """The signers, and how many of them must sign."""
+
+    threshold: int
+    signers: list[CopySigner]
+
+
+def read_policy(text: bytes) -> CopyPolicy:
+    """Return the policy in a policy.txt that has the fingerprint. Raises VerificationError."""
+    head = re.match(
+        rb"cccr-web policy 1\nnumber (?:0|[1-9][0-9]{0,9})\nthreshold ([1-9][0-9]?)\n", text
+    )
+    signers: list[CopySigner] = []
+    keys: set[bytes] = set()
+    for line in text[head.end() :].split(b"\n")[:-1] if head else []:
+        match = re.fullmatch(rb"([a-z][a-z0-9-]{0,30}) (minisign|ssh) (.+)", line)
+        if not match:
+            break
+        name, kind = match[1].decode(), match[2].decode()
+        if kind == "minisign":
+            data = decode_base64(match[3], 42) or b""
+            number, key, raw = data[2:10], data[10:], data[10:]
+            is_right = data[:2] == b"Ed"
+        else:
+            number, key, raw, is_right = read_ssh_key(match[3])
+        if not is_right or raw in keys or (signers and name <= signers[-1].name):
+            break
+        keys.add(raw)
+        end = "minisig" if kind == "minisign" else "sshsig"
+        signers.append(CopySigner(name, f"{LIST}.{name}.{end}", number, key))
+    threshold = int(head[1]) if head else 0
+    if (
+        not text.endswith(b"\n")
+        or len(signers) + 3 != text.count(b"\n")
+        or not (0 < threshold <= len(signers) <= 16)
+    ):
+        raise VerificationError(f"{POLICY} is damaged.", f"{POLICY}已损坏。")
+    return CopyPolicy(threshold, signers)
+
+
+def read_ssh_key(text: bytes) -> tuple[bytes, bytes, bytes, bool]:
+    """Return no number, the encoded key, its 32 bytes, and whether it is a key that we know."""
+    kind, _, data = text.partition(b" ")
+    try:
+        blob = base64.b64decode(data, validate=True)
+    except ValueError:
+        blob = b""
+    is_right = base64.b64encode(blob) == data
+    if kind == b"ssh-ed25519":
+        return b"", blob, blob[-32:], is_right and blob == SSH_KEY + blob[-32:]
+    raw, rest = blob[len(SECURITY_KEY) :][:32], blob[len(SECURITY_KEY) + 32 :]
+    length = len(rest[4:]).to_bytes(4, "big")
+    is_right &= kind == b"sk-ssh-ed25519@openssh.com"
+    return b"", blob, raw, is_right and blob == SECURITY_KEY + raw + length + rest[4:]
+
+
+def check_signers(copy: Copy, policy: CopyPolicy, message: bytes) -> None:
+    """Require enough valid signatures of the list, and none that is not valid."""
+    signed, missing = [], []
+    for signer in policy.signers:
+        if signer.file not in copy.names:
+            missing.append(signer.name)
+            continue
+        text = read_small(copy, signer.file, 4096)
+        if not signer.number:
+            if not is_signed_by_blob(signer.key, message, text):
+                raise VerificationError(
+                    f"{signer.file} does not match {LIST}, or is by another key.",
+                    f"{signer.file}与{LIST}不符，或者是用另一把密钥签署的。",
+                )
+        elif check_signature(text, message, signer.number, signer.key, signer.file) != (
+            f"signer:{signer.name}"
+        ):
+            raise VerificationError(
+                f"{signer.file} is the signature of somebody else.",
+                f"{signer.file}是别人的签名。",
+            )
+        signed.append(signer.name)
+    if len(signed) < policy.threshold:
+        names = ", ".join(missing)
+        raise VerificationError(
+            f"It has {len(signed)} of {policy.threshold} signatures. Missing: {names}.",
+            f"需要{policy.threshold}个签名，只有{len(signed)}个。缺少：{names}。",
+        )
+
+
+def is_unlisted(name: str) -> bool:
+    """Return whether a file cannot be in the list: it is the list or one of its signatures."""
+    return name in UNLISTED or SIGNER_FILE.fullmatch(name) is not None
 
 
 def read_list(text: bytes) -> dict[str, str]:
@@ -278,7 +420,7 @@ def read_list(text: bytes) -> dict[str, str]:
         match = LINE.fullmatch(line)
         name = match[2].decode("ascii", "replace") if match else ""
         # The names are sorted, so a repeated one is out of order.
-        if match is None or not NAME.fullmatch(name) or name <= last or name in UNLISTED:
+        if match is None or not NAME.fullmatch(name) or name <= last or is_unlisted(name):
             raise VerificationError(
                 f"Line {number} of {LIST} is damaged.", f"{LIST}第{number}行已损坏。"
             )
@@ -312,7 +454,10 @@ class ListFolder:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self.names = {name for name in (*UNLISTED, KEY) if (top / name).is_file()}
+        self.names = set()
+        with contextlib.suppress(OSError), os.scandir(top) as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
+            self.names = {name for name in names if is_unlisted(name) or name in IDENTITY}
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file, unless it is larger than any of ours."""
@@ -670,9 +815,41 @@ def read_lengths(archive: Path) -> dict[str, int]:
     return {name[len(packed.top) :]: record.size for name, (_, record) in packed.entries.items()}
 
 
+def find_policy(copy: Copy, fingerprint: str) -> CopyPolicy | None:
+    """Return the policy in the copy, if it is the one that has the fingerprint."""
+    if POLICY not in copy.names:
+        return None
+    text = read_small(copy, POLICY, 1 << 14)
+    # A policy of one minisign key is not shipped: its fingerprint is that of the key.
+    found = group(hashlib.sha256(text).hexdigest()[:32].upper())
+    if found == fingerprint:
+        return read_policy(text)
+    if KEY in copy.names or SSH_SIGNATURE in copy.names:
+        return None
+    raise VerificationError(
+        f"Its policy does not have the fingerprint that you typed, but {found}.",
+        f"其中{POLICY}的指纹不是您输入的那个，而是{found}。",
+    )
+
+
+def read_facts(copy: Copy, listed: Mapping[str, str]) -> str:
+    """Return what RELEASE.json says of number and dates, as a trusted comment says it."""
+    if FACTS not in copy.names or FACTS not in listed:
+        return ""
+    text = read_small(copy, FACTS, 1 << 16)
+    if hashlib.sha256(text).hexdigest() != listed[FACTS]:
+        raise VerificationError(f"{FACTS} was changed.", f"{FACTS}被改动过。")
+    facts = json.loads(text)
+    return f"sequence:{facts['sequence']} issued:{facts['time']} expires:{facts['expires']}"
+
+
 def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str, list[str]]:
     """Return file → SHA-256, the trusted comment, and what was not verified."""
     text = read_small(copy, LIST, MAX_LIST)
+    if policy := find_policy(copy, fingerprint):
+        check_signers(copy, policy, text)
+        listed = read_list(text)
+        return listed, read_facts(copy, listed), []
     signature = read_small(copy, SIGNATURE, 4096)
     ssh = None
     if SSH_SIGNATURE in copy.names:
@@ -750,6 +927,28 @@ def describe_extra(copy: Folder | Zip, name: str, listed: Mapping[str, str]) -> 
     return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
+def check_archive(
+    copy: Folder, listed: Mapping[str, str], ours: set[str], comment: str
+) -> list[str]:
+    """Check the ZIP that the list does not name: it holds the same files and signatures."""
+    if ARCHIVE not in copy.names:
+        return [ARCHIVE]
+    packed = Zip(copy.top / ARCHIVE)
+    same = {name: hash_blocks(copy.blocks(name)) for name in ours & copy.names}
+    for name, wanted in {**listed, **same}.items():
+        if name not in packed.names or hash_blocks(packed.blocks(name)) != wanted:
+            raise VerificationError(
+                f"{ARCHIVE} lacks {name}, or has another one.", f"{ARCHIVE}里没有{name}，或者不同。"
+            )
+    for name in sorted((packed.names - listed.keys() - same.keys()) | packed.extras):
+        raise VerificationError(f"{ARCHIVE} also holds {name!r}.", f"{ARCHIVE}里还有{name!r}。")
+    if not packed.is_ours or packed.stamp != our_stamp(comment):
+        raise VerificationError(
+            f"Another program repacked {ARCHIVE}.", f"{ARCHIVE}被别的程序重新打包过。"
+        )
+    return []
+
+
 def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
     """Check a whole copy. Raises VerificationError unless every file of ours in it is genuine."""
     listed, comment, unverified = read_signed_list(copy, fingerprint)
@@ -762,12 +961,20 @@ def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
             raise VerificationError(f"{name} was changed.", f"{name}被改动过。")
         if name == ARCHIVE and isinstance(copy, Folder):
             lengths = read_lengths(copy.top / name)
-    # The list cannot name it, and the check can do without it, but every copy of ours has it.
-    unlisted = [SSH_SIGNATURE] if SSH_SIGNATURE not in copy.names else []
+    if policy := find_policy(copy, fingerprint):
+        ours = {LIST} | {signer.file for signer in policy.signers}
+        unlisted = []
+        if isinstance(copy, Folder):
+            unlisted = check_archive(copy, listed, ours, comment)
+        ours.add(ARCHIVE)
+    else:
+        ours = UNLISTED
+        # The list cannot name it, and the check can do without it, but every copy has it.
+        unlisted = [SSH_SIGNATURE] if SSH_SIGNATURE not in copy.names else []
     differences = [f"Missing · 缺少：{name}" for name in missing + unlisted]
     # An empty folder of ours only shows that its files are missing.
     folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
-    extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED) | copy.outside
+    extras = (copy.extras - folders) | (copy.names - set(listed) - ours) | copy.outside
     differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
     if isinstance(copy, Zip) and not (copy.is_ours and copy.stamp == our_stamp(comment)):
         differences.append("Another program repacked the ZIP · 这个ZIP被别的程序重新打包过")
@@ -811,7 +1018,7 @@ def find_list(path: Path) -> tuple[ListFolder, str]:
 
 def check_file(path: Path, fingerprint: str) -> Verdict:
     """Check a single file against the list next to it, or the list of the copy that it is in."""
-    if path.name in UNLISTED:
+    if is_unlisted(path.name):
         raise WrongUseError(
             f"{path.name} is checked together with any other file. Type the name of that file.",
             f"核对其他文件时，会一并核对{path.name}。请写那个文件的名字。",
@@ -915,8 +1122,10 @@ def report(result: Verdict, fingerprint: str) -> int:
             f"Valid until {expires:%Y-%m-%d}, {left} left · "
             f"有效期至{expires:%Y-%m-%d}，还剩{days or '不到1'}天"
         )
-    say(f"Signed comment · 同时签署的说明：{result.comment}")
-    say(f"Not verified · 未经核对：{', '.join(result.unverified)}")
+    if result.comment:
+        say(f"Signed comment · 同时签署的说明：{result.comment}")
+    if result.unverified:
+        say(f"Not verified · 未经核对：{', '.join(result.unverified)}")
     return 3 if differences else 0
 
 

@@ -178,7 +178,7 @@ def test_a_signature_by_another_key_with_our_number_is_rejected(
     done = run(
         put({**good, "SHA256SUMS.minisig": b"\n".join(theirs)}, tmp_path), signer.fingerprint
     )
-    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "与SHA256SUMS不符")
 
 
 def test_a_signature_of_another_manifest_is_rejected(
@@ -190,7 +190,7 @@ def test_a_signature_of_another_manifest_is_rejected(
         put({**good, "SHA256SUMS.minisig": old["SHA256SUMS.minisig"]}, tmp_path),
         signer.fingerprint,
     )
-    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "与SHA256SUMS不符")
 
 
 def test_a_legacy_signature_is_rejected(tmp_path: Path, signer: MinisignSigner) -> None:
@@ -503,4 +503,4 @@ def test_the_script_parses_manifests_by_the_rules_of_the_server() -> None:
     assert verify.NAME.pattern == manifest._PATH.pattern
     assert verify.LINE.pattern == manifest._LINE.pattern
     assert verify.MAX_LIST == manifest.MAX_BYTES
-    assert (verify.MAX_FILE, verify.MAX_BYTES) == (store.MAX_FILE, store.MAX_TOTAL)
+    assert (verify.MAX_FILE, verify.MAX_BYTES) == (manifest.MAX_FILE, store.MAX_TOTAL)
