@@ -181,6 +181,18 @@ max_megabytes = click.option(
     help="How large a release may be, in MB; by default CCCR_MAX_MEGABYTES, or "
     f"{Config().max_megabytes}.",
 )
+neutral_titles = click.option(
+    "--neutral-titles",
+    is_flag=True,
+    help="Use one title for all pages, which hides from onlookers what is read.",
+)
+cache_folder = click.option(
+    "--cache",
+    "cache_folder",
+    type=FOLDER,
+    metavar="DIR",
+    help="A folder for what the next build can use again. It is made if it does not exist.",
+)
 notice_date = click.option(
     "--date",
     "day",
@@ -197,6 +209,15 @@ report_file = click.option(
 json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 secret_key = click.option(
     "--key", "key_file", required=True, type=FILE, help="The organisation's secret key."
+)
+signing_key = click.option(
+    "--key", "key_file", type=FILE, help="The secret key, in minisign's format."
+)
+ssh_key = click.option(
+    "--ssh-key",
+    type=FILE,
+    help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key that "
+    "an agent or a security key holds.",
 )
 notice_file = click.option(
     "--out",

@@ -32,6 +32,7 @@ from cccr_web.release.openpgp import (
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
+from cccr_web.release.request import read_request, write_request
 from cccr_web.release.rollback_guard import (
     KeyChange,
     RollbackGuard,
@@ -48,6 +49,7 @@ from cccr_web.release.signed_manifest import (
     read_signed_manifest,
     release_policy,
     verify_signatures,
+    with_signatures,
 )
 from cccr_web.release.sshsig import allowed_signers, sign_with_ssh_keygen
 from cccr_web.release.store import (
@@ -116,6 +118,7 @@ __all__ = [
     "read_locked_key",
     "read_policy",
     "read_public_key",
+    "read_request",
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
@@ -130,5 +133,7 @@ __all__ = [
     "verify_in_subprocess",
     "verify_signatures",
     "with_archive",
+    "with_signatures",
     "write",
+    "write_request",
 ]

@@ -159,8 +159,7 @@ def build_release(
         time=time,
         cache=cache,
     )
-    _render_all(files, progress)
-    release = files.release()
+    release = files.release(progress)
     cache.keep_used()
     return release
 
@@ -281,8 +280,9 @@ class SiteFiles(Mapping[str, bytes]):
             renderer: TemplateRenderer = self._app.extensions[RENDERER]
             return renderer.blocks(text, page_layout(text))
 
-    def release(self) -> Release:
-        """Return the whole release, unsigned."""
+    def release(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Release:
+        """Render every page and every copy once; return the whole release, unsigned."""
+        _render_all(self, progress)
         return with_archive(make_release(dict(self), self.facts), self._cache.deflate)
 
 
