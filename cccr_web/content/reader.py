@@ -85,7 +85,8 @@ def _read_text(
     problems += found
     if head is None:
         return None, problems
-    body = markdown.parse(parts.body, lines_before=parts.lines_before_body)
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    body = markdown.parse(parts.body, lines_before=parts.lines_before_body, digest=digest)
     return Text(language, path, name, head, body), problems
 
 

@@ -24,10 +24,10 @@ from cccr_web.errors import CccrError
 ReadFile = TypeVar("ReadFile")
 
 # The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
-_CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
+_CONFLICT: Final = re.compile(r"^(<{7}|>{7}|\|{7})( .*)?$", re.MULTILINE)
 
 # What “cccr-web new” leaves for the writer.
-_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}\n]*\}\}")
 
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([bfre]))")
 _ESCAPED: Final = {"b": "\b", "f": "\f", "r": "\r", "e": "\x1b"}
@@ -129,18 +129,16 @@ class SourceTree:
             return None, [
                 Problem(name, line, f"The file is not UTF-8 ({where}): save it as UTF-8.")
             ]
-        for number, line_ in enumerate(text.split("\n"), start=1):
-            if conflict := _CONFLICT.fullmatch(line_):
-                message = (
-                    f"“{conflict[1]}” is left from a merge: keep one version, and delete the "
-                    "lines with <<<<<<<, ======= and >>>>>>>."
-                )
-                return None, [Problem(name, number, message)]
+        if conflict := _CONFLICT.search(text):
+            message = (
+                f"“{conflict[1]}” is left from a merge: keep one version, and delete the "
+                "lines with <<<<<<<, ======= and >>>>>>>."
+            )
+            return None, [Problem(name, text.count("\n", 0, conflict.start()) + 1, message)]
         problems = [Problem(name, line, message) for line, message in explain(text)]
-        for number, line_ in enumerate(text.split("\n"), start=1):
-            for found in _PLACEHOLDER.findall(line_):
-                message = f"“{found}” is a placeholder: replace it, with its braces."
-                problems.append(Problem(name, number, message))
+        for found in _PLACEHOLDER.finditer(text):
+            message = f"“{found[0]}” is a placeholder: replace it, with its braces."
+            problems.append(Problem(name, text.count("\n", 0, found.start()) + 1, message))
         return clean(text), problems
 
     def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
