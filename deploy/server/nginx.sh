@@ -111,12 +111,13 @@ nginx_forget() {
 # headers-LISTENER.conf for server blocks. Headers from our server are passed on unchanged.
 # tags.conf and languages.conf are how “/” chooses a language.
 nginx_rules() { # FOLDER LISTENER…
-  local folder=$1 rules=$1.rules listener
+  local folder=$1 rules=$1.rules listener pin
   shift
   mkdir -p "$rules"
   # In a dry run this version of cccr-web may not be installed yet.
   if [ -x "$COMMAND" ] && [ -e "$CURRENT" ] && { [ "$DRY_RUN" = no ] || ! changed "$PYTHON_LINK"; }; then
-    "$COMMAND" headers ${HSTS_PRELOAD:+--hsts-preload} --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" --out "$rules" \
+    pin=$(pin_file "$ETC")
+    "$COMMAND" headers ${HSTS_PRELOAD:+--hsts-preload} --release "$(readlink --canonicalize "$CURRENT")" "$(pin_option "$pin")" "$pin" --out "$rules" \
       --format nginx-proxy-http --format nginx-proxy-server --format nginx-proxy-tags --format nginx-proxy-languages "$@"
   fi
   for listener; do

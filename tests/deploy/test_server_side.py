@@ -428,7 +428,7 @@ def assert_no_new_key(folder: Path, why: str) -> None:
     assert not (folder / "etc/onion.key").exists()
 
 
-@pytest.mark.parametrize("name", ["highest-sequence", "key-changes"])
+@pytest.mark.parametrize("name", ["highest-sequence", "key-changes", "policy"])
 def test_a_backup_brings_back_the_rollback_guard(tmp_path: Path, name: str) -> None:
     """A restored server rejects what the old one would have; one that has served keeps its own."""
     script = f"""
