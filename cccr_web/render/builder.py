@@ -14,7 +14,16 @@ from flask import Flask, g
 from jinja2 import TemplateError
 from markupsafe import Markup
 
-from cccr_web.content import Addresses, Content, Problem, Text, check, content_error, read_site
+from cccr_web.content import (
+    Addresses,
+    Content,
+    Problem,
+    SigningFacts,
+    Text,
+    check,
+    content_error,
+    read_site,
+)
 from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -22,38 +31,28 @@ from cccr_web.notices import midnight
 from cccr_web.release import (
     MANIFEST,
     METADATA,
+    POLICY,
     Metadata,
-    PublicKey,
+    PolicySigner,
     Release,
+    SigningPolicy,
     allowed_signers,
     is_safe_path,
     make_release,
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import RENDERER, copy_urls, create_app
+from cccr_web.render.app import RENDERER, copy_urls, create_app, page_urls
 from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
-from cccr_web.render.crawlers import ROBOTS, crawler_files
-from cccr_web.render.feed import feed_documents
+from cccr_web.render.crawlers import ROBOTS
 from cccr_web.render.layout import page_layout, read_style
-from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
-from cccr_web.render.shared_pages import ZIP_INDEX, require_text
+from cccr_web.render.shared_pages import ZIP_INDEX, require_texts
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
-
-# A request as WSGI passes it (PEP 3333).
-_REQUEST: Final = {
-    "REQUEST_METHOD": "GET",
-    "SCRIPT_NAME": "",
-    "SERVER_NAME": "localhost",
-    "SERVER_PORT": "80",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "wsgi.url_scheme": "http",
-}
 
 VERIFY: Final = "verify.py"
 _HERE = Path(__file__).resolve().parent
@@ -88,11 +87,13 @@ def check_trees(
     of this machine's clock.
     """
     today = today or datetime.now(UTC).date()
-    site, key, problems = read_site(tree)
+    site, signing, problems = read_site(tree)
+    key, wrong = read_policy_facts(tree, signing)
+    problems += wrong
     notices = NoticeFiles(tree.name(NOTICE_FOLDER))
     # A key that cannot be read is one problem, not one for each notice that it signed.
-    if site is not None or key is not None:
-        notices = read_notice_files(tree, PublicKey.parse(key) if key else None)
+    if (site is not None or key is not None) and not wrong:
+        notices = read_notice_files(tree, key)
     # The catalogues must translate the strings of the templates and of this package.
     known_files = RELEASE_FILES | notices.files.keys()
     content, found = check(
@@ -109,6 +110,19 @@ def check_trees(
         problems += notices.missing(content.site.addresses)
         problems += notices.faults(time or _newest(content, notices), today)
     return content, notices, problems
+
+
+def read_policy_facts(
+    tree: SourceTree, signing: SigningFacts | None
+) -> tuple[SigningPolicy | None, list[Problem]]:
+    """Return the policy in ``site.toml`` that ``read_site`` has found, and its problems."""
+    if signing is None:
+        return None, []
+    try:
+        signers = tuple(PolicySigner.parse(*signer) for signer in signing.signers)
+        return SigningPolicy(signing.number, signing.threshold, signers), []
+    except ValueError as error:
+        return None, [Problem(tree.name("site.toml"), signing.line, str(error))]
 
 
 def build_release(
@@ -131,7 +145,7 @@ def build_release(
     are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
     cache = cache or Cache()
-    tree = SourceTree(translations, cache.recall)
+    tree = SourceTree(translations, cache.recall if cache.remembers else None)
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
@@ -145,8 +159,7 @@ def build_release(
         time=time,
         cache=cache,
     )
-    _render_all(files, progress)
-    release = files.release()
+    release = files.release(progress)
     cache.keep_used()
     return release
 
@@ -172,7 +185,10 @@ class SiteFiles(Mapping[str, bytes]):
         cache: Cache | None = None,
         resized: Mapping[str, ResizedPhoto] | None = None,
     ) -> None:
-        require_text(content, tree)
+        key = notices.key
+        has_policy = key is not None and key.single_key is None
+        require_texts(content, tree, policy=has_policy)
+        content = content.for_signers(policy=has_policy)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))
         self.content = content
@@ -181,7 +197,6 @@ class SiteFiles(Mapping[str, bytes]):
         new = {name: one for name, one in content.photos.items() if name not in known}
         self.photos = {**known, **resize_photos(tree, new, self._cache)}
         style = read_style(templates, next(iter(content.site.addresses.onions), None))
-        key = notices.key
         issued = time or _newest(content, notices)
         self.facts = Metadata(
             sequence=content.site.sequence,
@@ -192,28 +207,21 @@ class SiteFiles(Mapping[str, bytes]):
             clearnet=content.site.addresses.clearnet,
             onions=content.site.addresses.onions,
             style_hashes=(style.hash,),
+            has_policy=has_policy,
         )
         self._files = {
             **notices.files,
             **{name: file.read_bytes() for name, file in UNCHANGED.items()},
         }
-        if key is not None:
-            self._files["minisign.pub"] = key.to_file()
-            self._files["allowed_signers"] = allowed_signers(key)
+        if key is not None and key.single_key:
+            self._files["minisign.pub"] = key.single_key.to_file()
+            self._files["allowed_signers"] = allowed_signers(key.single_key)
+        elif key is not None:
+            self._files[POLICY] = key.to_file()
         images = {size.url: size.body for photo in self.photos.values() for size in photo.sizes}
         if content.site.addresses.onions:
             images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
         self._files |= images
-        urls = [text.url for text in content.all_texts if not lists_copies(text)]
-        urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
-        urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
-        urls += [ZIP_INDEX, *crawler_files(content)]
-        # The languages share an error page.
-        self.pages = tuple(dict.fromkeys(urls))
-        # They show the sizes of the copies.
-        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
-        # Those that are known without rendering; the copies of a large site are more.
-        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
         self._sizes: dict[str, int] = {}
         self._app = create_app(
             content,
@@ -228,6 +236,11 @@ class SiteFiles(Mapping[str, bytes]):
             neutral_titles=neutral_titles,
             cache=self._cache,
         )
+        # These pages show the sizes of the copies, so they come last.
+        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
+        self.pages = tuple(url for url in page_urls(self._app) if url not in self.lists)
+        # Those that are known without rendering; the copies of a large site are more.
+        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
 
     @functools.cached_property
     def copies(self) -> tuple[str, ...]:
@@ -262,13 +275,14 @@ class SiteFiles(Mapping[str, bytes]):
 
         Each has its first line, from 0, below the front matter.
         """
-        with self._app.test_request_context():
+        with self._app.app_context():
             g.language = text.language
             renderer: TemplateRenderer = self._app.extensions[RENDERER]
             return renderer.blocks(text, page_layout(text))
 
-    def release(self) -> Release:
-        """Return the whole release, unsigned."""
+    def release(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Release:
+        """Render every page and every copy once; return the whole release, unsigned."""
+        _render_all(self, progress)
         return with_archive(make_release(dict(self), self.facts), self._cache.deflate)
 
 
@@ -292,10 +306,11 @@ def _newest(content: Content, notices: NoticeFiles) -> datetime:
 
 
 def _render(app: Flask, url: str) -> bytes:
-    # A test client would take longer than a page that comes from the cache.
-    with app.request_context({**_REQUEST, "PATH_INFO": f"/{url}"}):
+    # A whole request would take longer than a page that comes from the cache.
+    endpoint, arguments = app.url_map.bind("localhost").match(f"/{url}")
+    with app.app_context():
         try:
-            body = app.dispatch_request()
+            body = app.view_functions[endpoint](**arguments)
         except TemplateError as error:
             remedy = "Report this as a bug."
             raise CccrError(f"{url} could not be rendered: {error}.", remedy) from error

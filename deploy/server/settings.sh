@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY SIGNING_POLICY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
 # Kept on the server. The others are paths on the admin’s machine, or
 # secrets, which “notify_settings” keeps in a file of their own.
 KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES)
@@ -23,7 +23,8 @@ settings_read() { # FILE
     read -r name <<<"${line%%=*}"
     read -r value <<<"${line#*=}"
     if [ "$name" = "$line" ] || [[ " ${SETTINGS[*]} " != *" $name "* ]]; then
-      problems+=("$file:$number: “${line}” is not a setting. The settings are ${SETTINGS[*]}.")
+      # Nothing after the name is shown: it may be a misspelt NOTIFY, which holds passwords.
+      problems+=("$file:$number: “${name//[^[:print:]]/?}” is not a setting. The settings are ${SETTINGS[*]}.")
       continue
     fi
     if [[ $seen == *" $name "* ]]; then
@@ -55,6 +56,7 @@ settings_validate() { # appends to problems
   done
   [[ $SERVER =~ ^([A-Za-z0-9_][^[:space:]]*)?$ ]] || problems+=("SERVER: “${SERVER}” is not a server such as root@server.example.")
   [ -z "$SERVER" ] || [ -z "$SERVERS" ] || problems+=("SERVER and SERVERS are both set. Keep SERVER for one server, or SERVERS for several.")
+  [ -z "$PUBLIC_KEY" ] || [ -z "$SIGNING_POLICY" ] || problems+=("PUBLIC_KEY and SIGNING_POLICY are both set. Keep PUBLIC_KEY for one signer, or SIGNING_POLICY for several.")
   read -ra names <<<"$SERVERS"
   for name in ${names[@]+"${names[@]}"}; do
     [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9_.:/@%-]*$ ]] || problems+=("SERVERS: “${name}” is not a server such as root@a.example. Separate several by spaces.")
@@ -64,7 +66,7 @@ settings_validate() { # appends to problems
   fi
   read -ra names <<<"$ADDRESSES"
   for name in ${names[@]+"${names[@]}"}; do
-    [[ $name =~ ^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)$ ]] || problems+=("ADDRESSES: “${name}” is not an IP address such as 192.0.2.1 or 2001:db8::1.")
+    is_ip_address "$name" || problems+=("ADDRESSES: “${name}” is not an IP address such as 192.0.2.1 or 2001:db8::1.")
   done
   [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “${CONTACT}” is not an email address.")
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
@@ -90,6 +92,15 @@ settings_validate() { # appends to problems
   [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")
 }
 
+# Whether TEXT is an IPv4 address, or an IPv6 one without an IPv4 address in it (RFC 4291, 2.2).
+is_ip_address() { # TEXT
+  local octet='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])' group='[0-9a-f]{1,4}' groups
+  [[ ! $1 =~ ^$octet(\.$octet){3}$ ]] || return 0
+  [[ ! $1 =~ ^$group(:$group){7}$ ]] || return 0
+  read -ra groups <<<"${1//:/ }"
+  [[ $1 =~ ^($group(:$group)*)?::($group(:$group)*)?$ && ${#groups[@]} -le 7 ]]
+}
+
 # Print how large a release may be, in MB; cccr_web/config.py has the same default.
 largest_release() { echo "${MAX_MEGABYTES:-150}"; }
 
@@ -100,16 +111,61 @@ settings_kept() { # → the settings that the server keeps
 }
 
 settings_install() {
+  local server
   step "settings"
   make_folder "$ETC" 755
   settings_kept | put "$ETC/site.env"
-  if [ -f "$BUNDLE/settings/public.key" ]; then
-    put "$ETC/public.key" <"$BUNDLE/settings/public.key"
-  elif [ ! -f "$ETC/public.key" ]; then
-    settings_no_public_key
-  fi
+  pin_install "$ETC"
+  if [ "$DRY_RUN" = yes ] || ! pin_changed; then return 0; fi
+  # Otherwise a server that has started with a new policy would reject the old one.
+  for server in "${WEB_SERVERS[@]}"; do save_for_undo "$STATES/cccr-web-$server/$HIGHEST_POLICY"; done
+}
+
+# A policy, or the public key of the only signer, is pinned: it says whose signatures a release needs.
+# One of them is on a server.
+
+# Print the first such file in the folders, or fail.
+pin_file() { # FOLDER…
+  local folder name
+  for folder in "$@"; do
+    for name in policy.txt public.key; do
+      if [ -f "$folder/$name" ]; then
+        echo "$folder/$name"
+        return
+      fi
+    done
+  done
+  return 1
+}
+
+# Print the file that is pinned in FOLDER, or will be.
+pin_installed() { # FOLDER
+  local file
+  file=$(pin_file "$BUNDLE/settings" "$1") || file=public.key
+  echo "$1/${file##*/}"
+}
+
+# Print the option of cccr-web that takes the file.
+pin_option() { # FILE
+  case $1 in
+    */policy.txt) echo --policy ;;
+    *) echo --public-key ;;
+  esac
+}
+
+pin_changed() { changed "$ETC/public.key" "$ETC/policy.txt"; }
+
+pin_install() { # FOLDER
+  local file
+  file=$(pin_file "$BUNDLE/settings" "$1") || settings_no_public_key
+  case $file in
+    "$1"/*) return 0 ;; # the settings name none
+    */policy.txt) remove "$1/public.key" ;;
+    *) remove "$1/policy.txt" ;;
+  esac
+  put "$1/${file##*/}" <"$file"
 }
 
 settings_no_public_key() {
-  fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file."
+  fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file, or SIGNING_POLICY to that of a policy."
 }
