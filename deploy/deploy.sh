@@ -21,6 +21,7 @@
 #   --offline FILE          install our code from a bundle, without a package index
 #   --passphrase-file FILE  for backup, restore, uninstall and promote; without it, you are asked
 #   --drop-domain           take down a domain that DOMAIN no longer names, without asking
+#   --replace-onion         for install and upgrade: give up the onion’s address for that of ONION_KEY
 #   --json                  for status: a list with one object for each server
 #   --key FILE              for promote: the organisation’s secret key, or that of one signer
 #   --dead                  for promote: accept that a server which does not answer is gone
@@ -55,7 +56,7 @@ read_command_line() {
     shift
     case $argument in
       -h | --help) usage && exit 0 ;;
-      --dry-run | --drop-domain | --purge | --json | --dead)
+      --dry-run | --drop-domain | --replace-onion | --purge | --json | --dead)
         given="$given $argument"
         SWITCHES="$SWITCHES $argument"
         ;;
@@ -85,7 +86,7 @@ read_command_line() {
     *) usage_error "There is no command “${COMMAND}”." ;;
   esac
   case $COMMAND in
-    install | upgrade) uses='--settings --dry-run --drop-domain --offline' ;;
+    install | upgrade) uses='--settings --dry-run --drop-domain --replace-onion --offline' ;;
     restore) uses='--settings --dry-run --drop-domain --offline --passphrase-file' ;;
     release | rollback) uses='--settings --dry-run' ;;
     watch-install) uses='--settings --dry-run --offline' ;;
@@ -151,6 +152,9 @@ read_settings() {
     usage_error "$COMMAND acts on one server, but SERVERS names ${#TARGETS[@]}. Name one of them: root@SERVER."
   [ ${#TARGETS[@]} != 1 ] || TARGET=${TARGETS[0]}
   if [ ${#TARGETS[@]} -gt 1 ] && [[ " install upgrade release rollback " == *" $COMMAND "* ]]; then SWITCHES="$SWITCHES --check"; fi
+  if [[ $SWITCHES == *--replace-onion* && -z $ONION_KEY ]]; then
+    fail "ONION_KEY is not set, so there is no new key for --replace-onion." "Make it with “deploy/cccr-web onion key new”."
+  fi
   # Otherwise each server would make its own.
   if [ ${#TARGETS[@]} -gt 1 ] && [[ " install upgrade " == *" $COMMAND "* ]] && [ -z "$ONION_KEY" ]; then
     fail "ONION_KEY is not set, but the servers in SERVERS share one onion." \
@@ -300,7 +304,7 @@ promote() {
 # certificate is missing: the authority may have asked a server that is not installed yet.
 on_server() { # COMMAND
   local status=0 answer=no
-  send "$1" || status=$?
+  visit "$1" || status=$?
   if [ $status = 3 ]; then
     [ -t 0 ] || fail "To take the domain down, add --drop-domain."
     printf 'Take it down? Type yes: ' >&2
@@ -308,7 +312,7 @@ on_server() { # COMMAND
     [ "$answer" = yes ] || fail "Nothing was changed."
     SWITCHES="$SWITCHES --drop-domain"
     status=0
-    send "$1" || status=$?
+    visit "$1" || status=$?
   fi
   if [ $status = 4 ]; then
     status=1
@@ -319,11 +323,30 @@ on_server() { # COMMAND
   return $status
 }
 
+visit() { # COMMAND
+  case $1 in
+    install | upgrade) send "$1" | log_in_again ;;
+    *) send "$1" ;;
+  esac
+}
+
+# Print what the server prints. When it asks for it, log in on a connection of its own, with a key.
+log_in_again() {
+  local line
+  while IFS= read -r line; do
+    if [ "$line" = "log in again" ]; then
+      ssh -n -o ControlPath=none -o PreferredAuthentications=publickey "$TARGET" 'touch /run/cccr-web-login' || true
+    else
+      printf '%s\n' "$line"
+    fi
+  done
+}
+
 send() { # COMMAND
   [ ! -f "$BUNDLE/settings/site.env" ] || printf '%s\n' "$TARGET" >"$BUNDLE/settings/server"
   if [ "$TARGET" = --local ]; then
     # shellcheck disable=SC2086 # several words
-    bash "$BUNDLE/server/run.sh" $SWITCHES "$1"
+    LOCAL=yes bash "$BUNDLE/server/run.sh" $SWITCHES "$1"
     return
   fi
   # One connection carries everything. The folder on the server is readable by root only and is

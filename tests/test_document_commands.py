@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _, _, DEPLOY, _, _, TESTS, _, _, _ = DOCUMENTS
 PASSPHRASE = "a passphrase for the tests"
+ONE_SERVER = "SERVER=root@server.example\nPUBLIC_KEY=../organisation.pub\n"
 
 
 @dataclass
@@ -65,6 +66,8 @@ class AdminFolder:
         address = ""
         if (self.path / "onion.key").exists():
             address = self.run("deploy/cccr-web onion key show onion.key").strip()
+        if "NEXT.onion" in command:
+            command = command.replace("NEXT.onion", self.next_onion)
         return (
             command.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}")
             .replace("/run/cccr/onion.sock", str(self.path / "onion.sock"))
@@ -76,6 +79,11 @@ class AdminFolder:
     def run(self, command: str, *, status: int = 0) -> str:
         """Run it in a terminal, and enter the passphrase when it asks."""
         return run_in_terminal(command, self.path, os.environ, status)
+
+    @functools.cached_property
+    def next_onion(self) -> str:
+        """The onion of the key that is made after a server was seized."""
+        return self.run("deploy/cccr-web onion key show next-onion.key").strip()
 
     @functools.cached_property
     def side(self) -> AdminSide:
@@ -193,6 +201,26 @@ def write_onion_address(admin_folder: AdminFolder) -> None:
     admin_folder.edit_site("onions = []", f'onions = ["{address}"]')
 
 
+def write_next_onion(admin_folder: AdminFolder) -> None:
+    """Write the address of the next onion into ``site.toml``, and raise the sequence."""
+    before = admin_folder.run("deploy/cccr-web onion key show onion.key").strip()
+    admin_folder.edit_site(before, admin_folder.next_onion)
+    site = (admin_folder.path / "translations/site.toml").read_text(encoding="utf-8")
+    found = re.search(r"^sequence = (\d+)$", site, re.MULTILINE)
+    assert found is not None
+    admin_folder.edit_site(found[0], f"sequence = {int(found[1]) + 1}")
+
+
+def make_release_with_next_onion(admin_folder: AdminFolder) -> None:
+    """Make a release that announces the next onion, in its facts and in ``mirrors.txt``."""
+    admin_folder.run("deploy/cccr-web build --out next-release")
+    admin_folder.run("deploy/cccr-web sign next-release --key organisation.key")
+    admin_folder.run("deploy/cccr-web verify next-release --public-key organisation.pub")
+    for name in ("RELEASE.json", "mirrors.txt"):
+        text = (admin_folder.path / "next-release" / name).read_text(encoding="utf-8")
+        assert admin_folder.next_onion in text, name
+
+
 def make_repository(admin_folder: AdminFolder) -> None:
     """Make a git repository with a key that signs tags."""
     admin_folder.run("ssh-keygen -q -t ed25519 -N '' -f id && echo \"a@b $(cat id.pub)\" >allowed")
@@ -211,6 +239,9 @@ def make_repository(admin_folder: AdminFolder) -> None:
 AFTERWARDS: dict[str, Callable[[AdminFolder], None]] = {
     "deploy/cccr-web key show organisation.pub": write_public_key,
     "deploy/cccr-web onion key show onion.key": write_onion_address,
+    "deploy/cccr-web onion key show next-onion.key": write_next_onion,
+    "deploy/cccr-web mirrors --key organisation.key --out translations/files/mirrors.txt "
+    "https://cccr.example http://NEXT.onion": make_release_with_next_onion,
 }
 
 
@@ -340,7 +371,7 @@ def deploy(admin_folder: AdminFolder, command: str) -> None:
     (name,) = own.intersection(DEPLOY_COMMANDS) or {"install"}
     received = {"bundle": [], "restore": ["install"], "uninstall": ["keep", "uninstall"]}
     expected = received.get(name, [name])
-    for switch in own & {"--dry-run", "--json"}:
+    for switch in own & {"--dry-run", "--json", "--replace-onion"}:
         expected = [f"{switch} {each}" for each in expected]
     assert side.commands()[before:] == expected
     named = [word for word in words if "@" in word] or ["root@server.example"]
@@ -369,6 +400,13 @@ def booted_calls() -> list[set[str]]:
     return found
 
 
+def replace_onion(admin_folder: AdminFolder, command: str) -> None:
+    """As every installation; it needs the new key."""
+    admin_folder.side.settings(f"{ONE_SERVER}ONION_KEY=../organisation.pub\n")
+    deploy(admin_folder, command)
+    admin_folder.side.settings(ONE_SERVER)
+
+
 def promote(admin_folder: AdminFolder, command: str) -> None:
     """The promoted server is asked for its name; it gets the note last."""
     side, words = admin_folder.side, shlex.split(command)
@@ -383,7 +421,7 @@ def promote(admin_folder: AdminFolder, command: str) -> None:
     run_in_terminal(command, side.folder, side.environment())
     assert side.commands()[-3:] == ["peer", "promote", "promote"]
     assert hosts.read_text().splitlines() == [promoted, "root@a.example", promoted]
-    side.settings("SERVER=root@server.example\nPUBLIC_KEY=../organisation.pub\n")
+    side.settings(ONE_SERVER)
     program.write_text(before)
     assert {"promote", "--key"} in booted_calls()
 
@@ -503,6 +541,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/(cccr-web|venv\.sh)", mention),
     (r"deploy/deploy\.sh --help", show_deploy_help),
     (r"deploy/deploy\.sh promote .*", promote),
+    (r"deploy/deploy\.sh --replace-onion", replace_onion),
     (r"deploy/deploy\.sh( .*)?", deploy),
     (r"ssh root@server\.example .*", run_on_server),
     (r"git tag .*", tag),

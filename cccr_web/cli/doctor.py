@@ -83,6 +83,9 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     type=options.ParsedParam("unix:PATH", "cccr_web.listen:parse_listen"),
     help="The socket on which it serves the onion, which is checked meanwhile.",
 )
+@click.option(
+    "--ssh-keys-only", is_flag=True, help="sshd must accept keys only, and forward nothing."
+)
 @options.time_limit(300)
 @options.report_file
 @options.json_output

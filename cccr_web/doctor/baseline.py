@@ -27,7 +27,7 @@ _LISTEN: Final = "0A"  # TCP_LISTEN, in /proc/net/tcp (proc_net_tcp.txt of the k
 _PROC: Final = Path("/proc/net")
 _DPKG_TIMEOUT: Final = 600.0  # seconds
 _RECORD: Final = "If you made the change, record it: run deploy.sh again. Otherwise "
-_COMPROMISED: Final = "see “Compromised server” in deploy/README.md."
+_COMPROMISED: Final = "see “Seized or compromised server” in deploy/README.md."
 
 
 @dataclass(frozen=True, slots=True)

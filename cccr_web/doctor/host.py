@@ -1,4 +1,4 @@
-"""The machine: free disk space, clock and software versions."""
+"""The machine: free disk space, clock, ssh and software versions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,20 @@ _MIN_FILES: Final = 10_000
 _MAX_USED: Final = 0.85
 _MIB: Final = 1024 * 1024
 
-_TIMEDATECTL_TIMEOUT: Final = 10.0  # seconds
+_COMMAND_TIMEOUT: Final = 10.0  # seconds
 _TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 # In a container, systemd writes its kind to this file (systemd-detect-virt(1)).
 _CONTAINER: Final = Path("/run/systemd/container")
 _CLOCK_REMEDY: Final = (
     "Use an NTP service: apt install systemd-timesyncd, then timedatectl set-ntp true."
 )
+
+# What sshd -T prints, and what is wrong without it.
+_SSH_STRICT: Final = {
+    "authenticationmethods publickey": "accepts more than keys",
+    "disableforwarding yes": "forwards connections",
+}
+_SSH_REMEDY: Final = "Run deploy.sh, and look for lines in /etc/ssh that override its file."
 
 # control-spec, 3.9, ``status/version/current``.
 _GOOD: Final = frozenset({"recommended", "new", "new in series"})
@@ -118,7 +125,7 @@ def _timedatectl() -> dict[str, str]:
             ["timedatectl", "show"],
             capture_output=True,
             text=True,
-            timeout=_TIMEDATECTL_TIMEOUT,
+            timeout=_COMMAND_TIMEOUT,
             check=False,
         )
         if done.returncode == 0:
@@ -146,6 +153,32 @@ def _compare_clock(client: TorClient) -> CheckResult:
         f"valid from {begin:{_TIME_FORMAT}} to {end:%H:%M:%S}.",
         _CLOCK_REMEDY,
     )
+
+
+def check_ssh() -> CheckResult:
+    """Check that sshd accepts keys only, and forwards nothing (sshd_config(5)).
+
+    sshd is asked what applies to root, wherever root connects from.
+    """
+    from_anywhere = "user=root,host=client.example,addr=192.0.2.1"
+    try:
+        done = subprocess.run(
+            ["sshd", "-T", "-C", from_anywhere],
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return wrong("ssh", f"sshd cannot be asked for its settings: {error}.", _SSH_REMEDY)
+    if done.returncode != 0:
+        problem = " ".join(done.stderr.split()) or "it failed"
+        return wrong("ssh", f"sshd cannot be asked for its settings: {problem}.", _SSH_REMEDY)
+    lines = set(done.stdout.splitlines())
+    faults = [fault for line, fault in _SSH_STRICT.items() if line not in lines]
+    if faults:
+        return wrong("ssh", f"sshd {' and '.join(faults)}.", _SSH_REMEDY)
+    return ok("ssh", "sshd accepts keys only, and forwards nothing.")
 
 
 def own_version() -> CheckResult:

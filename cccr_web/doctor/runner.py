@@ -11,7 +11,13 @@ from typing import TypeVar
 from cccr_web.doctor.baseline import check_baseline
 from cccr_web.doctor.clearnet import check_certificate, check_redirect
 from cccr_web.doctor.dns import Resolver, check_dns
-from cccr_web.doctor.host import check_clock, check_disk, check_tor_version, own_version
+from cccr_web.doctor.host import (
+    check_clock,
+    check_disk,
+    check_ssh,
+    check_tor_version,
+    own_version,
+)
 from cccr_web.doctor.leaks import check_images, check_leaks, own_addresses, own_names
 from cccr_web.doctor.model import (
     CheckResult,
@@ -280,6 +286,8 @@ class _Checks:
         yield from check_clock(client, cause=self._client or self._no_onion())
         if target.units:
             yield from check_units(target.units, self._stopped)
+        if target.ssh_keys_only:
+            yield check_ssh()
         if target.baseline is not None:
             yield from check_baseline(target.baseline)
         yield own_version()

@@ -97,7 +97,7 @@ _REMEDIES: Final = {
 }
 _UNEXPECTED_REMEDY: Final = (
     "Look at it from another network. If it is one of your servers, treat it as compromised: "
-    "see “Compromised server” in deploy/README.md."
+    "see “Seized or compromised server” in deploy/README.md."
 )
 
 

@@ -35,6 +35,8 @@ peers_install() {
   done >"$WORK/peers"
   [ -f "$WORK/peer.key" ] || fail "SERVERS in the settings does not name this server, which you call $own."
   { echo "# Written by deploy.sh: the onions of the servers, for their questions to each other."; cat "$WORK/peers"; } | put "$PEERS"
+  # A note that names none of them is of a former onion key, or of a server that was taken out.
+  if [ -f "$PROMOTION" ] && ! grep --quiet " $(promotion_field Publisher "$PROMOTION")\$" "$WORK/peers"; then remove "$PROMOTION"; fi
   if [ -f "$PEER_KEY" ] && [ "$(key_address "$PEER_KEY")" = "$(peer_own)" ]; then return 0; fi
   put "$PEER_KEY" 400 root:root secret <"$WORK/peer.key"
 }

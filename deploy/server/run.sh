@@ -10,7 +10,7 @@
 #   highest-sequence/, key-changes/, policy/   rollback state from a backup; “history” in one of version
 #                   0.2.0 or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -26,12 +26,14 @@ WARNINGS=()     # problems that did not stop the run
 NEW_RELEASE=    # the number of the bundle’s release
 COMMAND_NAME=
 DROP_DOMAIN=no
+REPLACE_ONION=no
 PURGE=no
+LOCAL=${LOCAL:-no} # whether deploy.sh runs on the server itself
 CHECK=no        # whether this server must pass its checks at the end
 JSON=no
 SWITCHED=no     # whether this run has let a server switch to another release
 
-for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall system notify watch backup status uninstall; do
+for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall ssh system notify watch backup status uninstall; do
   # shellcheck source=/dev/null
   . "$HERE/$file.sh"
 done
@@ -40,6 +42,7 @@ for argument in "$@"; do
   case $argument in
     --dry-run) DRY_RUN=yes ;;
     --drop-domain) DROP_DOMAIN=yes ;;
+    --replace-onion) REPLACE_ONION=yes ;;
     --purge) PURGE=yes ;;
     --check) CHECK=yes ;;
     --json) JSON=yes ;;
@@ -91,6 +94,7 @@ check_domain() {
 install_all() {
   check_domain
   nginx_check_others
+  ssh_install
   step "packages"
   packages_install "${PACKAGES[@]}" ${DOMAIN:+"${PACKAGES_FOR_A_DOMAIN[@]}"}
   code_install

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY SIGNING_POLICY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY SIGNING_POLICY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
 # Kept on the server. The others are paths on the admin’s machine, or
 # secrets, which “notify_settings” keeps in a file of their own.
-KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES)
+KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES)
 
 settings_clear() {
   local name
@@ -71,6 +71,7 @@ settings_validate() { # appends to problems
   [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “${CONTACT}” is not an email address.")
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
   [[ $HSTS_PRELOAD =~ ^(yes)?$ ]] || problems+=("HSTS_PRELOAD: “${HSTS_PRELOAD}” is neither “yes” nor empty.")
+  [[ $SSH_KEYS_ONLY =~ ^(yes)?$ ]] || problems+=("SSH_KEYS_ONLY: “${SSH_KEYS_ONLY}” is neither “yes” nor empty.")
   [[ $REBOOT_AT =~ ^(([01][0-9]|2[0-3]):[0-5][0-9])?$ ]] || problems+=("REBOOT_AT: “${REBOOT_AT}” is not a time such as 04:30.")
   read -ra names <<<"$EGRESS"
   for name in ${names[@]+"${names[@]}"}; do

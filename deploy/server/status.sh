@@ -141,6 +141,7 @@ doctor_options() {
   done
   for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
   ! has_peers || DOCTOR_OPTIONS+=(--standby "$STANDBY" --onion-socket unix:/run/cccr-nginx/onion.sock)
+  [ "$SSH_KEYS_ONLY" != yes ] || DOCTOR_OPTIONS+=(--ssh-keys-only)
   [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
   [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")
   if [ -n "$DOMAIN" ] && [ -n "$ADDRESSES" ]; then

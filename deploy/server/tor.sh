@@ -97,9 +97,9 @@ onion_key_install() {
   step "onion key"
   onion_key_check_running
   if [ -f "$BUNDLE/settings/onion.key" ]; then
-    if [ -f "$ONION_KEY_FILE" ] && ! cmp --quiet "$BUNDLE/settings/onion.key" "$ONION_KEY_FILE"; then
+    if [ "$REPLACE_ONION" = no ] && [ -f "$ONION_KEY_FILE" ] && ! cmp --quiet "$BUNDLE/settings/onion.key" "$ONION_KEY_FILE"; then
       fail "The server’s onion key differs from ONION_KEY in the settings. The server’s address is $(onion_address)." \
-        "To keep that address, leave ONION_KEY empty. To replace it, make a backup and remove $ONION_KEY_FILE: without its key the address is lost."
+        "To keep that address, leave ONION_KEY empty. To replace it, make a backup and add --replace-onion: without its key the address is lost."
     fi
     put "$ONION_KEY_FILE" 400 root:root secret <"$BUNDLE/settings/onion.key"
   elif [ ! -f "$ONION_KEY_FILE" ]; then

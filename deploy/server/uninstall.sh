@@ -41,6 +41,7 @@ uninstall() { # yes|no (purge)
   if getent passwd "_tor-$INSTANCE" >/dev/null && change "remove the user _tor-$INSTANCE"; then
     deluser --quiet --system "_tor-$INSTANCE"
   fi
+  ssh_loosen
   [ "$DRY_RUN" = yes ] || systemctl daemon-reload
   UNDO=()
   say "Not removed: Debian’s packages (${PACKAGES[*]} ${PACKAGES_FOR_A_DOMAIN[*]}) and the certificate in /etc/letsencrypt."

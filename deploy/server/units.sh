@@ -76,7 +76,7 @@ units_start() {
   unit=cccr-web-manager.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
-  elif changed "$PYTHON_LINK" "$UNITS/$unit" "$ONION_KEY_FILE" "$PEERS" || changed_below "$UNITS/$DROP_INS"; then
+  elif changed "$PYTHON_LINK" "$UNITS/$unit" "$ONION_KEY_FILE" "$PEERS" "$PROMOTION" || changed_below "$UNITS/$DROP_INS"; then
     unit_action restart "$unit"
   fi
   has_peers || return 0

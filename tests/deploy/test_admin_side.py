@@ -150,6 +150,35 @@ def test_a_full_server_is_reported_before_anything_is_copied(side: AdminSide) ->
     assert side.commands() == []
 
 
+def test_the_server_gets_the_second_login_that_it_asks_for(side: AdminSide) -> None:
+    """It comes on a connection of its own, with a key; what else the server prints is shown."""
+    run = side.folder / "deploy/server/run.sh"
+    run.write_text('echo "log in again"\necho "onion http://a.onion/"\n')
+    side.ssh(
+        f'case $1 in -*) echo "$*" >>{side.folder}/logins && exit 255 ;; esac\n'
+        'PATH=/usr/sbin:/usr/bin:/bin exec sh -c "$2"'
+    )
+    done = subprocess.run(
+        ["bash", "deploy/deploy.sh", *INSTALL],
+        cwd=side.folder,
+        env=side.environment(),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == "onion http://a.onion/\n"
+    (login,) = (side.folder / "logins").read_text().splitlines()
+    options = "-n -o ControlPath=none -o PreferredAuthentications=publickey"
+    assert login == f"{options} root@server.example touch /run/cccr-web-login"
+
+
+def test_a_new_onion_needs_its_key(side: AdminSide) -> None:
+    """``--replace-onion`` without ``ONION_KEY`` would make an address that nobody has announced."""
+    message = side.run("--replace-onion", *INSTALL, status=1)
+    assert message.startswith("ONION_KEY is not set, so there is no new key for --replace-onion.")
+    assert side.commands() == []
+
+
 def test_a_domain_is_taken_down_only_if_the_admin_agrees(side: AdminSide) -> None:
     """If the server says that a domain would go, the admin is asked, or must give an option."""
     (side.folder / "status").write_text("3")

@@ -132,6 +132,16 @@ def test_each_unit_has_a_low_exposure_level(server: Machine, unit: str, note: Re
     assert float(found[1]) <= EXPOSURE[unit], output
 
 
+def test_ssh_accepts_keys_only_and_forwards_nothing(admin: AdminMachine) -> None:
+    """A client without a key is offered no other method; one with a key can run commands only."""
+    without = admin.ssh("-o", "PubkeyAuthentication=no", f"root@{SERVER}", "true")
+    assert "Permission denied (publickey)." in without.stderr
+    forwarding = admin.ssh("-W", "127.0.0.1:80", f"root@{SERVER}")
+    assert forwarding.returncode != 0
+    assert "administratively prohibited" in forwarding.stderr
+    assert admin.ssh(f"root@{SERVER}", "true").returncode == 0
+
+
 def test_our_processes_have_no_network(server: Machine) -> None:
     """The only network interface of our processes is their own loopback."""
     for unit in ("clearnet", "onion", "manager"):

@@ -509,3 +509,33 @@ def test_no_log_contains_a_client_address(server: Machine, network: Network) -> 
     )
     assert "192.0.2.1" not in journal
     assert onion_address(server) in server.run("cat", "/etc/systemd/system/cccr-web-onion.service")
+
+
+@pytest.mark.slow
+def test_a_second_login_that_fails_leaves_ssh_as_it_was(
+    admin: AdminMachine, server: Machine
+) -> None:
+    """An admin who cannot log in with a key keeps the passwords, and the rest of the site."""
+
+    def offered() -> str:
+        return admin.ssh("-o", "PubkeyAuthentication=no", f"root@{SERVER}", "true").stderr
+
+    newest = str(admin.release(2))
+    admin.write_settings(RELEASE=newest, SSH_KEYS_ONLY="")
+    admin.deploy("--offline", admin.bundle)
+    assert "(publickey,password)" in offered()
+    admin.write_settings(RELEASE=newest)
+    wrapper = admin.folder / "bin/ssh"
+    before = wrapper.read_text()
+    keyless = 'case $* in *ControlPath=none*) set -- -o PubkeyAuthentication=no "$@" ;; esac\nexec'
+    wrapper.write_text(before.replace("&& exec", f"&& {keyless}"))
+    try:
+        done = admin.deploy("--offline", admin.bundle, status=1)
+    finally:
+        wrapper.write_text(before)
+    assert "A second login with a key failed, so sshd stays as it was." in done.stderr
+    assert "The site is unchanged." in done.stderr
+    assert "(publickey,password)" in offered()
+    admin.deploy("--offline", admin.bundle)
+    assert "(publickey)." in offered()
+    assert server.try_run("test", "-e", "/run/cccr-web-login").returncode == 1

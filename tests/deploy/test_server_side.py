@@ -401,6 +401,24 @@ def test_a_new_onion_key_is_made_only_if_there_is_no_old_one(tmp_path: Path) -> 
     assert "address" in (tmp_path / "etc/onion.key").read_text()
 
 
+def test_an_onion_key_is_replaced_only_if_the_admin_says_so(tmp_path: Path) -> None:
+    """Another key in the settings stops the run; --replace-onion gives the old address up."""
+    install_command(tmp_path)
+    (tmp_path / "bundle/settings").mkdir(parents=True)
+    (tmp_path / "bundle/settings/onion.key").write_text(f"address {OTHER_ONION}\n")
+    key = tmp_path / "etc/onion.key"
+    key.write_text(f"address {ONION}\n")
+    done = in_server("lock; onion_key_install", tmp_path)
+    assert done.returncode == 1
+    assert f"The server’s address is {ONION}." in done.stderr
+    assert "add --replace-onion" in done.stderr
+    assert ONION in key.read_text()
+    script = 'REPLACE_ONION=yes; lock; onion_key_install; changed "$ONION_KEY_FILE"'
+    done = in_server(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert OTHER_ONION in key.read_text()
+
+
 def install_command(folder: Path) -> None:
     """Let the server have our code and the organisation's public key."""
     command = folder / "opt/current/bin/cccr-web"
@@ -426,6 +444,52 @@ def assert_no_new_key(folder: Path, why: str) -> None:
     assert done.returncode == 1
     assert why in done.stderr
     assert not (folder / "etc/onion.key").exists()
+
+
+# An sshd that prints what its file says, and a systemd that prints what it is asked to do.
+SSH = """
+SSHD=$FOLDER/sshd.conf LOGIN=$FOLDER/login LOGIN_WAIT=2 SSH_KEYS_ONLY=yes
+sshd() { [ ! -e "$SSHD" ] || grep -v ^# "$SSHD" | tr A-Z a-z; }
+systemctl() { case $* in *is-active* | cat*) ;; *) echo "$*" ;; esac; }
+trap finish EXIT
+lock
+"""
+
+
+def test_ssh_changes_once_a_second_login_has_succeeded(tmp_path: Path) -> None:
+    """The second login counts only after the change; a second run changes nothing."""
+    (tmp_path / "login").touch()  # an old one
+    done = in_server(f"{SSH} ssh_install", tmp_path)
+    assert done.returncode == 1
+    done = in_server(f'{SSH} (sleep 0.5; touch "$LOGIN") & ssh_install; interrupted_done', tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "reload ssh.service\nlog in again\n"
+    again = in_server(f"{SSH} ssh_install; ssh_is_strict", tmp_path)
+    assert (again.returncode, again.stdout) == (0, "")
+    loose = in_server(f"{SSH} SSH_KEYS_ONLY=; ssh_install", tmp_path)
+    assert loose.stdout == "reload ssh.service\n"
+    assert "SSH_KEYS_ONLY=yes in the settings ends that" in loose.stderr
+    assert not (tmp_path / "sshd.conf").exists()
+
+
+def test_without_a_second_login_ssh_stays_as_it_was(tmp_path: Path) -> None:
+    """Then, or if another file overrides ours, the former settings are loaded again."""
+    other = "sshd() { echo authenticationmethods any; }"
+    for more, why in (("", "A second login with a key failed"), (other, "Another file in")):
+        done = in_server(f"{SSH} {more}\nssh_install", tmp_path)
+        assert done.returncode == 1
+        assert why in done.stderr
+        assert done.stdout.endswith("restart ssh.service\n")
+        assert not (tmp_path / "sshd.conf").exists()
+
+
+def test_ssh_is_not_changed_where_no_second_login_can_be_tried(tmp_path: Path) -> None:
+    """``--local`` and a dry run change nothing, and say what would."""
+    for way, message in (("LOCAL", "which can try a second login"), ("DRY_RUN", "would write")):
+        done = in_server(f"{SSH} {way}=yes; ssh_install", tmp_path)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert message in done.stderr
+        assert not (tmp_path / "sshd.conf").exists()
 
 
 @pytest.mark.parametrize("name", ["highest-sequence", "key-changes", "policy"])

@@ -45,9 +45,17 @@ def test_all_wrong_settings_are_reported_at_once(tmp_path: Path) -> None:
     """Every wrong value is reported, and no value is executed."""
     trap = tmp_path / "trap"
     settings = f"DOMAIN=$(touch {trap})\nCONTACT=nobody\nREBOOT_AT=25:00\nKEEP_RELEASES=0\nwhat\n"
-    settings += "HSTS_PRELOAD=no\nEGRESS=root:0\nMAX_MEGABYTES=1G\n"
+    settings += "HSTS_PRELOAD=no\nSSH_KEYS_ONLY=no\nEGRESS=root:0\nMAX_MEGABYTES=1G\n"
     message = rejection(settings, tmp_path)
-    for name in ("DOMAIN", "CONTACT", "REBOOT_AT", "KEEP_RELEASES", "HSTS_PRELOAD", "EGRESS"):
+    for name in (
+        "DOMAIN",
+        "CONTACT",
+        "REBOOT_AT",
+        "KEEP_RELEASES",
+        "HSTS_PRELOAD",
+        "SSH_KEYS_ONLY",
+        "EGRESS",
+    ):
         assert name in message
     assert "site.env:5" in message
     assert "MAX_MEGABYTES: “1G” is not a number" in message

@@ -198,7 +198,7 @@ def test_what_cannot_be_undone_needs_the_name_of_one_server(
         (SETTINGS + "DOMAIN=cccr.example\n", "ADDRESSES is not set."),
         (SETTINGS + "ADDRESSES=192.0.2.1 b.example\n", "ADDRESSES: “b.example” is not an IP"),
         ('SERVERS=root@a "; rm\n', 'SERVERS: “";” is not a server'),
-        (SETTINGS, "ONION_KEY is not set"),
+        (SETTINGS, "ONION_KEY is not set, but the servers"),
     ],
 )
 def test_settings_that_do_not_fit_several_servers_are_rejected(
@@ -351,6 +351,7 @@ def test_a_former_publisher_that_does_not_end_is_never_called_dead(side: AdminSi
         (("promote", "root@d", "--key", "passphrase"), 1, "does not name root@d."),
         (("install", "root@d", *INSTALL), 1, "does not name root@d."),
         (("status", "--dead"), 2, "status does not use --dead."),
+        (("release", "release", "--replace-onion"), 2, "release does not use --replace-onion."),
     ],
 )
 def test_only_a_named_server_can_be_promoted(
@@ -419,8 +420,32 @@ def test_a_note_makes_the_manager_follow(tmp_path: Path) -> None:
     assert done.stderr.endswith("  Published: b in 3.0 s.\n")
     assert peer_server(tmp_path, f"NUMBER=5; {script}").stdout == ""
     (tmp_path / "text").write_text("Standby: another server publishes the onion.\n")
-    done = peer_server(tmp_path, f"NUMBER=6 PUBLISHER={PEER}; {script}")
+    peers = dict(line.split() for line in (tmp_path / "etc/peers").read_text().splitlines()[1:])
+    done = peer_server(tmp_path, f"NUMBER=6 PUBLISHER={peers['other']}; {script}")
     assert done.stderr.endswith("  Standby: another server publishes the onion.\n")
     older = peer_server(tmp_path, f"NUMBER=5; {script}")
     assert "This server has a newer note already." in older.stderr
-    assert (tmp_path / "etc/promotion").read_text() == f"Number: 6\nPublisher: {PEER}\n"
+    note = f"Number: 6\nPublisher: {peers['other']}\n"
+    assert (tmp_path / "etc/promotion").read_text() == note
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "new_key",  # the former one was in a seized server
+        'SERVERS="root@b root@c"',  # the promoted server was taken out
+    ],
+)
+def test_a_note_that_names_none_of_the_servers_is_removed(tmp_path: Path, change: str) -> None:
+    """Otherwise all of them would stand by for a server that no longer exists."""
+    script = """
+    new_key() { rm "$ONION_KEY_FILE"; "$COMMAND" onion key new "$ONION_KEY_FILE"; }
+    peers_install
+    { echo "Number: 5"; echo "Publisher: $(peer_address root@a)"; } >"$PROMOTION"
+    peers_install; cat "$PROMOTION"
+    """
+    kept = peer_server(tmp_path, script)
+    assert kept.stdout.startswith("Number: 5\n"), kept.stderr
+    done = peer_server(tmp_path, f'{script} {change}; peers_install; changed "$PROMOTION"')
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "etc/promotion").exists()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from support.deploy.admin import PASSPHRASE, AdminMachine
-from support.deploy.inspection import wait_for_published
-from support.deploy.machine import SERVER, Machine, Network, call
+from support.deploy.clients import Load, get_over_socket
+from support.deploy.inspection import onion_address, wait_for_published
+from support.deploy.machine import OTHER, SERVER, Machine
+from support.hosting import wait_until
 from support.signed import content, facts, organisation_key, put_release
+from support.tornet import NetworkDownError
 
 from cccr_web.onion import new_key
 from cccr_web.release import Signer, make_release, with_archive
@@ -23,37 +27,22 @@ if TYPE_CHECKING:
     from support.measurements import Recorder
     from support.tornet import TorNetwork
 
-OTHER = "192.0.2.10"
+PAGE = "/en/index.html"
 A, B = f"root@{SERVER}", f"root@{OTHER}"
 
 
-def release(admin: AdminMachine, number: int) -> Path:
+def release(admin: AdminMachine, number: int, *onions: str) -> Path:
     """Return the folder of a release for a site that has only its onion."""
     folder = admin.folder / f"two-{number}"
-    known = facts(number, onions=())
+    known = facts(number, onions=onions)
     put_release(Signer(admin.key).sign(with_archive(make_release(content(number), known))), folder)
     return folder
 
 
-@contextlib.contextmanager
-def booted(debian: Path, network: Network, admin: AdminMachine, address: str) -> Iterator[Machine]:
-    """Boot a server in the network of the first, with an address of its own."""
-    with Machine(debian, network) as machine:
-        (machine.root / "etc/ssh/sshd_config.d/own.conf").write_text(f"ListenAddress {address}\n")
-        machine.run("systemctl", "reset-failed")
-        machine.run("systemctl", "restart", "ssh")
-        admin.authorize(machine)
-        yield machine
-
-
 @pytest.fixture
-def pair(
-    server: Machine, debian: Path, network: Network, admin: AdminMachine
-) -> Iterator[tuple[Machine, Machine]]:
+def pair(server: Machine, debian: Path, admin: AdminMachine) -> Iterator[tuple[Machine, Machine]]:
     """Two fresh servers, in the settings and reachable by ssh."""
     server.power_off()
-    call("ip", "-n", network.machine, "addr", "add", f"{OTHER}/32", "dev", "wire")
-    call("ip", "-n", network.admin, "route", "add", f"{OTHER}/32", "dev", "wire")
     (admin.folder / "organisation.key").write_bytes(organisation_key().to_file(PASSPHRASE))
     new_key(admin.folder / "two.key")
     admin.key = organisation_key()
@@ -65,8 +54,8 @@ def pair(
         RELEASE=str(release(admin, 1)),
     )
     with (
-        booted(debian, network, admin, SERVER) as a,
-        booted(debian, network, admin, OTHER) as b,
+        admin.another(debian, SERVER) as a,
+        admin.another(debian, OTHER) as b,
     ):
         yield a, b
 
@@ -99,7 +88,15 @@ def test_two_servers_share_one_onion(
     again = admin.deploy("--offline", admin.bundle).stderr
     assert again.count("Nothing needed to be changed.\n") == 2, again
 
-    admin.deploy("release", release(admin, 2))
+    host = onion_address(a)
+    with (
+        Load(lambda: get_over_socket(a.onion_socket, f"{PAGE}?x", host).status == 200) as on_a,
+        Load(lambda: get_over_socket(b.onion_socket, f"{PAGE}?x", host).status == 200) as on_b,
+        Load(lambda: private_tor.fetch(f"http://{host}{PAGE}").status == 200, 1) as as_reader,
+    ):
+        admin.deploy("release", release(admin, 2))
+    assert [on_a.failures, on_b.failures, as_reader.failures] == [[], [], []]
+    note(f"release on two servers: failed of {on_a.sent + on_b.sent + as_reader.sent}", 0, "")
     admin.deploy("release", release(admin, 3))
     admin.deploy("rollback")
     found = json.loads(admin.deploy("status", "--json").stdout)
@@ -137,3 +134,58 @@ def test_two_servers_share_one_onion(
         time.sleep(0.5)
     admin.deploy("release", release(admin, 3))
     assert "Standby" in admin.deploy("status").stdout
+    b.power_off()
+    follow_the_runbook_of_a_seized_server(a, b, admin, private_tor)
+
+
+def follow_the_runbook_of_a_seized_server(
+    a: Machine, b: Machine, admin: AdminMachine, private_tor: TorNetwork
+) -> None:
+    """The second is seized: the first moves to a new onion, and ``watch`` finds who uses the old.
+
+    ``tests/test_document_commands.py`` makes the release, and ``test_manual.py`` revokes the
+    certificate.
+    """
+    old = onion_address(a)
+    new = new_key(admin.folder / "next-onion.key").address
+    admin.write_settings(
+        SERVER=A,
+        DOMAIN="",
+        ONION_KEY="../next-onion.key",
+        RELEASE=str(release(admin, 4, new)),
+    )
+    refused = admin.deploy("--offline", admin.bundle, status=1)
+    assert f"The server’s address is {old}." in refused.stderr
+    done = admin.deploy("--offline", admin.bundle, "--replace-onion")
+    assert done.stdout == f"onion http://{new}/\n"
+    wait_for_published(a)
+    assert b"release 4" in private_tor.fetch_until(f"http://{new}{PAGE}").body
+    assert "WRONG" not in admin.deploy("status").stdout
+    with pytest.raises(NetworkDownError):
+        private_tor.fetch(f"http://{old}{PAGE}", tries=1)
+    assert watched(admin, private_tor, new, old) == (1, [[], ["unreachable"]])
+
+    b.boot()
+    command = "/opt/cccr-web/current/bin/cccr-web onion publish --key /etc/cccr-web/onion.key"
+    control = "unix:/run/tor-instances/cccr/control"
+    served = ("--socket", "/run/cccr-nginx/onion.sock", "--control", control)
+    b.run("systemctl", "stop", "cccr-web-manager")
+    b.run("systemd-run", "--unit=intruder", *command.split(), *served)
+    wait_until(lambda: "Published: " in b.run("journalctl", "--unit=intruder"), 120)
+    # The network's client has asked every directory in vain, and does not ask again for minutes.
+    private_tor.socks_port = private_tor.add_client("later")
+    assert private_tor.fetch_until(f"http://{old}{PAGE}").status == 200
+    assert watched(admin, private_tor, new, old) == (1, [[], ["older release"]])
+
+
+def watched(
+    admin: AdminMachine, private_tor: TorNetwork, *onions: str
+) -> tuple[int, list[list[str]]]:
+    """Return the exit status of ``watch``, and the kinds of differences at each onion."""
+    command = [sys.executable, "-m", "cccr_web", "watch", "--json"]
+    command += ["--socks", f"127.0.0.1:{private_tor.socks_port}"]
+    command += ["--public-key", str(admin.folder / "organisation.pub")]
+    command += [f"http://{onion}" for onion in onions]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)["addresses"]
+    return done.returncode, [[each["kind"] for each in one["differences"]] for one in found]

@@ -1,4 +1,4 @@
-"""The machine: disk, clock and versions (``doctor/host.py``)."""
+"""The machine: disk, clock, ssh and versions (``doctor/host.py``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.faketor import fake_tor
 from support.live_site import target_of
 
 from cccr_web.doctor import CheckVerdict
-from cccr_web.doctor.host import check_clock, check_disk, check_tor_version
+from cccr_web.doctor.host import check_clock, check_disk, check_ssh, check_tor_version
 from cccr_web.doctor.tor import TorClient
 from cccr_web.errors import ControlLostError
 from cccr_web.onion import connect
@@ -128,3 +128,31 @@ def test_the_tor_version_is_rated_by_the_directories(rating: str, verdict: str) 
         (tors,) = check_tor_version(link)
     assert tors.verdict.value == verdict
     assert tors.sentence == f"The directory authorities rate tor 0.4.8.1 as {rating}."
+
+
+@pytest.mark.parametrize(
+    ("printed", "verdict", "words"),
+    [
+        ("authenticationmethods publickey\ndisableforwarding yes", "ok", "accepts keys only"),
+        ("authenticationmethods any\ndisableforwarding yes", "wrong", "accepts more than keys."),
+        ("authenticationmethods publickey\ndisableforwarding no", "wrong", "sshd forwards conn"),
+        ("", "wrong", "accepts more than keys and forwards connections."),
+        (None, "wrong", "settings: a bad line."),
+    ],
+)
+def test_ssh_must_accept_keys_only_and_forward_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str | None, verdict: str, words: str
+) -> None:
+    """sshd says what applies to root; if it cannot, that is wrong, too."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    answer = "echo a bad line >&2; exit 1" if printed is None else f"echo '{printed}'"
+    (tmp_path / "sshd").write_text(f"#!/bin/sh\n[ $1 = -T ] || exit 2\n{answer}\n")
+    (tmp_path / "sshd").chmod(0o755)
+    result = check_ssh()
+    assert (result.verdict.value, words in result.sentence) == (verdict, True), result
+
+
+def test_a_missing_sshd_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the program nobody knows what ssh accepts."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert check_ssh().verdict is CheckVerdict.WRONG

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from support.deploy.machine import SERVER, Machine, call
 from support.signed import content, facts, known_key, organisation_key, put_release
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.deploy.machine import Network
@@ -81,6 +83,7 @@ class AdminMachine:
             "PUBLIC_KEY": "../organisation.pub" if self.key is not NEXT_KEY else "../next.pub",
             "TORRC": "../private.torrc",
             "ACME_SERVER": f"https://{NAME}:14000/dir",
+            "SSH_KEYS_ONLY": "yes",
             "REBOOT_AT": "04:30",
             **changes,
         }
@@ -116,6 +119,28 @@ class AdminMachine:
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "authorized_keys").write_text((self.folder / "id.pub").read_text())
         (self.folder / "known").unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def another(self, debian: Path, address: str) -> Iterator[Machine]:
+        """Boot a machine in the network of the first, whose sshd listens at this address only."""
+        with Machine(debian, self._network) as machine:
+            (machine.root / "etc/ssh/sshd_config.d/own.conf").write_text(
+                f"ListenAddress {address}\n"
+            )
+            machine.run("systemctl", "reset-failed")
+            machine.run("systemctl", "restart", "ssh")
+            self.authorize(machine)
+            yield machine
+
+    def ssh(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``ssh`` as the admin does."""
+        return subprocess.run(
+            ["ip", "netns", "exec", self._network.admin, self.folder / "bin/ssh", *arguments],
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
 
     def deploy(self, *arguments: str | Path, status: int | None = 0) -> Result:
         """Run ``deploy.sh`` as the admin does, and check the exit status unless it is ``None``."""
