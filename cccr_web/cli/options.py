@@ -108,6 +108,25 @@ policy = click.option(
 )
 
 
+def signer(command: Callable[..., object]) -> Callable[..., object]:
+    """Add ``--key`` and ``--ssh-key``, of which exactly one must be passed."""
+
+    @click.option("--key", "key_file", type=FILE, help="The secret key, in minisign's format.")
+    @click.option(
+        "--ssh-key",
+        type=FILE,
+        help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key "
+        "that an agent or a security key holds.",
+    )
+    @wraps(command)
+    def run(*args: Any, key_file: Path | None, ssh_key: Path | None, **others: Any) -> object:
+        if (key_file is None) == (ssh_key is None):
+            raise click.UsageError("Pass either --key or --ssh-key.")
+        return command(*args, key_file=key_file, ssh_key=ssh_key, **others)
+
+    return run
+
+
 def trusted(*, required: bool = False) -> Decorator:
     """Return ``--public-key`` and ``--policy``, which are passed on as one ``key``.
 

@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=options.example("sign ../release --key cccr.key"))
 @click.argument("folder", type=options.FOLDER)
-@click.option("--key", "key_file", type=options.FILE, help="The secret key, in minisign's format.")
-@click.option(
-    "--ssh-key",
-    type=options.FILE,
-    help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key that "
-    "an agent or a security key holds.",
-)
+@options.signer
 @options.passphrase_file
 @options.openpgp_key
 def sign(
@@ -45,8 +39,6 @@ def sign(
     from cccr_web.notices import check_notices
     from cccr_web.release import Signer, load, reject_future, release_policy, write
 
-    if (key_file is None) == (ssh_key is None):
-        raise click.UsageError("Pass either --key or --ssh-key.")
     with working(f"reading {folder}"):
         release = load(folder)
     reject_future(release)
@@ -106,12 +98,12 @@ def verify(
 ) -> None:
     """Verify every byte of RELEASE with a public key or a policy.
 
-    RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt or the
-    announcement of a key has expired; an expired release only causes a warning. With --json,
-    the result is an object with the keys sequence, time, expires, fingerprint, signed (the
-    signature files in the release), sha256 (of SHA256SUMS), files (how many), days_left
-    (negative after expiry) and onions (the onion addresses that the release names). After a
-    failure, it has only the key error.
+    RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt has expired;
+    an expired release only causes a warning. If keys.txt in RELEASE leads from your key or policy
+    to a newer one, that one must have signed. With --json, the result is an object with the keys
+    sequence, time, expires, fingerprint, signed (the signature files in the release), sha256 (of
+    SHA256SUMS), files (how many), days_left (negative after expiry) and onions (the onion
+    addresses that the release names). After a failure, it has only the key error.
     """
     try:
         key = options.require_trusted(public_key, policy)
@@ -188,10 +180,11 @@ def allow(release: Path, key: Trusted, state: Path) -> None:
     """Allow a server to go back to an older RELEASE.
 
     You need write access to the server's state folder. RELEASE is a folder or ZIP; it must
-    be complete, signed and not expired. The server loads it at its next SIGHUP or start.
+    be complete, signed by the newest policy, and not expired. The server loads it at its next SIGHUP or start.
     """
-    from cccr_web.release import RollbackGuard
+    from cccr_web.release import RollbackGuard, policies_of
 
-    older = _verified(release, key, deployable=True)
-    before = RollbackGuard(state).allow_rollback(older)
+    older, guard = _verified(release, key, deployable=True), RollbackGuard(state)
+    guard.check_policies(policies_of(older, key))
+    before = guard.allow_rollback(older)
     click.echo(f"The server may serve release {older.metadata.sequence} again, after {before}.")

@@ -32,8 +32,9 @@ from cccr_web.release.openpgp import (
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
+from cccr_web.release.policy_chain import NAME as KEYS
+from cccr_web.release.policy_chain import PolicyChain, is_chain, policies_of, sign_policy
 from cccr_web.release.rollback_guard import (
-    KeyChange,
     RollbackGuard,
     reject_expired,
     reject_future,
@@ -67,6 +68,7 @@ __all__ = [
     "ARCHIVE",
     "ERROR_PAGES",
     "INDEX",
+    "KEYS",
     "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
@@ -80,8 +82,8 @@ __all__ = [
     "Archive",
     "Expiry",
     "File",
-    "KeyChange",
     "Metadata",
+    "PolicyChain",
     "PolicySigner",
     "PublicKey",
     "Read",
@@ -100,6 +102,7 @@ __all__ = [
     "differences",
     "format_policy",
     "format_time",
+    "is_chain",
     "is_html",
     "is_safe_path",
     "is_signature",
@@ -111,6 +114,7 @@ __all__ = [
     "open_unverified",
     "pack_zip",
     "page_policy",
+    "policies_of",
     "printable",
     "read_files",
     "read_locked_key",
@@ -123,6 +127,7 @@ __all__ = [
     "reject_loss",
     "reject_older",
     "release_policy",
+    "sign_policy",
     "sign_with_gpg",
     "sign_with_ssh_keygen",
     "strip_clear_signature",

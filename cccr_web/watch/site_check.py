@@ -17,11 +17,13 @@ from typing import Final
 
 from cccr_web.errors import ChangedFileError, MissingFileError, ReleaseError, SignatureError
 from cccr_web.release import (
+    KEYS,
     MANIFEST,
     MINISIG,
+    SIGNATURES,
     Release,
-    SigningPolicy,
     Trusted,
+    is_signature,
     read_signed_manifest,
 )
 from cccr_web.serve import listener_policy
@@ -135,8 +137,7 @@ class _SiteCheck:
 
     def fetch_manifest(self) -> None:
         """Set ``signed`` to the release that the site's manifest describes, if it verifies."""
-        limits, policy = self._settings.limits, SigningPolicy.of(self._settings.key)
-        optional = () if policy.single_key else policy.files
+        limits = self._settings.limits
         budget = RequestBudget(replace(limits, timeout=limits.timeout * _MANIFEST_SHARE))
         with self._timer(), contextlib.closing(self._connection(budget)) as connection:
 
@@ -146,8 +147,9 @@ class _SiteCheck:
                 if isinstance(response, Difference):
                     raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
-                    # Not every signer of a policy must sign.
-                    if found.kind is DifferenceKind.MISSING and path in optional:
+                    # Not every signer of a policy must sign, and not every key has a past.
+                    optional = path == KEYS or (is_signature(path) and path not in SIGNATURES)
+                    if found.kind is DifferenceKind.MISSING and optional:
                         raise MissingFileError(found.detail, path=path)
                     raise _ReadError(found)
                 return response.body
