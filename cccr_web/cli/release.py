@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 @click.command(epilog=options.example("sign ../release --key cccr.key"))
 @click.argument("folder", type=options.FOLDER)
 @options.signer
+@click.option(
+    "--previous",
+    type=options.RELEASE,
+    help="Your own copy of the release before, to compare releases.txt with.",
+)
 @options.passphrase_file
 @options.openpgp_key
 def sign(
     folder: Path,
     key_file: Path | None,
     ssh_key: Path | None,
+    previous: Path | None,
     passphrase_file: Path | None,
     openpgp_key: str | None,
 ) -> None:
@@ -37,11 +43,22 @@ def sign(
     warning.
     """
     from cccr_web.notices import check_notices
-    from cccr_web.release import Signer, load, reject_future, release_policy, write
+    from cccr_web.release import (
+        RECORD,
+        Signer,
+        compare_record,
+        load,
+        reject_future,
+        release_policy,
+        write,
+    )
 
     with working(f"reading {folder}"):
         release = load(folder)
     reject_future(release)
+    if previous is not None:
+        with working(f"reading {previous}"):
+            compare_record(release, load(previous))
     key = unlock(key_file, passphrase_file) if key_file else None
     if policy := release_policy(release):
         if openpgp_key is not None:
@@ -61,6 +78,8 @@ def sign(
         f"Release {facts.sequence} of {facts.time:%Y-%m-%d} {said} and {facts.expiry()}: "
         f"{facts.fingerprint}"
     )
+    if previous is None:
+        click.echo(f"{RECORD} was not compared with an earlier release: pass --previous.", err=True)
     _warn_if_expired(signed)
 
 
@@ -179,8 +198,9 @@ def history() -> None:
 def allow(release: Path, key: Trusted, state: Path) -> None:
     """Allow a server to go back to an older RELEASE.
 
-    You need write access to the server's state folder. RELEASE is a folder or ZIP; it must
-    be complete, signed by the newest policy, and not expired. The server loads it at its next SIGHUP or start.
+    You need write access to the server's state folder. RELEASE is a folder or ZIP; it must be
+    complete, signed by the newest policy, and not expired. The server loads it at its next SIGHUP
+    or start.
     """
     from cccr_web.release import RollbackGuard, policies_of
 
@@ -188,3 +208,30 @@ def allow(release: Path, key: Trusted, state: Path) -> None:
     guard.check_policies(policies_of(older, key))
     before = guard.allow_rollback(older)
     click.echo(f"The server may serve release {older.metadata.sequence} again, after {before}.")
+
+
+@history.command(
+    epilog=options.example("history record last-release --out translations/files/releases.txt")
+)
+@click.argument("release", type=options.RELEASE)
+@options.notice_file
+def record(release: Path, out: Path) -> None:
+    """Write releases.txt for the release after RELEASE: its record, and a line for RELEASE.
+
+    RELEASE is a folder or ZIP, and must be complete. Every signer of the next release compares the
+    file with “sign --previous”.
+    """
+    from cccr_web import files
+    from cccr_web.release import load, record_after
+
+    with working(f"reading {release}"):
+        text = record_after(load(release))
+    with files.writing(out, "Choose another place."):
+        if out.exists() and not text.startswith(out.read_bytes()):
+            raise CccrError(
+                f"{out} holds lines that {release} lacks.",
+                "Pass the newest release, or remove the file if it is wrong.",
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(out, text)
+    click.echo(text.decode().splitlines()[-1])

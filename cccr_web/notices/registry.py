@@ -13,11 +13,13 @@ from cccr_web.notices import canary, mirrors, security_txt
 from cccr_web.notices.signed_text import MAX_AGE, MAX_BYTES, Notice, check_key, midnight
 from cccr_web.release import (
     KEYS,
+    RECORD,
     PolicyChain,
     Release,
     Trusted,
     is_chain,
     key_fingerprints,
+    parse_record,
     policies_of,
     sign_with_gpg,
     unix_lines,
@@ -132,6 +134,11 @@ def _read_keys(body: bytes, key: Trusted, verify: bool) -> Notice:
     return Notice()
 
 
+def _read_record(body: bytes) -> Notice:
+    parse_record(unix_lines(body))
+    return Notice()
+
+
 def _read_pgp(body: bytes, _key: Trusted, _verify: bool) -> Notice:
     key_fingerprints(body, name=PGP)
     return Notice()
@@ -140,6 +147,7 @@ def _read_pgp(body: bytes, _key: Trusted, _verify: bool) -> Notice:
 _READERS: Final[Mapping[str, Callable[[bytes, Trusted, bool], Notice]]] = {
     canary.NAME: _read_canary,
     KEYS: _read_keys,
+    RECORD: lambda body, *_: _read_record(body),
     mirrors.NAME: _read_mirrors,
     PGP: _read_pgp,
     security_txt.NAME: lambda body, *_: Notice(until=security_txt.read_security_txt(body)),

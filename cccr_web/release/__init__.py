@@ -34,6 +34,14 @@ from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
 from cccr_web.release.policy_chain import NAME as KEYS
 from cccr_web.release.policy_chain import PolicyChain, is_chain, policies_of, sign_policy
+from cccr_web.release.record import NAME as RECORD
+from cccr_web.release.record import (
+    check_before,
+    compare_record,
+    parse_record,
+    record_after,
+    record_of,
+)
 from cccr_web.release.rollback_guard import (
     RollbackGuard,
     reject_expired,
@@ -78,6 +86,7 @@ __all__ = [
     "NO_JEKYLL",
     "ORGANISATION",
     "POLICY",
+    "RECORD",
     "SIGNATURES",
     "Archive",
     "Expiry",
@@ -97,7 +106,9 @@ __all__ = [
     "Verify",
     "add_signature",
     "allowed_signers",
+    "check_before",
     "check_file",
+    "compare_record",
     "deflate",
     "differences",
     "format_policy",
@@ -114,6 +125,7 @@ __all__ = [
     "open_unverified",
     "pack_zip",
     "page_policy",
+    "parse_record",
     "policies_of",
     "printable",
     "read_files",
@@ -121,6 +133,8 @@ __all__ = [
     "read_policy",
     "read_public_key",
     "read_signed_manifest",
+    "record_after",
+    "record_of",
     "reject_expired",
     "reject_future",
     "reject_larger",

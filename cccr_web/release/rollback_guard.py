@@ -22,6 +22,8 @@ from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.release import manifest, metadata
 from cccr_web.release.model import Release
 from cccr_web.release.policy import SigningPolicy, Trusted
+from cccr_web.release.record import NAME as RECORD
+from cccr_web.release.record import record_of
 from cccr_web.release.signed_manifest import Verify, verify_signatures
 from cccr_web.release.store import load, write
 
@@ -74,8 +76,19 @@ class RollbackGuard:
     folder: Path
 
     def check(self, release: Release) -> None:
-        """Raise ``ReleaseError`` for a release older than the newest recorded one."""
-        reject_older(release, *self._highest(), "which was served before")
+        """Raise ``ReleaseError`` for a release older than the newest recorded one.
+
+        Its ``releases.txt``, if it has one, must name the recorded one.
+        """
+        sequence, sha256 = self._highest()
+        reject_older(release, sequence, sha256, "which was served before")
+        known = {line.sequence: line.sha256 for line in record_of(release)}
+        if known and sequence < release.metadata.sequence and known.get(sequence, "") != sha256:
+            raise ReleaseError(
+                f"{RECORD} lacks release {sequence}, which was served before, or has another one.",
+                "Make it again with: cccr-web history record",
+                path=RECORD,
+            )
 
     def is_newest(self, release: Release) -> bool:
         """Whether ``release`` is the newest recorded one. Raises ``CccrError``."""

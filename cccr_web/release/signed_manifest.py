@@ -23,6 +23,9 @@ from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import SigningPolicy, Trusted
 from cccr_web.release.policy_chain import NAME as KEYS
 from cccr_web.release.policy_chain import follow
+from cccr_web.release.record import MAX_BYTES as MAX_RECORD
+from cccr_web.release.record import NAME as RECORD
+from cccr_web.release.record import check_record
 
 Read = Callable[[str, int], bytes]
 Verify = Callable[[bytes, Mapping[str, bytes], Trusted], str]
@@ -161,6 +164,8 @@ def read_signed_manifest(
         if path not in listed:
             raise ReleaseError(f"{NAME} does not list {path}.", path=path)
         listed[path] = check_file(path, body, listed)
+    if RECORD in listed:
+        listed[RECORD] = check_file(RECORD, read(RECORD, MAX_RECORD), listed)
     listed[metadata.NAME] = check_file(metadata.NAME, read(metadata.NAME, _MAX_SMALL), listed)
     facts = Metadata.from_json(listed[metadata.NAME].body)
     _check_format(facts, listed, key)
@@ -170,6 +175,7 @@ def read_signed_manifest(
         if key is None:
             signatures |= _present(read, *shipped.files)
         release = complete(listed, {NAME: sums, **signatures}, facts)
+        check_record(release)
         return release if without_zip else _with_checked_archive(release, read)
     # An OpenPGP signature that minisign's does not name is not part of the release.
     unverified = () if key else (MINISIG, SSHSIG)
@@ -177,7 +183,9 @@ def read_signed_manifest(
         signatures |= _present(read, *unverified, OPENPGP)
     if key:
         _verify_comment(comment, facts, signatures.get(OPENPGP))
-    return complete(listed, {NAME: sums, **signatures}, facts)
+    release = complete(listed, {NAME: sums, **signatures}, facts)
+    check_record(release)
+    return release
 
 
 def _check_format(facts: Metadata, listed: Mapping[str, File], key: Trusted | None) -> None:

@@ -124,6 +124,7 @@ def check_trees(
     if content is not None:
         problems += notices.missing(content.site.addresses)
         problems += notices.faults(time or _newest(content, notices), today)
+        problems += notices.not_before(content.site.sequence)
     return content, notices, problems
 
 

@@ -158,19 +158,23 @@ CHAIN = signed_chain(
 
 
 def release_under(
-    policy: SigningPolicy, keys: tuple[SigningKey | SshKey, ...], files: Mapping[str, bytes]
+    policy: SigningPolicy,
+    keys: tuple[SigningKey | SshKey, ...],
+    files: Mapping[str, bytes],
+    *,
+    sequence: int = 1,
 ) -> Release:
     """Return a release with these files more, signed by the signers of a policy with these keys."""
     if policy.single_key:
-        known = facts(1, fingerprint=policy.fingerprint)
-        whole = with_archive(make_release({**content(1), **files}, known))
+        known = facts(sequence, fingerprint=policy.fingerprint)
+        whole = with_archive(make_release({**content(sequence), **files}, known))
         (key,) = (
             each
             for each in keys
             if isinstance(each, SigningKey) and policy.single_key == each.public
         )
         return Signer(key).sign(whole)
-    unsigned = unsigned_release(policy, more=files)
+    unsigned = unsigned_release(policy, sequence, more=files)
     sums, made = unsigned.files[MANIFEST].body, dict[str, bytes]()
     for signer, key in itertools.product(policy.signers, keys):
         if isinstance(key, SshKey) and key == signer.key:

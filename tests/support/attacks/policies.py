@@ -37,6 +37,7 @@ MINISIG = "SHA256SUMS.editor.minisig"
 SSHSIG = "SHA256SUMS.second.sshsig"
 LAWYER = "SHA256SUMS.lawyer.sshsig"
 PAGE = "en/index.html"
+RECORD = b"1 2026-11-22T00:00:00Z %s\n3 2026-11-23T00:00:00Z %s\n" % (b"a" * 64, b"c" * 64)
 ZIP = "cccr-web.zip"
 FolderChange = Callable[[Path], object]
 
@@ -463,6 +464,41 @@ def chain_changes() -> Iterator[Tampering]:
     )
 
 
+def recorded_release() -> Release:
+    """Return a release with a record of two releases before it."""
+    return release_under(TWO_OF_THREE, (EDITOR, SSH_KEY), {"releases.txt": RECORD}, sequence=4)
+
+
+def record_changes() -> Iterator[Tampering]:
+    """Yield what can be done with releases.txt: by the signers themselves, and by others."""
+    one, other = RECORD.splitlines(keepends=True)
+    signed = {
+        "empty": b"",
+        "without its end": RECORD[:-1],
+        "with CR LF": RECORD.replace(b"\n", b"\r\n"),
+        "with a comment": RECORD + b"# end\n",
+        "with a blank line": RECORD + b"\n",
+        "with two spaces": RECORD.replace(b" ", b"  ", 1),
+        "with half a hash": RECORD[:-20] + b"\n",
+        "in another order": other + one,
+        "with a line twice": one + one,
+        "with two releases of one number": one + one.replace(b"a", b"b"),
+        "that names the release itself": RECORD + other.replace(b"3 ", b"4 ", 1),
+        "that names a later release": RECORD + other.replace(b"3 ", b"5 ", 1),
+        "with too high a number": one + other.replace(b"3 ", b"30000000000 ", 1),
+    }
+    for name, body in signed.items():
+        release = release_under(TWO_OF_THREE, (EDITOR, SSH_KEY), {"releases.txt": body}, sequence=4)
+        yield Tampering(f"a signed record {name}", become(release), release=recorded_release)
+    for name, change in {
+        "a line less": edit("releases.txt", lambda _: one),
+        "a changed hash": edit("releases.txt", flip(len(RECORD) - 5)),
+        "a changed time": edit("releases.txt", flip(6)),
+    }.items():
+        yield Tampering(f"a record with {name}", change, release=recorded_release)
+    yield Tampering("no record", remove("releases.txt"), genuine=True, release=recorded_release)
+
+
 TAMPERINGS = (
     *signature_changes(),
     *more_signatures(),
@@ -471,4 +507,5 @@ TAMPERINGS = (
     *file_changes(),
     *zip_changes(),
     *chain_changes(),
+    *record_changes(),
 )
