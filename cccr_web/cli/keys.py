@@ -117,9 +117,9 @@ def policy(site_toml: Path, out: Path) -> None:
 )
 @options.notice_file
 def change(site_toml: Path, previous: str | None, out: Path) -> None:
-    """Add the policy in SITE.TOML to keys.txt: signers who come, go or are revoked.
+    """Add the policy in SITE.TOML to keys.txt.
 
-    It must then be signed with “key sign”. A policy at the end of keys.txt that is not signed yet
+    So signers come, go, are replaced or revoked. It must then be signed with “key sign”. A policy at the end of keys.txt that is not signed yet
     is replaced.
     """
     from cccr_web import files

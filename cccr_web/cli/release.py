@@ -216,10 +216,10 @@ def allow(release: Path, key: Trusted, state: Path) -> None:
 @click.argument("release", type=options.RELEASE)
 @options.notice_file
 def record(release: Path, out: Path) -> None:
-    """Write releases.txt for the release after RELEASE: its record, and a line for RELEASE.
+    """Write releases.txt for the release after RELEASE.
 
-    RELEASE is a folder or ZIP, and must be complete. Every signer of the next release compares the
-    file with “sign --previous”.
+    It has the record of RELEASE and a line for RELEASE itself, which is a folder or ZIP.
+    Every signer of the next release compares the file with “sign --previous”.
     """
     from cccr_web import files
     from cccr_web.release import load, record_after

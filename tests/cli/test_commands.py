@@ -73,6 +73,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "serve",
         "headers",
         "history allow",
+        "history record",
         "onion key derive",
         "onion key new",
         "onion key show",
