@@ -5,7 +5,7 @@ from cccr_web.notices.canary import make_canary
 from cccr_web.notices.canary import valid_until as canary_valid_until
 from cccr_web.notices.mirrors import NAME as MIRRORS
 from cccr_web.notices.mirrors import make_mirrors, read_mirrors
-from cccr_web.notices.promotion import Promotion, make_promotion, read_promotion
+from cccr_web.notices.promotion import make_promotion, read_promotion
 from cccr_web.notices.registry import NAMES as NOTICES
 from cccr_web.notices.registry import (
     PGP,
@@ -29,7 +29,6 @@ __all__ = [
     "SECURITY_TXT",
     "SECURITY_TXT_AHEAD",
     "Notice",
-    "Promotion",
     "canary_valid_until",
     "check_notices",
     "expired_notices",

@@ -66,6 +66,17 @@ class PolicySigner:
         """The name of the file with this signer's signature."""
         return f"{MANIFEST}.{self.name}.{'minisig' if self.is_minisign else 'sshsig'}"
 
+    @property
+    def command(self) -> str:
+        """How readers verify the signature in any shell (minisign(1), ssh-keygen(1))."""
+        if self.is_minisign:
+            return f"minisign -VHm {MANIFEST} -x {self.file} -P {self.key}\n"
+        file = f"signer-{self.name}.txt"
+        return (
+            f"echo {self.name} {self.key} > {file}\n"
+            f"ssh-keygen -Y verify -f {file} -I {self.name} -n file -s {self.file} < {MANIFEST}\n"
+        )
+
     def __str__(self) -> str:
         return f"{self.name} {'minisign' if self.is_minisign else 'ssh'} {self.key}"
 

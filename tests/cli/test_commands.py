@@ -216,7 +216,7 @@ def test_check_counts_the_texts() -> None:
     """The real texts have no problem, and ``check`` prints how many there are."""
     done = run("check")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == "All texts are in order: 13 in en, 13 in zh-Hans.\n"
+    assert done.stdout == "All texts are in order: 14 in en, 14 in zh-Hans.\n"
 
 
 def test_check_finds_damaged_photos(tmp_path: Path) -> None:

@@ -99,3 +99,27 @@ def test_a_server_moves_to_a_policy_and_back_with_one_release_each(
         assert (etc / "policy.txt").read_bytes() == ONE.to_file()
         again = admin.deploy("--offline", admin.bundle).stderr
         assert again.endswith("Nothing needed to be changed.\n"), again
+
+
+def test_a_fresh_server_is_installed_from_a_policy(
+    admin: AdminMachine, server: Machine, debian: Path, network: Network, authority: AcmeAuthority
+) -> None:
+    """It serves a release that two of three signed, and its backup holds the policy."""
+    server.power_off()
+    pin(admin, TWO_OF_THREE, signed_by(admin, 2, "lawyer", "second"))
+    with Machine(debian, network) as other:
+        admin.authorize(other)
+        authority.install_root_on(other)
+        admin.deploy("--offline", admin.bundle)
+        assert serves_release(other, 2)
+        assert not (other.root / "etc/cccr-web/public.key").exists()
+        passphrase = ("--passphrase-file", admin.folder / "passphrase")
+        admin.deploy("backup", admin.folder / "policy.backup", *passphrase)
+        admin.deploy("uninstall", "--purge")
+        admin.write_settings(PUBLIC_KEY="", RELEASE="", TORRC="")
+        admin.deploy(
+            "restore", admin.folder / "policy.backup", *passphrase, "--offline", admin.bundle
+        )
+        assert serves_release(other, 2)
+        state = other.root / "var/lib/private/cccr-web-onion/policy"
+        assert state.read_text() == f"1 {TWO_OF_THREE.fingerprint}\n"
