@@ -6,6 +6,7 @@ import ast
 import base64
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -496,6 +497,25 @@ def test_the_script_runs_on_python_3_8_with_only_the_standard_library() -> None:
     assert not {"removeprefix", "removesuffix"} & {
         node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
     }
+
+
+def test_every_text_is_in_two_languages_and_is_used() -> None:
+    """Each text has an English and a Chinese half with the same facts, and each is raised."""
+    texts = {**verify.USAGE, **verify.TEXTS}
+    assert len(texts) == len(verify.USAGE) + len(verify.TEXTS)
+    for text in texts.values():
+        english, chinese = text.split(" · ")
+        assert english.isascii()
+        assert re.search(r"[\u4e00-\u9fff]", chinese)
+        if "cannot be read" not in english:  # the reason of the system is in English
+            assert set(re.findall(r"{.*?}", english)) == set(re.findall(r"{.*?}", chinese))
+    place = {"CopyError": 0, "require": 1}
+    raised = [
+        node.args[place[ast.unparse(node.func)]]
+        for node in ast.walk(ast.parse(SCRIPT.read_bytes()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in place
+    ]
+    assert {each.value for each in raised if isinstance(each, ast.Constant)} == texts.keys()
 
 
 def test_the_script_parses_manifests_by_the_rules_of_the_server() -> None:
