@@ -119,8 +119,8 @@ def policy(site_toml: Path, out: Path) -> None:
 def change(site_toml: Path, previous: str | None, out: Path) -> None:
     """Add the policy in SITE.TOML to keys.txt.
 
-    So signers come, go, are replaced or revoked. It must then be signed with “key sign”. A policy at the end of keys.txt that is not signed yet
-    is replaced.
+    So signers come, go, are replaced or revoked. It must then be signed with “key sign”. A policy
+    at the end of keys.txt that is not signed yet is replaced.
     """
     from cccr_web import files
     from cccr_web.release import PolicyChain

@@ -106,9 +106,10 @@ def test_signers_compare_and_a_command_adds_the_line(tmp_path: Path) -> None:
     for name, one in {"first": FIRST, "second": SECOND, "third": THIRD}.items():
         put_release(one, tmp_path / name)
     file = tmp_path / "files/releases.txt"
-    for name in ("first", "second"):
-        done = run("history", "record", tmp_path / name, "--out", file)
-        assert done.exit_code == 0, done.stderr
+    command = ("history", "record", "--out", file)
+    assert run(*command, tmp_path / "first").exit_code == 0
+    done = run(*command, tmp_path / "second")
+    assert done.exit_code == 0, done.stderr
     assert file.read_bytes() == LINES
     assert done.stdout == OTHER.decode()
     again = run("history", "record", tmp_path / "first", "--out", file)

@@ -176,11 +176,12 @@ def release_under(
         return Signer(key).sign(whole)
     unsigned = unsigned_release(policy, sequence, more=files)
     sums, made = unsigned.files[MANIFEST].body, dict[str, bytes]()
-    for signer, key in itertools.product(policy.signers, keys):
-        if isinstance(key, SshKey) and key == signer.key:
-            made[signer.file] = ssh_signature(sums, key)
-        elif isinstance(key, SigningKey) and key.public == signer.key:
-            made[signer.file] = signer.sign(sums, key)
+    for signer, each in itertools.product(policy.signers, keys):
+        if isinstance(each, SigningKey):
+            if each.public == signer.key:
+                made[signer.file] = signer.sign(sums, each)
+        elif each == signer.key:
+            made[signer.file] = ssh_signature(sums, each)
     return add_signature(unsigned, made)
 
 
