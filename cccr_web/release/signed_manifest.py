@@ -152,18 +152,17 @@ def read_signed_manifest(
     """
     sums = read(NAME, manifest.MAX_BYTES)
     signatures: dict[str, bytes] = {}
-    comment, keys = "", dict(_present(read, KEYS)) if key else {}
+    comment, keys = "", dict[str, bytes]()
     if key:
+        # A list without it saves a request; who signed the list is checked in any case.
+        keys = dict(_present(read, KEYS)) if f"  {KEYS}\n".encode() in sums else {}
         newest = follow(key, keys.get(KEYS))[-1]
         signatures = dict(_present(read, *signature_files(newest)))
         comment, key = verify(sums, {**signatures, **keys}, key), newest
     listed = {path: File(b"", sha256) for path, sha256 in manifest.parse_manifest(sums).items()}
     if metadata.NAME not in listed:
         raise ReleaseError(f"{NAME} does not list {metadata.NAME}.")
-    for path, body in keys.items():
-        if path not in listed:
-            raise ReleaseError(f"{NAME} does not list {path}.", path=path)
-        listed[path] = check_file(path, body, listed)
+    listed |= {path: check_file(path, body, listed) for path, body in keys.items()}
     if RECORD in listed:
         listed[RECORD] = check_file(RECORD, read(RECORD, MAX_RECORD), listed)
     listed[metadata.NAME] = check_file(metadata.NAME, read(metadata.NAME, _MAX_SMALL), listed)

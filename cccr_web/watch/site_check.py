@@ -17,7 +17,6 @@ from typing import Final
 
 from cccr_web.errors import ChangedFileError, MissingFileError, ReleaseError, SignatureError
 from cccr_web.release import (
-    KEYS,
     MANIFEST,
     MINISIG,
     SIGNATURES,
@@ -147,8 +146,8 @@ class _SiteCheck:
                 if isinstance(response, Difference):
                     raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
-                    # Not every signer of a policy must sign, and not every key has a past.
-                    optional = path == KEYS or (is_signature(path) and path not in SIGNATURES)
+                    # Not every signer of a policy must sign.
+                    optional = is_signature(path) and path not in SIGNATURES
                     if found.kind is DifferenceKind.MISSING and optional:
                         raise MissingFileError(found.detail, path=path)
                     raise _ReadError(found)

@@ -55,6 +55,7 @@ GOOD = {
     "canary.txt": CANARY,
     "mirrors.txt": MIRRORS,
     "keys.txt": KEYS,
+    "releases.txt": f"1 2026-11-22T00:00:00Z {'a' * 64}\n".encode(),
     "pgp.txt": PGP,
     SECURITY: CONTACT,
 }
@@ -67,6 +68,7 @@ def test_every_notice_that_we_make_is_accepted() -> None:
         "canary.txt": Notice(DAY, datetime(2027, 2, 21, tzinfo=UTC)),
         "mirrors.txt": Notice(DAY, datetime(2027, 11, 23, tzinfo=UTC)),
         "keys.txt": Notice(),
+        "releases.txt": Notice(),
         "pgp.txt": Notice(),
         SECURITY: Notice(until=EXPIRES),
     }
