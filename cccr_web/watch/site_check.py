@@ -190,7 +190,8 @@ class _SiteCheck:
             self._found.update(_release_differences(self.signed, reference))
         sequence = self.signed.metadata.sequence if self.signed else None
         differences = tuple(sorted(self._found))
-        return SiteResult(str(self.address), sequence, 0, self._seconds, differences)
+        address = str(self.address)
+        return SiteResult(address, sequence, 0, self._seconds, differences, self.signed)
 
     def _release(self, reference: Release | None) -> Release | None:
         return (self.signed or reference) if self._responses else None
