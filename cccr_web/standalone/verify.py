@@ -2,9 +2,9 @@
 
     python3 verify.py FOLDER FINGERPRINT
     python3 verify.py cccr-web.zip FINGERPRINT
-    python3 verify.py FILE FINGERPRINT    any one file, such as cccr-en.html, at its place in a
-                                          copy, or next to its SHA256SUMS*, minisign.pub or
-                                          policy.txt
+    python3 verify.py FILE FINGERPRINT    any one file, such as cccr-en.html: at its place in a
+                                          copy, or next to SHA256SUMS, its signatures and, if
+                                          there is one, policy.txt
     python3 verify.py FINGERPRINT         the folder that holds this program
 
 It needs Python 3.8 or newer and nothing else. It opens no connection and changes no file.
@@ -25,8 +25,8 @@ three checks, in the order of its sections.
 
 用法：python3 verify.py 文件夹、ZIP或单个文件 指纹
 
-只需要Python 3.8或更新的版本，不联网，也不改动任何文件。核对单个文件时，请把各个SHA256SUMS文件和
-policy.txt（如果有）放在同一个文件夹里；文件还在整份副本的原位时，不必移动。
+只需要Python 3.8或更新的版本，不联网，也不改动任何文件。核对单个文件时，请把清单SHA256SUMS、它的各个
+签名和policy.txt（如果有）放在同一个文件夹里；文件还在整份副本的原位时，不必移动。
 
 退出码：
     0  每个文件都与本组织签署的内容完全相同，没有缺少，也没有多余。
@@ -67,8 +67,9 @@ CHAIN, RECORD = "keys.txt", "releases.txt"
 ARCHIVE = "cccr-web.zip"  # in a folder, all its other files
 TOP = "cccr-web/"  # the one folder in our ZIP
 
-# In bytes: all our files are smaller, those in the ZIP together, the list, and what signs it.
-MAX_FILE, MAX_BYTES, MAX_LIST, MAX_SMALL = 256 << 20, 1 << 30, 16 << 20, 1 << 16
+# In bytes; what is larger is not ours, and not read.
+MAX_FILE, MAX_LIST, MAX_SMALL = 256 << 20, 16 << 20, 1 << 16  # small: keys and signatures
+MAX_BYTES = 1 << 30  # of all files in a ZIP, unpacked
 BLOCK = 1 << 16  # is read at a time
 NEAR = timedelta(days=14)  # how long before it expires the days left are printed
 
@@ -136,7 +137,8 @@ TEXTS = {
     "这个ZIP在{0!r}处不安全：不同的程序可能解压出不同的文件。",
     "too much": "The ZIP contains far more than our site. · 这个ZIP里的内容远多于本站。",
     "two lists": "The ZIP contains more than one SHA256SUMS. · 这个ZIP里不止一个SHA256SUMS。",
-    "in archive": "cccr-web.zip lacks {0!r}, or has another one. · cccr-web.zip里的{0!r}不同。",
+    "in archive": "cccr-web.zip and the files next to it differ at {0!r}. · "
+    "cccr-web.zip与旁边的文件在{0!r}处不一致。",
     "repacked": "Another program repacked cccr-web.zip. · cccr-web.zip被别的程序重新打包过。",
 }
 # The beginning, by exit status.
@@ -172,6 +174,9 @@ def require(condition: object, text: str, *facts: object) -> None:
 
 
 # --- Check 1: the policy or the key has the fingerprint that was typed, or keys.txt leads to it ---
+
+# policy.txt names several signers. Without it, a single key signs: that in minisign.pub or, if the
+# copy lacks it, in SHA256SUMS.sshsig.
 
 # An Ed25519 key: the name of its kind ("Ed" for minisign), its 32 bytes, and minisign's number of
 # the key or the application of a security key. What is not a key has no parts.
@@ -212,7 +217,7 @@ def fingerprint_of(data: bytes) -> str:
 
 
 def read_policy(text: bytes, file: str) -> Policy:
-    """Return a policy. The signers are sorted by name, and no two have the same key."""
+    """Return the policy in a text, or raise CopyError with the name of its file."""
     whole = re.fullmatch(POLICY_TEXT, text)
     threshold, lines = (int(whole[2]), re.findall(SIGNER, text)) if whole else (0, [])
     names, signers = [line[0] for line in lines], {}
@@ -220,6 +225,7 @@ def read_policy(text: bytes, file: str) -> Policy:
         key = read_key(decode_base64(data))
         if key[:1] == (ssh or b"Ed",):
             signers[f"{LIST}.{name.decode()}.{'sshsig' if ssh else 'minisig'}"] = key
+    # The names are sorted, and no two signers have the same name or key.
     count = len({key[1] for key in signers.values()})
     is_sorted = names == sorted(set(names)) and len(names) == count
     if not (whole and is_sorted and 0 < threshold <= count <= 16):
@@ -315,7 +321,7 @@ TOUCHED = (1, 5)
 
 
 @dataclass
-class Result:
+class Verdict:
     """What was signed, and what the checks found."""
 
     listed: dict[str, str]  # file → SHA-256
@@ -328,22 +334,23 @@ class Result:
     what: tuple[str, str] = ("", "")  # what is genuine: how a sentence begins in both languages
 
 
-def read_signed_list(copy: Folder, fingerprint: str) -> Result:
+def read_signed_list(copy: Folder, fingerprint: str) -> Verdict:
     """Return the list, if the policy or the key with this fingerprint signed it."""
     text = copy.read(LIST, MAX_LIST)
     policy, chain = (copy.read(name) if name in copy.names else b"" for name in (POLICY, CHAIN))
     is_chain = chain.startswith(b"cccr-web policy ")  # before, it was a notice of another form
     newest = follow_chain(chain, fingerprint) if is_chain else fingerprint
     if fingerprint_of(policy) == newest:
-        result = check_policy(copy, text, read_policy(policy, POLICY))
+        verdict = check_policy(copy, text, read_policy(policy, POLICY))
     else:
-        result = check_key(copy, text, newest, policy)
-    require(not is_chain or CHAIN in result.listed, "changed", CHAIN)
-    result.fingerprint = newest
-    return result
+        verdict = check_key(copy, text, newest, policy)
+    digest = hashlib.sha256(chain).hexdigest()
+    require(not is_chain or verdict.listed.get(CHAIN) == digest, "changed", CHAIN)
+    verdict.fingerprint = newest
+    return verdict
 
 
-def check_policy(copy: Folder, text: bytes, policy: Policy) -> Result:
+def check_policy(copy: Folder, text: bytes, policy: Policy) -> Verdict:
     """Require enough signatures, and none that is not valid."""
     signers, threshold = policy.signers, policy.threshold
     missing = [file.split(".")[1] for file in signers if file not in copy.names]
@@ -364,10 +371,10 @@ def check_policy(copy: Folder, text: bytes, policy: Policy) -> Result:
         comment = f"sequence:{facts['sequence']} issued:{facts['time']} expires:{facts['expires']}"
     # A ZIP does not hold itself, but every folder does.
     wanted = LIST if isinstance(copy, Zip) else ARCHIVE
-    return Result(listed, comment, {LIST, ARCHIVE, *signers}, wanted)
+    return Verdict(listed, comment, {LIST, ARCHIVE, *signers}, wanted)
 
 
-def check_key(copy: Folder, text: bytes, fingerprint: str, policy: bytes) -> Result:
+def check_key(copy: Folder, text: bytes, fingerprint: str, policy: bytes) -> Verdict:
     """Check the signature of a single key. What it does not cover is named as not verified."""
     # The policy of one minisign key is not in a copy: its fingerprint is that of the key.
     has_key = copy.names & {KEY, SSH_SIGNATURE}
@@ -395,7 +402,7 @@ def check_key(copy: Folder, text: bytes, fingerprint: str, policy: bytes) -> Res
     elif OPENPGP_SIGNATURE in copy.names:
         unverified.append(OPENPGP_SIGNATURE)
     unlisted = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
-    return Result(listed, comment, unlisted, SSH_SIGNATURE, unverified)
+    return Verdict(listed, comment, unlisted, SSH_SIGNATURE, unverified)
 
 
 def check_minisign(key: Key, message: bytes, text: bytes, file: str) -> str:
@@ -474,7 +481,7 @@ def decode_point(data: bytes) -> Point | None:
 
 
 def add_points(one: Point, other: Point) -> Point:
-    """Return the sum of two points, which may be equal (5.1, without the shortcuts of 5.1.4)."""
+    """Return the sum of two points, which may be equal (5.1), with one division for both."""
     (x1, y1), (x2, y2) = one, other
     product = D * x1 * x2 * y1 * y2
     x, y = (x1 * y2 + y1 * x2) * (1 - product), (y1 * y2 + x1 * x2) * (1 + product)
@@ -484,13 +491,13 @@ def add_points(one: Point, other: Point) -> Point:
 
 def multiply_point(times: int, point: Point) -> Point:
     """Return a point times a number. Nothing here is secret, so its timing does not matter."""
-    result = (0, 1)
+    verdict = (0, 1)
     while times:
         if times & 1:
-            result = add_points(result, point)
+            verdict = add_points(verdict, point)
         point = add_points(point, point)
         times >>= 1
-    return result
+    return verdict
 
 
 # --- Check 3: every file has the checksum in the list ---
@@ -511,18 +518,18 @@ def read_list(text: bytes) -> dict[str, str]:
     return entries
 
 
-def check_copy(copy: Folder, fingerprint: str) -> Result:
+def check_copy(copy: Folder, fingerprint: str) -> Verdict:
     """Check a whole copy. Raises CopyError unless every file of ours in it is genuine."""
-    result = read_signed_list(copy, fingerprint)
-    listed, above = result.listed, folders_above(result.listed)
+    verdict = read_signed_list(copy, fingerprint)
+    listed, above = verdict.listed, folders_above(verdict.listed)
     # A link may lead to other bytes tomorrow, and a browser may show what is in a folder.
     links = copy.extras & {*listed, *(folder[:-1] for folder in above)}
     for name in sorted(links | {name for name in listed if name + "/" in copy.folders}):
         raise CopyError("link", name)
     # The ZIP is checked first: it has the lengths of all other files, and the list has none.
     lengths: dict[str, int] = {}
-    if ARCHIVE in result.unlisted & copy.names:
-        lengths = check_archive(copy, result)
+    if ARCHIVE in verdict.unlisted & copy.names:
+        lengths = check_archive(copy, verdict)
     for name in sorted(listed.keys() & copy.names, key=lambda name: (name != ARCHIVE, name)):
         digest = copy.digest(name, lengths.get(name, MAX_FILE))
         require(digest == listed[name], "changed", name)
@@ -530,26 +537,26 @@ def check_copy(copy: Folder, fingerprint: str) -> Result:
             with contextlib.suppress(CopyError):  # a ZIP of another kind
                 lengths = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE)))).lengths
     if RECORD in listed.keys() & copy.names:
-        check_record(copy.read(RECORD, MAX_LIST), result.comment)
+        check_record(copy.read(RECORD, MAX_LIST), verdict.comment)
     missing = [name for name in listed if name not in copy.names]
-    wanted = {result.wanted} - copy.names
-    result.differences += [f"Missing · 缺少：{name}" for name in (*missing, *wanted)]
+    wanted = {verdict.wanted} - copy.names
+    verdict.differences += [f"Missing · 缺少：{name}" for name in (*missing, *wanted)]
     # An empty folder of ours only shows that its files are missing.
-    extras = (copy.extras - above) | (copy.names - listed.keys() - result.unlisted) | copy.outside
-    result.differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
+    extras = (copy.extras - above) | (copy.names - listed.keys() - verdict.unlisted) | copy.outside
+    verdict.differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
     if isinstance(copy, Zip):
         for name in sorted(copy.entries.keys() - {copy.inside + name for name in listed}):
             copy.unpack(name)  # as any program does that unpacks the ZIP
-        if not copy.is_ours(result.comment):
-            result.differences.append(REPACKED)
+        if not copy.is_ours(verdict.comment):
+            verdict.differences.append(REPACKED)
     count, present = len(listed), len(listed) - len(missing)
     english, chinese = f"All {count} files", f"全部{count}个文件都"
     if missing:
         english, chinese = f"{present} of {count} files", f"{count}个文件中的{present}个"
     if copy.where:
         english, chinese = f"{english} in {copy.where}", f"{copy.where}里的{chinese}"
-    result.what = f"{english} {'is' if present == 1 < count else 'are'}", chinese
-    return result
+    verdict.what = f"{english} {'is' if present == 1 < count else 'are'}", chinese
+    return verdict
 
 
 def check_record(text: bytes, comment: str) -> None:
@@ -561,15 +568,15 @@ def check_record(text: bytes, comment: str) -> None:
     require(is_whole and numbers == sorted({*numbers}), "damaged", RECORD)
 
 
-def check_archive(copy: Folder, result: Result) -> dict[str, int]:
+def check_archive(copy: Folder, verdict: Verdict) -> dict[str, int]:
     """Check the ZIP that the list does not name: it holds all other files, and nothing else."""
     archive = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE))))
-    others = (result.unlisted & copy.names) - {ARCHIVE}
-    wanted = {**result.listed, **{name: copy.digest(name) for name in others}}
+    others = (verdict.unlisted & copy.names) - {ARCHIVE}
+    wanted = {**verdict.listed, **{name: copy.digest(name) for name in others}}
     found = {name: archive.digest(name) for name in archive.names}
     for name, _ in sorted(wanted.items() ^ found.items()):
         raise CopyError("in archive", name)
-    require(archive.is_ours(result.comment), "repacked")
+    require(archive.is_ours(verdict.comment), "repacked")
     return archive.lengths
 
 
@@ -594,17 +601,17 @@ def find_same(copy: Folder, name: str, listed: Mapping[str, str]) -> str:
     return max(same, key=lambda place: f"/{place}".endswith(f"/{name}"), default="")
 
 
-def check_file(path: Path, fingerprint: str) -> Result:
+def check_file(path: Path, fingerprint: str) -> Verdict:
     """Check a single file against the list next to it, or the list of the copy that it is in."""
     require(not UNLISTED.fullmatch(path.name), "unlisted", path.name)
     copy, name = find_list(path)
-    result = read_signed_list(copy, fingerprint)
-    place = find_same(copy, name, result.listed)
+    verdict = read_signed_list(copy, fingerprint)
+    place = find_same(copy, name, verdict.listed)
     require(place, "not in the list", name)
     if not f"/{place}".endswith(f"/{name}"):
-        result.differences.append(f"Its name in the list · 清单里的名字：{place}")
-    result.what = f"{name!r} ({place}) is", f"{name!r}（{place}）"
-    return result
+        verdict.differences.append(f"Its name in the list · 清单里的名字：{place}")
+    verdict.what = f"{name!r} ({place}) is", f"{name!r}（{place}）"
+    return verdict
 
 
 def find_list(path: Path) -> tuple[Folder, str]:
@@ -624,19 +631,15 @@ def find_list(path: Path) -> tuple[Folder, str]:
 
 
 class Folder:
-    """A copy in a folder. Links are not followed, because they may lead out of it.
-
-    Names are as in the list; the name of a folder ends in a slash. If it is not deep, only the
-    files directly in it are known.
-    """
+    """A copy in a folder. Links are not followed, because they may lead out of it."""
 
     where = ""  # the name of the folder, if the one that was typed is above it
     outside: AbstractSet[str] = frozenset()  # what lies next to it, whatever its name
 
     def __init__(self, top: Path, *, deep: bool = True) -> None:
         self.top = top
-        self.names: set[str] = set()  # of files
-        self.folders: set[str] = set()
+        self.names: set[str] = set()  # of files, as in the list
+        self.folders: set[str] = set()  # with a slash at the end
         self.extras: set[str] = set()  # empty folders, links, pipes and so on
         below = [""]
         while below:
@@ -729,7 +732,7 @@ TIMES = re.compile(
 BAD_PART = re.compile(r'(?s)\.{0,2}|.*[\\:*?"<>|].*|.*[. ]|.*~[0-9].*')
 
 
-class Entry(NamedTuple):
+class ZipEntry(NamedTuple):
     """A file in a ZIP: how it unpacks, and whether our packer writes such headers."""
 
     start: int  # of its data
@@ -746,7 +749,7 @@ class Zip(Folder):
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, ZipEntry] = {}
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - END.size))
         end = self._read_header(file, END)
@@ -812,7 +815,7 @@ class Zip(Folder):
         require(max(packed, size) <= MAX_FILE, "large", repr(name))
         ours = (b"PK\1\2", 3 << 8 | 20, 20, 0, DEFLATED, *record[5:11], 0, 0, 0, 0, 0o100644 << 16)
         is_ours = record == (*ours, at) and not local_extra
-        self.entries[name] = Entry(start, method, crc, packed, size, (date, time), is_ours)
+        self.entries[name] = ZipEntry(start, method, crc, packed, size, (date, time), is_ours)
 
     def _check_names(self) -> None:
         """Reject names that lead out of the folder of the ZIP, or to one place on some systems."""
@@ -905,7 +908,7 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
     raise CopyError("usage")
 
 
-def check(path: Path, fingerprint: str) -> Result:
+def check(path: Path, fingerprint: str) -> Verdict:
     """Check a folder, a ZIP or a single file."""
     if path.is_dir():
         return check_copy(open_folder(path), fingerprint)
@@ -918,22 +921,22 @@ def check(path: Path, fingerprint: str) -> Result:
     return check_file(path, fingerprint)
 
 
-def report(result: Result, fingerprint: str) -> tuple[int, list[str]]:
+def report(verdict: Verdict, fingerprint: str) -> tuple[int, list[str]]:
     """Return the exit status for genuine files, and what to print."""
-    expires, now = read_time(result.comment, "expires"), datetime.now(timezone.utc)
+    expires, now = read_time(verdict.comment, "expires"), datetime.now(timezone.utc)
     if expires and expires <= now:
-        result.differences.append(
+        verdict.differences.append(
             f"It expired on {expires:%Y-%m-%d} by this computer's clock: look for a newer one · "
             f"按这台电脑的时钟，它已在{expires:%Y-%m-%d}过期：请另找一份更新的"
         )
-    status = 3 if result.differences else 0
-    english, chinese = map("".join, zip(VERDICTS[status], result.what))
+    status = 3 if verdict.differences else 0
+    english, chinese = map("".join, zip(VERDICTS[status], verdict.what))
     lines = [
-        f"{english} exactly what was signed with the key {result.fingerprint}.",
-        f"{chinese}与用密钥{result.fingerprint}签署的内容完全相同。",
-        *(f"- {line}" for line in result.differences),
+        f"{english} exactly what was signed with the key {verdict.fingerprint}.",
+        f"{chinese}与用密钥{verdict.fingerprint}签署的内容完全相同。",
+        *(f"- {line}" for line in verdict.differences),
     ]
-    if result.fingerprint != fingerprint:
+    if verdict.fingerprint != fingerprint:
         lines.append(
             f"The signers have changed since {fingerprint}. Write down the new fingerprint. · "
             f"{fingerprint}之后，签署人有变动。请记下新的指纹。"
@@ -945,15 +948,15 @@ def report(result: Result, fingerprint: str) -> tuple[int, list[str]]:
             f"Valid until {expires:%Y-%m-%d}, {left} left · "
             f"有效期至{expires:%Y-%m-%d}，还剩{days or '不到1'}天"
         )
-    if result.comment:
-        lines.append(f"Signed comment · 同时签署的说明：{result.comment}")
-    if result.unverified:
-        lines.append(f"Not verified · 未经核对：{', '.join(result.unverified)}")
+    if verdict.comment:
+        lines.append(f"Signed comment · 同时签署的说明：{verdict.comment}")
+    if verdict.unverified:
+        lines.append(f"Not verified · 未经核对：{', '.join(verdict.unverified)}")
     return status, lines
 
 
 def main(arguments: list[str]) -> int:
-    """Check, print the result in both languages, and return the exit status."""
+    """Check, print the verdict in both languages, and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         # A console that can't show Chinese must not stop the check.
         if isinstance(stream, io.TextIOWrapper):
