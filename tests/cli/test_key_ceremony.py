@@ -183,3 +183,75 @@ def test_a_ceremony_a_theft_and_a_rotation(tmp_path: Path, monkeypatch: pytest.M
         load(late, read_policy(after / "policy.txt"))
     # An old release is verified with the key of its time, which “key check” prints.
     verified(alone, first_key.fingerprint, "--public-key", first_key)
+
+
+def test_a_lost_key_is_replaced_and_a_lost_threshold_needs_preparation(tmp_path: Path) -> None:
+    """Two of three go on without the third; one alone needs what the three signed in good time."""
+    office = Office(tmp_path, copy_texts(tmp_path))
+    editor, second, third = (
+        office.new_minisign("editor"), office.new_ssh("second"), office.new_minisign("third"),
+    )  # fmt: skip
+    spare = [office.new_minisign(name) for name in ("fourth", "fifth")]
+    three = f"public_keys = [{editor}, {second}, {third}]\nthreshold = 2"
+    office.change(three, "editor", "third", previous=office.public("editor"))
+    policy = tmp_path / "policy.txt"
+    office.done("key", "policy", office.tree / "site.toml", "--out", policy)
+    begun = office.keys.read_bytes()
+
+    # In good time, and kept where no signer alone can reach it.
+    office.change(
+        f"public_keys = [{', '.join(spare)}]\nthreshold = 2", "editor", "third", "fourth", "fifth"
+    )
+    prepared = office.keys.read_bytes()
+
+    # One key is lost: the other two replace it.
+    office.keys.write_bytes(begun)
+    office.change(
+        f"public_keys = [{editor}, {second}, {spare[0]}]\nthreshold = 2", "editor", "second"
+    )
+    assert run("key", "check", office.keys, "--policy", policy).exit_code == 0
+
+    # Two are lost: one alone changes nothing, and what was prepared leads on.
+    office.keys.write_bytes(begun)
+    office.write(f"public_keys = [{editor}, {', '.join(spare)}]\nthreshold = 2")
+    office.done("key", "change", office.tree / "site.toml", "--out", office.keys)
+    for name in ("editor", "fourth", "fifth"):
+        said = office.done("key", "sign", office.keys, *office.with_key(name))
+    assert "not signed yet: as for policy 1, it has 1 of 2 signatures" in said
+    stuck = run("key", "check", office.keys, "--policy", policy)
+    assert (stuck.exit_code, "policy 2 is not signed" in stuck.stderr) == (1, True)
+    office.keys.write_bytes(prepared)
+    assert run("key", "check", office.keys, "--policy", policy).exit_code == 0
+
+
+def test_a_stranger_and_a_wrong_file_are_rejected(tmp_path: Path) -> None:
+    """Each command says what is wrong, and changes nothing."""
+    office = Office(tmp_path, copy_texts(tmp_path))
+    editor, second = office.new_minisign("editor"), office.new_ssh("second")
+    office.new_minisign("stranger")
+    missing = run("key", "change", office.tree / "site.toml", "--out", office.keys)
+    assert (missing.exit_code, "cannot be read" in missing.stderr) == (1, True)
+    office.change(
+        f"public_keys = [{editor}, {second}]\nthreshold = 2",
+        *("editor", "second"),
+        previous=office.public("editor"),
+    )
+    before = office.keys.read_bytes()
+    for command, said in {
+        ("key", "sign", office.keys, *office.with_key("stranger")): "No signer of the last two",
+        (
+            "key",
+            "sign",
+            office.tree / "site.toml",
+            *office.with_key("editor"),
+        ): "is not as cccr-web",
+        ("key", "sign", office.keys): "Pass either --key or --ssh-key.",
+        ("key", "check", office.keys, "--public-key", office.public("stranger")): "but not from",
+        (
+            *("key", "change", office.tree / "site.toml", "--out", office.keys),
+            *("--previous", office.public("editor")),
+        ): "exists already",
+    }.items():
+        result = run(*command)
+        assert (result.exit_code, said in result.stderr) in {(1, True), (2, True)}, result.stderr
+    assert office.keys.read_bytes() == before
