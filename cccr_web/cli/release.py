@@ -131,7 +131,7 @@ def verify(
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
         raise
-    click.echo(_to_json(checked) if as_json else _to_sentence(checked))
+    click.echo(_to_json(checked) if as_json else _to_sentence(checked, key))
     _warn_if_expired(checked)
 
 
@@ -177,12 +177,13 @@ def _to_json(release: Release) -> str:
     )
 
 
-def _to_sentence(release: Release) -> str:
+def _to_sentence(release: Release, key: Trusted) -> str:
     facts = release.metadata
     files = counted(len(release.files), "file")
+    led = "" if facts.fingerprint == key.fingerprint else ", to which keys.txt leads from yours"
     return (
         f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {files}, "
-        f"{facts.expiry()}, signed by {facts.fingerprint}."
+        f"{facts.expiry()}, signed by {facts.fingerprint}{led}."
     )
 
 

@@ -89,6 +89,13 @@ def verified(release: Path, fingerprint: str, *trust: object) -> None:
     assert done.exit_code == 0, done.stderr
     script = run_script(Path(verify_py.__file__), release, fingerprint)
     assert script.returncode == 0, script.stdout
+    # Both say so if the fingerprint is not the newest.
+    newest = load(release).metadata.fingerprint
+    for said in (
+        "to which keys.txt leads from yours" in done.stdout,
+        "Write down" in script.stdout,
+    ):
+        assert said == (fingerprint != newest)
 
 
 @pytest.mark.long
