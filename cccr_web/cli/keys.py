@@ -168,10 +168,10 @@ def sign_change(
 @click.argument("file", type=options.FILE)
 @options.trusted(required=True)
 def check(file: Path, key: Trusted) -> None:
-    """Verify FILE, a copy of keys.txt, and print its policies, the newest last.
+    """Verify FILE, a copy of keys.txt, and print its policies.
 
-    Exits with 1 if yours is not one of them, or if one was not signed by enough signers of the
-    one before it. Those before yours signed older releases.
+    The newest is the last. Exits with 1 if yours is not one of them, or if one was not signed by
+    enough signers of the one before it. Those before yours signed older releases.
     """
     from cccr_web.release import PolicyChain
 

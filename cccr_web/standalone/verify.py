@@ -195,7 +195,7 @@ LINK = rb"(cccr-web policy .*\n(?:(?!cccr-web policy |-----).*\n)+)((?:%s)*)" % 
 MINISIGN_ARMOUR = rb"-----(?:BEGIN|END) MINISIGN SIGNATURE-----\n"
 
 
-class Policy(NamedTuple):
+class CopyPolicy(NamedTuple):
     """Who signs, and how many of them must."""
 
     text: bytes
@@ -216,7 +216,7 @@ def fingerprint_of(data: bytes) -> str:
     return " ".join(re.findall("....", hashlib.sha256(data).hexdigest()[:32].upper()))
 
 
-def read_policy(text: bytes, file: str) -> Policy:
+def read_policy(text: bytes, file: str) -> CopyPolicy:
     """Return the policy in a text, or raise CopyError with the name of its file."""
     whole = re.fullmatch(POLICY_TEXT, text)
     threshold, lines = (int(whole[2]), re.findall(SIGNER, text)) if whole else (0, [])
@@ -230,7 +230,7 @@ def read_policy(text: bytes, file: str) -> Policy:
     is_sorted = names == sorted(set(names)) and len(names) == count
     if not (whole and is_sorted and 0 < threshold <= count <= 16):
         raise CopyError("damaged", file)
-    return Policy(text, int(whole[1]), threshold, whole[3], signers)
+    return CopyPolicy(text, int(whole[1]), threshold, whole[3], signers)
 
 
 def follow_chain(text: bytes, fingerprint: str) -> str:
@@ -350,7 +350,7 @@ def read_signed_list(copy: Folder, fingerprint: str) -> Verdict:
     return verdict
 
 
-def check_policy(copy: Folder, text: bytes, policy: Policy) -> Verdict:
+def check_policy(copy: Folder, text: bytes, policy: CopyPolicy) -> Verdict:
     """Require enough signatures, and none that is not valid."""
     signers, threshold = policy.signers, policy.threshold
     missing = [file.split(".")[1] for file in signers if file not in copy.names]

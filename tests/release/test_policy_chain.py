@@ -28,6 +28,7 @@ from support.signed import known_key
 from cccr_web.errors import CccrError, SignatureError
 from cccr_web.release import PolicyChain, SigningPolicy
 from cccr_web.release.policy_chain import BEGIN, END, follow
+from cccr_web.standalone import verify as verify_py
 
 README = Path(__file__).parents[2] / "cccr_web/README.md"
 # The test vector, which cccr_web/README.md shows.
@@ -255,6 +256,15 @@ def test_a_broken_chain_is_rejected_where_it_breaks(case: str) -> None:
         PolicyChain.read(text, EDITOR.public)
     assert caught.value.path == "keys.txt"
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("case", [case for case in BROKEN if case != "nothing"])
+def test_verify_py_rejects_the_same(case: str) -> None:
+    """What readers run on a copy follows the same rules, and the file is the same."""
+    with pytest.raises(verify_py.CopyError):
+        verify_py.follow_chain(BROKEN[case][0], EDITOR.public.fingerprint)
+    for policy in CHAIN.policies:
+        assert verify_py.follow_chain(CHAIN.to_file(), policy.fingerprint) == NEWEST.fingerprint
 
 
 @pytest.mark.parametrize("place", range(0, len(VECTOR.to_file()), 7))
