@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from support.policies import CHAIN, TWO_OF_THREE, chained_release
 from support.signed import put_release
 
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.release import Release, RollbackGuard, SigningPolicy, load, verify_in_subprocess
+from cccr_web.release import (
+    PolicyChain,
+    Release,
+    RollbackGuard,
+    SigningPolicy,
+    load,
+    verify_in_subprocess,
+)
 from cccr_web.serve import Source
 from cccr_web.standalone import verify as verify_py
 from cccr_web.watch import Address, CheckSettings, DifferenceKind, RequestLimits, check_sites
@@ -123,3 +131,17 @@ def test_the_limit_counts_the_zip_that_is_not_listed(folder: Path) -> None:
     assert load(folder, TWO_OF_THREE, limit=size) == good_release()
     with pytest.raises(ReleaseError, match="more than --max-megabytes allows"):
         load(folder, TWO_OF_THREE, limit=size - 1)
+
+
+def test_a_single_file_is_checked_with_the_chain_that_is_listed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A keys.txt with other bytes is not that of the release, wherever it leads."""
+    put_release(chained_release(), folder)
+    command = [str(folder / "en/index.html"), CHAIN.policies[1].fingerprint]
+    assert verify_py.main(command) == 0
+    before, last = CHAIN.links[:-1], CHAIN.links[-1]
+    turned = replace(last, signatures=last.signatures[::-1])
+    (folder / "keys.txt").write_bytes(PolicyChain((*before, turned)).to_file())
+    assert verify_py.main(command) == 1
+    assert "keys.txt was changed." in capsys.readouterr().out
