@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.command import run
 from support.policies import (
     CHAIN,
     EDITOR,
@@ -23,10 +24,10 @@ from support.policies import (
     signed_chain,
     ssh_signature,
 )
-from support.signed import known_key
+from support.signed import KEY, PUBLIC, facts, known_key, known_key_file, put_release
 
 from cccr_web.errors import CccrError, SignatureError
-from cccr_web.release import PolicyChain, SigningPolicy
+from cccr_web.release import PolicyChain, Signer, SigningPolicy, make_release, with_archive
 from cccr_web.release.policy_chain import BEGIN, END, follow
 from cccr_web.standalone import verify as verify_py
 
@@ -281,3 +282,16 @@ def test_a_stranger_is_not_led_anywhere() -> None:
     """Whoever trusts another key learns that this chain does not hold it."""
     with pytest.raises(SignatureError, match=f"but not from {STRANGER.public.fingerprint}"):
         PolicyChain.read(CHAIN.to_file(), STRANGER.public)
+
+
+def test_a_release_of_version_0_2_0_stays_valid(tmp_path: Path) -> None:
+    """Its keys.txt is a notice of another form; nobody signs it again."""
+    notice = b"Keys of the Chinese Coalition for Citizens Rights\n\nDate: 2026-11-22\n"
+    release = Signer(KEY).sign(with_archive(make_release({"keys.txt": notice}, facts())))
+    put_release(release, tmp_path / "old")
+    done = run("verify", tmp_path / "old", "--public-key", PUBLIC)
+    assert done.exit_code == 0, done.stderr
+    assert verify_py.main([str(tmp_path / "old"), PUBLIC.fingerprint]) == 0
+    (tmp_path / "key").write_bytes(known_key_file(b"the tests' organisation"))
+    again = run("sign", tmp_path / "old", "--key", tmp_path / "key")
+    assert (again.exit_code, "keys.txt is not as cccr-web writes it" in again.stderr) == (1, True)
