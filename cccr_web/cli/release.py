@@ -79,7 +79,7 @@ def sign(
         f"{facts.fingerprint}"
     )
     if previous is None:
-        click.echo(f"{RECORD} was not compared with an earlier release: pass --previous.", err=True)
+        click.echo(f"{RECORD} was not compared with an earlier release: pass --previous.")
     _warn_if_expired(signed)
 
 
