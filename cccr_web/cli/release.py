@@ -73,13 +73,13 @@ def sign(
             signed, said = Signer(key, openpgp_key).sign(release), "is signed"
     with working(f"writing {folder}"):
         write(signed, folder)
+    if previous is None:
+        click.echo(f"{RECORD} was not compared with an earlier release: pass --previous.")
     facts = signed.metadata
     click.echo(
         f"Release {facts.sequence} of {facts.time:%Y-%m-%d} {said} and {facts.expiry()}: "
         f"{facts.fingerprint}"
     )
-    if previous is None:
-        click.echo(f"{RECORD} was not compared with an earlier release: pass --previous.")
     _warn_if_expired(signed)
 
 
