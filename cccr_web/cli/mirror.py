@@ -11,6 +11,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.terminal import Progress, working
+from cccr_web.cli.watch import ask_addresses
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
@@ -176,21 +177,14 @@ def push(
 def _lagging(release: Release, settings: CheckSettings) -> Iterator[str]:
     """Yield a sentence for each address of ``mirrors.txt`` that does not serve the release."""
     from cccr_web.notices import MIRRORS, read_mirrors
-    from cccr_web.watch import Address, check_manifests
 
     if MIRRORS not in release.files:
         yield f"The release has no {MIRRORS}, so no mirror was asked."
         return
-    listed = [Address.parse(url) for url in read_mirrors(release.files[MIRRORS].body).urls]
-    asked = [each for each in listed if settings.route.proxy or not each.is_onion]
-    yield from (
-        f"{each}: not asked, because it needs --socks." for each in listed if each not in asked
-    )
-    results = check_manifests(asked, settings, release)
-    for result in results:
-        if result.differences:
-            yield f"{result.address} does not serve it yet: {result.differences[0].detail}."
-    good = sum(not result.differences for result in results)
+    listed = read_mirrors(release.files[MIRRORS].body).urls
+    lagging = ask_addresses(listed, release, settings)
+    yield from lagging.values()
+    good = len(listed) - len(lagging)
     sequence = release.metadata.sequence
     yield f"{MIRRORS}: {good} of {len(listed)} have release {sequence}."
 

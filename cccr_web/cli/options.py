@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -65,6 +66,18 @@ def _read_notice_date(text: str) -> date:
     return day
 
 
+def _read_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            # In a locale without UTF-8, Python has kept the bytes (PEP 383).
+            return os.fsencode(text).decode()
+        except UnicodeError as error:
+            raise ValueError(f"“{text}” is not text in UTF-8.") from error
+    return text
+
+
 def _read_port(text: str) -> Tcp:
     with suppress(ValueError):
         where = parse_listen(text)
@@ -76,6 +89,7 @@ def _read_port(text: str) -> Tcp:
 ADDRESS = ParsedParam("URL", "cccr_web.watch:Address.parse")
 DATE = ParsedParam("DATE", _read_date)
 DOMAIN = ParsedParam("NAME", read_domain)
+TEXT = ParsedParam("TEXT", _read_text)
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FOLDER.name = "folder"  # not click's “directory”, in help and errors
@@ -106,25 +120,6 @@ policy = click.option(
     type=FILE,
     help="The organisation's policy, instead of a key: a file that “key policy” wrote.",
 )
-
-
-def signer(command: Callable[..., object]) -> Callable[..., object]:
-    """Add ``--key`` and ``--ssh-key``, of which exactly one must be passed."""
-
-    @click.option("--key", "key_file", type=FILE, help="The secret key, in minisign's format.")
-    @click.option(
-        "--ssh-key",
-        type=FILE,
-        help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key "
-        "that an agent or a security key holds.",
-    )
-    @wraps(command)
-    def run(*args: Any, key_file: Path | None, ssh_key: Path | None, **others: Any) -> object:
-        if (key_file is None) == (ssh_key is None):
-            raise click.UsageError("Pass either --key or --ssh-key.")
-        return command(*args, key_file=key_file, ssh_key=ssh_key, **others)
-
-    return run
 
 
 def trusted(*, required: bool = False) -> Decorator:
@@ -200,6 +195,18 @@ max_megabytes = click.option(
     help="How large a release may be, in MB; by default CCCR_MAX_MEGABYTES, or "
     f"{Config().max_megabytes}.",
 )
+neutral_titles = click.option(
+    "--neutral-titles",
+    is_flag=True,
+    help="Use one title for all pages, which hides from onlookers what is read.",
+)
+cache_folder = click.option(
+    "--cache",
+    "cache_folder",
+    type=FOLDER,
+    metavar="DIR",
+    help="A folder for what the next build can use again. It is made if it does not exist.",
+)
 notice_date = click.option(
     "--date",
     "day",
@@ -217,6 +224,31 @@ json_output = click.option("--json", "as_json", is_flag=True, help="Print the re
 secret_key = click.option(
     "--key", "key_file", required=True, type=FILE, help="The organisation's secret key."
 )
+signing_key = click.option(
+    "--key", "key_file", type=FILE, help="The secret key, in minisign's format."
+)
+ssh_key = click.option(
+    "--ssh-key",
+    type=FILE,
+    help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key that "
+    "an agent or a security key holds.",
+)
+
+
+def signer(command: Callable[..., object]) -> Callable[..., object]:
+    """Add ``--key`` and ``--ssh-key``, of which exactly one must be passed."""
+
+    @signing_key
+    @ssh_key
+    @wraps(command)
+    def run(*args: Any, key_file: Path | None, ssh_key: Path | None, **others: Any) -> object:
+        if (key_file is None) == (ssh_key is None):
+            raise click.UsageError("Pass either --key or --ssh-key.")
+        return command(*args, key_file=key_file, ssh_key=ssh_key, **others)
+
+    return run
+
+
 notice_file = click.option(
     "--out",
     required=True,

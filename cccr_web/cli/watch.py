@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,24 @@ def _mirrors(reference: Release | None, first: Address, settings: CheckSettings)
     if MIRRORS not in reference.files:
         raise CccrError(f"The release has no {MIRRORS}.", "Leave --mirrors out.")
     return [Address.parse(url) for url in read_mirrors(reference.files[MIRRORS].body).urls]
+
+
+def ask_addresses(urls: Iterable[str], release: Release, settings: CheckSettings) -> dict[str, str]:
+    """Ask each address for its signed list: return the ones without the release, and why."""
+    from cccr_web.watch import Address, check_manifests
+
+    listed = [Address.parse(url) for url in urls]
+    asked = [each for each in listed if settings.route.proxy or not each.is_onion]
+    found = {
+        str(each): f"{each}: not asked, because it needs --socks."
+        for each in listed
+        if each not in asked
+    }
+    for result in check_manifests(asked, settings, release):
+        if result.differences:
+            detail = result.differences[0].detail
+            found[result.address] = f"{result.address} does not serve it yet: {detail}."
+    return found
 
 
 def _table(report: Report) -> Iterator[str]:

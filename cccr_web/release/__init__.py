@@ -42,6 +42,7 @@ from cccr_web.release.record import (
     record_after,
     record_of,
 )
+from cccr_web.release.request import read_request, write_request
 from cccr_web.release.rollback_guard import (
     RollbackGuard,
     reject_expired,
@@ -57,6 +58,7 @@ from cccr_web.release.signed_manifest import (
     read_signed_manifest,
     release_policy,
     verify_signatures,
+    with_signatures,
 )
 from cccr_web.release.sshsig import allowed_signers, sign_with_ssh_keygen
 from cccr_web.release.store import (
@@ -132,6 +134,7 @@ __all__ = [
     "read_locked_key",
     "read_policy",
     "read_public_key",
+    "read_request",
     "read_signed_manifest",
     "record_after",
     "record_of",
@@ -149,5 +152,7 @@ __all__ = [
     "verify_in_subprocess",
     "verify_signatures",
     "with_archive",
+    "with_signatures",
     "write",
+    "write_request",
 ]

@@ -88,10 +88,14 @@ def release_policy(release: Release) -> SigningPolicy | None:
 
 
 def add_signature(release: Release, signature: Mapping[str, bytes]) -> Release:
-    """Return a release under a policy with one more signature, also in its ZIP."""
-    sums = release.files[NAME].body
-    extra = {NAME: sums, **release.signatures, **signature}
-    return archive.with_archive(complete(release.listed, extra, release.metadata))
+    """Return a release under a policy with more signatures, also in its ZIP."""
+    return archive.with_archive(with_signatures(release, signature))
+
+
+def with_signatures(release: Release, signature: Mapping[str, bytes]) -> Release:
+    """Return a release under a policy with more signatures, but without a ZIP."""
+    extra = {NAME: release.files[NAME].body, **release.signatures, **signature}
+    return complete(release.listed, extra, release.metadata)
 
 
 def trusted_comment(facts: Metadata, armour: bytes | None) -> str:

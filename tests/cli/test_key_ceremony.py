@@ -92,7 +92,7 @@ def verified(release: Path, fingerprint: str, *trust: object) -> None:
     # Both say so if the fingerprint is not the newest.
     newest = load(release).metadata.fingerprint
     for said in (
-        "to which keys.txt leads from yours" in done.stdout,
+        "keys.txt leads to it from" in done.stdout,
         "Write down" in script.stdout,
     ):
         assert said == (fingerprint != newest)
