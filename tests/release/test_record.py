@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.command import run
+from support.policies import SSH_KEY, TWO_OF_THREE, release_under
 from support.signed import (
     KEY,
     PUBLIC,
@@ -29,6 +30,7 @@ from cccr_web.release import (
     record_after,
     record_of,
     with_archive,
+    write_request,
 )
 
 
@@ -140,3 +142,19 @@ def test_a_server_compares_the_record_with_what_it_has_served(tmp_path: Path) ->
     for record in (ONE, fork):
         with pytest.raises(ReleaseError, match=f"^{RECORD} lacks release 3, which was served"):
             guard.check(release(4, record))
+
+
+def test_a_signing_request_brings_the_record(tmp_path: Path) -> None:
+    """Whoever signs a request compares the record as with a folder; a wrong one is not signed."""
+    put_release(FIRST, tmp_path / "first")
+    put_release(SECOND, tmp_path / "second")
+    file = tmp_path / "3.request.zip"
+    write_request(release_under(TWO_OF_THREE, (SSH_KEY,), {RECORD: ONE}, sequence=3), file)
+    before = file.read_bytes()
+    (tmp_path / "key").write_bytes(known_key_file(b"editor"))
+    sign = ("sign", file, "--key", tmp_path / "key", "--without-build", "--previous")
+    bad = run(*sign, tmp_path / "second")
+    assert (bad.exit_code, "lacks the line “3 " in bad.stderr) == (1, True)
+    assert file.read_bytes() == before
+    good = run(*sign, tmp_path / "first")
+    assert (good.exit_code, "has the 2 signatures" in good.stdout) == (0, True), good.output
