@@ -104,7 +104,7 @@ def fetch(
             lambda path: progress.show(f"fetching {path}", terminal_only=True),
         )
     new = "is now" if done.changed else "was already"
-    described = _described(done.release, f"signed by {settings.key.fingerprint}")
+    described = _described(done.release, f"signed by {done.release.metadata.fingerprint}")
     click.echo(
         f"{described}, {new} in {_places(done.release, folder)} "
         f"{counted(done.fetched, 'file')} fetched."

@@ -226,7 +226,7 @@ def _existing(draft: Draft, releases: Releases) -> Release | None:
 def _build(draft: Draft, releases: Releases, previous: Path | None, limit: int) -> Release:
     """Build the next release, and show what differs from the last one."""
     from cccr_web.publish import is_signed
-    from cccr_web.release import load, reject_expired
+    from cccr_web.release import RECORD, compare_record, load, reject_expired
 
     before = load(previous) if previous else releases.newest_signed()
     newest = releases.newest()
@@ -241,6 +241,8 @@ def _build(draft: Draft, releases: Releases, previous: Path | None, limit: int) 
     draft.cache.keep_used()
     _say("build", describe_build(release, limit))
     reject_expired(release)
+    if before is not None and RECORD in release.files:
+        compare_record(release, before)
     _show_changes(before, release, site)
     return release
 
