@@ -330,13 +330,9 @@ def record(release: Path, out: Path) -> None:
     from cccr_web.release import load, record_after
 
     with working(f"reading {release}"):
-        text = record_after(load(release))
+        previous = load(release)
     with files.writing(out, "Choose another place."):
-        if out.exists() and not text.startswith(out.read_bytes()):
-            raise CccrError(
-                f"{out} holds lines that {release} lacks.",
-                "Pass the newest release, or remove the file if it is wrong.",
-            )
+        text = record_after(previous, out.read_bytes() if out.exists() else b"")
         out.parent.mkdir(parents=True, exist_ok=True)
         files.replace(out, text)
     click.echo(text.decode().splitlines()[-1])

@@ -82,10 +82,20 @@ def check_before(line: RecordLine, sequence: int) -> None:
         )
 
 
-def record_after(previous: Release) -> bytes:
-    """Return the record that the release after this one has."""
+def record_after(previous: Release, kept: bytes = b"") -> bytes:
+    """Return the record that the release after this one has.
+
+    ``kept`` is the record so far. Raises ``ReleaseError`` unless the result begins with it.
+    """
     lines = (*record_of(previous), RecordLine.of(previous))
-    return "".join(f"{line}\n" for line in lines).encode("ascii")
+    record = "".join(f"{line}\n" for line in lines).encode("ascii")
+    if not record.startswith(kept):
+        raise ReleaseError(
+            f"{NAME} holds lines that release {previous.metadata.sequence} lacks.",
+            "Pass the newest release, or remove the file if it is wrong.",
+            path=NAME,
+        )
+    return record
 
 
 def compare_record(release: Release, previous: Release) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -58,6 +58,16 @@ class NoticeFiles:
     def openpgp_fingerprint(self) -> str | None:
         """The fingerprint of the first key in ``pgp.txt``."""
         return key_fingerprints(self.files[PGP], name=PGP)[0] if PGP in self.files else None
+
+    @property
+    def record(self) -> bytes:
+        """``releases.txt``; empty if there is none."""
+        return self.files.get(RECORD, b"")
+
+    def with_record(self, record: bytes) -> NoticeFiles:
+        """Return these notices with another ``releases.txt``, or with none if it is empty."""
+        files = {path: body for path, body in self.files.items() if path != RECORD}
+        return replace(self, files=files | ({RECORD: record} if record else {}))
 
     def missing(self, addresses: Addresses) -> Iterator[Problem]:
         """Yield a problem for each official address that ``mirrors.txt`` lacks."""
