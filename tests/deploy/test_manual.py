@@ -56,8 +56,8 @@ def test_every_ssh_command_of_the_manual_works(
     assert server.run("systemctl", "--failed", "--no-legend") == ""
     revoke = ("certbot", "revoke", "--server", ACME_SERVER, "--non-interactive")
     again = server.try_run(*revoke, "--no-delete-after-revoke", "--cert-path", "/root/seized.pem")
-    assert "already revoked" in again.stderr
-    server.run("rm", "-r", "/root/seized", "/root/seized.pem")
+    assert again.returncode == 1  # it is revoked already
+    server.run("rm", "/root/seized.pem")
 
 
 def test_an_install_starts_stopped_servers(admin: AdminMachine, server: Machine) -> None:
