@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import math
 import socketserver
 import threading
 import time
@@ -205,24 +206,17 @@ class Readers(BackgroundThreads):
             return exchange(link, "GET", "/", {}).status == 200
         return False
 
-    def wait_for_all(self, since: float, limit: float) -> None:
-        """Wait until every reader's last fetch got a page, and ended after ``since``."""
+    def wait_for_all(self, since: float, limit: float) -> float:
+        """Wait until every reader has got a page after ``since``; return when the last one did."""
 
-        def done() -> bool:
-            own = [fetches[-1] for fetches in self._fetches if fetches]
-            return len(own) == self.count and all(ok and at > since for at, ok in own)
+        def first(own: list[tuple[float, bool]]) -> float:
+            return next((at for at, ok in own if ok and at > since), math.inf)
 
-        wait_until(done, limit)
+        def last() -> float:
+            return max(map(first, self._fetches), default=math.inf)
 
-    def failed_for(self, since: float) -> float:
-        """Return the seconds from ``since`` until the last reader got a page again."""
-        ends = [since]
-        for fetches in self._fetches:
-            later = [(at, ok) for at, ok in fetches if at > since]
-            lost = max((at for at, ok in later if not ok), default=None)
-            if lost is not None:
-                ends.append(min(at for at, ok in later if ok and at > lost))
-        return max(ends) - since
+        wait_until(lambda: len(self._fetches) == self.count and last() < math.inf, limit)
+        return last()
 
     def share(self, since: float, until: float) -> float:
         """Return the share of fetches that got a page, of those that ended in that time."""
@@ -266,10 +260,9 @@ def test_a_dead_publisher_is_replaced_and_stands_by_when_it_returns(
         pair.b.manager.wait_for(Published, 120)
         pair.reader_gets(pair.b)
         note("dead publisher until a reader gets the other's page", time.monotonic() - begin)
-        readers.wait_for_all(time.monotonic(), 180)
-    seconds = readers.failed_for(begin)
-    note("dead publisher until 100 readers get the other's page", seconds)
-    note("share of their fetches that succeed meanwhile", readers.share(begin, begin + seconds), "")
+        last = readers.wait_for_all(begin, 180)
+    note("dead publisher until 100 readers get the other's page", last - begin)
+    note("share of their fetches that succeed meanwhile", readers.share(begin, last), "")
     pair.a.start()
     assert "another server publishes" in pair.a.manager.wait_for(StandingBy, 120).reason
 
