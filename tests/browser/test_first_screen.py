@@ -239,12 +239,15 @@ LINES = r"""[...document.querySelectorAll("main p, main li, main dd")].filter(
 PAGES = ("who-we-are.html", "verify.html", "reach-us.html", *STATEMENTS)
 
 
-def longest_lines(chromium: Chromium, site: BrowsedSite, slug: str, font: str) -> dict[str, Any]:
-    """Return the longest line of each page, with its text, in a wide window."""
+def longest_lines(
+    chromium: Chromium, site: BrowsedSite, slug: str, font: str, medium: str
+) -> dict[str, Any]:
+    """Return the longest line of each page, with its text, in a wide window or on wide paper."""
     name, load = serif_fonts()[font]
     longest = {}
     with chromium.tab() as tab:
         tab.size(1280, 900)
+        tab.media("light", medium)
         for page in PAGES:
             tab.visit(site.url(f"{slug}/{page}"))
             tab.evaluate(load)
@@ -253,12 +256,13 @@ def longest_lines(chromium: Chromium, site: BrowsedSite, slug: str, font: str) -
     return longest
 
 
+@pytest.mark.parametrize("medium", ["screen", "print"])
 @pytest.mark.parametrize("font", ["Times", "Georgia", "DejaVu"])
 def test_an_english_line_has_at_most_80_characters(
-    chromium: Chromium, site: BrowsedSite, font: str
+    chromium: Chromium, site: BrowsedSite, font: str, medium: str
 ) -> None:
-    """In fonts like Times, Georgia and DejaVu no line is longer than 80 characters."""
-    longest = longest_lines(chromium, site, "en", font)
+    """In fonts like Times, Georgia and DejaVu no line is longer, on a screen or on paper."""
+    longest = longest_lines(chromium, site, "en", font, medium)
     assert max(line for line, *_ in longest.values()) <= 80, listed(longest)
     # The font was really used: in the narrowest lines are longer than 66.
     assert max(line for line, *_ in longest.values()) > 66, listed(longest)
