@@ -160,7 +160,8 @@ def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(
 ) -> None:
     """Each page prints its whole main part, and its footer on every sheet.
 
-    So each sheet shows the site's addresses and, once there is a key, its fingerprint.
+    So each sheet shows the site's addresses, what its QR code is and, once there is a key, the
+    fingerprint. No sheet has nothing else.
     """
     wrong: dict[str, list[str]] = {}
     with chromium.tab() as tab:
@@ -170,13 +171,19 @@ def test_a_page_prints_all_its_text_and_the_footer_on_every_sheet(
             sheets = [without_spaces(sheet) for sheet in pdf_text(pdf).split("\f") if sheet.strip()]
             texts = outline(site.release.files[path].body).texts
             foot = without_spaces("".join(text for element, text in texts if is_foot(element)))
+            foot += without_spaces(
+                tab.evaluate("document.querySelector('footer')?.dataset.code ?? ''")
+            )
             missing = [f"the foot of: {sheet}" for sheet in sheets if not sheet.endswith(foot)]
+            missing += ["a sheet with nothing else"] * sheets.count(foot)
             printed = "".join(sheet.removesuffix(foot) for sheet in sheets)
             missing += [
                 text
                 for element, text in texts
                 if element.within("main")
                 and not element.within("div", **{"class": "pass-on"})
+                and element.attributes.get("class") != "act"
+                and not element.within("dd", **{"class": "act"})
                 and without_spaces(text) not in printed
             ]
             if missing:

@@ -103,7 +103,7 @@ EDITS: dict[str, Callable[[EditedSite], object]] = {
     "a text in Chinese": lambda site: add(ZH, "又一段，李林说。")(site.tree),
     "a title": lambda site: site.sub(EN, "title = .*", 'title = "Another title"'),
     "a title in Chinese": lambda site: site.sub(ZH, "title = .*", 'title = "另一个标题"'),
-    "a demand": lambda site: site.sub(EN, "Justice and", "Truth and"),
+    "a demand": lambda site: site.sub(EN, "Redress for", "Truth and"),
     "an outcome": lambda site: site.sub(EN, "open = .*", 'open = "Nothing by 2026."'),
     "a day": lambda site: site.sub(EN, "2026-11-29", "2026-11-28").sub(
         ZH, "2026-11-29", "2026-11-28"
@@ -122,7 +122,7 @@ EDITS: dict[str, Callable[[EditedSite], object]] = {
     ),
     "a template": lambda site: site.sub("statement.html", "<article>", '<article class="x">'),
     "a part of a template": lambda site: site.sub("parts/record.html", "<dl", '<dl id="facts"'),
-    "the frame of all pages": lambda site: site.sub("base.html", "<footer>", "<footer>\n"),
+    "the frame of all pages": lambda site: site.sub("base.html", "</footer>", "\n</footer>"),
     "the item of a list": lambda site: site.sub("parts/item.html", "when", "when day"),
     "the style": lambda site: site.sub("style.css", ":root", "body,:root"),
     "a name": lambda site: site.sub("names.toml", "蔣開雄", "蒋开雄"),
@@ -316,7 +316,7 @@ def test_the_cache_does_not_grow(site: EditedSite, tmp_path: Path) -> None:
     site.build_with(tmp_path / "cache")
     size = (tmp_path / "cache" / "cache.sqlite3").stat().st_size
     for number in range(5):
-        site.sub("base.html", "<footer>", f"<footer>{number}")
+        site.sub("base.html", "</footer>", f"{number}</footer>")
         site.build_with(tmp_path / "cache")
     assert (tmp_path / "cache" / "cache.sqlite3").stat().st_size < 1.1 * size
 

@@ -185,11 +185,18 @@ def test_every_page_links_to_the_feed_of_its_language(release: Release, language
 
 
 def test_the_summary_says_what_is_demanded(release: Release) -> None:
-    """A summary has the description, and below it each demand."""
+    """A summary has the description, and below it each demand and what has happened since."""
     rally, appeal = feed_of(release, EN).findall(ATOM + "entry")
     (text,) = words(appeal, "summary")
-    assert text.split("\n")[1:] == ["– Release Liu Xiaobo", "– Freedom for Chen Guangcheng"]
-    assert words(rally, "summary")[0].count("\n– ") == 3
+    assert text.split("\n")[1:] == [
+        "– Release Liu Xiaobo",
+        "– Freedom for Chen Guangcheng",
+        "Liu Xiaobo · Died on 13 July 2017 in a hospital in Shenyang, under guard.",
+        "Chen Guangcheng · Free since May 2012: he reached the United States on the 19th.",
+    ]
+    lines = words(rally, "summary")[0].split("\n")
+    assert [line[:1] for line in lines[1:]] == ["–", "–", "–", "L", "S"]
+    assert lines[-1].startswith("Still open: The other demands.")
 
 
 @every_language

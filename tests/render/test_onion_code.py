@@ -16,7 +16,7 @@ from support.pages import Element, every_language, pages, parse
 from support.serving import ADDRESSES, ONION
 
 from cccr_web.config import find_tree
-from cccr_web.languages import Language
+from cccr_web.languages import EN, ZH_HANS, ZH_HANT, Language
 from cccr_web.release import Release
 from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
@@ -91,8 +91,17 @@ def test_the_style_sheet_prints_the_qr_code(release: Release) -> None:
         assert found.text == f"http://{ONION}/"
 
 
-@every_language
-def test_a_copy_contains_the_address_and_the_qr_code(release: Release, language: Language) -> None:
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [
+        (EN, "QR code of the onion address"),
+        (ZH_HANS, "洋葱地址的二维码"),
+        (ZH_HANT, "洋蔥網址的QR碼"),
+    ],
+)
+def test_a_copy_contains_the_address_and_the_qr_code(
+    release: Release, language: Language, name: str
+) -> None:
     """A file that is passed on alone shows how to reach the site, to type and to scan."""
     code = release.files[FILE].body
     single = parse(release.files[single_url(language)].body)
@@ -100,15 +109,15 @@ def test_a_copy_contains_the_address_and_the_qr_code(release: Release, language:
     (image,) = single.all("img")
     assert image.attributes == {
         "src": f"data:image/png;base64,{base64.b64encode(code).decode()}",
-        "alt": f"http://{ONION}/",
+        "alt": name,
     }
     with zipfile.ZipFile(io.BytesIO(release.files[epub_url(language)].body)) as book:
         assert book.read(f"EPUB/{FILE}") == code
         chapter = book.read("EPUB/text/addresses.xhtml").decode()
         front = book.read("EPUB/front.xhtml").decode()
         assert grouped(ONION) in chapter
-        assert f'<img src="../{FILE}" alt="http://{ONION}/"/>' in chapter
-        assert f'<img src="{FILE}" alt="http://{ONION}/"/>' in front
+        assert f'<img src="../{FILE}" alt="{name}"/>' in chapter
+        assert f'<img src="{FILE}" alt="{name}"/>' in front
         assert f"<code>http://{ONION}/</code>" in front
 
 

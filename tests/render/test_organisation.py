@@ -55,7 +55,7 @@ ORIGINALS = {
 
 # The first demand, as the record above a statement has it.
 DEMANDS = {
-    "en": {RALLY: "Justice and compensation for 1989’s victims", APPEAL: "Release Liu Xiaobo"},
+    "en": {RALLY: "Redress for 1989; compensation for families", APPEAL: "Release Liu Xiaobo"},
     "zh-hans": {RALLY: "为天安门民主运动平反，敬重死难者，赔偿家属", APPEAL: "释放刘晓波"},
     "zh-hant": {RALLY: "為天安門民主運動平反，敬重死難者，賠償家屬", APPEAL: "釋放劉曉波"},
 }
@@ -148,7 +148,7 @@ WORDS: dict[str, list[str]] = {
         "他们为了中国的民主和自由献出了年轻的生命",
         "烛光晚会和集会",
         "平反",
-        "学生和平民都应当受到尊敬",
+        "学生和平民都应当受到敬重",
         "他们的家属应当得到赔偿",
         "把言论自由还给全体中国人民",
         "立即开始民主改革",
@@ -258,8 +258,8 @@ def test_lists_say_what_is_demanded_and_what_has_happened_since(
     """Home page and archive give each statement's demands, its people, and what is open."""
     died, free = {
         "en": ("Died on 13 July 2017", "Free since May 2012"),
-        "zh-hans": ("2017年7月13日", "2012年4月逃出软禁，同年5月19日"),
-        "zh-hant": ("2017年7月13日", "2012年4月逃出軟禁，同年5月19日"),
+        "zh-hans": ("2017年7月13日", "2012年4月逃离软禁，同年5月19日"),
+        "zh-hant": ("2017年7月13日", "2012年4月逃離軟禁，同年5月19日"),
     }[slug]
     for path in (f"{slug}/index.html", f"{slug}/statements/index.html"):
         main = single_pages[path].one("main")

@@ -87,7 +87,7 @@ def test_words_in_another_script_are_marked_as_in_running_text(
         (f"en/{RALLY}.html", f'<meta property="og:title" content="{ESCAPED}">'),
         (f"en/{RALLY}.html", f'<meta name="description" content="{WORDS["description"]}">'),
         ("en/feed.xml", f"<title>{ESCAPED}</title>"),
-        ("en/feed.xml", f"<summary>{WORDS['description']}</summary>"),
+        ("en/feed.xml", f"<summary>{WORDS['description']}\n"),
         ("EPUB/toc.ncx", f"<text>{ESCAPED}</text>"),
         ("EPUB/text/verify.xhtml", f"<title>{ESCAPED}</title>"),
     ],
