@@ -103,7 +103,7 @@ EDITS: dict[str, Callable[[EditedSite], object]] = {
     "a text in Chinese": lambda site: add(ZH, "又一段，李林说。")(site.tree),
     "a title": lambda site: site.sub(EN, "title = .*", 'title = "Another title"'),
     "a title in Chinese": lambda site: site.sub(ZH, "title = .*", 'title = "另一个标题"'),
-    "a demand": lambda site: site.sub(EN, "Redress for", "Truth and"),
+    "a demand": lambda site: site.sub(EN, "Redress and", "Truth and"),
     "an outcome": lambda site: site.sub(EN, "open = .*", 'open = "Nothing by 2026."'),
     "a day": lambda site: site.sub(EN, "2026-11-29", "2026-11-28").sub(
         ZH, "2026-11-29", "2026-11-28"

@@ -55,7 +55,7 @@ ORIGINALS = {
 
 # The first demand, as the record above a statement has it.
 DEMANDS = {
-    "en": {RALLY: "Redress for 1989; compensation for families", APPEAL: "Release Liu Xiaobo"},
+    "en": {RALLY: "Redress and compensation for 1989", APPEAL: "Release Liu Xiaobo"},
     "zh-hans": {RALLY: "为天安门民主运动平反，敬重死难者，赔偿家属", APPEAL: "释放刘晓波"},
     "zh-hant": {RALLY: "為天安門民主運動平反，敬重死難者，賠償家屬", APPEAL: "釋放劉曉波"},
 }
