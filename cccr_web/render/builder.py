@@ -53,7 +53,7 @@ from cccr_web.render.layout import page_layout, read_style
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
-from cccr_web.render.shared_pages import ZIP_INDEX, require_texts
+from cccr_web.render.shared_pages import ZIP_INDEX
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
@@ -205,7 +205,6 @@ class SiteFiles(Mapping[str, bytes]):
     ) -> None:
         key = notices.key
         has_policy = key is not None and key.single_key is None
-        require_texts(content, tree, policy=has_policy)
         content = content.for_signers(policy=has_policy)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))

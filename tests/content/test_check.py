@@ -6,9 +6,11 @@ these lines and no others.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from support.command import failure
 from support.texts import (
     AT,
     DATED,
@@ -611,3 +613,26 @@ def test_a_byte_order_mark_is_accepted(tree: Path, name: str) -> None:
     file = tree / name
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert problems_of(tree) == []
+
+
+@pytest.mark.parametrize("command", ["check", "build"])
+def test_what_is_no_regular_file_is_named_and_not_opened(
+    tree: Path, tmp_path: Path, command: str
+) -> None:
+    """A named pipe would block when it is opened, a device can have no end."""
+    files = (VERIFY, f"zh_Hans/{CATALOGUE}", "names.toml", "photos/a.jpg")
+    pipes = [tree / file for file in files]
+    for pipe in pipes:
+        pipe.parent.mkdir(exist_ok=True)
+        pipe.unlink(missing_ok=True)
+        os.mkfifo(pipe)
+    (tree / "en/pages/zero.md").symlink_to("/dev/zero")
+    out = ["--out", tmp_path / "release"] if command == "build" else []
+    said = failure(command, "--translations", tree, *out).splitlines()
+    wrong = "The file cannot be read: it is a named pipe, a socket or a device."
+    named = {line.removesuffix(f":1: {wrong}") for line in said if wrong in line}
+    assert named == {f"translations/{file}" for file in (*files[:-1], "en/pages/zero.md")}
+    assert (
+        "translations/photos/a.jpg:1: “a.jpg” cannot be read: "
+        "it is a named pipe, a socket or a device."
+    ) in said
