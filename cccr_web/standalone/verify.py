@@ -56,7 +56,7 @@ import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import AbstractSet, Any, BinaryIO, Iterable, Iterator, Mapping, NamedTuple, TextIO, Tuple
+from typing import AbstractSet, Any, BinaryIO, Iterable, Iterator, Mapping, NamedTuple, Tuple
 
 # --- The names and the sizes of our files ---
 
@@ -976,7 +976,7 @@ def main(arguments: list[str]) -> int:
     return status
 
 
-def show(stream: TextIO | None, lines: Iterable[str]) -> bool:
+def show(stream: Any, lines: Iterable[str]) -> bool:
     """Print the lines, and return whether all of them were printed."""
     if stream is None:  # it was closed before the program began
         return False

@@ -627,7 +627,7 @@ def test_what_is_no_regular_file_is_named_and_not_opened(
         pipe.unlink(missing_ok=True)
         os.mkfifo(pipe)
     (tree / "en/pages/zero.md").symlink_to("/dev/zero")
-    out = ["--out", tmp_path / "release"] if command == "build" else []
+    out = ["--out", str(tmp_path / "release")] if command == "build" else []
     said = failure(command, "--translations", tree, *out).splitlines()
     wrong = "The file cannot be read: it is a named pipe, a socket or a device."
     named = {line.removesuffix(f":1: {wrong}") for line in said if wrong in line}

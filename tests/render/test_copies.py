@@ -12,12 +12,11 @@ from support.command import run_script
 from support.pages import Element, every_language, parse
 from support.parsed import Page, dead_links
 from support.signed import make_apps
-from support.texts import copy_texts, texts_with_key
+from support.texts import texts_with_key
 from werkzeug.test import Client
 
 from cccr_web.config import PACKAGE, find_tree
-from cccr_web.errors import CccrError
-from cccr_web.languages import LANGUAGES, WRITTEN, Language
+from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import ERROR_PAGES, Release, Signer, SigningKey, media_type, write
 from cccr_web.render import build_release
 from cccr_web.render.builder import VERIFY

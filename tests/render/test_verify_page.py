@@ -13,7 +13,6 @@ from support.signed import put_release
 from support.texts import texts_with_signers
 
 from cccr_web.config import find_tree
-from cccr_web.errors import CccrError
 from cccr_web.release import MANIFEST, Release, add_signature
 from cccr_web.render import build_release
 

@@ -463,10 +463,11 @@ def test_a_result_that_cannot_be_printed_is_never_good(
     reader, writer = os.pipe()
     os.close(reader)
     to = output if output.startswith(">") else ""
-    command = ["sh", "-c", f'exec "$@" {to}', "sh", PYTHON, "-I", "-S", SCRIPT, copy]
+    shell = ["sh", "-c", f'exec "$@" {to}', "sh"]
+    command = [str(PYTHON), "-I", "-S", str(SCRIPT), str(copy), signer.fingerprint]
     try:
         done = subprocess.run(
-            [*command, signer.fingerprint], stdout=writer, stderr=subprocess.PIPE, check=False
+            [*shell, *command], stdout=writer, stderr=subprocess.PIPE, check=False
         )
     finally:
         os.close(writer)
