@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import glob
 import os
 import shutil
@@ -177,6 +178,20 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+@contextlib.contextmanager
+def locked(folder: Path, busy: CccrError | None = None) -> Iterator[None]:
+    """Hold a folder. If another process does, raise ``busy``, or wait until it does not."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError as error:
+            raise busy or error from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def _link(old: Path, new: Path) -> None:

@@ -6,7 +6,7 @@ import socket
 from contextlib import ExitStack
 from typing import Final
 
-from cccr_web.listen import Tcp, Unix
+from cccr_web.listen import Tcp, Unix, connect_to
 
 _VERSION: Final = 5
 _NO_PASSWORD: Final = bytes([_VERSION, 0])
@@ -34,14 +34,14 @@ class SocksFailureError(ConnectionError):
         self.code = code
 
 
-def connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket.socket:
+def connect_by_socks(proxy: Tcp | Unix, host: str, port: int, timeout: float) -> socket.socket:
     """Return a connection to ``host`` through ``proxy``; each step may take ``timeout`` seconds.
 
     The proxy resolves the name: only tor knows an onion's, and this machine's resolver must
     not learn it. Raises ``OSError``.
     """
     try:
-        connection = socket.create_connection((proxy.host, proxy.port), timeout)
+        connection = connect_to(proxy, timeout)
     except OSError as error:
         raise no_proxy(proxy, error) from error
     with ExitStack() as undo:

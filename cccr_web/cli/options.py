@@ -109,12 +109,11 @@ def repeatable(*names: str, help: str, **settings: Any) -> Decorator:  # noqa: A
     return click.option(*names, multiple=True, help=f"{help} May be repeated.", **settings)
 
 
-def public_key(*, required: bool = False) -> Decorator:
-    """Return ``--public-key``, for ``read_public_key``."""
-    text = "The organisation's public key: a file, or the key itself (RW…)."
-    return click.option("--public-key", metavar="KEY", required=required, help=text)
-
-
+public_key = click.option(
+    "--public-key",
+    metavar="KEY",
+    help="The organisation's public key: a file, or the key itself (RW…).",
+)
 policy = click.option(
     "--policy",
     type=FILE,
@@ -129,7 +128,7 @@ def trusted(*, required: bool = False) -> Decorator:
     """
 
     def decorate(command: Callable[..., object]) -> Callable[..., object]:
-        @public_key()
+        @public_key
         @policy
         @wraps(command)
         def run(*args: Any, public_key: str | None, policy: Path | None, **others: Any) -> object:

@@ -8,8 +8,6 @@ ZIP holds all other files and differs in each release, so a new release costs ab
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -94,18 +92,9 @@ def _locked(folder: Path) -> Iterator[None]:
     """Make the folder if there is none, and let no second command fetch into it."""
     with files.writing(folder, _REMEDY):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise CccrError(
-            f"Another command fetches into {folder}.", "Try again when it has ended."
-        ) from error
-    try:
+    busy = CccrError(f"Another command fetches into {folder}.", "Try again when it has ended.")
+    with files.locked(folder, busy):
         yield
-    finally:
-        os.close(handle)
 
 
 class _Files:
