@@ -233,7 +233,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “other”: "
-            "choose addresses, copies, error, home, page, statement, statements, verify."
+            "choose addresses, copies, home, page, statement, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -244,7 +244,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “list”: "
-            "choose addresses, copies, error, home, page, statement, statements, verify."
+            "choose addresses, copies, home, page, statement, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
