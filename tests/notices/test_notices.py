@@ -28,7 +28,7 @@ from cccr_web.notices import (
 from cccr_web.notices.signed_text import LINES, NoticeFormat, sign_text
 from cccr_web.release import make_release
 from cccr_web.serve import file_headers
-from cccr_web.serve.policy import clearnet_policy
+from cccr_web.serve.policy import listener_policy
 
 OLD_KEY = known_key(b"the old key")
 OTHER_KEY = known_key(b"another key")
@@ -479,7 +479,7 @@ def test_a_notice_replaces_only_its_own_kind(tmp_path: Path) -> None:
 def test_notices_are_served_as_text() -> None:
     """The server sends plain text that caches must revalidate."""
     release = make_release(GOOD, facts())
-    headers = file_headers(release, clearnet_policy(release.metadata, ()))
+    headers = file_headers(release, listener_policy("clearnet", release.metadata))
     for path in GOOD:
         assert headers[f"/{path}"]["Content-Type"] == "text/plain; charset=utf-8"
         assert headers[f"/{path}"]["Cache-Control"] == "no-cache"
