@@ -29,6 +29,7 @@ from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.notices import midnight
 from cccr_web.release import (
+    ARCHIVE,
     KEYS,
     MANIFEST,
     METADATA,
@@ -47,7 +48,7 @@ from cccr_web.release import (
 from cccr_web.render import onion_code
 from cccr_web.render.app import RENDERER, copy_urls, create_app, page_urls
 from cccr_web.render.cache import Cache
-from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.copies import COPIES, lists_copies
 from cccr_web.render.crawlers import ROBOTS
 from cccr_web.render.layout import page_layout, read_style
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
@@ -69,7 +70,7 @@ UNCHANGED: Final = {
 # Files of a release, other than its pages, to which texts may link.
 RELEASE_FILES: Final = frozenset(
     {
-        *(METADATA, MANIFEST, ZIP_INDEX, ROBOTS, VERIFY, ZIP),
+        *(METADATA, MANIFEST, ZIP_INDEX, ROBOTS, VERIFY, ARCHIVE),
         *COPIES,
         *map(feed_url, LANGUAGES),
     }

@@ -17,10 +17,10 @@ from werkzeug.test import Client
 
 from cccr_web.config import PACKAGE, find_tree
 from cccr_web.languages import LANGUAGES, Language
-from cccr_web.release import ERROR_PAGES, Release, Signer, SigningKey, media_type, write
+from cccr_web.release import ARCHIVE, ERROR_PAGES, Release, Signer, SigningKey, media_type, write
 from cccr_web.render import build_release
 from cccr_web.render.builder import VERIFY
-from cccr_web.render.copies import COPIES, ZIP
+from cccr_web.render.copies import COPIES
 from cccr_web.render.shared_pages import ZIP_INDEX
 
 
@@ -55,7 +55,7 @@ def pages_of(release: Release) -> dict[str, Page]:
 def test_every_copy_is_listed(release: Release) -> None:
     """The signed list has the copies, the script that checks them, and the ZIP's start page."""
     listed = release.files["SHA256SUMS"].body.decode()
-    for url in (*COPIES, ZIP_INDEX, VERIFY, ZIP):
+    for url in (*COPIES, ZIP_INDEX, VERIFY, ARCHIVE):
         assert f"{release.files[url].sha256}  {url}\n" in listed
 
 
@@ -72,9 +72,9 @@ def test_every_link_of_every_page_leads_somewhere(signed: Release) -> None:
 
 def test_in_an_unpacked_zip_only_the_links_to_the_zip_are_dead(signed: Release) -> None:
     """A ZIP cannot contain itself, and the copies page says so."""
-    files = set(signed.files) - {ZIP}
+    files = set(signed.files) - {ARCHIVE}
     dead = dead_links(pages_of(signed), files)
-    assert dead == {(f"{language.slug}/copies.html", f"../{ZIP}") for language in LANGUAGES}
+    assert dead == {(f"{language.slug}/copies.html", f"../{ARCHIVE}") for language in LANGUAGES}
     pages = pages_of(signed)
     assert "the link to the ZIP leads nowhere" in pages["en/copies.html"].text
     assert "指向ZIP的链接打不开" in pages["zh-hans/copies.html"].text
@@ -95,14 +95,14 @@ def test_each_copy_is_listed_with_its_size(signed: Release, language: Language) 
 def test_no_page_prints_the_size_of_the_zip(signed: Release, language: Language) -> None:
     """The ZIP contains the page that links to it, so no page can know its size."""
     text = Page(signed.files[f"{language.slug}/copies.html"].body).text
-    assert re.search(rf"{re.escape(ZIP)}\s+[(（]", text) is None
+    assert re.search(rf"{re.escape(ARCHIVE)}\s+[(（]", text) is None
     assert text.count(" kB") == len(COPIES)
 
 
 def test_signing_changes_no_copy_but_the_zip(built: Release, signed: Release) -> None:
     """The EPUBs, the pages and the sizes shown on them stay as built."""
     changed = {path for path in signed.files if signed.files[path] != built.files.get(path)}
-    assert changed == {ZIP, "SHA256SUMS", "SHA256SUMS.minisig", "SHA256SUMS.sshsig"}
+    assert changed == {ARCHIVE, "SHA256SUMS", "SHA256SUMS.minisig", "SHA256SUMS.sshsig"}
 
 
 @pytest.mark.parametrize("epoch", [0, 315532799, 4354819200])
@@ -188,11 +188,11 @@ def test_verify_py_of_a_release_checks_the_folder_the_zip_and_what_was_unpacked(
     """The published script accepts every form of a release, and rejects a changed one."""
     folder = tmp_path / "release"
     write(signed, folder)
-    with zipfile.ZipFile(folder / ZIP) as archive:
+    with zipfile.ZipFile(folder / ARCHIVE) as archive:
         archive.extractall(tmp_path)
     script = folder / VERIFY
     unpacked = tmp_path / "cccr-web"
-    for copy in (folder, folder / ZIP, unpacked):
+    for copy in (folder, folder / ARCHIVE, unpacked):
         done = run_script(script, copy, str(key.public.fingerprint))
         assert done.returncode == 0, done.stdout
     page = unpacked / "zh-hans" / "index.html"
