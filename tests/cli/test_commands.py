@@ -337,9 +337,11 @@ def append(file: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "spoil"),
-    itertools.product(
-        ["check", "build"],
-        [spoil_facts, spoil_records, spoil_texts, spoil_words, shutil.rmtree],
+    list(
+        itertools.product(
+            ["check", "build"],
+            [spoil_facts, spoil_records, spoil_texts, spoil_words, shutil.rmtree],
+        )
     ),
 )
 def test_messages_name_every_file_from_the_folder_of_texts(
