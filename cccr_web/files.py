@@ -131,7 +131,7 @@ def read_input(file: Path, most: int) -> bytes:
 
 
 @contextlib.contextmanager
-def writing(path: Path, remedy: str) -> Iterator[None]:
+def writing(path: Path, remedy: str = "Check the disk and the permissions.") -> Iterator[None]:
     """Raise ``CccrError`` with this remedy if the block cannot write ``path``."""
     try:
         yield

@@ -34,7 +34,6 @@ _NUMBER = re.compile("[1-9][0-9]*")
 _SEQUENCE = re.compile(rb"^([ \t]*sequence[ \t]*=[ \t]*)[^\s#]+", re.MULTILINE)
 _REQUEST = ".request.zip"
 _NEXT = ".next"
-_REMEDY = "Check the disk and the permissions."
 
 
 def locked(texts: Path) -> contextlib.AbstractContextManager[None]:
@@ -100,7 +99,7 @@ class Releases:
             files.remove_partial(self._folder / name)
         staged = self._folder / _NEXT
         if staged.exists():
-            with files.writing(self._folder, _REMEDY):
+            with files.writing(self._folder):
                 try:
                     was_raised = load(staged).metadata.sequence == sequence
                 except ReleaseError:
@@ -116,7 +115,7 @@ class Releases:
     def add(self, release: Release) -> None:
         """Keep a new, signed release, and raise the sequence in ``site.toml`` to its number."""
         sequence = release.metadata.sequence
-        with files.writing(self._folder, _REMEDY):
+        with files.writing(self._folder):
             write(release, self._folder / _NEXT)
             before = self._site.read_bytes()
             files.replace(self._site, raised(before, sequence))
@@ -129,7 +128,7 @@ class Releases:
 
     def _keep_record(self, release: Release) -> None:
         record = release.files[RECORD].body if RECORD in release.files else b""
-        with files.writing(self._record, _REMEDY):
+        with files.writing(self._record):
             kept = self._record.read_bytes() if self._record.exists() else b""
             if record != kept and record.startswith(kept):
                 self._record.parent.mkdir(exist_ok=True)
@@ -156,7 +155,7 @@ class Releases:
 
     def forget_requests(self, but: int | None = None) -> None:
         """Remove every signing request, except that of one release."""
-        with files.writing(self._folder, _REMEDY):
+        with files.writing(self._folder):
             for file in self._folder.glob(f"*{_REQUEST}"):
                 if but is None or file != self.request(but):
                     file.unlink()
