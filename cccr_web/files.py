@@ -53,7 +53,11 @@ def create_all(files: Mapping[Path, bytes]) -> None:
     A call that was killed may have written some. If their content is the same, the next call
     writes the others.
     """
-    left = {file: body for file, body in files.items() if not _holds(file, body)}
+    left = {
+        file: body
+        for file, body in files.items()
+        if not (file.is_file() and file.read_bytes() == body)
+    }
     for file in left or files:
         if os.path.lexists(file):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
@@ -67,10 +71,6 @@ def create_all(files: Mapping[Path, bytes]) -> None:
         for file in made:
             file.unlink(missing_ok=True)
         raise
-
-
-def _holds(file: Path, body: bytes) -> bool:
-    return file.is_file() and file.read_bytes() == body
 
 
 def replace(file: Path, body: bytes, *, owner: os.stat_result | None = None) -> None:
