@@ -464,6 +464,19 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
             )
         ],
     ),
+    "per cent sign": (
+        replace_once(f"zh_Hans/{CATALOGUE}", '"跳到正文"', '"100% 跳到正文"'),
+        [
+            (
+                f"zh_Hans/{CATALOGUE}:17: “skip.to_content” has a “%” that begins no placeholder: "
+                "write %%."
+            )
+        ],
+    ),
+    "per cent sign that is doubled": (
+        replace_once(f"zh_Hans/{CATALOGUE}", '"跳到正文"', '"100%% 跳到正文"'),
+        [],
+    ),
     # What a statement demands, and what has happened since.
     "demand too wide": (
         replace_once(f"en/{UNDATED}", '"Release Liu Xiaobo"', f'"{"x" * 45}"'),
