@@ -233,7 +233,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “other”: "
-            "choose addresses, copies, home, page, statement, statements, verify."
+            "choose addresses, copies, home, page, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -244,7 +244,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “list”: "
-            "choose addresses, copies, home, page, statement, statements, verify."
+            "choose addresses, copies, home, page, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -462,6 +462,30 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
                 f"zh_Hans/{CATALOGUE}:143: “note.title” has the placeholders ['day'] here, "
                 "but ['date'] in en."
             )
+        ],
+    ),
+    "page with the template of statements": (
+        both(
+            "pages/reach-us.md",
+            lambda file: replace_once(
+                file, "\nnavigation = ", '\ntemplate = "statement"\nnavigation = '
+            ),
+        ),
+        [
+            f"{locale}/pages/reach-us.md:5: There is no template “statement”: "
+            "choose addresses, copies, home, page, statements, verify."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "error page in the menu": (
+        both(
+            "pages/errors/404.md",
+            lambda file: replace_once(file, "\nupdated = ", "\nnavigation = 9\nupdated = "),
+        ),
+        [
+            f"{locale}/pages/errors/404.md:4: An error page cannot be in the menu: "
+            "delete this line."
+            for locale in ("en", "zh_Hans")
         ],
     ),
     "per cent sign": (
