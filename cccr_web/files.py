@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import glob
 import os
 import shutil
@@ -52,7 +53,11 @@ def create_all(files: Mapping[Path, bytes]) -> None:
     A call that was killed may have written some. If their content is the same, the next call
     writes the others.
     """
-    left = {file: body for file, body in files.items() if not _holds(file, body)}
+    left = {
+        file: body
+        for file, body in files.items()
+        if not (file.is_file() and file.read_bytes() == body)
+    }
     for file in left or files:
         if os.path.lexists(file):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
@@ -66,10 +71,6 @@ def create_all(files: Mapping[Path, bytes]) -> None:
         for file in made:
             file.unlink(missing_ok=True)
         raise
-
-
-def _holds(file: Path, body: bytes) -> bool:
-    return file.is_file() and file.read_bytes() == body
 
 
 def replace(file: Path, body: bytes, *, owner: os.stat_result | None = None) -> None:
@@ -130,7 +131,7 @@ def read_input(file: Path, most: int) -> bytes:
 
 
 @contextlib.contextmanager
-def writing(path: Path, remedy: str) -> Iterator[None]:
+def writing(path: Path, remedy: str = "Check the disk and the permissions.") -> Iterator[None]:
     """Raise ``CccrError`` with this remedy if the block cannot write ``path``."""
     try:
         yield
@@ -177,6 +178,20 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+@contextlib.contextmanager
+def locked(folder: Path, busy: CccrError | None = None) -> Iterator[None]:
+    """Hold a folder. If another process does, raise ``busy``, or wait until it does not."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError as error:
+            raise busy or error from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def _link(old: Path, new: Path) -> None:

@@ -1,4 +1,4 @@
-"""Listening addresses: parse them from settings and options, and open their sockets."""
+"""Addresses of sockets: parse them from settings and options, listen there, or connect."""
 
 from __future__ import annotations
 
@@ -128,6 +128,18 @@ def listening(where: Listen, *, unix_only: bool = False) -> Iterator[socket.sock
         listener.close()
         if isinstance(where, Unix):
             where.path.unlink(missing_ok=True)
+
+
+def connect_to(where: Tcp | Unix, timeout: float) -> socket.socket:
+    """Return a connection, on which each step may take ``timeout`` seconds. Raises ``OSError``."""
+    if isinstance(where, Tcp):
+        return socket.create_connection((where.host, where.port), timeout)
+    with contextlib.ExitStack() as undo:
+        link = undo.enter_context(socket.socket(socket.AF_UNIX))
+        link.settimeout(timeout)
+        link.connect(str(where.path))
+        undo.pop_all()
+    return link
 
 
 def address_of(where: Listen, listener: socket.socket) -> str:

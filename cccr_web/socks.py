@@ -6,7 +6,7 @@ import socket
 from contextlib import ExitStack
 from typing import Final
 
-from cccr_web.listen import Tcp, Unix
+from cccr_web.listen import Tcp, Unix, connect_to
 
 _VERSION: Final = 5
 _NO_PASSWORD, _PASSWORD = 0, 2
@@ -35,7 +35,7 @@ class SocksFailureError(ConnectionError):
 
 
 def connect_by_socks(
-    proxy: Tcp, host: str, port: int, timeout: float, circuit: str = ""
+    proxy: Tcp | Unix, host: str, port: int, timeout: float, circuit: str = ""
 ) -> socket.socket:
     """Return a connection to ``host`` through ``proxy``; each step may take ``timeout`` seconds.
 
@@ -43,7 +43,7 @@ def connect_by_socks(
     not learn it. ``circuit`` is as for ``request``. Raises ``OSError``.
     """
     try:
-        connection = socket.create_connection((proxy.host, proxy.port), timeout)
+        connection = connect_to(proxy, timeout)
     except OSError as error:
         raise no_proxy(proxy, error) from error
     with ExitStack() as undo:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from cccr_web.facts import ONION
 from cccr_web.listen import Tcp, Unix
 from cccr_web.notices import read_promotion
 from cccr_web.release import Trusted
-from cccr_web.socks import SocksFailureError, no_proxy, request
+from cccr_web.socks import SocksFailureError, connect_by_socks
 
 PATH: Final = "/promotion"
 _PORT: Final = 80
@@ -154,18 +153,7 @@ class Turn:
     def _connected(
         self, host: str, timeout: float = _TIMEOUT
     ) -> Iterator[http.client.HTTPConnection]:
-        unix = isinstance(self._proxy, Unix)
-        with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as link:
-            link.settimeout(timeout)
-            try:
-                link.connect(
-                    str(self._proxy.path)
-                    if isinstance(self._proxy, Unix)
-                    else (self._proxy.host, self._proxy.port)
-                )
-            except OSError as error:
-                raise no_proxy(self._proxy, error) from error
-            request(link, host, _PORT, self._proxy)
+        with connect_by_socks(self._proxy, host, _PORT, timeout) as link:
             connection = http.client.HTTPConnection(host)
             connection.sock = link
             yield connection

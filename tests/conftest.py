@@ -19,6 +19,7 @@ pytest_plugins = [
     "support.scheduling",
     "support.measurements",
     "support.hosting",
+    "support.killer",
     "support.serving",
     "support.browser.browsing",
     "support.live_site",

@@ -64,6 +64,7 @@ def demo(port: int, state: Path | None, torrc: Path | None, *, no_onion: bool) -
 
 def _demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None:
     from cccr_web.content import Addresses
+    from cccr_web.onion import load_or_create_key
     from cccr_web.release import write
 
     try:
@@ -72,7 +73,7 @@ def _demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None
         raise CccrError(
             f"{state} cannot be created: {error.strerror}.", "Pass another folder to --state."
         ) from error
-    key = None if no_onion else _key(state)
+    key = None if no_onion else load_or_create_key(state / "onion.key")
     addresses = Addresses(None, (key.address,)) if key else None
     write(build_with_progress(None, addresses), state / "release")
     stop = threading.Event()
@@ -86,12 +87,6 @@ def _demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None
         else:
             _publish(state, key, server.socket, torrc, stop)
         server.raise_if_ended()
-
-
-def _key(state: Path) -> OnionKey:
-    from cccr_web.onion import load_or_create_key
-
-    return load_or_create_key(state / "onion.key")
 
 
 def _publish(

@@ -10,21 +10,14 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.errors import CccrError
-from cccr_web.listen import SystemdSocket, Tcp, Unix, parse_listen
-
-
-def _read_socks(text: str) -> Tcp | Unix:
-    where = parse_listen(text)
-    if isinstance(where, SystemdSocket):
-        raise ValueError(f"“{text}” is not HOST:PORT or unix:/PATH.")  # noqa: TRY004  # click reports ValueError
-    return where
+from cccr_web.listen import Tcp, Unix
 
 
 def _common(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option(
             "--socks",
-            type=options.ParsedParam("ADDRESS", _read_socks),
+            type=options.SOCKET,
             help="Tor's SocksPort, HOST:PORT or unix:/PATH. No other connection is then made.",
         ),
         click.option(

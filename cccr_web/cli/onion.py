@@ -189,7 +189,7 @@ def describe(event: ManagerEvent) -> str:
 @options.trusted()
 @click.option(
     "--socks",
-    type=options.ParsedParam("ADDRESS", "cccr_web.listen:parse_listen"),
+    type=options.SOCKET,
     help="Tor's SocksPort, with ExtendedErrors, to ask the peers: unix:/PATH or HOST:PORT.",
 )
 @click.option(

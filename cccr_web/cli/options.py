@@ -16,7 +16,7 @@ import click
 from cccr_web.config import Config, read_domain, read_megabytes, read_onion
 from cccr_web.errors import CccrError
 from cccr_web.facts import CLOCK_TOLERANCE
-from cccr_web.listen import Tcp, parse_listen
+from cccr_web.listen import Tcp, Unix, parse_listen
 
 if TYPE_CHECKING:
     from cccr_web.release import Trusted
@@ -86,6 +86,13 @@ def _read_port(text: str) -> Tcp:
     raise ValueError(f"“{text}” is not HOST:PORT, such as 127.0.0.1:9050.")
 
 
+def _read_socket(text: str) -> Tcp | Unix:
+    where = parse_listen(text)
+    if isinstance(where, Tcp | Unix):
+        return where
+    raise ValueError(f"“{text}” is not HOST:PORT or unix:/PATH.")
+
+
 ADDRESS = ParsedParam("URL", "cccr_web.watch:Address.parse")
 DATE = ParsedParam("DATE", _read_date)
 DOMAIN = ParsedParam("NAME", read_domain)
@@ -100,6 +107,7 @@ RELEASE.name = "release"
 # Whatever is there or not, the server decides whether to serve its last good release.
 SERVED_RELEASE = click.Path(path_type=Path, readable=False)
 SERVED_RELEASE.name = FOLDER.name
+SOCKET = ParsedParam("ADDRESS", _read_socket)
 SECONDS = click.FloatRange(min=0.1)
 SECONDS.name = "number of seconds"
 
@@ -109,12 +117,11 @@ def repeatable(*names: str, help: str, **settings: Any) -> Decorator:  # noqa: A
     return click.option(*names, multiple=True, help=f"{help} May be repeated.", **settings)
 
 
-def public_key(*, required: bool = False) -> Decorator:
-    """Return ``--public-key``, for ``read_public_key``."""
-    text = "The organisation's public key: a file, or the key itself (RW…)."
-    return click.option("--public-key", metavar="KEY", required=required, help=text)
-
-
+public_key = click.option(
+    "--public-key",
+    metavar="KEY",
+    help="The organisation's public key: a file, or the key itself (RW…).",
+)
 policy = click.option(
     "--policy",
     type=FILE,
@@ -129,7 +136,7 @@ def trusted(*, required: bool = False) -> Decorator:
     """
 
     def decorate(command: Callable[..., object]) -> Callable[..., object]:
-        @public_key()
+        @public_key
         @policy
         @wraps(command)
         def run(*args: Any, public_key: str | None, policy: Path | None, **others: Any) -> object:

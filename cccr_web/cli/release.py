@@ -204,7 +204,7 @@ def _reject_other_build(own: Release, request: Release) -> None:
 
 @click.command(epilog=options.example("verify --json cccr-web.zip --public-key cccr.pub"))
 @click.argument("release", type=options.RELEASE)
-@options.public_key()
+@options.public_key
 @options.policy
 @click.option("--deployable", is_flag=True, help="Also reject an expired release.")
 @options.json_output

@@ -35,6 +35,8 @@ _IN_QUOTES = re.compile(r'".*"\s*')
 _CHARSET = re.compile(r"charset=([^\s;\\\"]+)", re.IGNORECASE)
 _FIELD = re.compile(r'(?:^"|\\n)([A-Za-z-]+):', re.MULTILINE)
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+# What a per cent sign can be: any other one would end a build.
+_FORMAT = re.compile(rf"%%|{_PLACEHOLDER.pattern}")
 
 # The functions that return a message.
 _KEYWORDS = {name: DEFAULT_KEYWORDS[name] for name in ("gettext", "ngettext")}
@@ -169,6 +171,9 @@ def check_catalogues(
                         f"“{message.id}” has the placeholders {sorted(names)} here, but "
                         f"{sorted(model[message.id])} in {WRITTEN[0].tag}.",
                     )
+                elif "%" in _FORMAT.sub("", message.string):
+                    wrong = f"“{message.id}” has a “%” that begins no placeholder: write %%."
+                    yield Problem(name, line, wrong)
 
 
 def _malformed(text: str) -> Iterator[tuple[int, str]]:

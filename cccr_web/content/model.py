@@ -17,14 +17,17 @@ from cccr_web.languages import Language
 _HOME = PurePosixPath("index")
 # The page that lists the statements, in their folder.
 ARCHIVE = PurePosixPath("statements/index")
-# The pages that the code and the templates link to by name.
-NEEDED_PAGES = (
-    *(_HOME, ARCHIVE),
-    *map(PurePosixPath, ("copies", "reach-us", "verify", "who-we-are")),
-)
+# The text for readers who got a copy from somebody else; the ZIP's start page is made from it.
+COPY = PurePosixPath("copy")
 _VERIFY = PurePosixPath("verify")
 # What that page says if several signers sign; it has no page of its own.
 VERIFY_POLICY = PurePosixPath("verify-policy")
+# The pages that the code and the templates name, those of errors included.
+NEEDED_PAGES = (
+    *(_HOME, ARCHIVE, COPY, _VERIFY, VERIFY_POLICY),
+    *map(PurePosixPath, ("copies", "reach-us", "who-we-are")),
+    *map(PurePosixPath, ("errors/403", "errors/404", "errors/421")),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cccr_web.content.source_tree import Problem, SourceTree, is_left_by_system
+from cccr_web.content.source_tree import (
+    Problem,
+    SourceTree,
+    is_left_by_system,
+    open_regular,
+)
 from cccr_web.languages import WRITTEN
 
 FILE = "photos.toml"
@@ -108,7 +113,7 @@ def _files(tree: Path) -> dict[str, _Start]:
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not is_left_by_system(file.name):
             try:
-                with file.open("rb") as opened:
+                with open_regular(file) as opened:
                     found[file.name] = opened.read(_LONGEST_START)
             except OSError as error:
                 found[file.name] = error

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import date
 from pathlib import Path, PurePosixPath
+from typing import Any, Final, get_args
 
 from cccr_web.content import front_matter, markdown
-from cccr_web.content.body import Parsed
+from cccr_web.content.body import Body, Item, Parsed
+from cccr_web.content.dates import PartialDate, StatementDate
+from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.model import ARCHIVE, NEEDED_PAGES, Content, Site, Text
 from cccr_web.content.photos import read_photos
-from cccr_web.content.remembered import from_json, to_json
 from cccr_web.content.site import read_names
 from cccr_web.content.source_tree import Problem, SourceTree, content_error, is_left_by_system
 from cccr_web.languages import WRITTEN, Language
+
+# Nothing but these values is made from JSON: {"!Heading": [2, "demands", 14]}.
+_KINDS: Final[dict[str, Callable[..., Any]]] = {
+    f"!{kind.__name__}": kind for kind in (*get_args(Item), FrontMatter, PartialDate, StatementDate)
+} | {"!date": date.fromisoformat}
 
 
 def text_path(file: Path, locale_folder: Path) -> PurePosixPath:
@@ -49,7 +60,7 @@ def _recall_text(
 
     def make() -> bytes:
         text, problems = parse()
-        return b"" if text is None or problems else to_json(text)
+        return b"" if text is None or problems else _to_json(text)
 
     def load() -> Parsed:
         text, problems = parse()
@@ -62,7 +73,36 @@ def _recall_text(
     if read or not known:
         return parse()
     path = text_path(file, tree.folder / language.locale)
-    return from_json(known, language, path, name, load), []
+    return _from_json(known, language, path, name, load), []
+
+
+def _to_json(text: Text) -> bytes:
+    """Return what a text contains, except its tokens: an unchanged file is not parsed again."""
+    body = text.body
+    values = [text.head, body.digest, body.items, body.slips, body.has_own_words]
+    return json.dumps(values, default=_encode, ensure_ascii=False).encode()
+
+
+def _from_json(
+    made: bytes, language: Language, path: PurePosixPath, file: Path, load: Callable[[], Parsed]
+) -> Text:
+    """Return the text from which ``_to_json`` made this; ``load`` parses it."""
+    head, digest, items, slips, has_own_words = json.loads(made, object_hook=_decode)
+    found = tuple((line, message) for line, message in slips)
+    return Text(language, path, file, head, Body(digest, load, tuple(items), found, has_own_words))
+
+
+def _encode(value: Any) -> dict[str, Any]:
+    if isinstance(value, date):
+        return {"!date": [value.isoformat()]}
+    return {f"!{type(value).__name__}": [getattr(value, field.name) for field in fields(value)]}
+
+
+def _decode(found: dict[str, Any]) -> Any:
+    for name, values in found.items():
+        if name in _KINDS and isinstance(values, list):
+            return _KINDS[name](*(tuple(one) if isinstance(one, list) else one for one in values))
+    return found
 
 
 def _read_text(

@@ -105,8 +105,10 @@ def urls_are_free(
 def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[LineProblem]:
     """The template, the file's name and the checked headings fit the text."""
     head = text.head
-    if head.template not in templates:
-        known = ", ".join(sorted(templates))
+    # A statement names no template; its own shows the date, which no page has.
+    others = {*templates} - {"statement"}
+    if not text.is_statement and head.template not in others:
+        known = ", ".join(sorted(others))
         line = head.lines.get("template", 1)
         yield line, f"There is no template “{head.template}”: choose {known}."
     if head.date is not None and not text.path.name.startswith(f"{head.date.start}-"):
@@ -117,6 +119,8 @@ def front_matter_fits(text: Text, templates: Collection[str]) -> Iterator[LinePr
         if mark is not None:
             why = f"would appear as typed, because “{key}” is plain text"
             yield head.lines.get(key, 1), f"“{mark[0]}” {why}: delete it."
+    if text.is_error_page and head.navigation is not None:
+        yield head.lines["navigation"], "An error page cannot be in the menu: delete this line."
     names = {item.id for item in text.body.items if isinstance(item, Heading)}
     for name in head.checked:
         if name not in names:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cccr_web.content.characters import NAME, SELECTOR
+from cccr_web.content.dates import parse_date
 from cccr_web.content.front_matter import lines_of_keys
 from cccr_web.content.model import Addresses, SigningFacts, Site
 from cccr_web.content.source_tree import Problem, SourceTree
@@ -39,7 +40,7 @@ NAMES = "names.toml"
 _MAIL = re.compile(rf"[A-Za-z0-9._+-]+@{DOMAIN.pattern}")
 _HTTPS = re.compile(rf"{CLEARNET.pattern}/\S*")
 # A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
-_AUTHORITY = re.compile(rf"{DOMAIN.pattern},[0-9]{{4}}(-[0-9]{{2}}){{0,2}}")
+_AUTHORITY = re.compile(rf"{DOMAIN.pattern},([0-9]{{4}}(?:-[0-9]{{2}}){{0,2}})")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 
 
@@ -102,6 +103,14 @@ def is_clearnet(value: Any) -> bool:
 
 def _matches(pattern: re.Pattern[str]) -> Any:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_authority(value: Any) -> bool:
+    match = _AUTHORITY.fullmatch(value) if isinstance(value, str) else None
+    try:
+        return match is not None and bool(parse_date(match[1]))
+    except ValueError:
+        return False
 
 
 def _is_signer(value: Any) -> bool:
@@ -189,7 +198,7 @@ _RULES: dict[str, tuple[Any, str]] = {
         'a defanged address, such as "hxxp://www[.]example[.]org/"',
     ),
     "feed_authority": (
-        _matches(_AUTHORITY),
+        _is_authority,
         'a host name and a date on which it was ours, such as "example.org,2013-05-07"',
     ),
     "contact": (

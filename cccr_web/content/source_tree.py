@@ -7,16 +7,18 @@ reported again as something else.
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import re
+import stat
 import sys
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from cccr_web.content.characters import clean, explain, find
 from cccr_web.errors import CccrError
@@ -68,6 +70,19 @@ def is_left_by_system(name: str) -> bool:
     return _LEFT_BY_SYSTEM.fullmatch(name) is not None
 
 
+def open_regular(file: Path) -> BinaryIO:
+    """Open a file. Raises ``OSError``, also for what would block, or act, when it is opened."""
+    mode = file.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a named pipe, a socket or a device", str(file))
+    return file.open("rb")
+
+
+def _read_bytes(file: Path) -> bytes:
+    with open_regular(file) as opened:
+        return opened.read()
+
+
 # Returns what the second argument returns, now or before; it depends on nothing but the first.
 Recall = Callable[[Sequence[str], Callable[[], bytes]], bytes]
 
@@ -85,7 +100,7 @@ class SourceTree:
         self.folder = folder
         self.recall = recall
         # Kept with the tree, so that another build reads the files again.
-        self.read = functools.cache(Path.read_bytes)
+        self.read = functools.cache(_read_bytes)
         self.known: dict[Path, tuple[bytes, Any]] = {} if earlier is None else earlier.known
 
     def parsed(self, file: Path, parse: Callable[[], ReadFile]) -> ReadFile:

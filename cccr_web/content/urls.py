@@ -256,7 +256,11 @@ def _wrong_host(url: str, host: str) -> Iterator[str]:
         address = _address(host.rstrip("."))
         if address is None:
             yield f"“{url}” is not a valid URL: “{host}” is not a host name."
-        elif not address.is_global or address.is_multicast or _is_special(address):
+        elif (
+            not address.is_global
+            or address.is_multicast
+            or (address.version == 6 and address not in _GLOBAL_UNICAST)
+        ):
             yield private
     elif _HOST_NAME.fullmatch(host) is None:
         yield f"“{url}” is not a valid URL: “{host}” is not a host name."
@@ -264,10 +268,6 @@ def _wrong_host(url: str, host: str) -> Iterator[str]:
         _is_below(host.rstrip("."), domain) for domain in _PRIVATE_DOMAINS
     ):
         yield private
-
-
-def _is_special(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return address.version == 6 and address not in _GLOBAL_UNICAST
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

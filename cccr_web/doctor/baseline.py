@@ -13,13 +13,19 @@ import hashlib
 import json
 import pwd
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from cccr_web.doctor.model import CheckResult, not_applicable, ok, summarise, wrong
+from cccr_web.doctor.model import (
+    CheckResult,
+    not_applicable,
+    ok,
+    run_command,
+    summarise,
+    wrong,
+)
 from cccr_web.errors import CccrError, counted
 
 _FORMAT: Final = 1
@@ -123,10 +129,8 @@ def _compare_files(known: Baseline, files: dict[str, str]) -> CheckResult:
 def check_packages() -> Iterator[CheckResult]:
     """Ask dpkg which files of Debian's packages, other than configuration, have changed."""
     try:
-        done = subprocess.run(
-            ["dpkg", "--verify"], capture_output=True, text=True, timeout=_DPKG_TIMEOUT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = run_command("dpkg", "--verify", timeout=_DPKG_TIMEOUT)
+    except OSError:
         yield not_applicable("packages", "dpkg does not work on this machine.")
         return
     # “??5?????? c /path” (dpkg(1), --verify-format): 5 for another checksum, c for a conffile.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -116,6 +117,17 @@ def not_applicable(name: str, reason: str) -> CheckResult:
 def not_checked(name: str, cause: str) -> CheckResult:
     """Return the result of a check that cannot run because of the fault that ``cause`` found."""
     return CheckResult(name, CheckVerdict.NOT_CHECKED, f"Not checked, because “{cause}” is wrong.")
+
+
+def run_command(*command: str, timeout: float = 20.0) -> subprocess.CompletedProcess[str]:
+    """Run a program of this machine, and return what it printed.
+
+    Raises ``OSError`` if there is none, or if it takes longer than ``timeout`` seconds.
+    """
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{command[0]} takes longer than {timeout:g} s") from error
 
 
 def to_json(results: Iterable[CheckResult]) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from cccr_web.doctor.model import CheckResult, not_applicable, not_checked, ok, summarise, wrong
+from cccr_web.doctor.model import (
+    CheckResult,
+    not_applicable,
+    not_checked,
+    ok,
+    run_command,
+    summarise,
+    wrong,
+)
 from cccr_web.errors import counted
 
 # A unit that systemd restarted so often, the last time within an hour, keeps restarting.
 _MOST_RESTARTS: Final = 5
 _RECENTLY: Final = 3600.0  # seconds
-_SYSTEMCTL_TIMEOUT: Final = 20.0  # seconds
 
 # A day for the update itself; the daily run may begin twelve hours late.
 _IN_EFFECT: Final = 24 * 3600.0  # seconds
@@ -32,16 +38,9 @@ _PROPERTIES: Final = "Id,ActiveState,SubState,NRestarts,MainPID,ExecMainStartTim
 
 def unit_states(units: tuple[str, ...]) -> list[dict[str, str]]:
     """Return what systemd says of each unit. Raises ``OSError``."""
-    try:
-        done = subprocess.run(
-            ["systemctl", "show", f"--property={_PROPERTIES}", *units],
-            capture_output=True,
-            text=True,
-            timeout=_SYSTEMCTL_TIMEOUT,
-            check=True,
-        )
-    except subprocess.SubprocessError as error:
-        raise OSError(f"systemctl failed: {error}") from error
+    done = run_command("systemctl", "show", f"--property={_PROPERTIES}", *units)
+    if done.returncode != 0:
+        raise OSError(f"systemctl failed: {done.stderr.strip()}")
     return [
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in done.stdout.strip().split("\n\n")

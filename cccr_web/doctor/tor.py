@@ -16,7 +16,6 @@ from cccr_web.listen import Tcp, parse_listen
 from cccr_web.onion import (
     Bootstrap,
     ControlConnection,
-    Descriptor,
     ManagedTor,
     Status,
     fetch_descriptor,
@@ -49,10 +48,6 @@ class TorClient:
     def time_of(self, name: str) -> datetime:
         """Return a time that tor reports, by its GETINFO key. Raises ``OnionError``."""
         return datetime.fromisoformat(self.link.info(name).strip()).replace(tzinfo=UTC)
-
-    def descriptor(self, address: str, seconds: float) -> Descriptor:
-        """Fetch an onion's descriptor from the HSDirs. Raises ``OnionError``."""
-        return fetch_descriptor(self.link, address, seconds)
 
 
 @contextlib.contextmanager
@@ -150,7 +145,7 @@ def check_descriptor(
     found why no client can connect, if any.
     """
     try:
-        found = client.descriptor(onion, seconds)
+        found = fetch_descriptor(client.link, onion, seconds)
     except OnionError as error:
         if cause is None:
             cause = _DESCRIPTOR

@@ -8,8 +8,6 @@ ZIP holds all other files and differs in each release, so a new release costs ab
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +34,6 @@ from cccr_web.watch import Address, CheckSettings, RemoteFolder
 
 # Next to site/, so that no host serves it: complete files, each named by its hash.
 _FETCHED: Final = ".fetched"
-_REMEDY: Final = "Check the disk and the permissions."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +89,11 @@ def _reject_untimely(release: Release, address: Address) -> None:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Make the folder if there is none, and let no second command fetch into it."""
-    with files.writing(folder, _REMEDY):
+    with files.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise CccrError(
-            f"Another command fetches into {folder}.", "Try again when it has ended."
-        ) from error
-    try:
+    busy = CccrError(f"Another command fetches into {folder}.", "Try again when it has ended.")
+    with files.locked(folder, busy):
         yield
-    finally:
-        os.close(handle)
 
 
 class _Files:
@@ -120,7 +108,7 @@ class _Files:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        with files.writing(self._fetched, _REMEDY):
+        with files.writing(self._fetched):
             self._fetched.mkdir(exist_ok=True)
             wanted = {file.sha256 for file in self._release.files.values()}
             for left in self._fetched.iterdir():
@@ -157,6 +145,6 @@ class _Files:
                     return body
         body = self._fetch(path, limit)
         if File.of(body).sha256 == sha256:
-            with files.writing(self._fetched, _REMEDY):
+            with files.writing(self._fetched):
                 files.replace(self._fetched / sha256, body)
         return body

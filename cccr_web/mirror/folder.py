@@ -19,8 +19,6 @@ from cccr_web.release import (
 )
 from cccr_web.serve import Listener, redirect_pages
 
-_REMEDY: Final = "Check the disk and the permissions."
-
 # The files in headers/, and their formats.
 _RULE_FILES: Final = {
     "nginx.conf": "nginx",
@@ -49,7 +47,7 @@ def write_mirror(release: Release, folder: Path, listener: Listener = "clearnet"
         with ReleaseFolder.open(redirects) as opened:
             kept = sorted(opened.unlisted(pages))
     changed |= _update(redirects, pages, kept)
-    with files.writing(headers, _REMEDY):
+    with files.writing(headers):
         headers.mkdir(exist_ok=True)
         for name, rule_format in _RULE_FILES.items():
             body = rules[rule_format].encode()
@@ -64,7 +62,7 @@ def _update(folder: Path, contents: Mapping[str, bytes], keep: Iterable[str]) ->
     files.remove_partial(folder)
     if _is_current(folder, contents):
         return False
-    with files.writing(folder, _REMEDY):
+    with files.writing(folder):
         files.replace_folder(folder, contents, keep=keep)
     return True
 

@@ -103,7 +103,6 @@ FORMAT: Final = NoticeFormat(
     _TEMPLATE,
     {"issued": DAY, "next": DAY, "key": KEY, "statements": NUMBERED_LINES, "proof": LINES},
     Canary,
-    lambda canary: (canary.key,),
     "Make it with: cccr-web canary",
 )
 
@@ -117,4 +116,4 @@ def make_canary(
 ) -> bytes:
     """Return ``canary.txt``, signed. Raises ``CccrError``."""
     canary = Canary(day, next_day, key.public, statements, proof)
-    return sign_text(FORMAT.format(canary), (key,), f"canary {day}")
+    return sign_text(FORMAT.format(canary), key, f"canary {day}")

@@ -78,7 +78,6 @@ def _format(meaning: str) -> NoticeFormat[Mirrors]:
         _TEMPLATE % meaning,
         {"issued": DAY, "key": KEY, "urls": LINES},
         Mirrors,
-        lambda mirrors: (mirrors.key,),
         "Make it with: cccr-web mirrors",
     )
 
@@ -90,7 +89,7 @@ _EARLIER_FORMAT: Final = _format(_EARLIER_MEANING)
 def make_mirrors(key: SigningKey, day: date, urls: tuple[str, ...]) -> bytes:
     """Return ``mirrors.txt``, signed. Raises ``CccrError``."""
     text = _FORMAT.format(Mirrors(day, key.public, urls))
-    return sign_text(text, (key,), f"mirrors {day}")
+    return sign_text(text, key, f"mirrors {day}")
 
 
 def read_mirrors(body: bytes, *, verify: bool = True) -> Mirrors:

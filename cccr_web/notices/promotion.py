@@ -57,7 +57,6 @@ _FORMAT: Final = NoticeFormat(
         "key": KEY,
     },
     Promotion,
-    lambda note: (note.key,),
     "Make it with: deploy.sh promote",
 )
 
@@ -65,7 +64,7 @@ _FORMAT: Final = NoticeFormat(
 def make_promotion(key: SigningKey, number: int, publisher: str) -> bytes:
     """Return the note, signed. Raises ``CccrError``."""
     note = Promotion(number, publisher, key.public)
-    return sign_text(_FORMAT.format(note), (key,), f"promotion {number}")
+    return sign_text(_FORMAT.format(note), key, f"promotion {number}")
 
 
 def read_promotion(body: bytes, key: Trusted | None) -> Promotion:

@@ -1,21 +1,20 @@
-"""A text in a fixed format with its minisign signatures inside, so that one file can be verified.
+"""A text in a fixed format with its minisign signature inside, so that one file can be verified.
 
-The text ends at the first ``-----BEGIN MINISIGN SIGNATURE-----``. Each signature is such a
-line, the four lines of a minisign file, and an END line. To verify without us: save what is
-above the first BEGIN as ``text``, the four lines of a signature as ``text.minisig``, and run
-``minisign -Vm text -P KEY``.
+The text ends at ``-----BEGIN MINISIGN SIGNATURE-----``; the four lines of a minisign file and an
+END line follow. To verify without us: save what is above BEGIN as ``text``, the four lines as
+``text.minisig``, and run ``minisign -Vm text -P KEY``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from string import Formatter
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from cccr_web.errors import CccrError, SignatureError, counted
+from cccr_web.errors import CccrError, SignatureError
 from cccr_web.facts import CLOCK_TOLERANCE, PUBLIC_KEY
 from cccr_web.release import (
     ORGANISATION,
@@ -35,7 +34,16 @@ _MARK: Final = "-----BEGIN"
 _BEGIN: Final = b"-----BEGIN MINISIGN SIGNATURE-----\n"
 _END: Final = b"-----END MINISIGN SIGNATURE-----\n"
 
-Value = TypeVar("Value")
+
+class SignedValue(Protocol):
+    """What a notice says, and the key that signs it."""
+
+    @property
+    def key(self) -> PublicKey:
+        """The key."""
+
+
+Value = TypeVar("Value", bound=SignedValue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +78,11 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def sign_text(text: bytes, keys: Sequence[SigningKey], trusted_comment: str) -> bytes:
-    """Return ``text``, which must end in a line feed, signed inside by each key."""
+def sign_text(text: bytes, key: SigningKey, trusted_comment: str) -> bytes:
+    """Return ``text``, which must end in a line feed, and its signature."""
     if not text.endswith(b"\n") or _MARK.encode() in text:
         raise ValueError("the text must end its last line and hold no mark of a signature")
-    made = (key.sign(text, trusted_comment) for key in keys)
-    return text + b"".join(_BEGIN + signature + _END for signature in made)
+    return text + _BEGIN + key.sign(text, trusted_comment) + _END
 
 
 def decode(body: bytes, *, name: str) -> str:
@@ -121,7 +128,6 @@ class NoticeFormat(Generic[Value]):
 
     ``template`` is for ``str.format``: ``{field}`` or ``{field.attribute}``. ``make`` takes
     the fields as keyword arguments, and returns a value that has them as attributes.
-    ``signers`` returns the keys that must sign a value, in this order.
     """
 
     def __init__(
@@ -130,14 +136,12 @@ class NoticeFormat(Generic[Value]):
         template: str,
         fields: Mapping[str, Field],
         make: Callable[..., Value],
-        signers: Callable[[Value], Sequence[PublicKey]],
         remedy: str,
     ) -> None:
         self.name = name
         self._template = template
         self._fields = fields
         self._make = make
-        self._signers = signers
         self._remedy = remedy
         self._pattern = _compile(template, fields)
 
@@ -155,25 +159,19 @@ class NoticeFormat(Generic[Value]):
         return text.encode()
 
     def read(self, whole: bytes, *, verify: bool = True) -> Value:
-        """Return the value of a notice that exactly its ``signers`` have signed.
+        """Return the value of a notice that its ``key`` has signed.
 
-        Without ``verify``, the signatures are counted but not checked.
+        Without ``verify``, the signature must be there, but is not checked.
         Raises ``CccrError`` for any other text, ``SignatureError`` for a wrong signature.
         """
-        text, *rest = strip_clear_signature(whole, name=self.name).split(_BEGIN)
-        if not rest or not all(part.endswith(_END) for part in rest):
-            raise SignatureError(
-                f"{self.name} holds no signature, or something after its signatures."
-            )
+        text, _, rest = strip_clear_signature(whole, name=self.name).partition(_BEGIN)
+        signature = rest.removesuffix(_END)
+        if signature == rest or _MARK.encode() in signature:
+            raise SignatureError(f"{self.name} does not end in one signature.")
         value = self._parse(decode(text, name=self.name))
-        keys = self._signers(value)
-        if len(rest) != len(keys):
-            held = counted(len(rest), "signature")
-            raise SignatureError(f"{self.name} holds {held}, not {len(keys)}.")
-        for number, (key, part) in enumerate(zip(keys, rest, strict=True), start=1):
-            signature, name = part.removesuffix(_END), f"Signature {number} in {self.name}"
-            if verify:
-                key.verify(text, signature, name=name, of="the text above it")
+        if verify:
+            name = f"The signature in {self.name}"
+            value.key.verify(text, signature, name=name, of="the text above it")
         return value
 
     def _parse(self, text: str) -> Value:

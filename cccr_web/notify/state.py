@@ -7,17 +7,15 @@ neither lost nor composed twice, whenever the process is killed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from cccr_web import files
 from cccr_web.errors import CccrError
-from cccr_web.files import replace, writing
 
 _FORMAT: Final = 1
 _NAME: Final = "notify.json"
@@ -119,8 +117,8 @@ def _text(value: Any) -> str:
 def write(folder: Path, state: State) -> None:
     """Replace what is on the disk. Raises ``CccrError``."""
     body = json.dumps({"format": _FORMAT, **asdict(state)}, default=_plain, ensure_ascii=False)
-    with writing(folder / _NAME, "Free some space, or use another folder for --state."):
-        replace(folder / _NAME, body.encode())
+    with files.writing(folder / _NAME, "Free some space, or use another folder for --state."):
+        files.replace(folder / _NAME, body.encode())
 
 
 def _plain(value: object) -> object:
@@ -130,11 +128,7 @@ def _plain(value: object) -> object:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Wait until no other process uses the folder, which is made if there is none."""
-    with writing(folder, "Use another folder for --state."):
+    with files.writing(folder, "Use another folder for --state."):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with files.locked(folder):
         yield
-    finally:
-        os.close(handle)

@@ -32,14 +32,13 @@ from cccr_web.onion.manager import (
     Withdrawn,
 )
 from cccr_web.onion.service import Published, Service
-from cccr_web.onion.status import Bootstrap, Descriptor, Status, fetch_descriptor
+from cccr_web.onion.status import Bootstrap, Status, fetch_descriptor
 
 __all__ = [
     "Bootstrap",
     "Bootstrapping",
     "ControlAddress",
     "ControlConnection",
-    "Descriptor",
     "ExternalTor",
     "Failed",
     "Lost",

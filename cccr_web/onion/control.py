@@ -30,7 +30,7 @@ from cccr_web.errors import (
     ControlMissingError,
     OnionError,
 )
-from cccr_web.listen import MAX_UNIX_PATH, Tcp, Unix, parse_listen
+from cccr_web.listen import MAX_UNIX_PATH, Tcp, Unix, connect_to, parse_listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -240,7 +240,7 @@ def connect(address: ControlAddress | None = None) -> ControlConnection:
 
 def _connect(address: ControlAddress) -> ControlConnection:
     try:
-        opened = _open(address)
+        opened = connect_to(address, REPLY_TIMEOUT)
     except PermissionError as error:
         raise OnionError(
             f"This user may not open tor's control socket {address}.",
@@ -259,19 +259,6 @@ def _connect(address: ControlAddress) -> ControlConnection:
     except BaseException:
         control_socket.close()
         raise
-
-
-def _open(address: ControlAddress) -> socket.socket:
-    if isinstance(address, Tcp):
-        return socket.create_connection((address.host, address.port), timeout=REPLY_TIMEOUT)
-    opened = socket.socket(socket.AF_UNIX)
-    try:
-        opened.settimeout(REPLY_TIMEOUT)
-        opened.connect(str(address.path))
-    except BaseException:
-        opened.close()
-        raise
-    return opened
 
 
 def _authenticate(control_socket: _Socket, address: ControlAddress) -> None:

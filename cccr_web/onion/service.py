@@ -22,37 +22,13 @@ if TYPE_CHECKING:
 
 PUBLISH_TIMEOUT: Final = 120.0  # seconds; takes about 3 on a good line, 60 on a very bad one
 _VIRTUAL_PORT: Final = 80
+# Connections at once on one circuit: tor closes a circuit that exceeds it. A browser opens six to
+# nine. The lower it is, the more circuits a flood needs, each of which may cost a puzzle.
+MAX_STREAMS: Final = 16
+# The new clients a second, and at once, before clients must solve a puzzle: tor's defaults.
+_POW_RATE, _POW_BURST = 250, 2500
 # How a tor without proof of work (before 0.4.9.2) rejects its arguments.
 _NO_POW: Final = re.compile(r"unrecognized|unsupported|not (built|compiled)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceLimits:
-    """What one client, and all clients together, may ask of the service.
-
-    ``max_streams`` is the number of connections at once on one circuit; tor closes a circuit
-    that exceeds it. A browser opens six to nine. The lower it is, the more circuits a flood
-    needs, each of which may cost a puzzle. ``pow_rate`` and ``pow_burst`` are the new clients
-    a second and at once before clients must solve a puzzle; the values are tor's defaults.
-
-    Raises ``OnionError``: tor itself accepts a burst below the rate and misbehaves.
-    """
-
-    max_streams: int = 16
-    pow_rate: int = 250
-    pow_burst: int = 2500
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max_streams <= 65535:
-            raise OnionError(
-                f"max_streams is {self.max_streams}, which tor does not accept.", "Use 1 to 65535."
-            )
-        if not 1 <= self.pow_rate <= self.pow_burst <= 2**31 - 1:
-            raise OnionError(
-                f"Proof of work cannot have a rate of {self.pow_rate} "
-                f"with a burst of {self.pow_burst}.",
-                "Use a rate of at least 1, and a burst of at least the rate.",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +43,7 @@ class Service:
 
     key: OnionKey
     target: Path
-    limits: ServiceLimits = ServiceLimits()
+    max_streams: int = MAX_STREAMS
     record: Path | None = None
 
     def __post_init__(self) -> None:
@@ -189,15 +165,12 @@ def _send_add(connection: ControlConnection, service: Service, *, proof_of_work:
 
 def _arguments(service: Service, *, proof_of_work: bool) -> str:
     """Return the arguments of ADD_ONION after the key."""
-    limits = service.limits
     arguments = (
         "Flags=DiscardPK,Detach,MaxStreamsCloseCircuit"
-        f" MaxStreams={limits.max_streams} Port={_VIRTUAL_PORT},unix:{service.target}"
+        f" MaxStreams={service.max_streams} Port={_VIRTUAL_PORT},unix:{service.target}"
     )
     if proof_of_work:
-        arguments += (
-            f" PoWDefensesEnabled=1 PoWQueueRate={limits.pow_rate} PoWQueueBurst={limits.pow_burst}"
-        )
+        arguments += f" PoWDefensesEnabled=1 PoWQueueRate={_POW_RATE} PoWQueueBurst={_POW_BURST}"
     return arguments
 
 

@@ -10,16 +10,14 @@ that every signer builds the same release.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.publish.sequence import raised
 from cccr_web.release import (
     MANIFEST,
     RECORD,
@@ -33,23 +31,15 @@ from cccr_web.release import (
 from cccr_web.render import NOTICE_FOLDER
 
 _NUMBER = re.compile("[1-9][0-9]*")
+_SEQUENCE = re.compile(rb"^([ \t]*sequence[ \t]*=[ \t]*)[^\s#]+", re.MULTILINE)
 _REQUEST = ".request.zip"
 _NEXT = ".next"
-_REMEDY = "Check the disk and the permissions."
 
 
-@contextlib.contextmanager
-def locked(texts: Path) -> Iterator[None]:
+def locked(texts: Path) -> contextlib.AbstractContextManager[None]:
     """Hold the folder of texts, so that only one process publishes them. Raises ``CccrError``."""
-    handle = os.open(texts, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise CccrError("Another “cccr-web publish” is running.", "Wait until it ends.") from error
-    else:
-        yield
-    finally:
-        os.close(handle)
+    busy = CccrError("Another “cccr-web publish” is running.", "Wait until it ends.")
+    return files.locked(texts, busy)
 
 
 def is_signed(release: Release) -> bool:
@@ -109,7 +99,7 @@ class Releases:
             files.remove_partial(self._folder / name)
         staged = self._folder / _NEXT
         if staged.exists():
-            with files.writing(self._folder, _REMEDY):
+            with files.writing(self._folder):
                 try:
                     was_raised = load(staged).metadata.sequence == sequence
                 except ReleaseError:
@@ -125,7 +115,7 @@ class Releases:
     def add(self, release: Release) -> None:
         """Keep a new, signed release, and raise the sequence in ``site.toml`` to its number."""
         sequence = release.metadata.sequence
-        with files.writing(self._folder, _REMEDY):
+        with files.writing(self._folder):
             write(release, self._folder / _NEXT)
             before = self._site.read_bytes()
             files.replace(self._site, raised(before, sequence))
@@ -138,7 +128,7 @@ class Releases:
 
     def _keep_record(self, release: Release) -> None:
         record = release.files[RECORD].body if RECORD in release.files else b""
-        with files.writing(self._record, _REMEDY):
+        with files.writing(self._record):
             kept = self._record.read_bytes() if self._record.exists() else b""
             if record != kept and record.startswith(kept):
                 self._record.parent.mkdir(exist_ok=True)
@@ -165,10 +155,28 @@ class Releases:
 
     def forget_requests(self, but: int | None = None) -> None:
         """Remove every signing request, except that of one release."""
-        with files.writing(self._folder, _REMEDY):
+        with files.writing(self._folder):
             for file in self._folder.glob(f"*{_REQUEST}"):
                 if but is None or file != self.request(but):
                     file.unlink()
 
     def _name(self, sequence: int) -> None:
         files.rename(self._folder / _NEXT, self.path(sequence))
+
+
+def raised(toml: bytes, sequence: int) -> bytes:
+    """Return ``site.toml`` with this sequence, and otherwise byte for byte as it was.
+
+    Raises ``CccrError`` if that cannot be done safely.
+    """
+    changed = _SEQUENCE.sub(rb"\g<1>%d" % sequence, toml, count=1)
+    try:
+        before, after = (tomllib.loads(one.decode("utf-8-sig")) for one in (toml, changed))
+    except ValueError:  # it was changed since it was checked
+        before, after = {}, {}
+    if not before or after != {**before, "sequence": sequence}:
+        raise CccrError(
+            "The sequence in site.toml cannot be raised automatically.",
+            f"Write “sequence = {sequence}” into it, and run the same command again.",
+        )
+    return changed

@@ -48,7 +48,7 @@ def read_request(file: Path) -> tuple[Release, SigningPolicy]:
 def write_request(release: Release, file: Path) -> None:
     """Write the signing request of a release, in one step. Raises ``CccrError``."""
     body = archive.make_archive(_parts(release), release.metadata.time)
-    with files.writing(file, "Check the disk and the permissions."):
+    with files.writing(file):
         files.replace(file, body)
 
 

@@ -130,15 +130,6 @@ class RollbackGuard:
         if policy.number > self._highest_policy()[0]:
             self._write(_POLICY, f"{policy.number} {policy.fingerprint}\n")
 
-    def _highest_policy(self) -> tuple[int, str]:
-        text = self._read(_POLICY)
-        if text is None:
-            return 0, ""
-        match = _POLICY_LINE.fullmatch(text)
-        if match is None:
-            raise self._damaged(_POLICY)
-        return int(match[1]), match[2]
-
     def allow_rollback(self, release: Release) -> int:
         """Record this release even if it is older; return the sequence recorded before.
 
@@ -181,28 +172,22 @@ class RollbackGuard:
         return load(self.folder / _LAST_GOOD, key, verify=verify)
 
     def _highest(self) -> tuple[int, str]:
-        text = self._read(_HIGHEST)
-        if text is None:
-            return 0, ""
-        match = _LINE.fullmatch(text)
-        if match is None:
-            raise self._damaged(_HIGHEST)
-        return int(match[1]), match[2]
+        return self._recorded(_HIGHEST, _LINE)
 
-    def _read(self, name: str) -> str | None:
+    def _highest_policy(self) -> tuple[int, str]:
+        return self._recorded(_POLICY, _POLICY_LINE)
+
+    def _recorded(self, name: str, line: re.Pattern[str]) -> tuple[int, str]:
+        """Return a number and what identifies it; 0 and nothing if there is no such file."""
         file = self.folder / name
         try:
-            return file.read_text(encoding="ascii")
+            match = line.fullmatch(file.read_bytes().decode("ascii", "replace"))
         except FileNotFoundError:
-            return None
+            return 0, ""
         except OSError as error:
             raise CccrError(
                 f"{file} cannot be read: {error.strerror}.", "Check its permissions and the disk."
             ) from error
-        except ValueError as error:
-            raise self._damaged(name) from error
-
-    def _damaged(self, name: str) -> CccrError:
-        return CccrError(
-            f"{self.folder / name} is damaged.", "Remove it only if you know what damaged it."
-        )
+        if match is None:
+            raise CccrError(f"{file} is damaged.", "Remove it only if you know what damaged it.")
+        return int(match[1]), match[2]

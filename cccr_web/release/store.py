@@ -164,7 +164,7 @@ def write(release: Release, folder: Path) -> None:
 
     An existing release is replaced. Raises ``CccrError`` if ``folder`` holds anything else.
     """
-    with files.writing(folder, "Check the disk and the permissions."):
+    with files.writing(folder):
         _check_replaceable(folder)
         files.replace_folder(folder, bodies(release.files))
 
@@ -175,7 +175,7 @@ def reject_loss(folder: Path) -> None:
     That is a signature, or a file that is not as the release lists it.
     """
     remedy = "Choose another folder, or pass --replace."
-    with files.writing(folder, "Check the disk and the permissions."):
+    with files.writing(folder):
         if any(is_signature(file.name) for file in folder.glob(f"{manifest.NAME}.*")):
             raise CccrError(f"{folder} holds a signed release.", remedy)
         if not (folder / manifest.NAME).exists():

@@ -29,6 +29,7 @@ from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.notices import midnight
 from cccr_web.release import (
+    ARCHIVE,
     KEYS,
     MANIFEST,
     METADATA,
@@ -47,13 +48,13 @@ from cccr_web.release import (
 from cccr_web.render import onion_code
 from cccr_web.render.app import RENDERER, copy_urls, create_app, page_urls
 from cccr_web.render.cache import Cache
-from cccr_web.render.copies import COPIES, ZIP, lists_copies
+from cccr_web.render.copies import COPIES, lists_copies
 from cccr_web.render.crawlers import ROBOTS
 from cccr_web.render.layout import page_layout, read_style
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
-from cccr_web.render.shared_pages import ZIP_INDEX, require_texts
+from cccr_web.render.shared_pages import ZIP_INDEX
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
@@ -69,7 +70,7 @@ UNCHANGED: Final = {
 # Files of a release, other than its pages, to which texts may link.
 RELEASE_FILES: Final = frozenset(
     {
-        *(METADATA, MANIFEST, ZIP_INDEX, ROBOTS, VERIFY, ZIP),
+        *(METADATA, MANIFEST, ZIP_INDEX, ROBOTS, VERIFY, ARCHIVE),
         *COPIES,
         *map(feed_url, LANGUAGES),
     }
@@ -205,7 +206,6 @@ class SiteFiles(Mapping[str, bytes]):
     ) -> None:
         key = notices.key
         has_policy = key is not None and key.single_key is None
-        require_texts(content, tree, policy=has_policy)
         content = content.for_signers(policy=has_policy)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))

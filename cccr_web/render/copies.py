@@ -20,8 +20,6 @@ from cccr_web.render.layout import PageLayout
 from cccr_web.render.lists import NEWEST
 from cccr_web.render.template_renderer import TemplateRenderer
 
-ZIP: Final = ARCHIVE
-
 # A larger HTML file takes minutes over a slow line, and an old phone cannot show it. Only a year
 # that is larger on its own makes a larger file.
 MOST_BYTES: Final = 5_000_000
@@ -127,7 +125,7 @@ class Copies:
         """Return what the copies page lists: the reader's own language first."""
         languages = sorted(LANGUAGES, key=lambda other: other != language)
         return {
-            "zip": ZIP,
+            "zip": ARCHIVE,
             "copies": [(other, self.urls(other)) for other in languages],
             "divided": any(len(self.parts(other)) > 1 for other in languages),
         }

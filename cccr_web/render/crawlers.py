@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from flask import render_template
 
@@ -33,20 +33,20 @@ def crawler_files(content: Content) -> dict[str, Callable[[], str]]:
     They are ``robots.txt``, and one sitemap with each page's translations, or several and an index.
     """
     clearnet = content.site.addresses.clearnet
-    files: dict[str, Callable[[], str]] = {ROBOTS: partial(_render, ROBOTS, clearnet=clearnet)}
+    files: dict[str, Callable[[], str]] = {
+        ROBOTS: partial(render_template, ROBOTS, clearnet=clearnet)
+    }
     if clearnet is None:
         return files
     sitemaps = _sitemaps(content)
     if SITEMAP not in sitemaps:
         days = {name: max(text.head.updated for text in texts) for name, texts in sitemaps.items()}
-        files[SITEMAP] = partial(_render, "sitemaps.xml", clearnet=clearnet, days=days)
+        files[SITEMAP] = partial(render_template, "sitemaps.xml", clearnet=clearnet, days=days)
     for name, texts in sitemaps.items():
-        files[name] = partial(_render, SITEMAP, content=content, texts=texts, clearnet=clearnet)
+        files[name] = partial(
+            render_template, SITEMAP, content=content, texts=texts, clearnet=clearnet
+        )
     return files
-
-
-def _render(template: str, **variables: Any) -> str:
-    return render_template(template, **variables)
 
 
 def _sitemaps(content: Content) -> dict[str, list[Text]]:

@@ -137,10 +137,6 @@ def fill(marked: str, layout: PageLayout, photo: Callable[[str], str] = str) -> 
     return Markup("".join(pieces))  # noqa: S704  # all text in it is escaped
 
 
-def _nothing(_heading: str) -> str:
-    return ""
-
-
 class TextRenderer(RendererHTML):
     """markdown-it's renderer with our links, notes, lists and language marks.
 
@@ -174,7 +170,7 @@ class TextRenderer(RendererHTML):
         self,
         body: Body,
         resolve: Resolve = External,
-        below_heading: Callable[[str], str] = _nothing,
+        below_heading: Callable[[str], str] = lambda _heading: "",
     ) -> str:
         """Return the whole text.
 

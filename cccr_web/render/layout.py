@@ -14,10 +14,6 @@ from cccr_web.errors import CccrError
 from cccr_web.render import onion_code
 
 
-def _same_id(heading: str) -> str:
-    return heading
-
-
 @dataclass(frozen=True, slots=True)
 class PageLayout:
     """How one text is laid out.
@@ -34,7 +30,7 @@ class PageLayout:
     template: str
     level: int
     href: Callable[[str, str], str | None]
-    heading_id: Callable[[str], str] = _same_id
+    heading_id: Callable[[str], str] = str
     xhtml: bool = False
     image: Callable[[str], str] | None = None
     place: str | None = None

@@ -23,7 +23,7 @@ from markdown_it.token import Token
 from opencc import OpenCC
 
 from cccr_web.content import Content, Photo, Text
-from cccr_web.content.body import Body, Parsed
+from cccr_web.content.body import Parsed
 from cccr_web.content.characters import SELECTOR
 from cccr_web.content.front_matter import FrontMatter
 from cccr_web.content.scripts import Convert
@@ -210,16 +210,16 @@ def _text(
     convert_head: Callable[[FrontMatter, Convert], FrontMatter],
 ) -> Text:
     head = convert_head(text.head, convert)
+
+    def load() -> Parsed:
+        return Parsed(tuple(convert_tokens(text.body.tokens, convert)), text.body.passages)
+
     # Not now, and not kept: a text from the cache needs no tokens, and others need them once.
-    body = replace(text.body, load=lambda: _parsed(text.body, convert))
+    body = replace(text.body, load=load)
     # Its own file name, so that links between files lead to texts in this language.
     tree, _, *rest = text.file.parts
     file = Path(tree, language.locale, *rest)
     return replace(text, language=language, file=file, head=head, body=body)
-
-
-def _parsed(body: Body, convert: Convert) -> Parsed:
-    return Parsed(tuple(convert_tokens(body.tokens, convert)), body.passages)
 
 
 def _converted(shown: Sequence[Any], convert: Convert) -> bytes:

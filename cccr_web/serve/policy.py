@@ -87,45 +87,22 @@ def listener_policy(
     """Return the policy of a listener of a release.
 
     The clearnet announces the first of ``onions``, or else the release's own first one.
-    ``hsts_preload`` is that of ``clearnet_policy``.
-    """
-    if listener == "onion":
-        return onion_policy(metadata)
-    return clearnet_policy(metadata, (*onions, *metadata.onions), hsts_preload=hsts_preload)
-
-
-def clearnet_policy(
-    metadata: Metadata, onions: tuple[str, ...], *, hsts_preload: bool = False
-) -> Policy:
-    """Return the policy of the clearnet listener, which announces the first of ``onions``.
-
     ``hsts_preload`` extends HSTS to all subdomains and lets browsers preload it (section 14.4),
     which cannot be undone for months. HSTS is also sent where the listener itself speaks plain
     HTTP: in production TLS ends at nginx, and browsers ignore HSTS on plain HTTP (RFC 6797, 8.1).
     """
+    csp = {**page_policy(metadata.style_hashes), "frame-ancestors": "'none'"}
+    if listener == "onion":
+        return Policy("http", csp, hsts_seconds=None, onion_location=None, rejects_proxies=True)
+    announced = next(iter((*onions, *metadata.onions)), None)
     return Policy(
         url_scheme="https",
-        content_security_policy=_csp(metadata),
+        content_security_policy=csp,
         hsts_seconds=_TWO_YEARS,
-        onion_location=f"http://{onions[0]}" if onions else None,
+        onion_location=f"http://{announced}" if announced else None,
         rejects_proxies=False,
         hsts_preload=hsts_preload,
     )
-
-
-def onion_policy(metadata: Metadata) -> Policy:
-    """Return the policy of the onion listener, without HSTS and Onion-Location."""
-    return Policy(
-        url_scheme="http",
-        content_security_policy=_csp(metadata),
-        hsts_seconds=None,
-        onion_location=None,
-        rejects_proxies=True,
-    )
-
-
-def _csp(metadata: Metadata) -> dict[str, str]:
-    return {**page_policy(metadata.style_hashes), "frame-ancestors": "'none'"}
 
 
 def cache_control(path: str) -> str:

@@ -53,7 +53,7 @@ class AppSwitch:
 class Listeners:
     """Where to listen, and the names to answer to in addition to those of the release.
 
-    ``hsts_preload`` is that of ``clearnet_policy``.
+    ``hsts_preload`` is that of ``listener_policy``.
     """
 
     clearnet: Listen | None

@@ -16,7 +16,7 @@ Exit status:
        the ZIP, or the release has expired.
     1  Do not trust the copy: a file or the signature is not ours or is damaged, or the ZIP is
        unsafe.
-    2  The command is wrong, or a single file has no list.
+    2  The command is wrong, a single file has no list, or the result cannot be printed.
 
 Whoever forges a copy can also forge the verify.py and the fingerprint in it. Get both from
 somewhere else, and read this program before you run it: that is why it is one file of plain
@@ -33,7 +33,7 @@ three checks, in the order of its sections.
     3  本组织的文件都是真的，但有出入，程序会逐项列出：缺了文件、文件不在原来的位置、多了别的文件、
        ZIP被重新打包过，或者已经过期。
     1  不要相信这份副本：文件或签名不是本组织的，或者已损坏，或者ZIP不安全。
-    2  命令写错了，或者单个文件没有清单可以对照。
+    2  命令写错了，单个文件没有清单可以对照，或者结果无法输出。
 
 指纹和本程序都要从别处取得，不要用待核对的副本里的：伪造副本的人，也能伪造它们。以前的指纹也可以用，
 keys.txt会从它查到最新的。
@@ -87,7 +87,7 @@ UNLISTED = re.compile(LIST + r"(?:\.asc|(?:\.[a-z][a-z0-9-]{0,30})?\.(?:minisig|
 
 # --- What the program says ---
 
-# The command is wrong:
+# The command is wrong, or nothing can be said:
 USAGE = {
     "usage": "Type: python3 verify.py FOLDER-OR-FILE FINGERPRINT (8 groups of 4 characters). · "
     "请输入：python3 verify.py 文件夹或文件 指纹（共8组，每组4个字符）。",
@@ -98,6 +98,8 @@ USAGE = {
     "SHA256SUMS.sshsig in its folder, or type the name of the whole copy. · 没有{0!r}可以对照的"
     "SHA256SUMS。请把SHA256SUMS、SHA256SUMS.minisig和SHA256SUMS.sshsig放进它所在的文件夹，"
     "或者写整份副本的名字。",
+    "no output": "The result cannot be printed: the output is closed, or its disk is full. · "
+    "结果无法输出：输出已被关闭，或者磁盘已满。",
     "unlisted": "{0} is checked together with any other file. Type the name of that file. · "
     "核对其他文件时，会一并核对{0}。请写那个文件的名字。",
 }
@@ -967,12 +969,22 @@ def main(arguments: list[str]) -> int:
     except (CopyError, OSError, ValueError) as error:
         error = error if isinstance(error, CopyError) else CopyError("unreadable", error)
         status, lines = error.status, list(map("".join, zip(VERDICTS[error.status], error.reason)))
-    try:
-        print(*lines, sep="\n", file=sys.stderr if status == 2 else sys.stdout, flush=True)
-    except BrokenPipeError:
-        # Python flushes stdout again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not show(sys.stderr if status == 2 else sys.stdout, lines):
+        show(sys.stderr, CopyError("no output").reason)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout again at the end
+        return status or 2
     return status
+
+
+def show(stream: Any, lines: Iterable[str]) -> bool:
+    """Print the lines, and return whether all of them were printed."""
+    if stream is None:  # it was closed before the program began
+        return False
+    try:
+        print(*lines, sep="\n", file=stream, flush=True)
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from cccr_web.listen import Tcp, Unix
+from cccr_web.listen import Tcp, Unix, connect_to
 from cccr_web.serve import Listener
 from cccr_web.socks import connect_by_socks
 
@@ -97,18 +97,14 @@ class Route:
         ``ssl.SSLCertVerificationError`` is one.
         """
         if isinstance(self.target, Unix):
-            local = socket.socket(socket.AF_UNIX)
-            local.settimeout(timeout())
-            local.connect(str(self.target.path))
-            return local
+            return connect_to(self.target, timeout())
         if address.is_onion:
             if self.proxy is None:
                 raise ConnectionError("an onion needs --socks HOST:PORT")
             return connect_by_socks(
                 self.proxy, address.host, address.port, timeout(), circuit=circuit
             )
-        at = self.target or Tcp(address.host, address.port)
-        plain = socket.create_connection((at.host, at.port), timeout())
+        plain = connect_to(self.target or Tcp(address.host, address.port), timeout())
         if address.scheme != "https":
             return plain
         with ExitStack() as undo:

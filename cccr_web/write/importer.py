@@ -47,7 +47,7 @@ def import_document(tree: Path, document: Path, name: str | None = None) -> Impo
             dropped += (f"the title “{converted.title}”, because the text has one",)
     names = _names(tree, file, language, converted.blocks)
     body = "\n\n".join(_shown(block, names.get(at)) for at, block in enumerate(converted.blocks))
-    with writing(file, "Check the disk and the permissions."):
+    with writing(file):
         replace(file, f"{head}{body}\n".encode())
     headings = sum(block.level > 0 for block in converted.blocks)
     return Imported(file, len(converted.blocks) - headings, headings, dropped)

@@ -43,6 +43,6 @@ def add_name(tree: Path, simplified: str, traditional: str, simplify: Callable[[
     if at and not lines[at - 1].endswith("\n"):
         lines[at - 1] += end
     lines.insert(at, f'"{simplified}" = "{traditional}"{end}')
-    with writing(file, "Check the disk and the permissions."):
+    with writing(file):
         replace(file, "".join(lines).encode())
     return at + 1

@@ -48,7 +48,7 @@ def add_photo(tree: Path, file: Path) -> NewPhoto:
             raise CccrError(f"{FILE} has a record of “{name}” already.", "Rename your file.")
         known = records.read_bytes().decode()
     copy, removed = pixels_only(body, file)
-    with writing(tree, "Check the disk and the permissions."):
+    with writing(tree):
         # The photo first: without a record, “check” reports it.
         try:
             create_all({tree / FOLDER / name: copy})

@@ -63,7 +63,7 @@ def new_text(
         if title is not None:
             text = with_title(text, title)
         files[tree / language.locale / place] = text.encode()
-    with writing(tree, "Check the disk and the permissions."):
+    with writing(tree):
         try:
             create_all(files)
         except FileExistsError as error:

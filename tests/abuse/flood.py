@@ -40,7 +40,7 @@ from support.tornet import TorNetwork, end
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import Service, connect, new_key
-from cccr_web.onion.service import ServiceLimits, publish
+from cccr_web.onion.service import publish
 from cccr_web.release import write
 from cccr_web.render import build_release
 
@@ -206,7 +206,7 @@ class FloodNetwork:
             self._tor(folder) as tor,
             connect(tor.address) as connection,
         ):
-            publish(connection, Service(key, server.onion, ServiceLimits(max_streams)))
+            publish(connection, Service(key, server.onion, max_streams))
             yield key.address, lambda: ""
 
     @contextlib.contextmanager

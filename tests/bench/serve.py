@@ -43,7 +43,7 @@ from cccr_web.mirror import header_rules
 from cccr_web.release import Release, Signer, make_release, with_archive, write
 from cccr_web.render import build_release
 from cccr_web.serve import file_headers
-from cccr_web.serve.policy import clearnet_policy
+from cccr_web.serve.policy import listener_policy
 
 HERE = Path(__file__).parent
 CONNECTIONS = 32
@@ -255,7 +255,7 @@ def main() -> None:
         find_tree("templates"),
         addresses=Addresses("https://cccr.example", (ONION,)),
     )
-    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    policy = listener_policy("clearnet", release.metadata)
     os.environ["CCCR_MAX_MEGABYTES"] = "1000"
     os.environ["HEADERS"] = json.dumps(file_headers(release, policy)["/en/index.html"])
     with short_folder() as folder, ExitStack() as stack:

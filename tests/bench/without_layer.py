@@ -15,7 +15,7 @@ from cccr_web.serve import AppSwitch
 from cccr_web.serve.decision import ServedSite
 from cccr_web.serve.encoding import EncodedBodies
 from cccr_web.serve.hosts import clearnet_hosts
-from cccr_web.serve.policy import clearnet_policy
+from cccr_web.serve.policy import listener_policy
 from cccr_web.serve.prepared import ResponseCache
 from cccr_web.serve.response import PreparedResponse
 from cccr_web.serve.server import serve
@@ -37,7 +37,7 @@ class FlaskOnly(ResponseCache):
 def main() -> None:
     """Serve until stopped."""
     release = load(Path(sys.argv[1]), None)
-    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    policy = listener_policy("clearnet", release.metadata)
     hosts = clearnet_hosts((), loopback=True)
     app = FlaskOnly(ServedSite(release, policy, hosts, EncodedBodies(release)))
     with listening(Tcp("127.0.0.1", int(sys.argv[2]))) as listener:

@@ -11,8 +11,8 @@ import pytest
 from support.browser.browsing import CUT_OFF, SCHEMES, BrowsedSite, listed
 
 from cccr_web.languages import LANGUAGES
-from cccr_web.release import ERROR_PAGES, is_html, media_type
-from cccr_web.render.copies import ZIP, epub_url, single_url
+from cccr_web.release import ARCHIVE, ERROR_PAGES, is_html, media_type
+from cccr_web.render.copies import epub_url, single_url
 from cccr_web.render.shared_pages import ZIP_INDEX
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ BLOCKED = ["frame-src", "img-src", "script-src-elem", "style-src-elem"]
 def folder(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked ZIP."""
     folder = tmp_path_factory.mktemp("unpacked")
-    with zipfile.ZipFile(io.BytesIO(release.files[ZIP].body)) as archive:
+    with zipfile.ZipFile(io.BytesIO(release.files[ARCHIVE].body)) as archive:
         archive.extractall(folder)
     return next(folder.rglob("RELEASE.json")).parent
 
@@ -92,7 +92,7 @@ def test_every_link_in_the_unpacked_zip_works(chromium: Chromium, folder: Path) 
             for link in tab.evaluate(LINKS) if is_html(url) else []:
                 target = urldefrag(link).url
                 path = unquote(urlsplit(target).path)
-                if not target.startswith("file:") or target in seen or path.endswith(f"/{ZIP}"):
+                if not target.startswith("file:") or target in seen or path.endswith(f"/{ARCHIVE}"):
                     continue
                 seen.add(target)
                 if (media_type(path) or "").startswith("text/"):

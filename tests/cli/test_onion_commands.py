@@ -101,3 +101,11 @@ def test_peers_need_all_of_their_options(tmp_path: Path) -> None:
     done = run("onion", "publish", *options, "--peers", tmp_path / "peers")
     assert done.exit_code == 2
     assert "--peers needs --promotion, --public-key or --policy, and --socks." in done.stderr
+
+
+def test_a_socket_of_systemd_is_no_proxy(tmp_path: Path) -> None:
+    """What asks the peers connects to tor itself."""
+    options = ("--key", tmp_path / "onion.key", "--socket", tmp_path / "web.sock")
+    done = run("onion", "publish", *options, "--socks", "systemd:tor")
+    assert done.exit_code == 2
+    assert "“systemd:tor” is not HOST:PORT or unix:/PATH." in done.stderr

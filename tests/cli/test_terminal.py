@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import pytest
+from support import TOP
 from support.command import run
 from support.serving import environment
 from support.signed import organisation_key, put_release, signed_release
@@ -165,6 +167,28 @@ def test_a_full_disk_ends_a_command_in_a_sentence(arguments: list[str]) -> None:
         "The output cannot be read or written: No space left on device. "
         "Check the disk and the permissions.\n"
     )
+
+
+def interrupted(folder: Path, module: str, then: str) -> Done:
+    """Run a command that gets the signal of Ctrl-C where it imports a module."""
+    pressed = f"import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\n{then}\n"
+    (folder / f"{module}.py").write_text(pressed)
+    return ended("check", PYTHONPATH=f"{folder}{os.pathsep}{TOP}")
+
+
+@pytest.mark.parametrize("module", ["click", "markdown_it", "babel"])
+def test_ctrl_c_ends_a_command_in_one_line(tmp_path: Path, module: str) -> None:
+    """It does so from the first import on, and the exit status is that of every shell."""
+    assert interrupted(tmp_path, module, "time.sleep(9)") == Done(130, "", "Interrupted.\n")
+
+
+def test_ctrl_c_ends_no_command_in_the_background(tmp_path: Path) -> None:
+    """A shell script has its background commands ignore the signal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert interrupted(tmp_path, "babel", "raise SystemExit(3)") == Done(3, "", "")
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.mark.parametrize("charset", ["ascii", "latin-1", "gb18030"])

@@ -6,9 +6,11 @@ these lines and no others.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from support.command import failure
 from support.texts import (
     AT,
     DATED,
@@ -231,7 +233,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “other”: "
-            "choose addresses, copies, error, home, page, statement, statements, verify."
+            "choose addresses, copies, home, page, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -242,7 +244,7 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         ),
         [
             f"{locale}/pages/addresses.md:6: There is no template “list”: "
-            "choose addresses, copies, error, home, page, statement, statements, verify."
+            "choose addresses, copies, home, page, statements, verify."
             for locale in ("en", "zh_Hans")
         ],
     ),
@@ -462,6 +464,43 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
             )
         ],
     ),
+    "page with the template of statements": (
+        both(
+            "pages/reach-us.md",
+            lambda file: replace_once(
+                file, "\nnavigation = ", '\ntemplate = "statement"\nnavigation = '
+            ),
+        ),
+        [
+            f"{locale}/pages/reach-us.md:5: There is no template “statement”: "
+            "choose addresses, copies, home, page, statements, verify."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "error page in the menu": (
+        both(
+            "pages/errors/404.md",
+            lambda file: replace_once(file, "\nupdated = ", "\nnavigation = 9\nupdated = "),
+        ),
+        [
+            f"{locale}/pages/errors/404.md:4: An error page cannot be in the menu: "
+            "delete this line."
+            for locale in ("en", "zh_Hans")
+        ],
+    ),
+    "per cent sign": (
+        replace_once(f"zh_Hans/{CATALOGUE}", '"跳到正文"', '"100% 跳到正文"'),
+        [
+            (
+                f"zh_Hans/{CATALOGUE}:17: “skip.to_content” has a “%” that begins no placeholder: "
+                "write %%."
+            )
+        ],
+    ),
+    "per cent sign that is doubled": (
+        replace_once(f"zh_Hans/{CATALOGUE}", '"跳到正文"', '"100%% 跳到正文"'),
+        [],
+    ),
     # What a statement demands, and what has happened since.
     "demand too wide": (
         replace_once(f"en/{UNDATED}", '"Release Liu Xiaobo"', f'"{"x" * 45}"'),
@@ -611,3 +650,26 @@ def test_a_byte_order_mark_is_accepted(tree: Path, name: str) -> None:
     file = tree / name
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert problems_of(tree) == []
+
+
+@pytest.mark.parametrize("command", ["check", "build"])
+def test_what_is_no_regular_file_is_named_and_not_opened(
+    tree: Path, tmp_path: Path, command: str
+) -> None:
+    """A named pipe would block when it is opened, a device can have no end."""
+    files = (VERIFY, f"zh_Hans/{CATALOGUE}", "names.toml", "photos/a.jpg")
+    pipes = [tree / file for file in files]
+    for pipe in pipes:
+        pipe.parent.mkdir(exist_ok=True)
+        pipe.unlink(missing_ok=True)
+        os.mkfifo(pipe)
+    (tree / "en/pages/zero.md").symlink_to("/dev/zero")
+    out = ["--out", str(tmp_path / "release")] if command == "build" else []
+    said = failure(command, "--translations", tree, *out).splitlines()
+    wrong = "The file cannot be read: it is a named pipe, a socket or a device."
+    named = {line.removesuffix(f":1: {wrong}") for line in said if wrong in line}
+    assert named == {f"translations/{file}" for file in (*files[:-1], "en/pages/zero.md")}
+    assert (
+        "translations/photos/a.jpg:1: “a.jpg” cannot be read: "
+        "it is a named pipe, a socket or a device."
+    ) in said

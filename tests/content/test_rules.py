@@ -14,6 +14,7 @@ from cccr_web.content.model import NEEDED_PAGES
 from cccr_web.content.reader import read_text
 from cccr_web.content.rules import dates_are_past, every_file_is_read, text_is_not_empty
 from cccr_web.languages import EN
+from cccr_web.release import ERROR_PAGES
 from cccr_web.render import check_trees
 
 HEAD = 'title = "x"\ndescription = "y"\nupdated = 2026-11-22\n'
@@ -258,3 +259,9 @@ def test_a_page_that_the_site_needs_is_reported(
         gone.unlink()
     file = page if page.parts[0] == "statements" else PurePosixPath("pages") / page
     assert f"en/{file}.md:1: The file is missing: the site needs this page." in problems_of(tree)
+
+
+def test_every_error_page_of_a_server_is_needed() -> None:
+    """A release without one would leave readers with an empty page."""
+    needed = {f"{page.name}.html" for page in NEEDED_PAGES if page.parts[0] == "errors"}
+    assert needed == {*ERROR_PAGES.values()}

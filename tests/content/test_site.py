@@ -102,6 +102,15 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
             )
         ],
     ),
+    "feed authority of no day": (
+        replace_once("site.toml", ",2013-05-07", ",2013-02-30"),
+        [
+            (
+                "site.toml:32: “feed_authority” must be a host name and a date on which it was "
+                'ours, such as "example.org,2013-05-07".'
+            )
+        ],
+    ),
     "name out of order": (
         replace_once("names.toml", '"任成光" = "任成光"\n', '"龙" = "龙"\n"任成光" = "任成光"\n'),
         [

@@ -29,7 +29,7 @@ from support.deployed_nginx import OWN_ERRORS
 from support.signed import content, facts
 
 from cccr_web.release import format_policy
-from cccr_web.serve.policy import onion_policy
+from cccr_web.serve.policy import listener_policy
 
 if TYPE_CHECKING:
     from support.measurements import Recorder
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PAGE = "/en/index.html"
 # Errors without a page allow no style.
-PAGE_POLICY = format_policy(onion_policy(facts(1)).content_security_policy)
+PAGE_POLICY = format_policy(listener_policy("onion", facts(1)).content_security_policy)
 
 
 def test_a_dry_run_on_a_fresh_server_shows_all_changes_and_makes_none(

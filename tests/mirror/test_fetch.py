@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 from support.command import run
 from support.hostile import Hostile, HostileResponse, change_a_byte_of
-from support.killer import running_killer
+from support.killer import Killer
 from support.signed import (
     KEY,
     PUBLIC,
@@ -258,11 +258,11 @@ def test_what_an_interrupted_download_left_is_trusted_by_its_hash_alone(
     assert holds(folder, 2)
 
 
-def test_a_fetch_that_is_killed_leaves_a_whole_mirror(tmp_path: Path) -> None:
+def test_a_fetch_that_is_killed_leaves_a_whole_mirror(killer: Killer, tmp_path: Path) -> None:
     """After each kill the site is one of the two releases, and the next run completes it."""
     folder = tmp_path / "mirror"
     seen = set()
-    with Hostile(signed_release(2)) as server, running_killer() as killer:
+    with Hostile(signed_release(2)) as server:
         put({"url": server.url.encode()}, tmp_path)
         write_mirror(signed_release(1), folder)
         killer.measure("fetch", tmp_path, 2)

@@ -20,7 +20,7 @@ from support.web_servers import SERVERS, serving
 from cccr_web.mirror import write_mirror
 from cccr_web.release import Release, Signer, make_release
 from cccr_web.serve import file_headers
-from cccr_web.serve.policy import clearnet_policy
+from cccr_web.serve.policy import listener_policy
 from cccr_web.watch import DifferenceKind
 
 
@@ -128,7 +128,7 @@ def test_a_host_with_the_headers_file_sends_our_headers(mirror: Path) -> None:
 
 def every_value(release: Release) -> Iterator[tuple[str, str]]:
     """Yield each header of each file."""
-    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    policy = listener_policy("clearnet", release.metadata)
     for headers in file_headers(release, policy).values():
         yield from headers.items()
 
@@ -136,7 +136,7 @@ def every_value(release: Release) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("name", ["nginx.conf", "apache.conf", "Caddyfile", "_headers"])
 def test_rule_files_hold_every_header(name: str) -> None:
     """Each rule file holds every value of every header that our own server sends."""
-    policy = clearnet_policy(RELEASE.metadata, RELEASE.metadata.onions)
+    policy = listener_policy("clearnet", RELEASE.metadata)
     text = rule_files(RELEASE)[name]
     onion = policy.onion_location or ""
     for header, value in every_value(RELEASE):

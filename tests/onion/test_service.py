@@ -21,7 +21,7 @@ from cccr_web.onion import (
     Status,
     connect,
 )
-from cccr_web.onion.service import ServiceLimits, list_services, publish, withdraw
+from cccr_web.onion.service import list_services, publish, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,22 +119,6 @@ def test_a_target_that_tor_cannot_use_is_rejected(key: OnionKey, folder: Path) -
             Service(key, folder / name)
 
 
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        {"max_streams": 0},
-        {"max_streams": 65536},
-        {"pow_rate": 0},
-        {"pow_rate": 10, "pow_burst": 9},
-        {"pow_burst": 2**31},
-    ],
-)
-def test_limits_that_tor_would_ignore_are_rejected(numbers: dict[str, int]) -> None:
-    """Numbers that tor would accept silently but not apply are rejected."""
-    with pytest.raises(OnionError, match=rf"(max_streams|rate).*{next(iter(numbers.values()))}"):
-        ServiceLimits(**numbers)
-
-
 def test_an_address_of_another_program_is_rejected(
     offline_tor: ManagedTor, connection: ControlConnection, key: OnionKey, web: Path
 ) -> None:
@@ -172,7 +156,7 @@ def running(key: OnionKey) -> dict[str, str]:
 def test_an_old_tor_publishes_without_proof_of_work(key: OnionKey, web: Path) -> None:
     """If tor does not support proof of work, the service is added without it and says so."""
     with fake_tor(answers_without_pow(key)) as (address, received), connect(address) as connection:
-        done = publish(connection, Service(key, web, ServiceLimits(max_streams=7)))
+        done = publish(connection, Service(key, web, 7))
     assert done is not None
     assert not done.proof_of_work
     arguments = [
@@ -211,7 +195,7 @@ def test_a_service_that_its_record_does_not_describe_is_added_again(
         for before in (
             None,
             Service(key, other, record=record),
-            Service(key, web, ServiceLimits(max_streams=7), record=record),
+            Service(key, web, 7, record=record),
         ):
             record.unlink(missing_ok=True)
             if before is not None:

@@ -21,7 +21,7 @@ from support.tornet import TorNetwork
 from cccr_web.config import find_tree
 from cccr_web.content import Addresses
 from cccr_web.onion import ManagedTor, Published, Service, new_key
-from cccr_web.onion.service import ServiceLimits
+from cccr_web.onion.service import MAX_STREAMS
 from cccr_web.release import Release, write
 from cccr_web.render import build_release
 
@@ -120,11 +120,10 @@ def hold(site: OnionSite, circuit: str) -> socket.socket | None:
 
 def test_a_circuit_with_too_many_streams_is_closed(site: OnionSite) -> None:
     """A circuit carries a browser's connections; tor closes it when it exceeds the limit."""
-    most = ServiceLimits().max_streams
-    assert most >= 9  # six of a browser, and three more for urgent requests
+    assert MAX_STREAMS >= 9  # six of a browser, and three more for urgent requests
     with contextlib.ExitStack() as stack:
         connections = []
-        for _ in range(most):
+        for _ in range(MAX_STREAMS):
             link = hold(site, "full")
             assert link is not None
             connections.append(stack.enter_context(link))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from support import TOP
-from support.killer import Killer, running_killer
+from support.killer import Killer
 from support.signed import organisation_key, organisation_key_file
 from support.texts import add, copy_texts, texts_with_key
 
@@ -18,13 +16,6 @@ from cccr_web.publish import Releases, is_signed
 from cccr_web.release import RECORD, load, record_after
 
 KILLS = int(os.environ.get("TESTS_KILLS", "210")) // 2
-
-
-@pytest.fixture
-def killer() -> Iterator[Killer]:
-    """A process that kills others."""
-    with running_killer() as found:
-        yield found
 
 
 def numbers(folder: Path) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cccr_web.errors import CccrError
-from cccr_web.publish.sequence import raised
+from cccr_web.publish.releases import raised
 
 
 @pytest.mark.parametrize(

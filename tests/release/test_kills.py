@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from support.killer import Killer, running_killer
+from support.killer import Killer
 from support.signed import (
     ServerFolder,
     content,
@@ -25,13 +23,6 @@ from cccr_web.release import Release, load, make_release, with_archive
 # How many SIGKILLs in all; fewer for a quick look.
 KILLS = int(os.environ.get("TESTS_KILLS", "210"))
 EACH = range(KILLS // 3)
-
-
-@pytest.fixture
-def killer() -> Iterator[Killer]:
-    """A process that kills others."""
-    with running_killer() as found:
-        yield found
 
 
 def unsigned(sequence: int) -> Release:

@@ -100,7 +100,7 @@ def test_all_problems_are_reported_at_once(tree: Tree) -> None:
         "translations/files/notes.txt:1",
     ]
     assert "is not a field of RFC 9116" in found[0]
-    assert "holds no signature" in found[1]
+    assert "does not end in one signature" in found[1]
     assert "is not a regular file" in found[2]
     assert "Only these files are allowed here" in found[3]
 

@@ -13,7 +13,6 @@ from support.signed import put_release
 from support.texts import texts_with_signers
 
 from cccr_web.config import find_tree
-from cccr_web.errors import CccrError
 from cccr_web.release import MANIFEST, Release, add_signature
 from cccr_web.render import build_release
 
@@ -107,12 +106,3 @@ def test_a_threshold_of_one_is_called_what_it_is(tmp_path: Path) -> None:
     assert "每一版只需要一个签名" in page(release, "zh-hans")
     assert "每一版只需要一個" in page(release, "zh-hant")
     assert "nothing in our name" not in page(release, "en")
-
-
-def test_a_missing_text_for_several_signers_is_named(tmp_path: Path) -> None:
-    """Only a site with several signers needs it."""
-    tree = texts_with_signers(tmp_path, TWO_OF_THREE, 2)
-    for locale in ("en", "zh_Hans"):
-        (tree / locale / "pages/verify-policy.md").unlink()
-    with pytest.raises(CccrError, match=r"pages/verify-policy\.md is missing"):
-        build_release(tree, find_tree("templates"))

@@ -21,7 +21,7 @@ from werkzeug.test import run_wsgi_app
 
 from cccr_web.release import Release
 from cccr_web.serve.hosts import clearnet_hosts, onion_hosts
-from cccr_web.serve.policy import clearnet_policy, onion_policy
+from cccr_web.serve.policy import listener_policy
 from cccr_web.serve.prepared import prepare
 
 # Bytes allowed in a line of a request head, and some strings close to known paths.
@@ -49,10 +49,10 @@ class RunningListener:
         self.sets = stored()[name]["headers"]
         if name == "onion":
             self.where: Where = server.onion
-            policy, hosts = onion_policy(release.metadata), onion_hosts([ONION])
+            policy, hosts = listener_policy("onion", release.metadata), onion_hosts([ONION])
         else:
             self.where = server.clearnet
-            policy = clearnet_policy(release.metadata, (ONION,))
+            policy = listener_policy("clearnet", release.metadata, (ONION,))
             hosts = clearnet_hosts([DOMAIN], loopback=True)
         self.app = prepare(release, [(policy, hosts)])[0].flask
 

@@ -10,7 +10,7 @@ from support.serving import DOMAIN, ONION, ReceivedResponse, Server, Where, ask
 from cccr_web.errors import CccrError
 from cccr_web.release import Release, make_release
 from cccr_web.serve.hosts import Hosts
-from cccr_web.serve.policy import clearnet_policy, onion_policy
+from cccr_web.serve.policy import listener_policy
 from cccr_web.serve.prepared import prepare
 
 LISTENERS = ("clearnet", "onion")
@@ -337,7 +337,10 @@ def test_onion_location_repeats_path_and_query(server: Server, target: str, tail
 
 def test_onion_location_escapes_bytes_of_the_query(release: Release) -> None:
     """Bytes of the query that are not ASCII are escaped in Onion-Location."""
-    policy, hosts = clearnet_policy(release.metadata, (ONION,)), Hosts(frozenset({DOMAIN}))
+    policy, hosts = (
+        listener_policy("clearnet", release.metadata, (ONION,)),
+        Hosts(frozenset({DOMAIN})),
+    )
     app = prepare(release, [(policy, hosts)])[0].flask
     environ = {"QUERY_STRING": "a=\xe9"}
     reply = app.test_client().get("/en/", headers={"Host": DOMAIN}, environ_overrides=environ)
@@ -379,4 +382,4 @@ def test_a_file_of_unknown_type_is_rejected(release: Release) -> None:
     files = {path: file.body for path, file in release.files.items() if path[0].islower()}
     foreign = make_release({**files, "en/program.exe": b""}, release.metadata)
     with pytest.raises(CccrError, match=r"^en/program\.exe: the server knows no media type"):
-        prepare(foreign, [(onion_policy(release.metadata), Hosts(frozenset({ONION})))])
+        prepare(foreign, [(listener_policy("onion", release.metadata), Hosts(frozenset({ONION})))])

@@ -9,18 +9,13 @@ from support.serving import ONION
 
 from cccr_web.release import Release, is_html, media_type
 from cccr_web.serve import bare_headers, file_headers
-from cccr_web.serve.policy import (
-    cache_control,
-    clearnet_policy,
-    is_compressible,
-    onion_policy,
-)
+from cccr_web.serve.policy import cache_control, is_compressible, listener_policy
 
 
 def test_the_policies_differ_only_in_https_and_the_onion(release: Release) -> None:
     """The onion's policy is the clearnet's without what only HTTPS or the clearnet can use."""
-    assert onion_policy(release.metadata) == replace(
-        clearnet_policy(release.metadata, (ONION,)),
+    assert listener_policy("onion", release.metadata) == replace(
+        listener_policy("clearnet", release.metadata, (ONION,)),
         url_scheme="http",
         hsts_seconds=None,
         onion_location=None,
@@ -30,26 +25,29 @@ def test_the_policies_differ_only_in_https_and_the_onion(release: Release) -> No
 
 def test_hsts_lasts_two_years(release: Release) -> None:
     """HSTS lasts two years, as the preload lists require."""
-    assert clearnet_policy(release.metadata, ()).hsts_seconds == 2 * 365 * 24 * 60 * 60
+    assert listener_policy("clearnet", release.metadata).hsts_seconds == 2 * 365 * 24 * 60 * 60
 
 
 def test_hsts_covers_subdomains_and_preloading_only_on_request(release: Release) -> None:
     """By default HSTS binds the site's own names only; the setting adds what preloading needs."""
     policies = [
-        clearnet_policy(release.metadata, (), hsts_preload=preload) for preload in (False, True)
+        listener_policy("clearnet", release.metadata, (), hsts_preload=preload)
+        for preload in (False, True)
     ]
     assert [dict(bare_headers(policy))["Strict-Transport-Security"] for policy in policies] == [
         "max-age=63072000",
         "max-age=63072000; includeSubDomains; preload",
     ]
-    assert clearnet_policy(release.metadata, ()) == policies[0]
+    assert listener_policy("clearnet", release.metadata) == policies[0]
 
 
 def test_the_first_onion_is_announced(release: Release) -> None:
-    """Pages announce the first onion, or none."""
-    assert clearnet_policy(release.metadata, ()).onion_location is None
-    two = clearnet_policy(release.metadata, (ONION, "other"))
-    assert two.onion_location == f"http://{ONION}"
+    """Pages announce the first onion of the server, or else of the release, or none."""
+    facts = replace(release.metadata, onions=("other", "third"))
+    for onions, announced in ((ONION, "more"), f"http://{ONION}"), ((), "http://other"):
+        assert listener_policy("clearnet", facts, onions).onion_location == announced
+    none = replace(facts, onions=())
+    assert listener_policy("clearnet", none).onion_location is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +102,7 @@ def test_headers_that_depend_on_the_body_are_not_those_of_the_policy(release: Re
     """Mirrors and ``watch`` need no header that differs between files of one type."""
     names = {
         name
-        for own in file_headers(release, onion_policy(release.metadata)).values()
+        for own in file_headers(release, listener_policy("onion", release.metadata)).values()
         for name in own
     }
     assert names & {"Accept-Ranges", "Content-Length", "ETag", "Vary"} == set()

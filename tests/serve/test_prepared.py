@@ -20,7 +20,7 @@ from cccr_web.release import make_release
 from cccr_web.serve import encoding
 from cccr_web.serve.encoding import EncodedBodies
 from cccr_web.serve.hosts import clearnet_hosts, onion_hosts
-from cccr_web.serve.policy import clearnet_policy, onion_policy
+from cccr_web.serve.policy import listener_policy
 from cccr_web.serve.prepared import prepare
 from cccr_web.serve.response import Answer
 
@@ -39,8 +39,11 @@ RANGES = ("bytes=0-9", "bytes=-7", "bytes=14000-", "bytes=999999-", "bytes=0-1,4
 @pytest.fixture(scope="module")
 def listeners(release: Release) -> dict[str, ResponseCache]:
     """The two apps of the real release."""
-    clearnet = clearnet_policy(release.metadata, (ONION,)), clearnet_hosts([DOMAIN], loopback=True)
-    onion = onion_policy(release.metadata), onion_hosts([ONION])
+    clearnet = (
+        listener_policy("clearnet", release.metadata, (ONION,)),
+        clearnet_hosts([DOMAIN], loopback=True),
+    )
+    onion = listener_policy("onion", release.metadata), onion_hosts([ONION])
     return dict(zip(LISTENERS, prepare(release, [clearnet, onion]), strict=True))
 
 
@@ -141,7 +144,7 @@ def test_errors_redirects_and_queries_equal_those_of_flask(
 def test_a_folder_of_no_language_gets_its_redirect(release: Release) -> None:
     """A release without a home page in any language has prepared responses for its folders."""
     small = make_release({"x/index.html": b"<p>x"}, release.metadata)
-    (app,) = prepare(small, [(onion_policy(release.metadata), onion_hosts([ONION]))])
+    (app,) = prepare(small, [(listener_policy("onion", release.metadata), onion_hosts([ONION]))])
     for path in ("/x", "/x/", "/X/", "/zh/", "/"):
         fast, slow = both(app, request_("onion", path))
         assert fast == slow, path
@@ -189,7 +192,7 @@ def test_flask_makes_one_response_of_each_kind(
         page = release.files["en/index.html"]
         more = {f"en/{number}.html": page for number in range(copies)}
         larger = dataclasses.replace(release, files={**release.files, **more})
-        prepare(larger, [(onion_policy(release.metadata), onion_hosts([ONION]))])
+        prepare(larger, [(listener_policy("onion", release.metadata), onion_hosts([ONION]))])
         counts.append(len(asked))
         asked.clear()
     assert 0 < counts[0] == counts[1] < 2 * len(release.files)
@@ -234,7 +237,9 @@ def test_only_large_files_are_compressed_before_a_request(
     for copies in (1, 50):
         pages = {f"en/{number}.html": page + b"%d" % number for number in range(copies)}
         large = make_release({**pages, "en/large.xml": page * 20}, release.metadata)
-        (app,) = prepare(large, [(onion_policy(release.metadata), onion_hosts([ONION]))])
+        (app,) = prepare(
+            large, [(listener_policy("onion", release.metadata), onion_hosts([ONION]))]
+        )
         counts.append(len(compressed))
         assert compressed.count(len(page * 20)) == 1
         compressed.clear()
@@ -251,7 +256,7 @@ def test_pages_compressed_on_request_take_limited_memory(
 ) -> None:
     """At the limit all are dropped, by the memo, too; the next answer has the same bytes."""
     monkeypatch.setattr(encoding, "_MAX_RECENT", 10_000)
-    policy = onion_policy(release.metadata)
+    policy = listener_policy("onion", release.metadata)
     bodies = EncodedBodies(release)
     dropped: list[str] = []
     bodies.when_dropped.append(lambda: dropped.append(""))
@@ -267,7 +272,7 @@ def test_dropped_pages_do_not_stay_in_the_memo(
 ) -> None:
     """When compressed pages are dropped, the memos of both listeners forget them."""
     monkeypatch.setattr(encoding, "_MAX_RECENT", 1)
-    policy, hosts = onion_policy(release.metadata), onion_hosts([ONION])
+    policy, hosts = listener_policy("onion", release.metadata), onion_hosts([ONION])
     apps = prepare(release, [(policy, hosts), (policy, hosts)])
     for app in apps:
         response = app.lookup(request_("onion", "/en/"))

@@ -443,11 +443,17 @@ def test_a_console_without_chinese_still_gets_its_answer(
     assert done.stdout.startswith(b"GOOD.")
 
 
-@pytest.mark.parametrize("code", [0, 1, 3])
-def test_a_pipe_that_is_closed_changes_no_exit_code(
-    tmp_path: Path, good: dict[str, bytes], signer: MinisignSigner, code: int
+@pytest.mark.parametrize("output", ["a pipe that is closed", ">/dev/full", ">&-", ">&- 2>&-"])
+@pytest.mark.parametrize(("code", "shown"), [(0, 2), (1, 1), (3, 3)])
+def test_a_result_that_cannot_be_printed_is_never_good(
+    tmp_path: Path,
+    good: dict[str, bytes],
+    signer: MinisignSigner,
+    code: int,
+    shown: int,
+    output: str,
 ) -> None:
-    """As after ``| head -1``, the script ends quietly."""
+    """The exit status is 0 only if everything was printed."""
     changes: dict[int, dict[str, bytes]] = {
         0: {},
         1: {"en/index.html": b""},
@@ -456,12 +462,17 @@ def test_a_pipe_that_is_closed_changes_no_exit_code(
     copy = put(good | changes[code], tmp_path)
     reader, writer = os.pipe()
     os.close(reader)
+    to = output if output.startswith(">") else ""
+    shell = ["sh", "-c", f'exec "$@" {to}', "sh"]
     command = [str(PYTHON), "-I", "-S", str(SCRIPT), str(copy), signer.fingerprint]
     try:
-        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [*shell, *command], stdout=writer, stderr=subprocess.PIPE, check=False
+        )
     finally:
         os.close(writer)
-    assert (done.returncode, done.stderr) == (code, b"")
+    said = "" if output.endswith("2>&-") else verify.USAGE["no output"].replace(" · ", "\n") + "\n"
+    assert (done.returncode, done.stderr.decode()) == (shown, said)
 
 
 def test_hostile_names_cannot_write_to_the_terminal(

@@ -1,14 +1,18 @@
-"""Kills processes at random times: the other side of ``kill_process.py``."""
+"""Kills processes at random times: the other side of ``kill_process.py``.
+
+``conftest.py`` loads this module as a plugin.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +51,9 @@ class Killer:
         assert status == _SIGKILLED
 
 
-@contextlib.contextmanager
-def running_killer() -> Iterator[Killer]:
-    """Start a process that kills others; it ends when its input does."""
+@pytest.fixture
+def killer() -> Iterator[Killer]:
+    """A process that kills others; it ends when its input does."""
     with subprocess.Popen(
         [sys.executable, str(_KILLER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cccr_web.serve import bare_headers
-from cccr_web.serve.policy import clearnet_policy, onion_policy
+from cccr_web.serve.policy import listener_policy
 from support.nginx import HEADERS_MORE, accepts, running, temporary
 from support.tls import write_pem
 from support.tornet import free_ports
@@ -104,8 +104,8 @@ class ReverseProxy:
         """Return nginx's configuration."""
         facts = self.release.metadata
         https, http = self.ports
-        secure = bare_headers(clearnet_policy(facts, facts.onions))
-        plain = bare_headers(onion_policy(facts))
+        secure = bare_headers(listener_policy("clearnet", facts))
+        plain = bare_headers(listener_policy("onion", facts))
         return CONF.format(
             modules=HEADERS_MORE,
             temporary=temporary(self.folder),

@@ -30,7 +30,7 @@ from cccr_web.release.signed_manifest import trusted_comment
 from cccr_web.release.sshsig import sign as sign_for_ssh
 from cccr_web.serve import AppSwitch, ReloadQueue, Source
 from cccr_web.serve.hosts import clearnet_hosts
-from cccr_web.serve.policy import clearnet_policy
+from cccr_web.serve.policy import listener_policy
 from cccr_web.serve.prepared import ResponseCache, prepare
 from cccr_web.serve.reloader import Reloader
 
@@ -173,7 +173,7 @@ def sign_unchecked(
 
 def make_apps(release: Release) -> list[ResponseCache]:
     """Return the app of one clearnet listener on loopback."""
-    policy = clearnet_policy(release.metadata, release.metadata.onions)
+    policy = listener_policy("clearnet", release.metadata)
     return prepare(release, [(policy, clearnet_hosts((), loopback=True))])
 
 

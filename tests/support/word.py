@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
+
+from cccr_web.write.document import Converted, read_document
 
 _W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -101,3 +104,10 @@ VIGIL = {
     ),
     "vigil-chinese.docx": vigil("六四烛光悼念", "我们点起烛光。", "照片", "我们的要求"),
 }
+
+
+def read(tmp_path: Path, body: bytes | str) -> Converted:
+    """Return what is read from a file with this content."""
+    file = tmp_path / "document"
+    file.write_bytes(body if isinstance(body, bytes) else body.encode())
+    return read_document(file)

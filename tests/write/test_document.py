@@ -6,20 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from support.word import WHO, docx, paragraph, part, run
+from support.word import WHO, docx, paragraph, part, read, run
 
 from cccr_web.errors import CccrError
 from cccr_web.write.document import Converted, read_document
 
 HERE = Path(__file__).parent
 LINK = '<w:hyperlink r:id="link0">{}</w:hyperlink>'
-
-
-def read(tmp_path: Path, body: bytes | str) -> Converted:
-    """Return what is read from a file with this content."""
-    file = tmp_path / "document"
-    file.write_bytes(body if isinstance(body, bytes) else body.encode())
-    return read_document(file)
 
 
 def markdown(made: Converted) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from support.killer import Killer, running_killer
+from support.killer import Killer
 from support.texts import copy_texts
 
 from cccr_web.content import SourceTree
@@ -16,13 +14,6 @@ from cccr_web.languages import WRITTEN
 from cccr_web.write.scaffold import blank
 
 KILLS = int(os.environ.get("TESTS_KILLS", "210")) // 2
-
-
-@pytest.fixture
-def killer() -> Iterator[Killer]:
-    """A process that kills others."""
-    with running_killer() as found:
-        yield found
 
 
 def texts(tree: Path) -> dict[Path, str]:

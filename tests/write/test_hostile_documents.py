@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.word import docx, paragraph, part
+from support.word import docx, paragraph, part, read
 
 from cccr_web.errors import CccrError
 from cccr_web.write.document import Converted, read_document
@@ -76,13 +76,6 @@ DAMAGED = {
     ),
     **{name: docx(parts={"word/document.xml": xml}) for name, xml in DOCUMENTS.items()},
 }
-
-
-def read(tmp_path: Path, body: bytes | str) -> Converted:
-    """Return what is read from a file with this content."""
-    file = tmp_path / "document"
-    file.write_bytes(body if isinstance(body, bytes) else body.encode())
-    return read_document(file)
 
 
 def text(made: Converted) -> str:

@@ -511,9 +511,6 @@ unsafe("empty", lambda: b"", "end", differs("its beginning"))
 
 # --- ZIP64: some programs follow it, some do not ---
 
-LARGE_END = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, 100, 0)
-LOCATOR = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
-
 
 def large_end() -> bytes:
     """Return a ZIP with a second end record, which leads to another directory."""
@@ -885,7 +882,6 @@ zip_attack(
 
 # --- Bombs ---
 
-TOO_MUCH = "The ZIP contains far more than our site."
 zip_attack(
     "a bomb",
     lambda: changed(setter(size=ZIP_LIMIT + 1)),
