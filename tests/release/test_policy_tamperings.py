@@ -51,7 +51,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def address(folder: Path) -> Iterator[Address]:
     """The folder on a static host."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     yield Address.parse(f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
