@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PLACES = {
     "browser": "browser",
     "deploy": "booted",
+    "deploy_scripts": "long",
     "onion": "tor",
     "onion_site": "tor",
     "test_attacks.py": "long",
@@ -105,10 +106,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out ``tests/deploy`` unless it is named: its tests enter a network namespace."""
-    deploy = config.rootpath / "tests" / "deploy"
+    """Leave out two folders unless they are named.
+
+    Tests of booted machines enter a network namespace, and those of the scripts of a server act
+    as root.
+    """
+    unasked = {config.rootpath / "tests/deploy"}
+    if os.geteuid() != 0:
+        unasked.add(config.rootpath / "tests/deploy_scripts")
     named = (config.invocation_params.dir / word.split("::")[0] for word in config.args)
-    if collection_path == deploy and not any(path.is_relative_to(deploy) for path in named):
+    if collection_path in unasked and not any(
+        path.is_relative_to(collection_path) for path in named
+    ):
         return True
     return None
 
