@@ -82,6 +82,8 @@ OTHER_PYTHON = {"other_python": "on another Python"}
 # that take long, and the lone tests of all other modules are the last group.
 SHARED = {"published_site": "tor", "tor_network": "tor", "chromium": "chromium"}
 GROUPS = ("tor", "chromium")
+# The turns of modules that take long, of others, and of lone tests.
+LONG, SHORT, LAST = range(len(GROUPS), len(GROUPS) + 3)
 ALONE = r"\bmark\.alone\b|\bpercentile\("
 
 COLLECTED = pytest.StashKey[int]()
@@ -156,7 +158,7 @@ def _group_of_module(module: Path) -> tuple[int, str]:
     if turns:
         return min(turns), GROUPS[min(turns)]
     long = not PLACES.keys().isdisjoint(module.parts)
-    return len(GROUPS) if long else len(GROUPS) + 1, str(module)
+    return LONG if long else SHORT, str(module)
 
 
 @functools.cache
@@ -169,15 +171,30 @@ def _group(module: Path, test: str) -> tuple[int, str]:
     """Return when a test runs, from 0, and the name of its group."""
     turn, name = _group_of_module(module)
     if name not in GROUPS and test in _lone_tests(module):
-        return len(GROUPS) + 2, "alone"
+        return LAST, "alone"
     return turn, name
 
 
-def _turn(item: pytest.Item) -> tuple[int, int]:
-    """Return the sort key of a test; equal keys keep their random order."""
-    # Each test of a booted machine continues where the one before ended.
-    turn = item.stash[COLLECTED] if item.get_closest_marker("booted") else 0
-    return _group(item.path, item.name.partition("[")[0])[0], turn
+def _group_of(item: pytest.Item) -> tuple[int, str]:
+    return _group(item.path, item.name.partition("[")[0])
+
+
+def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests in the order of their groups; those of one turn keep their random order.
+
+    Among the modules that are not long, those of many tests come first: the last ones are then
+    small, so that no worker waits long for another.
+    """
+    sizes = Counter(_group_of(item) for item in items)
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        group = _group_of(item)
+        if item.get_closest_marker("booted") is not None:
+            # Each continues where the one before ended.
+            return group[0], item.stash[COLLECTED]
+        return group[0], -sizes[group].bit_length() if group[0] == SHORT else 0
+
+    return sorted(items, key=turn)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -192,7 +209,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[LEFT_OUT].update(markers[:1])
         (left if markers else kept).append(item)
     config.hook.pytest_deselected(items=left)
-    items[:] = sorted(kept, key=_turn)
+    items[:] = _in_order(kept)
 
 
 def pytest_collection_finish() -> None:
