@@ -31,6 +31,7 @@ from cccr_web.release import PolicyChain, Signer, SigningPolicy, make_release, w
 from cccr_web.release.policy_chain import BEGIN, END, follow
 from cccr_web.standalone import verify as verify_py
 
+pytestmark = pytest.mark.usefixtures("each_signature_once")
 README = Path(__file__).parents[2] / "cccr_web/README.md"
 # The test vector, which cccr_web/README.md shows.
 VECTOR = signed_chain(EDITOR.public, (TWO_OF_THREE, (EDITOR, SSH_KEY)))

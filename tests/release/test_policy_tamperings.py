@@ -28,6 +28,7 @@ from cccr_web.serve import Source
 from cccr_web.standalone import verify as verify_py
 from cccr_web.watch import Address, CheckSettings, DifferenceKind, RequestLimits, check_sites
 
+pytestmark = pytest.mark.usefixtures("each_signature_once")
 _SEEN = {
     DifferenceKind.BAD_SIGNATURE,
     DifferenceKind.CHANGED,

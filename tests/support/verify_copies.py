@@ -175,6 +175,15 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return read
 
 
+_is_signed = functools.cache(verify.is_signed)
+
+
+@pytest.fixture
+def each_signature_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``verify.py`` in this process verify a signature once, which takes it 12 ms or more."""
+    monkeypatch.setattr(verify, "is_signed", _is_signed)
+
+
 def unverified(done: subprocess.CompletedProcess[str]) -> str:
     """Return what was reported as not verified."""
     last = done.stdout.splitlines()[-1]
