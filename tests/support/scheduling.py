@@ -39,6 +39,7 @@ PLACES = {
     "test_channel.py": "long",
     "test_differences.py": "long",
     "test_document_commands.py": "long",
+    "test_editor_kills.py": "long",
     "test_feed_readers.py": "long",
     "test_fetch.py": "long",
     "test_key_commands.py": "long",
