@@ -99,7 +99,10 @@ def screen(
     clip = {"x": 0, "y": 0, "width": window.width, "height": height or window.height}
     scale = 1 if height is None else 0.5
     taken = tab.call(
-        "Page.captureScreenshot", captureBeyondViewport=True, clip={**clip, "scale": scale}
+        "Page.captureScreenshot",
+        captureBeyondViewport=True,
+        optimizeForSpeed=True,
+        clip={**clip, "scale": scale},
     )
     with Image.open(io.BytesIO(base64.b64decode(taken["data"]))) as picture:
         return picture.convert("RGB")
