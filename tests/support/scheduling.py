@@ -82,7 +82,9 @@ OTHER_PYTHON = {"other_python": "on another Python"}
 # worker. Every other module is a separate group. The groups here start first, then modules
 # that take long, and the lone tests of all other modules are the last group.
 SHARED = {"published_site": "tor", "tor_network": "tor", "chromium": "chromium"}
-GROUPS = ("tor", "chromium")
+# Tests of tor mostly wait, so the modules of these folders are a group with a network of its own.
+ONION = {"onion", "onion_site"}
+GROUPS = ("onion", "tor", "chromium")
 # The turns of modules that take long, of others, and of lone tests.
 LONG, SHORT, LAST = range(len(GROUPS), len(GROUPS) + 3)
 ALONE = r"\bmark\.alone\b|\bpercentile\("
@@ -157,7 +159,9 @@ def _group_of_module(module: Path) -> tuple[int, str]:
     requested = {one.arg for function in _functions(module) for one in function.args.args}
     turns = [GROUPS.index(SHARED[name]) for name in requested if name in SHARED]
     if turns:
-        return min(turns), GROUPS[min(turns)]
+        name = GROUPS[min(turns)]
+        name = "onion" if name == "tor" and not ONION.isdisjoint(module.parts) else name
+        return GROUPS.index(name), name
     long = not PLACES.keys().isdisjoint(module.parts)
     return LONG if long else SHORT, str(module)
 
