@@ -105,12 +105,12 @@ elif [ "$mode" != quick ]; then
   left_out+=("another Python, which cannot be set up: tests/other_python.sh .cache says why")
 fi
 
-# Most tests wait for something, so more workers than cores are used; those of --quick compute.
+# Most tests wait for something, so more workers than cores are used; few of those of --quick do.
 workers=$(($(nproc) * 2))
 options=()
 case $mode in
   quick)
-    workers=$(nproc)
+    workers=$(($(nproc) + 1))
     options+=(--quick)
     ;;
   other-python)
