@@ -143,8 +143,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @functools.cache
 def _functions(module: Path) -> dict[ast.FunctionDef, str]:
-    """Return a module's tests, fixtures and helpers with their source, without importing it."""
+    """Return a module's tests, fixtures and helpers with their source, without importing it.
+
+    There are none if no name of this plan occurs in it.
+    """
     text = module.read_text(encoding="utf-8")
+    if not re.search("|".join((*SHARED, ALONE)), text):
+        return {}
     lines = text.splitlines()
     found = {}
     for node in ast.parse(text).body:
