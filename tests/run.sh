@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set up and run the tests.
 #
-#   tests/run.sh                              everything; tests/deploy/ needs root
+#   tests/run.sh                              everything; tests/deploy*/ need root
 #   tests/run.sh [ARGUMENTS FOR PYTEST…]      these tests, lint and types
 #   tests/run.sh --quick [ARGUMENTS…]         for daily work: no browser, no tor, no long test
 #   tests/run.sh --other-python [ARGUMENTS…]  on another Python: no browser or booted machine
@@ -105,12 +105,12 @@ elif [ "$mode" != quick ]; then
   left_out+=("another Python, which cannot be set up: tests/other_python.sh .cache says why")
 fi
 
-# Most tests wait for something, so more workers than cores are used; those of --quick compute.
+# Most tests wait for something, so more workers than cores are used; few of those of --quick do.
 workers=$(($(nproc) * 2))
 options=()
 case $mode in
   quick)
-    workers=$(nproc)
+    workers=$(($(nproc) + 1))
     options+=(--quick)
     ;;
   other-python)
@@ -147,9 +147,10 @@ case $mode in
     # It boots a Debian in new network namespaces, which only root can create.
     if [ "$(id -u)" != 0 ]; then
       left_out+=("these tests need root:")
-      mapfile -t -O "${#left_out[@]}" left_out < <("$python" -m pytest --collect-only -q tests/deploy | grep ::)
+      mapfile -t -O "${#left_out[@]}" left_out < <("$python" -m pytest --collect-only -q tests/deploy tests/deploy_scripts | grep ::)
     elif ! unshare --net --mount --pid --fork true 2>/dev/null; then
-      left_out+=("booted machines: this machine does not allow root to create namespaces")
+      left_out+=("booted machines, and the scripts of a server: this machine does not allow root to create namespaces")
+      options+=(--ignore tests/deploy_scripts)
     else
       # One test after the other on one machine: it takes longest, so the other tests let it go first.
       job "deployment on Debian 12" nice -n -5 tests/deploy/run.sh bookworm -m "not slow"

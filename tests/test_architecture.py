@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from support.packages import PACKAGES
+from support.packages import PACKAGES, syntax_trees
 
 from cccr_web.config import PACKAGE, find_tree
 
@@ -93,7 +93,7 @@ def name_of(module: Path) -> str:
 
 def imports(module: Path) -> Iterator[str]:
     """Yield the full name of everything that a module imports, also inside functions."""
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in ast.walk(syntax_trees()[module]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -181,7 +181,7 @@ def test_only_the_command_line_prints_or_exits(module: Path) -> None:
     """Only the command line writes to a terminal or exits."""
     if name_of(module).startswith(("cli/", "__main__", "standalone/")):
         return
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in ast.walk(syntax_trees()[module]):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in {"print", "exit", "quit", "sys.exit", "os._exit", "input"}
@@ -191,7 +191,7 @@ def test_only_the_command_line_prints_or_exits(module: Path) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_no_module_catches_every_exception(module: Path) -> None:
     """No module catches every exception, except to clean up and raise it again."""
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in ast.walk(syntax_trees()[module]):
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
             if caught in {"Exception", "BaseException", "everything"}:
@@ -212,7 +212,7 @@ def test_code_holds_no_chinese_text(module: Path) -> None:
 
     Texts for readers are in the translations. Docstrings and comments may hold Chinese.
     """
-    tree = ast.parse(module.read_text(encoding="utf-8"))
+    tree = syntax_trees()[module]
     docstrings = {
         ast.get_docstring(node, clean=False)
         for node in ast.walk(tree)

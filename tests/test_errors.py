@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import re
 
 import pytest
+from support.packages import syntax_trees
 
 from cccr_web import errors
 from cccr_web.config import PACKAGE
@@ -19,13 +21,14 @@ PLURAL = re.compile(r" [a-z]+s\b")
 CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type)]
 
 
+@functools.cache
 def calls() -> list[tuple[str, str, int]]:
     """Return each call that makes one of these errors: location, class, number of arguments."""
     names = {kind.__name__ for kind in CLASSES}
     return [
         (f"{module.relative_to(PACKAGE)}:{node.lineno}", node.func.id, len(node.args))
-        for module in sorted(PACKAGE.rglob("*.py"))
-        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        for module, tree in syntax_trees().items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
     ]
 
@@ -52,8 +55,8 @@ def test_a_number_and_its_noun_agree() -> None:
         *("0 days", "1 day", "2 days", "1,000 days")
     ]
     found = []
-    for module in sorted(PACKAGE.rglob("*.py")):
-        for text in ast.walk(ast.parse(module.read_text("utf-8"))):
+    for module, tree in syntax_trees().items():
+        for text in ast.walk(tree):
             parts = text.values if isinstance(text, ast.JoinedStr) else []
             for value, noun in itertools.pairwise(parts):
                 plural = isinstance(noun, ast.Constant) and PLURAL.match(str(noun.value))

@@ -263,6 +263,7 @@ def test_the_key_is_kept_in_the_users_folder_for_state(
     assert called[-1] == ["cccr-web", "demo", "--state", str(tmp_path / state / "cccr-web")]
 
 
+@pytest.mark.long
 def test_an_address_is_printed_only_once_it_answers(scripts: Path, folder: Path) -> None:
     """While the server starts slowly, or if its port is taken, nothing is printed."""
     (scripts / "cccr-web").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cccr_web "$@"\n')

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.command import failure, run
+from support.command import failed_process, failure, run
 from support.hosting import short_folder
 from support.serving import DOMAIN, ONION, Server, ask, environment
 
@@ -32,7 +32,7 @@ def unsigned(folder: Path) -> str:
 
 def test_serve_of_a_missing_release_says_how_to_build_one(tmp_path: Path) -> None:
     """The error names the folder and the command."""
-    error = failure("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
+    error = failed_process("serve", "--release", tmp_path / "none", "--clearnet", "127.0.0.1:0")
     assert error == unsigned(tmp_path / "none") + (
         f"{tmp_path}/none is not a release: No such file or directory. "
         "Make one with: cccr-web build --out FOLDER\n"
@@ -55,7 +55,7 @@ def test_serve_on_a_port_in_use_is_an_error(release_folder: Path) -> None:
     """The error says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        error = failure("serve", "--release", release_folder, "--clearnet", where)
+        error = failed_process("serve", "--release", release_folder, "--clearnet", where)
     assert error == unsigned(release_folder) + (
         f"Cannot listen on {where}: Address already in use. "
         "Another program listens there: stop it, or choose another address.\n"
@@ -64,7 +64,9 @@ def test_serve_on_a_port_in_use_is_an_error(release_folder: Path) -> None:
 
 def test_serve_on_a_socket_in_a_missing_folder_is_an_error(release_folder: Path) -> None:
     """The error names the socket."""
-    error = failure("serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock")
+    error = failed_process(
+        "serve", "--release", release_folder, "--onion-socket", "unix:/none/a.sock"
+    )
     assert error == unsigned(release_folder) + (
         "Cannot listen on unix:/none/a.sock: No such file or directory. Choose another address.\n"
     )
@@ -85,11 +87,11 @@ def test_serve_needs_an_address_of_the_site(tmp_path: Path) -> None:
         address = f"unix:{folder}/web.sock"
         serve = ("serve", "--release", tmp_path / "release")
         warning = unsigned(tmp_path / "release")
-        assert failure(*serve, "--onion-socket", address) == warning + (
+        assert failed_process(*serve, "--onion-socket", address) == warning + (
             "The release names no onion address, so the server cannot know its own. "
             "Use --onion-address, or write it into site.toml.\n"
         )
-        assert failure(*serve, "--clearnet", address) == warning + (
+        assert failed_process(*serve, "--clearnet", address) == warning + (
             "The release names no clearnet address, so the server cannot know its own. "
             "Use --domain, or write it into site.toml.\n"
         )
@@ -98,7 +100,7 @@ def test_serve_needs_an_address_of_the_site(tmp_path: Path) -> None:
 
 def test_all_wrong_settings_are_reported_at_once() -> None:
     """Unknown and wrong settings are reported together, with the names of the known ones."""
-    error = failure("serve", CCCR_PORT="80", CCCR_CLEARNET="80", CCCR_ONIONS=f"{ONION} x")
+    error = failed_process("serve", CCCR_PORT="80", CCCR_CLEARNET="80", CCCR_ONIONS=f"{ONION} x")
     assert error == (
         "CCCR_CLEARNET: “80” is not HOST:PORT, unix:/PATH or systemd:NAME.\n"
         "CCCR_ONIONS: “x” is not an onion address: 56 characters a-z and 2-7, then .onion.\n"

@@ -5,6 +5,8 @@
 #
 # Run it as root. The folder holds root/, a minimal Debian with systemd and sshd, as a rented server
 # comes, and apt/, a repository of every package that the server will need, so it needs no network.
+# installed/ is such a folder for a Debian that has these packages already: to install them takes 13 s
+# of CPU time, which only tests of the installation need.
 set -euo pipefail
 
 suite=$1
@@ -22,11 +24,17 @@ if [ ! -d "$made" ]; then
   fi
   echo "creating a fresh Debian $suite" >&2
   rm -rf --one-file-system "$cache/deploy-$suite"-* # made by an older version of this script
-  mkdir -p "$made.partial/apt"
+  mkdir -p "$made.partial"/{apt,installed}
   trap 'rm -rf --one-file-system "$made.partial"' EXIT
   root=$made.partial/root
-  mmdebstrap --quiet --variant=minbase \
-    --include=systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates "$suite" "$root"
+  installed=$made.partial/installed
+  base="systemd systemd-sysv dbus openssh-server iproute2 ca-certificates"
+  mmdebstrap --quiet --variant=minbase --include="$base" "$suite" "$root"
+  # deploy.sh enables them, once they have their configuration.
+  # shellcheck disable=SC2016 # expanded by mmdebstrap’s shell
+  mmdebstrap --quiet --variant=minbase --include="$base ${PACKAGES[*]} ${PACKAGES_FOR_A_DOMAIN[*]}" \
+    --customize-hook='chroot "$1" systemctl --quiet disable nginx tor' "$suite" "$installed/root"
+  ln -s ../apt "$installed/apt"
   # Use the new root’s apt settings, but keep the downloads outside it.
   mkdir "$made.partial/lists"
   apt=(apt-get --quiet --quiet --option "Dir=$root" --option "Dir::State::status=$root/var/lib/dpkg/status"
@@ -39,8 +47,10 @@ if [ ! -d "$made" ]; then
     "${PACKAGES[@]}" "${PACKAGES_FOR_A_DOMAIN[@]}" "${PACKAGES_FOR_BRIDGES[@]}" >&2
   (cd "$made.partial/apt" && rm -rf partial lock && apt-ftparchive packages . >Packages)
   rm -rf "$made.partial/lists"
-  rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
-  echo 'deb [trusted=yes] file:/srv/apt ./' >"$root/etc/apt/sources.list"
+  for root in "$root" "$installed/root"; do
+    rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
+    echo 'deb [trusted=yes] file:/srv/apt ./' >"$root/etc/apt/sources.list"
+  done
   mv "$made.partial" "$made"
 fi
 echo "$made"

@@ -212,7 +212,7 @@ def test_a_change_of_the_signing_key_drops_no_request(
 def test_what_uninstall_leaves_restores_the_site_on_another_server(
     admin: AdminMachine,
     server: Machine,
-    debian: Path,
+    installed_debian: Path,
     network: Network,
     authority: AcmeAuthority,
     private_tor: TorNetwork,
@@ -240,7 +240,7 @@ def test_what_uninstall_leaves_restores_the_site_on_another_server(
     server.power_off()
 
     admin.write_settings(RELEASE="", TORRC="")
-    with Machine(debian, network) as other:
+    with Machine(installed_debian, network) as other:
         admin.authorize(other)
         authority.install_root_on(other)
         began = time.monotonic()

@@ -38,13 +38,17 @@ def pin(admin: AdminMachine, policy: SigningPolicy, release: Path) -> None:
 
 
 def test_a_server_moves_to_a_policy_and_back_with_one_release_each(
-    admin: AdminMachine, server: Machine, debian: Path, network: Network, authority: AcmeAuthority
+    admin: AdminMachine,
+    server: Machine,
+    installed_debian: Path,
+    network: Network,
+    authority: AcmeAuthority,
 ) -> None:
     """No move drops a request; too few signatures, and the key from before the policy, fail."""
     server.power_off()
     admin.key = organisation_key()
     admin.write_settings()
-    with Machine(debian, network) as other:
+    with Machine(installed_debian, network) as other:
         admin.authorize(other)
         authority.install_root_on(other)
         admin.deploy("--offline", admin.bundle)
@@ -102,12 +106,16 @@ def test_a_server_moves_to_a_policy_and_back_with_one_release_each(
 
 
 def test_a_fresh_server_is_installed_from_a_policy(
-    admin: AdminMachine, server: Machine, debian: Path, network: Network, authority: AcmeAuthority
+    admin: AdminMachine,
+    server: Machine,
+    installed_debian: Path,
+    network: Network,
+    authority: AcmeAuthority,
 ) -> None:
     """It serves a release that two of three signed, and its backup holds the policy."""
     server.power_off()
     pin(admin, TWO_OF_THREE, signed_by(admin, 2, "lawyer", "second"))
-    with Machine(debian, network) as other:
+    with Machine(installed_debian, network) as other:
         admin.authorize(other)
         authority.install_root_on(other)
         admin.deploy("--offline", admin.bundle)

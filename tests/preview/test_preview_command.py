@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from support.command import failure
+from support.command import failed_process
 from support.hosting import wait_until
 from support.previewed import PreviewProcess
 from support.texts import DATED, add, copy_texts
@@ -146,6 +146,6 @@ def test_a_port_in_use_is_reported() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        message = failure("preview", "--port", str(port))
+        message = failed_process("preview", "--port", str(port))
     assert f"Cannot listen on 127.0.0.1:{port}: Address already in use." in message
     assert "Pass another --port." in message

@@ -31,6 +31,7 @@ from cccr_web.release import PolicyChain, Signer, SigningPolicy, make_release, w
 from cccr_web.release.policy_chain import BEGIN, END, follow
 from cccr_web.standalone import verify as verify_py
 
+pytestmark = pytest.mark.usefixtures("each_signature_once")
 README = Path(__file__).parents[2] / "cccr_web/README.md"
 # The test vector, which cccr_web/README.md shows.
 VECTOR = signed_chain(EDITOR.public, (TWO_OF_THREE, (EDITOR, SSH_KEY)))
@@ -261,11 +262,15 @@ def test_a_broken_chain_is_rejected_where_it_breaks(case: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in BROKEN if case != "nothing"])
 def test_verify_py_rejects_the_same(case: str) -> None:
-    """What readers run on a copy follows the same rules, and the file is the same."""
+    """What readers run on a copy follows the same rules."""
     with pytest.raises(verify_py.CopyError):
         verify_py.follow_chain(BROKEN[case][0], EDITOR.public.fingerprint)
-    for policy in CHAIN.policies:
-        assert verify_py.follow_chain(CHAIN.to_file(), policy.fingerprint) == NEWEST.fingerprint
+
+
+@pytest.mark.parametrize("trusted", [EDITOR.public, *CHAIN.policies])
+def test_verify_py_leads_to_the_same_policy(trusted: SigningPolicy) -> None:
+    """It follows the whole file from every earlier policy to the newest."""
+    assert verify_py.follow_chain(CHAIN.to_file(), trusted.fingerprint) == NEWEST.fingerprint
 
 
 @pytest.mark.parametrize("place", range(0, len(VECTOR.to_file()), 7))

@@ -28,6 +28,7 @@ from cccr_web.serve import Source
 from cccr_web.standalone import verify as verify_py
 from cccr_web.watch import Address, CheckSettings, DifferenceKind, RequestLimits, check_sites
 
+pytestmark = pytest.mark.usefixtures("each_signature_once")
 _SEEN = {
     DifferenceKind.BAD_SIGNATURE,
     DifferenceKind.CHANGED,
@@ -51,7 +52,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def address(folder: Path) -> Iterator[Address]:
     """The folder on a static host."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     yield Address.parse(f"http://127.0.0.1:{server.server_port}")
     server.shutdown()

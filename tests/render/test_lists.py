@@ -105,7 +105,7 @@ def head(server: Server) -> int:
         pytest.param(eight_years(400), id="400"),
         pytest.param(many(1200, date(1926, 1, 1), date(2026, 11, 28)), id="a month each"),
         pytest.param(many(1200, date(2026, 11, 1), date(2026, 11, 28)), id="1200 in a month"),
-        pytest.param(eight_years(10_000), id="10000", marks=pytest.mark.slow),
+        pytest.param(eight_years(10_000), id="10000", marks=pytest.mark.long),
     ],
 )
 def test_a_list_page_fits_into_the_initial_tcp_window(head: int, days: list[date]) -> None:

@@ -36,8 +36,16 @@ def run(*arguments: object, typed: str = "", **settings: str) -> Result:
     )
 
 
-def failure(*arguments: str | Path, **settings: str) -> str:
-    """Return what a command that fails says; it must end soon, exit 1 and print no traceback."""
+def failure(*arguments: object, **settings: str) -> str:
+    """Return what a command that fails says; it must exit 1, without an exception of its own."""
+    done = run(*arguments, **settings)
+    assert (done.exit_code, done.stdout) == (1, ""), done.output
+    assert isinstance(done.exception, SystemExit), done.exception
+    return done.stderr
+
+
+def failed_process(*arguments: str | Path, **settings: str) -> str:
+    """Return the same of a server, in a process that must end soon and print no traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "cccr_web", *map(str, arguments)],
         env=environment(**settings),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PLACES = {
     "browser": "browser",
     "deploy": "booted",
+    "deploy_scripts": "long",
     "onion": "tor",
     "onion_site": "tor",
     "test_attacks.py": "long",
@@ -38,6 +39,7 @@ PLACES = {
     "test_channel.py": "long",
     "test_differences.py": "long",
     "test_document_commands.py": "long",
+    "test_editor_kills.py": "long",
     "test_feed_readers.py": "long",
     "test_fetch.py": "long",
     "test_key_commands.py": "long",
@@ -80,7 +82,11 @@ OTHER_PYTHON = {"other_python": "on another Python"}
 # worker. Every other module is a separate group. The groups here start first, then modules
 # that take long, and the lone tests of all other modules are the last group.
 SHARED = {"published_site": "tor", "tor_network": "tor", "chromium": "chromium"}
-GROUPS = ("tor", "chromium")
+# Tests of tor mostly wait, so the modules of these folders are a group with a network of its own.
+ONION = {"onion", "onion_site"}
+GROUPS = ("onion", "tor", "chromium")
+# The turns of modules that take long, of others, and of lone tests.
+LONG, SHORT, LAST = range(len(GROUPS), len(GROUPS) + 3)
 ALONE = r"\bmark\.alone\b|\bpercentile\("
 
 COLLECTED = pytest.StashKey[int]()
@@ -105,10 +111,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out ``tests/deploy`` unless it is named: its tests enter a network namespace."""
-    deploy = config.rootpath / "tests" / "deploy"
+    """Leave out two folders unless they are named.
+
+    Tests of booted machines enter a network namespace, and those of the scripts of a server act
+    as root.
+    """
+    unasked = {config.rootpath / "tests/deploy"}
+    if os.geteuid() != 0:
+        unasked.add(config.rootpath / "tests/deploy_scripts")
     named = (config.invocation_params.dir / word.split("::")[0] for word in config.args)
-    if collection_path == deploy and not any(path.is_relative_to(deploy) for path in named):
+    if collection_path in unasked and not any(
+        path.is_relative_to(collection_path) for path in named
+    ):
         return True
     return None
 
@@ -129,8 +143,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @functools.cache
 def _functions(module: Path) -> dict[ast.FunctionDef, str]:
-    """Return a module's tests, fixtures and helpers with their source, without importing it."""
+    """Return a module's tests, fixtures and helpers with their source, without importing it.
+
+    There are none if no name of this plan occurs in it.
+    """
     text = module.read_text(encoding="utf-8")
+    if not re.search("|".join((*SHARED, ALONE)), text):
+        return {}
     lines = text.splitlines()
     found = {}
     for node in ast.parse(text).body:
@@ -145,9 +164,11 @@ def _group_of_module(module: Path) -> tuple[int, str]:
     requested = {one.arg for function in _functions(module) for one in function.args.args}
     turns = [GROUPS.index(SHARED[name]) for name in requested if name in SHARED]
     if turns:
-        return min(turns), GROUPS[min(turns)]
+        name = GROUPS[min(turns)]
+        name = "onion" if name == "tor" and not ONION.isdisjoint(module.parts) else name
+        return GROUPS.index(name), name
     long = not PLACES.keys().isdisjoint(module.parts)
-    return len(GROUPS) if long else len(GROUPS) + 1, str(module)
+    return LONG if long else SHORT, str(module)
 
 
 @functools.cache
@@ -160,15 +181,30 @@ def _group(module: Path, test: str) -> tuple[int, str]:
     """Return when a test runs, from 0, and the name of its group."""
     turn, name = _group_of_module(module)
     if name not in GROUPS and test in _lone_tests(module):
-        return len(GROUPS) + 2, "alone"
+        return LAST, "alone"
     return turn, name
 
 
-def _turn(item: pytest.Item) -> tuple[int, int]:
-    """Return the sort key of a test; equal keys keep their random order."""
-    # Each test of a booted machine continues where the one before ended.
-    turn = item.stash[COLLECTED] if item.get_closest_marker("booted") else 0
-    return _group(item.path, item.name.partition("[")[0])[0], turn
+def _group_of(item: pytest.Item) -> tuple[int, str]:
+    return _group(item.path, item.name.partition("[")[0])
+
+
+def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests in the order of their groups; those of one turn keep their random order.
+
+    Among the modules that are not long, those of many tests come first: the last ones are then
+    small, so that no worker waits long for another.
+    """
+    sizes = Counter(_group_of(item) for item in items)
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        group = _group_of(item)
+        if item.get_closest_marker("booted") is not None:
+            # Each continues where the one before ended.
+            return group[0], item.stash[COLLECTED]
+        return group[0], -sizes[group].bit_length() if group[0] == SHORT else 0
+
+    return sorted(items, key=turn)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -183,7 +219,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[LEFT_OUT].update(markers[:1])
         (left if markers else kept).append(item)
     config.hook.pytest_deselected(items=left)
-    items[:] = sorted(kept, key=_turn)
+    items[:] = _in_order(kept)
 
 
 def pytest_collection_finish() -> None:

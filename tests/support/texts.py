@@ -112,9 +112,13 @@ def problems_after(change: TreeChange, folder: Path) -> list[str]:
     return problems_of(tree)
 
 
+# Most texts of a test are the real ones, which are parsed once, as preview does it.
+_REAL = SourceTree(TEXTS)
+
+
 def problems_of(tree: Path) -> list[str]:
     """Return the problems that ``cccr-web check`` finds in a tree, one line per problem."""
-    *_, problems = check_trees(SourceTree(tree), find_tree("templates"))
+    *_, problems = check_trees(SourceTree(tree, earlier=_REAL), find_tree("templates"))
     found = str(content_error(problems))
     return [line.removeprefix("translations/") for line in found.splitlines()]
 

@@ -10,9 +10,11 @@ import functools
 import hashlib
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +23,9 @@ from cccr_web.release.archive import make_archive
 from cccr_web.standalone import verify
 from support.command import run_script
 from support.signed import organisation_key, signed_release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCRIPT = Path(verify.__file__)
 run = functools.partial(run_script, SCRIPT)
@@ -154,6 +159,29 @@ def assert_differs(done: subprocess.CompletedProcess[str], *differences: str) ->
     assert [line for line in lines if line.startswith("- ")] == [
         f"- {each}" for each in differences
     ]
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Return how many bytes of each file of a folder ``verify.py`` reads from now on."""
+    read: Counter[str] = Counter()
+    real = verify.Folder.blocks
+
+    def blocks(folder: verify.Folder, name: str) -> Iterator[bytes]:
+        for block in real(folder, name):
+            read[name] += len(block)
+            yield block
+
+    monkeypatch.setattr(verify.Folder, "blocks", blocks)
+    return read
+
+
+_is_signed = functools.cache(verify.is_signed)
+
+
+@pytest.fixture
+def each_signature_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``verify.py`` in this process verify a signature once, which takes it 12 ms or more."""
+    monkeypatch.setattr(verify, "is_signed", _is_signed)
 
 
 def unverified(done: subprocess.CompletedProcess[str]) -> str:

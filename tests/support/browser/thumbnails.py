@@ -72,7 +72,7 @@ _MOST: Final = 0.004
 def take(tab: Tab, url: str) -> Image.Image:
     """Return the sheet of the page at ``url``."""
     # In a new tab lines are a fraction of a pixel elsewhere than after another size of the window.
-    screen(tab, url, _WINDOWS["desktop"], SCHEMES[0])
+    _show(tab, url, _WINDOWS["desktop"], SCHEMES[0])
     pictures = []
     for window in _WINDOWS.values():
         for scheme in SCHEMES:
@@ -92,17 +92,24 @@ def screen(
     tab: Tab, url: str, window: Window, scheme: str, height: int | None = None
 ) -> Image.Image:
     """Return the top of a page in a window, to ``height`` CSS pixels; by default the window's."""
-    tab.size(window.width, window.height, phone=window.phone)
-    tab.media(scheme)
-    tab.visit(url)
+    _show(tab, url, window, scheme)
     # At half size: a phone has two pixels for each CSS pixel.
     clip = {"x": 0, "y": 0, "width": window.width, "height": height or window.height}
     scale = 1 if height is None else 0.5
     taken = tab.call(
-        "Page.captureScreenshot", captureBeyondViewport=True, clip={**clip, "scale": scale}
+        "Page.captureScreenshot",
+        captureBeyondViewport=True,
+        optimizeForSpeed=True,
+        clip={**clip, "scale": scale},
     )
     with Image.open(io.BytesIO(base64.b64decode(taken["data"]))) as picture:
         return picture.convert("RGB")
+
+
+def _show(tab: Tab, url: str, window: Window, scheme: str) -> None:
+    tab.size(window.width, window.height, phone=window.phone)
+    tab.media(scheme)
+    tab.visit(url)
 
 
 def _paper(tab: Tab) -> Image.Image:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from support.deploy.machine import Machine, Network, call, entered, interrupt_on
 from support.tornet import TorNetwork
 
 CACHE = TOP / ".cache"
+BUNDLED_MACHINES = {"aarch64", "x86_64"}  # as in deploy/server/wheels.sh
 
 
 def pytest_configure() -> None:
@@ -78,20 +81,27 @@ def _next_debian(fresh: Path) -> Path:
 
 
 def _bundle() -> Path:
-    """Return what ``--offline`` needs, built again only if the wheels changed."""
+    """Return what ``--offline`` needs, built again only if the wheels changed.
+
+    The wheels of other machines are left out, as each of many installations would copy them.
+    """
     script = TOP / "deploy/server/wheels.sh"
     state = call("bash", "-c", '. "$1" && wheels_state "$2"', "bash", script, TOP).stdout.strip()
     state += hashlib.sha256(script.read_bytes()).hexdigest()[:8]
-    bundle = CACHE / f"deploy-bundle-{state}.tar"
+    bundle = CACHE / f"deploy-bundle-{state}-{platform.machine()}.tar"
     if not bundle.exists():
         for old in CACHE.glob("deploy-bundle-*"):
             old.unlink()
-        call(
-            TOP / "deploy/deploy.sh",
-            "bundle",
-            bundle,
-            env={**os.environ, "XDG_CACHE_HOME": str(CACHE)},
-        )
+        whole, partial = bundle.with_suffix(".whole"), bundle.with_suffix(".partial")
+        settings = {**os.environ, "XDG_CACHE_HOME": str(CACHE)}
+        call(TOP / "deploy/deploy.sh", "bundle", whole, env=settings)
+        others = tuple(f"_{name}.whl" for name in BUNDLED_MACHINES - {platform.machine()})
+        with tarfile.open(whole) as every, tarfile.open(partial, "w") as own:
+            for member in every:
+                if not member.name.endswith(others):
+                    own.addfile(member, every.extractfile(member))
+        whole.unlink()
+        partial.rename(bundle)
     return bundle
 
 
@@ -165,6 +175,12 @@ def admin(
 def debian(downloads: Downloads) -> Path:
     """The folder with a fresh Debian's root and its packages."""
     return downloads.debian.result()
+
+
+@pytest.fixture(scope="session")
+def installed_debian(debian: Path) -> Path:
+    """The same of a Debian that has the packages which ``deploy.sh`` installs."""
+    return debian / "installed"
 
 
 @pytest.fixture(scope="session")
