@@ -227,7 +227,8 @@ def _photos_are_used(content: Content, file: Path) -> Iterator[Problem]:
     used = {item.name for item in items if isinstance(item, PhotoReference)}
     for name, photo in content.photos.items():
         if name not in used:
-            yield Problem(file, photo.line, f"“{name}” is not used in any text: remove it.")
+            remedy = f"put ![](/photos/{name}) into one, or remove its record."
+            yield Problem(file, photo.line, f"“{name}” is in no text: {remedy}")
 
 
 def _photos_are_described_in_their_script(

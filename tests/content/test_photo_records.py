@@ -101,7 +101,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
             replace_once(f"{locale}/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
             for locale in ("en", "zh_Hans")
         ],
-        [f"{at(1)}: “{NAME}” is not used in any text: remove it."],
+        [f"{at(1)}: “{NAME}” is in no text: put ![](/photos/{NAME}) into one, or remove its record."],
     ),
 }
 
