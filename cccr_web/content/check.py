@@ -272,6 +272,6 @@ def _how_to_list(name: str) -> str:
     if len(SELECTOR.sub("", name)) == 1:
         return f"“{name}” is a single character: write the whole name."
     return (
-        f"“{name}” is not in {NAMES}: add a line with the whole name in Simplified and in "
-        f'Traditional, such as "{name}" = "{name}", or separate two names by 、.'
+        f"“{name}” is not in {NAMES}: add it with “cccr-web new --name {name}”, or separate two "
+        "names by 、."
     )

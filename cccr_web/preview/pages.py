@@ -147,7 +147,7 @@ def _comparison(edition: Edition, site: SiteFiles, path: PurePosixPath) -> bytes
         Markup('<a href="/{}">{}</a>').format(text.url, text.language.own_name)
         for text in _texts(site, path)
     )
-    back = Markup('<p>{} · {}</p>').format(_ALL, links)
+    back = Markup("<p>{} · {}</p>").format(_ALL, links)
     return _page(edition, titles[0], [back, *rows])
 
 

@@ -199,7 +199,7 @@ class TextRenderer(RendererHTML):
         env = {"resolve": resolve, "below": below_heading}
         parts, before = [], Token("", "", 0)
         for line, group in groups:
-            # After a hidden token, such as the end of a photo's paragraph, a block is on a new line.
+            # What follows a hidden token, such as the end of a photo's paragraph, is on a new line.
             tokens = [before, *group] if before.hidden else group
             parts.append((line, self.render(tokens, _XHTML, env)))
             before = group[-1]

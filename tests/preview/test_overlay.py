@@ -73,7 +73,9 @@ def test_the_parts_of_a_text_are_the_whole_text(tmp_path: Path) -> None:
     tree = copy_texts(tmp_path)
     put_photo(tree, "square.jpg", photo())
     for locale in ("en", "zh_Hans"):
-        after = "1989.\n\n![](/photos/square.jpg)\n\n```\n1\n```\n\n![](/photos/square.jpg)\n\n- 1989."
+        after = (
+            "1989.\n\n![](/photos/square.jpg)\n\n```\n1\n```\n\n![](/photos/square.jpg)\n\n- 1989."
+        )
         add(f"{locale}/pages/who-we-are.md", after)(tree)
     site = edition_after(tree).good
     assert site is not None
