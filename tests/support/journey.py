@@ -83,11 +83,13 @@ class Journey:
         *words: str,
         typed: str = "",
         prefix: Sequence[str] = (),
+        status: int = 0,
         **settings: str,
     ) -> str:
         """Run ``cccr-web`` in the checkout, and answer it; return what is on stdout.
 
-        ``prefix`` is a command that runs it, and ``settings`` are added to its environment.
+        It must exit with ``status``. ``prefix`` is a command that runs it, and ``settings`` are
+        added to its environment.
         """
         self.type(*words)
         done = subprocess.run(
@@ -99,7 +101,7 @@ class Journey:
             capture_output=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
         return done.stdout
 
     def type(self, *words: str) -> None:
