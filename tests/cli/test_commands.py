@@ -88,6 +88,14 @@ def test_the_list_of_commands_is_complete() -> None:
     }
 
 
+def test_the_form_of_json_is_documented() -> None:
+    """The help of each command with ``--json`` says what it prints; other tests know the keys."""
+    found = [one for one in COMMANDS.values() if any("--json" in each.opts for each in one.params)]
+    assert len(found) > 5
+    for command in found:
+        assert "With --json, the result is" in " ".join((command.help or "").split()), command.name
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_shows_an_example(words: tuple[str, ...]) -> None:
     """Each command's help says what it does, explains each option and shows an example."""
