@@ -136,6 +136,15 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except CccrError as error:
             raise _Failure(str(error)) from error
+        except ModuleNotFoundError as error:
+            module = (error.name or "").partition(".")[0]
+            if module in {"", "cccr_web"}:
+                raise
+            raise _Failure(
+                f"“cccr-web {ctx.invoked_subcommand}” needs {module}, which is not installed: a "
+                "server has only what it needs. Run it where you write the texts, as "
+                "“deploy/cccr-web” in a checkout, which installs what it needs."
+            ) from error
 
 
 @click.group(
