@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=options.example("preview --open"))
-@click.option("--open", "open_browser", is_flag=True, help="Open the browser.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the browser, at the messages.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -66,7 +66,7 @@ def preview(
     def started(address: str) -> None:
         click.echo(f"preview {address}")
         if open_browser:
-            webbrowser.open(address)
+            webbrowser.open(f"{address}-/")
 
     folders = translations or find_tree("translations"), find_tree("templates")
     with tempfile.TemporaryDirectory(prefix="cccr-web-") as work:

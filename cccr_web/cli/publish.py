@@ -168,7 +168,8 @@ def _policy(draft: Draft) -> SigningPolicy:
     if policy is None:
         raise CccrError(
             "site.toml names no key, so nobody could verify the release.",
-            "Write the public key into it. “cccr-web key new” makes one.",
+            "Write the public key into it, as public_key: the last line of the .pub file that "
+            "“cccr-web key new” makes.",
         )
     return policy
 
