@@ -33,8 +33,10 @@ def publish(editor: Journey, network: Network, *options: str) -> str:
         *options,
         typed="y\n",
         prefix=["ip", "netns", "exec", network.admin, *unshared],
-        PATH=f"{editor.folder}/bin:{os.environ['PATH']}",
-        SSL_CERT_FILE=str(editor.folder / "authority.pem"),
+        settings={
+            "PATH": f"{editor.folder}/bin:{os.environ['PATH']}",
+            "SSL_CERT_FILE": str(editor.folder / "authority.pem"),
+        },
     )
 
 

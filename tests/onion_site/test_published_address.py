@@ -35,12 +35,12 @@ def test_onions_are_asked_through_tor(tor_network: TorNetwork) -> None:
             side.settings("SERVER=root@server.example\nPUBLIC_KEY=../organisation.pub\n")
             socks = ("--socks", f"127.0.0.1:{tor_network.socks_port}")
             deployed = ("publish", "--key", "organisation.key", *socks)
-            printed = editor.run(*deployed, **side.environment())
+            printed = editor.run(*deployed, settings=side.environment())
             assert "addresses  1 of 1 serve release 1\n" in printed
 
             for locale, words in (("en", "A new paragraph."), ("zh_Hans", "新的一段。")):
                 add(f"{locale}/pages/verify.md", words)(editor.tree)
-            printed = editor.run(*deployed, typed="y\n", status=1, **side.environment())
+            printed = editor.run(*deployed, typed="y\n", status=1, settings=side.environment())
             assert "addresses  0 of 1 serve release 2\n" in printed
             assert f"  http://{key.address} does not serve it yet: " in printed
         assert side.commands() == ["release", "release"]

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from support import TOP
@@ -84,7 +84,7 @@ class Journey:
         typed: str = "",
         prefix: Sequence[str] = (),
         status: int = 0,
-        **settings: str,
+        settings: Mapping[str, str] | None = None,
     ) -> str:
         """Run ``cccr-web`` in the checkout, and answer it; return what is on stdout.
 
@@ -95,7 +95,7 @@ class Journey:
         done = subprocess.run(
             [*prefix, sys.executable, "-c", _CODE, *words],
             cwd=self.folder,
-            env=environment(**settings),
+            env=environment(**(settings or {})),
             input=typed,
             text=True,
             capture_output=True,
