@@ -16,6 +16,7 @@ from cccr_web.cli import options
 from cccr_web.cli.site import translations_option
 from cccr_web.cli.terminal import visible
 from cccr_web.config import find_tree, source_date
+from cccr_web.errors import counted
 
 if TYPE_CHECKING:
     from cccr_web.preview import Edition
@@ -76,6 +77,8 @@ def preview(
 
 
 def _report(edition: Edition) -> None:
+    if edition.problems:  # the line separates this list from the one before
+        click.echo(f"{counted(len(edition.problems), 'message')}:", err=True)
     for problem in edition.problems:
         click.echo(visible(str(problem)), err=True)
     if not edition.problems:

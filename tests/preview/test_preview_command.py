@@ -50,7 +50,8 @@ def test_a_text_with_problems_at_the_start_is_no_obstacle(tmp_path: Path) -> Non
         assert (status, b"is a dead link" in page) == (200, True)
         assert get(preview.address, "/en/verify.html")[0] == 200
         assert b"is a dead link" in get(preview.address, f"/-/compare/{DATED[:-3]}/")[1]
-        (line,) = preview.errors.read_text(encoding="utf-8").splitlines()
+        first, line = preview.errors.read_text(encoding="utf-8").splitlines()
+        assert first == "1 message:"
         assert "dead link" in line
 
 
