@@ -41,6 +41,7 @@ if [ "$mode" != quick ]; then
     [busybox]=busybox
     [caddy]=caddy
     [epubcheck]=epubcheck
+    [fish]=fish
     [gpg]=gnupg
     [java]=default-jre-headless
     [newsboat]=newsboat
@@ -52,6 +53,7 @@ if [ "$mode" != quick ]; then
     [sshd]=openssh-server
     [tor]=tor
     [zip]=zip
+    [zsh]=zsh
   )
 fi
 if [ "$mode" = whole ] || [ "$mode" = some ]; then

@@ -459,6 +459,12 @@ def serve(admin_folder: AdminFolder, command: str) -> None:
     admin_folder.start(command, "stdout", "clearnet http://127.0.0.1:")
 
 
+def serve_published(admin_folder: AdminFolder, command: str) -> None:
+    """It says where it listens, with the release that "publish" has made."""
+    own = command.replace("releases/8", "publisher/releases/1")
+    serve(admin_folder, f"{own} --clearnet 127.0.0.1:0")
+
+
 def preview(admin_folder: AdminFolder, command: str) -> None:
     """It says where it listens; no browser is opened."""
     admin_folder.start(
@@ -561,6 +567,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/deploy\.sh( .*)?", deploy),
     (r"ssh root@server\.example .*", run_on_server),
     (r"git tag .*", tag),
+    (r"deploy/cccr-web serve --release releases/8", serve_published),
     (r"deploy/cccr-web serve .*", serve),
     (r"deploy/cccr-web preview .*", preview),
     (r"deploy/cccr-web mirror fetch .*", fetch_mirror),

@@ -1,8 +1,9 @@
 """The command ``cccr-web``: the only place that prints or exits.
 
-A command exits with 0, with 1 and a sentence on stderr, or with 2 after wrong usage. Its
-module is imported when the command is called, and imports its dependencies when it runs, so
-that ``--help`` is fast and a server loads nothing that it does not use.
+A command exits with 0, with 1 and a sentence on stderr, or with 2 after wrong usage; “publish”
+with 3 while it waits for other signers. Its module is imported when the command is called, and
+imports its dependencies when it runs, so that ``--help`` is fast and a server loads nothing that
+it does not use.
 """
 
 from __future__ import annotations
@@ -135,6 +136,15 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except CccrError as error:
             raise _Failure(str(error)) from error
+        except ModuleNotFoundError as error:
+            module = (error.name or "").partition(".")[0]
+            if module in {"", "cccr_web"}:
+                raise
+            raise _Failure(
+                f"“cccr-web {ctx.invoked_subcommand}” needs {module}, which is not installed: a "
+                "server has only what it needs. Run it where you write the texts, as "
+                "“deploy/cccr-web” in a checkout, which installs what it needs."
+            ) from error
 
 
 @click.group(
@@ -144,5 +154,6 @@ class _Group(click.Group):
 def main() -> None:
     """Build, sign, check and serve the site of the Chinese Coalition for Citizens Rights.
 
-    The exit status is 0 for success, 1 for a failure and 2 for wrong usage.
+    The exit status is 0 for success, 1 for a failure and 2 for wrong usage; 3 if “publish” waits
+    for the signatures of others.
     """

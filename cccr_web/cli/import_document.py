@@ -26,8 +26,8 @@ def import_(file: Path, into: str | None, translations: Path | None) -> None:
     """Put the text of a .docx or .html FILE into a new text.
 
     The text must be as “cccr-web new” has created it. Its language is that of the document.
-    Tracked changes, comments, hidden text, the author's name, invisible characters and
-    tracking parameters of links are left out. What is left out is listed.
+    Words that tracked changes delete, comments, hidden text, the author's name, invisible
+    characters and tracking parameters of links are left out. What is left out is listed.
     """
     from cccr_web.write import import_document
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,16 +168,35 @@ def sign_change(
 @key.command(epilog=options.example("key check keys.txt --public-key cccr.pub"))
 @click.argument("file", type=options.FILE)
 @options.trusted(required=True)
-def check(file: Path, key: Trusted) -> None:
+@options.json_output
+def check(file: Path, key: Trusted, *, as_json: bool) -> None:
     """Verify FILE, a copy of keys.txt, and print its policies.
 
     The newest is the last. Exits with 1 if yours is not one of them, or if one was not signed by
-    enough signers of the one before it. Those before yours signed older releases.
+    enough signers of the one before it. Those before yours signed older releases. With --json, the
+    result is a list of objects with the keys number, threshold, fingerprint and signers: each
+    signer is an object with name, and minisign or ssh, as in site.toml.
     """
     from cccr_web.release import PolicyChain
 
-    for found in PolicyChain.read(_read_keys(file), key).policies:
+    policies = PolicyChain.read(_read_keys(file), key).policies
+    if as_json:
+        click.echo(json.dumps([*map(_facts, policies)], indent=2))
+        return
+    for found in policies:
         click.echo(_describe_policy(found))
+
+
+def _facts(policy: SigningPolicy) -> dict[str, object]:
+    return {
+        "number": policy.number,
+        "threshold": policy.threshold,
+        "fingerprint": policy.fingerprint,
+        "signers": [
+            {"name": one.name, "minisign" if one.is_minisign else "ssh": str(one.key)}
+            for one in policy.signers
+        ],
+    }
 
 
 def _site_policy(site_toml: Path, *, past: bool) -> SigningPolicy:

@@ -16,13 +16,14 @@ from cccr_web.cli import options
 from cccr_web.cli.site import translations_option
 from cccr_web.cli.terminal import visible
 from cccr_web.config import find_tree, source_date
+from cccr_web.errors import counted
 
 if TYPE_CHECKING:
     from cccr_web.preview import Edition
 
 
 @click.command(epilog=options.example("preview --open"))
-@click.option("--open", "open_browser", is_flag=True, help="Open the browser.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the browser, at the messages.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -66,7 +67,7 @@ def preview(
     def started(address: str) -> None:
         click.echo(f"preview {address}")
         if open_browser:
-            webbrowser.open(address)
+            webbrowser.open(f"{address}-/")
 
     folders = translations or find_tree("translations"), find_tree("templates")
     with tempfile.TemporaryDirectory(prefix="cccr-web-") as work:
@@ -76,6 +77,8 @@ def preview(
 
 
 def _report(edition: Edition) -> None:
+    if edition.problems:  # the line separates this list from the one before
+        click.echo(f"{counted(len(edition.problems), 'message')}:", err=True)
     for problem in edition.problems:
         click.echo(visible(str(problem)), err=True)
     if not edition.problems:

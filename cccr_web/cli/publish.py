@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cccr_web.cli import options
+from cccr_web.cli.deployment import check_addresses, deploy, deploy_command
 from cccr_web.cli.keys import unlock
 from cccr_web.cli.release import Keys, describe_verified, sign_release, verified
 from cccr_web.cli.site import (
@@ -22,13 +22,13 @@ from cccr_web.cli.site import (
     release_limit,
     translations_option,
 )
-from cccr_web.cli.terminal import Progress, working
-from cccr_web.cli.watch import ask_addresses
+from cccr_web.cli.terminal import Progress, say_step, working
 from cccr_web.config import find_tree, source_date
 from cccr_web.errors import CccrError, counted
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
+    from cccr_web.preview import Change
     from cccr_web.publish import Draft, Releases
     from cccr_web.release import Release, SigningKey, SigningPolicy
     from cccr_web.render import Cache, SiteFiles
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 # How many changes of a page are shown, and how many characters of each.
 _MOST = 6
 _WIDEST = 100
-# In seconds, for each address.
-_TIME_LIMIT = 60.0
+# The exit status while signatures are missing.
+_WAITING = 3
 
 
 @click.command(epilog=options.example("publish --key organisation.key"))
@@ -102,15 +102,15 @@ def publish(
     continues there. It makes no further release until a text changes.
 
     If several people sign, it stops after your signature and writes a signing request, a small
-    file for the others. When they have signed it, the same command continues. Without servers,
-    it ends with "verify".
+    file for the others. When they have signed it, the same command continues. Until then it
+    exits with 3, and nothing is published. Without servers, it ends with "verify".
     """
     from cccr_web.publish import Releases, locked
 
     if key_file is not None and ssh_key is not None:
         raise click.UsageError("Pass either --key or --ssh-key.")
     limit = release_limit(max_megabytes)
-    deploy = _deploy_command(settings)
+    command = deploy_command(settings)
     texts = translations or find_tree("translations")
     releases = Releases(folder, texts)
     with locked(texts):
@@ -135,37 +135,15 @@ def publish(
                 release = _sign(release, releases, keys)
                 keys = Keys(None, None, None)
         if not _complete(release, releases, keys):
-            return
+            raise click.exceptions.Exit(_WAITING)
         path = releases.path(release.metadata.sequence)
         checked = verified(path, policy, deployable=True)
-        _say("verify", f"OK: {describe_verified(checked)}")
-        if deploy:
-            _deploy(path, deploy)
-            _ask_addresses(checked, policy, socks)
+        say_step("verify", f"OK: {describe_verified(checked)}")
+        if command:
+            deploy(path, command)
+            check_addresses(checked, policy, socks)
         else:
             click.echo(f"Next, with servers: deploy/deploy.sh release {path}")
-
-
-def _say(step: str, text: str) -> None:
-    click.echo(f"{step:10} {text}")
-
-
-def _deploy_command(settings: Path | None) -> list[str]:
-    """Return ``deploy.sh`` with its settings, or nothing without servers. Raises ``CccrError``."""
-    try:
-        folder = find_tree("deploy")
-    except CccrError as error:  # in a wheel
-        if settings is None:
-            return []
-        raise CccrError(
-            "deploy.sh is not installed with cccr-web.", "Run deploy/cccr-web in a checkout."
-        ) from error
-    if settings is None and not (folder / "site.env").exists():
-        return []
-    settings = settings or folder / "site.env"
-    if not settings.is_file():
-        raise CccrError(f"There are no settings in {settings}.", "Pass another file to --to.")
-    return [str(folder / "deploy.sh"), "--settings", str(settings)]
 
 
 def _check(texts: Path, cache: Cache | None, *, neutral_titles: bool) -> Draft:
@@ -173,7 +151,7 @@ def _check(texts: Path, cache: Cache | None, *, neutral_titles: bool) -> Draft:
     from cccr_web.render import Cache, with_derived
 
     tree, content, notices = check_texts(texts, cache)
-    _say("check", describe_texts(content))
+    say_step("check", describe_texts(content))
     return Draft(
         tree=tree,
         templates=find_tree("templates"),
@@ -190,7 +168,8 @@ def _policy(draft: Draft) -> SigningPolicy:
     if policy is None:
         raise CccrError(
             "site.toml names no key, so nobody could verify the release.",
-            "Write the public key into it. “cccr-web key new” makes one.",
+            "Write the public key into it, as public_key: the last line of the .pub file that "
+            "“cccr-web key new” makes.",
         )
     return policy
 
@@ -219,7 +198,7 @@ def _existing(draft: Draft, releases: Releases) -> Release | None:
         raise CccrError(
             f"{path} is not signed.", f"Sign it with “cccr-web sign {path}”, or remove it."
         )
-    _say("sequence", f"{release.metadata.sequence}: {path} is made of these texts")
+    say_step("sequence", f"{release.metadata.sequence}: {path} is made of these texts")
     return release
 
 
@@ -236,11 +215,11 @@ def _build(draft: Draft, releases: Releases, previous: Path | None, limit: int) 
     said = f"{site.facts.sequence}, after release {last}" if last else f"{site.facts.sequence}"
     if newest is not None and not is_signed(newest):
         said += ", which lacks signatures"
-    _say("sequence", said)
+    say_step("sequence", said)
     with Progress() as progress:
         release = site.release(page_progress(progress))
     draft.cache.keep_used()
-    _say("build", describe_build(release, limit))
+    say_step("build", describe_build(release, limit))
     reject_expired(release)
     _show_changes(before, release, site)
     return release
@@ -250,28 +229,26 @@ def _show_changes(before: Release | None, release: Release, site: SiteFiles) -> 
     from cccr_web.preview import find_changes
 
     if before is None:
-        _say("changes", "everything is new")
+        say_step("changes", "everything is new")
         return
     changes = [*find_changes({path: file.body for path, file in before.files.items()}, site)]
     paths = before.listed.keys() | release.listed.keys()
     files = sum(before.files.get(path) != release.files.get(path) for path in paths)
-    _say(
-        "changes",
-        f"{counted(files, 'file')} since release {before.metadata.sequence}"
-        + (":" if changes else "; no text, link, name or photo"),
-    )
-    for change in changes:
-        click.echo(f"  {change.name}: {change.what}")
-        _list("-", change.gone)
-        _list("+", change.new)
+    said = f"{counted(files, 'file')} since release {before.metadata.sequence}"
+    said += ":" if changes else "; no text, link, name or photo"
+    lines = (line for change in changes for line in _describe(change))
+    say_step("changes", said, *lines)
 
 
-def _list(sign: str, found: Sequence[tuple[str, str]]) -> None:
-    for kind, value in found[:_MOST]:
-        shown = value if len(value) <= _WIDEST else f"{value[:_WIDEST]}…"
-        click.echo(f"    {sign} {kind}: {shown}")
-    if len(found) > _MOST:
-        click.echo(f"    {sign} and {len(found) - _MOST} more, which “preview --previous” shows")
+def _describe(change: Change) -> Iterator[str]:
+    """Yield lines about a change, of which long ones are shortened."""
+    yield f"{change.name}: {change.what}"
+    for sign, found in (("-", change.gone), ("+", change.new)):
+        for kind, value in found[:_MOST]:
+            shown = value if len(value) <= _WIDEST else f"{value[:_WIDEST]}…"
+            yield f"  {sign} {kind}: {shown}"
+        if len(found) > _MOST:
+            yield f"  {sign} and {len(found) - _MOST} more, which “preview --previous” shows"
 
 
 def _ask(release: Release) -> None:
@@ -301,7 +278,7 @@ def _complete(release: Release, releases: Releases, keys: Keys) -> bool:
     path, request = releases.path(sequence), releases.request(sequence)
     policy = release_policy(release)
     if policy is None:
-        _say("sign", f"{path} is signed")
+        say_step("sign", f"{path} is signed")
         return True
     found = releases.with_request(release)
     if not is_signed(found) and (keys.key or keys.ssh):
@@ -309,7 +286,7 @@ def _complete(release: Release, releases: Releases, keys: Keys) -> bool:
     if found.signatures != release.signatures:
         releases.replace(found)
     names = policy.signed_by(found.files[MANIFEST].body, found.signatures)
-    _say("sign", f"{path} {policy.describe_progress(names)}")
+    say_step("sign", f"{path} {policy.describe_progress(names)}")
     if is_signed(found):
         releases.forget_requests()
         return True
@@ -320,38 +297,3 @@ def _complete(release: Release, releases: Releases, keys: Keys) -> bool:
         "send it back. Put it in the same place, and run the same command again."
     )
     return False
-
-
-def _deploy(path: Path, command: Sequence[str]) -> None:
-    # Only our own lines are on stdout.
-    done = subprocess.run([*command, "release", str(path.absolute())], stdout=2, check=False)
-    if done.returncode != 0:
-        raise CccrError(
-            f"{path} was not deployed. The messages above say why.",
-            "Then run the same command again: it continues there.",
-        )
-    _say("deploy", "every server serves it")
-
-
-def _ask_addresses(release: Release, policy: SigningPolicy, socks: Tcp | None) -> None:
-    """Report which addresses serve the release. Raises ``CccrError`` if one of ours does not."""
-    from cccr_web.notices import MIRRORS, read_mirrors
-    from cccr_web.watch import CheckSettings, RequestLimits, Route
-
-    facts = release.metadata
-    own = [f"http://{onion}" for onion in facts.onions]
-    own += [facts.clearnet] if facts.clearnet else []
-    mirrors = read_mirrors(release.files[MIRRORS].body).urls if MIRRORS in release.files else ()
-    urls = dict.fromkeys((*own, *mirrors))
-    settings = CheckSettings(policy, RequestLimits(_TIME_LIMIT), Route(socks))
-    with working("asking every address"):
-        lagging = ask_addresses(urls, release, settings)
-    _say("addresses", f"{len(urls) - len(lagging)} of {len(urls)} serve release {facts.sequence}")
-    for sentence in lagging.values():
-        click.echo(f"  {sentence}")
-    wrong = [url for url in own if url in lagging and (socks or not url.endswith(".onion"))]
-    if wrong:
-        raise CccrError(
-            f"{' and '.join(wrong)} should serve release {facts.sequence}.",
-            "Look for the reason with “cccr-web watch”, and run the same command again.",
-        )

@@ -107,6 +107,13 @@ def working(text: str) -> Iterator[None]:
         yield
 
 
+def say_step(step: str, text: str, *details: str) -> None:
+    """Print what a step of a long command has done, and a line for each detail."""
+    click.echo(f"{step:10} {text}")
+    for detail in details:
+        click.echo(f"  {detail}")
+
+
 def write_file(file: Path | None, text: str, option: str) -> None:
     """Write a result to a file, if ``option`` named one. Raises ``CccrError``."""
     if file is not None:

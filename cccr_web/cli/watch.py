@@ -80,6 +80,12 @@ def watch(
     under its number, that is older than one seen before, or that leaves one out of its
     releases.txt. URLs must use https with a valid certificate; http is allowed only for .onion
     and this machine.
+
+    With --json, the result is an object with the keys format (1), same (whether all is well),
+    release (sequence, time, expires, expired, days_left and sha256sums of the newest; or null),
+    problem (kind, detail and remedy of what is wrong with it; or null) and addresses, a list of
+    objects: address, release (its sequence), files (how many), seconds, and differences, a list of
+    objects with path, kind, detail and remedy.
     """
     from cccr_web.release import load
     from cccr_web.watch import (

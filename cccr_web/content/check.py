@@ -227,7 +227,8 @@ def _photos_are_used(content: Content, file: Path) -> Iterator[Problem]:
     used = {item.name for item in items if isinstance(item, PhotoReference)}
     for name, photo in content.photos.items():
         if name not in used:
-            yield Problem(file, photo.line, f"“{name}” is not used in any text: remove it.")
+            remedy = f"put ![](/photos/{name}) into one, or remove its record."
+            yield Problem(file, photo.line, f"“{name}” is in no text: {remedy}")
 
 
 def _photos_are_described_in_their_script(
@@ -271,6 +272,6 @@ def _how_to_list(name: str) -> str:
     if len(SELECTOR.sub("", name)) == 1:
         return f"“{name}” is a single character: write the whole name."
     return (
-        f"“{name}” is not in {NAMES}: add a line with the whole name in Simplified and in "
-        f'Traditional, such as "{name}" = "{name}", or separate two names by 、.'
+        f"“{name}” is not in {NAMES}: add it with “cccr-web new --name {name}”, or separate two "
+        "names by 、."
     )

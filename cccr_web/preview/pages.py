@@ -41,16 +41,25 @@ ins{background:#d7f5d7;text-decoration:none}del{background:#ffd9d9}
 _IDS: Final = re.compile(r' (?:id|aria-labelledby)="[^"]*"')
 _TARGETS: Final = re.compile(r' (href|src)="([^"]*)"')
 _SETS: Final = re.compile(r' srcset="[^"]*"')
+_ALL: Final = Markup('<a href="/-/">All messages</a>')
+_BACK: Final = Markup("<p>{}</p>").format(_ALL)
 
 
 def url_of(file: Path) -> str | None:
     """Return the URL of the text in ``file`` (``translations/en/…``), read or not."""
-    _, *parts = file.parts
-    language = next((one for one in WRITTEN if parts[:1] == [one.locale]), None)
-    if language is None or file.suffix != ".md":
+    path = _path_of(file)
+    if path is None:
         return None
-    path = text_path(Path(*parts), Path(language.locale))
-    return f"{path.name}.html" if path.parts[0] == "errors" else f"{language.slug}/{path}.html"
+    slug = next(one.slug for one in WRITTEN if one.locale == file.parts[1])
+    return f"{path.name}.html" if path.parts[0] == "errors" else f"{slug}/{path}.html"
+
+
+def _path_of(file: Path) -> PurePosixPath | None:
+    """Return the path that a text has in every language."""
+    _, *parts = file.parts
+    if parts[:1] not in [[one.locale] for one in WRITTEN] or file.suffix != ".md":
+        return None
+    return text_path(Path(*parts), Path(parts[0]))
 
 
 def compare_url(path: PurePosixPath) -> str:
@@ -92,7 +101,7 @@ def problem_page(edition: Edition, path: str) -> bytes | None:
     problems = [one for one in edition.problems if path in _shown_at(one.file)]
     if not problems:
         return None
-    return _page(edition, "This text cannot be shown yet", map(message, problems))
+    return _page(edition, "This text cannot be shown yet", [_BACK, *map(message, problems)])
 
 
 def failure_page(edition: Edition, error: str) -> bytes:
@@ -114,11 +123,10 @@ def compare_page(edition: Edition, path: PurePosixPath) -> bytes | None:
         # A draft can lack what it mentions: a page that it links to, the record of a photo.
         with contextlib.suppress(LookupError, ValueError):
             return _comparison(edition, site, path)
-    if not sites:
+    problems = [message(one) for one in edition.problems if _path_of(one.file) == path]
+    if not sites and not problems:
         return None
-    files = {text.file for text in _texts(sites[0], path)}
-    problems = (message(one) for one in edition.problems if one.file in files)
-    return _page(edition, "This text cannot be compared yet", problems)
+    return _page(edition, "This text cannot be compared yet", [_BACK, *problems])
 
 
 def _comparison(edition: Edition, site: SiteFiles, path: PurePosixPath) -> bytes:
@@ -139,13 +147,13 @@ def _comparison(edition: Edition, site: SiteFiles, path: PurePosixPath) -> bytes
         Markup('<a href="/{}">{}</a>').format(text.url, text.language.own_name)
         for text in _texts(site, path)
     )
-    back = Markup('<p><a href="/-/">All messages</a> · {}</p>').format(links)
+    back = Markup("<p>{} · {}</p>").format(_ALL, links)
     return _page(edition, titles[0], [back, *rows])
 
 
 def changes_page(edition: Edition, changes: Iterable[Change] | None) -> bytes:
     """Return the list of what differs from the release before; ``None`` if it is not known."""
-    parts = [Markup('<p><a href="/-/">All messages</a></p>')]
+    parts = [_BACK]
     if changes is None:
         parts.append(Markup("<p>Start preview with --previous and the folder of a release.</p>"))
     else:
@@ -170,11 +178,9 @@ def _heading(edition: Edition) -> Markup:
 
 
 def _links(file: Path) -> Markup:
-    url = url_of(file)
-    if url is None:
+    url, path = url_of(file), _path_of(file)
+    if url is None or path is None:
         return Markup("{}").format(file)
-    locale = file.parts[1]
-    path = text_path(Path(*file.parts[1:]), Path(locale))
     return Markup('<a href="/{}">{}</a> · <a href="{}">compare</a>').format(
         url, file, compare_url(path)
     )

@@ -193,7 +193,13 @@ class TextRenderer(RendererHTML):
                 groups.append((token.map[0], []))
             groups[-1][1].append(token)
         env = {"resolve": resolve, "below": below_heading}
-        return [(line, self.render(group, _XHTML, env)) for line, group in groups]
+        parts, before = [], Token("", "", 0)
+        for line, group in groups:
+            # What follows a hidden token, such as the end of a photo's paragraph, is on a new line.
+            tokens = [before, *group] if before.hidden else group
+            parts.append((line, self.render(tokens, _XHTML, env)))
+            before = group[-1]
+        return parts
 
     def card(self, tokens: Sequence[Token], resolve: Resolve) -> str:
         """Return what is on a name card."""

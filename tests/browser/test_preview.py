@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from support.browser.browsing import CUT_OFF
-from support.browser.devtools import DevToolsError
 from support.hosting import short_folder
-from support.previewed import PreviewProcess
+from support.previewed import Live, PreviewProcess
 from support.texts import DATED, add, copy_texts, replace_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from support.browser.devtools import Chromium, Tab
+    from support.browser.devtools import Chromium
 
 RALLY = "statements/2013-05-07-tiananmen-rally"
 WINDOWS = {"phone": (360, 740), "desktop": (1280, 900)}
-
-
-class Live:
-    """A preview with a tab; ``tree`` holds its texts."""
-
-    def __init__(self, tree: Path, preview: PreviewProcess, tab: Tab) -> None:
-        self.tree = tree
-        self.address = preview.address
-        self.tab = tab
-
-    def wait_for(self, expression: str) -> None:
-        """Wait until an expression is true in the page."""
-        end = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(DevToolsError):  # the page is being reloaded
-                if self.tab.evaluate(f"document.readyState === 'complete' && {expression}"):
-                    return
-            assert time.monotonic() < end, expression
-            time.sleep(0.05)
-
-    def errors(self) -> list[object]:
-        """Return what the browser's console shows."""
-        return [
-            *self.tab.received("Log.entryAdded", "Runtime.exceptionThrown", "Audits.issueAdded")
-        ]
 
 
 @pytest.fixture

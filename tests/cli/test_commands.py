@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import pytest
+from support import TOP
 from support.command import failure, run
 from support.photographs import photo, put_photo
 from support.serving import DOMAIN, ONION, environment
@@ -86,6 +87,14 @@ def test_the_list_of_commands_is_complete() -> None:
         "preview",
         "publish",
     }
+
+
+def test_the_form_of_json_is_documented() -> None:
+    """The help of each command with ``--json`` says what it prints; other tests know the keys."""
+    found = [one for one in COMMANDS.values() if any("--json" in each.opts for each in one.params)]
+    assert len(found) > 5
+    for command in found:
+        assert "With --json, the result is" in " ".join((command.help or "").split()), command.name
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -446,6 +455,42 @@ def test_the_command_line_imports_modules_only_when_needed() -> None:
     heavy += ["markdown_it", "stem", "waitress", "werkzeug"]
     script = f"import cccr_web.cli, sys; print([n for n in {heavy} if n in sys.modules])"
     assert output_of(script) == "[]\n"
+
+
+WITHOUT_EDITORS_PACKAGES = """
+import re, sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from cccr_web.cli import main
+def locked(name):
+    return {*re.findall("(?m)^([a-z0-9-]+)==", Path("deploy/lock", name).read_text())}
+only_editors = locked("run.txt") - locked("server.txt")
+missing = [name for name, packages in packages_distributions().items()
+           if {one.lower().replace("_", "-") for one in packages} <= only_editors]
+assert {"mammoth", "watchfiles", "opencc"} <= {*missing}
+sys.modules.update(dict.fromkeys(missing))
+main(sys.argv[1:], prog_name="cccr-web")
+"""
+
+
+@pytest.mark.parametrize(
+    "words", ["new Title", "import x.docx", "preview --port 0", "check", "build --out x", "publish"]
+)
+def test_a_command_for_editors_says_that_a_server_cannot_run_it(words: str) -> None:
+    """With the packages of a server, each says what is missing, and where to run it."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EDITORS_PACKAGES, *words.split()],
+        cwd=TOP,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.splitlines()
+    name = words.partition(" ")[0]
+    assert re.match(rf"“cccr-web {name}” needs \w+, which is not installed: ", line)
+    assert "“deploy/cccr-web” in a checkout" in line
 
 
 def test_a_server_loads_only_what_it_needs(tmp_path: Path) -> None:

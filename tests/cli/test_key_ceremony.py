@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.command import run, run_script
+from support.command import run, run_script, undocumented
 from support.signed import known_key, known_key_file
 from support.texts import copy_texts
 
@@ -179,6 +180,14 @@ def test_a_ceremony_a_theft_and_a_rotation(tmp_path: Path, monkeypatch: pytest.M
         f"policy 1: 2 of 3 must sign\nfingerprint {fingerprint}\n"
         f"policy 2: 2 of 3 must sign\nfingerprint {newest}\n"
     )
+    listed = json.loads(office.done("key", "check", "--json", office.keys, "--policy", policy))
+    assert undocumented(listed, "key", "check") == set()
+    assert [(one["number"], one["threshold"]) for one in listed] == [(0, 1), (1, 2), (2, 2)]
+    assert [one["fingerprint"] for one in listed] == [first_key.fingerprint, fingerprint, newest]
+    assert [{*one} for one in listed[2]["signers"]] == [
+        *({"name", "minisign"}, {"name", "minisign"}, {"name", "ssh"})
+    ]
+    assert listed[0]["signers"] == [{"name": "organisation", "minisign": str(first_key)}]
     # What was signed before the revocation, with the revoked key, is not accepted afterwards.
     office.keys.write_bytes((two / "keys.txt").read_bytes())
     office.write(three)

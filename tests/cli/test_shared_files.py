@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +74,53 @@ def test_bash_completes_with_the_file(tmp_path: Path) -> None:
         "complete -o nosort -F _cccr_web_completion cccr-web",
         "security-txt",
     ]
+
+
+def shown_after_tab(typed: str, command: list[str], folder: Path) -> str:
+    """Return what an interactive shell shows after a line and Tab."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        home = {"HOME": str(folder), "TERM": "dumb", "LANG": "C.UTF-8"}
+        path = {"PATH": f"{folder}/bin:/usr/bin:/bin", "PYTHONPATH": str(TOP)}
+        os.execvpe(command[0], command, {**home, **path})  # noqa: S606  # in a new terminal
+    shown = b""
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        try:
+            for expected, answer in ((b"READY> ", f"{typed}\t"), (b"--photo ", "")):
+                while expected not in shown and select.select([screen], [], [], 20)[0]:
+                    shown += screen.read(4096)
+                screen.write(answer.encode())
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    return shown.decode()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", ["cccr-web", "deploy/cccr-web"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_tab_completes_an_option(shell: str, program: str, tmp_path: Path) -> None:
+    """It does so for a program in PATH, and for the one of a checkout, which is not there."""
+    if "/" in program:
+        (tmp_path / "deploy").mkdir()
+        installed = tmp_path / program
+    else:
+        (tmp_path / "bin").mkdir()
+        installed = tmp_path / "bin" / program
+    installed.symlink_to(Path(sys.executable).with_name("cccr-web"))
+    start = {
+        ".bashrc": f"PS1='READY> '\nsource {SHARE}/bash-completion/completions/cccr-web\n",
+        ".zshrc": f"PS1='READY> '\nfpath=({SHARE}/zsh/site-functions $fpath)\n"
+        "autoload -Uz compinit && compinit -u -D\n",
+        ".config/fish/config.fish": "function fish_prompt; echo -n 'READY> '; end\n"
+        f"source {SHARE}/fish/vendor_completions.d/cccr-web.fish\n",
+    }
+    for name, text in start.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    command = [shell, "-d", "-i"] if shell == "zsh" else [shell, "-i"]
+    assert "--photo " in shown_after_tab(f"{program} new --pho", command, tmp_path)
 
 
 def test_the_manual_page_names_every_command_and_option() -> None:

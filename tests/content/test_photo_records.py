@@ -13,6 +13,7 @@ from cccr_web.content import SourceTree
 from cccr_web.content.photos import read_photos
 
 NAME = "square.jpg"
+REMEDY = f"put ![](/photos/{NAME}) into one, or remove its record."
 LINES = len((TEXTS / "photos.toml").read_text(encoding="utf-8").splitlines())
 
 
@@ -101,7 +102,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
             replace_once(f"{locale}/pages/who-we-are.md", f"\n![](/photos/{NAME})\n", "")(tree)
             for locale in ("en", "zh_Hans")
         ],
-        [f"{at(1)}: “{NAME}” is not used in any text: remove it."],
+        [f"{at(1)}: “{NAME}” is in no text: {REMEDY}"],
     ),
 }
 

@@ -171,15 +171,14 @@ def test_titles_and_strings_are_judged_as_well(
     ],
 )
 def test_a_name_on_a_card_must_be_listed(tree: Path, card: str, name: str) -> None:
-    """The message has the line to add; one name gives one message for all languages."""
+    """The message has the command that adds it; one name gives one message for all languages."""
     append(tree, "en", card)
     where = append(tree, "zh_Hans", card)
     line = int(where.rpartition(":")[2]) + (2 if card.startswith("> [!PERSON]\n>\n") else 1)
     assert problems_of(tree) == [
         (
-            f"zh_Hans/{MISSING}:{line}: “{name}” is not in names.toml: add a line "
-            f'with the whole name in Simplified and in Traditional, such as "{name}" = "{name}", '
-            "or separate two names by 、."
+            f"zh_Hans/{MISSING}:{line}: “{name}” is not in names.toml: add it with "
+            f"“cccr-web new --name {name}”, or separate two names by 、."
         )
     ]
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.command import undocumented
 from support.faketor import fake_tor
 from support.hosting import OFFLINE, PAGE, web_server
 
@@ -69,7 +70,9 @@ def test_the_status_of_an_unpublished_address_is_one_json_object(
 ) -> None:
     """Without a network and a service, the status is one JSON object that says so."""
     version = connection.info("version").split()[0]
-    assert json.loads(Status.read(connection, key.address).to_json()) == {
+    said = json.loads(Status.read(connection, key.address).to_json())
+    assert undocumented(said, "onion", "status") == set()
+    assert said == {
         "address": key.address,
         "bootstrap": {"percent": 0, "summary": "Starting", "warning": None},
         "descriptor": None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.packages import PACKAGES
+from support.photographs import photo, put_photo
 from support.texts import DATED, add, copy_texts, replace_once
 
 from cccr_web.config import find_tree
@@ -67,9 +68,16 @@ def test_a_page_without_its_banner_is_the_release_s_byte_for_byte(texts: Path) -
         assert stripped(page) == release.files[path].body, path
 
 
-def test_the_parts_of_a_text_are_the_whole_text(texts: Path) -> None:
+def test_the_parts_of_a_text_are_the_whole_text(tmp_path: Path) -> None:
     """Messages are inserted between them, so together they are what the page shows."""
-    site = edition_after(texts).good
+    tree = copy_texts(tmp_path)
+    put_photo(tree, "square.jpg", photo())
+    for locale in ("en", "zh_Hans"):
+        after = (
+            "1989.\n\n![](/photos/square.jpg)\n\n```\n1\n```\n\n![](/photos/square.jpg)\n\n- 1989."
+        )
+        add(f"{locale}/pages/who-we-are.md", after)(tree)
+    site = edition_after(tree).good
     assert site is not None
     whole = [text for text in site.content.all_texts if text.head.template in {"page", "statement"}]
     assert len(whole) > 10

@@ -149,6 +149,7 @@ def test_a_text_that_cannot_be_shown_has_a_page_of_its_messages(previewed: Previ
         page = previewed.page(f"/{slug}/statements/2014-01-02-new.html")
         assert "curly" in page
         assert "2014-01-02-new.md:2" in page
+    assert "curly" in previewed.page("/-/compare/statements/2014-01-02-new/")
     assert previewed.get("/en/statements/2014-01-02-new.html").status_code == 404
 
 

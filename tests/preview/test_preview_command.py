@@ -50,8 +50,25 @@ def test_a_text_with_problems_at_the_start_is_no_obstacle(tmp_path: Path) -> Non
         assert (status, b"is a dead link" in page) == (200, True)
         assert get(preview.address, "/en/verify.html")[0] == 200
         assert b"is a dead link" in get(preview.address, f"/-/compare/{DATED[:-3]}/")[1]
-        (line,) = preview.errors.read_text(encoding="utf-8").splitlines()
+        first, line = preview.errors.read_text(encoding="utf-8").splitlines()
+        assert first == "1 message:"
         assert "dead link" in line
+
+
+def test_the_browser_is_opened_at_the_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From there a text that is not in order yet can be reached: the site has no link to it."""
+    tree, opened = copy_texts(tmp_path), tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >{opened}.new && mv {opened}.new {opened}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    add(f"en/{DATED}", "[A dead link](nowhere.md)")(tree)
+    with PreviewProcess(tree, "--open") as preview:
+        wait_until(opened.exists, 30)
+        assert opened.read_text() == f"{preview.address}-/\n"
+        assert f'<a href="/en/{DATED[:-2]}html">'.encode() in get(preview.address, "/-/")[1]
 
 
 def test_a_change_wakes_the_page_that_is_shown(tmp_path: Path) -> None:

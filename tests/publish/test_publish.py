@@ -34,6 +34,8 @@ from cccr_web.release import (
     write,
 )
 
+# The exit status while other signers have to sign; a script that goes on would announce too early.
+WAITING = 3
 ADDED = "A paragraph that nobody has read yet."
 # What translations/README.md shows of a whole run.
 SHOWN = DOCUMENTS[1].text.partition("a line for each step:\n\n```\n")[2].partition("```")[0]
@@ -450,13 +452,13 @@ def test_it_stops_after_the_first_signature_and_continues_with_the_second(
 ) -> None:
     """The request goes to the second signer, who compares every file, and comes back."""
     site_env(two)
-    stdout, _ = two.publish(*two.key)
+    stdout, _ = two.publish(*two.key, status=WAITING)
     assert steps(stdout) == ["check", "sequence", "build", "changes", "sign"]
     assert "sign       releases/1 has 1 of 2 signatures; second can sign\n" in stdout
     assert "Next: send releases/1.request.zip to them." in stdout
     request = two.releases / "1.request.zip"
     assert request.stat().st_size < 20_000
-    stdout, _ = two.publish(typed="")  # too early
+    stdout, _ = two.publish(typed="", status=WAITING)  # too early
     assert "has 1 of 2 signatures" in stdout
     assert two.side.commands() == []
 
@@ -474,7 +476,7 @@ def test_it_stops_after_the_first_signature_and_continues_with_the_second(
 
 def test_both_can_sign_on_one_machine(two: Editor) -> None:
     """The same command with the other key adds the second signature."""
-    two.publish(*two.key)
+    two.publish(*two.key, status=WAITING)
     stdout, _ = two.publish("--ssh-key", two.folder / "second", typed="")
     assert steps(stdout) == ["check", "sequence", "sign", "verify"]
     assert two.numbers == ["1"]
@@ -482,7 +484,7 @@ def test_both_can_sign_on_one_machine(two: Editor) -> None:
 
 def test_the_second_signer_does_not_sign_other_texts(two: Editor, second: Any) -> None:
     """The files that differ from an own build are named, and nothing is signed."""
-    two.publish(*two.key)
+    two.publish(*two.key, status=WAITING)
     two.write()
     done, copy = second()
     assert done.exit_code == 1
@@ -503,10 +505,10 @@ def test_a_text_that_changes_while_signatures_are_missing_is_another_release(
     two: Editor, second: Any
 ) -> None:
     """The number is not used twice, and the old request is of no use any more."""
-    two.publish(*two.key)
+    two.publish(*two.key, status=WAITING)
     _, signed = second()
     two.write()
-    stdout, _ = two.publish(*two.key)
+    stdout, _ = two.publish(*two.key, status=WAITING)
     assert "sequence   2, after release 1, which lacks signatures\n" in stdout
     assert two.numbers == ["1", "2", "2.request.zip"]
     shutil.copy(signed, two.releases / "2.request.zip")
@@ -516,7 +518,7 @@ def test_a_text_that_changes_while_signatures_are_missing_is_another_release(
 
 def test_a_request_with_anything_else_is_rejected(two: Editor) -> None:
     """A release's own ZIP is no request, and neither is one in which a byte was changed."""
-    two.publish(*two.key)
+    two.publish(*two.key, status=WAITING)
     request = two.releases / "1.request.zip"
     whole = request.read_bytes()
     for wrong, said in (
@@ -529,7 +531,7 @@ def test_a_request_with_anything_else_is_rejected(two: Editor) -> None:
         assert said in stderr
         assert request.read_bytes() == wrong
     request.unlink()
-    two.publish(typed="")
+    two.publish(typed="", status=WAITING)
     assert request.read_bytes() == whole
 
 

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from time import sleep
+from typing import Any
 
+import click
 import minisign
 import pytest
 from click.testing import CliRunner, Result
@@ -34,6 +37,21 @@ def run(*arguments: object, typed: str = "", **settings: str) -> Result:
     return CliRunner().invoke(
         main, [str(each) for each in arguments], input=typed, env=unset | settings
     )
+
+
+def undocumented(result: object, *names: str) -> set[str]:
+    """Return the keys in the JSON of a command that its help does not name."""
+    command: Any = main
+    for name in names:
+        command = command.get_command(click.Context(command), name)
+    form = command.help.partition("With --json, the")[2]
+    return _keys(result) - {*re.findall(r"\w+", form)}
+
+
+def _keys(value: object) -> set[str]:
+    if isinstance(value, dict):
+        return {*value}.union(*map(_keys, value.values()))
+    return set().union(*map(_keys, value)) if isinstance(value, list) else set()
 
 
 def failure(*arguments: object, **settings: str) -> str:

@@ -19,6 +19,17 @@ _FILES = {
     "zsh": f"zsh/site-functions/_{PROGRAM}",
     "fish": f"fish/vendor_completions.d/{PROGRAM}.fish",
 }
+# click's files for zsh and fish ask the program in PATH. In a checkout, deploy/cccr-web is typed.
+_AS_TYPED = {
+    "bash": [],
+    "zsh": [
+        (f"    (( ! $+commands[{PROGRAM}] )) && return 1\n\n", ""),
+        (f"_complete {PROGRAM})", "_complete ${~words[1]} 2>/dev/null)"),
+    ],
+    "fish": [
+        (f"(commandline -t) {PROGRAM})", "(commandline -t) (commandline -opc)[1] 2>/dev/null)")
+    ],
+}
 _PAGE = f"man/man1/{PROGRAM}.1"
 
 
@@ -30,7 +41,11 @@ def shared_files() -> dict[str, str]:
 def _completion(shell: str) -> str:
     found = get_completion_class(shell)
     assert found is not None
-    return found(main, {}, PROGRAM, "_CCCR_WEB_COMPLETE").source()
+    source = found(main, {}, PROGRAM, "_CCCR_WEB_COMPLETE").source()
+    for old, new in _AS_TYPED[shell]:
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    return source
 
 
 def _page() -> str:

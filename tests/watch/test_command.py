@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from support.command import run
+from support.command import run, undocumented
 from support.hostile import Hostile
 from support.signed import KEY, PUBLIC, TODAY, facts, put_release, signed_release
 
@@ -36,6 +36,7 @@ def test_json_has_a_fixed_format(site: Hostile) -> None:
         done = watch("--json", site.url, old.url)
     assert done.exit_code == 1
     said = json.loads(done.stdout)
+    assert undocumented(said, "watch") == set()
     for address in said["addresses"]:
         assert isinstance(address.pop("seconds"), float)
     assert said == {

@@ -1,5 +1,5 @@
 function _cccr_web_completion;
-    set -l response (env _CCCR_WEB_COMPLETE=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) cccr-web);
+    set -l response (env _CCCR_WEB_COMPLETE=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) (commandline -opc)[1] 2>/dev/null);
 
     for completion in $response;
         set -l metadata (string split "," $completion);
