@@ -11,6 +11,9 @@ from cccr_web.release.keys import (
     read_locked_key,
     read_public_key,
 )
+from cccr_web.release.latest import NAME as LATEST
+from cccr_web.release.latest import VALID as LATEST_VALID
+from cccr_web.release.latest import Latest, latest_of, make_latest
 from cccr_web.release.manifest import MAX_FILE, MINISIG, SIGNATURES, is_safe_path, is_signature
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
@@ -79,6 +82,8 @@ __all__ = [
     "ERROR_PAGES",
     "INDEX",
     "KEYS",
+    "LATEST",
+    "LATEST_VALID",
     "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
@@ -93,6 +98,7 @@ __all__ = [
     "Archive",
     "Expiry",
     "File",
+    "Latest",
     "Metadata",
     "PolicyChain",
     "PolicySigner",
@@ -120,7 +126,9 @@ __all__ = [
     "is_safe_path",
     "is_signature",
     "key_fingerprints",
+    "latest_of",
     "load",
+    "make_latest",
     "make_release",
     "media_type",
     "new_key",

@@ -296,6 +296,26 @@ def test_the_status_of_one_server_as_json(tmp_path: Path) -> None:
     }
 
 
+def test_what_says_that_the_release_is_the_newest_reaches_every_server(side: AdminSide) -> None:
+    """It is signed once with --key; without it, the file must be there."""
+    missing = side.run("latest", "release", status=1)
+    assert "There is no release/SHA256SUMS.latest." in missing
+    (side.folder / "organisation.key").write_text("secret\n")
+    (side.folder / "deploy/cccr-web").write_text(
+        '#!/bin/sh\necho "$@" >>cccr-web.args\necho newest >"$2/SHA256SUMS.latest"\n'
+    )
+    script = side.folder / "deploy/server/run.sh"
+    script.write_text('cat "${0%/*}/../SHA256SUMS.latest" >>"' + f'{side.folder}/got"\n{RECORDER}')
+    script.write_text(script.read_text().replace("@/", f"{side.folder}/"))
+    side.run("latest", "release", "--key", "organisation.key", *PASSPHRASE)
+    side.run("latest", "release")
+    assert side.commands() == [f"{name} latest" for name in "abcabc"]
+    assert (side.folder / "got").read_text() == "newest\n" * 6
+    assert (side.folder / "cccr-web.args").read_text() == (
+        "latest release --key organisation.key --passphrase-file passphrase\n"
+    )
+
+
 PROMOTE = ("promote", "root@b", "--key", "organisation.key", *PASSPHRASE)
 PEER = "b" * 56 + ".onion"
 
