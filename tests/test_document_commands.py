@@ -442,6 +442,20 @@ def promote(admin_folder: AdminFolder, command: str) -> None:
     assert {"promote", "--key"} in booted_calls()
 
 
+def latest(admin_folder: AdminFolder, command: str) -> None:
+    """The file is written first, and the server gets it."""
+    side = admin_folder.side
+    (side.folder / "organisation.key").touch()
+    program = side.folder / "deploy/cccr-web"
+    before = program.read_text()
+    program.write_text('#!/bin/sh\necho newest >"$2/SHA256SUMS.latest"\n')
+    run_in_terminal(command, side.folder, side.environment())
+    assert side.commands()[-1] == "latest"
+    assert side.received("SHA256SUMS.latest") == "newest\n"
+    program.write_text(before)
+    assert {"latest", "--key"} in booted_calls()
+
+
 def run_on_server(_admin_folder: AdminFolder, command: str) -> None:
     """``tests/deploy/test_manual.py`` runs every command of this list on a booted Debian."""
     assert command in DEPLOY.commands_on_server
@@ -557,6 +571,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/(cccr-web|venv\.sh)", mention),
     (r"deploy/deploy\.sh --help", show_deploy_help),
     (r"deploy/deploy\.sh promote .*", promote),
+    (r"deploy/deploy\.sh latest .*", latest),
     (r"deploy/deploy\.sh --replace-onion", replace_onion),
     (r"deploy/deploy\.sh( .*)?", deploy),
     (r"ssh root@server\.example .*", run_on_server),

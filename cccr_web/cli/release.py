@@ -215,11 +215,12 @@ def _reject_other_build(own: Release, request: Release) -> None:
 def latest(
     release: Path, key_file: Path, lapses: date | None, passphrase_file: Path | None
 ) -> None:
-    """Sign that RELEASE is the newest today, in its file SHA256SUMS.latest.
+    """Sign that RELEASE is the newest as of today.
 
     RELEASE is the folder of a release that has all its signatures; the key of one signer is enough.
-    The file is no part of the release: write it again before it lapses. "deploy.sh latest" does so,
-    and copies it to every server. Without it, readers cannot know whether a copy is the newest.
+    This writes SHA256SUMS.latest there. The file is no part of the release: write it again before
+    it lapses. "deploy.sh latest" does so, and copies it to every server. Without it, readers cannot
+    know whether a copy is the newest.
     """
     click.echo(write_latest(release, unlock(key_file, passphrase_file), lapses))
 

@@ -1,6 +1,6 @@
 """``SHA256SUMS.latest``: a signer says which release was the newest, and on which day.
 
-    Newest release of the Chinese Coalition for Citizens Rights (公民自由联盟)
+    Newest release of the Chinese Coalition for Citizens Rights
 
     Release: 8
     SHA256SUMS: 0123…
@@ -40,7 +40,7 @@ VALID: Final = timedelta(days=35)
 MAX_VALID: Final = timedelta(days=366)
 
 _COMMENT: Final = "latest"
-_TITLE: Final = f"Newest release of {ORGANISATION} (公民自由联盟)"
+_TITLE: Final = f"Newest release of {ORGANISATION}"
 _DAY: Final = "(20[0-9]{2}-[0-9]{2}-[0-9]{2})"
 _TEXT: Final = re.compile(
     rf"{re.escape(_TITLE)}\n\nRelease: ([1-9][0-9]{{0,9}})\nSHA256SUMS: ([0-9a-f]{{64}})\n"

@@ -328,14 +328,14 @@ SSH_MAGIC, SSH_PURPOSE = b"SSHSIG\0\0\0\1", (b"file", b"", b"sha512")
 TOUCHED = (1, 5)
 # LATEST: a number, the SHA-256 of a list, two days, and the key that signed the text.
 LATEST_TEXT = (
-    "(Newest release of the Chinese Coalition for Citizens Rights \\(公民自由联盟\\)\n\n"
+    "(Newest release of the Chinese Coalition for Citizens Rights\n\n"
     "Release: ([1-9][0-9]{0,9})\nSHA256SUMS: ([0-9a-f]{64})\nDate: (20[0-9-]{8})\n"
     "Lapses: (20[0-9-]{8})\nKey: (\\S+)\n\n)-----BEGIN MINISIGN SIGNATURE-----\n"
     "((?:.*\n){4})-----END MINISIGN SIGNATURE-----\n"
 )
 
 
-class Latest(NamedTuple):
+class CopyLatest(NamedTuple):
     """What LATEST says: the number of a newer release, if there is one, and when it was written."""
 
     newer: str
@@ -355,7 +355,7 @@ class Verdict:
     unverified: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     fingerprint: str = ""  # the newest
-    latest: Latest | None = None
+    latest: CopyLatest | None = None
     what: tuple[str, str] = ("", "")  # what is genuine: how a sentence begins in both languages
 
 
@@ -378,7 +378,7 @@ def read_signed_list(copy: Folder, fingerprint: str) -> Verdict:
     return verdict
 
 
-def read_latest(whole: bytes, text: bytes, verdict: Verdict) -> Latest:
+def read_latest(whole: bytes, text: bytes, verdict: Verdict) -> CopyLatest:
     """Return what one of the signers says of this list, or of a newer one."""
     match = re.fullmatch(LATEST_TEXT, whole.decode("utf-8", "replace"))
     signed, number, digest, issued, lapses, line, made = match.groups() if match else [""] * 7
@@ -394,7 +394,7 @@ def read_latest(whole: bytes, text: bytes, verdict: Verdict) -> Latest:
     is_newer = int(number) > int(ours[1]) if ours else not is_this
     is_same = is_this and (not ours or number == ours[1])
     require(is_newer or is_same, "of another list", LATEST)
-    return Latest(number if is_newer else "", *days)
+    return CopyLatest(number if is_newer else "", *days)
 
 
 def check_policy(copy: Folder, text: bytes, policy: CopyPolicy) -> Verdict:
@@ -1010,7 +1010,7 @@ def report(verdict: Verdict, fingerprint: str) -> tuple[int, list[str]]:
     return status, lines
 
 
-def describe_latest(latest: Latest, now: datetime) -> Iterator[str]:
+def describe_latest(latest: CopyLatest, now: datetime) -> Iterator[str]:
     """Yield lines about whether the copy is the newest."""
     newer, day = latest.newer, f"{latest.issued:%Y-%m-%d}"
     if newer:

@@ -60,6 +60,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "key sign",
         "key show",
         "sign",
+        "latest",
         "verify",
         "canary",
         "mirror fetch",

@@ -6,6 +6,7 @@ import json
 import subprocess
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -24,8 +25,8 @@ from cccr_web.release import (
 )
 
 DAY = timedelta(days=1)
-PAST = {"issued": TODAY.date() - 36 * DAY, "lapses": TODAY.date() - DAY}
-NEWER = {"sequence": 9, "sha256": "0" * 64}
+PAST: dict[str, Any] = {"issued": TODAY.date() - 36 * DAY, "lapses": TODAY.date() - DAY}
+NEWER: dict[str, Any] = {"sequence": 9, "sha256": "0" * 64}
 
 
 def verify(release: Release, folder: Path, *options: str) -> Result:
@@ -52,7 +53,7 @@ def verify(release: Release, folder: Path, *options: str) -> Result:
     ids=["newest", "lapsed", "newer"],
 )
 def test_verify_says_on_which_day_a_release_was_the_newest(
-    changes: dict[str, object], said: str | None, warning: str, tmp_path: Path
+    changes: dict[str, Any], said: str | None, warning: str, tmp_path: Path
 ) -> None:
     """Whatever it says, the exit code stays: the release is what was signed."""
     done = verify(with_latest(signed_release(2), KEY, **changes), tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.policies import TWO_OF_THREE, policy_release, with_latest
@@ -17,8 +18,8 @@ from cccr_web.standalone import verify
 
 DAY = timedelta(days=1)
 ISSUED = TODAY.date() - 36 * DAY
-LAPSED = {"issued": ISSUED, "lapses": TODAY.date() - DAY}
-NEWER = {"sequence": 9, "sha256": "0" * 64}
+LAPSED: dict[str, Any] = {"issued": ISSUED, "lapses": TODAY.date() - DAY}
+NEWER: dict[str, Any] = {"sequence": 9, "sha256": "0" * 64}
 NEWEST = "Newest as of {0}; a newer one may exist · 截至{0}是最新的，之后可能有更新的"
 COPIES = {
     "one key": (with_latest(signed_release(2), KEY), KEY, ORGANISATION),
@@ -69,7 +70,7 @@ def copy_of(release: Release, folder: Path) -> Path:
     ids=["newest", "lapsed", "newer"],
 )
 def test_it_says_on_which_day_a_copy_was_the_newest(
-    kind: str, changes: dict[str, object], said: list[str], tmp_path: Path
+    kind: str, changes: dict[str, Any], said: list[str], tmp_path: Path
 ) -> None:
     """The copy is genuine in any case, so the exit status is 0; the same for a single file."""
     release, key, fingerprint = COPIES[kind]
