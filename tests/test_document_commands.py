@@ -200,6 +200,13 @@ def raise_sequence(admin_folder: AdminFolder) -> None:
     admin_folder.edit_site("sequence = 1\n", "sequence = 2\n")
 
 
+def type_paper(admin_folder: AdminFolder) -> None:
+    """Type the lines of the printed page."""
+    page = (admin_folder.path / "organisation.html").read_text(encoding="utf-8")
+    lines = page.partition("<pre")[2].partition(">")[2].partition("<")[0]
+    (admin_folder.path / "typed.txt").write_text(lines, encoding="utf-8")
+
+
 def write_next_key(admin_folder: AdminFolder) -> None:
     """Write the next signing key into ``site.toml``."""
     keys = [
@@ -253,6 +260,7 @@ def make_repository(admin_folder: AdminFolder) -> None:
 AFTERWARDS: dict[str, Callable[[AdminFolder], None]] = {
     "deploy/cccr-web key show organisation.pub": write_public_key,
     "deploy/cccr-web key show next.pub": write_next_key,
+    "deploy/cccr-web key paper organisation.key --out organisation.html": type_paper,
     "deploy/cccr-web history record release --out translations/files/releases.txt": raise_sequence,
     "deploy/cccr-web onion key show onion.key": write_onion_address,
     "deploy/cccr-web onion key show next-onion.key": write_next_onion,

@@ -33,6 +33,7 @@ from cccr_web.release.openpgp import (
     unix_lines,
 )
 from cccr_web.release.openpgp import sign as sign_with_gpg
+from cccr_web.release.paper import print_key, restore_key
 from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
 from cccr_web.release.policy_chain import NAME as KEYS
@@ -137,6 +138,7 @@ __all__ = [
     "page_policy",
     "parse_record",
     "policies_of",
+    "print_key",
     "printable",
     "read_files",
     "read_locked_key",
@@ -152,6 +154,7 @@ __all__ = [
     "reject_loss",
     "reject_older",
     "release_policy",
+    "restore_key",
     "sign_policy",
     "sign_with_gpg",
     "sign_with_ssh_keygen",

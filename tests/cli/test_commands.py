@@ -59,6 +59,8 @@ def test_the_list_of_commands_is_complete() -> None:
         "key change",
         "key sign",
         "key show",
+        "key paper",
+        "key restore",
         "sign",
         "latest",
         "verify",
