@@ -241,12 +241,6 @@ release_check_key() {
       "Set RELEASE in the settings to a release that is."
 }
 
-# Print who has signed a stored release under a policy, and nothing for one signed with the only key.
-release_signers() { # NUMBER
-  { find "$RELEASES/$1" -maxdepth 1 -name 'SHA256SUMS.*.*sig' -printf '%f\n' 2>/dev/null || true; } |
-    cut -d . -f 2 | sort | paste --serial --delimiters=' '
-}
-
 # Print one field of a server’s systemd status.
 server_status() { # SERVER FIELD
   systemctl show --property=StatusText --value "cccr-web-$1.service" | status_field "$2"

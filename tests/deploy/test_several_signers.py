@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -95,8 +96,12 @@ def test_a_server_moves_to_a_policy_and_back_with_one_release_each(
 
         wait_for_published(other)
         status = admin.deploy("status").stdout
-        assert "release 2              signed by editor, second\n" in status
-        assert "release 3              signed by editor, lawyer\n" in status
+        assert re.search(r"\nrelease 2 +of 20\S+, signed by editor, second\n", status)
+        assert re.search(r"\nrelease 3 +of 20\S+, signed by editor, lawyer\n", status)
+        assert re.search(
+            r"\nsigner editor +last signed release 3 of .* SHA256SUMS.latest of ", status
+        )
+        assert re.search(r"\nsigner second +last signed release 2 of 20\S+\n", status)
         assert "Signed by editor, lawyer; 2 of 3 must sign." in status
         assert "WRONG" not in status
 
