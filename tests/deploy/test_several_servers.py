@@ -331,7 +331,7 @@ def test_what_says_that_the_release_is_the_newest_reaches_every_server(side: Adm
 def signers(folder: Path, *options: str) -> list[str]:
     """Return what is said of the signers of the releases in a folder."""
     script = TOP / "deploy/server/signers.py"
-    command = [sys.executable, "-I", script, folder, folder / "current", *options]
+    command = [sys.executable, "-I", *map(str, (script, folder, folder / "current")), *options]
     done = subprocess.run(command, text=True, capture_output=True, check=True)
     return done.stdout.splitlines()
 
