@@ -203,7 +203,7 @@ def raise_sequence(admin_folder: AdminFolder) -> None:
 def type_paper(admin_folder: AdminFolder) -> None:
     """Type the lines of the printed page."""
     page = (admin_folder.path / "organisation.html").read_text(encoding="utf-8")
-    lines = page.partition("<pre")[2].partition(">")[2].partition("<")[0]
+    lines = page.partition("<pre style")[2].partition(">")[2].partition("<")[0]
     (admin_folder.path / "typed.txt").write_text(lines, encoding="utf-8")
 
 

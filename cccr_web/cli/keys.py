@@ -24,8 +24,8 @@ _PAPER = """<!doctype html>
 <h1>The secret key {name}, encrypted</h1>
 <p>Keep this paper where nobody finds it, and its passphrase elsewhere.</p>
 <p><img src="{uri}" alt="" style="width: {width}mm; margin: 5mm; image-rendering: pixelated"></p>
-<p>To restore the key, scan the code into a text file, or type these lines into one. Then run
-<code>cccr-web key restore FILE --out {name}</code></p>
+<p>To restore the key, scan the code into a text file, or type these lines into one. Then run:</p>
+<pre>cccr-web key restore FILE --out {name}</pre>
 <pre style="font-size: 12pt">
 {lines}
 </pre>

@@ -38,7 +38,7 @@ def scan(page: str) -> str:
 
 def lines_of(page: str) -> list[str]:
     """Return the lines to type."""
-    return page.partition("<pre")[2].partition(">\n")[2].partition("</pre>")[0].splitlines()
+    return page.partition("<pre style")[2].partition(">\n")[2].partition("</pre>")[0].splitlines()
 
 
 def restore(text: str, folder: Path) -> Result:
