@@ -151,7 +151,7 @@ def restore(file: Path, out: Path) -> None:
 @click.argument("site_toml", metavar="SITE.TOML", type=options.FILE)
 @click.option("--out", required=True, type=options.FILE, help="The file to write.")
 def policy(site_toml: Path, out: Path) -> None:
-    """Write the policy in SITE.TOML: who signs, and how many of them must.
+    """Write the policy in SITE.TOML: who signs, and how many must.
 
     The file is for --policy. It prints the fingerprint that readers compare.
     """
@@ -202,7 +202,7 @@ def change(site_toml: Path, previous: str | None, out: Path) -> None:
 def sign_change(
     file: Path, key_file: Path | None, ssh_key: Path | None, passphrase_file: Path | None
 ) -> None:
-    """Sign the newest policy in FILE, a keys.txt, and say who else must.
+    """Sign the newest policy in FILE, a keys.txt; say who else must.
 
     Enough signers of the policy before it must sign, and enough of its own.
     """
