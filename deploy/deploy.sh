@@ -5,6 +5,7 @@
 #
 #   install            set up or repair the server; change only what differs (the default)
 #   release DIR        switch to the signed release in DIR without dropping a request
+#   latest DIR         sign that the release in DIR is still the newest, and serve that with it
 #   rollback           go back to the release before the current one
 #   status             show the services, the release and the result of “cccr-web doctor”
 #   promote            let root@SERVER publish the onion, in place of another of SERVERS
@@ -19,11 +20,11 @@
 #   --dry-run               show every change as a diff, and change nothing
 #   --settings FILE         the settings (default: deploy/site.env, if it exists)
 #   --offline FILE          install our code from a bundle, without a package index
-#   --passphrase-file FILE  for backup, restore, uninstall and promote; without it, you are asked
+#   --passphrase-file FILE  for backup, restore, uninstall, promote and latest; or you are asked
 #   --drop-domain           take down a domain that DOMAIN no longer names, without asking
 #   --replace-onion         for install and upgrade: give up the onion’s address for that of ONION_KEY
 #   --json                  for status: a list with one object for each server
-#   --key FILE              for promote: the organisation’s secret key, or that of one signer
+#   --key FILE              for promote and latest: the organisation’s secret key, or one signer’s
 #   --dead                  for promote: accept that a server which does not answer is gone
 #
 # Without root@SERVER or --local, SERVER in the settings names the server, or SERVERS several: they are
@@ -82,7 +83,7 @@ read_command_line() {
   ARGUMENT=${positional[1]:-}
   case $COMMAND in
     install | rollback | status | promote | notify-test | watch-install | upgrade | uninstall) [ ${#positional[@]} -le 1 ] || usage_error "$COMMAND takes no argument, but got “${ARGUMENT}”." ;;
-    release | backup | restore | bundle) [ ${#positional[@]} = 2 ] || usage_error "$COMMAND needs exactly one file or folder." ;;
+    release | latest | backup | restore | bundle) [ ${#positional[@]} = 2 ] || usage_error "$COMMAND needs exactly one file or folder." ;;
     *) usage_error "There is no command “${COMMAND}”." ;;
   esac
   case $COMMAND in
@@ -92,6 +93,7 @@ read_command_line() {
     watch-install) uses='--settings --dry-run --offline' ;;
     status) uses='--settings --json' ;;
     promote) uses='--settings --dead --key --passphrase-file' ;;
+    latest) uses='--settings --key --passphrase-file' ;;
     notify-test) uses=--settings ;;
     backup) uses='--settings --passphrase-file' ;;
     uninstall) uses='--settings --dry-run --purge --passphrase-file' ;;
@@ -104,7 +106,7 @@ read_command_line() {
   [ "$COMMAND" != bundle ] || [ -z "$TARGET" ] || usage_error "bundle does not use $TARGET."
   [[ $given != *--dry-run* ]] || DRY_RUN=yes
   if [ "$COMMAND" = promote ] && { [ -z "$TARGET" ] || [ -z "$KEY" ]; }; then usage_error "promote needs root@SERVER, and --key with the organisation’s secret key."; fi
-  [ "$COMMAND" != release ] || [ -d "$ARGUMENT" ] || usage_error "There is no folder $ARGUMENT."
+  [[ $COMMAND != release && $COMMAND != latest ]] || [ -d "$ARGUMENT" ] || usage_error "There is no folder $ARGUMENT."
   [ "$COMMAND" != restore ] || [ -r "$ARGUMENT" ] || usage_error "There is no file $ARGUMENT."
 }
 
@@ -300,6 +302,15 @@ promote() {
   on_server promote
 }
 
+# Without --key, DIR has the file already, from a signer whose key is elsewhere.
+latest() { # DIR
+  local file=$1/SHA256SUMS.latest
+  [ -z "$KEY" ] || "$TOP/deploy/cccr-web" latest "$1" --key "$KEY" ${PASSPHRASE_FILE:+--passphrase-file "$PASSPHRASE_FILE"} >&2
+  [ -f "$file" ] || fail "There is no $file." "Add --key, or let a signer make it: cccr-web latest"
+  cp "$file" "$BUNDLE"
+  each_server on_server latest
+}
+
 # Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if only the
 # certificate is missing: the authority may have asked a server that is not installed yet.
 on_server() { # COMMAND
@@ -488,6 +499,7 @@ case $COMMAND in
     on_server "$COMMAND"
     ;;
   rollback | status | promote) "$COMMAND" ;;
+  latest) latest "$ARGUMENT" ;;
   notify-test) each_server on_server notify-test ;;
   uninstall) uninstall ;;
   backup) each_server backup "$ARGUMENT" ;;

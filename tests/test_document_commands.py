@@ -200,6 +200,13 @@ def raise_sequence(admin_folder: AdminFolder) -> None:
     admin_folder.edit_site("sequence = 1\n", "sequence = 2\n")
 
 
+def type_paper(admin_folder: AdminFolder) -> None:
+    """Type the lines of the printed page."""
+    page = (admin_folder.path / "organisation.html").read_text(encoding="utf-8")
+    lines = page.partition("<pre style")[2].partition(">")[2].partition("<")[0]
+    (admin_folder.path / "typed.txt").write_text(lines, encoding="utf-8")
+
+
 def write_next_key(admin_folder: AdminFolder) -> None:
     """Write the next signing key into ``site.toml``."""
     keys = [
@@ -253,6 +260,7 @@ def make_repository(admin_folder: AdminFolder) -> None:
 AFTERWARDS: dict[str, Callable[[AdminFolder], None]] = {
     "deploy/cccr-web key show organisation.pub": write_public_key,
     "deploy/cccr-web key show next.pub": write_next_key,
+    "deploy/cccr-web key paper organisation.key --out organisation.html": type_paper,
     "deploy/cccr-web history record release --out translations/files/releases.txt": raise_sequence,
     "deploy/cccr-web onion key show onion.key": write_onion_address,
     "deploy/cccr-web onion key show next-onion.key": write_next_onion,
@@ -442,6 +450,20 @@ def promote(admin_folder: AdminFolder, command: str) -> None:
     assert {"promote", "--key"} in booted_calls()
 
 
+def latest(admin_folder: AdminFolder, command: str) -> None:
+    """The file is written first, and the server gets it."""
+    side = admin_folder.side
+    (side.folder / "organisation.key").touch()
+    program = side.folder / "deploy/cccr-web"
+    before = program.read_text()
+    program.write_text('#!/bin/sh\necho newest >"$2/SHA256SUMS.latest"\n')
+    run_in_terminal(command, side.folder, side.environment())
+    assert side.commands()[-1] == "latest"
+    assert side.received("SHA256SUMS.latest") == "newest\n"
+    program.write_text(before)
+    assert {"latest", "--key"} in booted_calls()
+
+
 def run_on_server(_admin_folder: AdminFolder, command: str) -> None:
     """``tests/deploy/test_manual.py`` runs every command of this list on a booted Debian."""
     assert command in DEPLOY.commands_on_server
@@ -563,6 +585,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/(cccr-web|venv\.sh)", mention),
     (r"deploy/deploy\.sh --help", show_deploy_help),
     (r"deploy/deploy\.sh promote .*", promote),
+    (r"deploy/deploy\.sh latest .*", latest),
     (r"deploy/deploy\.sh --replace-onion", replace_onion),
     (r"deploy/deploy\.sh( .*)?", deploy),
     (r"ssh root@server\.example .*", run_on_server),

@@ -40,6 +40,7 @@ _TASKS: dict[str, dict[str, str]] = {
         "publish": "publish",
         "build": "site",
         "sign": "release",
+        "latest": "release",
         "verify": "release",
         "canary": "notices",
         "mirrors": "notices",

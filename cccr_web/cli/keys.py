@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,23 @@ from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
     from cccr_web.release import PolicyChain, PublicKey, SigningKey, SigningPolicy, Trusted
+
+
+_PAPER_MILLIMETRES = 80
+_PAPER = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{name}</title>
+<h1>The secret key {name}, encrypted</h1>
+<p>Keep this paper where nobody finds it, and its passphrase elsewhere.</p>
+<p><img src="{uri}" alt="" style="width: {width}mm; margin: 5mm; image-rendering: pixelated"></p>
+<p>To restore the key, scan the code into a text file, or type these lines into one. Then run:</p>
+<pre>cccr-web key restore FILE --out {name}</pre>
+<pre style="font-size: 12pt">
+{lines}
+</pre>
+</html>
+"""
 
 
 def read_passphrase(file: Path | None, question: str, *, twice: bool = False) -> str:
@@ -91,11 +109,50 @@ def show(public_key: str) -> None:
     click.echo(describe(read_public_key(public_key)))
 
 
+@key.command(epilog=options.example("key paper cccr.key --out cccr.html"))
+@click.argument("file", type=options.FILE)
+@click.option("--out", required=True, type=options.FILE, help="The page to write.")
+def paper(file: Path, out: Path) -> None:
+    """Write the secret key in FILE as a page to print.
+
+    The page has the encrypted key as a QR code and in lines to type. Nobody can sign with it who
+    does not know the passphrase: keep the two apart. "key restore" reads either.
+    """
+    from cccr_web import files
+    from cccr_web.release import print_key
+    from cccr_web.render import text_uri
+
+    text, lines = print_key(file)
+    page = _PAPER.format(
+        name=escape(file.name), uri=text_uri(text), width=_PAPER_MILLIMETRES, lines="\n".join(lines)
+    )
+    with files.writing(out, "Choose another place."):
+        files.create(out, page.encode(), mode=0o600)
+
+
+@key.command(epilog=options.example("key restore typed.txt --out cccr.key"))
+@click.argument("file", type=options.FILE)
+@click.option("--out", required=True, type=options.FILE, help="The file to write the key to.")
+def restore(file: Path, out: Path) -> None:
+    """Write the secret key that FILE has from paper.
+
+    FILE has the text of the QR code, or the printed lines; a line that is not as it was printed is
+    named. The key has the same passphrase as before. An existing file is never overwritten.
+    """
+    from cccr_web.release import restore_key
+
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise CccrError(f"{file} cannot be read: {error}.", "Use a text file.") from error
+    restore_key(text, out, name=str(file))
+
+
 @key.command(epilog=options.example("key policy translations/site.toml --out policy.txt"))
 @click.argument("site_toml", metavar="SITE.TOML", type=options.FILE)
 @click.option("--out", required=True, type=options.FILE, help="The file to write.")
 def policy(site_toml: Path, out: Path) -> None:
-    """Write the policy in SITE.TOML: who signs, and how many of them must.
+    """Write the policy in SITE.TOML: who signs, and how many must.
 
     The file is for --policy. It prints the fingerprint that readers compare.
     """
@@ -146,7 +203,7 @@ def change(site_toml: Path, previous: str | None, out: Path) -> None:
 def sign_change(
     file: Path, key_file: Path | None, ssh_key: Path | None, passphrase_file: Path | None
 ) -> None:
-    """Sign the newest policy in FILE, a keys.txt, and say who else must.
+    """Sign the newest policy in FILE, a keys.txt; say who else must.
 
     Enough signers of the policy before it must sign, and enough of its own.
     """

@@ -87,10 +87,12 @@ def fetch(
     future, or is older than the one in FOLDER. See “mirror write” for the contents of FOLDER.
 
     Only what has changed is fetched. If the command is interrupted, FOLDER is unchanged, and the
-    next run continues. So run it daily: it exits with 0 if FOLDER holds the release at URL.
+    next run continues. So run it daily: it exits with 0 if FOLDER holds the release at URL. It
+    warns if SHA256SUMS.latest there says that there is a newer release, or has lapsed.
     """
     from cccr_web.errors import counted
     from cccr_web.mirror import fetch_mirror
+    from cccr_web.release import latest_of
     from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     options.require_socks(socks, [address])
@@ -109,6 +111,9 @@ def fetch(
         f"{described}, {new} in {_places(done.release, folder)} "
         f"{counted(done.fetched, 'file')} fetched."
     )
+    latest = latest_of(done.release)
+    for sentence in latest.faults(done.release) if latest else ():
+        click.echo(f"Warning: {sentence} Look for it at another address.", err=True)
 
 
 @mirror.command(

@@ -12,7 +12,13 @@ import click
 from cccr_web.cli import options
 from cccr_web.cli.deployment import check_addresses, deploy, deploy_command
 from cccr_web.cli.keys import unlock
-from cccr_web.cli.release import Keys, describe_verified, sign_release, verified
+from cccr_web.cli.release import (
+    Keys,
+    describe_verified,
+    sign_release,
+    verified,
+    write_latest,
+)
 from cccr_web.cli.site import (
     check_texts,
     describe_build,
@@ -95,6 +101,7 @@ def publish(
     changes    what differs from the last release; then you are asked
     sign       the release is kept in --out, and site.toml gets its number
     verify     the release, as readers do
+    latest     only if an earlier release has SHA256SUMS.latest: with --key this one gets it, too
     deploy     to every server, as "deploy.sh release" does
     addresses  each is asked whether it serves the release, onions only with --socks
 
@@ -106,6 +113,7 @@ def publish(
     exits with 3, and nothing is published. Without servers, it ends with "verify".
     """
     from cccr_web.publish import Releases, locked
+    from cccr_web.release import LATEST
 
     if key_file is not None and ssh_key is not None:
         raise click.UsageError("Pass either --key or --ssh-key.")
@@ -139,6 +147,8 @@ def publish(
         path = releases.path(release.metadata.sequence)
         checked = verified(path, policy, deployable=True)
         say_step("verify", f"OK: {describe_verified(checked)}")
+        if releases.use_latest and LATEST not in checked.files:
+            say_step("latest", write_latest(path, key) if key else f"no {LATEST}: pass --key")
         if command:
             deploy(path, command)
             check_addresses(checked, policy, socks)

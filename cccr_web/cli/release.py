@@ -1,11 +1,11 @@
-"""``sign``, ``verify`` and ``history``: what is done with a release after it is built."""
+"""``sign``, ``latest``, ``verify`` and ``history``: what is done with a built release."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -202,6 +202,57 @@ def _reject_other_build(own: Release, request: Release) -> None:
         )
 
 
+@click.command(epilog=options.example("latest ../release --key cccr.key"))
+@click.argument("release", type=options.FOLDER)
+@options.secret_key
+@click.option(
+    "--lapses",
+    type=options.DATE,
+    show_default="in 35 days",
+    help="The day, in UTC, from which it no longer counts.",
+)
+@options.passphrase_file
+def latest(
+    release: Path, key_file: Path, lapses: date | None, passphrase_file: Path | None
+) -> None:
+    """Sign that RELEASE is the newest as of today.
+
+    RELEASE is the folder of a release that has all its signatures; the key of one signer is enough.
+    This writes SHA256SUMS.latest there. The file is no part of the release: write it again before
+    it lapses. "deploy.sh latest" does so, and copies it to every server. Without it, readers cannot
+    know whether a copy is the newest.
+    """
+    click.echo(write_latest(release, unlock(key_file, passphrase_file), lapses))
+
+
+def write_latest(folder: Path, key: SigningKey, lapses: date | None = None) -> str:
+    """Write the statement that a release is the newest, and return its facts.
+
+    Raises ``CccrError`` unless the release has all its signatures, and the key is a signer's.
+    """
+    from cccr_web import files
+    from cccr_web.release import (
+        LATEST,
+        LATEST_VALID,
+        MANIFEST,
+        load,
+        make_latest,
+        release_policy,
+        verify_signatures,
+    )
+
+    with working(f"reading {folder}"):
+        release = load(folder)
+    day = datetime.now(UTC).date()
+    until = lapses or day + LATEST_VALID
+    body = make_latest(release, key, day, until)
+    sums, policy = release.files[MANIFEST].body, release_policy(release) or key.public
+    verify_signatures(sums, {**release.signatures, LATEST: body}, policy)
+    with files.writing(folder / LATEST, "Check the disk and the permissions."):
+        files.replace(folder / LATEST, body)
+    return f"Release {release.metadata.sequence} is the newest as of {day}, until {until}."
+
+
 @click.command(epilog=options.example("verify --json cccr-web.zip --public-key cccr.pub"))
 @click.argument("release", type=options.RELEASE)
 @options.public_key
@@ -222,8 +273,9 @@ def verify(
     an expired release only causes a warning. If keys.txt in RELEASE leads from your key or policy
     to a newer one, that one must have signed. With --json, the result is an object with the keys
     sequence, time, expires, fingerprint, signed (the signature files in the release), sha256 (of
-    SHA256SUMS), files (how many), days_left (negative after expiry) and onions (the onion
-    addresses that the release names). After a failure, it has only the key error.
+    SHA256SUMS), files (how many), days_left (negative after expiry), onions (the onion
+    addresses that the release names) and latest (the date of SHA256SUMS.latest, or null). After a
+    failure, it has only the key error.
     """
     try:
         key = options.require_trusted(public_key, policy)
@@ -233,8 +285,10 @@ def verify(
             click.echo(json.dumps({"error": str(error)}))
         raise
     click.echo(_to_json(checked) if as_json else f"OK: {describe_verified(checked)}")
-    if not as_json and checked.metadata.fingerprint != key.fingerprint:
-        click.echo(f"keys.txt leads to it from {key.fingerprint}.")
+    if not as_json:
+        if checked.metadata.fingerprint != key.fingerprint:
+            click.echo(f"keys.txt leads to it from {key.fingerprint}.")
+        _say_latest(checked)
     _warn_if_expired(checked)
 
 
@@ -253,6 +307,19 @@ def verified(path: Path, key: Trusted, *, deployable: bool) -> Release:
     return release
 
 
+def _say_latest(release: Release) -> None:
+    """Say as of when the release is the newest."""
+    from cccr_web.release import LATEST, latest_of
+
+    found = latest_of(release)
+    if found is None:
+        click.echo(f"A newer release may exist: there is no {LATEST}.")
+    elif not found.newer_than(release):
+        click.echo(f"The newest as of {found.issued}; a newer one may exist.")
+    for sentence in found.faults(release) if found else ():
+        click.echo(f"Warning: {sentence}", err=True)
+
+
 def _warn_if_expired(release: Release) -> None:
     from cccr_web.release import reject_expired
 
@@ -263,9 +330,9 @@ def _warn_if_expired(release: Release) -> None:
 
 
 def _to_json(release: Release) -> str:
-    from cccr_web.release import format_time
+    from cccr_web.release import format_time, latest_of
 
-    facts = release.metadata
+    facts, latest = release.metadata, latest_of(release)
     return json.dumps(
         {
             "sequence": facts.sequence,
@@ -277,6 +344,7 @@ def _to_json(release: Release) -> str:
             "files": len(release.files),
             "days_left": facts.expiry().days_left,
             "onions": list(facts.onions),
+            "latest": str(latest.issued) if latest else None,
         }
     )
 

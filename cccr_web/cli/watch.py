@@ -72,7 +72,8 @@ def watch(
 ) -> None:
     """Compare every file at each URL with the signed release.
 
-    Exits with 1 if any file differs or the release has expired.
+    Exits with 1 if any file differs, the release has expired, or SHA256SUMS.latest has lapsed or
+    names a newer release.
 
     Runs on any machine and needs only the public key. Every URL must serve the newest
     signed release found at any of them, with the headers of our own server. Redirects are
@@ -118,7 +119,7 @@ def watch(
             settings,
             reference,
             lambda done, total: progress.show(f"file {done} of {total}", terminal_only=True),
-        )
+        ).with_freshness()
     if state is not None:
         result = Memory(state, others).judge(result, key)
     write_file(report, result.to_json(), "--report")
@@ -161,6 +162,8 @@ def ask_addresses(urls: Iterable[str], release: Release, settings: CheckSettings
 
 def _table(report: Report) -> Iterator[str]:
     """Yield a line for each address, then each distinct difference once."""
+    from cccr_web.release import LATEST
+
     if report.reference is None:
         yield "No release with a good signature was found."
     else:
@@ -180,6 +183,9 @@ def _table(report: Report) -> Iterator[str]:
         )
     for site in report.sites:
         yield from _differences(site)
+    without = [site.address for site in report.sites if site.signed and not site.latest]
+    if without:
+        yield f"No {LATEST}, so a newer release may exist: {', '.join(without)}"
     yield "No differences." if report.same else "There are DIFFERENCES."
 
 

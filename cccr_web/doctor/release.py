@@ -27,10 +27,12 @@ from cccr_web.notices import (
 )
 from cccr_web.release import (
     KEYS,
+    LATEST,
     Expiry,
     Release,
     RollbackGuard,
     SigningPolicy,
+    latest_of,
     load,
     policies_of,
     reject_future,
@@ -68,6 +70,7 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
         _sequence(target, release),
         *_signers(policies_of(release, target.key)[-1], release),
         _expires("expiry", "The release", release.metadata.expiry(), NEW_RELEASE_REMEDY),
+        _latest(release),
         _notice(target, release, CANARY, "canary"),
         _notice(target, release, MIRRORS, "mirrors"),
         _notice(target, release, KEYS, "key change"),
@@ -113,6 +116,18 @@ def _expires(name: str, what: str, expiry: Expiry, remedy: str) -> CheckResult:
     if expiry.has_passed or expiry.is_near:
         return wrong(name, f"{what} {expiry}.", remedy)
     return ok(name, f"{what} {expiry}.")
+
+
+def _latest(release: Release) -> CheckResult:
+    latest = latest_of(release)
+    if latest is None:
+        return not_applicable(
+            "latest", f"Nothing says whether it is the newest: it has no {LATEST}."
+        )
+    if latest.newer_than(release):
+        return wrong("latest", " ".join(latest.faults(release)), "Deploy the newest release.")
+    remedy = "Write it again, and copy it to every server: deploy.sh latest RELEASE --key KEY"
+    return _expires("latest", LATEST, latest.expiry, remedy)
 
 
 def _notice(target: Target, release: Release, path: str, command: str) -> CheckResult:

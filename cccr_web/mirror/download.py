@@ -2,7 +2,7 @@
 
 A file of the release comes from the copy that is there, from what an interrupted download has
 left, from the release's ZIP, or else from the network: each is accepted for its hash alone. The
-ZIP holds all other files and differs in each release, so a new release costs about six requests.
+ZIP holds all other files and differs in each release, so a new release costs about seven requests.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.mirror.folder import write_mirror
 from cccr_web.release import (
     INDEX,
+    LATEST,
     MANIFEST,
     METADATA,
     POLICY,
@@ -175,7 +176,7 @@ class RcloneHost(StaticHost):
                 work, paths, "copy", "--no-check-dest", *stored, f"{work}/mirror/site", self.remote
             )
         # Also signatures of signers whom the list does not name, or of an upload that was cut off.
-        there = before.union(filter(is_signature, self._names()))
+        there = before.union(name for name in self._names() if is_signature(name) or name == LATEST)
         if gone := there - release.files.keys():
             self._rclone(work, sorted(gone), "delete", self.remote)
 
@@ -240,7 +241,7 @@ def upload_order(
 
 
 def _turn(path: str) -> int:
-    if path in _LIST or is_signature(path):
+    if path in {*_LIST, LATEST} or is_signature(path):
         return 3
     if path.endswith((f"/{INDEX}", ".xml")) or path == INDEX:
         return 2

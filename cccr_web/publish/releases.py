@@ -19,6 +19,7 @@ from pathlib import Path
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release import (
+    LATEST,
     MANIFEST,
     RECORD,
     Release,
@@ -67,6 +68,11 @@ class Releases:
     def request(self, sequence: int) -> Path:
         """Return the file of its signing request."""
         return self._folder / f"{sequence}{_REQUEST}"
+
+    @property
+    def use_latest(self) -> bool:
+        """Whether a release here has a ``SHA256SUMS.latest``: then each should have one."""
+        return any(self._folder.glob(f"*/{LATEST}"))
 
     def newest(self) -> Release | None:
         """Return the release of the highest number. Raises ``CccrError`` if it is damaged."""

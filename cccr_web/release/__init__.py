@@ -11,6 +11,9 @@ from cccr_web.release.keys import (
     read_locked_key,
     read_public_key,
 )
+from cccr_web.release.latest import NAME as LATEST
+from cccr_web.release.latest import VALID as LATEST_VALID
+from cccr_web.release.latest import Latest, latest_of, make_latest
 from cccr_web.release.manifest import MAX_FILE, MINISIG, SIGNATURES, is_safe_path, is_signature
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
@@ -30,6 +33,7 @@ from cccr_web.release.openpgp import (
     unix_lines,
 )
 from cccr_web.release.openpgp import sign as sign_with_gpg
+from cccr_web.release.paper import print_key, restore_key
 from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
 from cccr_web.release.policy_chain import NAME as KEYS
@@ -79,6 +83,8 @@ __all__ = [
     "ERROR_PAGES",
     "INDEX",
     "KEYS",
+    "LATEST",
+    "LATEST_VALID",
     "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
@@ -93,6 +99,7 @@ __all__ = [
     "Archive",
     "Expiry",
     "File",
+    "Latest",
     "Metadata",
     "PolicyChain",
     "PolicySigner",
@@ -120,7 +127,9 @@ __all__ = [
     "is_safe_path",
     "is_signature",
     "key_fingerprints",
+    "latest_of",
     "load",
+    "make_latest",
     "make_release",
     "media_type",
     "new_key",
@@ -129,6 +138,7 @@ __all__ = [
     "page_policy",
     "parse_record",
     "policies_of",
+    "print_key",
     "printable",
     "read_files",
     "read_locked_key",
@@ -144,6 +154,7 @@ __all__ = [
     "reject_loss",
     "reject_older",
     "release_policy",
+    "restore_key",
     "sign_policy",
     "sign_with_gpg",
     "sign_with_ssh_keygen",

@@ -115,12 +115,13 @@ def pack_zip(
 def with_archive(release: Release, deflate: Callable[[bytes], bytes] = deflate) -> Release:
     """Return ``release`` with one more file: a ZIP of all its files, instead of an earlier one.
 
-    It is a listed file, except under a policy.
+    It is a listed file, except under a policy. It lacks ``SHA256SUMS.latest``, which changes.
     """
-    others = {path: file for path, file in release.files.items() if path != NAME}
+    unpacked = {NAME, manifest.LATEST}
+    others = {path: file for path, file in release.files.items() if path not in unpacked}
     packed = File.of(make_archive(bodies(others), release.metadata.time, deflate))
     if release.metadata.has_policy:
-        return Release(dict(sorted({**others, NAME: packed}.items())), release.metadata)
+        return Release(dict(sorted({**release.files, NAME: packed}.items())), release.metadata)
     return list_files({**release.listed, NAME: packed}, release.metadata)
 
 

@@ -175,6 +175,10 @@ class LockedKey:
         """Whether a passphrase is needed."""
         return bool(self._secret.is_encrypted())
 
+    def to_file(self) -> bytes:
+        """Return the file."""
+        return bytes(self._secret) + b"\n"
+
     def unlock(self, passphrase: str) -> SigningKey:
         """Return the key. Raises ``CccrError``."""
         import minisign
@@ -204,9 +208,14 @@ def new_key(file: Path, passphrase: str) -> PublicKey:
         if os.path.lexists(path):
             raise _exists(path)
     key = SigningKey.generate()
-    _write_new(file, key.to_file(passphrase), mode=0o600)
+    write_secret(file, key.to_file(passphrase))
     _write_new(public_file, key.public.to_file(), mode=0o644)
     return key.public
+
+
+def write_secret(file: Path, body: bytes) -> None:
+    """Write a secret key's file, which must not exist. Raises ``CccrError``."""
+    _write_new(file, body, mode=0o600)
 
 
 def read_locked_key(file: Path) -> LockedKey:

@@ -21,6 +21,8 @@ MINISIG = "SHA256SUMS.minisig"
 SSHSIG = "SHA256SUMS.sshsig"
 OPENPGP = "SHA256SUMS.asc"
 SIGNATURES = (MINISIG, SSHSIG, OPENPGP)
+# Says whether the release is the newest, and is written again without a release.
+LATEST = "SHA256SUMS.latest"
 _SIGNER_FILE = re.compile(rf"{NAME}\.{SIGNER.pattern}\.(?:minisig|sshsig)")
 
 # In bytes: far more than any file of the site will ever hold.
@@ -87,7 +89,7 @@ def parse_manifest(text: bytes) -> dict[str, str]:
         path = match[2].decode("ascii", errors="replace")
         if not is_safe_path(path):
             raise ReleaseError(f"{NAME}, line {number}: {path!r} is not a path inside a release.")
-        if path == NAME or is_signature(path):
+        if path in {NAME, LATEST} or is_signature(path):
             raise ReleaseError(f"{NAME}, line {number}: {path} cannot be listed in itself.")
         if path <= last:
             raise ReleaseError(

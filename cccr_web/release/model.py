@@ -44,7 +44,9 @@ class Release:
 
         Under a policy the ZIP is not one of them, because it holds the signatures.
         """
-        others = {manifest.NAME, ARCHIVE} if self.metadata.has_policy else {manifest.NAME}
+        others = {manifest.NAME, manifest.LATEST}
+        if self.metadata.has_policy:
+            others.add(ARCHIVE)
         return {
             path: file
             for path, file in self.files.items()
@@ -99,6 +101,7 @@ _MEDIA_TYPES: Final = {
     ".ico": "image/x-icon",
     ".jpg": "image/jpeg",
     ".json": "application/json",
+    ".latest": _TEXT,
     ".minisig": _TEXT,
     ".png": "image/png",
     ".pub": _TEXT,

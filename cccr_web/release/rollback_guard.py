@@ -30,6 +30,7 @@ from cccr_web.release.store import load, write
 _HIGHEST: Final = "highest-sequence"
 _POLICY: Final = "policy"
 _LAST_GOOD: Final = "last-good"
+_NOT_LISTED: Final = (manifest.NAME, manifest.LATEST)
 _LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
 _POLICY_LINE = re.compile(r"([1-9][0-9]{0,9}) ([0-9A-F]{4}(?: [0-9A-F]{4}){7})\n")
 
@@ -161,7 +162,9 @@ class RollbackGuard:
     ) -> None:
         """Copy the release from memory unless it is copied already. Raises ``CccrError``."""
         try:
-            if self.load_last_good(key, verify=verify).manifest_sha256 == release.manifest_sha256:
+            kept = self.load_last_good(key, verify=verify)
+            # SHA256SUMS.latest changes without a release.
+            if all(kept.files.get(path) == release.files.get(path) for path in _NOT_LISTED):
                 return
         except ReleaseError:
             pass  # There is no copy, or it is damaged.

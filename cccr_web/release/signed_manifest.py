@@ -16,7 +16,8 @@ from cccr_web.errors import (
 )
 from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
 from cccr_web.release.keys import SigningKey
-from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
+from cccr_web.release.latest import Latest, verify_latest
+from cccr_web.release.manifest import LATEST, MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
 from cccr_web.release.model import File, Release, bodies, complete
 from cccr_web.release.policy import NAME as POLICY
@@ -94,7 +95,8 @@ def add_signature(release: Release, signature: Mapping[str, bytes]) -> Release:
 
 def with_signatures(release: Release, signature: Mapping[str, bytes]) -> Release:
     """Return a release under a policy with more signatures, but without a ZIP."""
-    extra = {NAME: release.files[NAME].body, **release.signatures, **signature}
+    kept = {path: release.files[path].body for path in (NAME, LATEST) if path in release.files}
+    extra = {**kept, **release.signatures, **signature}
     return complete(release.listed, extra, release.metadata)
 
 
@@ -114,18 +116,21 @@ def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: Trusted
 
     ``keys.txt``, if it is among the ``signatures``, leads from ``key`` to who must sign. A single
     key needs both of its signatures, a policy as many as its threshold; under a policy nothing
-    depends on comments, and none is returned. Raises ``SignatureError``.
+    depends on comments, and none is returned. ``SHA256SUMS.latest``, if it is among them, must be
+    signed by one of the signers. Raises ``SignatureError``.
     """
     policy = follow(key, signatures.get(KEYS), verify=True)[-1]
-    single = policy.single_key
+    single, comment = policy.single_key, ""
     if single is None:
         policy.require(sums, signatures)
-        return ""
-    for name in (MINISIG, SSHSIG):
-        if name not in signatures:
-            raise SignatureError(f"{name} is missing: the release is not signed.", path=name)
-    comment = single.verify(sums, signatures[MINISIG], name=MINISIG, of=NAME)
-    sshsig.verify(sums, signatures[SSHSIG], single, name=SSHSIG, of=NAME)
+    else:
+        for name in (MINISIG, SSHSIG):
+            if name not in signatures:
+                raise SignatureError(f"{name} is missing: the release is not signed.", path=name)
+        comment = single.verify(sums, signatures[MINISIG], name=MINISIG, of=NAME)
+        sshsig.verify(sums, signatures[SSHSIG], single, name=SSHSIG, of=NAME)
+    if LATEST in signatures:
+        verify_latest(signatures[LATEST], policy)
     return comment
 
 
@@ -147,7 +152,7 @@ def read_signed_manifest(
     If its ``keys.txt`` leads from ``key`` to a newer policy, the signers of that one must sign.
 
     Under a policy the ZIP, which is not listed, follows, unless the release is read from a ZIP
-    or only its list matters (``without_zip``).
+    or only its list matters (``without_zip``); then it has no ``SHA256SUMS.latest`` either.
 
     ``read`` takes the path of a file and the most bytes that it may have. Nothing is parsed
     before ``verify`` has checked its signature; without a ``key`` nothing is verified.
@@ -156,13 +161,14 @@ def read_signed_manifest(
     """
     sums = read(NAME, manifest.MAX_BYTES)
     signatures: dict[str, bytes] = {}
+    latest = {} if without_zip else dict(_present(read, LATEST))
     comment, keys = "", dict[str, bytes]()
     if key:
         # A list without it saves a request; who signed the list is checked in any case.
         keys = dict(_present(read, KEYS)) if f"  {KEYS}\n".encode() in sums else {}
         newest = follow(key, keys.get(KEYS))[-1]
         signatures = dict(_present(read, *signature_files(newest)))
-        comment, key = verify(sums, {**signatures, **keys}, key), newest
+        comment, key = verify(sums, {**signatures, **keys, **latest}, key), newest
     listed = {path: File(b"", sha256) for path, sha256 in manifest.parse_manifest(sums).items()}
     if metadata.NAME not in listed:
         raise ReleaseError(f"{NAME} does not list {metadata.NAME}.")
@@ -179,7 +185,9 @@ def read_signed_manifest(
             signatures |= _present(read, *shipped.files)
         release = complete(listed, {NAME: sums, **signatures}, facts)
         check_record(release)
-        return release if without_zip else _with_checked_archive(release, read)
+        if not without_zip:
+            release = _with_checked_archive(release, read)
+        return _with_latest(release, latest, key)
     # An OpenPGP signature that minisign's does not name is not part of the release.
     unverified = () if key else (MINISIG, SSHSIG)
     if key is None or _OPENPGP_FIELD in comment:
@@ -188,7 +196,7 @@ def read_signed_manifest(
         _verify_comment(comment, facts, signatures.get(OPENPGP))
     release = complete(listed, {NAME: sums, **signatures}, facts)
     check_record(release)
-    return release
+    return _with_latest(release, latest, key)
 
 
 def _check_format(facts: Metadata, listed: Mapping[str, File], key: Trusted | None) -> None:
@@ -231,6 +239,17 @@ def _with_checked_archive(release: Release, read: Read) -> Release:
     packed = read(archive.NAME, manifest.MAX_FILE)
     archive.check_archive(packed, release)
     files = {**release.files, archive.NAME: File.of(packed)}
+    return Release(dict(sorted(files.items())), release.metadata)
+
+
+def _with_latest(release: Release, latest: Mapping[str, bytes], key: Trusted | None) -> Release:
+    """Return the release with its ``SHA256SUMS.latest``, if it has one.
+
+    With a ``key``, it must be one for this release or a newer one. Raises ``ReleaseError``.
+    """
+    for body in latest.values() if key else ():
+        Latest.parse(body).check(release.metadata.sequence, release.manifest_sha256)
+    files = {**release.files, **{path: File.of(body) for path, body in latest.items()}}
     return Release(dict(sorted(files.items())), release.metadata)
 
 

@@ -4,6 +4,7 @@ from cccr_web.render.builder import SiteFiles, build_release, check_trees, read_
 from cccr_web.render.cache import Cache
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles
+from cccr_web.render.onion_code import text_uri
 from cccr_web.render.photos import ResizedPhoto, damaged_photos, pixels_only
 from cccr_web.render.suggestions import name_suggestions
 from cccr_web.render.traditional import simplify, with_derived
@@ -21,5 +22,6 @@ __all__ = [
     "pixels_only",
     "read_policy_facts",
     "simplify",
+    "text_uri",
     "with_derived",
 ]

@@ -1,4 +1,4 @@
-"""The onion address to type and to scan: in groups of characters, and as a QR code."""
+"""QR codes: of the onion address, also in groups of characters to type, and of other texts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def qr_code(onion: str) -> bytes:
 
     Error correction level M tolerates damage to 15 % of it.
     """
-    return _png(onion, _SCALE, _QUIET_ZONE)
+    return _png(_url(onion), _SCALE, _QUIET_ZONE)
 
 
 def data_uri(onion: str) -> str:
@@ -37,11 +37,20 @@ def data_uri(onion: str) -> str:
 
     It has no quiet zone: the page around it must leave one.
     """
-    return f"data:image/png;base64,{base64.b64encode(_png(onion, 2, 0)).decode()}"
+    return text_uri(_url(onion))
 
 
-def _png(onion: str, scale: int, border: int) -> bytes:
-    code = segno.make_qr(f"http://{onion}/", error="m", boost_error=False)
+def text_uri(text: str) -> str:
+    """Return the code of any text as such a URI."""
+    return f"data:image/png;base64,{base64.b64encode(_png(text, 2, 0)).decode()}"
+
+
+def _url(onion: str) -> str:
+    return f"http://{onion}/"
+
+
+def _png(text: str, scale: int, border: int) -> bytes:
+    code = segno.make_qr(text, error="m", boost_error=False)
     png = io.BytesIO()
     # Versions of zlib compress differently; uncompressed, the bytes are the same everywhere.
     code.save(png, kind="png", scale=scale, border=border, compresslevel=0)

@@ -111,6 +111,9 @@ def cache_control(path: str) -> str:
 
 
 def is_compressible(path: str) -> bool:
-    """Whether a file is worth compressing: it is neither an image nor compressed already."""
+    """Whether a file is worth compressing: it is neither an image nor compressed already.
+
+    An EPUB is a ZIP, but what it holds is stored (``render/epub.py``).
+    """
     kind = media_type(path) or ""
-    return not kind.startswith("image/") and not kind.endswith("zip")
+    return not kind.startswith("image/") and kind != "application/zip"

@@ -22,6 +22,7 @@ from cccr_web.release import (
     Trusted,
     Verify,
     differences,
+    latest_of,
     load,
     policies_of,
     reject_future,
@@ -125,6 +126,8 @@ class Source:
         expiry = release.metadata.expiry()
         if expiry.has_passed:
             yield f"Release {release.metadata.sequence} {expiry}."
+        latest = latest_of(release) if self.key else None
+        yield from latest.faults(release) if latest else ()
         try:
             yield from expired_notices(release, self.key) if self.key else ()
         except CccrError as error:

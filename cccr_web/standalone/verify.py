@@ -64,6 +64,7 @@ LIST = "SHA256SUMS"
 SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE = LIST + ".minisig", LIST + ".sshsig", LIST + ".asc"
 KEY, POLICY, FACTS = "minisign.pub", "policy.txt", "RELEASE.json"
 CHAIN, RECORD = "keys.txt", "releases.txt"
+LATEST = LIST + ".latest"  # says which release is the newest; our ZIP lacks it
 ARCHIVE = "cccr-web.zip"  # in a folder, all its other files
 TOP = "cccr-web/"  # the one folder in our ZIP
 
@@ -72,6 +73,7 @@ MAX_FILE, MAX_LIST, MAX_SMALL = 256 << 20, 16 << 20, 1 << 16  # small: keys and 
 MAX_BYTES = 1 << 30  # of all files in a ZIP, unpacked
 BLOCK = 1 << 16  # is read at a time
 NEAR = timedelta(days=14)  # how long before it expires the days left are printed
+DAY, YEAR = timedelta(days=1), timedelta(days=366)
 
 # Names that mean the same on every system: no "..", no backslash, and .well-known as the only
 # one with a leading dot.
@@ -82,8 +84,8 @@ LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
 RECORD_LINE = (
     rb"([1-9][0-9]{0,9}) [0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}Z [0-9a-f]{64}\n"
 )
-# The list and its signatures, which it cannot name.
-UNLISTED = re.compile(LIST + r"(?:\.asc|(?:\.[a-z][a-z0-9-]{0,30})?\.(?:minisig|sshsig))?")
+# The list, its signatures and LATEST, which it cannot name.
+UNLISTED = re.compile(LIST + r"(?:\.asc|\.latest|(?:\.[a-z][a-z0-9-]{0,30})?\.(?:minisig|sshsig))?")
 
 # --- What the program says ---
 
@@ -139,6 +141,8 @@ TEXTS = {
     "这个ZIP在{0!r}处不安全：不同的程序可能解压出不同的文件。",
     "too much": "The ZIP contains far more than our site. · 这个ZIP里的内容远多于本站。",
     "two lists": "The ZIP contains more than one SHA256SUMS. · 这个ZIP里不止一个SHA256SUMS。",
+    "of another list": "{0} is about another SHA256SUMS than this one. · "
+    "{0}说的是另一份SHA256SUMS。",
     "in archive": "cccr-web.zip and the files next to it differ at {0!r}. · "
     "cccr-web.zip与旁边的文件在{0!r}处不一致。",
     "repacked": "Another program repacked cccr-web.zip. · cccr-web.zip被别的程序重新打包过。",
@@ -159,6 +163,10 @@ EXTRAS = {
 }
 REPACKED = "Another program repacked the ZIP · 这个ZIP被别的程序重新打包过"
 UNKNOWN = "unknown, do not open it · 来历不明，不要打开"
+NO_LATEST = (
+    "Without SHA256SUMS.latest, nothing says whether a newer one exists · "
+    "没有SHA256SUMS.latest，无法知道有没有更新的"
+)
 
 
 class CopyError(Exception):
@@ -320,6 +328,21 @@ MINISIGN_TEXT = rb"untrusted comment: .*\n(.*)\ntrusted comment: (.*)\n(.*)\n"
 SSH_TEXT = rb"-----BEGIN SSH SIGNATURE-----\n(.*)\n-----END SSH SIGNATURE-----\n"
 SSH_MAGIC, SSH_PURPOSE = b"SSHSIG\0\0\0\1", (b"file", b"", b"sha512")
 TOUCHED = (1, 5)
+# LATEST: a number, the SHA-256 of a list, two days, and the key that signed the text.
+LATEST_TEXT = (
+    "(Newest release of the Chinese Coalition for Citizens Rights\n\n"
+    "Release: ([1-9][0-9]{0,9})\nSHA256SUMS: ([0-9a-f]{64})\nDate: (20[0-9-]{8})\n"
+    "Lapses: (20[0-9-]{8})\nKey: (\\S+)\n\n)-----BEGIN MINISIGN SIGNATURE-----\n"
+    "((?:.*\n){4})-----END MINISIGN SIGNATURE-----\n"
+)
+
+
+class CopyLatest(NamedTuple):
+    """What LATEST says: the number of a newer release, if there is one, and when it was written."""
+
+    newer: str
+    issued: datetime
+    lapses: datetime
 
 
 @dataclass
@@ -330,9 +353,11 @@ class Verdict:
     comment: str  # what was signed as well: the number of the release and its dates
     unlisted: set[str]  # what belongs to a copy, although the list cannot name it
     wanted: str  # the one of these without which a copy can be verified, but is not complete
+    keys: set[bytes]  # of those who may sign LATEST, each 32 bytes
     unverified: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     fingerprint: str = ""  # the newest
+    latest: CopyLatest | None = None
     what: tuple[str, str] = ("", "")  # what is genuine: how a sentence begins in both languages
 
 
@@ -349,7 +374,29 @@ def read_signed_list(copy: Folder, fingerprint: str) -> Verdict:
     digest = hashlib.sha256(chain).hexdigest()
     require(not is_chain or verdict.listed.get(CHAIN) == digest, "changed", CHAIN)
     verdict.fingerprint = newest
+    verdict.unlisted.add(LATEST)
+    if LATEST in copy.names:
+        verdict.latest = read_latest(copy.read(LATEST), text, verdict)
     return verdict
+
+
+def read_latest(whole: bytes, text: bytes, verdict: Verdict) -> CopyLatest:
+    """Return what one of the signers says of this list, or of a newer one."""
+    match = re.fullmatch(LATEST_TEXT, whole.decode("utf-8", "replace"))
+    signed, number, digest, issued, lapses, line, made = match.groups() if match else [""] * 7
+    key = read_key(decode_base64(line.encode()))
+    require(key[:1] == (b"Ed",), "damaged", LATEST)
+    require(key[1] in verdict.keys, "by another", LATEST)
+    comment = check_minisign(key, signed.encode(), made.encode(), LATEST)
+    require(comment == "latest", "of another", LATEST)
+    days = [datetime.strptime(f"{day}+0000", "%Y-%m-%d%z") for day in (issued, lapses)]
+    require(days[0] < days[1] <= days[0] + YEAR, "damaged", LATEST)
+    is_this = digest == hashlib.sha256(text).hexdigest()
+    ours = re.match("sequence:([0-9]+)", verdict.comment)
+    is_newer = int(number) > int(ours[1]) if ours else not is_this
+    is_same = is_this and (not ours or number == ours[1])
+    require(is_newer or is_same, "of another list", LATEST)
+    return CopyLatest(number if is_newer else "", *days)
 
 
 def check_policy(copy: Folder, text: bytes, policy: CopyPolicy) -> Verdict:
@@ -373,7 +420,8 @@ def check_policy(copy: Folder, text: bytes, policy: CopyPolicy) -> Verdict:
         comment = f"sequence:{facts['sequence']} issued:{facts['time']} expires:{facts['expires']}"
     # A ZIP does not hold itself, but every folder does.
     wanted = LIST if isinstance(copy, Zip) else ARCHIVE
-    return Verdict(listed, comment, {LIST, ARCHIVE, *signers}, wanted)
+    keys = {key[1] for key in signers.values() if key[0] == b"Ed"}
+    return Verdict(listed, comment, {LIST, ARCHIVE, *signers}, wanted, keys)
 
 
 def check_key(copy: Folder, text: bytes, fingerprint: str, policy: bytes) -> Verdict:
@@ -404,7 +452,7 @@ def check_key(copy: Folder, text: bytes, fingerprint: str, policy: bytes) -> Ver
     elif OPENPGP_SIGNATURE in copy.names:
         unverified.append(OPENPGP_SIGNATURE)
     unlisted = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
-    return Verdict(listed, comment, unlisted, SSH_SIGNATURE, unverified)
+    return Verdict(listed, comment, unlisted, SSH_SIGNATURE, {key[1]}, unverified)
 
 
 def check_minisign(key: Key, message: bytes, text: bytes, file: str) -> str:
@@ -573,7 +621,7 @@ def check_record(text: bytes, comment: str) -> None:
 def check_archive(copy: Folder, verdict: Verdict) -> dict[str, int]:
     """Check the ZIP that the list does not name: it holds all other files, and nothing else."""
     archive = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE))))
-    others = (verdict.unlisted & copy.names) - {ARCHIVE}
+    others = (verdict.unlisted & copy.names) - {ARCHIVE, LATEST}
     wanted = {**verdict.listed, **{name: copy.digest(name) for name in others}}
     found = {name: archive.digest(name) for name in archive.names}
     for name, _ in sorted(wanted.items() ^ found.items()):
@@ -865,7 +913,7 @@ class Zip(Folder):
         stamp = (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
         return (
             self.inside == TOP
-            and ARCHIVE not in self.names
+            and not self.names & {ARCHIVE, LATEST}
             and list(self.entries) == sorted(self.entries)
             and all(entry.is_ours and entry.stamp == stamp for entry in self.entries.values())
         )
@@ -931,6 +979,12 @@ def report(verdict: Verdict, fingerprint: str) -> tuple[int, list[str]]:
             f"It expired on {expires:%Y-%m-%d} by this computer's clock: look for a newer one · "
             f"按这台电脑的时钟，它已在{expires:%Y-%m-%d}过期：请另找一份更新的"
         )
+    latest = verdict.latest
+    if latest and latest.issued > now + DAY:
+        verdict.differences.append(
+            f"{LATEST} is dated {latest.issued:%Y-%m-%d}, after today by this computer's clock · "
+            f"{LATEST}的日期是{latest.issued:%Y-%m-%d}，按这台电脑的时钟还没有到"
+        )
     status = 3 if verdict.differences else 0
     english, chinese = map("".join, zip(VERDICTS[status], verdict.what))
     lines = [
@@ -950,11 +1004,29 @@ def report(verdict: Verdict, fingerprint: str) -> tuple[int, list[str]]:
             f"Valid until {expires:%Y-%m-%d}, {left} left · "
             f"有效期至{expires:%Y-%m-%d}，还剩{days or '不到1'}天"
         )
+    lines += describe_latest(latest, now) if latest else [NO_LATEST]
     if verdict.comment:
         lines.append(f"Signed comment · 同时签署的说明：{verdict.comment}")
     if verdict.unverified:
         lines.append(f"Not verified · 未经核对：{', '.join(verdict.unverified)}")
     return status, lines
+
+
+def describe_latest(latest: CopyLatest, now: datetime) -> Iterator[str]:
+    """Yield lines about whether the copy is the newest."""
+    newer, day = latest.newer, f"{latest.issued:%Y-%m-%d}"
+    if newer:
+        yield (
+            f"NOT THE NEWEST: there was release {newer} by {day} · "
+            f"不是最新的：到{day}，已有第{newer}版"
+        )
+    else:
+        yield f"Newest as of {day}; a newer one may exist · 截至{day}是最新的，之后可能有更新的"
+    if latest.lapses <= now:
+        yield (
+            f"That statement lapsed on {latest.lapses:%Y-%m-%d}: look for a newer copy · "
+            f"这句话已在{latest.lapses:%Y-%m-%d}失效：请另找一份更新的"
+        )
 
 
 def main(arguments: list[str]) -> int:

@@ -77,6 +77,7 @@ class DifferenceKind(enum.StrEnum):
     FORK = "fork"
     ROLLBACK = "rollback"
     FREEZE = "freeze"
+    LAPSED = "lapsed"
     UNRECORDED = "unrecorded"
     EXTRA_HEADER = "extra header"
     MISSING_HEADER = "missing header"
@@ -100,6 +101,7 @@ _REMEDIES: Final = {
     DifferenceKind.NEWER_RELEASE: "Publish it at the other addresses, too.",
     DifferenceKind.ROLLBACK: "Publish the newest release there, or a corrected one after it.",
     DifferenceKind.FREEZE: "Publish the newest release there.",
+    DifferenceKind.LAPSED: "Write it again, and copy it to every server: deploy/deploy.sh latest",
     DifferenceKind.FORK: "Ask every signer which of the two they signed: readers saw both.",
     DifferenceKind.UNRECORDED: "Ask every signer whether they signed it, and correct releases.txt.",
 }

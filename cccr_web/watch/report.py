@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from cccr_web.release import Release
+from cccr_web.release import LATEST, Latest, Release, latest_of
 from cccr_web.watch.differences import Difference, DifferenceKind
 
 _FORMAT = 1
@@ -27,6 +28,11 @@ class SiteResult:
     seconds: float
     differences: tuple[Difference, ...]
     signed: Release | None = None
+
+    @property
+    def latest(self) -> Latest | None:
+        """What says there which release is the newest."""
+        return latest_of(self.signed) if self.signed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,14 @@ class Report:
             and self.reference is not None
             and not self.reference.metadata.expiry().has_passed
         )
+
+    def with_freshness(self) -> Report:
+        """Return the report in which addresses also differ that may not have the newest release."""
+        sites = (
+            replace(site, differences=tuple(sorted({*site.differences, *_freshness(site)})))
+            for site in self.sites
+        )
+        return replace(self, sites=tuple(sites))
 
     def to_json(self) -> str:
         """Return the report as JSON, with its keys in a fixed order."""
@@ -87,10 +101,32 @@ def _problem(release: Release | None) -> dict[str, str] | None:
     return None
 
 
+def _freshness(site: SiteResult) -> Iterator[Difference]:
+    latest = site.latest
+    if latest and latest.sequence > (site.sequence or 0):
+        detail = f"release {site.sequence}, but it names release {latest.sequence}"
+        yield Difference(f"/{LATEST}", DifferenceKind.FREEZE, detail)
+    if latest and latest.expiry.has_passed:
+        detail = f"of {latest.issued}, lapsed on {latest.lapses}"
+        yield Difference(f"/{LATEST}", DifferenceKind.LAPSED, detail)
+
+
+def _latest(latest: Latest | None) -> dict[str, Any] | None:
+    if latest is None:
+        return None
+    return {
+        "release": latest.sequence,
+        "date": str(latest.issued),
+        "lapses": str(latest.lapses),
+        "lapsed": latest.expiry.has_passed,
+    }
+
+
 def _site(site: SiteResult) -> dict[str, Any]:
     return {
         "address": site.address,
         "release": site.sequence,
+        "latest": _latest(site.latest),
         "files": site.files,
         "seconds": round(site.seconds, 2),
         "differences": [

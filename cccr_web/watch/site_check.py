@@ -17,6 +17,7 @@ from typing import Final
 
 from cccr_web.errors import ChangedFileError, MissingFileError, ReleaseError, SignatureError
 from cccr_web.release import (
+    LATEST,
     MANIFEST,
     MINISIG,
     SIGNATURES,
@@ -147,7 +148,7 @@ class _SiteCheck:
                     raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
                     # Not every signer of a policy must sign.
-                    optional = is_signature(path) and path not in SIGNATURES
+                    optional = path == LATEST or (is_signature(path) and path not in SIGNATURES)
                     if found.kind is DifferenceKind.MISSING and optional:
                         raise MissingFileError(found.detail, path=path)
                     raise _ReadError(found)

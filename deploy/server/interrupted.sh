@@ -22,12 +22,12 @@ lock() {
   while IFS= read -r path; do CHANGED["$path"]=yes; done <<<"$INTERRUPTED"
 }
 
-# After a complete run. “release” and “rollback” load only the release and nginx’s cache keys.
+# After a complete run. “release”, “latest” and “rollback” load only the release and nginx’s cache keys.
 interrupted_done() {
   [ "$DRY_RUN" = no ] || return 0
   case $COMMAND_NAME in
     install | upgrade) INTERRUPTED='' ;;
-    *) INTERRUPTED=$(grep --invert-match --regexp="^$NGINX/release.conf\$" --regexp="^$CURRENT\$" <<<"$INTERRUPTED" || true) ;;
+    *) INTERRUPTED=$(grep --invert-match --regexp="^$NGINX/release.conf\$" --regexp="^$CURRENT\$" --regexp="/$LATEST\$" <<<"$INTERRUPTED" || true) ;;
   esac
   interrupted_restore
   [ -z "$INTERRUPTED" ] || WARNINGS+=("An earlier installation was interrupted. To complete it, run deploy.sh without a command.")

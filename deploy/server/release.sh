@@ -9,6 +9,7 @@ STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes them.
 HIGHEST_SEQUENCE=highest-sequence
 HIGHEST_POLICY="policy"
+LATEST=SHA256SUMS.latest # next to a release, says that it is the newest
 RELOAD_LIMIT=600 # seconds, after which a server counts as hung (cccr_web/serve/reloader.py)
 
 # Print a field of what “verify” reports of a release, or fail with its reason on stderr.
@@ -129,11 +130,7 @@ release_switch() { # NUMBER
     return 0
   fi
   [ "$DRY_RUN" = no ] || return 0
-  # This time is part of nginx’s cache keys. Responses cached between the two reloads are never used
-  # again, even if this release returns later; nor, if the switch is undone, those of this release.
-  UNDO+=("date +%s%N >'$DATA/switched'")
-  SWITCHED=yes
-  date +%s%N >"$DATA/switched"
+  release_forget_cached
   for server in "${late[@]}"; do
     # Otherwise a server that has served the new release would reject the old one.
     save_for_undo "$STATES/cccr-web-$server/$HIGHEST_SEQUENCE"
@@ -142,6 +139,35 @@ release_switch() { # NUMBER
     # A server reads what is pinned only when it starts: units_start restarts it.
     ! pin_changed || continue
     release_reload "$server" "$number" "${before:-none}"
+    restart_on_undo "cccr-web-$server.service"
+  done
+}
+
+# This time is part of nginx’s cache keys. Responses cached between the two reloads are never used
+# again, even if this release returns later; nor, if the switch is undone, those of this release.
+release_forget_cached() {
+  UNDO+=("date +%s%N >'$DATA/switched'")
+  SWITCHED=yes
+  date +%s%N >"$DATA/switched"
+}
+
+# Serve what the bundle’s SHA256SUMS.latest says of the current release, which stays.
+release_latest() {
+  local number server file
+  step "latest"
+  number=$(release_number)
+  file=$RELEASES/$number/$LATEST
+  [ -n "$number" ] || fail "There is no release to which it belongs." "Install one first."
+  put "$file" <"$BUNDLE/$LATEST"
+  if ! changed "$file"; then
+    note "it is already served"
+    return 0
+  fi
+  release_verify "$RELEASES/$number" >/dev/null
+  release_forget_cached
+  for server in "${WEB_SERVERS[@]}"; do
+    server_runs "$server" || continue
+    release_reload "$server" "$number" "$number"
     restart_on_undo "cccr-web-$server.service"
   done
 }
@@ -215,12 +241,6 @@ release_check_key() {
       "Set RELEASE in the settings to a release that is."
 }
 
-# Print who has signed a stored release under a policy, and nothing for one signed with the only key.
-release_signers() { # NUMBER
-  { find "$RELEASES/$1" -maxdepth 1 -name 'SHA256SUMS.*.*sig' -printf '%f\n' 2>/dev/null || true; } |
-    cut -d . -f 2 | sort | paste --serial --delimiters=' '
-}
-
 # Print one field of a server’s systemd status.
 server_status() { # SERVER FIELD
   systemctl show --property=StatusText --value "cccr-web-$1.service" | status_field "$2"
@@ -239,7 +259,11 @@ release_wait() { # SERVER NUMBER RELOADS-BEFORE PROCESS
   local unit=cccr-web-$1.service try text
   for try in $(seq $((RELOAD_LIMIT * 5))); do
     text=$(systemctl show --property=StatusText --value "$unit")
-    if [ "$(status_field release <<<"$text")" = "$2" ]; then return 0; fi
+    # Before the reload it may have served the same release, without what “latest” puts next to it.
+    if [ "$(status_field release <<<"$text")" = "$2" ] &&
+      { [ -z "$4" ] || [[ $(status_field reloads <<<"$text") != "$3" && $(status_field result <<<"$text") != rejected ]]; }; then
+      return 0
+    fi
     # If the reload that ended was accepted, it was requested earlier. Version 0.2.0 has no result.
     if [ -z "$4" ] || [[ $(status_field reloads <<<"$text") != "$3" && $(status_field result <<<"$text") != accepted ]]; then
       note "$text"

@@ -5,11 +5,12 @@
 #   settings/       site.env, public.key or policy.txt, onion.key, torrc (each optional)
 #   kept.backup     the encrypted backup that “uninstall” leaves on the server
 #   release/        a signed release
+#   SHA256SUMS.latest   what “latest” puts next to the release that is served
 #   requirements.txt, wheels/   our code, or “source”, a link to a checkout to build it from
 #   offline         exists if pip must not use the network
 #   highest-sequence/, policy/   rollback state from a backup; “history” in one of version 0.2.0 or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|latest|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -192,6 +193,11 @@ case $COMMAND_NAME in
     ;;
   release)
     release_new
+    summarize
+    ;;
+  latest)
+    release_latest
+    after_switch
     summarize
     ;;
   rollback)

@@ -11,7 +11,7 @@ status_show() {
   [ -z "$INTERRUPTED" ] || say "An earlier run was interrupted. To complete it, run deploy.sh without a command."
   status_units
   printf '%-22s %s\n' "release" "$(release_number) (stored: $(releases_stored | paste --serial --delimiters=' '))"
-  status_signed | while read -r number names; do printf '%-22s %s\n' "release $number" "signed by ${names// /, }"; done
+  python3 -I "$HERE/signers.py" "$RELEASES" "$CURRENT"
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
   printf '%-22s %s\n' "onion" "http://$(onion_published)/"
   status_doctor
@@ -40,22 +40,14 @@ status_serves() {
   echo "${text#, }"
 }
 
-# Print the number of each stored release under a policy, and who has signed it.
-status_signed() {
-  local number names
-  for number in $(releases_stored); do
-    names=$(release_signers "$number")
-    [ -z "$names" ] || echo "$number $names"
-  done
-}
-
 # One object: “release” and “stored” are numbers, “serves” has one for each server, “signed” a list
-# of signers for each stored release under a policy, “clearnet” and “onion” are addresses, “units” has
-# a sentence for each, “checks” is what “doctor --json” prints.
+# of signers for each stored release, “signers” what each signed last, as signers.py says, “clearnet”
+# and “onion” are addresses, “units” has a sentence for each, “checks” is what “doctor --json” prints.
 status_json() {
   local status=0
   doctor_options
   doctor_run --json >"$WORK/checks" || status=$?
+  python3 -I "$HERE/signers.py" "$RELEASES" "$CURRENT" --json >"$WORK/signers"
   {
     echo "release $(release_number)"
     echo "stored $(releases_stored | paste --serial --delimiters=' ')"
@@ -63,7 +55,6 @@ status_json() {
     echo "clearnet ${DOMAIN:+https://${DOMAIN%% *}/}"
     echo "onion http://$(onion_published)/"
     status_units
-    status_signed | sed 's/^/signed-/'
   } | python3 -I -c 'if True:
     import json, sys
     fields = dict((line.split(maxsplit=1) + [""])[:2] for line in map(str.strip, sys.stdin))
@@ -74,16 +65,12 @@ status_json() {
         "serves": {name: int(number) if number.isdigit() else None for name, number in serves.items()},
         "clearnet": fields.pop("clearnet") or None,
         "onion": fields.pop("onion"),
-        "signed": {
-            name.partition("-")[2]: fields.pop(name).split()
-            for name in [*fields]
-            if name.startswith("signed-")
-        },
+        **json.load(open(sys.argv[2])),
         "units": fields,
         "checks": json.load(open(sys.argv[1])),
     }
     print(json.dumps(found, indent=2, ensure_ascii=False))
-  ' "$WORK/checks"
+  ' "$WORK/checks" "$WORK/signers"
   return $status
 }
 

@@ -28,7 +28,7 @@ uninstall() { # yes|no (purge)
     change "unmask $unit" || continue
     systemctl --quiet unmask "$unit"
   done
-  for file in "$UNITS"/cccr-web-* "$UNITS"/cccr-{doctor,notify,watch}* /var/lib/systemd/timers/stamp-cccr-* /etc/cccr-watch /run/cccr-{doctor,watch} /var/lib/{,private/}cccr-{,watch-}notify "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS"/{cccr-web,exposure}.conf "$TOR_DROPINS" \
+  for file in "$UNITS"/cccr-web-* "$UNITS"/cccr-{doctor,notify,watch}* /var/lib/systemd/timers/stamp-cccr-* /etc/cccr-watch /run/cccr-{doctor,watch} /var/lib/{,private/}cccr-{watch,{,watch-}notify} "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS"/{cccr-web,exposure}.conf "$TOR_DROPINS" \
     /etc/tmpfiles.d/cccr-web.conf "$APPARMOR" /etc/systemd/{journald,system}.conf.d/cccr-web.conf /etc/sysctl.d/60-cccr-web.conf \
     /etc/apt/apt.conf.d/52cccr-web "$NEEDRESTART/conf.d/cccr-web.conf" "${UPDATED[@]/#/$NEEDRESTART/restart.d/}" "$HOOK" /run/cccr-web /run/cccr-{nginx,front} /var/cache/nginx/cccr-web \
     /run/{,private/}cccr-web-{manager,peer} /var/lib/cccr-web /var/lib/{,private/}cccr-web-{clearnet,onion} "/etc/tor/instances/$INSTANCE" \

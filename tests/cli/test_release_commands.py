@@ -73,16 +73,17 @@ def test_debian_tools_verify_a_signed_release(signed: Path) -> None:
 
 
 def test_verify_accepts_a_folder_and_a_zip(signed: Path, key_file: Path) -> None:
-    """``verify`` prints one sentence, for a key file and for the text of a key."""
+    """``verify`` prints the facts, for a key file and for the text of a key."""
     for path, given in (
         (signed, key_file.with_suffix(".pub")),
         (signed / "cccr-web.zip", organisation_key().public),
     ):
         result = run("verify", path, "--public-key", given)
         assert result.exit_code == 0, result.output
-        assert result.output.startswith("OK: release 1 of ")
-        assert result.output.endswith(f"signed by {organisation_key().public.fingerprint}.\n")
-        assert result.output.count("\n") == 1
+        line, unknown = result.output.splitlines()
+        assert line.startswith("OK: release 1 of ")
+        assert line.endswith(f"signed by {organisation_key().public.fingerprint}.")
+        assert unknown == "A newer release may exist: there is no SHA256SUMS.latest."
 
 
 def test_verify_names_the_changed_file(signed: Path) -> None:
@@ -109,6 +110,7 @@ def test_verify_json_prints_the_facts_of_the_release(signed: Path) -> None:
             "files": sum(path.is_file() for path in signed.rglob("*")),
             "days_left": 364,
             "onions": [],
+            "latest": None,
         },
     )
     assert said["fingerprint"] == organisation_key().public.fingerprint

@@ -119,6 +119,14 @@ def test_another_machine_watches_the_site_and_reports(
         assert hook.titles[-1].startswith("the watcher: WRONG: ")
         assert check() == {f"https://{DOMAIN}": True, onion: True}
         assert hook.titles[-1].startswith("the watcher: right again: ")
+        seen = watcher.root / "var/lib/private/cccr-watch/seen"
+        kept = seen.read_text()
+        assert len(kept.splitlines()) == 2
+        later = f"2026-11-22T00:00:00Z https://{DOMAIN} 1000000 {'0' * 64}\n"
+        seen.write_text(kept + later)
+        assert check() == {f"https://{DOMAIN}": False, onion: False}
+        seen.write_text(kept)
+        assert check() == {f"https://{DOMAIN}": True, onion: True}
         for timer in ("cccr-watch.timer", "cccr-watch-notify.timer"):
             assert watcher.run("systemctl", "is-active", timer) == "active\n"
     admin.write_settings()

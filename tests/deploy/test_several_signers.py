@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from support.deploy.admin import DOMAIN, AdminMachine
 from support.deploy.clients import ClearnetClient, Load
 from support.deploy.inspection import serves_release, wait_for_published
 from support.deploy.machine import Machine, Network
-from support.policies import TWO_OF_THREE, signatures, unsigned_release
-from support.signed import organisation_key, put_release
+from support.policies import TWO_OF_THREE, latest_file, signatures, unsigned_release
+from support.signed import known_key_file, organisation_key, put_release
 
-from cccr_web.release import MANIFEST, PolicySigner, SigningPolicy, add_signature
+from cccr_web.release import LATEST, MANIFEST, PolicySigner, SigningPolicy, add_signature
+from cccr_web.release import load as load_release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,10 +81,31 @@ def test_a_server_moves_to_a_policy_and_back_with_one_release_each(
         assert "has 1 of 2 signatures; editor, second can sign." in missing
         admin.deploy("release", signed_by(admin, 3, "editor", "lawyer"))
         assert serves_release(other, 3)
+        third, key = signed_by(admin, 3, "editor", "lawyer"), admin.folder / "editor.key"
+        key.write_bytes(known_key_file(b"editor"))
+        with Load(lambda: clearnet.get(PAGE + "?x").status == 200, 1) as load:
+            admin.deploy("latest", third, "--key", key)
+            first = (third / LATEST).read_bytes()
+            assert clearnet.get(f"/{LATEST}").body == first
+            lapses = datetime.now(UTC).date() + timedelta(days=20)
+            (third / LATEST).write_bytes(latest_file(load_release(third), lapses=lapses))
+            admin.deploy("latest", third)
+        assert load.failures == []
+        renewed = clearnet.get(f"/{LATEST}")
+        assert renewed.body == (third / LATEST).read_bytes() != first
+        headers = {name.lower(): value for name, value in renewed.headers}
+        assert headers["content-type"] == "text/plain; charset=utf-8"
+        again = admin.deploy("latest", third).stderr
+        assert again.endswith("Nothing needed to be changed.\n"), again
+
         wait_for_published(other)
         status = admin.deploy("status").stdout
-        assert "release 2              signed by editor, second\n" in status
-        assert "release 3              signed by editor, lawyer\n" in status
+        assert re.search(r"\nrelease 2 +of 20\S+, signed by editor, second\n", status)
+        assert re.search(r"\nrelease 3 +of 20\S+, signed by editor, lawyer\n", status)
+        assert re.search(
+            r"\nsigner editor +last signed release 3 of .* SHA256SUMS.latest of ", status
+        )
+        assert re.search(r"\nsigner second +last signed release 2 of 20\S+\n", status)
         assert "Signed by editor, lawyer; 2 of 3 must sign." in status
         assert "WRONG" not in status
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support import TOP
 from support.deploy.scripts import AdminSide, in_server
+from support.policies import policy_release, with_latest
+from support.signed import KEY, TODAY, put_release, signed_release
 
 from cccr_web.onion import new_key
 
@@ -275,10 +280,12 @@ def test_a_server_that_fails_its_checks_says_which(tmp_path: Path) -> None:
 def test_the_status_of_one_server_as_json(tmp_path: Path) -> None:
     """It has what ``status`` prints, and the doctor's list; the exit status is the doctor's."""
     doctor(tmp_path, 99)
-    signed = tmp_path / "srv/releases/7"
-    signed.mkdir(parents=True)
-    for name in ("SHA256SUMS.second.sshsig", "SHA256SUMS.editor.minisig"):
-        (signed / name).touch()
+    day = f"{TODAY:%Y-%m-%d}"
+    put_release(signed_release(6), tmp_path / "srv/releases/6")
+    put_release(
+        with_latest(policy_release("editor", "second", sequence=7)), tmp_path / "srv/releases/7"
+    )
+    (tmp_path / "srv/current").symlink_to("releases/7")
     done = in_server(f"{STATUS}\nstatus_json", tmp_path)
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout) == {
@@ -287,13 +294,85 @@ def test_the_status_of_one_server_as_json(tmp_path: Path) -> None:
         "serves": {"clearnet": 6, "onion": None},
         "clearnet": "https://cccr.example/",
         "onion": "http://abc.onion/",
-        "signed": {"7": ["editor", "second"]},
+        "signed": {"6": ["organisation"], "7": ["editor", "second"]},
+        "signers": {
+            "editor": {"release": 7, "day": day, "latest": day},
+            "lawyer": {"release": None, "day": None, "latest": None},
+            "second": {"release": 7, "day": day, "latest": None},
+        },
         "units": dict.fromkeys(
             ("nginx", "tor@cccr", "cccr-web-clearnet", "cccr-web-onion", "cccr-web-manager"),
             "active since today: Published.",
         ),
         "checks": [{"name": "tor", "verdict": "wrong"}],
     }
+
+
+def test_what_says_that_the_release_is_the_newest_reaches_every_server(side: AdminSide) -> None:
+    """It is signed once with --key; without it, the file must be there."""
+    missing = side.run("latest", "release", status=1)
+    assert "There is no release/SHA256SUMS.latest." in missing
+    (side.folder / "organisation.key").write_text("secret\n")
+    (side.folder / "deploy/cccr-web").write_text(
+        '#!/bin/sh\necho "$@" >>cccr-web.args\necho newest >"$2/SHA256SUMS.latest"\n'
+    )
+    script = side.folder / "deploy/server/run.sh"
+    script.write_text('cat "${0%/*}/../SHA256SUMS.latest" >>"' + f'{side.folder}/got"\n{RECORDER}')
+    script.write_text(script.read_text().replace("@/", f"{side.folder}/"))
+    side.run("latest", "release", "--key", "organisation.key", *PASSPHRASE)
+    side.run("latest", "release")
+    assert side.commands() == [f"{name} latest" for name in "abcabc"]
+    assert (side.folder / "got").read_text() == "newest\n" * 6
+    assert (side.folder / "cccr-web.args").read_text() == (
+        "latest release --key organisation.key --passphrase-file passphrase\n"
+    )
+
+
+def signers(folder: Path, *options: str) -> list[str]:
+    """Return what is said of the signers of the releases in a folder."""
+    script = TOP / "deploy/server/signers.py"
+    command = [sys.executable, "-I", *map(str, (script, folder, folder / "current")), *options]
+    done = subprocess.run(command, text=True, capture_output=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_the_status_says_what_each_signer_signed_last(tmp_path: Path) -> None:
+    """Signatures hold no time, so the days are those of the releases and of the statement."""
+    past = (TODAY - timedelta(days=9)).date()
+    put_release(signed_release(2), tmp_path / "2")
+    put_release(policy_release("lawyer", "second", sequence=9), tmp_path / "9")
+    put_release(
+        with_latest(policy_release("editor", "second", sequence=10), issued=past), tmp_path / "10"
+    )
+    (tmp_path / "current").symlink_to("10")
+    day = f"{TODAY:%Y-%m-%d}"
+    assert signers(tmp_path) == [
+        f"release 2              of {day}, signed by organisation",
+        f"release 9              of {day}, signed by lawyer, second",
+        f"release 10             of {day}, signed by editor, second",
+        f"signer editor          last signed release 10 of {day}, and SHA256SUMS.latest of {past}",
+        f"signer lawyer          last signed release 9 of {day}",
+        f"signer second          last signed release 10 of {day}",
+    ]
+    shutil.rmtree(tmp_path / "9")
+    assert "signer lawyer          signed no stored release" in signers(tmp_path)
+    for number in ("9", "10"):
+        shutil.rmtree(tmp_path / number, ignore_errors=True)
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to("2")
+    put_release(with_latest(signed_release(2), KEY, issued=past), tmp_path / "2")
+    last = f"last signed release 2 of {day}, and SHA256SUMS.latest of {past}"
+    assert signers(tmp_path)[1:] == [f"signer organisation    {last}"]
+
+
+def test_the_status_of_a_damaged_release_is_no_crash(tmp_path: Path) -> None:
+    """After a power failure, files may be empty or missing."""
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3/RELEASE.json").touch()
+    assert signers(tmp_path) == [
+        "release 3              of ?, signed by nobody",
+        "signer organisation    signed no stored release",
+    ]
 
 
 PROMOTE = ("promote", "root@b", "--key", "organisation.key", *PASSPHRASE)

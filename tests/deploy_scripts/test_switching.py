@@ -171,6 +171,36 @@ def test_the_end_of_an_earlier_reload_is_no_rejection(tmp_path: Path) -> None:
     assert state(tmp_path) == [("2", "2")] * 2
 
 
+LATEST = 'release_verify() { echo 1; }; echo new >"$BUNDLE/$LATEST"; release_latest; '
+
+
+def test_what_says_that_the_release_is_the_newest_is_served_without_a_release(
+    tmp_path: Path,
+) -> None:
+    """Each server has loaded it before the command ends; a second run reloads nothing."""
+    done = switched(tmp_path, f"LOADS[onion]=20; {LATEST} UNDO=(); interrupted_done")
+    assert done.returncode == 0, done.stderr
+    assert state(tmp_path) == [("1", "1")] * 2
+    assert (tmp_path / "srv/releases/1/SHA256SUMS.latest").read_text() == "new\n"
+    assert int((tmp_path / "srv/switched").read_text())
+    for server in ("clearnet", "onion"):
+        text = (tmp_path / f"lib/cccr-web-{server}/StatusText").read_text()
+        assert text == "A sentence. (release=1 reloads=1 result=accepted)\n"
+    again = in_server(f"WEB_SERVERS=(onion); lock; {LATEST}", tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == "latest\n  it is already served\n"
+
+
+def test_what_a_server_rejects_next_to_the_release_is_removed(tmp_path: Path) -> None:
+    """The release that is served has the same number before and after, and is as it was."""
+    rejecting = "echo 9 >$STATES/cccr-web-onion/$HIGHEST_SEQUENCE"
+    done = switched(tmp_path, f"{rejecting}; {LATEST}")
+    assert done.returncode != 0
+    assert "The onion server rejected release 1" in done.stderr
+    assert "The site is unchanged." in done.stderr
+    assert not (tmp_path / "srv/releases/1/SHA256SUMS.latest").exists()
+
+
 @pytest.mark.parametrize("command", ["release_new", "rollback"])
 def test_a_server_that_does_not_run_is_not_called_done(tmp_path: Path, command: str) -> None:
     """After ``release`` and ``rollback``, a stopped server is reported, and the run fails."""

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from support.live_site import signed, target_of
-from support.policies import TWO_OF_THREE, key_change, signatures, unsigned_release
+from support.policies import (
+    TWO_OF_THREE,
+    key_change,
+    signatures,
+    unsigned_release,
+    with_latest,
+)
 from support.signed import KEY, TODAY, facts, known_key, put_release, signed_release
 
 from cccr_web.doctor import CheckResult, CheckVerdict
@@ -51,6 +57,7 @@ def test_a_signed_valid_release_is_ok(tmp_path: Path) -> None:
     assert verdicts(found) == {
         "release": "ok",
         "expiry": "ok",
+        "latest": "not applicable",
         "canary": "not applicable",
         "mirrors.txt": "not applicable",
         "keys.txt": "not applicable",
@@ -77,6 +84,26 @@ def test_the_signers_of_a_release_are_named(tmp_path: Path, threshold: int, said
     whole = add_signature(release, signatures(sums, "editor", "second"))
     found = check(tmp_path, whole, key=policy)["signers"]
     assert (found.verdict.value, said in found.sentence) == ("ok", True), found
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "said"),
+    [
+        ({"lapses": TODAY.date() + 16 * DAY}, "ok", "expires on"),
+        ({"lapses": TODAY.date() + 13 * DAY}, "wrong", "SHA256SUMS.latest expires on"),
+        ({"issued": TODAY.date() - 9 * DAY, "lapses": TODAY.date()}, "wrong", "expired on"),
+        ({"sequence": 2, "sha256": "0" * 64}, "wrong", "says that release 2 is newer"),
+    ],
+)
+def test_a_statement_of_the_newest_release_that_lapses_is_wrong(
+    changes: dict[str, Any], verdict: str, said: str, tmp_path: Path
+) -> None:
+    """It is wrong from 14 days ahead, and if this server does not have the newest release."""
+    found = check(tmp_path, with_latest(signed(), KEY, **changes))["latest"]
+    assert (found.verdict.value, said in found.sentence) == (verdict, True), found
+    assert ("deploy.sh latest" in found.remedy) == (
+        said.startswith(("ex", "SHA")) and verdict != "ok"
+    )
 
 
 def test_an_older_policy_than_the_recorded_one_is_wrong(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import Result
 from support.command import run
 from support.hostile import Hostile, HostileResponse, change_a_byte_of
 from support.killer import Killer
+from support.policies import with_latest
 from support.signed import (
     KEY,
     PUBLIC,
@@ -37,8 +38,11 @@ from cccr_web.watch import Address, CheckSettings, RequestLimits
 if TYPE_CHECKING:
     from support.hostile import Tamper
 
-# The list, its signatures, RELEASE.json, and the ZIP.
-SIGNED = ["/SHA256SUMS", "/SHA256SUMS.minisig", "/SHA256SUMS.sshsig", "/RELEASE.json"]
+# The list, what may say that it is the newest, its signatures, and RELEASE.json.
+SIGNED = [
+    *("/SHA256SUMS", "/SHA256SUMS.latest", "/SHA256SUMS.minisig", "/SHA256SUMS.sshsig"),
+    "/RELEASE.json",
+]
 KILLS = int(os.environ.get("TESTS_KILLS", "210")) // 7
 
 
@@ -78,7 +82,7 @@ def test_a_new_mirror_costs_a_few_requests(site: Hostile, folder: Path) -> None:
 
 
 def test_an_unchanged_release_is_fetched_no_second_time(site: Hostile, folder: Path) -> None:
-    """A daily run costs four small requests, and replaces no file or folder."""
+    """A daily run costs five small requests, and replaces no file or folder."""
     fetch(site.url, folder)
     before = {path: path.stat() for path in folder.rglob("*")}
     site.asked.clear()
@@ -88,6 +92,37 @@ def test_an_unchanged_release_is_fetched_no_second_time(site: Hostile, folder: P
     assert {path: path.stat().st_ino for path in folder.rglob("*")} == {
         path: status.st_ino for path, status in before.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({}, ""),
+        (
+            {"sequence": 3, "sha256": "0" * 64},
+            (
+                "Warning: SHA256SUMS.latest says that release 3 is newer than this one, 2. "
+                "Look for it at another address.\n"
+            ),
+        ),
+    ],
+)
+def test_a_mirror_has_the_statement_of_the_newest_release(
+    changes: dict[str, Any], warning: str, folder: Path
+) -> None:
+    """A renewed one is fetched without a release; one that names a newer release is a warning."""
+    with Hostile(signed_release(2)) as site:
+        fetch(site.url, folder)
+    dated = with_latest(signed_release(2), KEY, **changes)
+    with Hostile(dated) as site:
+        done = fetch(site.url, folder)
+    assert (done.exit_code, done.stderr) == (0, warning)
+    assert load(folder / "site", PUBLIC).files == dated.files
+    rules = (folder / "headers/nginx.conf").read_text()
+    assert (
+        'location ~ \\.latest$ { default_type "text/plain; charset=utf-8"; '
+        'set $cccr_cache "no-cache"; }'
+    ) in rules
 
 
 def test_a_mirror_is_repaired(site: Hostile, folder: Path) -> None:

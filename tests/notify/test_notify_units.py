@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -9,8 +10,13 @@ from pathlib import Path
 
 import pytest
 from support import TOP
+from support.command import run
 from support.deploy.scripts import AdminSide, in_server
+from support.hostile import Hostile, answers
+from support.signed import KEY, PUBLIC, facts, signed_release
 from support.systemd import unit_faults
+
+from cccr_web.release import Signer, make_release
 
 # Instead of a booted server: what the scripts ask it, and where they write.
 WRITE = """
@@ -106,6 +112,33 @@ def test_no_command_line_holds_a_target(tmp_path: Path) -> None:
         assert "--settings %d/notify.env" in text
         assert re.search(r"^LoadCredential=notify.env:/\S+/notify.env$", text, re.MULTILINE)
         assert "json://" not in text
+
+
+def test_the_watcher_remembers_what_it_saw(tmp_path: Path) -> None:
+    """Its command notices another release of the same number, and an older one."""
+    write(tmp_path, "cccr.example")
+    unit = (tmp_path / "watching/cccr-watch.service").read_text()
+    assert "\nStateDirectory=cccr-watch\nStateDirectoryMode=0700\n" in unit
+    _, *words = command(unit)
+    with Hostile(signed_release(2)) as site:
+        here = {
+            "/run/cccr-watch/watch.json": tmp_path / "watch.json",
+            "/var/lib/cccr-watch": tmp_path / "state",
+            "/etc/cccr-watch/public.key": PUBLIC,
+            "https://cccr.example": site.url,
+        }
+        local = [here.get(word, word) for word in words if not word.endswith(".onion")]
+        fork = Signer(KEY).sign(make_release({"en/index.html": b"x"}, facts(2)))
+        for release, kind in (
+            (signed_release(2), None),
+            (fork, "fork"),
+            (signed_release(1), "rollback"),
+        ):
+            site.answers = answers(release)
+            assert run(*local).exit_code == (1 if kind else 0)
+            (address,) = json.loads((tmp_path / "watch.json").read_bytes())["addresses"]
+            kinds = {each["kind"] for each in address["differences"]}
+            assert kind in kinds if kind else not kinds
 
 
 def test_a_test_message_is_sent_by_the_same_command(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ from cccr_web import config, files
 from cccr_web.cli.release import verified
 from cccr_web.publish import locked
 from cccr_web.release import (
+    LATEST,
     RECORD,
+    latest_of,
     load,
     make_release,
     read_request,
@@ -172,6 +174,24 @@ def test_the_same_texts_make_no_further_release(published: Editor) -> None:
     assert steps(stdout) == ["check", "sequence", "sign", "verify"]
     assert "sequence   1: releases/1 is made of these texts\n" in stdout
     assert published.disk() == before
+
+
+def test_a_release_after_one_that_was_called_the_newest_is_called_so_too(
+    published: Editor,
+) -> None:
+    """Otherwise readers would no longer learn whether a copy is the newest; it needs the key."""
+    assert run("latest", published.releases / "1", *published.key).exit_code == 0
+    published.write()
+    stdout, _ = published.publish(*published.key)
+    assert "latest     Release 2 is the newest as of 2" in stdout
+    assert steps(stdout)[-2:] == ["verify", "latest"]
+    release = load(published.releases / "2", organisation_key().public)
+    found = latest_of(release)
+    assert found
+    assert (found.sequence, found.sha256) == (2, release.manifest_sha256)
+    assert "latest" not in steps(published.publish(typed="")[0])
+    (published.releases / "2" / LATEST).unlink()
+    assert f"latest     no {LATEST}: pass --key\n" in published.publish(typed="")[0]
 
 
 def test_a_sequence_that_was_raised_in_the_texts_is_used(published: Editor) -> None:

@@ -10,7 +10,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.attacks.policies import TAMPERINGS, Tampering, good_release, recorded_release
+from support.attacks.policies import (
+    TAMPERINGS,
+    Tampering,
+    dated_release,
+    good_release,
+    recorded_release,
+)
 from support.command import run, run_script
 from support.policies import CHAIN, TWO_OF_THREE, chained_release
 from support.signed import put_release
@@ -79,9 +85,10 @@ def seen_by_watch(
     [
         (good_release(), TWO_OF_THREE),
         (recorded_release(), TWO_OF_THREE),
+        (dated_release(), TWO_OF_THREE),
         *((chained_release(), each) for each in CHAIN.policies),
     ],
-    ids=["good", "recorded", "key", "earlier", "newest"],
+    ids=["good", "recorded", "dated", "key", "earlier", "newest"],
 )
 def test_the_good_release_is_accepted(
     release: Release, trusted: SigningPolicy, folder: Path, address: Address, tmp_path: Path

@@ -17,13 +17,25 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from support.policies import EDITOR, THIRD
 from support.serving import environment
-from support.texts import copy_texts
+from support.signed import known_key_file
+from support.texts import copy_texts, texts_with_signers
 
 from cccr_web.config import find_tree
 from cccr_web.content.body import Body
 from cccr_web.errors import CccrError
-from cccr_web.release import ARCHIVE, MANIFEST, load
+from cccr_web.release import (
+    ARCHIVE,
+    MANIFEST,
+    PolicySigner,
+    SigningPolicy,
+    add_signature,
+    load,
+    read_request,
+    write,
+    write_request,
+)
 from cccr_web.render import build_release, builder
 from cccr_web.render.copies import COPIES
 from cccr_web.render.html import TextRenderer
@@ -37,10 +49,12 @@ def build(
     python: str = sys.executable,
     cwd: Path | None = None,
     umask: int = -1,
+    texts: Path = TREES[0],
     **settings: str,
 ) -> Path:
-    """Build the working tree in a subprocess."""
+    """Build the working tree, or other texts, in a subprocess."""
     command = [python, "-W", "error", "-m", "cccr_web", "build", "--out", str(out)]
+    command += ["--translations", str(texts)]
     done = subprocess.run(
         command,
         env=environment(**settings),
@@ -119,6 +133,57 @@ def test_another_python_builds_the_same(tmp_path: Path) -> None:
     version = subprocess.run(tell, capture_output=True, check=True, text=True).stdout
     assert version.split() != [str(number) for number in sys.version_info[:2]]
     assert same(build(tmp_path / "one"), build(tmp_path / "two", python=python))
+
+
+# Another zlib: it finds other matches, as zlib-ng does. Level 0 compresses nothing anywhere.
+OTHER_ZLIB = """
+import runpy, sys, zlib
+compressobj, compress = zlib.compressobj, zlib.compress
+zlib.compressobj = lambda level=-1, *rest, **named: compressobj(level and 1, *rest, **named)
+zlib.compress = lambda data, /, level=-1, **named: compress(data, level and 1, **named)
+runpy.run_module("cccr_web", run_name="__main__")
+"""
+
+
+@pytest.mark.other_python
+def test_two_signers_build_one_release_on_two_pythons_with_another_zlib(tmp_path: Path) -> None:
+    """The second signs only what is byte for byte their own build; the ZIP is not in the list."""
+    signers = PolicySigner("editor", EDITOR.public), PolicySigner("third", THIRD.public)
+    for name, key in (("editor", b"editor"), ("third", b"a third")):
+        texts_with_signers(tmp_path / name, SigningPolicy(1, 2, signers), 2)
+        (tmp_path / name / "key").write_bytes(known_key_file(key))
+
+    def other(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                os.environ["OTHER_PYTHON"],
+                "-c",
+                OTHER_ZLIB,
+                *command,
+                "--translations",
+                "translations",
+            ],
+            env=environment(),
+            cwd=tmp_path / "third",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    one = tmp_path / "one"
+    build(one, texts=tmp_path / "editor/translations")
+    other("build", "--out", "../two")
+    first, second = load(one), load(tmp_path / "two")
+    assert first.files[MANIFEST] == second.files[MANIFEST]
+    assert first.files[ARCHIVE] != second.files[ARCHIVE]
+    request = tmp_path / "1.request.zip"
+    write_request(first, request)
+    other("sign", str(request), "--key", "key")
+    signed, policy = read_request(request)
+    assert policy.signed_by(signed.files[MANIFEST].body, signed.signatures) == ("third",)
+    own = policy.sign(first.files[MANIFEST].body, EDITOR)
+    write(add_signature(first, {**own, **signed.signatures}), tmp_path / "whole")
+    assert load(tmp_path / "whole", policy).metadata == first.metadata
 
 
 def test_the_release_time_is_the_day_of_the_newest_text_unless_it_is_given() -> None:

@@ -151,7 +151,7 @@ def test_epubcheck_finds_nothing_in_a_text_with_every_construct(tmp_path: Path) 
 
 @every_language
 def test_the_media_type_comes_first_and_uncompressed(release: Release, language: Language) -> None:
-    """The first file is the media type, stored and without an extra field (OCF, 4.3.2)."""
+    """The first file is the media type, without an extra field (OCF, 4.3.2); all are stored."""
     body = release.files[epub_url(language)].body
     assert body[30:58] == b"mimetypeapplication/epub+zip"
     entries = book_of(release, language).infolist()
@@ -160,6 +160,7 @@ def test_the_media_type_comes_first_and_uncompressed(release: Release, language:
     )
     assert {entry.date_time for entry in entries} == {(2026, 11, 29, 0, 0, 0)}
     assert not any(entry.extra for entry in entries)
+    assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
 
 
 @every_language

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 from support.hosting import forbidden
-from support.policies import key_change, one_key, signed_chain
+from support.policies import key_change, latest_file, one_key, signed_chain, with_latest
 from support.signed import (
     TODAY,
     ServerFolder,
@@ -31,6 +31,7 @@ from cccr_web.errors import CccrError
 from cccr_web.listen import parse_listen
 from cccr_web.notices import make_mirrors
 from cccr_web.release import (
+    LATEST,
     Release,
     RollbackGuard,
     Signer,
@@ -98,6 +99,45 @@ def test_a_release_of_a_newer_format_is_rejected_with_the_command_that_upgrades(
     assert reloader.release == signed_release(1)
     (logged,) = (each for each in caplog.messages if "is of format 3" in each)
     assert logged.endswith("deploy/deploy.sh upgrade Rejected: still serving release 1.")
+
+
+def test_a_statement_of_the_newest_release_is_renewed_without_a_release(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reload serves it, as text that is not cached; a wrong one is logged and never served."""
+    release = signed_release(1)
+    folder = server_folder.path / "release-1"
+    reloader = server_folder.reloader()
+    assert LATEST not in reloader.release.files
+    good = with_latest(release, organisation_key())
+    put_release(good, folder)
+    reloader.reload()
+    assert reloader.release == good
+    (app,) = make_apps(reloader.release)
+    response = app.flask.test_client().get(f"/{LATEST}", base_url="http://localhost")
+    assert response.data == good.files[LATEST].body
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-cache"
+    (folder / LATEST).write_bytes(latest_file(release, known_key(b"a stranger")))
+    reloader.reload()
+    assert reloader.release == good
+    assert "is no key of a signer" in caplog.text
+    assert server_folder.reloader().release == good  # after a restart, too
+
+
+def test_a_lapsed_statement_is_served_and_logged_once(
+    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says to readers when the release was the newest, and takes no site down."""
+    past = {"issued": TODAY.date() - timedelta(days=40), "lapses": TODAY.date()}
+    lapsed = with_latest(signed_release(1), organisation_key(), **past)
+    put_release(lapsed, server_folder.path / "release-1")
+    reloader = server_folder.reloader()
+    reloader.compare()
+    reloader.compare()
+    assert reloader.release == lapsed
+    said = f"SHA256SUMS.latest of {past['issued']} lapsed on {past['lapses']}."
+    assert caplog.text.count(said) == 1
 
 
 def test_an_expired_release_is_served_and_logged_once(

@@ -47,6 +47,7 @@ def test_a_good_folder_passes(
     assert done.stdout.splitlines() == [
         f"GOOD. All 6 files are exactly what was signed with the key {signer.fingerprint}.",
         f"核对无误。全部6个文件都与用密钥{signer.fingerprint}签署的内容完全相同。",
+        verify.NO_LATEST,
         f"Signed comment · 同时签署的说明：{COMMENT}",
         f"Not verified · 未经核对：{UNTRUSTED}",
     ]

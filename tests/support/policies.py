@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import itertools
 import textwrap
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cccr_web.release import (
     KEYS,
+    LATEST,
     MANIFEST,
     POLICY,
     PolicyChain,
@@ -29,8 +32,11 @@ from cccr_web.release import (
     sign_policy,
     with_archive,
 )
+from cccr_web.release.latest import Latest
+from cccr_web.release.model import File
+from cccr_web.release.policy_chain import BEGIN, END
 from cccr_web.release.sshsig import SshKey
-from support.signed import content, facts, known_key
+from support.signed import TODAY, content, facts, known_key
 
 EDITOR = known_key(b"editor")
 _SSH = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"an SSH key").digest())
@@ -150,6 +156,30 @@ def policy_signature(policy: SigningPolicy, signer: SigningKey | SshKey) -> byte
 def key_change(before: SigningKey, after: SigningKey) -> bytes:
     """Return the ``keys.txt`` of one key that replaced another."""
     return signed_chain(before.public, (one_key(after, 1), (before, after))).to_file()
+
+
+def latest_file(release: Release, key: SigningKey = EDITOR, **changes: Any) -> bytes:
+    """Return a ``SHA256SUMS.latest`` that is in order but for ``changes``, of any day."""
+    day = TODAY.date()
+    facts = {
+        "sequence": release.metadata.sequence,
+        "sha256": release.manifest_sha256,
+        "issued": day,
+        "lapses": day + timedelta(days=35),
+        "key": key.public,
+    }
+    return signed_latest(Latest(**{**facts, **changes}).text, key)
+
+
+def signed_latest(text: bytes, key: SigningKey, comment: str = "latest") -> bytes:
+    """Return a text in the form of ``SHA256SUMS.latest``, signed."""
+    return text + BEGIN + key.sign(text, comment) + END
+
+
+def with_latest(release: Release, key: SigningKey = EDITOR, **changes: Any) -> Release:
+    """Return a release with a ``SHA256SUMS.latest``."""
+    file = File.of(latest_file(release, key, **changes))
+    return dataclasses.replace(release, files={**release.files, LATEST: file})
 
 
 CHAIN = signed_chain(

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from support.command import run, undocumented
 from support.hostile import Hostile
+from support.policies import with_latest
 from support.signed import KEY, PUBLIC, TODAY, facts, put_release, signed_release
 
 from cccr_web.notices import make_mirrors
-from cccr_web.release import Signer, make_release
+from cccr_web.release import Signer, latest_of, make_release
 
 
 def watch(*arguments: object) -> Result:
@@ -52,10 +54,11 @@ def test_json_has_a_fixed_format(site: Hostile) -> None:
         },
         "problem": None,
         "addresses": [
-            {"address": site.url, "release": 2, "files": 18, "differences": []},
+            {"address": site.url, "release": 2, "latest": None, "files": 18, "differences": []},
             {
                 "address": old.url,
                 "release": 1,
+                "latest": None,
                 "files": 18,
                 "differences": [
                     {
@@ -75,10 +78,11 @@ def test_the_table_has_a_line_for_each_address_and_distinct_difference(site: Hos
     """The table lists each address, and each difference once, however many files have it."""
     done = watch(site.url)
     assert done.exit_code == 0
-    first, head, line, last = done.stdout.splitlines()
+    first, head, line, unknown, last = done.stdout.splitlines()
     assert first == f"Compared with release 2 of {TODAY:%Y-%m-%d}."
     assert head.split() == ["address", "release", "files", "differences", "seconds"]
     assert line.split()[:-1] == [site.url, "2", "18", "0"]
+    assert unknown == f"No SHA256SUMS.latest, so a newer release may exist: {site.url}"
     assert last == "No differences."
     site.tamper = lambda _path, answer: replace(
         answer, headers=(*answer.headers, ("Set-Cookie", "id=1"))
@@ -86,12 +90,52 @@ def test_the_table_has_a_line_for_each_address_and_distinct_difference(site: Hos
     site.asked.clear()
     done = watch(site.url)
     assert done.exit_code == 1
-    asked = len({*site.asked})
-    assert done.stdout.splitlines()[-2:] == [
+    asked = len({*site.asked} - {"/SHA256SUMS.latest"})  # which may be missing
+    assert done.stdout.splitlines()[-3::2] == [
         f"extra header: {site.url}/ and {asked - 1} more: Set-Cookie: id=1",
         "There are DIFFERENCES.",
     ]
     assert watch(site.url, "--allow-header", "set-cookie").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "detail"),
+    [
+        ({}, None, ""),
+        (
+            {"issued": TODAY.date() - timedelta(days=40), "lapses": TODAY.date()},
+            "lapsed",
+            f"of {TODAY.date() - timedelta(days=40)}, lapsed on {TODAY.date()}",
+        ),
+        (
+            {"sequence": 3, "sha256": "0" * 64},
+            "freeze",
+            "release 2, but it names release 3",
+        ),
+    ],
+)
+def test_an_address_that_may_not_have_the_newest_release_is_reported(
+    changes: dict[str, Any], kind: str | None, detail: str
+) -> None:
+    """Programs get the statement, too; one that is good is no difference."""
+    release = with_latest(signed_release(2), KEY, **changes)
+    with Hostile(release) as site:
+        done, said = watch(site.url), watch(site.url, "--json")
+    assert done.exit_code == said.exit_code == (1 if kind else 0), done.stdout
+    (address,) = json.loads(said.stdout)["addresses"]
+    assert [(each["kind"], each["detail"]) for each in address["differences"]] == (
+        [(kind, detail)] if kind else []
+    )
+    latest = latest_of(release)
+    assert latest
+    assert address["latest"] == {
+        "release": latest.sequence,
+        "date": f"{latest.issued}",
+        "lapses": f"{latest.lapses}",
+        "lapsed": kind == "lapsed",
+    }
+    assert "so a newer release may exist" not in done.stdout
+    assert (f"{kind}: {site.url}/SHA256SUMS.latest: {detail}" in done.stdout) == bool(kind)
 
 
 def test_with_a_release_given_all_addresses_are_compared_with_it(

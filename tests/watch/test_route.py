@@ -233,6 +233,7 @@ def test_progress_counts_every_response_once(site: Hostile) -> None:
     settings = CheckSettings(organisation_key().public, limits=LIMITS)
     addresses = [Address.parse(site.url)]
     check_sites(addresses, settings, None, lambda done, total: reported.append((done, total)))
-    total = len(site.asked)
+    # The file that says which release is the newest is asked for, but this site has none.
+    total = len(site.asked) - site.asked.count("/SHA256SUMS.latest")
     assert total > len(site.answers)
     assert reported == [(done, total) for done in range(1, total + 1)]

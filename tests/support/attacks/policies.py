@@ -10,9 +10,10 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from cccr_web.release import PolicySigner, Release, SigningKey, SigningPolicy
+from cccr_web.release import LATEST, PolicySigner, Release, SigningKey, SigningPolicy
 from cccr_web.release.archive import Archive, make_archive, pack_zip
 from cccr_web.release.manifest import digest, format_manifest
 from support.policies import (
@@ -25,13 +26,17 @@ from support.policies import (
     TWO_OF_THREE,
     chained_release,
     key_change,
+    latest_file,
     one_key,
     policy_release,
     policy_signature,
     release_under,
+    signed_chain,
+    signed_latest,
     ssh_signature,
+    with_latest,
 )
-from support.signed import put_release, signed_release
+from support.signed import TODAY, put_release, signed_release
 
 MINISIG = "SHA256SUMS.editor.minisig"
 SSHSIG = "SHA256SUMS.second.sshsig"
@@ -499,6 +504,85 @@ def record_changes() -> Iterator[Tampering]:
     yield Tampering("no record", remove("releases.txt"), genuine=True, release=recorded_release)
 
 
+def _second() -> Release:
+    return policy_release("editor", "second", sequence=2)
+
+
+def dated_release() -> Release:
+    """Return a release of which one signer says that it is the newest."""
+    return with_latest(_second())
+
+
+def latest_changes() -> Iterator[Tampering]:
+    """Yield what can be done with SHA256SUMS.latest: by others, or with the stolen key."""
+    body = dated_release().files[LATEST].body
+    text, day = body.partition(b"-----BEGIN")[0], TODAY.date()
+    title = text.partition(b"\n")[0]
+    as_ssh = ssh_signature(text, SSH_KEY)
+    second, first = _second(), good_release()
+    files = {
+        "empty": b"",
+        "cut": body[:-40],
+        "with a changed byte of its signature": flip(len(body) - 60)(body),
+        "with a changed comment": body.replace(b"comment: latest", b"comment: Read on"),
+        "with another number": body.replace(b"Release: 2\n", b"Release: 3\n"),
+        "with a later day": body.replace(b"Lapses: 20", b"Lapses: 21"),
+        "without its signature": text,
+        "with two signatures": body + body[len(text) :],
+        "with text after it": body + b"Trust me.\n",
+        "with text before it": b"\n" + body,
+        "with CR LF": body.replace(b"\n", b"\r\n"),
+        "with a mark before it": b"\xef\xbb\xbf" + body,
+        "too long": body + b" " * 70_000,
+        "with an SSH signature": text + as_ssh,
+        "that is a signature of the list": second.files[MINISIG].body,
+        "by a stranger": latest_file(second, STRANGER),
+        "by a stranger in a signer's name": signed_latest(text, STRANGER),
+        "by a signer in a stranger's name": signed_latest(
+            text.replace(str(EDITOR.public).encode(), str(STRANGER.public).encode()), EDITOR
+        ),
+        "with another list for this number": latest_file(second, sha256=first.manifest_sha256),
+        "of an earlier release": latest_file(first),
+        "signed as something else": signed_latest(text, EDITOR, "policy"),
+        "with another title": signed_latest(text.replace(title, b"Read this!"), EDITOR),
+        "with a text of the thief's": signed_latest(text + b"Send money to them.\n\n", EDITOR),
+        "without a key": signed_latest(text[: text.index(b"Key: ")] + b"\n", EDITOR),
+        "with a day of no calendar": signed_latest(
+            text.replace(f"{day}".encode(), b"2026-02-30"), EDITOR
+        ),
+        "that lapses before it begins": signed_latest(
+            text.replace(f"Date: {day}".encode(), b"Date: 2099-01-01"), EDITOR
+        ),
+        "that lapses after years": signed_latest(
+            text.replace(b"Lapses: 202", b"Lapses: 209"), EDITOR
+        ),
+        "with too high a number": signed_latest(
+            text.replace(b"Release: 2\n", b"Release: 30000000000\n"), EDITOR
+        ),
+    }
+    for name, tampered in files.items():
+        assert tampered != body
+        yield Tampering(f"a {LATEST} {name}", put(LATEST, tampered), release=dated_release)
+    tomorrow = latest_file(second, issued=day + timedelta(days=2))
+    yield Tampering(
+        f"a {LATEST} of the future", put(LATEST, tomorrow), genuine=True, release=dated_release
+    )
+    # The key of “editor” signed at first, and was then replaced.
+    chain = signed_chain(EDITOR.public, (one_key(THIRD, 1), (EDITOR, THIRD)))
+    keys = {"keys.txt": chain.to_file(), "minisign.pub": THIRD.public.to_file()}
+    later = release_under(chain.newest, (THIRD,), keys)
+    yield Tampering(
+        f"a {LATEST} by a revoked signer",
+        become(with_latest(later, EDITOR)),
+        trusted=SigningPolicy.of(EDITOR.public),
+    )
+    first_body = latest_file(first)
+    yield Tampering(
+        f"a ZIP that holds {LATEST}", repack(lambda files: files.update({LATEST: first_body}))
+    )
+    yield Tampering(f"a list with {LATEST}", thief(add(LATEST)))
+
+
 TAMPERINGS = (
     *signature_changes(),
     *more_signatures(),
@@ -508,4 +592,5 @@ TAMPERINGS = (
     *zip_changes(),
     *chain_changes(),
     *record_changes(),
+    *latest_changes(),
 )
