@@ -43,6 +43,7 @@ TARGETS=() # the servers to visit
 TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE='' KEY=''
 SWITCHES='' # what server/run.sh gets before the command
 PARTIAL=''  # the file that is being written
+VISITS_FRONT=no # whether this command also visits FRONT
 VISITING=no # yes while several servers are visited, again when some are visited once more
 later=()    # the servers to visit once more
 PASSPHRASE_FILE=''
@@ -139,11 +140,14 @@ read_settings() {
   fi
   # A watcher is never the server.
   [ -n "$TARGET" ] || [ "$COMMAND" != watch-install ] || usage_error "watch-install needs root@MACHINE or --local: another machine than the server."
+  if [ "$ONION_MODE" = balance ]; then read_front; fi
   read -ra TARGETS <<<"${TARGET:-$SERVER$SERVERS}"
-  if [ -n "$SERVERS" ] && [ -n "$TARGET" ] && [[ " install upgrade restore promote " == *" $COMMAND "* && " $SERVERS " != *" $TARGET "* ]]; then
+  if [ -n "$SERVERS" ] && [ -n "$TARGET" ] && [ "$TARGET" != "$FRONT" ] && [[ " install upgrade restore promote " == *" $COMMAND "* && " $SERVERS " != *" $TARGET "* ]]; then
     fail "SERVERS in $file does not name $TARGET." "Add it, or use a name from there."
   fi
-  [ ${#TARGETS[@]} != 0 ] || [ "$COMMAND" = bundle ] ||
+  # A front that is none of the servers has no site.
+  if [ $VISITS_FRONT = yes ] && [ "$TARGET" = "$FRONT" ] && [[ " $SERVER$SERVERS " != *" $FRONT "* && " install upgrade status " == *" $COMMAND "* ]]; then TARGETS=(); fi
+  [ ${#TARGETS[@]} != 0 ] || [ "$COMMAND" = bundle ] || [ $VISITS_FRONT = yes ] ||
     usage_error "No server is named. Give root@SERVER or --local, or set SERVER=root@… in the settings."
   [ ${#TARGETS[@]} -le 1 ] || [[ " restore uninstall " != *" $COMMAND "* ]] ||
     usage_error "$COMMAND acts on one server, but SERVERS names ${#TARGETS[@]}. Name one of them: root@SERVER."
@@ -159,6 +163,14 @@ read_settings() {
   fi
 }
 
+# With Onionbalance, the front is visited last, so that it finds what the servers publish.
+read_front() {
+  [ "$TARGET" != --local ] || [[ " install upgrade " != *" $COMMAND "* ]] || fail "With ONION_MODE=balance, the onion’s key must not come to a server." "Run deploy.sh on your machine."
+  [[ " restore promote " != *" $COMMAND "* ]] || fail "$COMMAND is not for ONION_MODE=balance: every server answers, and has nothing to restore."
+  [[ " install upgrade " != *" $COMMAND "* ]] || [ -n "$ONION_KEY" ] || fail "ONION_KEY is not set, but FRONT needs the onion’s key." "Make it with “deploy/cccr-web onion key new”."
+  if [ -z "$TARGET" ] || [ "$TARGET" = "$FRONT" ]; then VISITS_FRONT=yes; fi
+}
+
 # These functions fill the folder that is sent to the server.
 bundle_scripts() {
   mkdir -p "$BUNDLE/settings"
@@ -172,7 +184,11 @@ bundle_settings() {
   elif [ -n "$PUBLIC_KEY" ]; then
     cp "$PUBLIC_KEY" "$BUNDLE/settings/public.key"
   fi
-  [ -z "$ONION_KEY" ] || cp "$ONION_KEY" "$BUNDLE/settings/onion.key"
+  if [ "$ONION_MODE" = balance ] && [ -n "$ONION_KEY" ]; then # only the front needs the key itself
+    "$TOP/deploy/cccr-web" onion key show "$ONION_KEY" >"$BUNDLE/settings/balanced"
+  elif [ -n "$ONION_KEY" ]; then
+    cp "$ONION_KEY" "$BUNDLE/settings/onion.key"
+  fi
   [ -z "$TORRC" ] || cp "$TORRC" "$BUNDLE/settings/torrc"
 }
 
@@ -208,8 +224,8 @@ verify_release() { # FOLDER
 
 # Run a command on every server, one after another. “set -e” stops at the first failure.
 each_server() { # COMMAND…
-  [ ${#TARGETS[@]} = 1 ] || VISITING=yes
-  for TARGET in "${TARGETS[@]}"; do
+  [ ${#TARGETS[@]} -le 1 ] || VISITING=yes
+  for TARGET in ${TARGETS[@]+"${TARGETS[@]}"}; do # bash 3.2 calls an empty list unbound
     [ $VISITING = no ] || say "== $TARGET"
     "$@"
   done
@@ -226,6 +242,27 @@ served() {
   BUNDLE=$WORK/scripts SWITCHES=''
   [ -d "$BUNDLE" ] || bundle_scripts
   send serves 2>&1 | tail -n 1
+}
+
+# Let the front publish the onion for all servers. Each says which onion it has of its own.
+install_front() {
+  local names address bundle=$BUNDLE command=front
+  [ "$COMMAND" != upgrade ] || command=front-upgrade
+  say "== $FRONT, the front"
+  read -ra names <<<"$SERVER$SERVERS"
+  for TARGET in "${names[@]}"; do
+    BUNDLE=$WORK/scripts
+    [ -d "$BUNDLE" ] || bundle_scripts
+    address=$(SWITCHES='' send backend) || [ $DRY_RUN = yes ] ||
+      fail "$TARGET does not say which onion it has of its own." "If it is gone, take it out of the settings."
+    BUNDLE=$bundle
+    printf '%s %s\n' "${address:-unknown}" "$TARGET" >>"$BUNDLE/settings/backends"
+  done
+  rm -rf "$BUNDLE/settings/balanced" "$BUNDLE/release"
+  SWITCHES=${SWITCHES/ --check/}
+  cp "$ONION_KEY" "$BUNDLE/settings/front.key"
+  TARGET=$FRONT
+  on_server $command
 }
 
 report_servers() {
@@ -253,7 +290,7 @@ rollback_from() { # NEWEST
 # Show every server, also after a failure.
 status() {
   local result=0 text between='['
-  for TARGET in "${TARGETS[@]}"; do
+  for TARGET in ${TARGETS[@]+"${TARGETS[@]}"}; do
     if [[ $SWITCHES == *--json* ]]; then
       text=$(on_server status) || result=1
       printf '%s{"server": "%s", "status": %s}' "$between" "$TARGET" "${text:-null}"
@@ -263,6 +300,11 @@ status() {
       (on_server status) || result=1
     fi
   done
+  if [ $VISITS_FRONT = yes ] && [[ $SWITCHES != *--json* ]]; then
+    TARGET=$FRONT
+    printf '== %s, the front\n' "$TARGET"
+    (on_server front-status) || result=1
+  fi
   [ "$between" = '[' ] || printf ']\n'
   return $result
 }
@@ -318,7 +360,7 @@ on_server() { # COMMAND
 
 visit() { # COMMAND
   case $1 in
-    install | upgrade) send "$1" | log_in_again ;;
+    install | upgrade | front | front-upgrade) send "$1" | log_in_again ;;
     *) send "$1" ;;
   esac
 }
@@ -468,6 +510,7 @@ case $COMMAND in
     bundle_release "$RELEASE"
     bundle_code
     each_server on_server "$COMMAND"
+    [ $VISITS_FRONT = no ] || install_front
     ;;
   release)
     bundle_release "$ARGUMENT"

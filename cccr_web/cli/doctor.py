@@ -83,6 +83,11 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     help="The socket on which it serves the onion, which is checked meanwhile.",
 )
 @click.option(
+    "--backend",
+    type=options.ONION,
+    help="This server's own onion, if Onionbalance publishes the site's elsewhere.",
+)
+@click.option(
     "--ssh-keys-only", is_flag=True, help="sshd must accept keys only, and forward nothing."
 )
 @options.time_limit(300)

@@ -279,17 +279,20 @@ def _turns(
 @onion.command(epilog=options.example("onion status --json $(cccr-web onion key show onion.key)"))
 @click.argument("address", type=options.ONION)
 @options.control
+@click.option(
+    "--fetch", is_flag=True, help="Ask the network, as a reader's tor does, whoever publishes it."
+)
 @options.json_output
-def status(address: str, control: ControlAddress | None, *, as_json: bool) -> None:
-    """Show whether a tor on this machine publishes the onion.
+def status(address: str, control: ControlAddress | None, *, fetch: bool, as_json: bool) -> None:
+    """Show whether a tor on this machine publishes the onion; with --fetch, whether anyone does.
 
-    Exits with 1 if it does not, or if the Tor network does not answer.
+    Exits with 1 if not, or if the Tor network does not answer.
     """
     from cccr_web.errors import counted
     from cccr_web.onion import Status, connect
 
     with connect(control) as connection:
-        found = Status.read(connection, address)
+        found = Status.fetch(connection, address) if fetch else Status.read(connection, address)
     if as_json:
         click.echo(found.to_json())
     else:

@@ -158,7 +158,7 @@ class _Checks:
                     self._client, cause = "tor", missing
             yield wrong("tor", cause.problem, cause.remedy)
             return None
-        for result in check_hosting(link, onion, self._target.standby):
+        for result in check_hosting(link, self._target.backend or onion, self._target.standby):
             if result.verdict is CheckVerdict.WRONG:
                 self._tor = self._stopped["cccr-web-manager"] = "tor"
             yield result
@@ -187,7 +187,8 @@ class _Checks:
     ) -> _Results[TorClient]:
         target = self._target
         names = _names(_ONION, "descriptor", "proof of work")
-        if self._target.standby is not None and self._target.standby.exists():
+        standby = self._target.standby
+        if self._target.backend or (standby is not None and standby.exists()):
             yield from self._check_own_onion(onion)
             return TorClient(hosting) if hosting is not None else None
         if hosting is not None and self._tor:

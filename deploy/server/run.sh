@@ -10,7 +10,7 @@
 #   highest-sequence/, key-changes/   rollback state from a backup; “history” in one of version 0.2.0
 #                   or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|backend|front|front-upgrade|front-status|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -33,7 +33,7 @@ CHECK=no        # whether this server must pass its checks at the end
 JSON=no
 SWITCHED=no     # whether this run has let a server switch to another release
 
-for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall ssh system notify watch backup status uninstall; do
+for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall balance ssh system notify watch backup status uninstall; do
   # shellcheck source=/dev/null
   . "$HERE/$file.sh"
 done
@@ -102,6 +102,7 @@ install_all() {
   notify_settings
   onion_key_install
   peers_install
+  [ ! -f "$BUNDLE/settings/onion.key" ] || front_end
   backup_restore_guard
   release_store
   if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
@@ -174,9 +175,9 @@ addresses() {
   echo "onion http://$(onion_address)/"
 }
 
-[[ $COMMAND_NAME != serves && $COMMAND_NAME != peer ]] || STEP=
+[[ " serves peer backend " != *" $COMMAND_NAME "* ]] || STEP=
 check_machine
-if [[ $COMMAND_NAME != uninstall && $COMMAND_NAME != keep ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
+if [[ " uninstall keep front-status " != *" $COMMAND_NAME "* ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
 lock
 case $COMMAND_NAME in
   install)
@@ -206,6 +207,15 @@ case $COMMAND_NAME in
     has_peers || fail "It is not installed as one of several servers."
     peer_own
     ;;
+  backend)
+    is_backend || fail "It is not installed with ONION_MODE=balance."
+    backend_address
+    ;;
+  front | front-upgrade)
+    front_install
+    summarize
+    ;;
+  front-status) front_status ;;
   promote)
     peers_promote
     summarize

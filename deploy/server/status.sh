@@ -13,12 +13,14 @@ status_show() {
   printf '%-22s %s\n' "release" "$(release_number) (stored: $(releases_stored | paste --serial --delimiters=' '))"
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
   printf '%-22s %s\n' "onion" "http://$(onion_published)/"
+  ! is_backend || printf '%-22s %s\n' "onionbalance" "no proof of work; two introduction points of each server; a change takes up to ten minutes"
   status_doctor
 }
 
 # Print the names of the services that the site needs.
 site_units() {
-  printf '%s\n' nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}" cccr-web-manager
+  printf '%s\n' nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}"
+  is_backend || echo cccr-web-manager
   ! has_peers || echo cccr-web-peer
 }
 
@@ -115,12 +117,18 @@ doctor_run() { # [--json]
 doctor_options() {
   local server unit name
   DOCTOR_OPTIONS=(--release "$CURRENT" --public-key "$ETC/public.key"
-    --onion-address "$(onion_published)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
+    --onion-address "$(onion_published)" --control "unix:/run/tor-instances/$INSTANCE/control"
     --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
   for server in "${WEB_SERVERS[@]}"; do
     DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
       --private "/var/lib/private/cccr-web-$server=0700")
   done
+  if is_backend; then
+    DOCTOR_OPTIONS+=(--onion-socket unix:/run/cccr-nginx/onion.sock --private "$BACKEND=_tor-$INSTANCE:0700")
+    [ ! -e "$BACKEND/hostname" ] || DOCTOR_OPTIONS+=(--backend "$(backend_address)")
+  else
+    DOCTOR_OPTIONS+=(--onion-key "$ONION_KEY_FILE")
+  fi
   for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
   ! has_peers || DOCTOR_OPTIONS+=(--standby "$STANDBY" --onion-socket unix:/run/cccr-nginx/onion.sock)
   [ "$SSH_KEYS_ONLY" != yes ] || DOCTOR_OPTIONS+=(--ssh-keys-only)

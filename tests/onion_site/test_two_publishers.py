@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import socketserver
 import threading
 import time
@@ -12,11 +11,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Self
 
 import pytest
-from support import socks
+from support.crowd import Readers
 from support.hosting import RunningTor, Watched, short_folder, wait_until, web_server
 from support.signed import organisation_key
-from support.threads import BackgroundThreads
-from support.tornet import exchange
 
 from cccr_web import files
 from cccr_web.errors import OnionError
@@ -176,60 +173,6 @@ class Pair:
         wait_until(lambda: self.network.fetch_until(url).body == server.name.encode(), 60)
 
 
-class Readers(BackgroundThreads):
-    """Readers of an onion, each on a circuit of its own, who fetch its page again and again."""
-
-    count = 100
-
-    def __init__(self, network: TorNetwork, onion: str) -> None:
-        self._network = network
-        self._onion = onion
-        # For each reader, when a fetch ended, and whether it got a page.
-        self._fetches: list[list[tuple[float, bool]]] = []
-
-    def _run(self) -> None:
-        own: list[tuple[float, bool]] = []
-        self._fetches.append(own)
-        circuit = f"reader {threading.get_ident()}"
-        while not self._stopped.is_set():
-            got = self._gets_page(circuit)
-            own.append((time.monotonic(), got))
-            self._stopped.wait(2.0)
-
-    def _gets_page(self, circuit: str) -> bool:
-        link = http.client.HTTPConnection(self._onion, timeout=20.0)
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            link.sock = socks.connect(
-                self._network.socks_port, self._onion, circuit=circuit, timeout=20.0
-            )
-            return exchange(link, "GET", "/", {}).status == 200
-        return False
-
-    def wait_for_all(self, since: float, limit: float) -> None:
-        """Wait until every reader's last fetch got a page, and ended after ``since``."""
-
-        def done() -> bool:
-            own = [fetches[-1] for fetches in self._fetches if fetches]
-            return len(own) == self.count and all(ok and at > since for at, ok in own)
-
-        wait_until(done, limit)
-
-    def failed_for(self, since: float) -> float:
-        """Return the seconds from ``since`` until the last reader got a page again."""
-        ends = [since]
-        for fetches in self._fetches:
-            later = [(at, ok) for at, ok in fetches if at > since]
-            lost = max((at for at, ok in later if not ok), default=None)
-            if lost is not None:
-                ends.append(min(at for at, ok in later if ok and at > lost))
-        return max(ends) - since
-
-    def share(self, since: float, until: float) -> float:
-        """Return the share of fetches that got a page, of those that ended in that time."""
-        results = [ok for each in self._fetches for at, ok in each if since < at <= until]
-        return sum(results) / len(results)
-
-
 @pytest.fixture
 def pair(tor_network: TorNetwork) -> Iterator[Pair]:
     """Two servers with one onion; the first publishes. Both never publish at once."""
@@ -259,17 +202,17 @@ def test_a_dead_publisher_is_replaced_and_stands_by_when_it_returns(
     """The other publishes once the admin says so; the old one returns without harm."""
     pair.reader_gets(pair.a)
     with Readers(pair.network, pair.key.address) as readers:
-        readers.wait_for_all(0.0, 120)
+        readers.wait_for_all(120)
         pair.a.die()
         begin = time.monotonic()
         pair.b.promote(1, pair.b)
         pair.b.manager.wait_for(Published, 120)
         pair.reader_gets(pair.b)
         note("dead publisher until a reader gets the other's page", time.monotonic() - begin)
-        readers.wait_for_all(time.monotonic(), 180)
+        readers.wait_for_all(180)
     seconds = readers.failed_for(begin)
     note("dead publisher until 100 readers get the other's page", seconds)
-    note("share of their fetches that succeed meanwhile", readers.share(begin, begin + seconds), "")
+    note("share of their fetches that succeed meanwhile", readers.share(begin), "")
     pair.a.start()
     assert "another server publishes" in pair.a.manager.wait_for(StandingBy, 120).reason
 

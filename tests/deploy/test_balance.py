@@ -1,0 +1,324 @@
+"""Onionbalance: every server answers for one onion, and only the front has its key."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.crowd import Readers
+from support.deploy.admin import AdminMachine
+from support.deploy.clients import Load
+from support.deploy.machine import OTHER, SERVER, THIRD, Machine
+from support.deploy.scripts import AdminSide, in_server
+from support.signed import content, facts, organisation_key, put_release
+
+from cccr_web.onion import load_key, new_key
+from cccr_web.release import Signer, make_release, with_archive
+
+if TYPE_CHECKING:
+    from support.measurements import Recorder
+    from support.tornet import TorNetwork
+
+INSTALL = ("--offline", "wheels.tar")
+PAGE = "/en/index.html"
+ONION, OTHER_ONION = (letter * 56 + ".onion" for letter in "ab")
+BALANCED = "PUBLIC_KEY=../organisation.pub\nONION_KEY=../onion.key\nONION_MODE=balance\n"
+TWO_AND_A_FRONT = f"SERVERS=root@a root@b\nFRONT=root@f\n{BALANCED}"
+# In place of server/run.sh: writes down what each machine gets, and which keys.
+RECORDER = """\
+for command in "$@"; do :; done
+settings=$(cd "$(dirname "$0")/../settings" && pwd)
+echo "$TARGET $*" >>"@/commands"
+[ "$command" != backend ] || echo "$TARGET.onion"
+cp -R "$settings" "@/got-$TARGET-$command"
+"""
+
+
+@pytest.fixture
+def side(tmp_path: Path) -> AdminSide:
+    """An admin's checkout, with two servers and a front."""
+    made = AdminSide(tmp_path)
+    run = tmp_path / "deploy/server/run.sh"
+    run.write_text(RECORDER.replace("@/", f"{tmp_path}/"))
+    made.ssh('TARGET=${1#root@} PATH=/usr/sbin:/usr/bin:/bin exec sh -c "$2"')
+    (tmp_path / "deploy/cccr-web").write_text(f"#!/bin/sh\necho {ONION}\n")
+    (tmp_path / "onion.key").write_text("the onion's key\n")
+    made.settings(TWO_AND_A_FRONT)
+    return made
+
+
+def test_the_front_is_visited_last_and_alone_gets_the_key(side: AdminSide) -> None:
+    """Servers learn the address; the front learns which onion each server has of its own."""
+    side.run(*INSTALL)
+    assert side.commands() == [
+        "a --check install",
+        "b --check install",
+        "a backend",
+        "b backend",
+        "f front",
+    ]
+    for name in "ab":
+        got = side.folder / f"got-{name}-install"
+        assert (got / "balanced").read_text() == f"{ONION}\n"
+        assert not list(got.glob("*.key.*")) + list(got.glob("*onion.key"))
+        assert not list((side.folder / f"got-{name}-backend").glob("*.key"))
+    front = side.folder / "got-f-front"
+    assert (front / "front.key").read_text() == "the onion's key\n"
+    assert (front / "backends").read_text() == "a.onion root@a\nb.onion root@b\n"
+    assert not (front / "balanced").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "commands"),
+    [
+        (
+            TWO_AND_A_FRONT,
+            ("upgrade", *INSTALL),
+            [
+                "a --check upgrade",
+                "b --check upgrade",
+                "a backend",
+                "b backend",
+                "f front-upgrade",
+            ],
+        ),
+        (TWO_AND_A_FRONT, ("root@b", *INSTALL), ["b install"]),
+        (TWO_AND_A_FRONT, ("root@f", *INSTALL), ["a backend", "b backend", "f front"]),
+        (TWO_AND_A_FRONT, ("release", "release"), ["a --check release", "b --check release"]),
+        (TWO_AND_A_FRONT, ("status",), ["a status", "b status", "f front-status"]),
+        (
+            f"SERVER=root@a\nFRONT=root@a\n{BALANCED}",
+            INSTALL,
+            ["a install", "a backend", "a front"],
+        ),
+    ],
+)
+def test_which_machines_a_command_visits(
+    side: AdminSide, settings: str, arguments: tuple[str, ...], commands: list[str]
+) -> None:
+    """The front has no release, and is visited only if it is named, or nothing is."""
+    side.settings(settings)
+    side.run(*arguments)
+    assert side.commands() == commands
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "message"),
+    [
+        ("ONION_MODE=balance\nSERVER=root@a\n", INSTALL, "set both, or neither"),
+        ("FRONT=root@f\nSERVER=root@a\n", INSTALL, "set both, or neither"),
+        ("ONION_MODE=both\nSERVER=root@a\n", INSTALL, "is neither “balance” nor empty"),
+        ("FRONT=root@f;rm\nSERVER=root@a\n", INSTALL, "FRONT: “root@f;rm” is not a server"),
+        (
+            TWO_AND_A_FRONT.replace("ONION_KEY=../onion.key\n", ""),
+            INSTALL,
+            "FRONT needs the onion’s key",
+        ),
+        (TWO_AND_A_FRONT, ("--local", *INSTALL), "must not come to a server"),
+        (TWO_AND_A_FRONT, ("promote", "root@b", "--key", "onion.key"), "every server answers"),
+    ],
+)
+def test_what_does_not_fit_onionbalance_is_rejected(
+    side: AdminSide, settings: str, arguments: tuple[str, ...], message: str
+) -> None:
+    """A contradiction, or what would bring the key to a server, stops before anything is sent."""
+    side.settings(settings)
+    assert message in side.run(*arguments, status=1)
+    assert side.commands() == []
+
+
+def on_server(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script on a server that got the address of the onion, and belongs to this user."""
+    start = f"""
+    COMMAND={Path(sys.executable).parent}/cccr-web
+    BACKEND=$FOLDER/backend INSTANCE=none FRONT_FOLDER=$FOLDER/front
+    make_folder() {{ mkdir -p "$1"; }}
+    put() {{ mark_changed "$1"; cat >"$1"; }}
+    lock
+    """
+    return in_server(start + script, folder)
+
+
+def test_a_server_gives_the_onions_key_up_and_keeps_the_address(tmp_path: Path) -> None:
+    """It must be the same onion; the manager's unit, and the key, go."""
+    key = new_key(tmp_path / "onion.key")
+    script = 'mkdir -p "$ETC"; cp "$FOLDER/onion.key" "$ETC/onion.key"; '
+    send = f'echo {key.address} >"$BUNDLE/settings/balanced"; '
+    wrong = on_server(
+        tmp_path, f'{script} echo {ONION} >"$BUNDLE/settings/balanced"; onion_key_install'
+    )
+    assert f"The server’s address is {key.address}." in wrong.stderr
+    assert (tmp_path / "etc/onion.key").exists()
+    done = on_server(
+        tmp_path,
+        f"{script}{send} onion_key_install; onion_address; backend_folder; backend_torrc\n"
+        "site_units",
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "etc/onion.key").exists()
+    lines = done.stdout.splitlines()
+    assert lines[0] == key.address
+    assert f"HiddenServiceDir {tmp_path}/backend" in lines
+    assert "HiddenServiceOnionbalanceInstance 1" in lines
+    assert "cccr-web-manager" not in lines
+    assert (tmp_path / "backend/ob_config").read_text() == f"MasterOnionAddress {key.address}\n"
+    # And back, with the same address.
+    (tmp_path / "bundle/settings/balanced").unlink()
+    back = on_server(
+        tmp_path,
+        'cp "$FOLDER/onion.key" "$BUNDLE/settings/onion.key"; onion_key_install; onion_address; '
+        "backend_folder; site_units",
+    )
+    assert back.stdout.splitlines()[0] == key.address, back.stderr
+    assert "cccr-web-manager" in back.stdout
+    assert not (tmp_path / "backend").exists()
+    assert not (tmp_path / "etc/balanced").exists()
+
+
+def test_the_front_gets_tors_form_of_the_key(tmp_path: Path) -> None:
+    """Onionbalance reads ``hs_ed25519_secret_key``; so do we, which compares the address."""
+    key = new_key(tmp_path / "onion.key")
+    for source in ("onion.key", "front.key"):
+        done = on_server(
+            tmp_path,
+            f'key_for_tor "$FOLDER/{source}" >"$FOLDER/new.key"\n'
+            'mv "$FOLDER/new.key" "$FOLDER/front.key"',
+        )
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "front.key").chmod(0o600)
+        assert load_key(tmp_path / "front.key") == key
+
+
+class Balanced:
+    """Two booted servers and a front, with one onion."""
+
+    def __init__(self, admin: AdminMachine, a: Machine, b: Machine, front: Machine) -> None:
+        self.admin = admin
+        self.a, self.b, self.front = a, b, front
+        self.key = new_key(admin.folder / "balanced.key")
+        self.settings = {
+            "SERVER": "",
+            "SERVERS": f"root@{SERVER} root@{OTHER}",
+            "DOMAIN": "",
+            "ONION_KEY": "../balanced.key",
+        }
+        self.write_settings(ONION_MODE="balance", FRONT=f"root@{THIRD}")
+
+    def write_settings(self, **more: str) -> None:
+        """Write ``site.env`` with release 1."""
+        self.admin.write_settings(**self.settings, RELEASE=str(self.release(1)), **more)
+
+    def release(self, number: int) -> Path:
+        """Return the folder of a release that names the onion."""
+        folder = self.admin.folder / f"balanced-{number}"
+        known = facts(number, onions=(self.key.address,))
+        release = with_archive(make_release(content(number), known))
+        put_release(Signer(organisation_key()).sign(release), folder)
+        return folder
+
+
+@pytest.fixture
+def balanced(server: Machine, debian: Path, admin: AdminMachine) -> Iterator[Balanced]:
+    """Three fresh machines; Onionbalance's intervals are those of a test network."""
+    server.power_off()
+    admin.key = organisation_key()
+    with contextlib.ExitStack() as stack:
+        a, b, front = (
+            stack.enter_context(admin.another(debian, each)) for each in (SERVER, OTHER, THIRD)
+        )
+        folder = front.root / "etc/systemd/system/cccr-web-front.service.d"
+        folder.mkdir()
+        command = "onionbalance --is-testnet --config %d/config.yaml"
+        control = "--socket /run/tor-instances/cccr/control"
+        (folder / "test.conf").write_text(
+            f"[Service]\nExecStart=\nExecStart={command} {control} --verbosity info\n"
+        )
+        yield Balanced(admin, a, b, front)
+
+
+@pytest.mark.slow
+def test_every_server_answers_for_the_onion(
+    balanced: Balanced, private_tor: TorNetwork, note: Recorder
+) -> None:
+    """Whatever fails, readers get the site from the others; the key is on the front only.
+
+    Back without Onionbalance, the address stays.
+    """
+    admin, onion = balanced.admin, balanced.key.address
+    began = time.monotonic()
+    done = admin.deploy("--offline", admin.bundle)
+    note(
+        "two servers and a front installed, until the onion is published", time.monotonic() - began
+    )
+    assert re.findall(r"^== (.*)$", done.stderr, re.MULTILINE) == [
+        f"root@{SERVER}",
+        f"root@{OTHER}",
+        f"root@{THIRD}, the front",
+    ]
+    secret = load_key(admin.folder / "balanced.key").blob.partition(":")[2]
+    for machine, found in ((balanced.a, 1), (balanced.b, 1), (balanced.front, 0)):
+        grep = machine.try_run("grep", "-rqF", secret, "/etc", "/var/lib", "/run", "/root")
+        assert grep.returncode == 1
+        key = machine.try_run("test", "-e", "/etc/cccr-web/front/onion.key")
+        assert key.returncode == found
+    assert private_tor.fetch_until(f"http://{onion}{PAGE}").status == 200
+    assert watched(balanced, private_tor) == 0
+    status = admin.deploy("status")
+    assert "WRONG" not in status.stdout
+    assert status.stdout.count("no proof of work; two introduction points") == 2
+    assert f"{onion} is published" in status.stdout
+    again = admin.deploy("--offline", admin.bundle).stderr
+    assert again.count("Nothing needed to be changed.\n") == 3, again
+
+    with Load(lambda: private_tor.fetch(f"http://{onion}{PAGE}").status == 200) as load:
+        admin.deploy("release", balanced.release(2))
+    assert load.failures == []
+    note(f"release on balanced servers: failed of {load.sent}", 0, "")
+
+    with Readers(private_tor, onion, PAGE) as readers:
+        readers.wait_for_all(180)
+        for name in ("a", "b", "front"):
+            machine = getattr(balanced, name)
+            began = time.monotonic()
+            machine.power_off()
+            time.sleep(30)
+            readers.wait_for_all(240)
+            seconds = readers.failed_for(began)
+            note(f"without {name}: until all of 100 readers succeed", seconds)
+            note(f"without {name}: share of fetches until then", readers.share(began), "")
+            machine.boot()
+            wait_for_descriptor(balanced)
+            readers.wait_for_all(240)
+
+    admin.deploy("uninstall", "--purge", f"root@{THIRD}")
+    balanced.write_settings()
+    admin.deploy("--offline", admin.bundle)
+    assert not (balanced.a.root / "etc/cccr-web/balanced").exists()
+    assert private_tor.fetch_until(f"http://{onion}{PAGE}").status == 200
+    assert "WRONG" not in admin.deploy("status").stdout
+
+
+def watched(balanced: Balanced, private_tor: TorNetwork) -> int:
+    """Compare every file over the balanced onion with its hash, as ``watch`` does."""
+    command = [sys.executable, "-m", "cccr_web", "watch", f"http://{balanced.key.address}"]
+    command += ["--socks", f"127.0.0.1:{private_tor.socks_port}"]
+    command += ["--public-key", str(balanced.admin.folder / "organisation.pub")]
+    return subprocess.run(command, check=False).returncode
+
+
+def wait_for_descriptor(balanced: Balanced) -> None:
+    """Wait until the front publishes the introduction points of both servers."""
+    end_at = time.monotonic() + 240
+    while True:
+        status = balanced.admin.deploy("status", f"root@{THIRD}", status=None).stdout
+        if "descriptor: 4 introduction points" in status:
+            return
+        assert time.monotonic() < end_at, status
+        time.sleep(5)
