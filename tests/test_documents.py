@@ -38,7 +38,7 @@ MADE = {
 }
 
 # Third-party programs with options that a code span names.
-FOREIGN = ("sha256sum ",)
+FOREIGN = ("sha256sum ", "certbot ")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
