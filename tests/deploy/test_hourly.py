@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +60,19 @@ def test_the_server_does_not_watch_itself(admin: AdminMachine) -> None:
     admin.write_settings()
 
 
+@contextlib.contextmanager
+def moved_ssh(server: Machine) -> Iterator[None]:
+    """Let sshd on the server listen at its own address only."""
+    own = server.root / "etc/ssh/sshd_config.d/own.conf"
+    own.write_text(f"ListenAddress {SERVER}\n")
+    server.run("systemctl", "restart", "ssh")
+    try:
+        yield
+    finally:
+        own.unlink()
+        server.run("systemctl", "restart", "ssh")
+
+
 @pytest.mark.slow
 def test_another_machine_watches_the_site_and_reports(
     admin: AdminMachine,
@@ -72,7 +87,7 @@ def test_another_machine_watches_the_site_and_reports(
     """
     wait_for_published(server)
     onion = f"http://{onion_address(server)}"
-    with webhook() as hook, admin.another(debian, OTHER) as watcher:
+    with webhook() as hook, moved_ssh(server), admin.another(debian, OTHER) as watcher:
         authority.install_root_on(watcher)
         with (watcher.root / "etc/hosts").open("a") as hosts:
             hosts.write(f"127.0.0.1 {DOMAIN}\n")

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.deploy.acme import DIRECTORY
+from support.deploy.acme import NAME
 from support.deploy.admin import DOMAIN
 from support.deploy.inspection import serves_release
 from support.deploy.machine import SERVER
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from support.deploy.machine import Machine, Network
 
 SERVERS = ("clearnet", "onion")
+ACME_SERVER = f"https://{NAME}:14000/dir"
 MANUAL = Document("deploy/README.md")
 
 
 def certify_elsewhere(server: Machine) -> None:
     """Get a certificate from another account, as a server that was seized later has one."""
-    certbot = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--server", DIRECTORY]
+    certbot = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--server", ACME_SERVER]
     certbot += ["--register-unsafely-without-email", "--cert-name", "seized", "--domain", DOMAIN]
     certbot += ["--webroot", "--webroot-path", "/var/lib/cccr-web/acme"]
     for name in ("config", "work", "logs"):
@@ -42,7 +43,7 @@ def test_every_ssh_command_of_the_manual_works(
     certify_elsewhere(server)
     for command in MANUAL.commands_on_server:
         local = command.replace("root@server.example", f"root@{SERVER}")
-        local = local.replace("certbot revoke", f"certbot revoke --server {DIRECTORY}")
+        local = local.replace("certbot revoke", f"certbot revoke --server {ACME_SERVER}")
         script = f'PATH="{admin.folder}/bin:$PATH" {local}'
         done = subprocess.run(
             ["ip", "netns", "exec", network.admin, "bash", "-c", script],
@@ -53,7 +54,7 @@ def test_every_ssh_command_of_the_manual_works(
         )
         assert done.returncode == 0, command + done.stdout + done.stderr
     assert server.run("systemctl", "--failed", "--no-legend") == ""
-    revoke = ("certbot", "revoke", "--server", DIRECTORY, "--non-interactive")
+    revoke = ("certbot", "revoke", "--server", ACME_SERVER, "--non-interactive")
     again = server.try_run(*revoke, "--no-delete-after-revoke", "--cert-path", "/root/seized.pem")
     assert "already revoked" in again.stderr
     server.run("rm", "-r", "/root/seized", "/root/seized.pem")
