@@ -38,7 +38,7 @@ backend_folder() {
     remove "$BACKEND"
     return 0
   fi
-  make_folder "$BACKEND" 700 "$owner"
+  make_folder "$BACKEND" 2700 "$owner" # as Debian's folder above it
   echo "MasterOnionAddress $(balanced_onion)" | put "$BACKEND/ob_config" 600 "$owner"
 }
 

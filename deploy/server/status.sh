@@ -124,7 +124,7 @@ doctor_options() {
       --private "/var/lib/private/cccr-web-$server=0700")
   done
   if is_backend; then
-    DOCTOR_OPTIONS+=(--onion-socket unix:/run/cccr-nginx/onion.sock --private "$BACKEND=_tor-$INSTANCE:0700")
+    DOCTOR_OPTIONS+=(--onion-socket unix:/run/cccr-nginx/onion.sock)
     [ ! -e "$BACKEND/hostname" ] || DOCTOR_OPTIONS+=(--backend "$(backend_address)")
   else
     DOCTOR_OPTIONS+=(--onion-key "$ONION_KEY_FILE")
