@@ -94,9 +94,10 @@ front_config() {
 
 front_wait() {
   local until=$((SECONDS + FRONT_WAIT)) said=no
-  until front_published >"$WORK/published" 2>&1; do
+  # Every question before the answer is there makes tor wait longer until it asks again.
+  until front_has_uploaded && front_published >"$WORK/published" 2>&1; do
     if [ "$SECONDS" -ge "$until" ]; then
-      WARNINGS+=("The front has not published the onion: $(tail -n 1 "$WORK/published")" "See: journalctl --unit=cccr-web-front --lines=20")
+      WARNINGS+=("The front has not published the onion. See: journalctl --unit=cccr-web-front --lines=20")
       return 0
     fi
     [ $said = yes ] || note "waiting up to $((FRONT_WAIT / 60)) minutes until the onion is published"
@@ -104,6 +105,11 @@ front_wait() {
     sleep 5
   done
   note "$(tail -n 1 "$WORK/published")"
+}
+
+front_has_uploaded() {
+  journalctl --unit=cccr-web-front --output=cat "_SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value cccr-web-front)" |
+    grep --quiet 'Uploading first descriptor'
 }
 
 # Ask as a reader's tor does. The address is in what the front loaded.
