@@ -55,6 +55,7 @@ TORRC
 }
 
 front_install() {
+  local ONION
   ssh_install
   step "packages"
   if [ "$COMMAND_NAME" = front-upgrade ] && change "upgrade Debian’s packages"; then apt_get upgrade; fi
@@ -64,11 +65,12 @@ front_install() {
   [ -e "$ETC/site.env" ] || DOMAIN='' # nothing is served here
   tor_install
   step "front"
+  ONION=$(key_address "$BUNDLE/settings/front.key")
   key_for_tor "$BUNDLE/settings/front.key" | put "$FRONT_FOLDER/onion.key" 400 root:root secret
-  key_address "$BUNDLE/settings/front.key" | put "$FRONT_FOLDER/onion"
   front_config | put "$FRONT_FOLDER/config.yaml"
+  echo "$ONION" | put "$FRONT_FOLDER/onion"
   mkdir -p "$WORK/front/$DROP_INS"
-  render units/cccr-web-front.service INSTANCE >"$WORK/front/cccr-web-front.service"
+  render units/cccr-web-front.service INSTANCE ONION >"$WORK/front/cccr-web-front.service"
   cp "$HERE/units/hardening.conf" "$WORK/front/$DROP_INS"
   units_put "$WORK/front"
   units_daemon_reload
