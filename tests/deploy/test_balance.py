@@ -40,8 +40,9 @@ echo "$TARGET $*" >>"@/commands"
 cp -R "$settings" "@/got-$TARGET-$command"
 """
 
-# Debian's program with the intervals of a test network, which on a busy machine are too short: it
-# asks for a descriptor while it waits for the answer to its last question.
+# Debian's program with other values for a test network. On a busy machine its intervals are too short:
+# it asks for a descriptor while it waits for the last answer. And with no more relays than it wants
+# for a descriptor, which are four, it looks for others forever.
 FASTER = """\
 #!/usr/bin/python3
 from onionbalance import manager
@@ -49,6 +50,7 @@ from onionbalance.hs_v3 import params
 params.FETCH_DESCRIPTOR_FREQUENCY_TESTNET = 45
 params.INSTANCE_DESCRIPTOR_TOO_OLD_TESTNET = 120
 params.FRONTEND_DESCRIPTOR_LIFETIME_TESTNET = 45
+params.HSDIR_SPREAD_STORE = 2
 manager.main()
 """
 
