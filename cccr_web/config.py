@@ -29,7 +29,8 @@ class Config:
     """The settings of ``cccr-web serve``, and the limit that ``build`` shares with it.
 
     ``release``: the folder to serve. ``public_key``: the organisation's key, as text or
-    the path of its file. ``state``: where the server records which releases it has served.
+    the path of its file. ``policy``: the file of its policy instead. ``state``: where the
+    server records which releases it has served.
     ``clearnet``: where to listen for clearnet readers. ``onion_socket``: the unix
     socket that tor connects to, or its name in systemd. ``domains`` and ``onions``: names to
     answer to in addition to those of the release. ``hsts_preload``: whether HSTS covers all
@@ -39,6 +40,7 @@ class Config:
 
     release: Path | None = None
     public_key: str | None = None
+    policy: Path | None = None
     state: Path | None = None
     clearnet: Listen | None = None
     onion_socket: Unix | SystemdSocket | None = None
@@ -149,6 +151,7 @@ def _each(read: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "release": Path,
     "public_key": str,
+    "policy": Path,
     "state": Path,
     "clearnet": parse_listen,
     "onion_socket": read_onion_socket,

@@ -14,6 +14,13 @@ ONION: Final = re.compile(r"[a-z2-7]{56}\.onion")
 
 # minisign's format: 56 characters of base64, for “Ed”, a key number and Ed25519's key.
 PUBLIC_KEY: Final = re.compile(r"RW[QRST][A-Za-z0-9+/]{53}")
+# OpenSSH's, as in a .pub file without the comment; ``release/sshsig.py`` reads the base64.
+SSH_KEY: Final = re.compile(r"(?:sk-ssh-ed25519@openssh\.com|ssh-ed25519) [A-Za-z0-9+/]+={0,2}")
+# The name of a signer, which is a part of file names.
+SIGNER: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+# More could not be read aloud or checked by hand.
+MAX_SIGNERS: Final = 16
+MAX_POLICY: Final = 10**9
 
 # A server must be able to record the sequence, and to go beyond it.
 MAX_SEQUENCE: Final = 10**9

@@ -104,6 +104,12 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], keep: Iterable[s
         _sync_folder(folder.parent)
 
 
+def rename(old: Path, new: Path) -> None:
+    """Give a file or a folder another name in the same folder, which survives a power cut."""
+    old.rename(new)
+    _sync_folder(new.parent)
+
+
 @contextlib.contextmanager
 def writing(path: Path, remedy: str) -> Iterator[None]:
     """Raise ``CccrError`` with this remedy if the block cannot write ``path``."""

@@ -18,8 +18,8 @@ from typing import Final, Self
 from cccr_web.errors import CccrError
 from cccr_web.facts import ONION
 from cccr_web.listen import Tcp, Unix
-from cccr_web.notices import Promotion, read_promotion
-from cccr_web.release import PublicKey
+from cccr_web.notices import read_promotion
+from cccr_web.release import Trusted
 from cccr_web.socks import SocksFailureError, no_proxy, request
 
 PATH: Final = "/promotion"
@@ -82,12 +82,12 @@ class Turn:
     """
 
     def __init__(
-        self, onion: str, peers: Peers, note: Path, key: PublicKey, proxy: Tcp | Unix
+        self, onion: str, peers: Peers, note: Path, key: Trusted, proxy: Tcp | Unix
     ) -> None:
         self.onion = onion
         self.peers = peers
         self._note = note
-        self._none = Promotion(0, peers.first, key)
+        self._none = (0, peers.first)
         self._key = key
         self._proxy = proxy
 
@@ -101,15 +101,16 @@ class Turn:
         except CccrError as error:
             return Reason(error.problem)
         answered = [note for peer in self.peers.others if (note := self._note_of(peer))]
-        newest = max([own, *answered], key=lambda note: note.number)
-        if newest.publisher != self.peers.own:
+        number, publisher = max([own, *answered], key=lambda note: note[0])
+        if publisher != self.peers.own:
             return Reason("another server publishes the onion", planned=True)
         if publishing:
             return None
-        is_fresh = time.time() - newest.number < _FRESH
+        is_fresh = time.time() - number < _FRESH
         return self._other_publisher(is_known=is_fresh or bool(answered))
 
-    def _own_note(self) -> Promotion:
+    def _own_note(self) -> tuple[int, str]:
+        """Return the note's number and publisher."""
         try:
             body = self._note.read_bytes()
         except FileNotFoundError:
@@ -119,9 +120,10 @@ class Turn:
                 f"{self._note} cannot be read: {error.strerror}.",
                 "Let the onion manager read it.",
             ) from error
-        return read_promotion(body, None)
+        note = read_promotion(body, None)
+        return note.number, note.publisher
 
-    def _note_of(self, peer: str) -> Promotion | None:
+    def _note_of(self, peer: str) -> tuple[int, str] | None:
         """Return a peer's note, or that there is none yet; ``None`` if it does not answer."""
         try:
             with self._connected(peer) as connection:
@@ -129,7 +131,8 @@ class Turn:
                 response = connection.getresponse()
                 if response.status == http.client.NOT_FOUND:
                     return self._none
-                return read_promotion(response.read(_MAX_BYTES), self._key)
+                note = read_promotion(response.read(_MAX_BYTES), self._key)
+                return note.number, note.publisher
         except (OSError, http.client.HTTPException, CccrError):
             return None
 

@@ -23,7 +23,7 @@
 #   --drop-domain           take down a domain that DOMAIN no longer names, without asking
 #   --replace-onion         for install and upgrade: give up the onion’s address for that of ONION_KEY
 #   --json                  for status: a list with one object for each server
-#   --key FILE              for promote: the organisation’s secret key
+#   --key FILE              for promote: the organisation’s secret key, or that of one signer
 #   --dead                  for promote: accept that a server which does not answer is gone
 #
 # Without root@SERVER or --local, SERVER in the settings names the server, or SERVERS several: they are
@@ -46,6 +46,7 @@ PARTIAL=''  # the file that is being written
 VISITS_FRONT=no # whether this command also visits FRONT
 VISITING=no # yes while several servers are visited, again when some are visited once more
 later=()    # the servers to visit once more
+PIN=()      # the option of cccr-web that says whose signatures a release needs
 PASSPHRASE_FILE=''
 # gpg asks in this terminal, so no pinentry program is needed.
 PASSPHRASE=(--pinentry-mode loopback)
@@ -126,7 +127,7 @@ read_settings() {
     fi
     # Paths are relative to the folder of the settings.
     folder=$(cd "$(dirname "$file")" && pwd)
-    for name in RELEASE PUBLIC_KEY ONION_KEY TORRC; do
+    for name in RELEASE PUBLIC_KEY SIGNING_POLICY ONION_KEY TORRC; do
       case ${!name} in
         '' | /* | RW*) ;;
         '~'/*)
@@ -138,6 +139,8 @@ read_settings() {
       [ -z "${!name}" ] || [[ ${!name} == RW* ]] || [ -r "${!name}" ] || fail "$name: cannot read ${!name}." "Correct it in $file."
     done
   fi
+  [ -z "$PUBLIC_KEY" ] || PIN=(--public-key "$PUBLIC_KEY")
+  [ -z "$SIGNING_POLICY" ] || PIN=(--policy "$SIGNING_POLICY")
   # A watcher is never the server.
   [ -n "$TARGET" ] || [ "$COMMAND" != watch-install ] || usage_error "watch-install needs root@MACHINE or --local: another machine than the server."
   if [ "$ONION_MODE" = balance ]; then read_front; fi
@@ -179,7 +182,9 @@ bundle_scripts() {
 
 bundle_settings() {
   [ -z "$SETTINGS_FILE" ] || cp "$SETTINGS_FILE" "$BUNDLE/settings/site.env"
-  if [[ $PUBLIC_KEY == RW* ]]; then
+  if [ -n "$SIGNING_POLICY" ]; then
+    cp "$SIGNING_POLICY" "$BUNDLE/settings/policy.txt"
+  elif [[ $PUBLIC_KEY == RW* ]]; then
     printf 'untrusted comment: the organisation’s key\n%s\n' "$PUBLIC_KEY" >"$BUNDLE/settings/public.key"
   elif [ -n "$PUBLIC_KEY" ]; then
     cp "$PUBLIC_KEY" "$BUNDLE/settings/public.key"
@@ -213,13 +218,15 @@ bundle_code() {
 
 # Verify a release before it leaves this machine. The server verifies it again.
 verify_release() { # FOLDER
-  local command=$TOP/deploy/cccr-web
+  local command=$TOP/deploy/cccr-web file
   [ "$TARGET" != --local ] || command=/opt/cccr-web/current/bin/cccr-web
   [ -x "$command" ] || return 0 # the first --local run: our code is not installed yet
-  local key=$PUBLIC_KEY
-  [ -n "$key" ] || [ "$TARGET" != --local ] || key=/etc/cccr-web/public.key
-  [ -n "$key" ] || settings_no_public_key
-  "$command" verify "$1" --public-key "$key" --deployable >&2 || exit 1
+  if [ ${#PIN[@]} = 0 ]; then
+    [ "$TARGET" = --local ] || settings_no_public_key
+    file=$(pin_file /etc/cccr-web) || settings_no_public_key
+    PIN=("$(pin_option "$file")" "$file")
+  fi
+  "$command" verify "$1" "${PIN[@]}" --deployable >&2 || exit 1
 }
 
 # Run a command on every server, one after another. “set -e” stops at the first failure.
@@ -314,7 +321,7 @@ promote() {
   local publisher=$TARGET names status
   read -ra names <<<"$SERVERS"
   [ ${#names[@]} -gt 1 ] || fail "SERVERS in the settings does not name several servers, so there is nothing to promote."
-  "$TOP/deploy/cccr-web" onion promotion "$(send peer)" --key "$KEY" --public-key "$PUBLIC_KEY" --out "$WORK/promotion" \
+  "$TOP/deploy/cccr-web" onion promotion "$(send peer)" --key "$KEY" ${PIN[@]+"${PIN[@]}"} --out "$WORK/promotion" \
     ${PASSPHRASE_FILE:+--passphrase-file "$PASSPHRASE_FILE"}
   mv "$WORK/promotion" "$BUNDLE"
   for TARGET in "${names[@]}"; do

@@ -6,7 +6,6 @@
 # Installs what is missing, then builds, serves and publishes the site until Ctrl-C.
 # DIR holds the onion key, so the address stays the same. By default it is
 # ~/.local/state/cccr-web. FILE has lines for tor's configuration, such as bridges.
-# To edit texts and see each change at once, run: deploy/cccr-web preview --open
 set -euo pipefail
 
 # shellcheck source=/dev/null
@@ -82,4 +81,5 @@ if [ $onion = yes ] && ! PATH=$PATH:/usr/sbin command -v tor >/dev/null; then
   "$(dirname "$0")/apt.sh" tor
 fi
 
+echo "To edit texts and see each change at once, run: deploy/cccr-web preview --open" >&2
 exec "$(dirname "$0")/cccr-web" demo "$@" ${state:+--state "$state"}

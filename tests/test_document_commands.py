@@ -37,7 +37,8 @@ from support.documents import DOCUMENTS, Document
 from support.dry_run import DryRun
 from support.hosting import short_folder, wait_until
 from support.photographs import photo
-from support.texts import copy_texts
+from support.signed import organisation_key, organisation_key_file
+from support.texts import copy_texts, texts_with_key
 from support.tornet import free_ports
 from support.word import VIGIL
 
@@ -474,6 +475,25 @@ def edit(admin_folder: AdminFolder, command: str) -> None:
     admin_folder.run(f"{command} --translations editor/translations")
 
 
+def publish_texts(admin_folder: AdminFolder, command: str) -> None:
+    """It publishes texts without placeholders, with a key, after it was told yes; twice."""
+    folder = admin_folder.path / "publisher"
+    if not folder.exists():
+        texts_with_key(folder, organisation_key().public)
+        (folder / "deploy").symlink_to(admin_folder.path / "deploy")
+        (folder / "organisation.key").write_bytes(organisation_key_file())
+    done = subprocess.run(
+        [*shlex.split(command), "--translations", "translations"],
+        cwd=folder,
+        input="y\n",
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(("Next, with servers:", "Nothing was changed."))
+
+
 def run(admin_folder: AdminFolder, command: str) -> None:
     """It exits 0."""
     admin_folder.run(command)
@@ -533,6 +553,7 @@ RULES: list[tuple[str, Callable[[AdminFolder, str], None]]] = [
     (r"deploy/cccr-web onion status .*", status),
     (r"deploy/cccr-web doctor .*", doctor),
     (r"deploy/cccr-web (new|import) .*", edit),
+    (r"deploy/cccr-web publish .*", publish_texts),
     (r"(deploy/cccr-web|minisign|mkdir) .*", run),
 ]
 # A code span is a command if it begins with one of these.

@@ -32,6 +32,8 @@ MADE = {
     "mirror/redirects",
     "mirror/site",
     "release/",
+    "releases/8",
+    "releases/8.request.zip",
     "shots/",
     "translations/files/",
     "translations/photos/",

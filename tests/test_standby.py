@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.policies import EDITOR, TWO_OF_THREE
 from support.signed import known_key, organisation_key
 
 from cccr_web.errors import CccrError, SignatureError
@@ -169,6 +170,13 @@ def test_a_note_is_of_the_organisation(tmp_path: Path) -> None:
     with pytest.raises(CccrError, match="names the key"):
         read_promotion(note, other.public)
     assert reason(tmp_path, {ONION: LEFT, OTHER: NO_NOTE}, make_promotion(other, NOW, OWN)) is None
+
+
+def test_one_signer_of_a_policy_is_enough_for_a_note() -> None:
+    """It only chooses among the organisation's servers; a stranger's is rejected."""
+    assert read_promotion(make_promotion(EDITOR, NOW, OWN), TWO_OF_THREE).publisher == OWN
+    with pytest.raises(CccrError, match="names the key"):
+        read_promotion(own(NOW), TWO_OF_THREE)
 
 
 def test_a_damaged_note_is_reported(tmp_path: Path) -> None:

@@ -237,9 +237,10 @@ def test_a_home_that_is_unset_or_read_only_is_explained(scripts: Path, tmp_path:
 
 @pytest.mark.parametrize("environment", [{}, {"HOME": "/proc"}, {"XDG_STATE_HOME": "/proc"}])
 def test_without_an_onion_no_home_is_needed(scripts: Path, environment: dict[str, str]) -> None:
-    """There is no key to keep."""
+    """There is no key to keep. Whoever tries the site learns how to edit it."""
     status, _, explained, called = call_try(scripts, "--no-onion", **environment)
-    assert (status, explained, called) == (0, "", [["cccr-web", "demo", "--no-onion"]])
+    assert (status, called) == (0, [["cccr-web", "demo", "--no-onion"]])
+    assert explained.endswith(", run: deploy/cccr-web preview --open\n")
 
 
 @pytest.mark.parametrize(

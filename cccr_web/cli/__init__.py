@@ -30,6 +30,7 @@ _TASKS: dict[str, dict[str, str]] = {
         "demo": "demo",
     },
     "Publish": {
+        "publish": "publish",
         "build": "site",
         "sign": "release",
         "verify": "release",

@@ -16,6 +16,7 @@ from cccr_web.config import Config
 
 if TYPE_CHECKING:
     from cccr_web.doctor import CheckResult
+    from cccr_web.release import Trusted
 
 
 def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
@@ -25,7 +26,7 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
 
 @click.command(epilog=options.example("doctor --release current --public-key cccr.pub"))
 @click.option("--release", type=options.FOLDER, help="The release that is served.")
-@options.public_key()
+@options.trusted()
 @options.repeatable("--state", "states", type=options.FOLDER, help="A server's state folder.")
 @click.option("--domain", type=options.DOMAIN, help="The clearnet name, if not the release's.")
 @click.option(
@@ -95,7 +96,7 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
 @options.json_output
 def doctor(
     release: Path | None,
-    public_key: str | None,
+    key: Trusted | None,
     states: tuple[Path, ...],
     domain: str | None,
     onion: str | None,
@@ -114,24 +115,25 @@ def doctor(
     run because of it are named as not checked.
 
     For an option that is not passed, the setting in the environment is used: CCCR_RELEASE,
-    CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_DOMAINS or CCCR_ONIONS.
+    CCCR_PUBLIC_KEY or CCCR_POLICY, CCCR_STATE, CCCR_DOMAINS or CCCR_ONIONS.
 
     With --json, the result is a list of objects of four strings: "name" of the check,
     "verdict" ("ok", "wrong", "not applicable" or "not checked"), "sentence" (what was found)
     and "remedy" (what to do if it is wrong, otherwise empty). A name may occur more than once.
     """
     from cccr_web.doctor import CheckVerdict, Target, run_checks, to_json
-    from cccr_web.release import read_public_key
 
     settings = Config.from_environment(os.environ)
-    release, public_key = release or settings.release, public_key or settings.public_key
-    if release is None or public_key is None:
+    release = release or settings.release
+    key = key or options.read_trusted(settings.public_key, settings.policy)
+    if release is None or key is None:
         raise click.UsageError(
-            "Pass --release and --public-key, or set CCCR_RELEASE and CCCR_PUBLIC_KEY."
+            "Pass --release and --public-key or --policy, or set CCCR_RELEASE and "
+            "CCCR_PUBLIC_KEY or CCCR_POLICY."
         )
     target = Target(
         release=release,
-        key=read_public_key(public_key),
+        key=key,
         states=states or ((settings.state,) if settings.state else ()),
         domain=domain or next(iter(settings.domains), None),
         onion=onion or next(iter(settings.onions), None),

@@ -91,6 +91,35 @@ def show(public_key: str) -> None:
     click.echo(describe(read_public_key(public_key)))
 
 
+@key.command(epilog=options.example("key policy translations/site.toml --out policy.txt"))
+@click.argument("site_toml", metavar="SITE.TOML", type=options.FILE)
+@click.option("--out", required=True, type=options.FILE, help="The file to write.")
+def policy(site_toml: Path, out: Path) -> None:
+    """Write the policy in SITE.TOML: who signs, and how many of them must.
+
+    The file is for --policy. It prints the fingerprint that readers compare.
+    """
+    from cccr_web import files
+    from cccr_web.content import SourceTree, content_error, read_site
+    from cccr_web.render import read_policy_facts
+
+    if site_toml.name != "site.toml":
+        raise click.UsageError(f"{site_toml} is not a site.toml.")
+    tree = SourceTree(site_toml.absolute().parent)
+    _, signing, problems = read_site(tree)
+    found, wrong = read_policy_facts(tree, signing)
+    if problems or wrong:
+        raise content_error([*problems, *wrong])
+    if found is None:
+        raise CccrError(f"{site_toml} names no signers.", "Write public_keys into it.")
+    with files.writing(out, "Choose another place."):
+        files.replace(out, found.to_file())
+    click.echo(
+        f"policy {found.number}: {found.threshold} of {len(found.signers)} must sign\n"
+        f"fingerprint {found.fingerprint}"
+    )
+
+
 @key.command(epilog=options.example("key rotate --old cccr.key --new next.key --out keys.txt"))
 @click.option("--old", required=True, type=options.FILE, help="The secret key that signs now.")
 @click.option(

@@ -11,10 +11,11 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.terminal import Progress, working
+from cccr_web.cli.watch import ask_addresses
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
-    from cccr_web.release import Release
+    from cccr_web.release import Release, Trusted
     from cccr_web.serve import Listener
     from cccr_web.watch import CheckSettings
 
@@ -35,24 +36,23 @@ def mirror() -> None:
 @click.option(
     "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
 )
-@options.public_key()
+@options.trusted()
 @_onion
-def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -> None:
+def write(folder: Path, release: Path, key: Trusted | None, *, onion: bool) -> None:
     """Write a release to FOLDER for a static host.
 
     The host serves FOLDER/site, which is the release. FOLDER/headers holds nginx.conf,
     apache.conf and Caddyfile to include in its configuration, and _headers and _redirects for
     hosts that read these files from the site. FOLDER/redirects holds pages such as
     zh/index.html: copy them into FOLDER/site for a host that cannot redirect. An expired
-    release is rejected. Without --public-key, the files are checked only against SHA256SUMS.
+    release is rejected. Without a key or policy, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import write_mirror
     from cccr_web.notices import reject_expired_notices
-    from cccr_web.release import load, read_public_key, reject_expired
+    from cccr_web.release import load, reject_expired
 
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(release)):
         raise click.UsageError(f"{folder} is in the release itself: choose another folder.")
-    key = read_public_key(public_key) if public_key else None
     with working(f"verifying {release}"):
         checked = load(release, key)
     reject_expired(checked)
@@ -73,12 +73,12 @@ def write(folder: Path, release: Path, public_key: str | None, *, onion: bool) -
 @click.option(
     "--to", "folder", metavar="FOLDER", required=True, type=options.FOLDER, help="The mirror."
 )
-@options.public_key(required=True)
+@options.trusted(required=True)
 @options.socks
 @_onion
 @options.time_limit()
 def fetch(
-    address: Any, folder: Path, public_key: str, socks: Tcp | None, seconds: float, *, onion: bool
+    address: Any, folder: Path, key: Trusted, socks: Tcp | None, seconds: float, *, onion: bool
 ) -> None:
     """Fetch the release at URL, and make FOLDER a mirror of it.
 
@@ -91,11 +91,10 @@ def fetch(
     """
     from cccr_web.errors import counted
     from cccr_web.mirror import fetch_mirror
-    from cccr_web.release import read_public_key
     from cccr_web.watch import CheckSettings, RequestLimits, Route
 
     options.require_socks(socks, [address])
-    settings = CheckSettings(read_public_key(public_key), RequestLimits(seconds), Route(socks))
+    settings = CheckSettings(key, RequestLimits(seconds), Route(socks))
     with Progress() as progress:
         done = fetch_mirror(
             address,
@@ -126,14 +125,14 @@ def fetch(
 @click.option(
     "--release", required=True, type=options.RELEASE, help="The release: a folder or ZIP."
 )
-@options.public_key(required=True)
+@options.trusted(required=True)
 @options.socks
 @_onion
 @options.time_limit(60)
 def push(
     hosts: tuple[Any, ...],
     release: Path,
-    public_key: str,
+    key: Trusted,
     socks: Tcp | None,
     seconds: float,
     *,
@@ -157,10 +156,9 @@ def push(
     with --socks. Without TARGET, nothing else is done.
     """
     from cccr_web.notices import reject_expired_notices
-    from cccr_web.release import load, read_public_key, reject_expired
+    from cccr_web.release import load, reject_expired
     from cccr_web.watch import CheckSettings, RequestLimits, Route
 
-    key = read_public_key(public_key)
     with working(f"verifying {release}"):
         checked = load(release, key)
     reject_expired(checked)
@@ -179,21 +177,14 @@ def push(
 def _lagging(release: Release, settings: CheckSettings) -> Iterator[str]:
     """Yield a sentence for each address of ``mirrors.txt`` that does not serve the release."""
     from cccr_web.notices import MIRRORS, read_mirrors
-    from cccr_web.watch import Address, check_manifests
 
     if MIRRORS not in release.files:
         yield f"The release has no {MIRRORS}, so no mirror was asked."
         return
-    listed = [Address.parse(url) for url in read_mirrors(release.files[MIRRORS].body).urls]
-    asked = [each for each in listed if settings.route.proxy or not each.is_onion]
-    yield from (
-        f"{each}: not asked, because it needs --socks." for each in listed if each not in asked
-    )
-    results = check_manifests(asked, settings, release)
-    for result in results:
-        if result.differences:
-            yield f"{result.address} does not serve it yet: {result.differences[0].detail}."
-    good = sum(not result.differences for result in results)
+    listed = read_mirrors(release.files[MIRRORS].body).urls
+    lagging = ask_addresses(listed, release, settings)
+    yield from lagging.values()
+    good = len(listed) - len(lagging)
     sequence = release.metadata.sequence
     yield f"{MIRRORS}: {good} of {len(listed)} have release {sequence}."
 
@@ -216,7 +207,7 @@ def _places(release: Release, folder: Path) -> str:
 @click.option(
     "--release", type=options.RELEASE, required=True, help="The served release: a folder or ZIP."
 )
-@options.public_key()
+@options.trusted()
 @click.option(
     "--format", "rule_format", metavar="NAME", default="text", help="The format, as listed above."
 )
@@ -224,7 +215,7 @@ def _places(release: Release, folder: Path) -> str:
 @click.argument("listener", type=click.Choice(["clearnet", "onion"]))
 def headers(
     release: Path,
-    public_key: str | None,
+    key: Trusted | None,
     rule_format: str,
     listener: Listener,
     *,
@@ -243,13 +234,13 @@ def headers(
 
     A static host that serves the release's files itself needs the headers of every file:
     "nginx", "apache", "caddy", "netlify-redirects" (_redirects) and "netlify" (_headers).
-    Without --public-key, the files are checked only against SHA256SUMS.
+    Without a key or policy, the files are checked only against SHA256SUMS.
     """
     from cccr_web.mirror import FORMATS, header_rules
-    from cccr_web.release import load, read_public_key
+    from cccr_web.release import load
 
     if rule_format not in FORMATS:
         raise click.UsageError(f"--format {rule_format} is not one of {', '.join(FORMATS)}.")
-    loaded = load(release, read_public_key(public_key) if public_key else None)
+    loaded = load(release, key)
     rules = header_rules(loaded, listener, [rule_format], hsts_preload=hsts_preload)
     click.echo(rules[rule_format], nl=False)

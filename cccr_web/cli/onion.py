@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cccr_web.listen import Tcp, Unix
     from cccr_web.onion import ControlAddress, ManagerEvent
+    from cccr_web.release import Trusted
 
 
 @click.group()
@@ -77,11 +78,11 @@ def derive(file: Path, name: str, out: Path | None) -> None:
 )
 @click.argument("publisher", type=options.ONION)
 @options.secret_key
-@options.public_key(required=True)
+@options.trusted(required=True)
 @click.option("--out", required=True, type=options.FILE, help="The file to write.")
 @options.passphrase_file
 def promotion(
-    publisher: str, key_file: Path, public_key: str, out: Path, passphrase_file: Path | None
+    publisher: str, key_file: Path, key: Trusted, out: Path, passphrase_file: Path | None
 ) -> None:
     """Sign a note of which server publishes the onion.
 
@@ -89,10 +90,9 @@ def promotion(
     and brings the note to every server. Its number is the time, so a later one replaces it.
     """
     from cccr_web.notices import make_promotion, read_promotion
-    from cccr_web.release import read_public_key
 
     note = make_promotion(unlock(key_file, passphrase_file), int(time.time()), publisher)
-    read_promotion(note, read_public_key(public_key))
+    read_promotion(note, key)
     write_file(out, note.decode().removesuffix("\n"), "--out")
 
 
@@ -186,7 +186,7 @@ def describe(event: ManagerEvent) -> str:
     help="The servers that share this onion, of which one publishes: see the manual.",
 )
 @click.option("--promotion", type=options.FILE, help="The note that names the publisher.")
-@options.public_key()
+@options.trusted()
 @click.option(
     "--socks",
     type=options.ParsedParam("ADDRESS", "cccr_web.listen:parse_listen"),
@@ -212,9 +212,9 @@ def publish(
     its status line shows the state of the onion. The key may be a credential of the unit,
     such as %d/onion.key.
 
-    With --peers, this needs --promotion, --public-key and --socks. Before it publishes, it asks
-    the peers and the onion whether another server publishes; while it does, it asks the peers for
-    a newer note every minute.
+    With --peers, this needs --promotion, --public-key or --policy, and --socks. Before it
+    publishes, it asks the peers and the onion whether another server publishes; while it does,
+    it asks the peers for a newer note every minute.
     """
     from cccr_web.onion import ExternalTor, Manager, Service, load_key
     from cccr_web.systemd import SystemdNotifier
@@ -251,17 +251,17 @@ def _turns(
     onion: str,
     peers: Path,
     promotion: Path | None,
-    public_key: str | None,
+    key: Trusted | None,
     socks: Tcp | Unix | None,
     standby: Path | None,
 ) -> Callable[[bool], str | None]:
     """Return what the manager asks before it publishes, and while it does."""
-    from cccr_web.release import read_public_key
     from cccr_web.standby import Peers, Turn
 
-    if promotion is None or public_key is None or socks is None:
-        raise click.UsageError("--peers needs --promotion, --public-key and --socks.")
-    turn = Turn(onion, Peers.read(peers), promotion, read_public_key(public_key), socks)
+    if promotion is None or key is None or socks is None:
+        needed = "--promotion, --public-key or --policy, and --socks"
+        raise click.UsageError(f"--peers needs {needed}.")
+    turn = Turn(onion, Peers.read(peers), promotion, key, socks)
 
     def obstacle(publishing: bool) -> str | None:  # the manager's signature
         reason = turn.reason(publishing=publishing)

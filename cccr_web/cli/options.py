@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime
+from functools import wraps
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,9 @@ from cccr_web.config import Config, read_domain, read_megabytes, read_onion
 from cccr_web.errors import CccrError
 from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.listen import Tcp, parse_listen
+
+if TYPE_CHECKING:
+    from cccr_web.release import Trusted
 
 Decorator = Callable[[Callable[..., object]], Callable[..., object]]
 
@@ -97,6 +101,51 @@ def public_key(*, required: bool = False) -> Decorator:
     return click.option("--public-key", metavar="KEY", required=required, help=text)
 
 
+policy = click.option(
+    "--policy",
+    type=FILE,
+    help="The organisation's policy, instead of a key: a file that “key policy” wrote.",
+)
+
+
+def trusted(*, required: bool = False) -> Decorator:
+    """Return ``--public-key`` and ``--policy``, which are passed on as one ``key``.
+
+    It is a ``Trusted``, or ``None`` if neither is passed and none is ``required``.
+    """
+
+    def decorate(command: Callable[..., object]) -> Callable[..., object]:
+        @public_key()
+        @policy
+        @wraps(command)
+        def run(*args: Any, public_key: str | None, policy: Path | None, **others: Any) -> object:
+            read = require_trusted if required else read_trusted
+            return command(*args, key=read(public_key, policy), **others)
+
+        return run
+
+    return decorate
+
+
+def read_trusted(public_key: str | None, policy: Path | None) -> Trusted | None:
+    """Return the key or the policy, of which no more than one may be given."""
+    from cccr_web.release import read_policy, read_public_key
+
+    if public_key is not None and policy is not None:
+        raise click.UsageError("Pass either --public-key or --policy.")
+    if policy is not None:
+        return read_policy(policy)
+    return read_public_key(public_key) if public_key else None
+
+
+def require_trusted(public_key: str | None, policy: Path | None) -> Trusted:
+    """Return the key or the policy, of which exactly one must be given."""
+    key = read_trusted(public_key, policy)
+    if key is None:
+        raise click.UsageError("Missing option '--public-key' or '--policy'.")
+    return key
+
+
 def time_limit(default: int = 600) -> Decorator:
     """Return ``--time-limit`` with a default in seconds."""
     return click.option(
@@ -132,6 +181,18 @@ max_megabytes = click.option(
     help="How large a release may be, in MB; by default CCCR_MAX_MEGABYTES, or "
     f"{Config().max_megabytes}.",
 )
+neutral_titles = click.option(
+    "--neutral-titles",
+    is_flag=True,
+    help="Use one title for all pages, which hides from onlookers what is read.",
+)
+cache_folder = click.option(
+    "--cache",
+    "cache_folder",
+    type=FOLDER,
+    metavar="DIR",
+    help="A folder for what the next build can use again. It is made if it does not exist.",
+)
 notice_date = click.option(
     "--date",
     "day",
@@ -148,6 +209,15 @@ report_file = click.option(
 json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 secret_key = click.option(
     "--key", "key_file", required=True, type=FILE, help="The organisation's secret key."
+)
+signing_key = click.option(
+    "--key", "key_file", type=FILE, help="The secret key, in minisign's format."
+)
+ssh_key = click.option(
+    "--ssh-key",
+    type=FILE,
+    help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key that "
+    "an agent or a security key holds.",
 )
 notice_file = click.option(
     "--out",

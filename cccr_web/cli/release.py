@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,52 +13,192 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.keys import unlock
+from cccr_web.cli.site import build_with_progress, translations_option
 from cccr_web.cli.terminal import working
 from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
-    from cccr_web.release import Release
+    from cccr_web.release import Release, SigningKey, SigningPolicy, Trusted
+
+# How many files one message names.
+_MOST_NAMED = 5
 
 
 @click.command(epilog=options.example("sign ../release --key cccr.key"))
-@click.argument("folder", type=options.FOLDER)
-@options.secret_key
+@click.argument("release", type=options.RELEASE)
+@options.signing_key
+@options.ssh_key
 @options.passphrase_file
 @options.openpgp_key
+@click.option(
+    "--without-build",
+    is_flag=True,
+    help="Sign a signing request without comparing it with a build of your own.",
+)
+@options.neutral_titles
+@translations_option
 def sign(
-    folder: Path, key_file: Path, passphrase_file: Path | None, openpgp_key: str | None
+    release: Path,
+    key_file: Path | None,
+    ssh_key: Path | None,
+    passphrase_file: Path | None,
+    openpgp_key: str | None,
+    translations: Path | None,
+    *,
+    without_build: bool,
+    neutral_titles: bool,
 ) -> None:
-    """Sign the release in FOLDER. Minisign and OpenSSH can verify the signatures.
+    """Sign RELEASE, a folder or a signing request. Minisign and OpenSSH can verify it.
 
-    A release that has expired is signed with a warning.
+    A release with a policy gets one more signature each time, by the signer in the policy who
+    has the key; the command says whose are missing. A release that has expired is signed with a
+    warning.
+
+    A signing request is a small file, which "publish" writes for the other signers. Before it is
+    signed, the release is built from your own texts, and every file must be the same.
     """
-    from cccr_web.notices import check_notices
-    from cccr_web.release import Signer, load, reject_future, write
-
-    with working(f"reading {folder}"):
-        release = load(folder)
-    reject_future(release)
-    key = unlock(key_file, passphrase_file)
-    check_notices(release, key.public, datetime.now(UTC))
-    with working("signing, and packing the ZIP"):
-        signed = Signer(key, openpgp_key).sign(release)
-    with working(f"writing {folder}"):
-        write(signed, folder)
+    if (key_file is None) == (ssh_key is None):
+        raise click.UsageError("Pass either --key or --ssh-key.")
+    is_request = release.is_file()
+    if not is_request and (without_build or translations or neutral_titles):
+        raise click.UsageError("Only a signing request is compared with a build of your own.")
+    keys = Keys(unlock(key_file, passphrase_file) if key_file else None, ssh_key, openpgp_key)
+    if is_request:
+        signed, said = _sign_request(
+            release,
+            keys,
+            None
+            if without_build
+            else lambda: build_with_progress(translations, None, neutral_titles=neutral_titles),
+        )
+    else:
+        signed, said = _sign_folder(release, keys)
     facts = signed.metadata
     click.echo(
-        f"Release {facts.sequence} of {facts.time:%Y-%m-%d} is signed and {facts.expiry()}: "
+        f"Release {facts.sequence} of {facts.time:%Y-%m-%d} {said} and {facts.expiry()}: "
         f"{facts.fingerprint}"
     )
     _warn_if_expired(signed)
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What somebody signs with: either of the first two; ``openpgp`` only with the first."""
+
+    key: SigningKey | None
+    ssh: Path | None
+    openpgp: str | None
+
+    def sign(self, release: Release, policy: SigningPolicy) -> dict[str, bytes]:
+        """Return the signature of a release under a policy, by file name."""
+        from cccr_web.release import MANIFEST, sign_with_ssh_keygen
+
+        if self.openpgp is not None:
+            raise click.UsageError("A release with a policy has no OpenPGP signature.")
+        sums = release.files[MANIFEST].body
+        policy.signed_by(sums, release.signatures)
+        if self.key is not None:
+            return policy.sign(sums, self.key)
+        return policy.match(sums, sign_with_ssh_keygen(sums, self.ssh)) if self.ssh else {}
+
+
+def _sign_folder(folder: Path, keys: Keys) -> tuple[Release, str]:
+    from cccr_web.release import load, reject_future, write
+
+    with working(f"reading {folder}"):
+        release = load(folder)
+    reject_future(release)
+    signed, said = sign_release(release, keys)
+    with working(f"writing {folder}"):
+        write(signed, folder)
+    return signed, said
+
+
+def sign_release(release: Release, keys: Keys) -> tuple[Release, str]:
+    """Return the release with one more signature, and what it has then. Raises ``CccrError``."""
+    from cccr_web.notices import check_notices
+    from cccr_web.release import MANIFEST, Signer, add_signature, release_policy
+
+    policy = release_policy(release)
+    if policy is None:
+        if keys.key is None:
+            raise click.UsageError("A release without a policy is signed with --key.")
+        check_notices(release, keys.key.public, datetime.now(UTC))
+        with working("signing, and packing the ZIP"):
+            return Signer(keys.key, keys.openpgp).sign(release), "is signed"
+    check_notices(release, policy, datetime.now(UTC))
+    signature = keys.sign(release, policy)
+    with working("packing the ZIP"):
+        signed = add_signature(release, signature)
+    names = policy.signed_by(release.files[MANIFEST].body, signed.signatures)
+    return signed, policy.describe_progress(names)
+
+
+def _sign_request(
+    file: Path, keys: Keys, build: Callable[[], Release] | None
+) -> tuple[Release, str]:
+    from cccr_web.notices import check_notices
+    from cccr_web.release import (
+        MANIFEST,
+        read_request,
+        reject_future,
+        with_signatures,
+        write_request,
+    )
+
+    request, policy = read_request(file)
+    reject_future(request)
+    if build is None:
+        click.echo("Not compared with a build of your own: you sign what you cannot see.", err=True)
+    else:
+        own = build()
+        _reject_other_build(own, request)
+        check_notices(own, policy, datetime.now(UTC))
+    signed = with_signatures(request, keys.sign(request, policy))
+    write_request(signed, file)
+    names = policy.signed_by(request.files[MANIFEST].body, signed.signatures)
+    return signed, policy.describe_progress(names)
+
+
+def _reject_other_build(own: Release, request: Release) -> None:
+    """Raise ``CccrError`` unless the request lists exactly the files of our own build."""
+    sequence = request.metadata.sequence
+    if own.metadata.sequence != sequence:
+        raise CccrError(
+            f"Your site.toml has the sequence {own.metadata.sequence}, and the request is for "
+            f"release {sequence}. Nothing was signed.",
+            "Get the texts with which the request was made, and site.toml, too.",
+        )
+    ours, theirs = (
+        {path: one.sha256 for path, one in release.listed.items()} for release in (own, request)
+    )
+    differing = sorted(
+        path for path in ours.keys() | theirs.keys() if ours.get(path) != theirs.get(path)
+    )
+    if differing:
+        named = ", ".join(differing[:_MOST_NAMED])
+        raise CccrError(
+            f"Your own build differs from the request in {counted(len(differing), 'file')}, "
+            f"such as {named}. Nothing was signed.",
+            "Get the same texts and the same version of cccr-web, and find out what differs.",
+        )
+
+
 @click.command(epilog=options.example("verify --json cccr-web.zip --public-key cccr.pub"))
 @click.argument("release", type=options.RELEASE)
-@options.public_key(required=True)
+@options.public_key()
+@options.policy
 @click.option("--deployable", is_flag=True, help="Also reject an expired release.")
 @options.json_output
-def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -> None:
-    """Verify every byte of RELEASE with the organisation's key.
+def verify(
+    release: Path,
+    public_key: str | None,
+    policy: Path | None,
+    *,
+    deployable: bool,
+    as_json: bool,
+) -> None:
+    """Verify every byte of RELEASE with a public key or a policy.
 
     RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt or the
     announcement of a key has expired; an expired release only causes a warning. With --json,
@@ -66,20 +208,21 @@ def verify(release: Path, public_key: str, *, deployable: bool, as_json: bool) -
     failure, it has only the key error.
     """
     try:
-        checked = _verified(release, public_key, deployable=deployable)
+        key = options.require_trusted(public_key, policy)
+        checked = verified(release, key, deployable=deployable)
     except CccrError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
         raise
-    click.echo(_to_json(checked) if as_json else _to_sentence(checked))
+    click.echo(_to_json(checked) if as_json else f"OK: {describe_verified(checked)}")
     _warn_if_expired(checked)
 
 
-def _verified(path: Path, public_key: str, *, deployable: bool) -> Release:
+def verified(path: Path, key: Trusted, *, deployable: bool) -> Release:
+    """Return the release at ``path``, of which everything was verified. Raises ``CccrError``."""
     from cccr_web.notices import check_notices, reject_expired_notices
-    from cccr_web.release import load, read_public_key, reject_expired, reject_future
+    from cccr_web.release import load, reject_expired, reject_future
 
-    key = read_public_key(public_key)
     with working(f"verifying {path}"):
         release = load(path, key)
     reject_future(release)
@@ -100,7 +243,7 @@ def _warn_if_expired(release: Release) -> None:
 
 
 def _to_json(release: Release) -> str:
-    from cccr_web.release import SIGNATURES, format_time
+    from cccr_web.release import format_time
 
     facts = release.metadata
     return json.dumps(
@@ -109,7 +252,7 @@ def _to_json(release: Release) -> str:
             "time": format_time(facts.time),
             "expires": format_time(facts.expires),
             "fingerprint": facts.fingerprint,
-            "signed": [name for name in SIGNATURES if name in release.files],
+            "signed": list(release.signatures),
             "sha256": release.manifest_sha256,
             "files": len(release.files),
             "days_left": facts.expiry().days_left,
@@ -118,11 +261,12 @@ def _to_json(release: Release) -> str:
     )
 
 
-def _to_sentence(release: Release) -> str:
+def describe_verified(release: Release) -> str:
+    """Return the facts of a verified release."""
     facts = release.metadata
     files = counted(len(release.files), "file")
     return (
-        f"OK: release {facts.sequence} of {facts.time:%Y-%m-%d}, {files}, "
+        f"release {facts.sequence} of {facts.time:%Y-%m-%d}, {files}, "
         f"{facts.expiry()}, signed by {facts.fingerprint}."
     )
 
@@ -134,9 +278,9 @@ def history() -> None:
 
 @history.command(epilog=options.example("history allow older --public-key cccr.pub --state state"))
 @click.argument("release", type=options.RELEASE)
-@options.public_key(required=True)
+@options.trusted(required=True)
 @click.option("--state", required=True, type=options.FOLDER, help="The server's state folder.")
-def allow(release: Path, public_key: str, state: Path) -> None:
+def allow(release: Path, key: Trusted, state: Path) -> None:
     """Allow a server to go back to an older RELEASE.
 
     You need write access to the server's state folder. RELEASE is a folder or ZIP; it must
@@ -144,6 +288,6 @@ def allow(release: Path, public_key: str, state: Path) -> None:
     """
     from cccr_web.release import RollbackGuard
 
-    older = _verified(release, public_key, deployable=True)
+    older = verified(release, key, deployable=True)
     before = RollbackGuard(state).allow_rollback(older)
     click.echo(f"The server may serve release {older.metadata.sequence} again, after {before}.")

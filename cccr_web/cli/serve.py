@@ -17,6 +17,7 @@ from cccr_web.listen import Listen, SystemdSocket, Unix, parse_listen
 from cccr_web.systemd import SystemdNotifier
 
 if TYPE_CHECKING:
+    from cccr_web.release import Trusted
     from cccr_web.serve import Source
 
 _DEFAULT_CLEARNET = "127.0.0.1:8080"
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
     type=options.SERVED_RELEASE,
     help="The release to serve; by default, the texts are built.",
 )
-@options.public_key()
+@options.trusted()
 @click.option(
     "--state", type=options.FOLDER, help="Where to record served releases, outside any release."
 )
@@ -63,7 +64,7 @@ _log = logging.getLogger(__name__)
 @options.max_megabytes
 def serve(
     release: Path | None,
-    public_key: str | None,
+    key: Trusted | None,
     state: Path | None,
     recheck: float,
     clearnet: Listen | None,
@@ -89,8 +90,9 @@ def serve(
     socket unit with FileDescriptorName=NAME; a restart then drops no connection.
 
     For an option that is not passed, the server uses the setting in the environment:
-    CCCR_RELEASE, CCCR_PUBLIC_KEY, CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET,
-    CCCR_DOMAINS, CCCR_ONIONS, CCCR_HSTS_PRELOAD ("yes") or CCCR_MAX_MEGABYTES.
+    CCCR_RELEASE, CCCR_PUBLIC_KEY or CCCR_POLICY, CCCR_STATE, CCCR_CLEARNET,
+    CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS, CCCR_HSTS_PRELOAD ("yes") or
+    CCCR_MAX_MEGABYTES.
     """
     from cccr_web.serve import RELOAD, AppSwitch, Listeners, ReloadQueue, serve_source
 
@@ -113,7 +115,7 @@ def serve(
     )
     source = _source(
         release or settings.release,
-        public_key or settings.public_key,
+        key or options.read_trusted(settings.public_key, settings.policy),
         state or settings.state,
         max_megabytes or settings.max_megabytes,
     )
@@ -135,17 +137,17 @@ def _print_lines(lines: list[str]) -> None:
 
 
 def _source(
-    release: Path | None, public_key: str | None, state: Path | None, max_megabytes: int
+    release: Path | None, key: Trusted | None, state: Path | None, max_megabytes: int
 ) -> Source | None:
-    from cccr_web.release import MEGABYTE, RollbackGuard, read_public_key, verify_in_subprocess
+    from cccr_web.release import MEGABYTE, RollbackGuard, verify_in_subprocess
     from cccr_web.serve import Source
 
     if release is None:
         return None
-    key = read_public_key(public_key) if public_key else None
     if key is None:
         _log.warning(
-            "No --public-key: the signatures of %s are not checked. Use this for trials only.",
+            "No --public-key or --policy: the signatures of %s are not checked. "
+            "Use this for trials only.",
             release,
         )
     elif state is None:

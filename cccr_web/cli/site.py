@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +17,12 @@ from cccr_web import files
 from cccr_web.cli import options
 from cccr_web.cli.terminal import Progress, working
 from cccr_web.config import Config, default_state, find_tree, source_date
-from cccr_web.errors import CccrError
+from cccr_web.errors import CccrError, counted
 
 if TYPE_CHECKING:
-    from cccr_web.content import Addresses
+    from cccr_web.content import Addresses, Content, Problem, SourceTree
     from cccr_web.release import Release
-    from cccr_web.render import Cache
+    from cccr_web.render import Cache, NoticeFiles
 
 
 _KEY_BYTES = 32
@@ -34,25 +36,80 @@ translations_option = click.option(
 
 
 @click.command(epilog=options.example("check"))
+@options.json_output
 @translations_option
-def check(translations: Path | None) -> None:
+def check(translations: Path | None, *, as_json: bool) -> None:
     """Check all texts and interface strings. Exits with 1 if there is a problem.
 
-    Each problem is reported with its file and line. A suggestion is not a problem.
+    Each problem is reported with its file and line. A suggestion is not a problem. With --json,
+    the result is an object with the lists "problems" and "suggestions": each entry is an
+    object with the keys file, line (from 1) and message, sorted by file and line.
     """
-    from cccr_web.content import SourceTree, content_error
+    if as_json:
+        found = _examine(translations, None)
+        click.echo(found.to_json())
+        if found.problems:
+            raise click.exceptions.Exit(1)
+        return
+    _, content, _ = check_texts(translations)
+    click.echo(describe_texts(content))
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """Texts with every problem of them; without content, a file could not be read."""
+
+    tree: SourceTree
+    content: Content | None
+    notices: NoticeFiles
+    problems: list[Problem]
+    suggestions: list[Problem]
+
+    def to_json(self) -> str:
+        """Return the messages as JSON."""
+        lists = {"problems": self.problems, "suggestions": self.suggestions}
+        values = {
+            name: [
+                {"file": str(each.file), "line": each.line, "message": each.message}
+                for each in sorted({*found})
+            ]
+            for name, found in lists.items()
+        }
+        return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+def _examine(translations: Path | None, cache: Cache | None) -> _Examined:
+    from cccr_web.content import SourceTree
     from cccr_web.render import check_trees, damaged_photos, name_suggestions
 
-    tree = SourceTree(translations or find_tree("translations"))
-    content, _, problems = check_trees(tree, find_tree("templates"), time=source_date(os.environ))
-    if content is not None:
-        problems += damaged_photos(tree, content.photos)
-        for suggestion in name_suggestions(content):
-            click.echo(f"Suggestion: {suggestion}", err=True)
-    if content is None or problems:
-        raise content_error(problems)
+    tree = SourceTree(translations or find_tree("translations"), cache.recall if cache else None)
+    content, notices, problems = check_trees(
+        tree, find_tree("templates"), time=source_date(os.environ)
+    )
+    if content is None:
+        return _Examined(tree, None, notices, problems, [])
+    problems += damaged_photos(tree, content.photos)
+    return _Examined(tree, content, notices, problems, name_suggestions(content))
+
+
+def check_texts(
+    translations: Path | None, cache: Cache | None = None
+) -> tuple[SourceTree, Content, NoticeFiles]:
+    """Return the texts and the notices. Raises ``CccrError`` with every problem of them."""
+    from cccr_web.content import content_error
+
+    found = _examine(translations, cache)
+    for suggestion in found.suggestions:
+        click.echo(f"Suggestion: {suggestion}", err=True)
+    if found.content is None or found.problems:
+        raise content_error(found.problems)
+    return found.tree, found.content, found.notices
+
+
+def describe_texts(content: Content) -> str:
+    """Return a sentence about texts without problems."""
     counts = ", ".join(f"{len(texts)} in {lang.tag}" for lang, texts in content.texts.items())
-    click.echo(f"All texts are in order: {counts}.")
+    return f"All texts are in order: {counts}."
 
 
 @click.command(epilog=options.example("build --out ../release"))
@@ -67,19 +124,9 @@ def check(translations: Path | None) -> None:
 @options.repeatable(
     "--onion-address", "onions", type=options.ONION, help="An onion to show on the pages."
 )
-@click.option(
-    "--neutral-titles",
-    is_flag=True,
-    help="Use one title for all pages, which hides from onlookers what is read.",
-)
+@options.neutral_titles
 @options.max_megabytes
-@click.option(
-    "--cache",
-    "cache_folder",
-    type=options.FOLDER,
-    metavar="DIR",
-    help="A folder for what the next build can use again. It is made if it does not exist.",
-)
+@options.cache_folder
 @translations_option
 def build(
     out: Path,
@@ -101,32 +148,45 @@ def build(
     """
     from cccr_web.content import Addresses
     from cccr_web.content.site import is_clearnet
-    from cccr_web.errors import counted
-    from cccr_web.release import MEGABYTE, reject_future, reject_larger, reject_loss, write
+    from cccr_web.release import reject_loss, write
 
-    settings = Config.from_environment(os.environ)
+    limit = release_limit(max_megabytes)
     if clearnet_url is not None and not is_clearnet(clearnet_url):
         raise click.UsageError(f"{clearnet_url} is not an https address without a path.")
     if not replace:
         with working(f"reading {out}"):
             reject_loss(out)
     addresses = Addresses(clearnet_url, onions) if clearnet_url or onions else None
-    with _cache(cache_folder) as cache:
+    with open_cache(cache_folder) as cache:
         release = build_with_progress(
             translations, addresses, neutral_titles=neutral_titles, cache=cache
         )
-    reject_future(release)
-    reject_larger(release, (max_megabytes or settings.max_megabytes) * MEGABYTE)
+    described = describe_build(release, limit)
     with working(f"writing {out}"):
         write(release, out)
-    click.echo(
-        f"Release {release.metadata.sequence} of {release.metadata.time:%Y-%m-%d}: "
-        f"{counted(len(release.files), 'file')} in {out}"
-    )
+    click.echo(f"{described} in {out}")
+
+
+def release_limit(max_megabytes: int | None) -> int:
+    """Return how large a release may be, in bytes: as passed, or as the environment says."""
+    from cccr_web.release import MEGABYTE
+
+    return (max_megabytes or Config.from_environment(os.environ).max_megabytes) * MEGABYTE
+
+
+def describe_build(release: Release, limit: int) -> str:
+    """Return what was built. Raises ``CccrError`` if servers would reject it."""
+    from cccr_web.release import reject_future, reject_larger
+
+    reject_future(release)
+    reject_larger(release, limit)
+    facts = release.metadata
+    files = counted(len(release.files), "file")
+    return f"Release {facts.sequence} of {facts.time:%Y-%m-%d}: {files}"
 
 
 @contextlib.contextmanager
-def _cache(folder: Path | None) -> Iterator[Cache | None]:
+def open_cache(folder: Path | None) -> Iterator[Cache | None]:
     """Open the cache in ``folder``, and close it at the end."""
     if folder is None:
         yield None
@@ -169,8 +229,12 @@ def build_with_progress(
             neutral_titles=neutral_titles,
             cache=cache,
             time=source_date(os.environ),
-            progress=lambda done, total: progress.show(
-                f"page {done} of {total}" if done < total else "packing the ZIP",
-                terminal_only=True,
-            ),
+            progress=page_progress(progress),
         )
+
+
+def page_progress(progress: Progress) -> Callable[[int, int], None]:
+    """Return what shows how many pages of a build are done."""
+    return lambda done, total: progress.show(
+        f"page {done} of {total}" if done < total else "packing the ZIP", terminal_only=True
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from cccr_web.cli.terminal import Progress, write_file
 from cccr_web.listen import Tcp
 
 if TYPE_CHECKING:
-    from cccr_web.release import Release
+    from cccr_web.release import Release, Trusted
     from cccr_web.watch import Address, CheckSettings, Difference, Report, SiteResult
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     metavar="URL...",
     type=options.ADDRESS,
 )
-@options.public_key(required=True)
+@options.trusted(required=True)
 @options.socks
 @click.option(
     "--release",
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @options.json_output
 def watch(
     addresses: tuple[Any, ...],
-    public_key: str,
+    key: Trusted,
     socks: Tcp | None,
     release: Path | None,
     allowed: tuple[str, ...],
@@ -67,10 +67,9 @@ def watch(
     not followed. URLs must use https with a valid certificate; http is allowed only for
     .onion and this machine.
     """
-    from cccr_web.release import load, read_public_key
+    from cccr_web.release import load
     from cccr_web.watch import CheckSettings, RequestLimits, Route, check_sites
 
-    key = read_public_key(public_key)
     options.require_socks(socks, addresses)
     settings = CheckSettings(
         key,
@@ -108,6 +107,24 @@ def _mirrors(reference: Release | None, first: Address, settings: CheckSettings)
     if MIRRORS not in reference.files:
         raise CccrError(f"The release has no {MIRRORS}.", "Leave --mirrors out.")
     return [Address.parse(url) for url in read_mirrors(reference.files[MIRRORS].body).urls]
+
+
+def ask_addresses(urls: Iterable[str], release: Release, settings: CheckSettings) -> dict[str, str]:
+    """Ask each address for its signed list: return the ones without the release, and why."""
+    from cccr_web.watch import Address, check_manifests
+
+    listed = [Address.parse(url) for url in urls]
+    asked = [each for each in listed if settings.route.proxy or not each.is_onion]
+    found = {
+        str(each): f"{each}: not asked, because it needs --socks."
+        for each in listed
+        if each not in asked
+    }
+    for result in check_manifests(asked, settings, release):
+        if result.differences:
+            detail = result.differences[0].detail
+            found[result.address] = f"{result.address} does not serve it yet: {detail}."
+    return found
 
 
 def _table(report: Report) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The organisation's texts: Markdown and front matter → typed values."""
 
 from cccr_web.content.check import check
-from cccr_web.content.model import Addresses, Content, Text
+from cccr_web.content.model import Addresses, Content, SigningFacts, Text
 from cccr_web.content.photos import Photo
 from cccr_web.content.site import read_site
 from cccr_web.content.source_tree import Problem, SourceTree, content_error
@@ -11,6 +11,7 @@ __all__ = [
     "Content",
     "Photo",
     "Problem",
+    "SigningFacts",
     "SourceTree",
     "Text",
     "check",

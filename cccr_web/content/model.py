@@ -17,6 +17,9 @@ from cccr_web.languages import Language
 _HOME = PurePosixPath("index")
 # The page that lists the statements, in their folder.
 ARCHIVE = PurePosixPath("statements/index")
+_VERIFY = PurePosixPath("verify")
+# What that page says if several signers sign; it has no page of its own.
+VERIFY_POLICY = PurePosixPath("verify-policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,25 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningFacts:
+    """Who signs releases: ``signers`` are names, kinds (minisign or ssh) and keys, by name.
+
+    ``threshold`` of them must sign; ``number`` counts the changes of all this. ``line`` is where
+    ``site.toml`` names them.
+    """
+
+    signers: tuple[tuple[str, str, str], ...]
+    threshold: int = 1
+    number: int = 0
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """The facts that are the same in every language (``translations/site.toml``).
 
-    ``valid_days`` is how long a release is valid; ``public_key`` is the signing key in
-    minisign's format (``RW…``), or ``None`` while there is none. ``former_site`` is
+    ``valid_days`` is how long a release is valid; ``signing`` says who signs it, or is
+    ``None`` while nobody does. ``former_site`` is
     defanged and can be shown; ``blog`` is an https URL. ``feed_authority`` is the permanent
     start of the ids of feed entries (RFC 4151). ``exit`` is the harmless page behind
     "Quick exit", or ``None``. ``contact`` is a mail address or an https URL, or ``None``.
@@ -49,7 +66,7 @@ class Site:
 
     sequence: int
     valid_days: int
-    public_key: str | None
+    signing: SigningFacts | None
     addresses: Addresses
     blog: str
     former_site: str
@@ -113,6 +130,16 @@ class Content:
     def all_texts(self) -> list[Text]:
         """Every text in every language."""
         return [text for texts in self.texts.values() for text in texts.values()]
+
+    def for_signers(self, *, policy: bool) -> Content:
+        """Return the content with the page on verification for one key, or for a ``policy``."""
+        texts = {}
+        for language, own in self.texts.items():
+            texts[language] = {path: own[path] for path in own if path != VERIFY_POLICY}
+            if policy:
+                body = own[VERIFY_POLICY].body
+                texts[language][_VERIFY] = replace(own[_VERIFY], body=body)
+        return replace(self, texts=texts)
 
     def statements(self, language: Language) -> list[Text]:
         """Return the statements, newest first."""

@@ -15,10 +15,21 @@ from typing import Any
 
 from cccr_web.content.characters import NAME, SELECTOR
 from cccr_web.content.front_matter import lines_of_keys
-from cccr_web.content.model import Addresses, Site
+from cccr_web.content.model import Addresses, SigningFacts, Site
 from cccr_web.content.source_tree import Problem, SourceTree
 from cccr_web.content.urls import faults
-from cccr_web.facts import CLEARNET, DOMAIN, MAX_SEQUENCE, MAX_VALID, ONION, PUBLIC_KEY
+from cccr_web.facts import (
+    CLEARNET,
+    DOMAIN,
+    MAX_POLICY,
+    MAX_SEQUENCE,
+    MAX_SIGNERS,
+    MAX_VALID,
+    ONION,
+    PUBLIC_KEY,
+    SIGNER,
+    SSH_KEY,
+)
 
 _FILE = "site.toml"
 NAMES = "names.toml"
@@ -31,17 +42,18 @@ _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
 _NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 
-def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]:
-    """Read ``site.toml`` in ``tree``; return its facts, its public key and the problems.
+def read_site(tree: SourceTree) -> tuple[Site | None, SigningFacts | None, list[Problem]]:
+    """Read ``site.toml`` in ``tree``; return its facts, who signs, and the problems.
 
-    The facts are ``None`` if one of them is wrong; the key is returned even then.
+    The facts are ``None`` if one of them is wrong; who signs is returned even then, if it is
+    right.
     """
     text, values, problems = tree.toml(_FILE)
     if values is None:
         return None, None, problems
     values = {**_DEFAULTS, **values}
-    key = values["public_key"] if _matches(PUBLIC_KEY)(values["public_key"]) else None
     wrong = [*_wrong_facts(values, lines_of_keys(text), tree.name(_FILE))]
+    key = _signing(values, lines_of_keys(text))
     problems += wrong
     if wrong:
         return None, key, problems
@@ -49,7 +61,7 @@ def read_site(tree: SourceTree) -> tuple[Site | None, str | None, list[Problem]]
         Site(
             sequence=values["sequence"],
             valid_days=values["valid_days"],
-            public_key=key,
+            signing=key,
             addresses=Addresses(values["clearnet"] or None, tuple(values["onions"])),
             blog=values["blog"],
             former_site=values["former_site"],
@@ -77,6 +89,9 @@ def _wrong_facts(
         elif key in _URLS and str(values[key]).startswith("https:"):
             for message in faults(values[key]):
                 yield Problem(file, line, message)
+    if values["public_key"] and values["public_keys"]:
+        message = "Set either “public_key” or “public_keys”: remove the other."
+        yield Problem(file, lines.get("public_keys", 1), message)
 
 
 def is_clearnet(value: Any) -> bool:
@@ -88,7 +103,48 @@ def _matches(pattern: re.Pattern[str]) -> Any:
     return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-_DEFAULTS = {"public_key": "", "exit": "", "contact": ""}
+def _is_signer(value: Any) -> bool:
+    """Whether a table has a ``name``, and a ``minisign`` or ``ssh`` key."""
+    return (
+        isinstance(value, dict)
+        and _matches(SIGNER)(value.get("name"))
+        and (
+            (value.keys() == {"name", "minisign"} and _matches(PUBLIC_KEY)(value["minisign"]))
+            or (value.keys() == {"name", "ssh"} and _matches(SSH_KEY)(value["ssh"]))
+        )
+    )
+
+
+def _signing(values: Mapping[str, Any], lines: Mapping[str, int]) -> SigningFacts | None:
+    """Return who signs, or ``None`` if nobody does or any of it is wrong."""
+    keys = ("public_key", "public_keys", "threshold", "policy_number")
+    if not all(_RULES[key][0](values[key]) for key in keys):
+        return None
+    if values["public_key"]:
+        return SigningFacts((("organisation", "minisign", values["public_key"]),))
+    signers = [
+        (each["name"], kind, each[kind])
+        for each in values["public_keys"]
+        for kind in each.keys() - {"name"}
+    ]
+    if not signers:
+        return None
+    return SigningFacts(
+        tuple(sorted(signers)),
+        values["threshold"],
+        values["policy_number"],
+        lines.get("public_keys", 1),
+    )
+
+
+_DEFAULTS = {
+    "public_key": "",
+    "public_keys": [],
+    "threshold": 1,
+    "policy_number": 1,
+    "exit": "",
+    "contact": "",
+}
 _URLS = {"blog", "clearnet", "contact", "exit"}
 
 _RULES: dict[str, tuple[Any, str]] = {
@@ -103,6 +159,20 @@ _RULES: dict[str, tuple[Any, str]] = {
     "public_key": (
         lambda value: value == "" or _matches(PUBLIC_KEY)(value),
         'the line of the public key file that starts with RW, or ""',
+    ),
+    "public_keys": (
+        lambda value: (
+            isinstance(value, list) and len(value) <= MAX_SIGNERS and all(map(_is_signer, value))
+        ),
+        'a list of signers such as { name = "editor", minisign = "RW…" }; “ssh” is for SSH keys',
+    ),
+    "threshold": (
+        lambda value: type(value) is int and 0 < value <= MAX_SIGNERS,
+        f"the number of signers whose signatures a release needs, from 1 to {MAX_SIGNERS}",
+    ),
+    "policy_number": (
+        lambda value: type(value) is int and 0 < value <= MAX_POLICY,
+        f"a whole number from 1 to {MAX_POLICY:,}, higher after each change of the signers",
     ),
     "clearnet": (
         lambda value: value == "" or is_clearnet(value),

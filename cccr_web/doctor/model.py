@@ -12,7 +12,7 @@ from typing import Self
 
 from cccr_web.listen import Tcp, Unix
 from cccr_web.onion import ControlAddress
-from cccr_web.release import PublicKey
+from cccr_web.release import Trusted
 
 IpAddress = IPv4Address | IPv6Address
 
@@ -59,7 +59,7 @@ class Target:
     """
 
     release: Path
-    key: PublicKey
+    key: Trusted
     https: Tcp
     http: Tcp
     seconds: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -27,7 +27,14 @@ from cccr_web.notices import (
     announced_changes,
     read_notice,
 )
-from cccr_web.release import Expiry, Release, RollbackGuard, load, reject_future
+from cccr_web.release import (
+    Expiry,
+    Release,
+    RollbackGuard,
+    SigningPolicy,
+    load,
+    reject_future,
+)
 from cccr_web.watch import (
     NEW_RELEASE_REMEDY,
     CheckSettings,
@@ -59,6 +66,7 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
         ]
     return release, [
         _sequence(target, release),
+        *_signers(SigningPolicy.of(target.key), release),
         _expires("expiry", "The release", release.metadata.expiry(), NEW_RELEASE_REMEDY),
         _notice(target, release, CANARY, "canary"),
         _notice(target, release, MIRRORS, "mirrors"),
@@ -72,6 +80,7 @@ def _sequence(target: Target, release: Release) -> CheckResult:
     for state in target.states:
         guard = RollbackGuard(state)
         try:
+            guard.check_policy(target.key)
             guard.check(release)
             announced_changes(release, guard)
         except CccrError as error:
@@ -87,6 +96,18 @@ def _sequence(target: Target, release: Release) -> CheckResult:
         "release",
         f"Release {facts.sequence} of {facts.time:%Y-%m-%d}: {files}, all as signed.",
     )
+
+
+def _signers(policy: SigningPolicy, release: Release) -> Iterator[CheckResult]:
+    """Say who signed, and what one stolen key could do, unless there is only one key."""
+    if policy.single_key:
+        return
+    names = {signer.file: signer.name for signer in policy.signers}
+    signed = ", ".join(names[file] for file in release.signatures if file in names)
+    sentence = f"Signed by {signed}; {policy.threshold} of {len(names)} must sign."
+    if policy.threshold == 1:
+        sentence += " So one stolen key is enough to sign a release."
+    yield ok("signers", sentence)
 
 
 def _expires(name: str, what: str, expiry: Expiry, remedy: str) -> CheckResult:

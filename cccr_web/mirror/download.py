@@ -129,6 +129,8 @@ class _Files:
         with contextlib.suppress(ReleaseError):  # there is no copy yet
             copy = self._open.enter_context(ReleaseFolder.open(self._site))
             self._local.append(copy.read)
+        if self._release.metadata.has_policy:  # it was read with the list
+            self._local.append(Archive(self._release.files[ARCHIVE].body, ARCHIVE).read)
         fetched = self._open.enter_context(ReleaseFolder.open(self._fetched))
         self._local.append(
             lambda path, limit: fetched.read(self._release.files[path].sha256, limit)

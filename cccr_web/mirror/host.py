@@ -23,10 +23,12 @@ from cccr_web.release import (
     INDEX,
     MANIFEST,
     METADATA,
+    POLICY,
     SIGNATURES,
     Release,
     ReleaseFolder,
     is_html,
+    is_signature,
     printable,
     read_signed_manifest,
     reject_older,
@@ -47,7 +49,7 @@ _SSH: Final = ("ssh", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15")
 _RSYNC_PARTIAL: Final = 23
 _RCLONE_NO_FOLDER: Final = 3
 
-_LIST: Final = (METADATA, MANIFEST, *SIGNATURES)
+_LIST: Final = (METADATA, POLICY, MANIFEST, *SIGNATURES)
 # More than the largest list, its signatures and RELEASE.json together have.
 _MAX_LIST: Final = "20M"
 # Headers that S3 stores with a file. WebDAV servers ignore them.
@@ -172,8 +174,15 @@ class RcloneHost(StaticHost):
             self._rclone(
                 work, paths, "copy", "--no-check-dest", *stored, f"{work}/mirror/site", self.remote
             )
-        if gone := before - release.files.keys():
+        # Also signatures of signers whom the list does not name, or of an upload that was cut off.
+        there = before.union(filter(is_signature, self._names()))
+        if gone := there - release.files.keys():
             self._rclone(work, sorted(gone), "delete", self.remote)
+
+    def _names(self) -> list[str]:
+        """Return the names of the manifest's files that are there."""
+        command = ("rclone", "lsf", "--files-only", f"--include=/{MANIFEST}.*", self.remote)
+        return _run(command, self.remote, (0,)).splitlines()
 
     def _before(self, release: Release, folder: Path) -> set[str]:
         """Return the files of the release that is there, as its list says.
@@ -188,7 +197,7 @@ class RcloneHost(StaticHost):
             return set()
         try:
             with ReleaseFolder.open(folder) as opened:
-                before = read_signed_manifest(opened.read, None)
+                before = read_signed_manifest(opened.read, None, without_zip=True)
         except ReleaseError as error:
             raise CccrError(
                 f"The release at {self} is damaged: {error}",
@@ -231,7 +240,7 @@ def upload_order(
 
 
 def _turn(path: str) -> int:
-    if path in _LIST:
+    if path in _LIST or is_signature(path):
         return 3
     if path.endswith((f"/{INDEX}", ".xml")) or path == INDEX:
         return 2
@@ -239,8 +248,8 @@ def _turn(path: str) -> int:
     return 1 if is_html(path) or path.endswith(".atom") else 0
 
 
-def _run(command: Sequence[str], where: str, accepted: Sequence[int]) -> None:
-    """Run a program. Raises ``CccrError`` with a line of what it says."""
+def _run(command: Sequence[str], where: str, accepted: Sequence[int]) -> str:
+    """Run a program and return its output. Raises ``CccrError`` with a line of what it says."""
     try:
         done = subprocess.run(
             command,
@@ -258,3 +267,4 @@ def _run(command: Sequence[str], where: str, accepted: Sequence[int]) -> None:
         line = lines[0 if command[0] == "rsync" else -1] if lines else f"status {done.returncode}"
         said = printable(line[:200])
         raise CccrError(f"{where}: {command[0]} failed: {said}", "Run the command again.")
+    return done.stdout

@@ -12,7 +12,7 @@ from cccr_web.notices.key_rotation import (
 )
 from cccr_web.notices.mirrors import NAME as MIRRORS
 from cccr_web.notices.mirrors import make_mirrors, read_mirrors
-from cccr_web.notices.promotion import Promotion, make_promotion, read_promotion
+from cccr_web.notices.promotion import make_promotion, read_promotion
 from cccr_web.notices.registry import NAMES as NOTICES
 from cccr_web.notices.registry import (
     PGP,
@@ -37,7 +37,6 @@ __all__ = [
     "SECURITY_TXT",
     "SECURITY_TXT_AHEAD",
     "Notice",
-    "Promotion",
     "announced_changes",
     "canary_valid_until",
     "check_notices",

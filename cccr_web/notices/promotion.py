@@ -18,7 +18,7 @@ from cccr_web.notices.signed_text import (
     check_key,
     sign_text,
 )
-from cccr_web.release import PublicKey, SigningKey
+from cccr_web.release import PublicKey, SigningKey, Trusted
 
 NAME: Final = "promotion"
 
@@ -68,8 +68,11 @@ def make_promotion(key: SigningKey, number: int, publisher: str) -> bytes:
     return sign_text(_FORMAT.format(note), (key,), f"promotion {number}")
 
 
-def read_promotion(body: bytes, key: PublicKey | None) -> Promotion:
+def read_promotion(body: bytes, key: Trusted | None) -> Promotion:
     """Return a note that ``key`` has signed; with ``None``, its signature is not checked.
+
+    Under a policy, one signer with a minisign key is enough: the note only chooses among the
+    organisation's own servers, and only root can put it on one of them.
 
     Raises ``CccrError`` or ``SignatureError``.
     """

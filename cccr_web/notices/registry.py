@@ -11,13 +11,15 @@ from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.notices import canary, key_rotation, mirrors, security_txt
 from cccr_web.notices.signed_text import MAX_AGE, MAX_BYTES, Notice, check_key, midnight
-from cccr_web.release import PublicKey, Release, key_fingerprints, sign_with_gpg
+from cccr_web.release import Release, SigningPolicy, Trusted, key_fingerprints, sign_with_gpg
 
 PGP: Final = "pgp.txt"
 
 
-def read_notice(path: str, body: bytes, key: PublicKey | None, *, verify: bool = True) -> Notice:
-    """Check one notice against the organisation's ``key``; ``None`` while it has none.
+def read_notice(path: str, body: bytes, key: Trusted | None, *, verify: bool = True) -> Notice:
+    """Check one notice against the organisation's ``key`` or policy; ``None`` while it has none.
+
+    Any minisign key of a policy may sign a notice: the release around it needs the threshold.
 
     Without ``verify``, the signatures inside are not checked: its release is signed as a whole.
     Raises ``CccrError`` for an unknown name, a wrong size or a wrong format, and
@@ -37,7 +39,7 @@ def read_notice(path: str, body: bytes, key: PublicKey | None, *, verify: bool =
     return reader(body, key, verify)
 
 
-def check_notices(release: Release, key: PublicKey, now: datetime | None = None) -> None:
+def check_notices(release: Release, key: Trusted, now: datetime | None = None) -> None:
     """Raise ``CccrError`` if a signed notice was not valid when ``release`` was made.
 
     Callers that sign pass ``now``: then the signatures inside are verified too, and all notices
@@ -54,7 +56,7 @@ def check_notices(release: Release, key: PublicKey, now: datetime | None = None)
             raise ReleaseError(f"{path}: {fault}", path=path)
 
 
-def expired_notices(release: Release, key: PublicKey, now: datetime | None = None) -> Iterator[str]:
+def expired_notices(release: Release, key: Trusted, now: datetime | None = None) -> Iterator[str]:
     """Yield a sentence if the list of addresses or the announcement of a key has expired.
 
     A canary that was not renewed is served: its silence is the warning. Raises ``CccrError``
@@ -68,7 +70,7 @@ def expired_notices(release: Release, key: PublicKey, now: datetime | None = Non
                 yield f"{path}: {notice.fault(now)}"
 
 
-def reject_expired_notices(release: Release, key: PublicKey, now: datetime | None = None) -> None:
+def reject_expired_notices(release: Release, key: Trusted, now: datetime | None = None) -> None:
     """Raise ``ReleaseError`` if the list of addresses or the announcement of a key has expired."""
     for sentence in expired_notices(release, key, now):
         raise ReleaseError(sentence, path=sentence.partition(":")[0])
@@ -93,32 +95,37 @@ def _same_kind(one: bytes, other: bytes) -> bool:
     return any(title.encode() in one and title.encode() in other for title in titles)
 
 
-def _read_canary(body: bytes, key: PublicKey, verify: bool) -> Notice:
+def _read_canary(body: bytes, key: Trusted, verify: bool) -> Notice:
     found = canary.FORMAT.read(body, verify=verify)
     check_key(canary.NAME, found.key, key)
     return Notice(found.issued, canary.valid_until(found.next))
 
 
-def _read_mirrors(body: bytes, key: PublicKey, verify: bool) -> Notice:
+def _read_mirrors(body: bytes, key: Trusted, verify: bool) -> Notice:
     found = mirrors.read_mirrors(body, verify=verify)
     check_key(mirrors.NAME, found.key, key)
     return Notice(found.issued, midnight(found.issued + MAX_AGE))
 
 
-def _read_keys(body: bytes, key: PublicKey, verify: bool) -> Notice:
+def _read_keys(body: bytes, key: Trusted, verify: bool) -> Notice:
     last = key_rotation.read_rotations(body, verify=verify)[-1]
-    if key == last.next:
+    if SigningPolicy.of(key).single_key is None:
+        raise CccrError(
+            f"{key_rotation.NAME} announces another key, but the organisation has a policy.",
+            "Remove it.",
+        )
+    if SigningPolicy.of(key).single_key == last.next:
         return Notice(last.issued)  # done: the record stays valid
     check_key(key_rotation.NAME, last.current, key)
     return Notice(last.issued, midnight(last.issued + MAX_AGE))
 
 
-def _read_pgp(body: bytes, _key: PublicKey, _verify: bool) -> Notice:
+def _read_pgp(body: bytes, _key: Trusted, _verify: bool) -> Notice:
     key_fingerprints(body, name=PGP)
     return Notice()
 
 
-_READERS: Final[Mapping[str, Callable[[bytes, PublicKey, bool], Notice]]] = {
+_READERS: Final[Mapping[str, Callable[[bytes, Trusted, bool], Notice]]] = {
     canary.NAME: _read_canary,
     key_rotation.NAME: _read_keys,
     mirrors.NAME: _read_mirrors,

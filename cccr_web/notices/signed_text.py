@@ -17,7 +17,14 @@ from typing import Any, Final, Generic, TypeVar
 
 from cccr_web.errors import CccrError, SignatureError, counted
 from cccr_web.facts import CLOCK_TOLERANCE, PUBLIC_KEY
-from cccr_web.release import ORGANISATION, PublicKey, SigningKey, strip_clear_signature
+from cccr_web.release import (
+    ORGANISATION,
+    PublicKey,
+    SigningKey,
+    SigningPolicy,
+    Trusted,
+    strip_clear_signature,
+)
 
 MAX_BYTES: Final = 64 * 1024
 # How long a list of addresses, and the announcement of a key that does not sign yet, are valid.
@@ -79,12 +86,13 @@ def decode(body: bytes, *, name: str) -> str:
         raise CccrError(f"{name} is not UTF-8.", "Make it again.") from error
 
 
-def check_key(name: str, named: PublicKey, key: PublicKey) -> None:
-    """Raise ``CccrError`` unless the key ``named`` in a notice is the organisation's ``key``."""
-    if named != key:
+def check_key(name: str, named: PublicKey, key: Trusted) -> None:
+    """Raise ``CccrError`` unless the key ``named`` in a notice is one of the organisation's."""
+    ours = SigningPolicy.of(key).minisign_keys
+    if named not in ours:
+        known = ", ".join(each.fingerprint for each in ours) or "in none of minisign's files"
         raise CccrError(
-            f"{name} names the key {named.fingerprint}; "
-            f"the organisation's key is {key.fingerprint}.",
+            f"{name} names the key {named.fingerprint}; the organisation's key is {known}.",
             "Make it again with the organisation's key, or fetch it again.",
         )
 

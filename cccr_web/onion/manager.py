@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from cccr_web.errors import ControlLostError, OnionError
 from cccr_web.onion.control import POLL, connect
+from cccr_web.onion.health import Health
 from cccr_web.onion.service import (
     PUBLISH_TIMEOUT,
     Published,
     Service,
-    clock_skew,
     list_services,
     publish,
     recorded_proof_of_work,
@@ -34,7 +34,6 @@ _CHECK_INTERVAL: Final = 10.0  # seconds between two checks that tor still runs 
 # event if all its circuits fail, and asks each of the six HSDirs at most once in 15 minutes.
 _FETCH_INTERVAL: Final = 300.0
 _FETCH_TIMEOUT: Final = 60.0
-_FAILED_UPLOADS: Final = 3  # in a row; fewer can be the fault of one HSDir
 _OBSTACLE_INTERVAL: Final = 60.0  # seconds between two questions whether another one publishes
 _STALLED_AFTER: Final = 30.0  # seconds without bootstrap progress before it counts as a failure
 
@@ -281,7 +280,7 @@ class Manager:
         """Wait until the service is lost or must end, and return why; ``None`` for ``stop``."""
         address = self.service.key.address
         check_at = time.monotonic() + self._check_interval
-        health = _Health(address, self._fetch_interval, self._fetch_timeout)
+        health = Health(address, self._fetch_interval, self._fetch_timeout)
         problem: str | None = None
         problem_at = 0.0
         ask_at = time.monotonic() + self._obstacle_interval
@@ -332,53 +331,3 @@ class _Question:
             self.answer = obstacle(publishing)
         finally:
             self.done.set()
-
-
-class _Health:
-    """Whether readers can reach a published service, as far as its own tor can tell."""
-
-    def __init__(self, address: str, interval: float, timeout: float) -> None:
-        self._address = address
-        self._interval = interval
-        self._timeout = timeout
-        self.online = True
-        self._skew: str | None = None
-        self._failed_uploads: list[str] = []
-        self._fetch_at = time.monotonic() + interval
-        self._fetching = False
-        self._fetch_failed = False
-
-    def note(self, action: str, reason: str) -> None:
-        """Take in one of the ``service_events``."""
-        if action == "CLOCK_SKEW":
-            self._skew = clock_skew(reason)
-        elif action == "UPLOADED":
-            self._skew = None
-            self._failed_uploads.clear()
-        elif action == "FAILED" and reason.startswith(("UPLOAD", "UNEXPECTED")):
-            self._failed_uploads.append(reason)
-        if action in {"UPLOADED", "RECEIVED"}:
-            self._fetching = self._fetch_failed = False
-            self._fetch_at = time.monotonic() + self._interval
-
-    def fetch(self, connection: ControlConnection) -> None:
-        """Ask for our own descriptor when it is time; the answer comes as an event."""
-        if time.monotonic() < self._fetch_at:
-            return
-        self._fetch_failed = self._fetching
-        self._fetching = True
-        self._fetch_at = time.monotonic() + self._timeout
-        connection.send(f"HSFETCH {self._address.removesuffix('.onion')}")
-
-    def problem(self) -> str | None:
-        """Return why readers probably cannot reach the service; ``None`` if they can."""
-        reasons = []
-        if not self.online:
-            reasons.append("the Tor network does not answer")
-        if self._skew:
-            reasons.append(self._skew)
-        if len(self._failed_uploads) >= _FAILED_UPLOADS:
-            reasons.append(f"HSDirs reject its descriptor ({self._failed_uploads[-1]})")
-        if self._fetch_failed:
-            reasons.append("no HSDir returns its descriptor")
-        return "; ".join(reasons) or None

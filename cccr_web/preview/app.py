@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
-from cccr_web.preview.changes import changes
+from cccr_web.preview.changes import find_changes
 from cccr_web.preview.edition import Edition
 from cccr_web.preview.overlay import overlay, preview_policy
 from cccr_web.preview.pages import (
@@ -161,7 +161,7 @@ class PreviewApp:
             case "changes":
                 site = edition.good or edition.draft
                 known = self._previous is not None and site is not None
-                found = changes(self._previous or {}, site) if known and site else None
+                found = find_changes(self._previous or {}, site) if known and site else None
                 return changes_page(edition, found)
         return None
 

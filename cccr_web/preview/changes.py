@@ -31,11 +31,13 @@ class Change:
 class _PageReader(HTMLParser):
     """Collects paragraphs, links and photos of a page, as kinds with their values."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_error_page: bool = False) -> None:
         super().__init__()
+        self._is_error_page = is_error_page
         self.found: Counter[tuple[str, str]] = Counter()
         self._words = ""
         self._skipped = 0
+        self._is_release_line = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -45,6 +47,8 @@ class _PageReader(HTMLParser):
             return
         if _BLOCKS.fullmatch(tag):
             self.end()
+            # An error page has it in each language; other pages have it in their footer.
+            self._is_release_line = self._is_error_page and values.get("class") == "facts"
         if tag == "a":
             self.found["link", values.get("href") or ""] += 1
         if tag == "img":
@@ -63,20 +67,20 @@ class _PageReader(HTMLParser):
     def end(self) -> None:
         """End a paragraph."""
         words = " ".join(self._words.split())
-        if words:
+        if words and not self._is_release_line:
             self.found["text", words] += 1
-        self._words = ""
+        self._words, self._is_release_line = "", False
 
 
-def _read(page: bytes) -> Counter[tuple[str, str]]:
-    parser = _PageReader()
+def _read(page: bytes, *, is_error_page: bool = False) -> Counter[tuple[str, str]]:
+    parser = _PageReader(is_error_page=is_error_page)
     parser.feed(page.decode("utf-8", "replace"))
     parser.close()
     parser.end()
     return parser.found
 
 
-def changes(previous: Mapping[str, bytes], site: SiteFiles) -> Iterator[Change]:
+def find_changes(previous: Mapping[str, bytes], site: SiteFiles) -> Iterator[Change]:
     """Yield what differs between the files of a release and the site, page by page."""
     pages = {text.url: text for text in site.content.all_texts}
     before = {path for path in previous if is_html(path)}
@@ -89,7 +93,7 @@ def changes(previous: Mapping[str, bytes], site: SiteFiles) -> Iterator[Change]:
             continue
         if old == new:
             continue
-        was, now = _read(old), _read(new)
+        was, now = (_read(one, is_error_page=pages[path].is_error_page) for one in (old, new))
         if was != now:
             yield Change(
                 path,

@@ -11,7 +11,7 @@ from cccr_web.release.keys import (
     read_locked_key,
     read_public_key,
 )
-from cccr_web.release.manifest import MINISIG, SIGNATURES, is_safe_path
+from cccr_web.release.manifest import MAX_FILE, MINISIG, SIGNATURES, is_safe_path, is_signature
 from cccr_web.release.manifest import NAME as MANIFEST
 from cccr_web.release.metadata import NAME as METADATA
 from cccr_web.release.metadata import Expiry, Metadata, format_policy, format_time, page_policy
@@ -30,6 +30,9 @@ from cccr_web.release.openpgp import (
     unix_lines,
 )
 from cccr_web.release.openpgp import sign as sign_with_gpg
+from cccr_web.release.policy import NAME as POLICY
+from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
+from cccr_web.release.request import read_request, write_request
 from cccr_web.release.rollback_guard import (
     KeyChange,
     RollbackGuard,
@@ -41,13 +44,15 @@ from cccr_web.release.signed_manifest import (
     Read,
     Signer,
     Verify,
+    add_signature,
     check_file,
     read_signed_manifest,
+    release_policy,
     verify_signatures,
+    with_signatures,
 )
-from cccr_web.release.sshsig import allowed_signers
+from cccr_web.release.sshsig import allowed_signers, sign_with_ssh_keygen
 from cccr_web.release.store import (
-    MAX_FILE,
     MAX_TOTAL,
     MEGABYTE,
     differences,
@@ -72,12 +77,14 @@ __all__ = [
     "MINISIG",
     "NO_JEKYLL",
     "ORGANISATION",
+    "POLICY",
     "SIGNATURES",
     "Archive",
     "Expiry",
     "File",
     "KeyChange",
     "Metadata",
+    "PolicySigner",
     "PublicKey",
     "Read",
     "Release",
@@ -85,7 +92,10 @@ __all__ = [
     "RollbackGuard",
     "Signer",
     "SigningKey",
+    "SigningPolicy",
+    "Trusted",
     "Verify",
+    "add_signature",
     "allowed_signers",
     "check_file",
     "deflate",
@@ -94,6 +104,7 @@ __all__ = [
     "format_time",
     "is_html",
     "is_safe_path",
+    "is_signature",
     "key_fingerprints",
     "load",
     "make_release",
@@ -105,18 +116,24 @@ __all__ = [
     "printable",
     "read_files",
     "read_locked_key",
+    "read_policy",
     "read_public_key",
+    "read_request",
     "read_signed_manifest",
     "reject_expired",
     "reject_future",
     "reject_larger",
     "reject_loss",
     "reject_older",
+    "release_policy",
     "sign_with_gpg",
+    "sign_with_ssh_keygen",
     "strip_clear_signature",
     "unix_lines",
     "verify_in_subprocess",
     "verify_signatures",
     "with_archive",
+    "with_signatures",
     "write",
+    "write_request",
 ]

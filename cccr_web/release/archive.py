@@ -47,9 +47,9 @@ from typing import Final
 from cccr_web.errors import MissingFileError, ReleaseError
 from cccr_web.release import manifest
 from cccr_web.release.folder import printable, too_long
-from cccr_web.release.model import File, Release, bodies, list_files
+from cccr_web.release.model import ARCHIVE, File, Release, bodies, list_files
 
-NAME: Final = "cccr-web.zip"
+NAME: Final = ARCHIVE
 _TOP: Final = "cccr-web/"
 
 _MODE: Final = 0o100644
@@ -113,9 +113,33 @@ def pack_zip(
 
 
 def with_archive(release: Release, deflate: Callable[[bytes], bytes] = deflate) -> Release:
-    """Return ``release`` with one more listed file: a ZIP of all its files."""
-    packed = make_archive(bodies(release.files), release.metadata.time, deflate)
-    return list_files({**release.listed, NAME: File.of(packed)}, release.metadata)
+    """Return ``release`` with one more file: a ZIP of all its files, instead of an earlier one.
+
+    It is a listed file, except under a policy.
+    """
+    others = {path: file for path, file in release.files.items() if path != NAME}
+    packed = File.of(make_archive(bodies(others), release.metadata.time, deflate))
+    if release.metadata.has_policy:
+        return Release(dict(sorted({**others, NAME: packed}.items())), release.metadata)
+    return list_files({**release.listed, NAME: packed}, release.metadata)
+
+
+def check_archive(packed: bytes, release: Release) -> None:
+    """Raise ``ReleaseError`` unless a ZIP that is not listed holds exactly a release's files.
+
+    ``release`` has its manifest, all its signatures and the hashes of all listed files.
+    """
+    archive = Archive(packed, NAME)
+    archive.check_time(release.metadata.time)
+    for path, file in release.files.items():
+        try:
+            body = archive.read(path, manifest.MAX_FILE)
+        except ReleaseError as error:
+            raise ReleaseError(error.problem, error.remedy, path=NAME) from error
+        if manifest.digest(body) != file.sha256:
+            raise ReleaseError(f"{path} in {NAME} is not the one of the release.", path=NAME)
+    for extra in archive.unlisted(release.files):
+        raise ReleaseError(f"{NAME} holds {printable(extra)}, which is not listed.", path=NAME)
 
 
 def _stamp(time: datetime) -> tuple[int, int]:

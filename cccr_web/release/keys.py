@@ -65,8 +65,7 @@ class PublicKey:
     @property
     def fingerprint(self) -> str:
         """128 bits of the SHA-256 of the Ed25519 key, in groups that can be read aloud."""
-        digits = hashlib.sha256(self.raw).hexdigest()[:32].upper()
-        return " ".join(digits[start : start + 4] for start in range(0, 32, 4))
+        return group(hashlib.sha256(self.raw).hexdigest())
 
     def to_file(self) -> bytes:
         """Return minisign's public key file."""
@@ -109,6 +108,12 @@ class PublicKey:
                 f"The public key {self} is not an Ed25519 key: {error}."
             ) from error
         return str(parsed.trusted_comment)
+
+
+def group(digest: str) -> str:
+    """Return the first 128 bits of a hexadecimal digest in groups of four digits."""
+    digits = digest[:32].upper()
+    return " ".join(digits[start : start + 4] for start in range(0, 32, 4))
 
 
 class SigningKey:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from cccr_web.errors import ReleaseError, counted
+from cccr_web.facts import SIGNER
 
 NAME = "SHA256SUMS"
 
@@ -20,6 +21,10 @@ MINISIG = "SHA256SUMS.minisig"
 SSHSIG = "SHA256SUMS.sshsig"
 OPENPGP = "SHA256SUMS.asc"
 SIGNATURES = (MINISIG, SSHSIG, OPENPGP)
+_SIGNER_FILE = re.compile(rf"{NAME}\.{SIGNER.pattern}\.(?:minisig|sshsig)")
+
+# In bytes: far more than any file of the site will ever hold.
+MAX_FILE = 256 * 1024 * 1024
 
 # Enough for 15,000 statements in three languages; a longer manifest is an attack. The ZIP of a
 # release cannot hold more than 65,535 (APPNOTE.TXT, 4.4.21), and others add entries for folders.
@@ -38,6 +43,11 @@ _PATH = re.compile(rf"(?:\.well-known/)?{_COMPONENT}(?:/{_COMPONENT})*")
 def is_safe_path(path: str) -> bool:
     """Whether ``path`` may name a file of a release: relative, short, plain ASCII, no ``..``."""
     return len(path) <= _LONGEST and _PATH.fullmatch(path) is not None
+
+
+def is_signature(path: str) -> bool:
+    """Whether ``path`` is a signature of the manifest, by the one key or by a named signer."""
+    return path in SIGNATURES or _SIGNER_FILE.fullmatch(path) is not None
 
 
 def digest(body: bytes) -> str:
@@ -77,7 +87,7 @@ def parse_manifest(text: bytes) -> dict[str, str]:
         path = match[2].decode("ascii", errors="replace")
         if not is_safe_path(path):
             raise ReleaseError(f"{NAME}, line {number}: {path!r} is not a path inside a release.")
-        if path == NAME or path in SIGNATURES:
+        if path == NAME or is_signature(path):
             raise ReleaseError(f"{NAME}, line {number}: {path} cannot be listed in itself.")
         if path <= last:
             raise ReleaseError(

@@ -13,8 +13,11 @@ from cccr_web.errors import ReleaseError, counted
 from cccr_web.facts import CLEARNET, MAX_SEQUENCE, MAX_VALID, ONION
 
 NAME = "RELEASE.json"
-# Raise it when older code would misread a release.
+# Raise them when older code would misread a release. The ZIP is a listed file in the first, signed
+# by one key; in the second, under a policy, it is not, and servers that know only the first must
+# reject it.
 _FORMAT = 1
+_POLICY_FORMAT = 2
 
 _STYLE_HASH = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
 _SLUG = re.compile(r"[a-z]+(-[a-z]+)*")
@@ -63,11 +66,12 @@ class Metadata:
     """The facts of a release. Raises ``ReleaseError`` if a number or date is out of bounds.
 
     ``sequence`` rises with every release; ``time`` and ``expires`` are UTC, to the
-    second; ``fingerprint`` is that of the key that signs the release, or ``None``
-    while the organisation has no key;
+    second; ``fingerprint`` is that of the key that signs the release, or of the
+    policy, or ``None`` while the organisation has no key;
     ``languages`` maps slugs to BCP 47 tags; ``clearnet`` is like
     ``https://example.org``; ``style_hashes`` are CSP hash sources (CSP level 3,
-    section 2.3.1) of the style sheets in the pages.
+    section 2.3.1) of the style sheets in the pages. ``has_policy`` is whether the release has a
+    ``policy.txt``, and the fingerprint is that of this policy.
     """
 
     sequence: int
@@ -78,6 +82,7 @@ class Metadata:
     clearnet: str | None
     onions: tuple[str, ...]
     style_hashes: tuple[str, ...]
+    has_policy: bool = False
 
     @property
     def domain(self) -> str | None:
@@ -107,7 +112,7 @@ class Metadata:
     def to_json(self) -> bytes:
         """Return the file: JSON with sorted keys, ending in a line feed."""
         values = {
-            "format": _FORMAT,
+            "format": _POLICY_FORMAT if self.has_policy else _FORMAT,
             "sequence": self.sequence,
             "time": format_time(self.time),
             "expires": format_time(self.expires),
@@ -126,14 +131,15 @@ class Metadata:
         except (ValueError, RecursionError) as error:
             raise ReleaseError(f"{NAME} is not JSON: {error}.", path=NAME) from error
         number = values.get("format") if isinstance(values, dict) else None
-        if type(number) is int and number > _FORMAT:
+        if type(number) is int and number > _POLICY_FORMAT:
             raise ReleaseError(
-                f"{NAME} is of format {number}; this version of cccr-web reads format {_FORMAT}.",
+                f"{NAME} is of format {number}; this version of cccr-web reads formats {_FORMAT} "
+                f"and {_POLICY_FORMAT}.",
                 "Upgrade it, on a server with: deploy/deploy.sh upgrade",
                 path=NAME,
             )
-        if type(number) is not int or number != _FORMAT:
-            raise ReleaseError(f"{NAME} is not of format {_FORMAT}.", path=NAME)
+        if type(number) is not int or number not in (_FORMAT, _POLICY_FORMAT):
+            raise ReleaseError(f"{NAME} is not of format {_FORMAT} or {_POLICY_FORMAT}.", path=NAME)
         addresses = values.get("addresses")
         if not isinstance(addresses, dict):
             raise ReleaseError(f"{NAME}: “addresses” is not an object.", path=NAME)
@@ -150,6 +156,7 @@ class Metadata:
             style_hashes=tuple(
                 _checked(values, "style_hashes", lambda v: _is_list(_STYLE_HASH, v))
             ),
+            has_policy=values["format"] == _POLICY_FORMAT,
         )
 
 

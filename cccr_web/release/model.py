@@ -10,6 +10,8 @@ from typing import Final
 from cccr_web.release import manifest, metadata
 from cccr_web.release.metadata import Metadata
 
+# All other files, to take away.
+ARCHIVE: Final = "cccr-web.zip"
 # The page of a folder, and of a whole copy.
 INDEX: Final = "index.html"
 # The pages of these errors, which all languages share, by status.
@@ -38,12 +40,21 @@ class Release:
 
     @property
     def listed(self) -> dict[str, File]:
-        """The files that the manifest lists, by path."""
+        """The files that the manifest lists, by path.
+
+        Under a policy the ZIP is not one of them, because it holds the signatures.
+        """
+        others = {manifest.NAME, ARCHIVE} if self.metadata.has_policy else {manifest.NAME}
         return {
             path: file
             for path, file in self.files.items()
-            if path != manifest.NAME and path not in manifest.SIGNATURES
+            if path not in others and not manifest.is_signature(path)
         }
+
+    @property
+    def signatures(self) -> dict[str, bytes]:
+        """The signatures of the manifest, by path."""
+        return {path: file.body for path, file in self.files.items() if manifest.is_signature(path)}
 
     @property
     def manifest_sha256(self) -> str:

@@ -2,7 +2,8 @@
 
 The state folder is outside every release. It holds ``highest-sequence``, which is the
 sequence and the manifest's SHA-256 of the newest release that was served, ``key-changes``,
-which has a line with the current and the next key for each change that was announced, and
+which has a line with the current and the next key for each change that was announced,
+``policy``, which is the number and the fingerprint of the newest policy, and
 ``last-good``, a copy of that release in case the release itself is broken at a start.
 """
 
@@ -22,13 +23,16 @@ from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.release import manifest, metadata
 from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release
+from cccr_web.release.policy import SigningPolicy, Trusted
 from cccr_web.release.signed_manifest import Verify, verify_signatures
 from cccr_web.release.store import load, write
 
 _HIGHEST: Final = "highest-sequence"
 _KEY_CHANGES: Final = "key-changes"
+_POLICY: Final = "policy"
 _LAST_GOOD: Final = "last-good"
 _LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
+_POLICY_LINE = re.compile(r"([1-9][0-9]{0,9}) ([0-9A-F]{4}(?: [0-9A-F]{4}){7})\n")
 
 # The current key and the next one.
 KeyChange = tuple[PublicKey, PublicKey]
@@ -92,6 +96,41 @@ class RollbackGuard:
         if release.metadata.sequence >= self._highest()[0] and not self.is_newest(release):
             self._write_highest(release)
 
+    def check_policy(self, key: Trusted) -> None:
+        """Raise ``ReleaseError`` for a policy older than the newest recorded one, or a fork of it.
+
+        A key alone is older than any policy.
+        """
+        policy, (number, fingerprint) = SigningPolicy.of(key), self._highest_policy()
+        if policy.number < number:
+            what = f"Policy {policy.number}" if policy.number else "A single key"
+            raise ReleaseError(
+                f"{what} is older than policy {number}, which is recorded in {self.folder}.",
+                f"Pass the newest policy. To return to one key, make a policy of one with a "
+                f"number above {number}: cccr-web key policy",
+            )
+        if policy.number == number and number and policy.fingerprint != fingerprint:
+            raise ReleaseError(
+                f"Policy {number} differs from the one recorded in {self.folder}: its "
+                f"fingerprint is {policy.fingerprint}, not {fingerprint}.",
+                "Raise policy_number in site.toml for each change.",
+            )
+
+    def record_policy(self, key: Trusted) -> None:
+        """Record the policy from which no server may go back. Raises ``CccrError``."""
+        policy = SigningPolicy.of(key)
+        if policy.number > self._highest_policy()[0]:
+            self._write(_POLICY, f"{policy.number} {policy.fingerprint}\n")
+
+    def _highest_policy(self) -> tuple[int, str]:
+        text = self._read(_POLICY)
+        if text is None:
+            return 0, ""
+        match = _POLICY_LINE.fullmatch(text)
+        if match is None:
+            raise self._damaged(_POLICY)
+        return int(match[1]), match[2]
+
     def key_changes(self) -> tuple[KeyChange, ...]:
         """Return the recorded changes of keys. Raises ``CccrError`` if they cannot be read."""
         try:
@@ -137,7 +176,7 @@ class RollbackGuard:
             files.replace(file, text.encode("ascii"), owner=owner)
 
     def save_last_good(
-        self, release: Release, key: PublicKey, *, verify: Verify = verify_signatures
+        self, release: Release, key: Trusted, *, verify: Verify = verify_signatures
     ) -> None:
         """Copy the release from memory unless it is copied already. Raises ``CccrError``."""
         try:
@@ -147,7 +186,7 @@ class RollbackGuard:
             pass  # There is no copy, or it is damaged.
         write(release, self.folder / _LAST_GOOD)
 
-    def load_last_good(self, key: PublicKey, *, verify: Verify = verify_signatures) -> Release:
+    def load_last_good(self, key: Trusted, *, verify: Verify = verify_signatures) -> Release:
         """Return the copy. Raises ``ReleaseError`` if there is none, or if it is not intact."""
         return load(self.folder / _LAST_GOOD, key, verify=verify)
 

@@ -15,13 +15,15 @@ from cccr_web.errors import (
     SignatureError,
 )
 from cccr_web.release import archive, manifest, metadata, openpgp, sshsig
-from cccr_web.release.keys import PublicKey, SigningKey
+from cccr_web.release.keys import SigningKey
 from cccr_web.release.manifest import MINISIG, NAME, OPENPGP, SSHSIG
 from cccr_web.release.metadata import Metadata, format_time
 from cccr_web.release.model import File, Release, bodies, complete
+from cccr_web.release.policy import NAME as POLICY
+from cccr_web.release.policy import SigningPolicy, Trusted
 
 Read = Callable[[str, int], bytes]
-Verify = Callable[[bytes, Mapping[str, bytes], PublicKey], str]
+Verify = Callable[[bytes, Mapping[str, bytes], Trusted], str]
 
 # In bytes: a hundred times what a signature or RELEASE.json has.
 _MAX_SMALL: Final = 64 * 1024
@@ -72,6 +74,25 @@ class Signer:
         return extra
 
 
+def release_policy(release: Release) -> SigningPolicy | None:
+    """Return the policy that a release ships, or ``None`` if one key signs it.
+
+    Raises ``CccrError``.
+    """
+    return SigningPolicy.parse(release.files[POLICY].body) if release.metadata.has_policy else None
+
+
+def add_signature(release: Release, signature: Mapping[str, bytes]) -> Release:
+    """Return a release under a policy with more signatures, also in its ZIP."""
+    return archive.with_archive(with_signatures(release, signature))
+
+
+def with_signatures(release: Release, signature: Mapping[str, bytes]) -> Release:
+    """Return a release under a policy with more signatures, but without a ZIP."""
+    extra = {NAME: release.files[NAME].body, **release.signatures, **signature}
+    return complete(release.listed, extra, release.metadata)
+
+
 def trusted_comment(facts: Metadata, armour: bytes | None) -> str:
     """Return minisign's trusted comment: the facts, and the hash of the OpenPGP signature."""
     comment = (
@@ -83,23 +104,42 @@ def trusted_comment(facts: Metadata, armour: bytes | None) -> str:
     return f"{comment}{_OPENPGP_FIELD}{manifest.digest(armour)}"
 
 
-def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: PublicKey) -> str:
-    """Verify both signatures by ``key`` over the manifest; return the trusted comment.
+def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: Trusted) -> str:
+    """Verify that the organisation has signed the manifest; return the trusted comment.
 
-    Raises ``SignatureError``.
+    A single key needs both of its signatures, a policy as many as its threshold; under a policy
+    nothing depends on comments, and none is returned. Raises ``SignatureError``.
     """
+    policy = SigningPolicy.of(key)
+    single = policy.single_key
+    if single is None:
+        policy.require(sums, signatures)
+        return ""
     for name in (MINISIG, SSHSIG):
         if name not in signatures:
             raise SignatureError(f"{name} is missing: the release is not signed.", path=name)
-    comment = key.verify(sums, signatures[MINISIG], name=MINISIG, of=NAME)
-    sshsig.verify(sums, signatures[SSHSIG], key, name=SSHSIG, of=NAME)
+    comment = single.verify(sums, signatures[MINISIG], name=MINISIG, of=NAME)
+    sshsig.verify(sums, signatures[SSHSIG], single, name=SSHSIG, of=NAME)
     return comment
 
 
+def signature_files(key: Trusted) -> tuple[str, ...]:
+    """Return the names of the signatures that are verified with a key or a policy."""
+    policy = SigningPolicy.of(key)
+    return (MINISIG, SSHSIG) if policy.single_key else policy.files
+
+
 def read_signed_manifest(
-    read: Read, key: PublicKey | None, verify: Verify = verify_signatures
+    read: Read,
+    key: Trusted | None,
+    verify: Verify = verify_signatures,
+    *,
+    without_zip: bool = False,
 ) -> Release:
     """Verify a release in the one order: manifest, signatures, ``RELEASE.json``, facts.
+
+    Under a policy the ZIP, which is not listed, follows, unless the release is read from a ZIP
+    or only its list matters (``without_zip``).
 
     ``read`` takes the path of a file and the most bytes that it may have. Nothing is parsed
     before ``verify`` has checked its signature; without a ``key`` nothing is verified.
@@ -107,22 +147,72 @@ def read_signed_manifest(
     Raises ``ReleaseError``.
     """
     sums = read(NAME, manifest.MAX_BYTES)
-    signatures = dict(_present(read, MINISIG, SSHSIG))
+    signatures = dict(_present(read, *signature_files(key))) if key else {}
     comment = verify(sums, signatures, key) if key else ""
-    # An OpenPGP signature that minisign's does not name is not part of the release.
-    if key is None or _OPENPGP_FIELD in comment:
-        signatures |= _present(read, OPENPGP)
     listed = {path: File(b"", sha256) for path, sha256 in manifest.parse_manifest(sums).items()}
     if metadata.NAME not in listed:
         raise ReleaseError(f"{NAME} does not list {metadata.NAME}.")
     listed[metadata.NAME] = check_file(metadata.NAME, read(metadata.NAME, _MAX_SMALL), listed)
     facts = Metadata.from_json(listed[metadata.NAME].body)
+    _check_format(facts, listed, key)
+    if facts.has_policy:
+        listed[POLICY] = check_file(POLICY, read(POLICY, _MAX_SMALL), listed)
+        shipped = _shipped_policy(listed, facts, key)
+        if key is None:
+            signatures |= _present(read, *shipped.files)
+        release = complete(listed, {NAME: sums, **signatures}, facts)
+        return release if without_zip else _with_checked_archive(release, read)
+    # An OpenPGP signature that minisign's does not name is not part of the release.
+    unverified = () if key else (MINISIG, SSHSIG)
+    if key is None or _OPENPGP_FIELD in comment:
+        signatures |= _present(read, *unverified, OPENPGP)
     if key:
-        _verify_facts(comment, facts, signatures.get(OPENPGP), key)
+        _verify_comment(comment, facts, signatures.get(OPENPGP))
     return complete(listed, {NAME: sums, **signatures}, facts)
 
 
-def _verify_facts(comment: str, facts: Metadata, armour: bytes | None, key: PublicKey) -> None:
+def _check_format(facts: Metadata, listed: Mapping[str, File], key: Trusted | None) -> None:
+    """Raise ``ReleaseError`` unless the release is made for this key or policy."""
+    if key and facts.fingerprint != key.fingerprint:
+        what = "key" if SigningPolicy.of(key).single_key else "policy"
+        raise SignatureError(
+            f"{metadata.NAME} names the {what} {facts.fingerprint}, but {key.fingerprint} signed.",
+            path=metadata.NAME,
+        )
+    if facts.has_policy != (POLICY in listed):
+        raise ReleaseError(f"{NAME} lists {POLICY} only if {metadata.NAME} is of format 2.")
+    if facts.has_policy and archive.NAME in listed:
+        raise ReleaseError(f"{NAME} lists {archive.NAME}, which holds the signatures.")
+
+
+def _shipped_policy(
+    listed: Mapping[str, File], facts: Metadata, key: Trusted | None
+) -> SigningPolicy:
+    """Return the policy that readers get. Raises ``ReleaseError`` unless it is the release's."""
+    try:
+        shipped = SigningPolicy.parse(listed[POLICY].body)
+    except CccrError as error:
+        raise ReleaseError(error.problem, error.remedy, path=POLICY) from error
+    if shipped.fingerprint != facts.fingerprint or shipped.single_key:
+        raise ReleaseError(
+            f"{POLICY} has the fingerprint {shipped.fingerprint}, but {metadata.NAME} names "
+            f"{facts.fingerprint}.",
+            path=POLICY,
+        )
+    if key and shipped != key:
+        raise ReleaseError(f"{POLICY} is not the policy that is trusted here.", path=POLICY)
+    return shipped
+
+
+def _with_checked_archive(release: Release, read: Read) -> Release:
+    """Return the release with its ZIP. Raises ``ReleaseError`` if that holds anything else."""
+    packed = read(archive.NAME, manifest.MAX_FILE)
+    archive.check_archive(packed, release)
+    files = {**release.files, archive.NAME: File.of(packed)}
+    return Release(dict(sorted(files.items())), release.metadata)
+
+
+def _verify_comment(comment: str, facts: Metadata, armour: bytes | None) -> None:
     """Raise ``SignatureError`` unless ``RELEASE.json`` agrees with the trusted comment."""
     if comment.partition(_OPENPGP_FIELD)[0] != trusted_comment(facts, None):
         raise SignatureError(
@@ -130,11 +220,6 @@ def _verify_facts(comment: str, facts: Metadata, armour: bytes | None, key: Publ
         )
     if comment != trusted_comment(facts, armour):
         raise unknown_openpgp_signature()
-    if facts.fingerprint != key.fingerprint:
-        raise SignatureError(
-            f"{metadata.NAME} names the key {facts.fingerprint}, but {key.fingerprint} signed.",
-            path=metadata.NAME,
-        )
 
 
 def unknown_openpgp_signature() -> SignatureError:

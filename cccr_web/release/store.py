@@ -9,23 +9,25 @@ from pathlib import Path
 from typing import Final
 
 from cccr_web import files
-from cccr_web.errors import CccrError, MissingFileError, ReleaseError
+from cccr_web.errors import CccrError, MissingFileError, ReleaseError, SignatureError
 from cccr_web.release import archive, manifest, metadata
 from cccr_web.release.archive import Archive
 from cccr_web.release.folder import ReleaseFolder, printable
-from cccr_web.release.keys import PublicKey
+from cccr_web.release.manifest import MAX_FILE, is_signature
 from cccr_web.release.model import Release, bodies
+from cccr_web.release.policy import NAME as POLICY
+from cccr_web.release.policy import Trusted
 from cccr_web.release.signed_manifest import (
     Read,
     Verify,
     check_file,
     read_signed_manifest,
+    signature_files,
     unknown_openpgp_signature,
     verify_signatures,
 )
 
 # In bytes: what every command and verify.py accept. A site's own limit is lower.
-MAX_FILE: Final = 256 * 1024 * 1024
 MAX_TOTAL: Final = 1024 * 1024 * 1024
 MEGABYTE: Final = 1_000_000
 # What signing adds, in bytes.
@@ -37,7 +39,7 @@ _MOST_NAMED: Final = 10
 
 def load(
     path: Path,
-    key: PublicKey | None = None,
+    key: Trusted | None = None,
     *,
     verify: Verify = verify_signatures,
     limit: int = MAX_TOTAL,
@@ -50,15 +52,34 @@ def load(
     may have ``limit`` bytes. Raises ``ReleaseError`` that names the file.
     """
     with _open(path) as reader:
-        release = read_signed_manifest(reader.read, key, verify)
+        packed = isinstance(reader, Archive)
+        try:
+            release = read_signed_manifest(reader.read, key, verify, without_zip=packed)
+        except SignatureError as error:
+            raise _with_unknown_signatures(error, reader, key) from error
         if isinstance(reader, Archive):
             reader.check_time(release.metadata.time)
         whole = read_files(release, reader.read, limit)
         for extra in reader.unlisted(whole.files):
             if extra == manifest.OPENPGP:
                 raise unknown_openpgp_signature()
+            if is_signature(extra):
+                raise SignatureError(f"{extra} is by no signer of the release.", path=extra)
             raise ReleaseError(f"{printable(extra)} is not listed in {manifest.NAME}.")
     return whole
+
+
+def _with_unknown_signatures(
+    error: SignatureError, reader: ReleaseFolder | Archive, key: Trusted | None
+) -> SignatureError:
+    """Return the error, which also names the signatures that nobody asked for."""
+    known = (*signature_files(key), manifest.OPENPGP) if key else manifest.SIGNATURES
+    others = sorted(name for name in reader.unlisted(known) if is_signature(name))
+    if not others:
+        return error
+    named = ", ".join(others)
+    problem = f"{error.problem} Signatures by unknown signers count for nothing: {named}."
+    return SignatureError(problem, error.remedy, path=error.path)
 
 
 def read_files(release: Release, read: Read, limit: int = MAX_TOTAL) -> Release:
@@ -69,7 +90,9 @@ def read_files(release: Release, read: Read, limit: int = MAX_TOTAL) -> Release:
     """
     found = dict(release.files)
     left, longest = limit - sum(len(file.body) for file in found.values()), MAX_FILE
-    others = release.listed.keys() - {metadata.NAME}
+    others = release.listed.keys() - {metadata.NAME, POLICY}
+    if release.metadata.has_policy and archive.NAME in found:
+        longest = Archive(found[archive.NAME].body, archive.NAME).longest
     for name in sorted(others, key=lambda name: (name != archive.NAME, name)):
         body = read(name, longest)
         found[name] = check_file(name, body, release.files)
@@ -148,7 +171,7 @@ def reject_loss(folder: Path) -> None:
     """
     remedy = "Choose another folder, or pass --replace."
     with files.writing(folder, "Check the disk and the permissions."):
-        if any((folder / name).exists() for name in manifest.SIGNATURES):
+        if any(is_signature(file.name) for file in folder.glob(f"{manifest.NAME}.*")):
             raise CccrError(f"{folder} holds a signed release.", remedy)
         if not (folder / manifest.NAME).exists():
             return

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cccr_web.errors import ReleaseError, SignatureError
-from cccr_web.release.keys import PublicKey
+from cccr_web.release.policy import SigningPolicy, Trusted
 from cccr_web.release.signed_manifest import verify_signatures
 
 _PROGRAM: Final = f"""
@@ -29,14 +29,14 @@ _REJECTED: Final = 3
 _SECONDS: Final = 60
 
 
-def verify_in_subprocess(sums: bytes, signatures: Mapping[str, bytes], key: PublicKey) -> str:
+def verify_in_subprocess(sums: bytes, signatures: Mapping[str, bytes], key: Trusted) -> str:
     """Do what ``verify_signatures`` does, in a subprocess.
 
     Raises ``SignatureError``, or ``ReleaseError`` if the subprocess failed.
     """
     question = json.dumps(
         {
-            "key": str(key),
+            "policy": _encode(SigningPolicy.of(key).to_file()),
             "sums": _encode(sums),
             "signatures": {name: _encode(body) for name, body in signatures.items()},
         }
@@ -78,8 +78,11 @@ def answer(question: bytes) -> tuple[bytes, int]:
     """Return the trusted comment and 0, or the error and another exit status."""
     values = json.loads(question)
     signatures = {name: base64.b64decode(body) for name, body in values["signatures"].items()}
-    sums, key = base64.b64decode(values["sums"]), PublicKey.parse(values["key"])
+    sums, policy = (
+        base64.b64decode(values["sums"]),
+        SigningPolicy.parse(base64.b64decode(values["policy"])),
+    )
     try:
-        return verify_signatures(sums, signatures, key).encode("utf-8"), 0
+        return verify_signatures(sums, signatures, policy).encode("utf-8"), 0
     except SignatureError as error:
         return str(error).encode("utf-8"), _REJECTED

@@ -14,7 +14,16 @@ from flask import Flask, g
 from jinja2 import TemplateError
 from markupsafe import Markup
 
-from cccr_web.content import Addresses, Content, Problem, Text, check, content_error, read_site
+from cccr_web.content import (
+    Addresses,
+    Content,
+    Problem,
+    SigningFacts,
+    Text,
+    check,
+    content_error,
+    read_site,
+)
 from cccr_web.content.source_tree import SourceTree
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
@@ -22,9 +31,11 @@ from cccr_web.notices import midnight
 from cccr_web.release import (
     MANIFEST,
     METADATA,
+    POLICY,
     Metadata,
-    PublicKey,
+    PolicySigner,
     Release,
+    SigningPolicy,
     allowed_signers,
     is_safe_path,
     make_release,
@@ -41,7 +52,7 @@ from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
-from cccr_web.render.shared_pages import ZIP_INDEX, require_text
+from cccr_web.render.shared_pages import ZIP_INDEX, require_texts
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
 
@@ -88,11 +99,13 @@ def check_trees(
     of this machine's clock.
     """
     today = today or datetime.now(UTC).date()
-    site, key, problems = read_site(tree)
+    site, signing, problems = read_site(tree)
+    key, wrong = read_policy_facts(tree, signing)
+    problems += wrong
     notices = NoticeFiles(tree.name(NOTICE_FOLDER))
     # A key that cannot be read is one problem, not one for each notice that it signed.
-    if site is not None or key is not None:
-        notices = read_notice_files(tree, PublicKey.parse(key) if key else None)
+    if (site is not None or key is not None) and not wrong:
+        notices = read_notice_files(tree, key)
     # The catalogues must translate the strings of the templates and of this package.
     known_files = RELEASE_FILES | notices.files.keys()
     content, found = check(
@@ -109,6 +122,19 @@ def check_trees(
         problems += notices.missing(content.site.addresses)
         problems += notices.faults(time or _newest(content, notices), today)
     return content, notices, problems
+
+
+def read_policy_facts(
+    tree: SourceTree, signing: SigningFacts | None
+) -> tuple[SigningPolicy | None, list[Problem]]:
+    """Return the policy in ``site.toml`` that ``read_site`` has found, and its problems."""
+    if signing is None:
+        return None, []
+    try:
+        signers = tuple(PolicySigner.parse(*signer) for signer in signing.signers)
+        return SigningPolicy(signing.number, signing.threshold, signers), []
+    except ValueError as error:
+        return None, [Problem(tree.name("site.toml"), signing.line, str(error))]
 
 
 def build_release(
@@ -145,8 +171,7 @@ def build_release(
         time=time,
         cache=cache,
     )
-    _render_all(files, progress)
-    release = files.release()
+    release = files.release(progress)
     cache.keep_used()
     return release
 
@@ -172,7 +197,10 @@ class SiteFiles(Mapping[str, bytes]):
         cache: Cache | None = None,
         resized: Mapping[str, ResizedPhoto] | None = None,
     ) -> None:
-        require_text(content, tree)
+        key = notices.key
+        has_policy = key is not None and key.single_key is None
+        require_texts(content, tree, policy=has_policy)
+        content = content.for_signers(policy=has_policy)
         if addresses is not None:
             content = replace(content, site=replace(content.site, addresses=addresses))
         self.content = content
@@ -181,7 +209,6 @@ class SiteFiles(Mapping[str, bytes]):
         new = {name: one for name, one in content.photos.items() if name not in known}
         self.photos = {**known, **resize_photos(tree, new, self._cache)}
         style = read_style(templates, next(iter(content.site.addresses.onions), None))
-        key = notices.key
         issued = time or _newest(content, notices)
         self.facts = Metadata(
             sequence=content.site.sequence,
@@ -192,14 +219,17 @@ class SiteFiles(Mapping[str, bytes]):
             clearnet=content.site.addresses.clearnet,
             onions=content.site.addresses.onions,
             style_hashes=(style.hash,),
+            has_policy=has_policy,
         )
         self._files = {
             **notices.files,
             **{name: file.read_bytes() for name, file in UNCHANGED.items()},
         }
-        if key is not None:
-            self._files["minisign.pub"] = key.to_file()
-            self._files["allowed_signers"] = allowed_signers(key)
+        if key is not None and key.single_key:
+            self._files["minisign.pub"] = key.single_key.to_file()
+            self._files["allowed_signers"] = allowed_signers(key.single_key)
+        elif key is not None:
+            self._files[POLICY] = key.to_file()
         images = {size.url: size.body for photo in self.photos.values() for size in photo.sizes}
         if content.site.addresses.onions:
             images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
@@ -267,8 +297,9 @@ class SiteFiles(Mapping[str, bytes]):
             renderer: TemplateRenderer = self._app.extensions[RENDERER]
             return renderer.blocks(text, page_layout(text))
 
-    def release(self) -> Release:
-        """Return the whole release, unsigned."""
+    def release(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Release:
+        """Render every page and every copy once; return the whole release, unsigned."""
+        _render_all(self, progress)
         return with_archive(make_release(dict(self), self.facts), self._cache.deflate)
 
 

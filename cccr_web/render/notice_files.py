@@ -18,7 +18,7 @@ from cccr_web.content import Addresses, Problem, SourceTree
 from cccr_web.content.source_tree import unreadable
 from cccr_web.errors import CccrError
 from cccr_web.notices import MIRRORS, NOTICES, PGP, Notice, midnight, read_mirrors, read_notice
-from cccr_web.release import PublicKey, key_fingerprints, unix_lines
+from cccr_web.release import SigningPolicy, key_fingerprints, unix_lines
 
 FOLDER: Final = "files"
 
@@ -27,11 +27,11 @@ FOLDER: Final = "files"
 class NoticeFiles:
     """The notices in ``folder``: path → bytes, path → dates, and the problems found.
 
-    ``key`` is the organisation's, with which they were verified.
+    ``key`` is the organisation's policy, with which they were verified.
     """
 
     folder: Path
-    key: PublicKey | None = None
+    key: SigningPolicy | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -73,8 +73,8 @@ class NoticeFiles:
                 yield Problem(self.folder / path, 1, fault)
 
 
-def read_notice_files(tree: SourceTree, key: PublicKey | None) -> NoticeFiles:
-    """Read every file below ``tree/files`` and verify it with the organisation's ``key``."""
+def read_notice_files(tree: SourceTree, key: SigningPolicy | None) -> NoticeFiles:
+    """Read every file below ``tree/files`` and verify it with the organisation's policy."""
     found = NoticeFiles(tree.name(FOLDER), key)
     for file in _walk(tree.folder / FOLDER):
         path = file.relative_to(tree.folder / FOLDER).as_posix()

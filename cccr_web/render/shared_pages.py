@@ -6,6 +6,7 @@ to a language instead. Some static hosts show only one error page, ``404.html``.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -14,6 +15,7 @@ from flask_babel import force_locale, gettext
 from markupsafe import Markup
 
 from cccr_web.content import Content, SourceTree, Text
+from cccr_web.content.model import VERIFY_POLICY
 from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES, Language
 from cccr_web.release import INDEX
@@ -24,6 +26,10 @@ ZIP_INDEX: Final = INDEX
 
 # The text for readers who got a copy from somebody else; it fills the ZIP's start page.
 _COPY: Final = PurePosixPath("copy")
+_USES: Final = {
+    _COPY: "The start page of every copy is made from it.",
+    VERIFY_POLICY: "With several signers, it is on the page about verification.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +44,16 @@ class Part:
     section: Markup
 
 
-def require_text(content: Content, tree: SourceTree) -> None:
-    """Raise ``CccrError`` if the text of the ZIP's start page is missing in a language."""
-    for language in LANGUAGES:
-        if _COPY not in content.texts[language]:
+def require_texts(content: Content, tree: SourceTree, *, policy: bool) -> None:
+    """Raise ``CccrError`` if a text that is part of another page is missing in a language.
+
+    They are that of the ZIP's start page and, under a ``policy``, that of its verification.
+    """
+    needed = _USES if policy else [_COPY]
+    for language, path in itertools.product(LANGUAGES, needed):
+        if path not in content.texts[language]:
             raise CccrError(
-                f"{tree.name(f'{language.locale}/pages/{_COPY}.md')} is missing.",
-                "The start page of every copy is made from it.",
+                f"{tree.name(f'{language.locale}/pages/{path}.md')} is missing.", _USES[path]
             )
 
 

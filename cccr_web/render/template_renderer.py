@@ -168,6 +168,7 @@ class TemplateRenderer:
             words=lambda person, inline: self._renderer(person.text, layout).words(inline),
             site=self.content.site,
             fingerprint=self.facts.fingerprint,
+            has_policy=self.facts.has_policy,
             release=_RELEASE,
             language=language,
             translations=self._translations(text),

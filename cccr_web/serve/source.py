@@ -18,9 +18,9 @@ from cccr_web.notices import (
 )
 from cccr_web.release import (
     MAX_TOTAL,
-    PublicKey,
     Release,
     RollbackGuard,
+    Trusted,
     Verify,
     differences,
     load,
@@ -40,19 +40,22 @@ _MOST_NAMED: Final = 10
 class Source:
     """The path of a release: a folder, or a symbolic link that an admin changes.
 
-    ``key`` is the organisation's, stored outside every release; without it the files are
-    only checked against their list. ``guard`` records the served releases, with a key only.
-    ``verify`` verifies the signatures. ``limit`` is the most bytes that a release may have.
+    ``key`` is the organisation's key or policy, stored outside every release; without it the
+    files are only checked against their list. ``guard`` records the served releases and the
+    policy, with a key only. ``verify`` verifies the signatures. ``limit`` is the most bytes that
+    a release may have.
     """
 
     path: Path
-    key: PublicKey | None = None
+    key: Trusted | None = None
     guard: RollbackGuard | None = None
     verify: Verify = verify_signatures
     limit: int = MAX_TOTAL
 
     def load(self) -> Release:
         """Load and check the release that is at the path now. Raises ``CccrError``."""
+        if self.key and self.guard:
+            self.guard.check_policy(self.key)
         release = load(self._folder(), self.key, verify=self.verify, limit=self.limit)
         reject_future(release)
         if self.key:
@@ -99,6 +102,7 @@ class Source:
         """
         if self.key and self.guard:
             self.guard.record(release)
+            self.guard.record_policy(self.key)
             self.guard.record_key_changes(announced_changes(release, self.guard))
 
     def keep(self, release: Release) -> None:
@@ -133,8 +137,9 @@ class Source:
         if not (self.key and self.guard):
             return None
         try:
+            self.guard.check_policy(self.key)
             return self.guard.load_last_good(self.key, verify=self.verify)
-        except ReleaseError:
+        except CccrError:
             return None
 
     def _folder(self) -> Path:

@@ -2,9 +2,9 @@
 
     python3 verify.py FOLDER FINGERPRINT
     python3 verify.py cccr-web.zip FINGERPRINT
-    python3 verify.py FILE FINGERPRINT    any one file of the site, such as cccr-en.html, next to
-                                          SHA256SUMS, SHA256SUMS.minisig and SHA256SUMS.sshsig,
-                                          or at its place in a copy
+    python3 verify.py FILE FINGERPRINT    any one file, such as cccr-en.html: at its place in a
+                                          copy, or next to SHA256SUMS, its signatures and, if
+                                          there is one, policy.txt
     python3 verify.py FINGERPRINT         the folder that holds this program
 
 It needs Python 3.8 or newer and nothing else. It opens no connection and changes no file.
@@ -18,32 +18,14 @@ Exit status:
        unsafe.
     2  The command is wrong, or a single file has no list.
 
-It makes three checks, in this order:
-    1. The public key in the copy has the fingerprint that you typed. The key is in minisign.pub
-       or, if that is missing, in SHA256SUMS.sshsig.
-    2. This key signed the list of files, SHA256SUMS.
-    3. Every file has the checksum in the list.
-
-It reads no more of a file than ours could contain: the length in a signed cccr-web.zip in the
-same folder, or else 256 MiB.
-
-A ZIP is safe if every program unpacks the same files from it. The status is 0 only for a ZIP
-that is byte for byte what our own packer writes, except for the compressed data. A repacked ZIP
-is safe if all of this is true:
-    - Its files, its directory and its last 22 bytes follow one another without gaps or comments.
-    - The header before each file and its entry in the directory agree, except for times and
-      owners.
-    - The data of each file ends where the header says, and has the checksum in the header.
-
 Whoever forges a copy can also forge the verify.py and the fingerprint in it. Get both from
 somewhere else, and read this program before you run it: that is why it is one file of plain
-Python.
+Python. It makes three checks, in the order of its sections.
 
 用法：python3 verify.py 文件夹、ZIP或单个文件 指纹
 
-只需要Python 3.8或更新的版本，不联网，也不改动任何文件。核对单个文件时，请把清单SHA256SUMS和
-它的两个签名（SHA256SUMS.minisig和SHA256SUMS.sshsig）放在同一个文件夹里；文件还在整份副本的原位时，
-不必移动。
+只需要Python 3.8或更新的版本，不联网，也不改动任何文件。核对单个文件时，请把清单SHA256SUMS、它的各个
+签名和policy.txt（如果有）放在同一个文件夹里；文件还在整份副本的原位时，不必移动。
 
 退出码：
     0  每个文件都与本组织签署的内容完全相同，没有缺少，也没有多余。
@@ -61,6 +43,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import json
 import os
 import re
 import stat
@@ -68,46 +51,312 @@ import struct
 import sys
 import unicodedata
 import zlib
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import BinaryIO, Iterable, Iterator, Mapping, NamedTuple, Tuple, Union
+from typing import AbstractSet, Any, BinaryIO, Iterable, Iterator, Mapping, NamedTuple, Tuple
+
+# --- The names and the sizes of our files ---
 
 LIST = "SHA256SUMS"
-SIGNATURE = LIST + ".minisig"
-SSH_SIGNATURE = LIST + ".sshsig"
-OPENPGP_SIGNATURE = LIST + ".asc"
-KEY = "minisign.pub"
+SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE = LIST + ".minisig", LIST + ".sshsig", LIST + ".asc"
+KEY, POLICY, FACTS = "minisign.pub", "policy.txt", "RELEASE.json"
 ARCHIVE = "cccr-web.zip"  # in a folder, all its other files
 TOP = "cccr-web/"  # the one folder in our ZIP
-# The list and its signatures, which the list cannot cover.
-UNLISTED = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
 
-MAX_FILE = 256 << 20  # in bytes; all our files are smaller
+# In bytes; what is larger is not ours, and not read.
+MAX_FILE, MAX_LIST, MAX_SMALL = 256 << 20, 16 << 20, 1 << 16  # small: keys and signatures
 MAX_BYTES = 1 << 30  # of all files in a ZIP, unpacked
-MAX_LIST = 16 << 20
+BLOCK = 1 << 16  # is read at a time
 NEAR = timedelta(days=14)  # how long before it expires the days left are printed
-BLOCK = 1 << 16
 
 # Names that mean the same on every system: no "..", no backslash, and .well-known as the only
 # one with a leading dot.
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 NAME = re.compile(rf"(?:\.well-known/)?{_PART}(?:/{_PART})*")
 LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
-# Files that macOS and Windows add to a folder or a ZIP.
-SYSTEM_FILE = re.compile(
-    r"(?:.*/)?(?:\.DS_Store|\._[^/]*|__MACOSX/.*|(?i:Thumbs\.db|desktop\.ini))"
+# The list and its signatures, which it cannot name.
+UNLISTED = re.compile(LIST + r"(?:\.asc|(?:\.[a-z][a-z0-9-]{0,30})?\.(?:minisig|sshsig))?")
+
+# --- What the program says ---
+
+# The command is wrong:
+USAGE = {
+    "usage": "Type: python3 verify.py FOLDER-OR-FILE FINGERPRINT (8 groups of 4 characters). · "
+    "请输入：python3 verify.py 文件夹或文件 指纹（共8组，每组4个字符）。",
+    "nothing": "There is no folder or file {0!r}. · 没有{0!r}这个文件夹或文件。",
+    "copies": "This folder contains more than one copy. Type the name of one: {0}. · "
+    "这个文件夹里不止一份副本。请写明核对哪一份：{0}。",
+    "no list": "There is no SHA256SUMS for {0!r}. Put SHA256SUMS, SHA256SUMS.minisig and "
+    "SHA256SUMS.sshsig in its folder, or type the name of the whole copy. · 没有{0!r}可以对照的"
+    "SHA256SUMS。请把SHA256SUMS、SHA256SUMS.minisig和SHA256SUMS.sshsig放进它所在的文件夹，"
+    "或者写整份副本的名字。",
+    "unlisted": "{0} is checked together with any other file. Type the name of that file. · "
+    "核对其他文件时，会一并核对{0}。请写那个文件的名字。",
+}
+# The copy cannot be trusted:
+TEXTS = {
+    "missing": "{0} is missing. It must be in the same folder: without it, nothing can be "
+    "checked. · 缺少{0}。它必须在同一个文件夹里，否则无法核对。",
+    "large": "{0} is too large to be ours. · {0}太大，不可能是本组织的文件。",
+    "damaged": "{0} is damaged. · {0}已损坏。",
+    "unreadable": "It is damaged or cannot be read ({0}). · 它已损坏，或者无法读取。",
+    "changed": "{0} was changed. · {0}被改动过。",
+    "link": "{0!r} is a link, or not a file. · {0!r}是链接，或者不是文件。",
+    "not in the list": "{0!r} was changed, or is not ours: its checksum is not in the list. · "
+    "{0!r}被改动过，或者不是本组织的文件：清单里没有它的校验值。",
+    "no key": "{0} is not a minisign key. · {0}不是minisign公钥。",
+    "other key": "Its key does not have the fingerprint that you typed, but {0}. · "
+    "其中密钥的指纹不是您输入的那个，而是{0}。",
+    "other policy": "Its policy does not have the fingerprint that you typed, but {0}. · "
+    "其中policy.txt的指纹不是您输入的那个，而是{0}。",
+    "too few": "It has {0} of {1} signatures. Missing: {2}. · "
+    "需要{1}个签名，只有{0}个。缺少：{2}。",
+    "unused kind": "{0} is a kind of signature that the organisation does not use. · "
+    "{0}里的这种签名，本组织从不使用。",
+    "by another": "{0} was made with another key. · {0}是用另一把密钥签署的。",
+    "mismatch": "{0} does not match SHA256SUMS. · {0}的签名与SHA256SUMS不符。",
+    "comment": "The comment in {0} was changed. · {0}里的说明被改动过。",
+    "of another": "{0} is the signature of somebody else. · {0}是别人的签名。",
+    "not by ssh": "{0} does not match SHA256SUMS, or is by another key. · "
+    "{0}与SHA256SUMS不符，或者是用另一把密钥签署的。",
+    "line": "Line {0} of SHA256SUMS is damaged. · SHA256SUMS第{0}行已损坏。",
+    "end": "The end of SHA256SUMS is missing. · SHA256SUMS的末尾不完整。",
+    "unsafe": "The ZIP is unsafe at {0!r}: other programs may unpack other files from it. · "
+    "这个ZIP在{0!r}处不安全：不同的程序可能解压出不同的文件。",
+    "too much": "The ZIP contains far more than our site. · 这个ZIP里的内容远多于本站。",
+    "two lists": "The ZIP contains more than one SHA256SUMS. · 这个ZIP里不止一个SHA256SUMS。",
+    "in archive": "cccr-web.zip and the files next to it differ at {0!r}. · "
+    "cccr-web.zip与旁边的文件在{0!r}处不一致。",
+    "repacked": "Another program repacked cccr-web.zip. · cccr-web.zip被别的程序重新打包过。",
+}
+# The beginning, by exit status.
+VERDICTS = {
+    0: ("GOOD. ", "核对无误。"),
+    1: ("NOT GOOD: do not trust this copy. ", "核对失败：不要相信这份副本。"),
+    2: ("", ""),
+    3: ("GENUINE, BUT SEE BELOW. ", "内容是真的，但请看下面几点。"),
+}
+# Of what is not ours, by its name; “cccr-web mirror” adds the last, which GitHub Pages needs.
+EXTRAS = {
+    r"(?:.*/)?(?:\.DS_Store|\._[^/]*|__MACOSX/.*|(?i:Thumbs\.db|desktop\.ini))": (
+        "macOS and Windows add files with such names · macOS和Windows会自动添加这类名字的文件"
+    ),
+    r"\.nojekyll": "mirrors add a file with this name · 镜像网站会添加这个名字的文件",
+}
+REPACKED = "Another program repacked the ZIP · 这个ZIP被别的程序重新打包过"
+UNKNOWN = "unknown, do not open it · 来历不明，不要打开"
+
+
+class CopyError(Exception):
+    """The copy cannot be trusted, or the command is wrong: the reason in English and Chinese."""
+
+    def __init__(self, text: str, *facts: object) -> None:
+        self.status = 2 if text in USAGE else 1
+        self.reason = [half.format(*facts) for half in {**USAGE, **TEXTS}[text].split(" · ")]
+
+
+def require(condition: object, text: str, *facts: object) -> None:
+    """Raise CopyError with this text, unless the condition is true."""
+    if not condition:
+        raise CopyError(text, *facts)
+
+
+# --- Check 1: the policy or the key in the copy has the fingerprint that was typed ---
+
+# policy.txt names several signers. Without it, a single key signs: that in minisign.pub or, if the
+# copy lacks it, in SHA256SUMS.sshsig.
+
+# An Ed25519 key: the name of its kind ("Ed" for minisign), its 32 bytes, and minisign's number of
+# the key or the application of a security key. What is not a key has no parts.
+Key = Tuple[bytes, ...]
+# How many parts the keys of SSH have (RFC 8709, section 4, and OpenSSH's PROTOCOL.u2f).
+SSH_KEYS = {b"ssh-ed25519": 2, b"sk-ssh-ed25519@openssh.com": 3}
+
+SIGNER = rb"([a-z][a-z0-9-]{0,30}) (?:minisign|ssh (\S+)) (\S+)\n"
+POLICY_TEXT = (
+    rb"cccr-web policy 1\nnumber (?:0|[1-9][0-9]{0,9})\nthreshold ([1-9][0-9]?)\n(?:%s)+" % SIGNER
 )
 
-# “cccr-web mirror” adds this empty file, which GitHub Pages needs.
-MIRROR_FILE = ".nojekyll"
+
+def fingerprint_of(data: bytes) -> str:
+    """Return the first half of the SHA-256 of a policy or a key, in groups of four digits."""
+    return " ".join(re.findall("....", hashlib.sha256(data).hexdigest()[:32].upper()))
 
 
-class VerificationError(Exception):
-    """The copy cannot be trusted. The arguments are the reason in English and in Chinese."""
+def read_policy(text: bytes) -> tuple[int, dict[str, Key]]:
+    """Return how many must sign, and the key of each signer, by the file of the signature."""
+    whole = re.fullmatch(POLICY_TEXT, text)
+    threshold, lines = (int(whole[1]), re.findall(SIGNER, text)) if whole else (0, [])
+    names, signers = [line[0] for line in lines], {}
+    for name, ssh, data in lines:
+        key = read_key(decode_base64(data))
+        if key[:1] == (ssh or b"Ed",):
+            signers[f"{LIST}.{name.decode()}.{'sshsig' if ssh else 'minisig'}"] = key
+    # The names are sorted, and no two signers have the same name or key.
+    count = len({key[1] for key in signers.values()})
+    is_sorted = names == sorted(set(names)) and len(names) == count
+    require(is_sorted and 0 < threshold <= count <= 16, "damaged", POLICY)
+    return threshold, signers
 
 
-class WrongUseError(Exception):
-    """The command is wrong. The arguments are the reason in English and in Chinese."""
+def read_key(data: bytes) -> Key:
+    """Return the key that minisign or OpenSSH encodes so."""
+    if data[:2] == b"Ed" and len(data) == 42:
+        return data[:2], data[10:], data[2:10]
+    key = split_strings(data)
+    is_key = key and SSH_KEYS.get(key[0]) == len(key) and len(key[1]) == 32
+    return key if is_key and join_strings(*key) == data else ()
+
+
+def decode_base64(text: bytes) -> bytes:
+    """Return the bytes; none if this is not the one text that encodes them."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+    return data if base64.b64encode(data) == text else b""
+
+
+def split_strings(data: bytes) -> tuple[bytes, ...]:
+    """Return the strings in SSH's encoding: before the bytes of each, their number (RFC 4251)."""
+    strings = []
+    while data:
+        end = 4 + int.from_bytes(data[:4], "big")
+        strings.append(data[4:end])
+        data = data[end:]
+    return tuple(strings)
+
+
+def join_strings(*strings: bytes) -> bytes:
+    """Return SSH's encoding of strings."""
+    return b"".join(len(string).to_bytes(4, "big") + string for string in strings)
+
+
+# --- Check 2: the key, or as many signers as the policy demands, signed the list ---
+
+# The formats: jedisct1.github.io/minisign, "Signature format"; OpenSSH's PROTOCOL.sshsig; and for
+# security keys PROTOCOL.u2f, with one byte of flags (touched, or touched and checked a PIN) and a
+# counter of four bytes.
+MINISIGN_TEXT = rb"untrusted comment: .*\n(.*)\ntrusted comment: (.*)\n(.*)\n"
+SSH_TEXT = rb"-----BEGIN SSH SIGNATURE-----\n(.*)\n-----END SSH SIGNATURE-----\n"
+SSH_MAGIC, SSH_PURPOSE = b"SSHSIG\0\0\0\1", (b"file", b"", b"sha512")
+TOUCHED = (1, 5)
+
+
+@dataclass
+class Verdict:
+    """What was signed, and what the checks found."""
+
+    listed: dict[str, str]  # file → SHA-256
+    comment: str  # what was signed as well: the number of the release and its dates
+    unlisted: set[str]  # what belongs to a copy, although the list cannot name it
+    wanted: str  # the one of these without which a copy can be verified, but is not complete
+    unverified: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    what: tuple[str, str] = ("", "")  # what is genuine: how a sentence begins in both languages
+
+
+def read_signed_list(copy: Folder, fingerprint: str) -> Verdict:
+    """Return the list, if the policy or the key with this fingerprint signed it."""
+    text = copy.read(LIST, MAX_LIST)
+    if POLICY in copy.names:
+        policy = copy.read(POLICY)
+        if fingerprint_of(policy) == fingerprint:
+            return check_policy(copy, text, *read_policy(policy))
+        # The policy of one minisign key is not in a copy: its fingerprint is that of the key.
+        has_key = copy.names & {KEY, SSH_SIGNATURE}
+        require(has_key, "other policy", fingerprint_of(policy))
+    return check_key(copy, text, fingerprint)
+
+
+def check_policy(copy: Folder, text: bytes, threshold: int, signers: Mapping[str, Key]) -> Verdict:
+    """Require enough signatures, and none that is not valid."""
+    missing = [file.split(".")[1] for file in signers if file not in copy.names]
+    for file in sorted(signers.keys() & copy.names):
+        key, signature = signers[file], copy.read(file)
+        if key[0] in SSH_KEYS:
+            require(is_signed_with_ssh(key, text, signature), "not by ssh", file)
+        else:
+            comment = check_minisign(key, text, signature, file)
+            # Nobody may add a text of their own to a release.
+            require(comment == f"signer:{file.split('.')[1]}", "of another", file)
+    signed = len(signers) - len(missing)
+    require(signed >= threshold, "too few", signed, threshold, ", ".join(missing))
+    listed, comment = read_list(text), ""
+    if FACTS in copy.names and FACTS in listed:
+        require(copy.digest(FACTS) == listed[FACTS], "changed", FACTS)
+        facts = json.loads(copy.read(FACTS))
+        comment = f"sequence:{facts['sequence']} issued:{facts['time']} expires:{facts['expires']}"
+    # A ZIP does not hold itself, but every folder does.
+    wanted = LIST if isinstance(copy, Zip) else ARCHIVE
+    return Verdict(listed, comment, {LIST, ARCHIVE, *signers}, wanted)
+
+
+def check_key(copy: Folder, text: bytes, fingerprint: str) -> Verdict:
+    """Check the signature of a single key. What it does not cover is named as not verified."""
+    signature, ssh = copy.read(SIGNATURE), b""
+    with contextlib.suppress(CopyError):  # reported below
+        ssh = copy.read(SSH_SIGNATURE)
+    key = read_key(b"".join(split_strings(read_armour(ssh)[len(SSH_MAGIC) :])[:1]))
+    if KEY in copy.names or not key:
+        match = re.match(rb"untrusted comment: .*\n(\S*)\r?\n", copy.read(KEY) + b"\n")
+        key = read_key(decode_base64(match[1] if match else b""))
+        require(key[:1] == (b"Ed",), "no key", KEY)
+    # Wherever the key is from, it must have the fingerprint that was typed.
+    require(fingerprint_of(key[1]) == fingerprint, "other key", fingerprint_of(key[1]))
+    comment = check_minisign(key, text, signature, SIGNATURE)
+    # From here on, the list is known to be ours.
+    listed, unverified = read_list(text), [f"{SIGNATURE} (untrusted comment)"]
+    ssh_key = (b"ssh-ed25519", key[1])
+    if SSH_SIGNATURE in copy.names and not is_signed_with_ssh(ssh_key, text, ssh):
+        unverified.append(SSH_SIGNATURE)
+    # If the release has an OpenPGP signature, its checksum is in the trusted comment.
+    openpgp = re.search(" openpgp:([0-9a-f]{64})$", comment)
+    if openpgp:
+        listed[OPENPGP_SIGNATURE] = openpgp[1]
+    elif OPENPGP_SIGNATURE in copy.names:
+        unverified.append(OPENPGP_SIGNATURE)
+    unlisted = {LIST, SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE}
+    return Verdict(listed, comment, unlisted, SSH_SIGNATURE, unverified)
+
+
+def check_minisign(key: Key, message: bytes, text: bytes, file: str) -> str:
+    """Check the two signatures in a file of minisign's; return the comment that it signs."""
+    match = re.fullmatch(MINISIGN_TEXT, text)
+    made, comment, seal = match.groups() if match else (b"", b"", b"")
+    made, seal = decode_base64(made), decode_base64(seal)
+    require(len(made) == 74 and len(seal) == 64, "damaged", file)
+    kind, number, signature = made[:2], made[2:10], made[10:]
+    # The older kind, "Ed", signs the text itself, not its hash. We never use it.
+    require(kind == b"ED", "unused kind", file)
+    require(key[2:] in ((), (number,)), "by another", file)
+    hashed = hashlib.blake2b(message).digest()
+    require(is_signed(key[1], hashed, signature), "mismatch", file)
+    require(is_signed(key[1], signature + comment, seal), "comment", file)
+    return "".join(c if c.isprintable() else "?" for c in comment.decode("utf-8", "replace"))
+
+
+def read_armour(text: bytes) -> bytes:
+    """Return the bytes in the armour of an SSH signature."""
+    match = re.fullmatch(SSH_TEXT, text, re.DOTALL)
+    return decode_base64(match[1].replace(b"\n", b"")) if match else b""
+
+
+def is_signed_with_ssh(key: Key, message: bytes, text: bytes) -> bool:
+    """Return whether the key made the SSH signature, which holds nothing else."""
+    kind, raw, *application = key
+    data = read_armour(text)
+    made, touch = data[-69:-5] if application else data[-64:], data[-5:] if application else b""
+    signature = join_strings(kind, made) + touch
+    if data != SSH_MAGIC + join_strings(join_strings(*key), *SSH_PURPOSE, signature):
+        return False
+    signed = b"SSHSIG" + join_strings(*SSH_PURPOSE, hashlib.sha512(message).digest())
+    if application:
+        if touch[0] not in TOUCHED:
+            return False
+        signed = touch.join(hashlib.sha256(part).digest() for part in (*application, signed))
+    return is_signed(raw, signed, made)
 
 
 # --- Ed25519 (RFC 8032, section 5.1): verification only, in plain arithmetic ---
@@ -116,45 +365,49 @@ P = 2**255 - 19  # the field
 L = 2**252 + 27742317777372353535851937790883648493  # the order of the base point
 D = -121665 * pow(121666, -1, P) % P
 ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
-Point = Tuple[int, int, int, int]  # (X, Y, Z, T): x = X/Z, y = Y/Z, x·y = T/Z (5.1.4)
+Point = Tuple[int, int]
+BASE: Point = (
+    15112221349535400772501151409588531511454012693041857206046113283949847762202,
+    4 * pow(5, -1, P) % P,
+)
+
+
+def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether the key made the 64-byte signature of the message (5.1.7)."""
+    r, s = signature[:32], int.from_bytes(signature[32:], "little")
+    a = decode_point(key)
+    if a is None or s >= L:
+        return False
+    k = int.from_bytes(hashlib.sha512(r + key + message).digest(), "little") % L
+    x, y = add_points(multiply_point(s, BASE), multiply_point(k, (P - a[0], a[1])))
+    return (y | (x & 1) << 255).to_bytes(32, "little") == r
 
 
 def decode_point(data: bytes) -> Point | None:
-    """Return the point (x, y, 1, x·y) that 32 bytes encode, or None (5.1.3)."""
+    """Return the point that 32 bytes encode, or None (5.1.3)."""
     number = int.from_bytes(data, "little")
     sign, y = number >> 255, number & (2**255 - 1)
-    if y >= P:
-        return None
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(square, (P + 3) // 8, P)
     if (x * x - square) % P:
         x = x * ROOT_OF_MINUS_1 % P
-    if (x * x - square) % P or (x == 0 and sign):
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
         return None
-    if x & 1 != sign:
-        x = P - x
-    return x, y, 1, x * y % P
-
-
-def encode_point(point: Point) -> bytes:
-    """Return the 32 bytes of a point (5.1.2)."""
-    x, y, z, _ = point
-    z = pow(z, -1, P)
-    return (y * z % P | (x * z % P & 1) << 255).to_bytes(32, "little")
+    return x if x & 1 == sign else P - x, y
 
 
 def add_points(one: Point, other: Point) -> Point:
-    """Return the sum of two points, which may be equal, in extended coordinates (5.1.4)."""
-    (x1, y1, z1, t1), (x2, y2, z2, t2) = one, other
-    a, b = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
-    c, d = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
-    e, f, g, h = b - a, d - c, d + c, b + a
-    return e * f % P, g * h % P, f * g % P, e * h % P
+    """Return the sum of two points, which may be equal (5.1), with one division for both."""
+    (x1, y1), (x2, y2) = one, other
+    product = D * x1 * x2 * y1 * y2
+    x, y = (x1 * y2 + y1 * x2) * (1 - product), (y1 * y2 + x1 * x2) * (1 + product)
+    inverse = pow(1 - product * product, -1, P)
+    return x * inverse % P, y * inverse % P
 
 
 def multiply_point(times: int, point: Point) -> Point:
     """Return a point times a number. Nothing here is secret, so its timing does not matter."""
-    result: Point = (0, 1, 1, 0)
+    result = (0, 1)
     while times:
         if times & 1:
             result = add_points(result, point)
@@ -163,111 +416,7 @@ def multiply_point(times: int, point: Point) -> Point:
     return result
 
 
-# The y coordinate of the base point, which is 4/5; its x is even.
-BASE_Y = 4 * pow(5, -1, P) % P
-
-
-def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Return whether the key made the 64-byte signature of the message (5.1.7)."""
-    r, s = signature[:32], int.from_bytes(signature[32:], "little")
-    a, base = decode_point(key), decode_point(BASE_Y.to_bytes(32, "little"))
-    if a is None or base is None or s >= L:
-        return False
-    k = int.from_bytes(hashlib.sha512(r + key + message).digest(), "little") % L
-    minus_a = (P - a[0], a[1], 1, P - a[3])
-    return encode_point(add_points(multiply_point(s, base), multiply_point(k, minus_a))) == r
-
-
-# --- minisign's files (jedisct1.github.io/minisign, "Signature format") ---
-
-
-def decode_base64(text: bytes, length: int) -> bytes | None:
-    """Return the decoded bytes, or None unless the base64 is canonical and has this length."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError:
-        return None
-    return data if len(data) == length and base64.b64encode(data) == text else None
-
-
-def read_key(text: bytes) -> tuple[bytes, bytes]:
-    """Return the key number (8 bytes) and the public key (32 bytes) in a minisign.pub."""
-    lines = text.replace(b"\r\n", b"\n").split(b"\n")
-    data = decode_base64(lines[1], 42) if len(lines) > 1 else None
-    if not lines[0].startswith(b"untrusted comment: ") or data is None or data[:2] != b"Ed":
-        raise VerificationError(f"{KEY} is not a minisign key.", f"{KEY}不是minisign公钥。")
-    return data[2:10], data[10:]
-
-
-def group(digits: str) -> str:
-    """Return hexadecimal digits in groups of four."""
-    return " ".join(digits[i : i + 4] for i in range(0, len(digits), 4))
-
-
-def fingerprint_of(key: bytes) -> str:
-    """Return the first half of the key's SHA-256, in groups of four."""
-    return group(hashlib.sha256(key).hexdigest()[:32].upper())
-
-
-def check_signature(text: bytes, message: bytes, key_number: bytes | None, key: bytes) -> str:
-    """Check the signatures of the list and of the trusted comment; return the comment."""
-    lines = text.split(b"\n")
-    trusted = b"trusted comment: "
-    if (
-        len(lines) != 5
-        or lines[4]
-        or not lines[0].startswith(b"untrusted comment: ")
-        or not lines[2].startswith(trusted)
-    ):
-        raise VerificationError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
-    head, seal = decode_base64(lines[1], 74), decode_base64(lines[3], 64)
-    if head is None or seal is None:
-        raise VerificationError(f"{SIGNATURE} is damaged.", f"{SIGNATURE}已损坏。")
-    algorithm, number, signature = head[:2], head[2:10], head[10:]
-    # The older kind, "Ed", signs the text itself, not its hash. We never use it.
-    if algorithm != b"ED":
-        raise VerificationError(
-            f"{SIGNATURE} is a kind of signature that the organisation does not use.",
-            f"{SIGNATURE}里的这种签名，本组织从不使用。",
-        )
-    if key_number not in (None, number):
-        raise VerificationError(
-            f"{SIGNATURE} was made with another key.", f"{SIGNATURE}是用另一把密钥签署的。"
-        )
-    comment = lines[2][len(trusted) :]
-    if not is_signed(key, hashlib.blake2b(message).digest(), signature):
-        raise VerificationError(f"The signature does not match {LIST}.", f"签名与{LIST}不符。")
-    if not is_signed(key, signature + comment, seal):
-        raise VerificationError(
-            f"The comment in {SIGNATURE} was changed.", f"{SIGNATURE}里的说明被改动过。"
-        )
-    return "".join(c if c.isprintable() else "?" for c in comment.decode("utf-8", "replace"))
-
-
-# --- SSH signatures (OpenSSH's PROTOCOL.sshsig): fixed bytes around the key and the signature ---
-
-SSH_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
-SSH_PURPOSE = b"\0\0\0\4file\0\0\0\0\0\0\0\6sha512"
-SSH_MADE = b"\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40"
-
-
-def read_ssh_signature(text: bytes) -> tuple[bytes, bytes] | None:
-    """Return the key and the signature in an SSH signature of our kind, or None."""
-    begin, end = (b"-----%s SSH SIGNATURE-----\n" % word for word in (b"BEGIN", b"END"))
-    if not (text.startswith(begin) and text.endswith(b"\n" + end)):
-        return None
-    lines = text[len(begin) : -len(end)].split(b"\n")
-    head = b"SSHSIG\0\0\0\1\0\0\0\x33" + SSH_KEY
-    length = len(head) + 32 + len(SSH_PURPOSE) + len(SSH_MADE) + 64
-    data = decode_base64(b"".join(lines), length) or b""
-    key, made = data[len(head) :][:32], data[-64:]
-    return (key, made) if data == head + key + SSH_PURPOSE + SSH_MADE + made else None
-
-
-def is_signed_for_ssh(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Return whether the key made the SSH signature of the message."""
-    digest = hashlib.sha512(message).digest()
-    return is_signed(key, b"SSHSIG" + SSH_PURPOSE + b"\0\0\0\x40" + digest, signature)
+# --- Check 3: every file has the checksum in the list ---
 
 
 def read_list(text: bytes) -> dict[str, str]:
@@ -278,59 +427,125 @@ def read_list(text: bytes) -> dict[str, str]:
         match = LINE.fullmatch(line)
         name = match[2].decode("ascii", "replace") if match else ""
         # The names are sorted, so a repeated one is out of order.
-        if match is None or not NAME.fullmatch(name) or name <= last or name in UNLISTED:
-            raise VerificationError(
-                f"Line {number} of {LIST} is damaged.", f"{LIST}第{number}行已损坏。"
-            )
-        entries[name] = match[1].decode("ascii")
-        last = name
-    if not text.endswith(b"\n"):
-        raise VerificationError(f"The end of {LIST} is missing.", f"{LIST}的末尾不完整。")
+        if not match or not NAME.fullmatch(name) or name <= last or UNLISTED.fullmatch(name):
+            raise CopyError("line", number)
+        entries[name], last = match[1].decode("ascii"), name
+    require(text.endswith(b"\n"), "end")
     return entries
 
 
-# --- The copy: a folder, a ZIP, or a single file and its neighbours ---
+def check_copy(copy: Folder, fingerprint: str) -> Verdict:
+    """Check a whole copy. Raises CopyError unless every file of ours in it is genuine."""
+    verdict = read_signed_list(copy, fingerprint)
+    listed, above = verdict.listed, folders_above(verdict.listed)
+    # A link may lead to other bytes tomorrow, and a browser may show what is in a folder.
+    links = copy.extras & {*listed, *(folder[:-1] for folder in above)}
+    for name in sorted(links | {name for name in listed if name + "/" in copy.folders}):
+        raise CopyError("link", name)
+    # The ZIP is checked first: it has the lengths of all other files, and the list has none.
+    lengths: dict[str, int] = {}
+    if ARCHIVE in verdict.unlisted & copy.names:
+        lengths = check_archive(copy, verdict)
+    for name in sorted(listed.keys() & copy.names, key=lambda name: (name != ARCHIVE, name)):
+        digest = copy.digest(name, lengths.get(name, MAX_FILE))
+        require(digest == listed[name], "changed", name)
+        if name == ARCHIVE:
+            with contextlib.suppress(CopyError):  # a ZIP of another kind
+                lengths = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE)))).lengths
+    missing = [name for name in listed if name not in copy.names]
+    wanted = {verdict.wanted} - copy.names
+    verdict.differences += [f"Missing · 缺少：{name}" for name in (*missing, *wanted)]
+    # An empty folder of ours only shows that its files are missing.
+    extras = (copy.extras - above) | (copy.names - listed.keys() - verdict.unlisted) | copy.outside
+    verdict.differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
+    if isinstance(copy, Zip):
+        for name in sorted(copy.entries.keys() - {copy.inside + name for name in listed}):
+            copy.unpack(name)  # as any program does that unpacks the ZIP
+        if not copy.is_ours(verdict.comment):
+            verdict.differences.append(REPACKED)
+    count, present = len(listed), len(listed) - len(missing)
+    english, chinese = f"All {count} files", f"全部{count}个文件都"
+    if missing:
+        english, chinese = f"{present} of {count} files", f"{count}个文件中的{present}个"
+    if copy.where:
+        english, chinese = f"{english} in {copy.where}", f"{copy.where}里的{chinese}"
+    verdict.what = f"{english} {'is' if present == 1 < count else 'are'}", chinese
+    return verdict
 
 
-def no_check_without(name: str) -> VerificationError:
-    """Return the error for a copy without the list, its signature or the key."""
-    return VerificationError(
-        f"{name} is missing. It must be in the same folder: without it, nothing can be checked.",
-        f"缺少{name}。它必须在同一个文件夹里，否则无法核对。",
-    )
+def check_archive(copy: Folder, verdict: Verdict) -> dict[str, int]:
+    """Check the ZIP that the list does not name: it holds all other files, and nothing else."""
+    archive = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE))))
+    others = (verdict.unlisted & copy.names) - {ARCHIVE}
+    wanted = {**verdict.listed, **{name: copy.digest(name) for name in others}}
+    found = {name: archive.digest(name) for name in archive.names}
+    for name, _ in sorted(wanted.items() ^ found.items()):
+        raise CopyError("in archive", name)
+    require(archive.is_ours(verdict.comment), "repacked")
+    return archive.lengths
 
 
-def too_large(name: str) -> VerificationError:
-    """Return the error for a file that is larger than any of ours."""
-    return VerificationError(
-        f"{name} is too large to be ours.", f"{name}太大，不可能是本组织的文件。"
-    )
+def describe_extra(copy: Folder, name: str, listed: Mapping[str, str]) -> str:
+    """Return the line about something that the list does not name."""
+    kind = next((EXTRAS[known] for known in EXTRAS if re.fullmatch(known, name)), UNKNOWN)
+    # What lies next to the copy is not read. What cannot be read stays unknown.
+    if kind is UNKNOWN and name in copy.names and name not in copy.outside:
+        with contextlib.suppress(OSError, CopyError):
+            if same := find_same(copy, name, listed):
+                return (
+                    f"In another place · 不在原来的位置：{name!r} "
+                    f"(a genuine copy of {same} · 内容与{same}完全相同，是真的)"
+                )
+    return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
 
 
-class ListFolder:
-    """The folder of a single file. Only the list, its signatures and the key are read from it."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.names = {name for name in (*UNLISTED, KEY) if (top / name).is_file()}
-
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of a file, unless it is larger than any of ours."""
-        with (self.top / name).open("rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE:
-                raise too_large(repr(name))
-            yield from iter(lambda: file.read(BLOCK), b"")
+def find_same(copy: Folder, name: str, listed: Mapping[str, str]) -> str:
+    """Return a place in the list that has exactly these bytes, if possible of the same name."""
+    digest = copy.digest(name)
+    same = [place for place, wanted in listed.items() if wanted == digest]
+    return max(same, key=lambda place: f"/{place}".endswith(f"/{name}"), default="")
 
 
-class Folder(ListFolder):
+def check_file(path: Path, fingerprint: str) -> Verdict:
+    """Check a single file against the list next to it, or the list of the copy that it is in."""
+    require(not UNLISTED.fullmatch(path.name), "unlisted", path.name)
+    copy, name = find_list(path)
+    verdict = read_signed_list(copy, fingerprint)
+    place = find_same(copy, name, verdict.listed)
+    require(place, "not in the list", name)
+    if not f"/{place}".endswith(f"/{name}"):
+        verdict.differences.append(f"Its name in the list · 清单里的名字：{place}")
+    verdict.what = f"{name!r} ({place}) is", f"{name!r}（{place}）"
+    return verdict
+
+
+def find_list(path: Path) -> tuple[Folder, str]:
+    """Return the folder with the list for a single file, and the name of the file from there."""
+    here = path.parent.resolve()
+    # It is the file's own folder, or one above it with a list that names the file at its place.
+    for top in (here, *here.parents):
+        name = (here / path.name).relative_to(top).as_posix()
+        with contextlib.suppress(OSError, CopyError):  # such as a list that is not ours
+            folder, line = Folder(top, deep=False), b"  %s\n" % os.fsencode(name)
+            if (top == here and LIST in folder.names) or line in folder.read(LIST, MAX_LIST):
+                return folder, name
+    raise CopyError("no list", path.name)
+
+
+# --- A copy in a folder ---
+
+
+class Folder:
     """A copy in a folder. Links are not followed, because they may lead out of it."""
 
-    def __init__(self, top: Path, outside: Iterable[str] = (), *, is_inside: bool = False) -> None:
-        self.top, self.is_inside = top, is_inside
-        self.names: set[str] = set()  # of files
-        self.folders: set[str] = set()  # with a final slash
-        self.extras: set[str] = set()  # everything else, such as empty folders, links and pipes
-        self.outside = set(outside)  # what lies next to the copy, whatever its name
+    where = ""  # the name of the folder, if the one that was typed is above it
+    outside: AbstractSet[str] = frozenset()  # what lies next to it, whatever its name
+
+    def __init__(self, top: Path, *, deep: bool = True) -> None:
+        self.top = top
+        self.names: set[str] = set()  # of files, as in the list
+        self.folders: set[str] = set()  # with a slash at the end
+        self.extras: set[str] = set()  # empty folders, links, pipes and so on
         below = [""]
         while below:
             prefix = below.pop()
@@ -344,29 +559,72 @@ class Folder(ListFolder):
                 # On Windows, a junction leads elsewhere but is reported as a folder.
                 junction = getattr(facts, "st_reparse_tag", 0) == 0xA0000003
                 if stat.S_ISDIR(facts.st_mode) and not junction:
-                    below.append(name + "/")
+                    below += [name + "/"] * deep
                 elif stat.S_ISREG(facts.st_mode):
                     self.names.add(name)
                 else:
                     self.extras.add(name)
 
-    def check_rest(self, listed: Mapping[str, str]) -> None:
-        """Reject links and folders where the list names a file, and links to its folders."""
-        for name in listed:
-            places = {name[: slash.start()] for slash in re.finditer("/|$", name)} & self.extras
-            if name + "/" in self.folders:
-                places.add(name)
-            for place in sorted(places):
-                raise VerificationError(
-                    f"{place!r} is a link, or not a file.", f"{place!r}是链接，或者不是文件。"
-                )
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a file, unless it is larger than any of ours."""
+        with (self.top / name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            require(size <= MAX_FILE, "large", repr(name))
+            yield from iter(lambda: file.read(BLOCK), b"")
+
+    def read(self, name: str, limit: int = MAX_SMALL) -> bytes:
+        """Return the bytes of the list, a signature, a key or the like."""
+        require(name in self.names, "missing", name)
+        data = bytearray()
+        for block in self.blocks(name):
+            data += block
+            require(len(data) <= limit, "large", name)
+        return bytes(data)
+
+    def digest(self, name: str, length: int = MAX_FILE) -> str:
+        """Return the SHA-256 of a file, or an empty string if the file is longer than this."""
+        digest = hashlib.sha256()
+        for block in self.blocks(name):
+            digest.update(block)
+            length -= len(block)
+            if length < 0:
+                return ""
+        return digest.hexdigest()
 
 
-# The headers of a ZIP (APPNOTE.TXT, 4.3.7, 4.3.9, 4.3.12 and 4.3.16).
-LOCAL = struct.Struct("<4s5H3L2H")
-DESCRIPTOR = struct.Struct("<4s3L")
-CENTRAL = struct.Struct("<4s6H3L5H2L")
-END = struct.Struct("<4s4H2LH")
+def folders_above(names: Iterable[str]) -> set[str]:
+    """Return all folders in which these names are."""
+    return {name[: at + 1] for name in names for at, c in enumerate(name[:-1]) if c == "/"}
+
+
+def open_folder(path: Path) -> Folder:
+    """Return the copy in a folder: the folder itself, or the only copy directly inside it."""
+    if os.path.lexists(path / LIST):
+        return Folder(path)
+    with os.scandir(path) as entries:
+        found = {entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries}
+    folders = sorted(name[:-1] for name in found if name.endswith("/"))
+    copies = [name for name in folders if os.access(path / name / LIST, os.F_OK)]
+    require(copies, "missing", LIST)
+    require(len(copies) == 1, "copies", ", ".join(map(repr, copies)))
+    copy = Folder(path / copies[0])
+    copy.where, copy.outside = repr(copies[0]), found - {copies[0] + "/"}
+    if path.resolve() == Path(__file__).resolve().parent:
+        copy.outside -= {Path(__file__).name}  # this program may be next to the copy
+    return copy
+
+
+# --- A copy in a ZIP, from which every program unpacks the same files ---
+
+# - Its files, its directory and its last 22 bytes follow one another without gaps or comments.
+# - The header before each file and its entry in the directory agree, except for times and owners.
+# - The data of each file ends where the header says, and has the checksum in the header.
+# The ZIP is ours if it is byte for byte what our packer writes, except for the compressed data.
+
+LOCAL = struct.Struct("<4s5H3L2H")  # the headers: APPNOTE.TXT, 4.3.7
+DESCRIPTOR = struct.Struct("<4s3L")  # 4.3.9
+CENTRAL = struct.Struct("<4s6H3L5H2L")  # 4.3.12
+END = struct.Struct("<4s4H2LH")  # 4.3.16
 STORED, DEFLATED = 0, 8  # methods
 SYSTEMS = {0, 3, 10, 11, 14, 19}  # that made the ZIP: DOS, Windows, Unix, macOS
 LEVEL, LATER, UTF8 = 0x06, 0x08, 0x0800  # flags; LATER: the sizes follow the data
@@ -379,470 +637,170 @@ TIMES = re.compile(
 BAD_PART = re.compile(r'(?s)\.{0,2}|.*[\\:*?"<>|].*|.*[. ]|.*~[0-9].*')
 
 
-class Record(NamedTuple):
-    """An entry in the directory of a ZIP."""
+class ZipEntry(NamedTuple):
+    """A file in a ZIP: how it unpacks, and whether our packer writes such headers."""
 
-    mark: bytes
-    made_by: int
-    version: int
-    flags: int
+    start: int  # of its data
     method: int
-    time: int
-    date: int
     crc: int
-    packed: int
+    packed: int  # its length in the ZIP
     size: int
-    name_length: int
-    extra_length: int
-    comment_length: int
-    disk: int
-    is_text: int
-    mode: int
-    start: int
+    stamp: tuple[int, int]  # date and time, as a ZIP has them
+    is_ours: bool
 
-    def is_plain(self) -> bool:
-        """Return whether it uses only features that every program supports."""
-        # Unlike compressed data, stored data does not show where it ends.
-        has_end = self.method == DEFLATED or (
-            self.packed == self.size and not (self.flags & LATER and self.size)
+
+class Zip(Folder):
+    """A copy in a ZIP, which is read as if it were unpacked."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.entries: dict[str, ZipEntry] = {}
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - END.size))
+        end = self._read_header(file, END)
+        count, size, start = end[4:7]
+        require(end == (b"PK\5\6", 0, 0, count, count, size, start, 0), "unsafe", "end")
+        require(size <= MAX_LIST, "too much")
+        file.seek(start)
+        directory = io.BytesIO(file.read(size))
+        # Some programs look for a ZIP64 record before the end.
+        is_zip64 = directory.getvalue()[-20:-16] == b"PK\6\7"
+        require(start + size + END.size == length and not is_zip64, "unsafe", "end")
+        file.seek(0)
+        for _ in range(count):
+            self._read_entry(file, directory)
+        require((file.tell(), directory.tell()) == (start, size), "unsafe", "directory")
+        require(sum(entry.size for entry in self.entries.values()) <= MAX_BYTES, "too much")
+        self._check_names()
+        self._find_copy()
+
+    @staticmethod
+    def _read_header(file: BinaryIO, header: struct.Struct) -> tuple[Any, ...]:
+        """Return the fields of a header; where the file ends, zeros."""
+        return header.unpack(file.read(header.size).ljust(header.size, b"\0"))
+
+    def _read_entry(self, file: BinaryIO, directory: BinaryIO) -> None:
+        """Read both headers of an entry: in the directory, and before its data."""
+        at, record = file.tell(), self._read_header(directory, CENTRAL)
+        raw, extra = directory.read(record[10]), directory.read(record[11])
+        made_by, version, flags, method, time, date, crc, packed, size = record[1:10]
+        mode, place = record[15:]
+        head = self._read_header(file, LOCAL)
+        local_raw, local_extra = file.read(head[9]), file.read(head[10])
+        start = file.tell()
+        file.seek(start + packed)
+        is_later = flags & LATER
+        later = DESCRIPTOR.pack(b"PK\7\x08", crc, packed, size) if is_later else b""
+        name = raw.decode("utf-8", "replace")
+        # Every system unpacks a file or a folder, as its name says: not a link or a label.
+        kind, attributes = (stat.S_IFDIR, 0x08) if name.endswith("/") else (stat.S_IFREG, 0x18)
+        is_safe = (
+            (record[0], place) == (b"PK\1\2", at)
+            and record[10:14] == (len(raw), len(extra), 0, 0)  # no comment, one disk
+            and head[:6] == (b"PK\3\4", *record[2:7])
+            and all(a == b or (a == 0 and is_later) for a, b in zip(head[6:9], record[7:10]))
+            and (local_raw, name.encode()) == (raw, raw)
+            and file.read(len(later)) == later
+            and TIMES.fullmatch(extra)
+            and TIMES.fullmatch(local_extra)
+            and made_by >> 8 in SYSTEMS
+            and version in (10, 20)
+            and not flags & ~(LEVEL | LATER | UTF8)
+            # Unlike compressed data, stored data does not show where it ends.
+            and (
+                method == DEFLATED
+                or (method == STORED and packed == size and not (is_later and size))
+            )
+            and stat.S_IFMT(mode >> 16) in (0, kind)
+            and not mode & attributes
+            and not (kind == stat.S_IFDIR and packed)
+            and name not in self.entries
         )
-        return (
-            has_end
-            and self.made_by >> 8 in SYSTEMS
-            and self.version in (10, 20)
-            and not self.flags & ~(LEVEL | LATER | UTF8)
-            and self.method in (STORED, DEFLATED)
-            and not self.comment_length
-            and not self.disk
-        )
+        require(is_safe, "unsafe", name or "directory")
+        require(max(packed, size) <= MAX_FILE, "large", repr(name))
+        ours = (b"PK\1\2", 3 << 8 | 20, 20, 0, DEFLATED, *record[5:11], 0, 0, 0, 0, 0o100644 << 16)
+        is_ours = record == (*ours, at) and not local_extra
+        self.entries[name] = ZipEntry(start, method, crc, packed, size, (date, time), is_ours)
 
-    def is_what_its_name_says(self, is_folder: bool) -> bool:
-        """Return whether every system unpacks a file or a folder, not a link or a disk label."""
-        return (
-            stat.S_IFMT(self.mode >> 16) in (0, stat.S_IFDIR if is_folder else stat.S_IFREG)
-            and not self.mode & (0x08 if is_folder else 0x18)
-            and not (is_folder and self.packed)
-        )
+    def _check_names(self) -> None:
+        """Reject names that lead out of the folder of the ZIP, or to one place on some systems."""
 
-    def is_as_we_pack(self) -> bool:
-        """Return whether it is what our packer writes."""
-        ours = self._replace(made_by=3 << 8 | 20, version=20, flags=0, method=DEFLATED)
-        return self == ours._replace(extra_length=0, is_text=0, mode=0o100644 << 16)
+        def plain(name: str) -> str:
+            return unicodedata.normalize("NFKC", name).casefold()
 
-
-def unsafe(where: str) -> VerificationError:
-    """Return the error for a ZIP from which programs may unpack different files."""
-    return VerificationError(
-        f"The ZIP is unsafe at {where!r}: other programs may unpack other files from it.",
-        f"这个ZIP在{where!r}处不安全：不同的程序可能解压出不同的文件。",
-    )
-
-
-def too_much() -> VerificationError:
-    """Return the error for a ZIP that would fill the disk."""
-    return VerificationError(
-        "The ZIP contains far more than our site.", "这个ZIP里的内容远多于本站。"
-    )
-
-
-def plain(name: str) -> str:
-    """Return the same text for two names that some systems take for one."""
-    return unicodedata.normalize("NFKC", name).casefold()
-
-
-def read_name(raw: bytes) -> str:
-    """Return the name of an entry, if it leads nowhere outside the folder of the ZIP."""
-    try:
-        name = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise unsafe(raw.decode("utf-8", "replace")) from error
-    parts = (name[:-1] if name.endswith("/") else name).split("/")
-    is_bad = any(BAD_PART.fullmatch(part) for part in parts) or not plain(name).isprintable()
-    # Longer paths do not work on every system. Ours have at most 200 letters.
-    if is_bad or len(raw) > 1000 or len(parts) > 20:
-        raise unsafe(name)
-    return name
-
-
-class Zip:
-    """A copy in a ZIP, read without unpacking it, if it is safe (see the top of this file)."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.entries: dict[str, tuple[int, Record]] = {}  # name → start of its data, and the rest
-        self.is_ours = True
-        with path.open("rb") as file:
-            length = file.seek(0, os.SEEK_END)
-            file.seek(max(0, length - END.size))
-            end = file.read().ljust(END.size, b"\0")
-            count, size, start = END.unpack(end)[4:7]
-            if end != END.pack(b"PK\5\6", 0, 0, count, count, size, start, 0):
-                raise unsafe("end")
-            if size > MAX_LIST:
-                raise too_much()
-            file.seek(start)
-            directory = file.read(size)
-            # Some programs look for a ZIP64 record before the end.
-            if start + size + END.size != length or directory[-20:-16] == b"PK\6\7":
-                raise unsafe("end")
-            at = place = 0
-            for _ in range(count):
-                at, place = self._read_entry(file, at, directory, place)
-        if (at, place) != (start, size):
-            raise unsafe("directory")
-        if sum(record.size for _, record in self.entries.values()) > MAX_BYTES:
-            raise too_much()
-        self._sort_names()
-
-    def _read_entry(self, file: BinaryIO, at: int, directory: bytes, place: int) -> tuple[int, int]:
-        """Read the two headers of an entry; return where the next entry begins, in both places."""
-        fields = directory[place : place + CENTRAL.size].ljust(CENTRAL.size, b"\0")
-        record = Record(*CENTRAL.unpack(fields))
-        middle = place + CENTRAL.size + record.name_length
-        next_place = middle + record.extra_length
-        name, extra = directory[place + CENTRAL.size : middle], directory[middle:next_place]
-        file.seek(at)
-        head = LOCAL.unpack(file.read(LOCAL.size).ljust(LOCAL.size, b"\0"))
-        local_name, local_extra = file.read(head[9]), file.read(head[10])
-        start = at + LOCAL.size + head[9] + head[10]
-        known = record[7:10]  # checksum, size in the ZIP, size
-        is_later = record.flags & LATER
-        later = DESCRIPTOR.pack(b"PK\7\x08", *known) if is_later else b""
-        file.seek(start + record.packed)
-        if (
-            record.mark != b"PK\1\2"
-            or record.start != at
-            or head[:6] != (b"PK\3\4", *record[2:7])
-            or any(a != b and (a or not is_later) for a, b in zip(head[6:9], known))
-            or local_name != name
-            or file.read(len(later)) != later
-            or not record.is_plain()
-            or not TIMES.fullmatch(extra)
-            or not TIMES.fullmatch(local_extra)
-        ):
-            raise unsafe(name.decode("utf-8", "replace") or "directory")
-        text = read_name(name)
-        if text in self.entries or not record.is_what_its_name_says(text.endswith("/")):
-            raise unsafe(text)
-        if record.size > MAX_FILE:
-            raise too_large(repr(text))
-        self.entries[text] = start, record
-        self.is_ours &= record.is_as_we_pack() and not local_extra
-        return start + record.packed + len(later), next_place
-
-    def _sort_names(self) -> None:
-        """Reject entries that overwrite each other, and find the folder that holds the list."""
         places: dict[str, str] = {}
+        above = folders_above(map(plain, self.entries))
         for name in self.entries:
-            if places.setdefault(plain(name), name) != name:
-                raise unsafe(name)
-        above = {name[: at + 1] for name in places for at, c in enumerate(name[:-1]) if c == "/"}
-        folders = above | places.keys()
-        for name in self.entries:
-            if plain(name) + "/" in folders:
-                raise unsafe(name)
+            place, parts = plain(name), name.split("/")[: -1 if name.endswith("/") else None]
+            if (
+                any(BAD_PART.fullmatch(part) for part in parts)
+                or not place.isprintable()
+                # Longer paths do not work on every system. Ours have at most 200 letters.
+                or len(name.encode()) > 1000
+                or len(parts) > 20
+                or places.setdefault(place.rstrip("/"), name) != name
+                or place + "/" in above
+            ):
+                raise CopyError("unsafe", name)
+
+    def _find_copy(self) -> None:
+        """Find the folder that holds the list."""
         tops = [name[: -len(LIST)] for name in self.entries if f"/{name}".endswith(f"/{LIST}")]
         tops.sort(key=lambda top: top.count("/"))
-        if len(tops) > 1 and tops[0].count("/") == tops[1].count("/"):
-            raise VerificationError(
-                f"The ZIP contains more than one {LIST}.", f"这个ZIP里不止一个{LIST}。"
-            )
-        self.top = tops[0] if tops else ""
-        stamps = {(record.date, record.time) for _, record in self.entries.values()}
-        self.stamp = max(stamps, default=(0, 0))
-        self.is_ours &= self.top == TOP and len(stamps) == 1
-        self.is_ours &= list(self.entries) == sorted(self.entries)
+        require(len({top.count("/") for top in tops[:2]}) == len(tops[:2]), "two lists")
+        self.inside = tops[0] if tops else ""
         # A folder counts as an entry only if it is empty.
-        ends = {name for name in self.entries if plain(name) not in above}
-        inside = {name for name in ends if name.startswith(self.top)}
-        paths = {name[len(self.top) :] for name in inside}
+        ends = self.entries.keys() - folders_above(self.entries)
+        paths = {name[len(self.inside) :] for name in ends if name.startswith(self.inside)}
         self.names = {path for path in paths if not path.endswith("/")}
-        self.extras, self.outside = paths - self.names, ends - inside
+        self.extras = paths - self.names
+        self.folders = folders_above(paths) | self.extras
+        self.outside = {name for name in ends if not name.startswith(self.inside)}
+        self.lengths = {path: self.entries[self.inside + path].size for path in self.names}
+
+    def is_ours(self, comment: str) -> bool:
+        """Return whether it is what our packer writes: in order, with the time of the release."""
+        issued = read_time(comment, "issued")
+        if not issued:
+            return False
+        first, last = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)  # that a ZIP can hold
+        year, month, day, hour, minute, second = min(max(issued.timetuple()[:6], first), last)
+        stamp = (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
+        return (
+            self.inside == TOP
+            and ARCHIVE not in self.names
+            and list(self.entries) == sorted(self.entries)
+            and all(entry.is_ours and entry.stamp == stamp for entry in self.entries.values())
+        )
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file in the copy."""
-        return self._unpack(self.top + name)
+        yield self.unpack(self.inside + name)
 
-    def _unpack(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of an entry. They must end where the ZIP says and have its checksum."""
-        start, record = self.entries[name]
-        left, crc, inflater = record.size, 0, zlib.decompressobj(-zlib.MAX_WBITS)
-        with self.path.open("rb") as file:
-            file.seek(start)
-            for at in range(0, record.packed, BLOCK):
-                block = file.read(min(BLOCK, record.packed - at))
-                if record.method == DEFLATED:
-                    try:
-                        block = inflater.decompress(block, left + 1)
-                    except zlib.error as error:
-                        raise unsafe(name) from error
-                left -= len(block)
-                if left < 0:
-                    raise unsafe(name)
-                crc = zlib.crc32(block, crc)
-                yield block
-        has_end = record.method == STORED or (inflater.eof and not inflater.unused_data)
-        if left or crc != record.crc or not has_end:
-            raise unsafe(name)
-
-    def check_rest(self, listed: Mapping[str, str]) -> None:
-        """Read what is not listed, because any program that unpacks the ZIP unpacks it too."""
-        for name in sorted(self.entries.keys() - {self.top + path for path in listed}):
-            for _ in self._unpack(name):
-                pass
+    def unpack(self, name: str) -> bytes:
+        """Return the bytes of an entry. They must end where the ZIP says and have its checksum."""
+        entry = self.entries[name]
+        self.file.seek(entry.start)
+        data, has_end = self.file.read(entry.packed), True
+        if entry.method == DEFLATED:
+            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            try:
+                data = inflater.decompress(data, entry.size + 1)
+            except zlib.error as error:
+                raise CopyError("unsafe", name) from error
+            has_end = inflater.eof and not inflater.unused_data
+        is_right = (len(data), zlib.crc32(data, 0)) == (entry.size, entry.crc)
+        require(is_right and has_end, "unsafe", name)
+        return data
 
 
-Copy = Union[ListFolder, Zip]
+# --- The command ---
 
 
-def open_folder(path: Path) -> Folder:
-    """Return the copy in a folder: the folder itself, or the only copy directly inside it."""
-    if os.path.lexists(path / LIST):
-        return Folder(path)
-    with os.scandir(path) as entries:
-        found = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
-    copies = [name for name in found if found[name] and os.access(path / name / LIST, os.F_OK)]
-    if len(copies) > 1:
-        names = ", ".join(repr(name) for name in sorted(copies))
-        raise WrongUseError(
-            f"This folder contains more than one copy. Type the name of one: {names}.",
-            f"这个文件夹里不止一份副本。请写明核对哪一份：{names}。",
-        )
-    if not copies:
-        raise no_check_without(LIST)
-    outside = found.keys() - {copies[0]}
-    if path.resolve() == Path(__file__).resolve().parent:
-        outside.discard(Path(__file__).name)  # this program may be next to the copy
-    outside = {name + "/" * found[name] for name in outside}
-    return Folder(path / copies[0], outside, is_inside=True)
-
-
-def is_zip(path: Path) -> bool:
-    """Return whether a file is a copy in a ZIP. An EPUB is a ZIP, but counts as a single file."""
-    if path.suffix.lower() in (".zip", ".epub"):
-        return path.suffix.lower() == ".zip"
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
-
-
-# --- The check ---
-
-
-class Verdict(NamedTuple):
-    """What is genuine, in English and Chinese, and everything else to report."""
-
-    english: str
-    chinese: str
-    comment: str
-    differences: list[str]
-    unverified: list[str]
-
-
-def read_small(copy: Copy, name: str, limit: int) -> bytes:
-    """Return the bytes of the list, a signature or the key."""
-    if name not in copy.names:
-        raise no_check_without(name)
-    data = bytearray()
-    for block in copy.blocks(name):
-        data += block
-        if len(data) > limit:
-            raise too_large(name)
-    return bytes(data)
-
-
-def hash_blocks(blocks: Iterable[bytes], length: int = MAX_FILE) -> str:
-    """Return the SHA-256 of a file, or an empty string if the file is longer than this."""
-    digest = hashlib.sha256()
-    for block in blocks:
-        length -= len(block)
-        if length < 0:
-            return ""
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def read_lengths(archive: Path) -> dict[str, int]:
-    """Return the length of each file in our ZIP; nothing if the ZIP is unsafe."""
-    try:
-        packed = Zip(archive)
-    except VerificationError:
-        return {}
-    return {name[len(packed.top) :]: record.size for name, (_, record) in packed.entries.items()}
-
-
-def read_signed_list(copy: Copy, fingerprint: str) -> tuple[dict[str, str], str, list[str]]:
-    """Return file → SHA-256, the trusted comment, and what was not verified."""
-    text = read_small(copy, LIST, MAX_LIST)
-    signature = read_small(copy, SIGNATURE, 4096)
-    ssh = None
-    if SSH_SIGNATURE in copy.names:
-        with contextlib.suppress(VerificationError):  # reported below
-            ssh = read_ssh_signature(read_small(copy, SSH_SIGNATURE, 4096))
-    # Wherever the key is from, it must have the fingerprint that was typed.
-    if ssh and KEY not in copy.names:
-        number, key = None, ssh[0]
-    else:
-        number, key = read_key(read_small(copy, KEY, 4096))
-    if fingerprint_of(key) != fingerprint:
-        raise VerificationError(
-            f"Its key does not have the fingerprint that you typed, but {fingerprint_of(key)}.",
-            f"其中密钥的指纹不是您输入的那个，而是{fingerprint_of(key)}。",
-        )
-    comment = check_signature(signature, text, number, key)
-    # From here on, the list is known to be ours.
-    listed = read_list(text)
-    unverified = [f"{SIGNATURE} (untrusted comment)"]
-    ssh_good = ssh and ssh[0] == key and is_signed_for_ssh(key, text, ssh[1])
-    if SSH_SIGNATURE in copy.names and not ssh_good:
-        unverified.append(SSH_SIGNATURE)
-    # If the release has an OpenPGP signature, its checksum is in the trusted comment.
-    openpgp = re.search(" openpgp:([0-9a-f]{64})$", comment)
-    if openpgp:
-        listed[OPENPGP_SIGNATURE] = openpgp[1]
-    elif OPENPGP_SIGNATURE in copy.names:
-        unverified.append(OPENPGP_SIGNATURE)
-    return listed, comment, unverified
-
-
-def read_expiry(comment: str) -> datetime | None:
-    """Return when the release expires, if the trusted comment says so."""
-    match = re.search(r"expires:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", comment)
-    if not match:
-        return None
-    return datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-
-
-def our_stamp(comment: str) -> tuple[int, int] | None:
-    """Return the date and time that our packer gives each file, as a ZIP stores them."""
-    issued = re.search(r"issued:(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", comment)
-    if not issued:
-        return None
-    time = tuple(int(number) for number in issued.groups())
-    year, month, day, hour, minute, second = min(
-        max(time, (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 23, 59, 58)
-    )
-    return (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2
-
-
-def find_same(copy: Copy, name: str, listed: Mapping[str, str]) -> list[str]:
-    """Return the places in the list that have exactly these bytes."""
-    digest = hash_blocks(copy.blocks(name))
-    return [place for place, wanted in listed.items() if wanted == digest]
-
-
-def describe_extra(copy: Folder | Zip, name: str, listed: Mapping[str, str]) -> str:
-    """Return the line about something that the list does not name."""
-    if SYSTEM_FILE.fullmatch(name):
-        kind = (
-            "macOS and Windows add files with such names · macOS和Windows会自动添加这类名字的文件"
-        )
-    elif name == MIRROR_FILE:
-        kind = "mirrors add a file with this name · 镜像网站会添加这个名字的文件"
-    else:
-        kind = "unknown, do not open it · 来历不明，不要打开"
-        # What lies next to the copy is not read. What cannot be read stays unknown.
-        with contextlib.suppress(OSError, VerificationError):
-            if name in copy.names - copy.outside and (same := find_same(copy, name, listed)):
-                return (
-                    f"In another place · 不在原来的位置：{name!r} "
-                    f"(a genuine copy of {same[0]} · 内容与{same[0]}完全相同，是真的)"
-                )
-    return f"Not ours · 不是本组织的文件：{name!r} ({kind})"
-
-
-def check_copy(copy: Folder | Zip, fingerprint: str) -> Verdict:
-    """Check a whole copy. Raises VerificationError unless every file of ours in it is genuine."""
-    listed, comment, unverified = read_signed_list(copy, fingerprint)
-    copy.check_rest(listed)
-    missing = [name for name in listed if name not in copy.names]
-    # The ZIP is checked first: it has the lengths of all other files, and the list has none.
-    lengths: dict[str, int] = {}
-    for name in sorted(listed.keys() & copy.names, key=lambda name: (name != ARCHIVE, name)):
-        if hash_blocks(copy.blocks(name), lengths.get(name, MAX_FILE)) != listed[name]:
-            raise VerificationError(f"{name} was changed.", f"{name}被改动过。")
-        if name == ARCHIVE and isinstance(copy, Folder):
-            lengths = read_lengths(copy.top / name)
-    # The list cannot name it, and the check can do without it, but every copy of ours has it.
-    unlisted = [SSH_SIGNATURE] if SSH_SIGNATURE not in copy.names else []
-    differences = [f"Missing · 缺少：{name}" for name in missing + unlisted]
-    # An empty folder of ours only shows that its files are missing.
-    folders = {name[: at + 1] for name in listed for at, char in enumerate(name) if char == "/"}
-    extras = (copy.extras - folders) | (copy.names - set(listed) - UNLISTED) | copy.outside
-    differences += [describe_extra(copy, name, listed) for name in sorted(extras)]
-    if isinstance(copy, Zip) and not (copy.is_ours and copy.stamp == our_stamp(comment)):
-        differences.append("Another program repacked the ZIP · 这个ZIP被别的程序重新打包过")
-    english, chinese, are = f"All {len(listed)} files", f"全部{len(listed)}个文件都", "are"
-    if missing:
-        present = len(listed) - len(missing)
-        are = "is" if present == 1 else "are"
-        english = f"{present} of {len(listed)} files"
-        chinese = f"{len(listed)}个文件中的{present}个"
-    if isinstance(copy, Folder) and copy.is_inside:
-        english += f" in {copy.top.name!r}"
-        chinese = f"{copy.top.name!r}里的{chinese}"
-    return Verdict(f"{english} {are}", chinese, comment, differences, unverified)
-
-
-def is_place(folder: ListFolder, name: str) -> bool:
-    """Return whether the list in a folder, which may be anybody's, seems to name this file."""
-    try:
-        return b"  %s\n" % os.fsencode(name) in read_small(folder, LIST, MAX_LIST)
-    except (OSError, VerificationError):
-        return False
-
-
-def find_list(path: Path) -> tuple[ListFolder, str]:
-    """Return the folder with the list for a single file, and the name of the file from there.
-
-    It is the file's own folder, or one above it with a list that names the file at its place.
-    """
-    here = path.parent.resolve()
-    for top in (here, *here.parents):
-        folder, name = ListFolder(top), (here / path.name).relative_to(top).as_posix()
-        if (top == here and LIST in folder.names) or is_place(folder, name):
-            return folder, name
-    raise WrongUseError(
-        f"There is no {LIST} for {path.name!r}. Put {LIST}, {SIGNATURE} and {SSH_SIGNATURE} "
-        "in its folder, or type the name of the whole copy.",
-        f"没有{path.name!r}可以对照的{LIST}。请把{LIST}、{SIGNATURE}和{SSH_SIGNATURE}放进它所在的"
-        "文件夹，或者写整份副本的名字。",
-    )
-
-
-def check_file(path: Path, fingerprint: str) -> Verdict:
-    """Check a single file against the list next to it, or the list of the copy that it is in."""
-    if path.name in UNLISTED:
-        raise WrongUseError(
-            f"{path.name} is checked together with any other file. Type the name of that file.",
-            f"核对其他文件时，会一并核对{path.name}。请写那个文件的名字。",
-        )
-    copy, name = find_list(path)
-    listed, comment, unverified = read_signed_list(copy, fingerprint)
-    same = find_same(copy, name, listed)
-    if not same:
-        raise VerificationError(
-            f"{name!r} was changed, or is not ours: its checksum is not in the list.",
-            f"{name!r}被改动过，或者不是本组织的文件：清单里没有它的校验值。",
-        )
-    named = [place for place in same if f"/{place}".endswith(f"/{name}")]
-    place = (named or same)[0]
-    differences = [] if named else [f"Its name in the list · 清单里的名字：{place}"]
-    return Verdict(
-        f"{name!r} ({place}) is", f"{name!r}（{place}）", comment, differences, unverified
-    )
-
-
-def check(path: Path, fingerprint: str) -> Verdict:
-    """Check a folder, a ZIP or a single file."""
-    if path.is_dir():
-        return check_copy(open_folder(path), fingerprint)
-    if not path.is_file():
-        raise WrongUseError(
-            f"There is no folder or file {str(path)!r}.", f"没有{str(path)!r}这个文件夹或文件。"
-        )
-    if is_zip(path):
-        return check_copy(Zip(path), fingerprint)
-    return check_file(path, fingerprint)
+def read_time(comment: str, what: str) -> datetime | None:
+    """Return when the release was issued or expires, if the signed comment says so."""
+    match = re.search(what + r":(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", comment)
+    return datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S%z") if match else None
 
 
 def read_arguments(arguments: list[str]) -> tuple[Path, str]:
@@ -851,73 +809,70 @@ def read_arguments(arguments: list[str]) -> tuple[Path, str]:
     for path, rest in ((here, arguments), (Path(*arguments[:1]), arguments[1:])):
         digits = re.sub(r"[\s:-]", "", "".join(rest)).upper()
         if re.fullmatch(r"[0-9A-F]{32}", digits):
-            return path, group(digits)
-    raise WrongUseError(
-        "Type: python3 verify.py FOLDER-OR-FILE FINGERPRINT (8 groups of 4 characters).",
-        "请输入：python3 verify.py 文件夹或文件 指纹（共8组，每组4个字符）。",
-    )
+            return path, " ".join(re.findall("....", digits))
+    raise CopyError("usage")
 
 
-def say(*lines: str) -> None:
-    """Print lines, unless the program that reads them, such as head, has ended."""
-    try:
-        print(*lines, sep="\n", flush=True)
-    except BrokenPipeError:
-        # Python flushes stdout again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def check(path: Path, fingerprint: str) -> Verdict:
+    """Check a folder, a ZIP or a single file."""
+    if path.is_dir():
+        return check_copy(open_folder(path), fingerprint)
+    require(path.is_file(), "nothing", str(path))
+    with path.open("rb") as file:
+        # An EPUB is a ZIP, but counts as a single file.
+        kind = path.suffix.lower()
+        if kind == ".zip" or (kind != ".epub" and file.read(2) == b"PK"):
+            return check_copy(Zip(file), fingerprint)
+    return check_file(path, fingerprint)
+
+
+def report(verdict: Verdict, fingerprint: str) -> tuple[int, list[str]]:
+    """Return the exit status for genuine files, and what to print."""
+    expires, now = read_time(verdict.comment, "expires"), datetime.now(timezone.utc)
+    if expires and expires <= now:
+        verdict.differences.append(
+            f"It expired on {expires:%Y-%m-%d} by this computer's clock: look for a newer one · "
+            f"按这台电脑的时钟，它已在{expires:%Y-%m-%d}过期：请另找一份更新的"
+        )
+    status = 3 if verdict.differences else 0
+    english, chinese = map("".join, zip(VERDICTS[status], verdict.what))
+    lines = [
+        f"{english} exactly what was signed with the key {fingerprint}.",
+        f"{chinese}与用密钥{fingerprint}签署的内容完全相同。",
+        *(f"- {line}" for line in verdict.differences),
+    ]
+    if expires and now < expires <= now + NEAR:
+        days = (expires - now).days
+        left = f"{days} day{'s' * (days > 1)}" if days else "less than a day"
+        lines.append(
+            f"Valid until {expires:%Y-%m-%d}, {left} left · "
+            f"有效期至{expires:%Y-%m-%d}，还剩{days or '不到1'}天"
+        )
+    if verdict.comment:
+        lines.append(f"Signed comment · 同时签署的说明：{verdict.comment}")
+    if verdict.unverified:
+        lines.append(f"Not verified · 未经核对：{', '.join(verdict.unverified)}")
+    return status, lines
 
 
 def main(arguments: list[str]) -> int:
-    """Check, print the result in both languages, and return the exit status."""
+    """Check, print the verdict in both languages, and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         # A console that can't show Chinese must not stop the check.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         path, fingerprint = read_arguments(arguments)
-        result = check(path, fingerprint)
-    except WrongUseError as error:
-        print(*error.args, sep="\n", file=sys.stderr)
-        return 2
-    except VerificationError as error:
-        reason = error.args
-    except (OSError, ValueError) as error:
-        reason = (f"It is damaged or cannot be read ({error}).", "它已损坏，或者无法读取。")
-    else:
-        return report(result, fingerprint)
-    say(f"NOT GOOD: do not trust this copy. {reason[0]}")
-    say(f"核对失败：不要相信这份副本。{reason[1]}")
-    return 1
-
-
-def report(result: Verdict, fingerprint: str) -> int:
-    """Print that our files are genuine, and every difference; return the exit status."""
-    english = f"{result.english} exactly what was signed with the key {fingerprint}."
-    chinese = f"{result.chinese}与用密钥{fingerprint}签署的内容完全相同。"
-    expires, now = read_expiry(result.comment), datetime.now(timezone.utc)
-    differences = list(result.differences)
-    if expires and expires <= now:
-        differences.append(
-            f"It expired on {expires:%Y-%m-%d} by this computer's clock: look for a newer one · "
-            f"按这台电脑的时钟，它已在{expires:%Y-%m-%d}过期：请另找一份更新的"
-        )
-    if differences:
-        say(f"GENUINE, BUT SEE BELOW. {english}")
-        say(f"内容是真的，但请看下面几点。{chinese}")
-        say(*(f"- {line}" for line in differences))
-    else:
-        say(f"GOOD. {english}")
-        say(f"核对无误。{chinese}")
-    if expires and now < expires <= now + NEAR:
-        days = (expires - now).days
-        left = f"{days} day{'s' * (days > 1)}" if days else "less than a day"
-        say(
-            f"Valid until {expires:%Y-%m-%d}, {left} left · "
-            f"有效期至{expires:%Y-%m-%d}，还剩{days or '不到1'}天"
-        )
-    say(f"Signed comment · 同时签署的说明：{result.comment}")
-    say(f"Not verified · 未经核对：{', '.join(result.unverified)}")
-    return 3 if differences else 0
+        status, lines = report(check(path, fingerprint), fingerprint)
+    except (CopyError, OSError, ValueError) as error:
+        error = error if isinstance(error, CopyError) else CopyError("unreadable", error)
+        status, lines = error.status, list(map("".join, zip(VERDICTS[error.status], error.reason)))
+    try:
+        print(*lines, sep="\n", file=sys.stderr if status == 2 else sys.stdout, flush=True)
+    except BrokenPipeError:
+        # Python flushes stdout again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from cccr_web.errors import CccrError, MissingFileError, ReleaseError
-from cccr_web.release import MAX_FILE, PublicKey, Release, check_file, read_signed_manifest
+from cccr_web.release import MAX_FILE, Release, Trusted, check_file, read_signed_manifest
 from cccr_web.watch.address import Address
 from cccr_web.watch.client import HttpConnection, RequestBudget, UnreachableError
 from cccr_web.watch.differences import DifferenceKind, file_difference
@@ -53,7 +53,7 @@ class RemoteFolder:
         self.count += 1
         return response.body
 
-    def read_signed(self, key: PublicKey, path: str) -> Release:
+    def read_signed(self, key: Trusted, path: str) -> Release:
         """Return the signed release, with the bytes of the file ``path`` if it has one.
 
         Raises as ``read`` does, and ``ReleaseError`` if anything does not verify.

@@ -15,8 +15,15 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
-from cccr_web.errors import ChangedFileError, ReleaseError, SignatureError
-from cccr_web.release import MANIFEST, MINISIG, PublicKey, Release, read_signed_manifest
+from cccr_web.errors import ChangedFileError, MissingFileError, ReleaseError, SignatureError
+from cccr_web.release import (
+    MANIFEST,
+    MINISIG,
+    Release,
+    SigningPolicy,
+    Trusted,
+    read_signed_manifest,
+)
 from cccr_web.serve import listener_policy
 from cccr_web.watch.address import Address, Route
 from cccr_web.watch.client import (
@@ -52,7 +59,7 @@ class CheckSettings:
     ``rng`` chooses the order and the clients of the requests.
     """
 
-    key: PublicKey
+    key: Trusted
     limits: RequestLimits
     route: Route = field(default_factory=Route)
     allowed_headers: Collection[str] = ()
@@ -128,7 +135,8 @@ class _SiteCheck:
 
     def fetch_manifest(self) -> None:
         """Set ``signed`` to the release that the site's manifest describes, if it verifies."""
-        limits = self._settings.limits
+        limits, policy = self._settings.limits, SigningPolicy.of(self._settings.key)
+        optional = () if policy.single_key else policy.files
         budget = RequestBudget(replace(limits, timeout=limits.timeout * _MANIFEST_SHARE))
         with self._timer(), contextlib.closing(self._connection(budget)) as connection:
 
@@ -138,6 +146,9 @@ class _SiteCheck:
                 if isinstance(response, Difference):
                     raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
+                    # Not every signer of a policy must sign.
+                    if found.kind is DifferenceKind.MISSING and path in optional:
+                        raise MissingFileError(found.detail, path=path)
                     raise _ReadError(found)
                 return response.body
 

@@ -3,23 +3,24 @@
 
 # Write a tar archive to stdout. The admin’s machine encrypts it.
 backup_export() {
-  local folder=$WORK/backup server key file name
+  local folder=$WORK/backup server key pin file name
   step "backup"
   ! is_backend || fail "This server has nothing to back up: the onion’s key is on your machine and on FRONT." "Keep copies of the files that ONION_KEY and RELEASE name."
   key=$(onion_key_found)
   [ -n "$key" ] || fail "The site is not installed on this machine, so there is nothing to back up."
   onion_key_check_running
-  mkdir -p "$folder"/{settings,"$HIGHEST_SEQUENCE","$KEY_CHANGES"}
+  mkdir -p "$folder"/{settings,"$HIGHEST_SEQUENCE","$KEY_CHANGES","$HIGHEST_POLICY"}
   [ "$key" = "$ONION_KEY_FILE" ] || note "$ONION_KEY_FILE is missing: the backup has the running manager’s copy"
   cp "$key" "$folder/settings/onion.key"
-  for file in site.env public.key; do
-    if [ -f "$ETC/$file" ]; then cp "$ETC/$file" "$folder/settings"; else note "$ETC/$file is missing, so the backup lacks it"; fi
+  pin=$(pin_file "$ETC") || pin=$ETC/public.key
+  for file in "$ETC/site.env" "$pin"; do
+    if [ -f "$file" ]; then cp "$file" "$folder/settings"; else note "$file is missing, so the backup lacks it"; fi
   done
   [ ! -f "$NOTIFY_FILE" ] || cp "$NOTIFY_FILE" "$folder/settings/notify.env"
   [ ! -f "$ETC/torrc" ] || cp "$ETC/torrc" "$folder/settings"
   if [ -e "$CURRENT" ]; then cp --recursive "$(readlink --canonicalize "$CURRENT")" "$folder/release"; fi
   for server in "${WEB_SERVERS[@]}"; do
-    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES"; do
+    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES" "$HIGHEST_POLICY"; do
       [ ! -f "$STATES/cccr-web-$server/$name" ] || cp "$STATES/cccr-web-$server/$name" "$folder/$name/$server"
     done
   done
@@ -27,12 +28,12 @@ backup_export() {
   note "the onion key, settings, release $(release_number) and rollback state"
 }
 
-# Restore the highest sequence that each server has served, and the changes of keys that it has
-# announced, so that it rejects older releases and keys.
+# Restore the highest sequence that each server has served, its highest policy, and the changes of keys
+# that it has announced, so that it rejects older releases, policies and keys.
 backup_restore_guard() {
   local server name folder state
   for server in "${WEB_SERVERS[@]}"; do
-    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES"; do
+    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES" "$HIGHEST_POLICY"; do
       folder=$BUNDLE/$name
       # In a backup of version 0.2.0 or older.
       [ -d "$folder" ] || [ "$name" != "$HIGHEST_SEQUENCE" ] || folder=$BUNDLE/history

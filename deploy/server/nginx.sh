@@ -120,11 +120,13 @@ nginx_policy() { # LISTENER FOLDER
 }
 
 nginx_headers() { # LISTENER FORMAT
+  local pin
   echo "# Written by deploy.sh with “cccr-web headers --format $2 $1”."
   # In a dry run this version of cccr-web may not be installed yet.
   if [ ! -x "$COMMAND" ] || [ ! -e "$CURRENT" ]; then return 0; fi
   if [ "$DRY_RUN" = yes ] && changed "$PYTHON_LINK"; then return 0; fi
-  "$COMMAND" headers ${HSTS_PRELOAD:+--hsts-preload} --release "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" --format "$2" "$1"
+  pin=$(pin_file "$ETC")
+  "$COMMAND" headers ${HSTS_PRELOAD:+--hsts-preload} --release "$(readlink --canonicalize "$CURRENT")" "$(pin_option "$pin")" "$pin" --format "$2" "$1"
 }
 
 has_ipv6() { ! command -v python3 >/dev/null || python3 -I -c 'import socket; socket.socket(socket.AF_INET6)' 2>/dev/null; }

@@ -9,13 +9,14 @@ STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes them.
 HIGHEST_SEQUENCE=highest-sequence
 KEY_CHANGES="key-changes"
+HIGHEST_POLICY="policy"
 RELOAD_LIMIT=600 # seconds, after which a server counts as hung (cccr_web/serve/reloader.py)
 
 # Print a field of what “verify” reports of a release, or fail with its reason on stderr.
 release_fact() { # FOLDER NAME [OPTION]
-  local facts key=$BUNDLE/settings/public.key # in a dry run a new key is not installed yet
-  [ -f "$key" ] || key=$ETC/public.key
-  facts=$("$COMMAND" verify "$1" --public-key "$key" --json ${3:+"$3"}) || return 1
+  local facts pin
+  pin=$(pin_file "$BUNDLE/settings" "$ETC") || settings_no_public_key # in a dry run a new one is not installed yet
+  facts=$("$COMMAND" verify "$1" "$(pin_option "$pin")" "$pin" --json ${3:+"$3"}) || return 1
   json_field "$2" <<<"$facts"
 }
 
@@ -138,8 +139,8 @@ release_switch() { # NUMBER
     # Otherwise a server that has served the new release would reject the old one.
     save_for_undo "$STATES/cccr-web-$server/$HIGHEST_SEQUENCE"
     systemctl --quiet is-active "cccr-web-$server.service" || continue
-    # A server reads the public key only when it starts: units_start restarts it.
-    ! changed "$ETC/public.key" || continue
+    # A server reads what is pinned only when it starts: units_start restarts it.
+    ! pin_changed || continue
     release_reload "$server" "$number" "${before:-none}"
     restart_on_undo "cccr-web-$server.service"
   done
@@ -203,12 +204,21 @@ release_report() {
   return $status
 }
 
-# Servers would not start with a new public key that did not sign their release.
+# Servers would not start with a new public key that did not sign their release, nor with a new policy.
 release_check_key() {
-  if [ "$DRY_RUN" = yes ] || ! changed "$ETC/public.key"; then return 0; fi
-  "$COMMAND" verify "$(readlink --canonicalize "$CURRENT")" --public-key "$ETC/public.key" >/dev/null ||
-    fail "The public key was changed, but release $(release_number) is not signed with the new key." \
+  local pin what="public key" how="is not signed with the new key"
+  if [ "$DRY_RUN" = yes ] || ! pin_changed; then return 0; fi
+  pin=$(pin_file "$ETC")
+  [[ $pin != */policy.txt ]] || { what=policy && how="does not have the signatures that it needs"; }
+  "$COMMAND" verify "$(readlink --canonicalize "$CURRENT")" "$(pin_option "$pin")" "$pin" >/dev/null ||
+    fail "The $what was changed, but release $(release_number) $how." \
       "Set RELEASE in the settings to a release that is."
+}
+
+# Print who has signed a stored release under a policy, and nothing for one signed with the only key.
+release_signers() { # NUMBER
+  { find "$RELEASES/$1" -maxdepth 1 -name 'SHA256SUMS.*.*sig' -printf '%f\n' 2>/dev/null || true; } |
+    cut -d . -f 2 | sort | paste --serial --delimiters=' '
 }
 
 # Print one field of a server’s systemd status.
@@ -266,10 +276,11 @@ release_rollback() {
 }
 
 release_allow_rollback() { # SERVER RELEASE
-  local state=$STATES/cccr-web-$1
+  local state=$STATES/cccr-web-$1 pin
   [ -d "$state" ] || return 0
+  pin=$(pin_file "$ETC")
   save_for_undo "$state/$HIGHEST_SEQUENCE"
-  "$COMMAND" history allow "$2" --public-key "$ETC/public.key" --state "$state" >&2 || fail "The $1 server’s rollback guard was not changed. See the reason above."
+  "$COMMAND" history allow "$2" "$(pin_option "$pin")" "$pin" --state "$state" >&2 || fail "The $1 server’s rollback guard was not changed. See the reason above."
 }
 
 # Keep some older releases for “rollback”.

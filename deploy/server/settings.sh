@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY ONION_KEY TORRC SERVER SERVERS ONION_MODE FRONT ADDRESSES ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY SIGNING_POLICY ONION_KEY TORRC SERVER SERVERS ONION_MODE FRONT ADDRESSES ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
 # Kept on the server. The others are paths on the admin’s machine, or
 # secrets, which “notify_settings” keeps in a file of their own.
 KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES)
@@ -55,6 +55,7 @@ settings_validate() { # appends to problems
   done
   [[ $SERVER =~ ^([A-Za-z0-9_][^[:space:]]*)?$ ]] || problems+=("SERVER: “${SERVER}” is not a server such as root@server.example.")
   [ -z "$SERVER" ] || [ -z "$SERVERS" ] || problems+=("SERVER and SERVERS are both set. Keep SERVER for one server, or SERVERS for several.")
+  [ -z "$PUBLIC_KEY" ] || [ -z "$SIGNING_POLICY" ] || problems+=("PUBLIC_KEY and SIGNING_POLICY are both set. Keep PUBLIC_KEY for one signer, or SIGNING_POLICY for several.")
   read -ra names <<<"$SERVERS"
   for name in ${names[@]+"${names[@]}"}; do
     [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9_.:/@%-]*$ ]] || problems+=("SERVERS: “${name}” is not a server such as root@a.example. Separate several by spaces.")
@@ -103,16 +104,61 @@ settings_kept() { # → the settings that the server keeps
 }
 
 settings_install() {
+  local server
   step "settings"
   make_folder "$ETC" 755
   settings_kept | put "$ETC/site.env"
-  if [ -f "$BUNDLE/settings/public.key" ]; then
-    put "$ETC/public.key" <"$BUNDLE/settings/public.key"
-  elif [ ! -f "$ETC/public.key" ]; then
-    settings_no_public_key
-  fi
+  pin_install "$ETC"
+  if [ "$DRY_RUN" = yes ] || ! pin_changed; then return 0; fi
+  # Otherwise a server that has started with a new policy would reject the old one.
+  for server in "${WEB_SERVERS[@]}"; do save_for_undo "$STATES/cccr-web-$server/$HIGHEST_POLICY"; done
+}
+
+# A policy, or the public key of the only signer, is pinned: it says whose signatures a release needs.
+# One of them is on a server.
+
+# Print the first such file in the folders, or fail.
+pin_file() { # FOLDER…
+  local folder name
+  for folder in "$@"; do
+    for name in policy.txt public.key; do
+      if [ -f "$folder/$name" ]; then
+        echo "$folder/$name"
+        return
+      fi
+    done
+  done
+  return 1
+}
+
+# Print the file that is pinned in FOLDER, or will be.
+pin_installed() { # FOLDER
+  local file
+  file=$(pin_file "$BUNDLE/settings" "$1") || file=public.key
+  echo "$1/${file##*/}"
+}
+
+# Print the option of cccr-web that takes the file.
+pin_option() { # FILE
+  case $1 in
+    */policy.txt) echo --policy ;;
+    *) echo --public-key ;;
+  esac
+}
+
+pin_changed() { changed "$ETC/public.key" "$ETC/policy.txt"; }
+
+pin_install() { # FOLDER
+  local file
+  file=$(pin_file "$BUNDLE/settings" "$1") || settings_no_public_key
+  case $file in
+    "$1"/*) return 0 ;; # the settings name none
+    */policy.txt) remove "$1/public.key" ;;
+    *) remove "$1/policy.txt" ;;
+  esac
+  put "$1/${file##*/}" <"$file"
 }
 
 settings_no_public_key() {
-  fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file."
+  fail "There is no public key to verify releases with." "Set PUBLIC_KEY in the settings to its file, or SIGNING_POLICY to that of a policy."
 }

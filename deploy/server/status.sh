@@ -11,6 +11,7 @@ status_show() {
   [ -z "$INTERRUPTED" ] || say "An earlier run was interrupted. To complete it, run deploy.sh without a command."
   status_units
   printf '%-22s %s\n' "release" "$(release_number) (stored: $(releases_stored | paste --serial --delimiters=' '))"
+  status_signed | while read -r number names; do printf '%-22s %s\n' "release $number" "signed by ${names// /, }"; done
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
   printf '%-22s %s\n' "onion" "http://$(onion_published)/"
   ! is_backend || printf '%-22s %s\n' "onionbalance" "no proof of work; two introduction points of each server; a change takes up to ten minutes"
@@ -41,8 +42,18 @@ status_serves() {
   echo "${text#, }"
 }
 
-# One object: “release” and “stored” are numbers, “serves” has one for each server, “clearnet” and
-# “onion” are addresses, “units” has a sentence for each, “checks” is what “doctor --json” prints.
+# Print the number of each stored release under a policy, and who has signed it.
+status_signed() {
+  local number names
+  for number in $(releases_stored); do
+    names=$(release_signers "$number")
+    [ -z "$names" ] || echo "$number $names"
+  done
+}
+
+# One object: “release” and “stored” are numbers, “serves” has one for each server, “signed” a list
+# of signers for each stored release under a policy, “clearnet” and “onion” are addresses, “units” has
+# a sentence for each, “checks” is what “doctor --json” prints.
 status_json() {
   local status=0
   doctor_options
@@ -54,6 +65,7 @@ status_json() {
     echo "clearnet ${DOMAIN:+https://${DOMAIN%% *}/}"
     echo "onion http://$(onion_published)/"
     status_units
+    status_signed | sed 's/^/signed-/'
   } | python3 -I -c 'if True:
     import json, sys
     fields = dict((line.split(maxsplit=1) + [""])[:2] for line in map(str.strip, sys.stdin))
@@ -64,6 +76,11 @@ status_json() {
         "serves": {name: int(number) if number.isdigit() else None for name, number in serves.items()},
         "clearnet": fields.pop("clearnet") or None,
         "onion": fields.pop("onion"),
+        "signed": {
+            name.partition("-")[2]: fields.pop(name).split()
+            for name in [*fields]
+            if name.startswith("signed-")
+        },
         "units": fields,
         "checks": json.load(open(sys.argv[1])),
     }
@@ -115,8 +132,9 @@ doctor_run() { # [--json]
 
 # Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.
 doctor_options() {
-  local server unit name
-  DOCTOR_OPTIONS=(--release "$CURRENT" --public-key "$ETC/public.key"
+  local server unit name pin
+  pin=$(pin_installed "$ETC")
+  DOCTOR_OPTIONS=(--release "$CURRENT" "$(pin_option "$pin")" "$pin"
     --onion-address "$(onion_published)" --control "unix:/run/tor-instances/$INSTANCE/control"
     --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
   for server in "${WEB_SERVERS[@]}"; do

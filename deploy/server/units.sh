@@ -23,8 +23,11 @@ units_install() {
 
 units_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 server version ONION BACKOFF='' STANDBY_OPTIONS='' LARGEST MEMORY
+  local folder=$1 server version pin ONION BACKOFF='' STANDBY_OPTIONS='' LARGEST MEMORY PIN
   ONION=$(onion_address)
+  pin=$(pin_installed "$ETC")
+  PIN=CCCR_PUBLIC_KEY=$pin
+  [[ $pin != */policy.txt ]] || PIN=CCCR_POLICY=$pin
   LARGEST=$(largest_release)
   MEMORY=$((3 * LARGEST + 62))M # two releases during a reload, with their compressed pages
   mkdir -p "$folder/$DROP_INS"
@@ -36,10 +39,10 @@ units_write() { # FOLDER
   render units/restart.conf BACKOFF MEMORY >"$folder/$DROP_INS/restart.conf"
   for server in "${WEB_SERVERS[@]}"; do
     cp "$HERE/units/cccr-web-$server.socket" "$folder"
-    render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD LARGEST >"$folder/cccr-web-$server.service"
+    render "units/cccr-web-$server.service" DOMAIN ONION HSTS_PRELOAD LARGEST PIN >"$folder/cccr-web-$server.service"
   done
   if has_peers; then
-    STANDBY_OPTIONS=" --peers $PEERS --promotion $PROMOTION --public-key $ETC/public.key --socks unix:$NOTIFY_SOCKS --standby $STANDBY"
+    STANDBY_OPTIONS=" --peers $PEERS --promotion $PROMOTION $(pin_option "$pin") $pin --socks unix:$NOTIFY_SOCKS --standby $STANDBY"
     render units/cccr-web-peer.service INSTANCE >"$folder/cccr-web-peer.service"
   fi
   is_backend || render units/cccr-web-manager.service INSTANCE STANDBY_OPTIONS >"$folder/cccr-web-manager.service"
@@ -67,7 +70,7 @@ units_start() {
     unit=cccr-web-$server.service
     if ! systemctl --quiet is-active "$unit"; then
       start "$unit"
-    elif changed "$PYTHON_LINK" "$UNITS/$unit" "$ETC/public.key" || changed_below "$UNITS/$DROP_INS"; then
+    elif changed "$PYTHON_LINK" "$UNITS/$unit" || pin_changed || changed_below "$UNITS/$DROP_INS"; then
       unit_action restart "$unit" # meanwhile requests wait in the socket
     fi
   done

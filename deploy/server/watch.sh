@@ -14,8 +14,7 @@ watch_install() {
   step "settings"
   make_folder "$WATCH_ETC" 755
   notify_put "$WATCH_ETC/notify.env"
-  [ -f "$BUNDLE/settings/public.key" ] || settings_no_public_key
-  put "$WATCH_ETC/public.key" <"$BUNDLE/settings/public.key"
+  pin_install "$WATCH_ETC"
   step "systemd units"
   watch_write "$WORK/watch"
   units_put "$WORK/watch"
@@ -28,10 +27,12 @@ watch_install() {
 
 watch_write() { # FOLDER
   # shellcheck disable=SC2034 # “render” reads them by name
-  local folder=$1 ARGUMENTS='--name "the watcher"' STATE=cccr-watch-notify SETTINGS_FILE=$WATCH_ETC/notify.env \
+  local folder=$1 pin PIN ARGUMENTS='--name "the watcher"' STATE=cccr-watch-notify SETTINGS_FILE=$WATCH_ETC/notify.env \
     REPORT=/run/cccr-watch/watch.json
+  pin=$(pin_installed "$WATCH_ETC")
+  PIN="$(pin_option "$pin") $pin"
   mkdir -p "$folder/cccr-watch-notify.service.d"
-  render units/cccr-watch.service WATCH >"$folder/cccr-watch.service"
+  render units/cccr-watch.service PIN WATCH >"$folder/cccr-watch.service"
   cp "$HERE/units/cccr-watch.timer" "$folder"
   render units/cccr-notify.service ARGUMENTS STATE SETTINGS_FILE REPORT >"$folder/cccr-watch-notify.service"
   cp "$HERE/units/cccr-notify.timer" "$folder/cccr-watch-notify.timer"

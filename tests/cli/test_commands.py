@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -53,6 +55,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "build",
         "key check",
         "key new",
+        "key policy",
         "key rotate",
         "key show",
         "sign",
@@ -79,6 +82,7 @@ def test_the_list_of_commands_is_complete() -> None:
         "onion status",
         "onion torrc",
         "preview",
+        "publish",
     }
 
 
@@ -147,7 +151,7 @@ def test_version_is_printed() -> None:
 
 
 WRONG_USE = {
-    "no such command": (["publish"], "No such command 'publish'"),
+    "no such command": (["release"], "No such command 'release'"),
     "no such option": (["build", "--fast"], "No such option"),
     "option missing": (["build"], "Missing option '--out'"),
     "address by http": (["build", "--out", "x", "--clearnet-url", "http://a.example"], "https"),
@@ -213,7 +217,7 @@ def test_check_counts_the_texts() -> None:
     """The real texts have no problem, and ``check`` prints how many there are."""
     done = run("check")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == "All texts are in order: 13 in en, 13 in zh-Hans.\n"
+    assert done.stdout == "All texts are in order: 14 in en, 14 in zh-Hans.\n"
 
 
 def test_check_finds_damaged_photos(tmp_path: Path) -> None:
@@ -260,6 +264,36 @@ def test_check_names_file_and_line(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in failure("check", "--translations", tree).split("\n")][
         :2
     ] == ["translations/en/pages/verify.md:1", f"translations/en/pages/verify.md:{line}"]
+
+
+def test_check_prints_its_messages_as_lists_for_programs(tmp_path: Path) -> None:
+    """Each message has its file, line and sentence; a suggestion does not change the status."""
+    tree = copy_texts(tmp_path)
+    for locale, words in (("en", "He said so."), ("zh_Hans", "张三丰说过。")):
+        append(tree / locale / "pages/verify.md", f"\n{words}\n")
+
+    def check(status: int) -> dict[str, list[dict[str, Any]]]:
+        done = run("check", "--json", "--translations", tree)
+        assert (done.exit_code, done.stderr) == (status, "")
+        found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+        return found
+
+    found = check(0)
+    (suggestion,) = found["suggestions"]
+    assert found["problems"] == []
+    assert suggestion["message"].startswith("If “张三丰” is a name: ")
+    append(tree / "en/pages/verify.md", "<b>\n")
+    lines = (tree / "en/pages/verify.md").read_text(encoding="utf-8").count("\n")
+    assert check(1) == {
+        "problems": [
+            {
+                "file": "translations/en/pages/verify.md",
+                "line": lines,
+                "message": "Raw HTML is not allowed: use Markdown.",
+            }
+        ],
+        "suggestions": [suggestion],
+    }
 
 
 def spoil_facts(tree: Path) -> None:

@@ -100,4 +100,4 @@ def test_peers_need_all_of_their_options(tmp_path: Path) -> None:
     options = ("--key", tmp_path / "onion.key", "--socket", tmp_path / "web.sock")
     done = run("onion", "publish", *options, "--peers", tmp_path / "peers")
     assert done.exit_code == 2
-    assert "--peers needs --promotion, --public-key and --socks." in done.stderr
+    assert "--peers needs --promotion, --public-key or --policy, and --socks." in done.stderr

@@ -25,7 +25,7 @@ from cccr_web.release import Release
 def unsigned(folder: Path) -> str:
     """Return the warning about a release that is served with unchecked signatures."""
     return (
-        f"WARNING cccr_web.cli.serve: No --public-key: the signatures of {folder} "
+        f"WARNING cccr_web.cli.serve: No --public-key or --policy: the signatures of {folder} "
         "are not checked. Use this for trials only.\n"
     )
 
@@ -103,7 +103,7 @@ def test_all_wrong_settings_are_reported_at_once() -> None:
         "CCCR_CLEARNET: “80” is not HOST:PORT, unix:/PATH or systemd:NAME.\n"
         "CCCR_ONIONS: “x” is not an onion address: 56 characters a-z and 2-7, then .onion.\n"
         "CCCR_PORT: no such setting; the settings are CCCR_RELEASE, CCCR_PUBLIC_KEY, "
-        "CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS, "
+        "CCCR_POLICY, CCCR_STATE, CCCR_CLEARNET, CCCR_ONION_SOCKET, CCCR_DOMAINS, CCCR_ONIONS, "
         "CCCR_HSTS_PRELOAD, CCCR_MAX_MEGABYTES.\n"
     )
 

@@ -30,7 +30,8 @@ CASES: dict[str, tuple[TreeChange, list[str]]] = {
         [
             (
                 "site.toml:39: Unknown key “telephone”: the keys are blog, clearnet, contact, "
-                "exit, feed_authority, former_site, onions, public_key, sequence, valid_days."
+                "exit, feed_authority, former_site, onions, policy_number, "
+                "public_key, public_keys, sequence, threshold, valid_days."
             )
         ],
     ),

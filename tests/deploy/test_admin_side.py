@@ -36,6 +36,19 @@ def test_settings_from_other_editors_are_read(side: AdminSide) -> None:
     assert side.received("settings/public.key") == "a key\n"
 
 
+def test_a_policy_is_sent_and_verifies_the_release(side: AdminSide) -> None:
+    """It is a file like any other of the settings, and takes the place of the public key."""
+    (side.folder / "ours.policy").write_text("a policy\n")
+    (side.folder / "deploy/cccr-web").write_text('#!/bin/sh\necho "$@" >cccr-web.args\n')
+    side.settings("SERVER=root@server.example\nRELEASE=../release\nSIGNING_POLICY=../ours.policy\n")
+    side.run(*INSTALL)
+    assert side.received("settings/policy.txt") == "a policy\n"
+    assert not (side.folder / "received/settings/public.key").exists()
+    arguments = (side.folder / "cccr-web.args").read_text().split()
+    assert arguments[2] == "--policy"
+    assert arguments[3].endswith("/ours.policy")
+
+
 @pytest.mark.parametrize("home", [None, ""])
 def test_a_path_below_home_needs_a_home(side: AdminSide, home: str | None) -> None:
     """A timer or a container may have no HOME: the setting and the remedy are named."""

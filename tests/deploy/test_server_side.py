@@ -492,7 +492,7 @@ def test_ssh_is_not_changed_where_no_second_login_can_be_tried(tmp_path: Path) -
         assert not (tmp_path / "sshd.conf").exists()
 
 
-@pytest.mark.parametrize("name", ["highest-sequence", "key-changes"])
+@pytest.mark.parametrize("name", ["highest-sequence", "key-changes", "policy"])
 def test_a_backup_brings_back_the_rollback_guard(tmp_path: Path, name: str) -> None:
     """A restored server rejects what the old one would have; one that has served keeps its own."""
     script = f"""

@@ -76,6 +76,53 @@ def test_servers_have_memory_for_two_of_the_largest_releases(
     assert f"\nMemoryMax={memory}M\n" in (tmp_path / "cccr-web-.service.d/restart.conf").read_text()
 
 
+def test_a_policy_replaces_the_public_key_and_the_key_the_policy(tmp_path: Path) -> None:
+    """One of them is on the server; the units and the doctor get it, and a failure restores it."""
+    script = r"""
+    WEB_SERVERS=(onion) CURRENT=/none
+    systemctl() { echo 252; }
+    onion_address() { echo a; }
+    onion_published() { echo a; }
+    declare -A CHANGED=()
+    exec 9>/dev/null
+    shown() {
+      doctor_options
+      units_write "$FOLDER/units"
+      (cd "$ETC" && echo public.ke[y] policy.tx[t] "${DOCTOR_OPTIONS[@]:2:2}")
+      grep -h -e CCCR_PUBLIC -e CCCR_POLICY "$FOLDER/units/cccr-web-onion.service"
+    }
+    put() { cat >"$1"; mark_changed "$1"; }
+    echo key >"$BUNDLE/settings/public.key"
+    settings_install 2>/dev/null && shown
+    mkdir -p "$STATES/cccr-web-onion" && echo 1 >"$STATES/cccr-web-onion/policy"
+    mv "$BUNDLE/settings/public.key" "$BUNDLE/settings/policy.txt"
+    UNDO=() && settings_install 2>/dev/null && shown
+    echo 2 >"$STATES/cccr-web-onion/policy"
+    for ((index = ${#UNDO[@]} - 1; index >= 0; index--)); do eval "${UNDO[index]}"; done
+    cat "$STATES/cccr-web-onion/policy"
+    ls "$ETC/public.key"
+    rm "$BUNDLE/settings/policy.txt" && settings_install 2>/dev/null && ls "$ETC/public.key"
+    """
+    done = in_server(script, tmp_path)
+    etc = tmp_path / "etc"
+    assert done.stdout.splitlines() == [
+        f"public.key policy.tx[t] --public-key {etc}/public.key",
+        f"Environment=CCCR_PUBLIC_KEY={etc}/public.key",
+        f"public.ke[y] policy.txt --policy {etc}/policy.txt",
+        f"Environment=CCCR_POLICY={etc}/policy.txt",
+        "1",
+        f"{etc}/public.key",
+        f"{etc}/public.key",
+    ], done.stderr
+
+
+def test_a_key_and_a_policy_exclude_each_other(tmp_path: Path) -> None:
+    """Otherwise nobody would know which of them counts."""
+    (tmp_path / "policy.txt").touch()
+    message = rejection("PUBLIC_KEY=RW\nSIGNING_POLICY=policy.txt\n", tmp_path)
+    assert "PUBLIC_KEY and SIGNING_POLICY are both set." in message
+
+
 def test_a_domain_must_be_a_name_that_can_get_a_certificate(tmp_path: Path) -> None:
     """An IP address or an onion address is no DOMAIN, and the message says what to write."""
     # To a browser all of these are IPv4 addresses (URL standard, section 3.5).

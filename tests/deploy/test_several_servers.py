@@ -275,14 +275,19 @@ def test_a_server_that_fails_its_checks_says_which(tmp_path: Path) -> None:
 def test_the_status_of_one_server_as_json(tmp_path: Path) -> None:
     """It has what ``status`` prints, and the doctor's list; the exit status is the doctor's."""
     doctor(tmp_path, 99)
+    signed = tmp_path / "srv/releases/7"
+    signed.mkdir(parents=True)
+    for name in ("SHA256SUMS.second.sshsig", "SHA256SUMS.editor.minisig"):
+        (signed / name).touch()
     done = in_server(f"{STATUS}\nstatus_json", tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout) == {
         "release": 7,
         "stored": [6, 7],
         "serves": {"clearnet": 6, "onion": None},
         "clearnet": "https://cccr.example/",
         "onion": "http://abc.onion/",
+        "signed": {"7": ["editor", "second"]},
         "units": dict.fromkeys(
             ("nginx", "tor@cccr", "cccr-web-clearnet", "cccr-web-onion", "cccr-web-manager"),
             "active since today: Published.",

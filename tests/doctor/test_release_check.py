@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.live_site import signed, target_of
+from support.policies import TWO_OF_THREE, signatures, unsigned_release
 from support.signed import KEY, TODAY, facts, known_key, put_release, signed_release
 
 from cccr_web.doctor import CheckResult, CheckVerdict
@@ -20,7 +21,15 @@ from cccr_web.notices import (
     make_security_txt,
     rotate_key,
 )
-from cccr_web.release import Release, RollbackGuard, Signer, make_release
+from cccr_web.release import (
+    MANIFEST,
+    Release,
+    RollbackGuard,
+    Signer,
+    SigningPolicy,
+    add_signature,
+    make_release,
+)
 
 DAY = timedelta(days=1)
 
@@ -52,6 +61,31 @@ def test_a_signed_valid_release_is_ok(tmp_path: Path) -> None:
     without = check(tmp_path / "2", Signer(KEY).sign(release))
     assert without["security.txt"].verdict is CheckVerdict.NOT_APPLICABLE
     assert found["release"].sentence.startswith(f"Release 1 of {TODAY:%Y-%m-%d}: ")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "said"),
+    [
+        (2, "Signed by editor, second; 2 of 3 must sign."),
+        (1, "1 of 3 must sign. So one stolen key is enough to sign a release."),
+    ],
+)
+def test_the_signers_of_a_release_are_named(tmp_path: Path, threshold: int, said: str) -> None:
+    """Under a policy it says who signed, and calls a threshold of one what it is."""
+    policy = SigningPolicy(1, threshold, TWO_OF_THREE.signers)
+    release = unsigned_release(policy)
+    sums = release.files[MANIFEST].body
+    whole = add_signature(release, signatures(sums, "editor", "second"))
+    found = check(tmp_path, whole, key=policy)["signers"]
+    assert (found.verdict.value, said in found.sentence) == ("ok", True), found
+
+
+def test_an_older_policy_than_the_recorded_one_is_wrong(tmp_path: Path) -> None:
+    """A server with that state would reject it."""
+    RollbackGuard(tmp_path / "state").record_policy(TWO_OF_THREE)
+    found = check(tmp_path, signed(), states=(tmp_path / "state",))["release"]
+    assert found.verdict is CheckVerdict.WRONG
+    assert "A single key is older than policy 1" in found.sentence
 
 
 def test_a_changed_file_in_the_release_is_named(tmp_path: Path) -> None:

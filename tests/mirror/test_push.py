@@ -20,6 +20,7 @@ from click.testing import Result
 from support.command import run
 from support.hostile import Hostile
 from support.hosting import short_folder
+from support.policies import TWO_OF_THREE, policy_release
 from support.signed import KEY, PUBLIC, content, facts, put, put_release, signed_release
 from support.tornet import free_ports
 from support.web_servers import program, running_server
@@ -34,6 +35,9 @@ from cccr_web.watch import Address, CheckSettings, RequestLimits, check_manifest
 LISTED = ("https://cccr.example", f"http://{'a' * 56}.onion")
 
 
+KEY_OPTION = ("--public-key", PUBLIC)
+
+
 @pytest.fixture
 def work() -> Iterator[Path]:
     """A folder for a server and for what it serves."""
@@ -41,18 +45,20 @@ def work() -> Iterator[Path]:
         yield folder
 
 
-def push(*targets: object, release: Release | Path, folder: Path) -> Result:
-    """Push a release to targets, with the tests' key."""
+def push(
+    *targets: object, release: Release | Path, folder: Path, trust: tuple[object, ...] = KEY_OPTION
+) -> Result:
+    """Push a release to targets, by default with the tests' key."""
     path = release if isinstance(release, Path) else folder / "release"
     if isinstance(release, Release):
         shutil.rmtree(path, ignore_errors=True)
         put_release(release, path)
-    return run("mirror", "push", *targets, "--release", path, "--public-key", PUBLIC)
+    return run("mirror", "push", *targets, "--release", path, *trust)
 
 
 def instead_of(name: str, folder: Path, script: str, patch: pytest.MonkeyPatch) -> None:
     """Let a script run in place of a program, which is ``$REAL`` in it."""
-    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
     real = program(name)
     file = folder / "bin" / name
     file.write_text(f"#!/bin/bash\nREAL={real}\n{script}\n")
@@ -302,6 +308,32 @@ def test_a_webdav_host_gets_the_site(webdav: Path, tmp_path: Path) -> None:
     assert "is now at dav:site. It cannot switch in one step" in done.stdout
     expected = {**bodies(signed_release(2)), "CNAME": b"mirror.example"}
     assert files_in(webdav / "site") == expected
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_no_signature_of_an_earlier_release_stays(
+    webdav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cut_off: bool
+) -> None:
+    """Each release replaces the signatures by other signers, also after an upload was cut off."""
+    (tmp_path / "policy.txt").write_bytes(TWO_OF_THREE.to_file())
+    policy = ("--policy", tmp_path / "policy.txt")
+    assert push("dav:site", release=signed_release(1), folder=tmp_path).exit_code == 0
+    for sequence, names in ((2, ("editor", "second")), (3, ("lawyer", "second"))):
+        release = policy_release(*names, sequence=sequence)
+        if cut_off:  # nothing is removed
+            with monkeypatch.context() as patch:
+                script = '[ "$2" != delete ] || exit 7; exec "$REAL" "$@"'
+                instead_of("rclone", tmp_path / str(sequence), script, patch)
+                done = push("dav:site", release=release, folder=tmp_path, trust=policy)
+                assert done.exit_code == 1
+        done = push("dav:site", release=release, folder=tmp_path, trust=policy)
+        assert done.exit_code == 0, done.output
+        there = {path.name: path.read_bytes() for path in (webdav / "site").glob("SHA256SUMS.*")}
+        assert there == release.signatures
+    put({"site/SHA256SUMS.mallory.sshsig": b"", "site/SHA256SUMS.txt": b"mine"}, webdav)
+    assert push("dav:site", release=signed_release(4), folder=tmp_path).exit_code == 0
+    there = {path.name: path.read_bytes() for path in (webdav / "site").glob("SHA256SUMS.*")}
+    assert there == {**signed_release(4).signatures, "SHA256SUMS.txt": b"mine"}
 
 
 def test_a_webdav_host_takes_no_older_release(webdav: Path, tmp_path: Path) -> None:

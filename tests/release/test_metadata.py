@@ -177,9 +177,9 @@ def test_a_wrong_address_is_rejected(addresses: Any, key: str) -> None:
 def test_a_newer_format_is_rejected_with_the_command_that_upgrades() -> None:
     """Nothing else of a newer file is read, because its other keys may mean something else."""
     with pytest.raises(ReleaseError) as caught:
-        Metadata.from_json(b'{"format": 2, "sequence": "one"}')
+        Metadata.from_json(b'{"format": 3, "sequence": "one"}')
     assert str(caught.value) == (
-        "RELEASE.json is of format 2; this version of cccr-web reads format 1. "
+        "RELEASE.json is of format 3; this version of cccr-web reads formats 1 and 2. "
         "Upgrade it, on a server with: deploy/deploy.sh upgrade"
     )
 
@@ -189,7 +189,7 @@ def test_a_newer_format_is_rejected_with_the_command_that_upgrades() -> None:
 )
 def test_a_file_of_another_format_is_rejected(text: bytes) -> None:
     """Other JSON files, and formats that never existed, are errors."""
-    with pytest.raises(ReleaseError, match=r"^RELEASE\.json is not (JSON|of format 1)"):
+    with pytest.raises(ReleaseError, match=r"^RELEASE\.json is not (JSON|of format 1 or 2)"):
         Metadata.from_json(text)
 
 

@@ -90,12 +90,12 @@ def test_a_release_of_a_newer_format_is_rejected_with_the_command_that_upgrades(
     """An older server continues with its release, and logs what an admin has to run."""
     reloader = server_folder.reloader()
     with monkeypatch.context() as later:
-        later.setattr(metadata, "_FORMAT", 2)
+        later.setattr(metadata, "_FORMAT", 3)
         put_signed(make_release(content(4), facts(4)), server_folder.path / "release-4")
     server_folder.point(server_folder.path / "release-4")
     reloader.reload()
     assert reloader.release == signed_release(1)
-    (logged,) = (each for each in caplog.messages if "is of format 2" in each)
+    (logged,) = (each for each in caplog.messages if "is of format 3" in each)
     assert logged.endswith("deploy/deploy.sh upgrade Rejected: still serving release 1.")
 
 

@@ -170,7 +170,7 @@ def test_a_missing_key_is_logged(server_folder: ServerFolder) -> None:
     with Running(server_folder, signed=False) as server:
         assert server.get(f"/{PAGE}") == signed_release(1).files[PAGE].body
         assert server.log == (
-            "WARNING cccr_web.cli.serve: No --public-key: "
+            "WARNING cccr_web.cli.serve: No --public-key or --policy: "
             f"the signatures of {server_folder.current} are not checked. "
             "Use this for trials only.\n"
         )

@@ -26,11 +26,12 @@ REFUSED = {
 
 
 def addresses(release: Release) -> list[str]:
-    """Return the path of every file and folder of a release, and some that lead nowhere."""
+    """Return the path of every file and folder, a typed language, and some that lead nowhere."""
     folders = {path.removesuffix("index.html") for path in release.files if "index.html" in path}
     bare = {folder.rstrip("/") for folder in folders}
     nowhere = {"none", "en/none", "zh-hans/none", "zh-hant/none", "en/index.htm", "favicon.svg"}
-    return sorted(f"/{path}" for path in {"", *release.files, *folders, *bare, *nowhere})
+    typed = {"zh-TW/"}
+    return sorted(f"/{path}" for path in {"", *release.files, *folders, *bare, *nowhere, *typed})
 
 
 def seen(server: Server, release: Release, listener: str) -> dict[str, Any]:

@@ -6,7 +6,10 @@ import hashlib
 
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
 from cccr_web.standalone import verify
 
@@ -66,3 +69,48 @@ def test_the_arithmetic_agrees_with_openssl() -> None:
             theirs = False
         assert verify.is_signed(public.public_bytes_raw(), message, bytes(signature)) == theirs
         assert theirs == (number % 2 == 0)
+
+
+def _small_order_points() -> set[verify.Point]:
+    """Return the eight points with an order that divides the cofactor."""
+    points: set[verify.Point] = set()
+    number = 0
+    while len(points) < 8:
+        number += 1
+        point = verify.decode_point(hashlib.sha256(bytes([number])).digest())
+        if point is not None:
+            points.add(verify.multiply_point(verify.L, point))
+    return points
+
+
+def _encode(x: int, y: int) -> bytes:
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+def test_points_of_small_order_get_the_same_result_as_from_openssl() -> None:
+    """Such keys and signatures are judged by the equation alone, in both verifiers."""
+    points = [_encode(x, y) for x, y in _small_order_points()]
+    results = set()
+    for key in points:
+        public = Ed25519PublicKey.from_public_bytes(key)
+        for r in points:
+            for message in (b"", b"a", b"b", b"c"):
+                signature = r + bytes(32)
+                theirs = True
+                try:
+                    public.verify(signature, message)
+                except InvalidSignature:
+                    theirs = False
+                assert verify.is_signed(key, message, signature) == theirs
+                results.add(theirs)
+    assert results == {True, False}
+
+
+def test_a_point_has_one_encoding() -> None:
+    """A y outside the field, or a sign of x = 0, encodes no point (section 5.1.3)."""
+    for x, y in _small_order_points():
+        assert verify.decode_point(_encode(x, y)) == (x, y)
+        if y + verify.P < 2**255:
+            assert verify.decode_point(_encode(x, y + verify.P)) is None
+        if x == 0:
+            assert verify.decode_point(_encode(1, y)) is None

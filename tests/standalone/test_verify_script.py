@@ -6,6 +6,7 @@ import ast
 import base64
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -178,7 +179,7 @@ def test_a_signature_by_another_key_with_our_number_is_rejected(
     done = run(
         put({**good, "SHA256SUMS.minisig": b"\n".join(theirs)}, tmp_path), signer.fingerprint
     )
-    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "与SHA256SUMS不符")
 
 
 def test_a_signature_of_another_manifest_is_rejected(
@@ -190,7 +191,7 @@ def test_a_signature_of_another_manifest_is_rejected(
         put({**good, "SHA256SUMS.minisig": old["SHA256SUMS.minisig"]}, tmp_path),
         signer.fingerprint,
     )
-    assert_rejected(done, "does not match SHA256SUMS", "签名与SHA256SUMS不符")
+    assert_rejected(done, "does not match SHA256SUMS", "与SHA256SUMS不符")
 
 
 def test_a_legacy_signature_is_rejected(tmp_path: Path, signer: MinisignSigner) -> None:
@@ -498,9 +499,28 @@ def test_the_script_runs_on_python_3_8_with_only_the_standard_library() -> None:
     }
 
 
+def test_every_text_is_in_two_languages_and_is_used() -> None:
+    """Each text has an English and a Chinese half with the same facts, and each is raised."""
+    texts = {**verify.USAGE, **verify.TEXTS}
+    assert len(texts) == len(verify.USAGE) + len(verify.TEXTS)
+    for text in texts.values():
+        english, chinese = text.split(" · ")
+        assert english.isascii()
+        assert re.search(r"[\u4e00-\u9fff]", chinese)
+        if "cannot be read" not in english:  # the reason of the system is in English
+            assert set(re.findall(r"{.*?}", english)) == set(re.findall(r"{.*?}", chinese))
+    place = {"CopyError": 0, "require": 1}
+    raised = [
+        node.args[place[ast.unparse(node.func)]]
+        for node in ast.walk(ast.parse(SCRIPT.read_bytes()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in place
+    ]
+    assert {each.value for each in raised if isinstance(each, ast.Constant)} == texts.keys()
+
+
 def test_the_script_parses_manifests_by_the_rules_of_the_server() -> None:
     """The script, which imports nothing of ours, has the server's patterns and limits."""
     assert verify.NAME.pattern == manifest._PATH.pattern
     assert verify.LINE.pattern == manifest._LINE.pattern
     assert verify.MAX_LIST == manifest.MAX_BYTES
-    assert (verify.MAX_FILE, verify.MAX_BYTES) == (store.MAX_FILE, store.MAX_TOTAL)
+    assert (verify.MAX_FILE, verify.MAX_BYTES) == (manifest.MAX_FILE, store.MAX_TOTAL)

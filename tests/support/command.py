@@ -28,10 +28,12 @@ PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 PASSPHRASE = "six words that nobody else knows"
 
 
-def run(*arguments: object, **settings: str) -> Result:
+def run(*arguments: object, typed: str = "", **settings: str) -> Result:
     """Run a command with these settings, and no others, in its environment."""
     unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("CCCR_")}
-    return CliRunner().invoke(main, [str(each) for each in arguments], env=unset | settings)
+    return CliRunner().invoke(
+        main, [str(each) for each in arguments], input=typed, env=unset | settings
+    )
 
 
 def failure(*arguments: str | Path, **settings: str) -> str:

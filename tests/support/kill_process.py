@@ -1,4 +1,4 @@
-"""Runs build, sign, switch, fetch and edit in child processes and kills them (``killer.py``).
+"""Runs jobs, such as build, sign and publish, in child processes and kills them (``killer.py``).
 
 It has imported everything, so a victim begins its work at once. Each line of its
 input is a job in JSON: ``job`` (a function below), ``folder``, ``sequence`` and
@@ -9,19 +9,36 @@ victim lived, and its exit status or signal.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
 import sys
 import time
+import tomllib
 from datetime import date
 from pathlib import Path
 
+from cccr_web import config
+from cccr_web.cli import main as main_command
 from cccr_web.content.dates import parse_date
 from cccr_web.mirror import fetch_mirror
-from cccr_web.release import Signer, load, make_release, with_archive, write
+from cccr_web.publish import Releases, is_signed
+from cccr_web.release import (
+    MANIFEST,
+    Signer,
+    load,
+    make_release,
+    read_request,
+    with_archive,
+    with_signatures,
+    write,
+    write_request,
+)
 from cccr_web.watch import Address, CheckSettings, RequestLimits
 from cccr_web.write import add_name, import_document, new_text
+from support.policies import policy_release, signatures
 from support.signed import ServerFolder, content, facts, organisation_key
 
 
@@ -63,7 +80,53 @@ def edit(folder: Path, number: int) -> None:
     add_name(folder, f"\u4e01{chr(0x2A700 + names)}", f"\u4e01{chr(0x2A700 + names)}", str)
 
 
-JOBS = {"edit": edit, "build": build, "sign": sign, "switch": switch, "fetch": fetch}
+def publish(folder: Path, _sequence: int) -> None:
+    """Publish a release of two signers as the command does; the second signs its request."""
+    releases = Releases(folder / "releases", folder / "translations")
+    site = (folder / "translations/site.toml").read_text(encoding="utf-8")
+    sequence: int = tomllib.loads(site)["sequence"]
+    releases.finish_adding(sequence)
+    release = releases.newest()
+    if release is None or is_signed(release):
+        following = release.metadata.sequence + 1 if release else 1
+        release = policy_release("editor", sequence=max(sequence, following))
+        releases.add(release)
+    file = releases.request(release.metadata.sequence)
+    while not is_signed(release := releases.with_request(release)):
+        releases.forget_requests(but=release.metadata.sequence)
+        write_request(release, file)
+        second = signatures(release.files[MANIFEST].body, "second")
+        write_request(with_signatures(read_request(file)[0], second), file)
+    releases.replace(release)
+    releases.forget_requests()
+
+
+def command(folder: Path, _sequence: int) -> None:
+    """Publish the texts in ``folder`` with the command, and say yes."""
+    # No settings of servers are below this folder.
+    config.PACKAGE = folder / "cccr_web"
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")
+    sys.stdin = io.StringIO("y\n")
+    options = {
+        "--translations": folder / "translations",
+        "--key": folder / "organisation.key",
+        "--out": folder / "releases",
+        "--cache": folder / "cache",
+    }
+    words = [word for name, value in options.items() for word in (name, str(value))]
+    with contextlib.redirect_stdout(io.StringIO()):
+        main_command(["publish", *words], standalone_mode=False)
+
+
+JOBS = {
+    "command": command,
+    "edit": edit,
+    "build": build,
+    "publish": publish,
+    "sign": sign,
+    "switch": switch,
+    "fetch": fetch,
+}
 
 
 def main() -> None:

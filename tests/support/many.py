@@ -95,7 +95,7 @@ def real_texts(addresses: Addresses | None = None) -> Content:
     assert content is not None, problems
     if addresses is not None:
         content = replace(content, site=replace(content.site, addresses=addresses))
-    return with_derived(content)
+    return with_derived(content).for_signers(policy=False)
 
 
 def app_of(content: Content, sizes: Mapping[str, int] | None = None) -> Flask:

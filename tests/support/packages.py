@@ -15,6 +15,7 @@ PACKAGES: dict[str, set[str]] = {
     # One file for readers, without anything else of ours.
     "standalone": set(),
     "render": {"content", "errors", "languages", "notices", "release"},
+    "publish": {"content", "errors", "files", "release", "render"},
     "write": {"content", "errors", "facts", "files", "languages", "render"},
     "serve": {"errors", "languages", "listen", "notices", "release", "systemd"},
     # Only cli imports it, so no release and no server contains it.
@@ -35,6 +36,7 @@ PACKAGES: dict[str, set[str]] = {
             "notify",
             "onion",
             "preview",
+            "publish",
             "release",
             "render",
             "serve",

@@ -46,6 +46,8 @@ PLACES = {
     "test_prepared.py": "long",
     "test_preview_app.py": "long",
     "test_preview_command.py": "long",
+    "test_publish.py": "long",
+    "test_publish_kills.py": "long",
     "test_push.py": "long",
     "test_release_commands.py": "long",
     "test_switch.py": "long",

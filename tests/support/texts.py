@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree, content_error
+from cccr_web.release import SigningPolicy
 from cccr_web.render import check_trees
 
 TreeChange = Callable[[Path], object]
@@ -28,6 +29,18 @@ def texts_with_key(folder: Path, public_key: object) -> Path:
     line = f'public_key = "{public_key}"'
     named = re.sub(r'(?m)^public_key = ".*"$', lambda _: line, facts)
     (tree / "site.toml").write_text(named, encoding="utf-8")
+    return tree
+
+
+def texts_with_signers(folder: Path, policy: SigningPolicy, threshold: int) -> Path:
+    """Copy the real texts, with the signers of a policy and a threshold; return their tree."""
+    tree = texts_with_key(folder, "")
+    signers = ",\n".join(
+        f'  {{ name = "{one.name}", {"minisign" if one.is_minisign else "ssh"} = "{one.key}" }}'
+        for one in policy.signers
+    )
+    with (tree / "site.toml").open("a", encoding="utf-8") as out:
+        out.write(f"\npublic_keys = [\n{signers},\n]\nthreshold = {threshold}\n")
     return tree
 
 

@@ -48,7 +48,7 @@ def test_the_commands_print_what_the_document_shows(
 ) -> None:
     """The files, and what the import left out, are shown as they are."""
     tree, printed = written
-    assert [line.split()[1] for line in COMMANDS] == ["new", "import", "import", "check"]
+    assert [line.split()[1] for line in COMMANDS] == ["new", "import", "import", "check", "publish"]
     assert printed[0][:-1] == SHOWN[0]
     assert printed[1][:-1] == SHOWN[1]
     (head,) = (body for language, body in BLOCKS if language == "toml")

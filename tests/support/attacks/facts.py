@@ -107,9 +107,9 @@ simple(
 )
 simple(
     "a newer format",
-    "RELEASE.json is of format 2; this version of cccr-web reads format 1. "
+    "RELEASE.json is of format 3; this version of cccr-web reads formats 1 and 2. "
     "Upgrade it, on a server with: deploy/deploy.sh upgrade",
-    lambda target: target.says("format", 2),
+    lambda target: target.says("format", 3),
 )
 simple(
     "no JSON",
