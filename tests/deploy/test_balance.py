@@ -41,8 +41,8 @@ cp -R "$settings" "@/got-$TARGET-$command"
 """
 
 # Debian's program with other values for a test network. On a busy machine its intervals are too
-# short: it asks for a descriptor while it waits for the last answer. And with no more relays than it
-# wants for a descriptor, which are four, it looks for others forever.
+# short: it asks for a descriptor while it waits for the last answer. And with no more relays than
+# it wants for a descriptor, which are four, it looks for others forever.
 FASTER = """\
 #!/usr/bin/python3
 from onionbalance import manager
