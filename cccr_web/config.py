@@ -124,10 +124,19 @@ def source_date(environ: Mapping[str, str]) -> datetime | None:
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Return the default folder for data to keep (XDG Base Directory Specification)."""
+    """Return the default folder for data to keep (XDG Base Directory Specification).
+
+    Raises ``CccrError`` if this user has none.
+    """
     home = environ.get("XDG_STATE_HOME", "")
-    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
-    return base / "cccr-web"
+    if home.startswith("/"):
+        return Path(home) / "cccr-web"
+    try:
+        return Path.home() / ".local" / "state" / "cccr-web"
+    except RuntimeError as error:
+        raise CccrError(
+            "HOME is not set, and this user has no folder.", "Set HOME or XDG_STATE_HOME."
+        ) from error
 
 
 def find_tree(name: str) -> Path:

@@ -21,6 +21,8 @@ from typing import Final
 
 from cccr_web.errors import CccrError
 
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
 _RENAME_EXCHANGE: Final = 2
@@ -91,11 +93,13 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], keep: Iterable[s
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _temporary(folder) as partial:
         partial.mkdir()
+        for below in {*map(os.path.dirname, contents)}:
+            (partial / below).mkdir(parents=True, exist_ok=True)
         for path, body in contents.items():
-            (partial / path).parent.mkdir(parents=True, exist_ok=True)
-            _write(partial / path, body)
+            _write(partial / path, body, flush=False)
         for path in keep:
             _link(folder / path, partial / path)
+        _flush_all(partial)
         if folder.exists():
             # Exchange them, so the folder always exists.
             _rename(partial, folder, _RENAME_EXCHANGE)
@@ -108,6 +112,21 @@ def rename(old: Path, new: Path) -> None:
     """Give a file or a folder another name in the same folder, which survives a power cut."""
     old.rename(new)
     _sync_folder(new.parent)
+
+
+def read_input(file: Path, most: int) -> bytes:
+    """Return what is in a file that a person has named; at most ``most`` bytes.
+
+    Raises ``CccrError``.
+    """
+    try:
+        with file.open("rb") as opened:
+            body = opened.read(most + 1)
+    except OSError as error:
+        raise CccrError(f"{file} cannot be read: {error.strerror}.", "Check the path.") from error
+    if len(body) > most:
+        raise CccrError(f"{file} has more than {most // 1_000_000} MB.", "Make it smaller.")
+    return body
 
 
 @contextlib.contextmanager
@@ -174,20 +193,31 @@ def _link(old: Path, new: Path) -> None:
         shutil.copy2(old, new, follow_symlinks=False)
 
 
-def _write(file: Path, body: bytes, mode: int = 0o666) -> None:
+def _write(file: Path, body: bytes, mode: int = 0o666, *, flush: bool = True) -> None:
     """Write a file under a name that is not in use, and flush it to the disk."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as out:
         os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) | stat.S_IRUSR | stat.S_IWUSR)
         out.write(body)
         out.flush()
-        os.fsync(handle)
+        if flush:
+            os.fsync(handle)
+
+
+def _flush_all(folder: Path) -> None:
+    """Flush the file system of a folder to the disk: thousands of files at once (syncfs(2))."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(handle) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(handle)
 
 
 def _rename(old: Path, new: Path, flag: int) -> None:
     """Rename as renameat2(2) does, which Python's ``os`` lacks."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), flag) != 0:
+    if _LIBC.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), flag) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(old), None, str(new))
 

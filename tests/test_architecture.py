@@ -32,7 +32,6 @@ IMPORTERS: dict[str, set[str]] = {
         "render/app.py",
         "render/builder.py",
         "render/crawlers.py",
-        "render/template_renderer.py",
         "serve/app.py",
     },
     "flask_babel": {
@@ -44,7 +43,12 @@ IMPORTERS: dict[str, set[str]] = {
         "render/shared_pages.py",
     },
     "flask_talisman": {"serve/app.py"},
-    "jinja2": {"render/app.py", "render/builder.py", "content/catalogue.py"},
+    "jinja2": {
+        "render/app.py",
+        "render/builder.py",
+        "render/template_renderer.py",
+        "content/catalogue.py",
+    },
     "mammoth": {"write/word.py"},
     "markdown_it": {
         "content/body.py",
@@ -58,6 +62,7 @@ IMPORTERS: dict[str, set[str]] = {
     "markupsafe": {
         "preview/overlay.py",
         "preview/pages.py",
+        "render/app.py",
         "render/builder.py",
         "render/copies.py",
         "render/feed.py",

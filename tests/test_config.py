@@ -10,7 +10,7 @@ import pytest
 from support.serving import ONION
 
 from cccr_web import config
-from cccr_web.config import Config, source_date
+from cccr_web.config import Config, default_state, source_date
 from cccr_web.errors import CccrError
 from cccr_web.listen import SystemdSocket, Tcp, Unix
 
@@ -132,3 +132,16 @@ def test_a_malformed_source_date_epoch_is_rejected(epoch: str) -> None:
     assert str(caught.value) == (
         f"SOURCE_DATE_EPOCH is “{epoch}”. It must be seconds since 1970, or unset."
     )
+
+
+def test_a_user_without_a_folder_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container: HOME is unset, and the user is in no list."""
+    monkeypatch.delenv("HOME", raising=False)
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(CccrError, match=r"HOME is not set, .* Set HOME or XDG_STATE_HOME\."):
+        default_state({})
+    assert default_state({"XDG_STATE_HOME": "/a"}) == Path("/a/cccr-web")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -9,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -133,3 +135,39 @@ def test_a_failed_replacement_leaves_the_old_state(
     with pytest.raises(OSError, match="No space left"):
         files.replace(tmp_path / "file", b"new")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
+
+
+def test_a_folder_is_whole_on_the_disk_before_it_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All files are flushed at once; if that fails, the old folder stays and nothing else."""
+    files.replace_folder(tmp_path / "folder", {"a": b"old"})
+    flushed: list[dict[str, bytes]] = []
+
+    def fail(folder: Path) -> None:
+        written = [path for path in folder.rglob("*") if path.is_file()]
+        flushed.append({str(path.relative_to(folder)): path.read_bytes() for path in written})
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    new = {"a": b"new", "b/c": b"newer"}
+    monkeypatch.setattr(files, "_flush_all", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        files.replace_folder(tmp_path / "folder", new)
+    assert flushed == [new]
+    assert {path.name for path in tmp_path.iterdir()} == {"folder"}
+    assert (tmp_path / "folder" / "a").read_bytes() == b"old"
+
+
+def test_a_file_system_that_cannot_be_flushed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """syncfs(2) reports what could not be written to the disk."""
+
+    def syncfs(_handle: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr(files, "_LIBC", SimpleNamespace(syncfs=syncfs))
+    with pytest.raises(OSError, match="Input/output error"):
+        files.replace_folder(tmp_path / "folder", {"a": b"new"})
+    assert not (tmp_path / "folder").exists()

@@ -7,6 +7,11 @@ that ``--help`` is fast and a server loads nothing that it does not use.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
+import os
+import sys
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any
@@ -15,6 +20,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from cccr_web import __version__
+from cccr_web.cli.terminal import visible
 from cccr_web.errors import CccrError
 
 __all__ = ["main"]
@@ -51,6 +57,8 @@ _TASKS: dict[str, dict[str, str]] = {
 _MODULES = {name: module for commands in _TASKS.values() for name, module in commands.items()}
 
 
+# What a disk says that takes no more (errno(3)).
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 # The columns around a command's name in the help.
 _MARGINS = 6
 
@@ -59,7 +67,13 @@ class _Failure(click.ClickException):
     """Shows a ``CccrError`` without a prefix, so that problems begin with file and line."""
 
     def show(self, file: Any = None) -> None:
-        click.echo(self.message, err=True, file=file)
+        click.echo(visible(self.message), err=True, file=file)
+
+
+def _drop_output() -> None:
+    """Let Python write nothing more at its end: it would fail again, and exit with 120."""
+    with contextlib.suppress(OSError):  # a test's stdout is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Group(click.Group):
@@ -98,6 +112,23 @@ class _Group(click.Group):
         except NoSuchCommand as error:
             # click suggests only registered commands, and ours are imported late.
             raise NoSuchCommand(error.command_name, possibilities=_MODULES, ctx=ctx) from None
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run the command; a full disk and a terminal of another charset end in no traceback."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **settings)
+        except OSError as error:
+            if error.filename is None and error.errno not in _FULL:
+                raise
+            what = error.filename or "The output"
+            problem = f"{what} cannot be read or written: {error.strerror}."
+            with contextlib.suppress(OSError):
+                _Failure(f"{problem} Check the disk and the permissions.").show()
+            _drop_output()
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -8,6 +8,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.site import translations_option
+from cccr_web.cli.terminal import visible
 from cccr_web.config import find_tree
 from cccr_web.errors import counted
 
@@ -33,7 +34,8 @@ def import_(file: Path, into: str | None, translations: Path | None) -> None:
     tree = translations or find_tree("translations")
     made = import_document(tree, file, into)
     headings, paragraphs = counted(made.headings, "heading"), counted(made.paragraphs, "paragraph")
-    click.echo(f"{made.file.relative_to(tree.parent)}: {paragraphs} and {headings} from {file}")
+    source = visible(str(file))
+    click.echo(f"{made.file.relative_to(tree.parent)}: {paragraphs} and {headings} from {source}")
     for dropped in made.dropped:
         click.echo(f"Left out: {dropped}")
     click.echo("Next: compare the text with the document, and run “cccr-web check”.")

@@ -29,7 +29,7 @@ def _read_date(text: str) -> StatementDate:
 
 
 @click.command(epilog=options.example('new "Rally: Remember 4 June" --date 2013-05-07'))
-@click.argument("words", nargs=-1, metavar="[TITLE]...")
+@click.argument("words", nargs=-1, metavar="[TITLE]...", type=options.TEXT)
 @click.option("--page", is_flag=True, help="Create a page, not a statement.")
 @click.option("--photo", type=options.FILE, help="Add this photo and its record.")
 @click.option("--name", is_flag=True, help="Add the name of a person to names.toml.")

@@ -27,7 +27,12 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
             type=options.ParsedParam("ADDRESS", _read_socks),
             help="Tor's SocksPort, HOST:PORT or unix:/PATH. No other connection is then made.",
         ),
-        click.option("--name", required=True, help="The name of this machine, for the messages."),
+        click.option(
+            "--name",
+            type=options.TEXT,
+            required=True,
+            help="The name of this machine, for the messages.",
+        ),
         click.option(
             "--settings",
             type=options.FILE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -65,6 +66,18 @@ def _read_notice_date(text: str) -> date:
     return day
 
 
+def _read_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            # In a locale without UTF-8, Python has kept the bytes (PEP 383).
+            return os.fsencode(text).decode()
+        except UnicodeError as error:
+            raise ValueError(f"“{text}” is not text in UTF-8.") from error
+    return text
+
+
 def _read_port(text: str) -> Tcp:
     with suppress(ValueError):
         where = parse_listen(text)
@@ -76,6 +89,7 @@ def _read_port(text: str) -> Tcp:
 ADDRESS = ParsedParam("URL", "cccr_web.watch:Address.parse")
 DATE = ParsedParam("DATE", _read_date)
 DOMAIN = ParsedParam("NAME", read_domain)
+TEXT = ParsedParam("TEXT", _read_text)
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FOLDER.name = "folder"  # not click's “directory”, in help and errors

@@ -14,6 +14,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.site import translations_option
+from cccr_web.cli.terminal import visible
 from cccr_web.config import find_tree, source_date
 
 if TYPE_CHECKING:
@@ -76,6 +77,6 @@ def preview(
 
 def _report(edition: Edition) -> None:
     for problem in edition.problems:
-        click.echo(str(problem), err=True)
+        click.echo(visible(str(problem)), err=True)
     if not edition.problems:
         click.echo("All texts are in order.", err=True)

@@ -280,7 +280,7 @@ def _ask(release: Release) -> None:
     except click.Abort:  # the end of the input, or Ctrl-C
         agreed = False
     if not agreed:
-        raise CccrError("Nothing was changed.")
+        raise CccrError("Nothing was changed.", "To publish it, run the same command and type y.")
 
 
 def _sign(release: Release, releases: Releases, keys: Keys) -> Release:

@@ -15,7 +15,7 @@ import click
 
 from cccr_web import files
 from cccr_web.cli import options
-from cccr_web.cli.terminal import Progress, working
+from cccr_web.cli.terminal import Progress, visible, working
 from cccr_web.config import Config, default_state, find_tree, source_date
 from cccr_web.errors import CccrError, counted
 
@@ -100,7 +100,7 @@ def check_texts(
 
     found = _examine(translations, cache)
     for suggestion in found.suggestions:
-        click.echo(f"Suggestion: {suggestion}", err=True)
+        click.echo(f"Suggestion: {visible(str(suggestion))}", err=True)
     if found.content is None or found.problems:
         raise content_error(found.problems)
     return found.tree, found.content, found.notices

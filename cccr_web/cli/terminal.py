@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -20,6 +21,9 @@ from cccr_web.files import replace, writing
 # In seconds. Quick work shows nothing.
 _DELAY: Final = 1.0
 _INTERVAL: Final = 0.2
+
+# Unicode's categories of control, format and surrogate characters and of separators of lines.
+_INVISIBLE: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 class Progress:
@@ -77,6 +81,22 @@ class Progress:
                     line = f"{self._text} ({counted(seconds, 'second')})" if seconds else self._text
                     width = shutil.get_terminal_size().columns - 1
                     click.echo(f"\r\x1b[K{line[:width]}", err=True, nl=False)
+
+
+def visible(text: str) -> str:
+    """Return text with escapes in place of what commands a terminal, hides or is no text.
+
+    These are control characters except line feeds, bidi and other invisible characters, and
+    bytes of a name that are not UTF-8.
+    """
+    return "".join(
+        char if char == "\n" or unicodedata.category(char) not in _INVISIBLE else _escape(char)
+        for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 @contextlib.contextmanager

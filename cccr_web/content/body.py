@@ -114,7 +114,7 @@ class Parsed:
 class Body:
     """A parsed text: its tokens for the renderer, and the items to check, in order.
 
-    ``digest`` is a hash of the Markdown. ``load`` returns what only rendering needs, which for
+    ``digest`` is a hash of the file. ``load`` returns what only rendering needs, which for
     a text from the cache is parsed then. ``has_own_words`` says whether there is a letter, digit
     or image outside headings and editor's notes.
 

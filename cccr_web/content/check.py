@@ -105,7 +105,7 @@ def _wrong_scripts(
     def make() -> bytes:
         return json.dumps([*script_is_its_folders(text, simplify, names)]).encode()
 
-    key = ("script", text.language.slug, repr(text.head), text.body.digest, repr(names))
+    key = ("script", text.language.slug, text.body.digest, repr(names))
     yield from map(tuple, json.loads(recall(key, make)))
 
 

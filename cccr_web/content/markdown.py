@@ -39,7 +39,6 @@ Six extensions are added, all of which read well in any other viewer:
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -74,6 +73,10 @@ _CARD = "[!PERSON]"
 PHOTOS = "/photos/"
 # A single * is a mark only next to Chinese punctuation, where CommonMark does not see it.
 _STRAY = re.compile(r"\*\*|`|\*(?=[“‘「『《（〈【])|(?<=[”’」』》）〉】。，！？；：…])\*")
+# The scripts that are written from right to left.
+_RIGHT_TO_LEFT = re.compile(
+    r"[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 # A language (BCP 47), and words that are marked with theirs.
 _TAG = r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*"
 _MARKED = re.compile(rf"\[([^\[\]]+)\]\{{lang=({_TAG})\}}")
@@ -99,8 +102,8 @@ class _Parser(MarkdownIt):
 _PARSER = _Parser("commonmark", {"html": True}).enable("table")
 
 
-def parse(text: str, *, lines_before: int = 0) -> Body:
-    """Parse a text that starts after ``lines_before`` lines of its file."""
+def parse(text: str, *, lines_before: int = 0, digest: str = "") -> Body:
+    """Parse a text that starts after ``lines_before`` lines of the file with this ``digest``."""
     tokens = _PARSER.parse(text)
     items: list[Item] = []
     for token in tokens:
@@ -124,7 +127,6 @@ def parse(text: str, *, lines_before: int = 0) -> Body:
             items.extend(_inline_items(token, line, alone=alone))
     slips = ((line + lines_before, message) for line, message in _slips(tokens, text))
     parsed = Parsed(tuple(tokens), tuple(_passages(tokens, lines_before)))
-    digest = hashlib.sha256(f"{lines_before} {text}".encode()).hexdigest()
     return Body(digest, lambda: parsed, tuple(items), tuple(slips), has_own_words(tokens))
 
 
@@ -164,7 +166,7 @@ def _slips(tokens: list[Token], text: str) -> Iterator[tuple[int, str]]:
             line += child.type in {"softbreak", "hardbreak"}
             # The characters of the source are checked before; entities show only here.
             alt = "".join(part.content for part in child.children or [])
-            for words in (alt or child.content, child.attrGet("title")):
+            for words in (alt or child.content, child.attrGet("title")) if "&" in text else ():
                 for _, message in explain(str(words or ""), escaped=True):
                     yield line, message
 
@@ -189,7 +191,8 @@ def _with_languages(children: list[Token]) -> Iterator[Token]:
 
 def language_attributes(words: str, tag: str) -> dict[str, str]:
     """Return ``lang`` and, if they are written from right to left, ``dir`` of some words."""
-    right_to_left = any(unicodedata.bidirectional(char) in {"R", "AL"} for char in words)
+    suspects = _RIGHT_TO_LEFT.findall(words)
+    right_to_left = any(unicodedata.bidirectional(char) in {"R", "AL"} for char in suspects)
     return {"lang": tag, "dir": "rtl"} if right_to_left else {"lang": tag}
 
 

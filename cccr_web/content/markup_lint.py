@@ -91,6 +91,8 @@ _ANYWHERE: Final = (
         ),
     ),
 )
+# One of these is in everything that _ANYWHERE finds.
+_UNUSUAL: Final = re.compile("[｀{｛_＿＊［\\[【＜〈《]")
 _HEADING_NAME: Final = re.compile(r"[{｛]\s*[#＃][^}｝]*[}｝]\s*$")
 
 
@@ -105,12 +107,9 @@ def find_markup_problems(tokens: Sequence[Token], source: str) -> Iterator[LineP
         yield from _nested_emphasis(token)
         for offset, text in enumerate(shown_lines(token)):
             line = token.map[0] + 1 + offset
-            typed = (*_IN_PARAGRAPHS, *_ANYWHERE) if block == "paragraph_open" else _ANYWHERE
-            for pattern, advice in typed:
-                found = pattern.search(text)
-                if found is not None:
-                    yield line, f"“{found[0].strip()}” would appear as typed: {advice}."
-                    break
+            found = next(_as_typed(text, in_paragraph=block == "paragraph_open"), None)
+            if found is not None:
+                yield line, f"“{found[0].strip()}” would appear as typed: {found[1]}."
             name = _HEADING_NAME.search(text) if block == "heading_open" else None
             if name is not None:
                 yield (
@@ -120,6 +119,17 @@ def find_markup_problems(tokens: Sequence[Token], source: str) -> Iterator[LineP
                         "lower-case letters, digits and hyphens, such as {#our-demands}."
                     ),
                 )
+
+
+def _as_typed(text: str, *, in_paragraph: bool) -> Iterator[tuple[str, str]]:
+    """Yield what would appear as typed in a line, and the advice."""
+    for pattern, advice in _IN_PARAGRAPHS if in_paragraph else ():
+        # search() would look for the beginning of the line at each of its characters.
+        if found := pattern.match(text):
+            yield found[0], advice
+    for pattern, advice in _ANYWHERE if _UNUSUAL.search(text) else ():
+        if found := pattern.search(text):
+            yield found[0], advice
 
 
 def _indented_code(tokens: Sequence[Token]) -> Iterator[LineProblem]:

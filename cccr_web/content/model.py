@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,11 @@ from cccr_web.languages import Language
 _HOME = PurePosixPath("index")
 # The page that lists the statements, in their folder.
 ARCHIVE = PurePosixPath("statements/index")
+# The pages that the code and the templates link to by name.
+NEEDED_PAGES = (
+    *(_HOME, ARCHIVE),
+    *map(PurePosixPath, ("copies", "reach-us", "verify", "who-we-are")),
+)
 _VERIFY = PurePosixPath("verify")
 # What that page says if several signers sign; it has no page of its own.
 VERIFY_POLICY = PurePosixPath("verify-policy")
@@ -86,7 +91,8 @@ class Text:
     """One Markdown file: a page, or a statement if ``head.date`` is set.
 
     ``path`` is its path below its language, without an extension: ``who-we-are``,
-    ``statements/2013-05-07-tiananmen-rally``.
+    ``statements/2013-05-07-tiananmen-rally``. ``url`` is the page's URL in a release:
+    ``en/who-we-are.html``; ``404.html`` in all languages.
     """
 
     language: Language
@@ -94,13 +100,11 @@ class Text:
     file: Path
     head: FrontMatter
     body: Body
+    url: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def url(self) -> str:
-        """The page's URL in a release: ``en/who-we-are.html``; ``404.html`` in all languages."""
-        if self.is_error_page:
-            return f"{self.path.name}.html"
-        return f"{self.language.slug}/{self.path}.html"
+    def __post_init__(self) -> None:
+        own = self.path.name if self.is_error_page else f"{self.language.slug}/{self.path}"
+        object.__setattr__(self, "url", f"{own}.html")  # as dataclass does if frozen
 
     @property
     def is_statement(self) -> bool:

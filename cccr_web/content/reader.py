@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from cccr_web.content import front_matter, markdown
 from cccr_web.content.body import Parsed
-from cccr_web.content.model import ARCHIVE, Content, Site, Text
+from cccr_web.content.model import ARCHIVE, NEEDED_PAGES, Content, Site, Text
 from cccr_web.content.photos import read_photos
 from cccr_web.content.remembered import from_json, to_json
 from cccr_web.content.site import read_names
@@ -85,7 +85,8 @@ def _read_text(
     problems += found
     if head is None:
         return None, problems
-    body = markdown.parse(parts.body, lines_before=parts.lines_before_body)
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    body = markdown.parse(parts.body, lines_before=parts.lines_before_body, digest=digest)
     return Text(language, path, name, head, body), problems
 
 
@@ -116,6 +117,12 @@ def read_content(tree: SourceTree, site: Site | None) -> tuple[Content | None, l
                 complete = False
                 message = f"Its page would have the URL of {other.file}: rename it."
                 problems.append(Problem(text.file, 1, message))
+    for path in NEEDED_PAGES if complete else ():
+        if not any(path in its_texts for its_texts in texts.values()):
+            complete = False
+            folder = "" if path.parts[0] == ARCHIVE.parts[0] else "pages"
+            file = tree.name(str(Path(WRITTEN[0].locale, folder, f"{path}.md")))
+            problems.append(Problem(file, 1, "The file is missing: the site needs this page."))
     if site is None or not complete:
         return None, problems
     return Content(site, texts, names, photos), problems

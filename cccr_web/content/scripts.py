@@ -51,7 +51,9 @@ def wrong_script(
 
     ``simplify`` converts Traditional to Simplified Chinese; ``names`` are left alone.
     """
-    scripts = Counter(map(_script, words))
+    scripts = Counter[str]()
+    for char, times in Counter(words).items():
+        scripts[_script(char)] += times
     han, latin = scripts["HAN"], scripts["LATIN"]
     letters = sum(scripts.values()) - scripts[""]
     other, count = max(

@@ -7,8 +7,10 @@ owner uses, or with the same characters if no other form is known.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,6 @@ _HTTPS = re.compile(rf"{CLEARNET.pattern}/\S*")
 # A host name and a date on which the organisation owned it (RFC 4151, section 2.1).
 _AUTHORITY = re.compile(rf"{DOMAIN.pattern},[0-9]{{4}}(-[0-9]{{2}}){{0,2}}")
 _DEFANGED = re.compile(r"hxxp://[a-z0-9-]+(\[\.\][a-z0-9-]+)+/")
-_NAME = re.compile(r'\s*"([^"]*)"\s*=')
 
 
 def read_site(tree: SourceTree) -> tuple[Site | None, SigningFacts | None, list[Problem]]:
@@ -214,9 +215,12 @@ def read_names(tree: SourceTree) -> tuple[dict[str, str], list[Problem]]:
 
 
 def lines_of_names(text: str) -> dict[str, int]:
-    """Return the line of each name."""
-    found = ((number, _NAME.match(line)) for number, line in enumerate(text.splitlines(), start=1))
-    return {match[1]: number for number, match in found if match}
+    """Return the line of each name, in whatever quotation marks or escapes it is written."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        with contextlib.suppress(ValueError):  # one of several lines of a value
+            found |= dict.fromkeys(tomllib.loads(line), number)
+    return found
 
 
 def wrong_names(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import re
+import sys
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,10 +24,10 @@ from cccr_web.errors import CccrError
 ReadFile = TypeVar("ReadFile")
 
 # The lines that a merge leaves; “=======” alone can be Markdown's underline of a heading.
-_CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7})( .*)?")
+_CONFLICT: Final = re.compile(r"^(<{7}|>{7}|\|{7})( .*)?$", re.MULTILINE)
 
 # What “cccr-web new” leaves for the writer.
-_PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{[^{}\n]*\}\}")
 
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([bfre]))")
 _ESCAPED: Final = {"b": "\b", "f": "\f", "r": "\r", "e": "\x1b"}
@@ -48,7 +49,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
+        # One line, whatever the name of the file.
+        return f"{self.file}:{self.line}: {self.message}".replace("\n", "\\n")
 
 
 def content_error(problems: Sequence[Problem]) -> CccrError:
@@ -127,18 +129,16 @@ class SourceTree:
             return None, [
                 Problem(name, line, f"The file is not UTF-8 ({where}): save it as UTF-8.")
             ]
-        for number, line_ in enumerate(text.split("\n"), start=1):
-            if conflict := _CONFLICT.fullmatch(line_):
-                message = (
-                    f"“{conflict[1]}” is left from a merge: keep one version, and delete the "
-                    "lines with <<<<<<<, ======= and >>>>>>>."
-                )
-                return None, [Problem(name, number, message)]
+        if conflict := _CONFLICT.search(text):
+            message = (
+                f"“{conflict[1]}” is left from a merge: keep one version, and delete the "
+                "lines with <<<<<<<, ======= and >>>>>>>."
+            )
+            return None, [Problem(name, text.count("\n", 0, conflict.start()) + 1, message)]
         problems = [Problem(name, line, message) for line, message in explain(text)]
-        for number, line_ in enumerate(text.split("\n"), start=1):
-            for found in _PLACEHOLDER.findall(line_):
-                message = f"“{found}” is a placeholder: replace it, with its braces."
-                problems.append(Problem(name, number, message))
+        for found in _PLACEHOLDER.finditer(text):
+            message = f"“{found[0]}” is a placeholder: replace it, with its braces."
+            problems.append(Problem(name, text.count("\n", 0, found.start()) + 1, message))
         return clean(text), problems
 
     def toml(self, file: str) -> tuple[str, dict[str, Any] | None, list[Problem]]:
@@ -161,11 +161,16 @@ def parse_toml(
     lines = text.split("\n")
     try:
         values = tomllib.loads(text)
+        escaped = [*_escaped(values)]
     except tomllib.TOMLDecodeError as error:
         line, message = _invalid(error, lines)
         return None, [Problem(name, line + lines_before, message)]
+    except (ValueError, RecursionError):  # Python's own limits
+        longest = max(range(len(lines)), key=lambda at: len(lines[at]))
+        message = "Not valid TOML: a number is too long, or too much is nested: shorten this line."
+        return None, [Problem(name, longest + 1 + lines_before, message)]
     problems = []
-    for char, message in _escaped(values):
+    for char, message in escaped:
         line = next((n for n, line in enumerate(lines, 1) if char in _unescape(line)), 1)
         problems.append(Problem(name, line + lines_before, message))
     return _corrected(values) if problems else values, problems
@@ -217,6 +222,9 @@ def _corrected(value: Any) -> Any:
 def _unescape(line: str) -> str:
     def char(match: re.Match[str]) -> str:
         code = match[1] or match[2] or match[3]
-        return chr(int(code, 16)) if code else _ESCAPED[match[4]]
+        if not code:
+            return _ESCAPED[match[4]]
+        # In single quotes, a backslash begins no escape, and any digits can follow it.
+        return chr(int(code, 16)) if int(code, 16) <= sys.maxunicode else match[0]
 
     return _ESCAPE.sub(char, line)

@@ -142,8 +142,12 @@ def faults(url: str) -> Iterator[str]:
         )
         # Judge the rest as if the mark and what follows it were not there.
         url = url.rstrip(mark) if mark.isascii() else url.split(mark, maxsplit=1)[0]
-    normal = normalize(url)
-    parts = urlsplit(normal)
+    try:
+        normal = normalize(url)
+        parts, typed_host = urlsplit(normal), urlsplit(url).hostname or ""
+    except ValueError as error:
+        yield f"“{url}” is not a valid URL: {error}."
+        return
     if parts.username is not None or parts.password is not None:
         yield (
             f"“{url}” has user information before the host, which hides the destination: "
@@ -157,7 +161,7 @@ def faults(url: str) -> Iterator[str]:
         yield f"“{url}” has an impossible port: write a number from 1 to 65535, or none."
     host = parts.hostname or ""
     yield from _wrong_host(url, host)
-    if lookalike := _LOOKALIKE.search(urlsplit(url).hostname or ""):
+    if lookalike := _LOOKALIKE.search(typed_host):
         yield (
             f"“{url}” has “{lookalike[0]}” in its host, which looks like another character: type "
             f"the right one, or write the host as {host} if it is meant."
@@ -199,7 +203,10 @@ def _tracking(url: str, typed: str) -> Iterator[str]:
 
 def _tracking_parameters(url: str) -> set[str]:
     """Return the names of the tracking parameters in ``url``, also in one that it contains."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        host = ""  # a bracket in it, or a character that no host has
     hosts = (host, _ANY_COUNTRY.sub("*", host))
     local = {
         name

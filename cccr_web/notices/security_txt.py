@@ -44,7 +44,7 @@ _ONCE: Final = ("Expires", "Preferred-Languages")
 def make_security_txt(expires: datetime, fields: Iterable[tuple[str, str]]) -> bytes:
     """Return the file. Raises ``CccrError`` if the RFC does not allow it."""
     lines = [*fields, ("Expires", format_time(expires))]
-    body = "".join(f"{name}: {value}\n" for name, value in lines).encode()
+    body = "".join(f"{name}: {value}\n" for name, value in lines).encode(errors="surrogateescape")
     read_security_txt(body)
     return body
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from cccr_web.errors import CccrError
 from cccr_web.files import exposed_mode
@@ -57,12 +57,22 @@ class Recipients:
         if not urls:
             raise CccrError(f"{file} sets no recipients.", f"Add a line such as {_EXAMPLE}.")
         for name, each in (*(("NOTIFY", url) for url in urls), ("PING", ping or "https://x")):
-            if "://" not in each or (name == "PING" and not each.startswith("https://")):
+            if "://" not in each or (name == "PING" and not _is_https(each)):
                 kind = (
                     "an https address" if name == "PING" else "a URL such as ntfys://ntfy.sh/TOPIC"
                 )
                 raise CccrError(f"{file}: a value of {name} is not {kind}.", "Correct that line.")
         return cls(urls, ping or None)
+
+
+def _is_https(url: str) -> bool:
+    """Whether a request can be made for it (RFC 3986, section 2)."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        return re.fullmatch("https://[!-~]+", url) is not None and bool(host) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def identifier(url: str) -> str:

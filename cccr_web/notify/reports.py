@@ -28,6 +28,11 @@ class Finding:
     remedy: str = ""
     faults: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        """Raise ``TypeError`` or ``UnicodeEncodeError`` for what is no text."""
+        for text in (self.check, self.what, self.remedy, *self.faults):
+            str.encode(text)
+
 
 @dataclass(frozen=True, slots=True)
 class ProgramReport:
@@ -58,7 +63,7 @@ def read_report(file: Path, first_run: datetime, now: datetime) -> ProgramReport
         found = _findings(json.loads(file.read_bytes()))
     except FileNotFoundError:
         time, found = first_run, None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ProgramReport(program, now, (_no_report(program, "Its report cannot be read."),))
     if now - time > STALE:
         last = f"{time:%Y-%m-%d %H:%M} UTC"

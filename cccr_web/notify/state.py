@@ -10,8 +10,8 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -68,14 +68,11 @@ def read(folder: Path, now: datetime) -> State:
         found = json.loads(file.read_bytes())
         _check_format(found["format"])
         return State(
-            datetime.fromisoformat(found["first_run"]),
-            datetime.fromisoformat(found["last_heartbeat"]),
-            [datetime.fromisoformat(each) for each in found["sent_at"]],
-            [
-                OpenProblem(**_times(each, "since", "notified_at") | _faults(each))
-                for each in found["problems"]
-            ],
-            [Message(**_times(each, "time")) for each in found["messages"]],
+            _time(found["first_run"]),
+            _time(found["last_heartbeat"]),
+            [_time(each) for each in found["sent_at"]],
+            [OpenProblem(**_checked(each, OpenProblem)) for each in found["problems"]],
+            [Message(**_checked(each, Message)) for each in found["messages"]],
         )
     except FileNotFoundError:
         return State(now)
@@ -83,7 +80,7 @@ def read(folder: Path, now: datetime) -> State:
         raise CccrError(
             f"{file} cannot be read: {error.strerror}.", "Run this as its owner."
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CccrError(
             f"{file} is damaged: {error}.",
             "Remove it: what is wrong is then reported again, and what waited in it is lost.",
@@ -95,12 +92,28 @@ def _check_format(number: object) -> None:
         raise ValueError(f"its format is {number}, not {_FORMAT}")
 
 
-def _times(values: dict[str, Any], *names: str) -> dict[str, Any]:
-    return values | {name: datetime.fromisoformat(values[name]) for name in names}
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return time
 
 
-def _faults(values: dict[str, Any]) -> dict[str, Any]:
-    return {"faults": frozenset(values["faults"])}
+def _checked(values: dict[str, Any], kind: type) -> dict[str, Any]:
+    """Return the values of a dataclass, each of the type of its field."""
+    readers: dict[str, Callable[[Any], Any]] = {
+        "str": _text,
+        "datetime": _time,
+        "list[str]": lambda value: [*map(_text, value)],
+        "frozenset[str]": lambda value: frozenset(map(_text, value)),
+    }
+    return {field.name: readers[str(field.type)](values[field.name]) for field in fields(kind)}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value} is no text")
+    return value
 
 
 def write(folder: Path, state: State) -> None:

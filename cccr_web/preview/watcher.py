@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from watchfiles import watch
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from cccr_web.preview.edition import Edition, EditionReader
 
@@ -36,19 +38,27 @@ class Watcher:
         # For what has changed before the watch began.
         again = True
         try:
-            for changes in watch(
-                *self._reader.folders,
-                debounce=_LONGEST,
-                step=_STEP,
-                rust_timeout=_ROUND,
-                yield_on_timeout=True,
-                stop_event=stop,
-                raise_interrupt=False,
-            ):
-                if changes or again:
-                    again = not self._read()
+            # A folder that is moved away or not readable ends it, as does a name that is no text.
+            with contextlib.suppress(OSError, WatchfilesRustInternalError):
+                for changes in self._rounds(stop):
+                    if changes or again:
+                        again = not self._read()
+            while not stop.wait(_ROUND / 1000):
+                self._read()
         finally:
             stop.set()
+
+    def _rounds(self, stop: threading.Event) -> Iterator[object]:
+        """Yield what has changed in each round, until ``stop`` is set."""
+        return watch(
+            *self._reader.folders,
+            debounce=_LONGEST,
+            step=_STEP,
+            rust_timeout=_ROUND,
+            yield_on_timeout=True,
+            stop_event=stop,
+            raise_interrupt=False,
+        )
 
     def _read(self) -> bool:
         """Read the texts, and return whether no program removed a file meanwhile."""

@@ -42,29 +42,17 @@ from cccr_web.release import (
     with_archive,
 )
 from cccr_web.render import onion_code
-from cccr_web.render.app import RENDERER, copy_urls, create_app
+from cccr_web.render.app import RENDERER, copy_urls, create_app, page_urls
 from cccr_web.render.cache import Cache
 from cccr_web.render.copies import COPIES, ZIP, lists_copies
-from cccr_web.render.crawlers import ROBOTS, crawler_files
-from cccr_web.render.feed import feed_documents
+from cccr_web.render.crawlers import ROBOTS
 from cccr_web.render.layout import page_layout, read_style
-from cccr_web.render.lists import list_pages
 from cccr_web.render.notice_files import FOLDER as NOTICE_FOLDER
 from cccr_web.render.notice_files import NoticeFiles, read_notice_files
 from cccr_web.render.photos import ResizedPhoto, resize_photos
 from cccr_web.render.shared_pages import ZIP_INDEX, require_texts
 from cccr_web.render.template_renderer import TemplateRenderer, feed_url
 from cccr_web.render.traditional import simplify, with_derived
-
-# A request as WSGI passes it (PEP 3333).
-_REQUEST: Final = {
-    "REQUEST_METHOD": "GET",
-    "SCRIPT_NAME": "",
-    "SERVER_NAME": "localhost",
-    "SERVER_PORT": "80",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "wsgi.url_scheme": "http",
-}
 
 VERIFY: Final = "verify.py"
 _HERE = Path(__file__).resolve().parent
@@ -157,7 +145,7 @@ def build_release(
     are rendered, and of how many. Raises ``CccrError``, with every problem of the texts.
     """
     cache = cache or Cache()
-    tree = SourceTree(translations, cache.recall)
+    tree = SourceTree(translations, cache.recall if cache.remembers else None)
     content, notices, problems = check_trees(tree, templates, time=time)
     if content is None or problems:
         raise content_error(problems)
@@ -234,16 +222,6 @@ class SiteFiles(Mapping[str, bytes]):
         if content.site.addresses.onions:
             images[onion_code.FILE] = onion_code.qr_code(content.site.addresses.onions[0])
         self._files |= images
-        urls = [text.url for text in content.all_texts if not lists_copies(text)]
-        urls += [page.text.url for language in LANGUAGES for page in list_pages(content, language)]
-        urls += [file.url for language in LANGUAGES for file in feed_documents(content, language)]
-        urls += [ZIP_INDEX, *crawler_files(content)]
-        # The languages share an error page.
-        self.pages = tuple(dict.fromkeys(urls))
-        # They show the sizes of the copies.
-        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
-        # Those that are known without rendering; the copies of a large site are more.
-        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
         self._sizes: dict[str, int] = {}
         self._app = create_app(
             content,
@@ -258,6 +236,11 @@ class SiteFiles(Mapping[str, bytes]):
             neutral_titles=neutral_titles,
             cache=self._cache,
         )
+        # These pages show the sizes of the copies, so they come last.
+        self.lists = tuple(text.url for text in content.all_texts if lists_copies(text))
+        self.pages = tuple(url for url in page_urls(self._app) if url not in self.lists)
+        # Those that are known without rendering; the copies of a large site are more.
+        self.paths = dict.fromkeys([*self._files, *self.pages, *COPIES, *self.lists])
 
     @functools.cached_property
     def copies(self) -> tuple[str, ...]:
@@ -292,7 +275,7 @@ class SiteFiles(Mapping[str, bytes]):
 
         Each has its first line, from 0, below the front matter.
         """
-        with self._app.test_request_context():
+        with self._app.app_context():
             g.language = text.language
             renderer: TemplateRenderer = self._app.extensions[RENDERER]
             return renderer.blocks(text, page_layout(text))
@@ -323,10 +306,11 @@ def _newest(content: Content, notices: NoticeFiles) -> datetime:
 
 
 def _render(app: Flask, url: str) -> bytes:
-    # A test client would take longer than a page that comes from the cache.
-    with app.request_context({**_REQUEST, "PATH_INFO": f"/{url}"}):
+    # A whole request would take longer than a page that comes from the cache.
+    endpoint, arguments = app.url_map.bind("localhost").match(f"/{url}")
+    with app.app_context():
         try:
-            body = app.dispatch_request()
+            body = app.view_functions[endpoint](**arguments)
         except TemplateError as error:
             remedy = "Report this as a bug."
             raise CccrError(f"{url} could not be rendered: {error}.", remedy) from error

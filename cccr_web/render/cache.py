@@ -5,17 +5,17 @@ on: the function's own inputs, this program's files, and the versions of Python,
 installed package. So an entry is either right or not found, and nothing has to be declared
 invalid. What no build has used is removed by the next one.
 
-An entry is believed only with its authenticator (HMAC, RFC 2104) under a secret that is not in
-the folder. A folder that somebody else could write, or that comes from another machine, can make
+An entry is believed only with its authenticator (keyed BLAKE2, RFC 7693) under a secret that is not
+in the folder. A folder that somebody else could write, or that comes from another machine, can make
 a build slow but not wrong. The folder holds texts that are perhaps not published yet, so only its
 owner may read it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
-import json
 import os
 import sqlite3
 import sys
@@ -65,6 +65,11 @@ class Cache:
                 "Check the disk and the permissions, or pass another folder to --cache.",
             ) from error
 
+    @property
+    def remembers(self) -> bool:
+        """Whether there is a folder: if not, nobody needs to make a key."""
+        return self._rows is not None
+
     def recall(self, key: Sequence[str], make: Callable[[], bytes]) -> bytes:
         """Return what ``make`` returned for the same ``key``, or call it.
 
@@ -72,7 +77,7 @@ class Cache:
         """
         if self._rows is None:
             return make()
-        name = self._mac(b"name", self._program, json.dumps(key).encode())
+        name = self._mac(b"name", self._program, repr(tuple(key)).encode())
         self._used.add(name)
         known = self._new.get(name)
         if known is None:
@@ -85,7 +90,7 @@ class Cache:
 
     def deflate(self, body: bytes) -> bytes:
         """Return ``body`` compressed for a ZIP."""
-        if self._rows is None:
+        if not self.remembers:
             return deflate(body)
         key = ("deflate", hashlib.sha256(body).hexdigest())
         return self.recall(key, lambda: deflate(body))
@@ -123,7 +128,7 @@ class Cache:
 
     def _mac(self, *parts: bytes) -> bytes:
         # All parts but the last have a fixed length or are constants.
-        return hmac.digest(self._secret, b"\0".join(parts), "sha256")
+        return hashlib.blake2b(b"\0".join(parts), key=self._secret, digest_size=32).digest()
 
     def _run(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
         """Return what ``action`` does in a transaction; after an error, do without the cache."""
@@ -163,17 +168,17 @@ def _open(file: Path) -> sqlite3.Connection | None:
     What is damaged, or not one of ours, is replaced.
     """
     for _ in range(2):
-        rows = sqlite3.connect(file, timeout=0)
-        try:
-            if _lock(rows):
-                return rows
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                rows.close()
-                return None
-        except sqlite3.Error:
-            pass  # It is no database, or a damaged one.
-        rows.close()
+        with contextlib.ExitStack() as undo:
+            try:
+                rows = undo.enter_context(contextlib.closing(sqlite3.connect(file, timeout=0)))
+                if _lock(rows):
+                    undo.pop_all()
+                    return rows
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    return None
+            except sqlite3.Error:
+                pass  # It is no database, or a damaged one.
         file.unlink()
         _touch(file)
     return None

@@ -104,8 +104,8 @@ class CopyPart:
 class Copies:
     """The copies in every language: in one part each, or in several if one would be too large.
 
-    Each text is rendered once as a section of an HTML file. The sizes of the sections decide which
-    years leave the newest part; the parts of the EPUB have the same texts.
+    Each text is rendered once as a section of an HTML file, without its body. The sizes of the
+    sections decide which years leave the newest part; the parts of the EPUB have the same texts.
     """
 
     def __init__(self, renderer: TemplateRenderer) -> None:
@@ -162,7 +162,7 @@ class Copies:
             home,
             self._layout(home),
             order=part.texts,
-            sections=[Markup(self._sections[text.url]) for text in part.texts],  # noqa: S704  # our templates
+            sections=[Markup(self._filled(text)) for text in part.texts],  # noqa: S704  # our templates
             **facts,
         )
         others = {
@@ -188,10 +188,10 @@ class Copies:
         whole = CopyPart(language, order, min(years, default=1), max(years, default=1))
         space = MOST_BYTES - _FRAME - self._size(text for text in order if text is not archive)
         if space >= 0 or len(years) < 2:
-            listed = self._section(archive, parts=[whole])
-            if len(listed.encode()) <= space or len(years) < 2:
-                self._sections[archive.url] = listed
+            self._sections[archive.url] = self._section(archive, parts=[whole])
+            if len(self._filled(archive).encode()) <= space or len(years) < 2:
                 return [whole]
+            del self._sections[archive.url]
         kept = {newest_first[0]}
         pages = [text for text in order if not text.is_statement and text is not archive]
         space = MOST_BYTES - _FRAME - self._size([*pages, *years[newest_first[0]]])
@@ -214,16 +214,18 @@ class Copies:
     def _size(self, texts: Iterable[Text]) -> int:
         """Return how many bytes ``texts`` add at most to an HTML file."""
         return sum(
-            len(self._sections[text.url].encode())
-            + 2 * len(text.head.title.encode())
-            + _IN_CONTENTS
+            len(self._filled(text).encode()) + 2 * len(text.head.title.encode()) + _IN_CONTENTS
             for text in texts
         )
 
     def _section(self, text: Text, **more: Any) -> str:
-        return self._renderer.render_text(
-            text, self._layout(text), section=_section_id(text), **more
+        template = f"{text.head.template}.html"
+        return self._renderer.render_frame(
+            template, text, self._layout(text), section=_section_id(text), **more
         )
+
+    def _filled(self, text: Text) -> str:
+        return self._renderer.fill(self._sections[text.url], text, self._layout(text))
 
     def _layout(self, text: Text) -> PageLayout:
         section = _section_id(text)

@@ -7,8 +7,9 @@ file of a release contains its own address. A site too large for one sitemap has
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
 
 from flask import render_template
 
@@ -26,23 +27,26 @@ _AROUND_PAGE: Final = 120
 _AROUND_TRANSLATION: Final = 120
 
 
-def crawler_files(content: Content) -> tuple[str, ...]:
-    """Return the names of the files for search engines that this site has."""
-    if content.site.addresses.clearnet is None:
-        return (ROBOTS,)
-    return (ROBOTS, *dict.fromkeys([SITEMAP, *_sitemaps(content)]))
+def crawler_files(content: Content) -> dict[str, Callable[[], str]]:
+    """Return the files for search engines that this site has: name → what renders it.
 
-
-def render_crawler_file(name: str, content: Content) -> str:
-    """Return ``robots.txt``, a sitemap with each page's translations, or the sitemaps' index."""
+    They are ``robots.txt``, and one sitemap with each page's translations, or several and an index.
+    """
     clearnet = content.site.addresses.clearnet
-    if name == ROBOTS:
-        return render_template(name, clearnet=clearnet)
+    files: dict[str, Callable[[], str]] = {ROBOTS: partial(_render, ROBOTS, clearnet=clearnet)}
+    if clearnet is None:
+        return files
     sitemaps = _sitemaps(content)
-    if name not in sitemaps:
+    if SITEMAP not in sitemaps:
         days = {name: max(text.head.updated for text in texts) for name, texts in sitemaps.items()}
-        return render_template("sitemaps.xml", clearnet=clearnet, days=days)
-    return render_template(SITEMAP, content=content, texts=sitemaps[name], clearnet=clearnet)
+        files[SITEMAP] = partial(_render, "sitemaps.xml", clearnet=clearnet, days=days)
+    for name, texts in sitemaps.items():
+        files[name] = partial(_render, SITEMAP, content=content, texts=texts, clearnet=clearnet)
+    return files
+
+
+def _render(template: str, **variables: Any) -> str:
+    return render_template(template, **variables)
 
 
 def _sitemaps(content: Content) -> dict[str, list[Text]]:

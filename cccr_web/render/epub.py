@@ -55,8 +55,10 @@ def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet:
 
         return PageLayout("copy/chapter.html", 1, href, _heading_id, xhtml=True, image=image)
 
+    archive = renderer.content.archive(part.language)
+    facts_of_parts = copies.facts(part, ".epub")
     facts = {
-        **copies.facts(part, ".epub"),
+        **facts_of_parts,
         "order": order,
         "images": images,
         "media_type": media_type,
@@ -76,12 +78,11 @@ def make_epub(renderer: TemplateRenderer, copies: Copies, part: CopyPart, sheet:
     }
     for text in order:
         file = _chapter(text)
-        more = {} if text.is_statement else copies.facts(part, ".epub")
+        # Only the list of the statements depends on the parts.
+        more = facts_of_parts if text is archive else {}
         book[file] = renderer.render_text(
             text, layout(file), sheet=relative("style.css", file), **more
         )
-        # A chapter that comes from the cache does not ask for its images.
-        images |= {photo.sizes[0].url: photo.sizes[0].body for photo in renderer.photos_in(text)}
     # Last, because it lists the images that the chapters show.
     book["package.opf"] = frame("package.xml", "package.opf")
     files = {name: body.encode() for name, body in book.items()} | images

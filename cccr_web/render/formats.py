@@ -16,7 +16,7 @@ from cccr_web.content.dates import PartialDate, StatementDate
 
 def format_day(day: date) -> str:
     """Return a day in full: ``7 May 2013``, ``2013年5月7日``."""
-    return format_date(day, format="long", locale=_babel_locale())
+    return _format_date(day, "long", _locale_name())
 
 
 def format_partial(when: PartialDate) -> str:
@@ -24,14 +24,14 @@ def format_partial(when: PartialDate) -> str:
     if when.day is not None:
         return format_day(when.first_day())
     skeleton = "y" if when.month is None else "yMMMM"
-    return format_skeleton(skeleton, when.first_day(), locale=_babel_locale())
+    return _format_skeleton(skeleton, when.first_day(), _locale_name())
 
 
 def format_month(when: PartialDate) -> str:
     """Return the month of a date without its year: ``May``, ``5月``."""
     # In Chinese the full name is 五月.
     pattern = "LLL" if _babel_locale().language == "zh" else "LLLL"
-    return format_date(when.first_day(), pattern, locale=_babel_locale())
+    return _format_date(when.first_day(), pattern, _locale_name())
 
 
 def format_statement_date(when: StatementDate) -> str:
@@ -45,16 +45,11 @@ def format_statement_date(when: StatementDate) -> str:
 def format_years(when: StatementDate) -> str:
     """Return the year of a statement, or its years: ``2013``, ``2011–2012``, ``2013年``."""
     start, end = when.start.year, (when.end or when.start).year
-    return _format_years(start, end, str(_babel_locale()))
-
-
-@cache  # Many statements are of the same year.
-def _format_years(start: int, end: int, locale: str) -> str:
     if start == end:
-        return format_skeleton("y", date(start, 1, 1), locale=locale)
+        return _format_skeleton("y", date(start, 1, 1), _locale_name())
     # CLDR's interval in Traditional Chinese lacks the 年.
-    name = "zh_Hans" if locale.startswith("zh") else locale
-    return format_interval(date(start, 1, 1), date(end, 1, 1), "y", locale=name)
+    locale = "zh_Hans" if _locale_name().startswith("zh") else _locale_name()
+    return format_interval(date(start, 1, 1), date(end, 1, 1), "y", locale=locale)
 
 
 def format_size(length: int) -> str:
@@ -82,11 +77,25 @@ def region() -> str:
     return f"{locale.language}_{locale.territory or whole.territory}"
 
 
+@cache  # The same day is in several files.
+def _format_date(day: date, pattern: str, locale: str) -> str:
+    return format_date(day, pattern, locale=locale)
+
+
+@cache
+def _format_skeleton(skeleton: str, day: date, locale: str) -> str:
+    return format_skeleton(skeleton, day, locale=locale)
+
+
 def _babel_locale() -> Locale:
     """Return Babel's data for the language being rendered."""
+    return _locale(_locale_name())
+
+
+def _locale_name() -> str:
     # The site's English dates put the day before the month.
     name = str(get_locale())
-    return _locale("en_GB" if name == "en" else name)
+    return "en_GB" if name == "en" else name
 
 
 @cache  # Babel would parse the name again for each date.

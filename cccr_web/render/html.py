@@ -1,4 +1,8 @@
-"""Render a parsed text as HTML."""
+"""Render a parsed text as HTML, once for all files that show it.
+
+What its place decides (links, ids, the levels of headings) is left open: ``TextRenderer`` marks it,
+and ``fill`` fills it in.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from markupsafe import Markup
 
 from cccr_web.content.body import Body
 from cccr_web.content.characters import HAN, REDACTED, SELECTORS
+from cccr_web.content.links import External, ToFile, ToText
 from cccr_web.content.markdown import PHOTOS, language_attributes
 from cccr_web.render.layout import PageLayout
 
@@ -72,60 +77,115 @@ _OPTIONS: OptionsType = {
     "linkify": False,
     "typographer": False,
     "quotes": "",
-    "xhtmlOut": False,
+    "xhtmlOut": True,
     "breaks": False,
     "langPrefix": "",
     "highlight": lambda code, *_: mark_languages(code, None),
 }
-_HTML = OptionsDict(_OPTIONS)
-_XHTML = OptionsDict({**_OPTIONS, "xhtmlOut": True})
+_XHTML = OptionsDict(_OPTIONS)
+
+# Around what is left open: its kind, and a value. No text contains this control character.
+_MARK = "\x1c"
+_HEADING_LEVEL, _ID, _LINK, _LINK_END, _PHOTO, _SOURCE = "nilepS"
+
+Resolve = Callable[[str], External | ToText | ToFile]
 
 
-class PageRenderer(RendererHTML):
+def _mark(kind: str, value: str = "") -> str:
+    return f"{_MARK}{kind}{value}{_MARK}"
+
+
+def _leading(kind: str, destination: ToText | ToFile) -> str:
+    """Return the mark of what leads to a file of the release, or to a heading in it."""
+    match destination:
+        case ToText(text, fragment):
+            return _mark(kind, f"{text.url}#{fragment}")
+        case ToFile(path):
+            return _mark(kind, f"{path}#")
+
+
+def fill(marked: str, layout: PageLayout, photo: Callable[[str], str] = str) -> Markup:
+    """Return what ``TextRenderer`` has rendered as HTML that is safe to put into a page.
+
+    ``layout`` shifts headings, names them, closes empty elements and has the links between files.
+    ``photo`` renders the photo of that name with its caption.
+    """
+    pieces = marked.split(_MARK)
+    if not layout.xhtml:
+        # Text is escaped, so only empty elements end like this.
+        pieces[::2] = [piece.replace(" />", ">") for piece in pieces[::2]]
+    is_link = False
+    for index in range(1, len(pieces), 2):
+        kind, value = pieces[index][0], pieces[index][1:]
+        if kind == _HEADING_LEVEL:
+            # HTML has six levels.
+            made = str(min(int(value) + layout.level - 1, 6))
+        elif kind == _ID:
+            made = escapeHtml(layout.heading_id(value))
+        elif kind == _LINK:
+            # Links do not contain links.
+            href = layout.href(*value.split("#", 1))
+            is_link = href is not None
+            made = "" if href is None else f'<a href="{escapeHtml(href)}">'
+        elif kind == _LINK_END:
+            made = "</a>" if is_link else ""
+        elif kind == _SOURCE:
+            made = escapeHtml(str(layout.href(*value.split("#", 1))))
+        else:
+            made = photo(value)
+        pieces[index] = made
+    return Markup("".join(pieces))  # noqa: S704  # all text in it is escaped
+
+
+def _nothing(_heading: str) -> str:
+    return ""
+
+
+class TextRenderer(RendererHTML):
     """markdown-it's renderer with our links, notes, lists and language marks.
 
-    ``layout`` shifts headings, names them and closes empty elements. ``link`` turns the
-    target of a link into a URL, or into ``None`` if only its text must be shown.
     ``note_title`` returns the title of an editor's note of that day. Words in another
     script are marked with their language (WCAG 3.1.2), Chinese ones with ``han_tag`` if
     it is set. ``kept`` are names in Simplified Chinese on a page in Traditional.
-    ``original_title`` returns the title of original wording in a language. ``photo`` renders
-    the photo of that name with its caption. ``below_heading`` returns a line to show below
-    the heading of that name, or nothing. ``card_label`` is what a screen reader calls a name
-    card.
+    ``original_title`` returns the title of original wording in a language. ``card_label`` is what
+    a screen reader calls a name card. Every method returns what ``fill`` needs. ``resolve`` returns
+    where a link leads, by default to another site.
     """
 
     def __init__(
         self,
-        layout: PageLayout,
-        link: Callable[[str], str | None],
         note_title: Callable[[date], str],
         han_tag: str | None = None,
-        photo: Callable[[str], str] = str,
         original_title: Callable[[str], str] = str,
-        below_heading: Callable[[str], str] = lambda _name: "",
         kept: tuple[str, ...] = (),
         card_label: str = "",
     ) -> None:
         # Not super().__init__(), which takes longer to find the rules than to render a page.
         self.rules = {name: getattr(self, name) for name in _rules()}
-        self._layout = layout
-        self._link = link
         self._note_title = note_title
-        self._photo = photo
         self._original_title = original_title
-        self._below_heading = below_heading
         self._card_label = card_label
         self._han_tag = han_tag
         self._kept = kept
         # Chinese has no spaces: a line break in the source must not become one.
         self._soft_break = "\n" if han_tag else ""
 
-    def page(self, body: Body) -> Markup:
-        """Return the whole text as HTML that is safe to put into a page."""
-        return self._blocks(list(_with_cards(body.tokens)))
+    def page(
+        self,
+        body: Body,
+        resolve: Resolve = External,
+        below_heading: Callable[[str], str] = _nothing,
+    ) -> str:
+        """Return the whole text.
 
-    def blocks(self, body: Body) -> list[tuple[int, Markup]]:
+        ``below_heading`` returns a line to show below the heading of that name, or nothing.
+        """
+        env = {"resolve": resolve, "below": below_heading}
+        return self.render([*_with_cards(body.tokens)], _XHTML, env)
+
+    def blocks(
+        self, body: Body, resolve: Resolve, below_heading: Callable[[str], str]
+    ) -> list[tuple[int, str]]:
         """Return the parts of what ``page`` returns, each with its first line, from 0.
 
         A part is a paragraph, a list or another block; a card belongs to the heading above it.
@@ -136,24 +196,16 @@ class PageRenderer(RendererHTML):
             if token.level == 0 and token.nesting >= 0 and token.map and token.type != "card_open":
                 groups.append((token.map[0], []))
             groups[-1][1].append(token)
-        options, env = _XHTML if self._layout.xhtml else _HTML, dict[str, Any]()
-        return [
-            (line, Markup(self.render(group, options, env)))  # noqa: S704  # as in _blocks
-            for line, group in groups
-        ]
+        env = {"resolve": resolve, "below": below_heading}
+        return [(line, self.render(group, _XHTML, env)) for line, group in groups]
 
-    def card(self, tokens: Sequence[Token]) -> Markup:
-        """Return what is on a name card as HTML, in the same way."""
-        return self._blocks([*_named(tokens[:3]), *tokens[3:]])
+    def card(self, tokens: Sequence[Token], resolve: Resolve) -> str:
+        """Return what is on a name card."""
+        return self.render([*_named(tokens[:3]), *tokens[3:]], _XHTML, {"resolve": resolve})
 
-    def _blocks(self, tokens: Sequence[Token]) -> Markup:
-        options = _XHTML if self._layout.xhtml else _HTML
-        return Markup(self.render(tokens, options, {}))  # noqa: S704  # escaped below
-
-    def words(self, inline: Token) -> Markup:
-        """Return the inline content of one block as HTML, without the block's own element."""
-        options = _XHTML if self._layout.xhtml else _HTML
-        return Markup(self.renderInline(inline.children or [], options, {}))  # noqa: S704
+    def words(self, inline: Token, resolve: Resolve) -> str:
+        """Return the inline content of one block, without the block's own element."""
+        return self.renderInline(inline.children or [], _XHTML, {"resolve": resolve})
 
     def text(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
         """Escape text, and mark words in another script unless they are marked already."""
@@ -174,47 +226,49 @@ class PageRenderer(RendererHTML):
             return "" if env["original"].startswith("zh") else "\n"
         return self._soft_break
 
-    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """Render a link with its target turned into a URL."""
-        token = tokens[idx]
-        href = self._link(str(token.attrGet("href")))
-        env["linked"] = href is not None
-        if href is None:
-            return ""
-        return self.renderToken([token.copy(attrs={"href": href})], 0, options, env)
+    def link_open(self, tokens: Sequence[Token], idx: int, _options: Any, env: Any) -> str:
+        """Render the start of a link."""
+        destination = env["resolve"](str(tokens[idx].attrGet("href")))
+        if isinstance(destination, External):
+            env["end"] = "</a>"
+            return f'<a href="{escapeHtml(destination.url)}">'
+        env["end"] = _mark(_LINK_END)
+        return _leading(_LINK, destination)
 
-    def link_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """Render the end of a link; links do not contain links."""
-        return self.renderToken(tokens, idx, options, env) if env["linked"] else ""
+    def link_close(self, _tokens: Sequence[Token], _idx: int, _options: Any, env: Any) -> str:
+        """Render the end of a link."""
+        return str(env["end"])
 
     def heading_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """Render a heading below the title of the text; its name becomes its ``id``."""
         token = tokens[idx]
         name = token.attrGet("id")
-        attrs = {} if name is None else {"id": self._layout.heading_id(str(name))}
-        token = self._shifted(token).copy(attrs=attrs)
+        attrs = {} if name is None else {"id": _mark(_ID, str(name))}
+        token = _shifted(token).copy(attrs=attrs)
         # renderToken looks at the neighbours to decide where a line ends.
-        return self.renderToken([*tokens[:idx], token, *tokens[idx + 1 :]], idx, options, env)
+        before = tokens[max(idx - 1, 0) : idx]
+        return self.renderToken([*before, token, tokens[idx + 1]], len(before), options, env)
 
     def heading_close(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """Render the end of a heading and the line below it."""
-        end = self.renderToken([self._shifted(tokens[idx])], 0, options, env)
+        end = self.renderToken([_shifted(tokens[idx])], 0, options, env)
         name = tokens[idx - 2].attrGet("id")
-        below = self._below_heading(str(name)) if name is not None else ""
+        below = env["below"](str(name)) if name is not None else ""
         return f'{end}<p class="facts">{escapeHtml(below)}</p>\n' if below else end
 
-    def _shifted(self, token: Token) -> Token:
-        # HTML has six levels.
-        return token.copy(tag=f"h{min(int(token.tag[1]) + self._layout.level - 1, 6)}")
-
     def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        """Render a photo, or another image with its source turned into a URL."""
+        """Render a photo, or another image."""
         token = tokens[idx]
         target = str(token.attrGet("src"))
         if target.startswith(PHOTOS):
-            return self._photo(target.removeprefix(PHOTOS))
-        source = {**token.attrs, "src": self._link(target)}
-        return super().image([token.copy(attrs=source)], 0, options, env)
+            return _mark(_PHOTO, target.removeprefix(PHOTOS))
+        destination = env["resolve"](target)
+        if isinstance(destination, External):
+            source = escapeHtml(destination.url)
+        else:
+            source = _leading(_SOURCE, destination)
+        image = token.copy(attrs={**token.attrs, "src": _MARK})
+        return super().image([image], 0, options, env).replace(_MARK, source)
 
     def bullet_list_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """Render a list; a class shows one of many items in columns."""
@@ -236,7 +290,7 @@ class PageRenderer(RendererHTML):
         title = escapeHtml(self._note_title(tokens[idx].meta["date"]))
         env["notes"] = env.get("notes", 0) + 1
         # No heading's name contains a dot.
-        name = self._layout.heading_id(f"note.{env['notes']}")
+        name = _mark(_ID, f"note.{env['notes']}")
         opening = f'<aside class="note" role="note" aria-labelledby="{name}">'
         return f'{opening}\n<p class="by" id="{name}">{title}</p>\n'
 
@@ -267,10 +321,14 @@ class PageRenderer(RendererHTML):
         return "</aside>\n"
 
 
+def _shifted(heading: Token) -> Token:
+    return heading.copy(tag=f"h{_mark(_HEADING_LEVEL, heading.tag[1])}")
+
+
 @cache
 def _rules() -> tuple[str, ...]:
     """Return the types of tokens that have a method."""
-    methods = inspect.getmembers(PageRenderer, inspect.isfunction)
+    methods = inspect.getmembers(TextRenderer, inspect.isfunction)
     return tuple(name for name, _ in methods if not name.startswith(("render", "_")))
 
 

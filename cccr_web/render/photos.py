@@ -79,15 +79,6 @@ class ResizedPhoto:
     record: Photo
     sizes: tuple[PhotoFile, ...]
 
-    @property
-    def identity(self) -> str:
-        """What differs if anything in the photo or its record does."""
-        sizes = [
-            (size.url, size.width, size.height, hashlib.sha256(size.body).hexdigest())
-            for size in self.sizes
-        ]
-        return repr((self.record, sizes))
-
 
 def resize_photos(
     tree: SourceTree, photos: Mapping[str, Photo], cache: Cache | None = None

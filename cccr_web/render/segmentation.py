@@ -117,9 +117,14 @@ def _words(text: str) -> list[str]:
     best = [(0.0, ""), *[(math.inf, "")] * len(text)]
     for start, char in enumerate(text):
         before = best[start][0]
-        for word in (text[start : start + n] for n in range(1, longest.get(char, 1) + 1)):
-            cost = before + costs.get(word, unknown if word == char else math.inf)
-            end = start + len(word)
+        cost = before + costs.get(char, unknown)
+        if cost < best[start + 1][0]:
+            best[start + 1] = cost, char
+        # Most pairs of characters begin no word.
+        last = start + longest.get(text[start : start + 2], 0)
+        for end in range(start + 2, min(last, len(text)) + 1):
+            word = text[start:end]
+            cost = before + costs.get(word, math.inf)
             if cost < best[end][0]:
                 best[end] = cost, word
     words, end = list[str](), len(text)
@@ -131,7 +136,7 @@ def _words(text: str) -> list[str]:
 
 @cache
 def _dictionary() -> tuple[Mapping[str, float], Mapping[str, int], float]:
-    """Return the cost of each word, the length of the longest with each first character,
+    """Return the cost of each word, the length of the longest with each first two characters,
     and the cost of a character that is not a word.
     """
     lines = (_HERE / "words.txt").read_text(encoding="utf-8").splitlines()
@@ -141,5 +146,5 @@ def _dictionary() -> tuple[Mapping[str, float], Mapping[str, int], float]:
         costs[phrase] = min(costs.get(phrase, math.inf), math.log(_RANK_OF_PHRASES) + _EACH)
     longest: dict[str, int] = {}
     for word in costs:
-        longest[word[0]] = max(longest.get(word[0], 1), len(word))
+        longest[word[:2]] = max(longest.get(word[:2], 0), len(word))
     return costs, longest, math.log(len(words)) + _EACH

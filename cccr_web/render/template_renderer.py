@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from flask import render_template
 from flask_babel import gettext
+from jinja2 import Environment
 from markupsafe import Markup
 
 from cccr_web.content import Content, Text
-from cccr_web.content.body import MarkdownLink, NameCard, PhotoReference
-from cccr_web.content.links import External, ToFile, ToText, resolve
+from cccr_web.content.body import MarkdownLink, NameCard
+from cccr_web.content.links import ToFile, ToText, resolve
 from cccr_web.content.model import Person
 from cccr_web.languages import ZH_HANS, Language
 from cccr_web.release import Metadata, format_policy, page_policy
@@ -30,12 +30,14 @@ from cccr_web.render.formats import (
     format_years,
     region,
 )
-from cccr_web.render.html import PageRenderer, mark_languages
+from cccr_web.render.html import Resolve, TextRenderer, fill, mark_languages
 from cccr_web.render.layout import PageLayout, Style
 from cccr_web.render.notice_files import NoticeFiles
 from cccr_web.render.photos import ResizedPhoto
 
-# Where the release's sequence and day go. No text contains this control character.
+# Where the body of the text goes, and the release's sequence and day. No text contains these
+# control characters.
+_BODY = "\x1e"
 _RELEASE = "\x1d"
 
 
@@ -55,9 +57,9 @@ def menu(content: Content, language: Language) -> dict[str, Any]:
 
 
 def identity(text: Text) -> str:
-    """Return a hash of everything in a text."""
-    whole = repr((text.language.slug, text.file, text.head, text.body.digest))
-    return hashlib.sha256(whole.encode()).hexdigest()
+    """Return what differs if anything in a text does, apart from what ``site_key`` covers."""
+    # With several signers, the page on verification has the body of another file.
+    return repr((text.language.slug, text.file, text.head, text.body.digest))
 
 
 def feed_url(language: Language) -> str:
@@ -93,15 +95,19 @@ class TemplateRenderer:
 
     ``people`` are those on name cards, by the name of the heading above; ``statements`` are
     sorted, newest first, and ``neighbours`` are the newer and the older statement, by URL.
+    ``shared`` is what every template of a language gets: the menu, and the interface strings.
     ``images`` holds the bytes of every image file of the release by URL. ``kept`` are the names
     that a page in a derived language shows as they were written. ``neutral`` gives every page the
     same title, which says nothing about its subject.
 
-    What is rendered of a statement is taken from ``cache`` if it is there, so its templates get
-    nothing that its key lacks: of other texts only a ``Mention``, and no lists. ``site_key`` says
-    what is the same for all statements; ``keys`` fills itself with what each of them shows.
+    What is rendered of a statement, or by ``page.html``, is taken from ``cache`` if it is there, so
+    these templates get nothing that its key lacks: of other texts only a ``Mention``, and no lists.
+    ``site_key`` says what is the same for all of them; ``keys`` fills itself with what each shows,
+    ``bodies`` with the body of each text, which is rendered once for all files that show it, and
+    ``renderers`` with what renders the bodies of each language.
     """
 
+    environment: Environment
     content: Content
     style: Style
     facts: Metadata
@@ -111,7 +117,7 @@ class TemplateRenderer:
     notices: NoticeFiles
     people: Mapping[Language, Mapping[str, Person]]
     statements: Mapping[Language, list[Text]]
-    menus: Mapping[Language, Mapping[str, Any]]
+    shared: Mapping[Language, Mapping[str, Any]]
     neighbours: Mapping[str, tuple[Mention | None, Mention | None]]
     kept: tuple[str, ...]
     release_line: Callable[[Language], str]
@@ -119,6 +125,8 @@ class TemplateRenderer:
     site_key: str
     neutral: bool = False
     keys: dict[Path, tuple[str, list[tuple[str, str]]]] = field(default_factory=dict)
+    bodies: dict[Path, bytes] = field(default_factory=dict)
+    renderers: dict[Language, TextRenderer] = field(default_factory=dict)
 
     def render_text(
         self, text: Text, layout: PageLayout, *, listed: Sequence[Text] | None = None, **more: Any
@@ -137,35 +145,76 @@ class TemplateRenderer:
     ) -> str:
         """Return a template filled with ``text`` in ``layout`` and with ``more`` variables.
 
-        ``listed`` are the statements on a page that lists no others. For such a page, and for a
-        statement, ``more`` has only what JSON can express.
+        ``listed`` are the statements on a page that lists no others. For such a page, for a
+        statement and for ``page.html``, ``more`` has only what JSON can express.
         """
+        frame = self.render_frame(template, text, layout, listed=listed, **more)
+        return self.fill(frame, text, layout)
+
+    def render_frame(
+        self,
+        template: str,
+        text: Text,
+        layout: PageLayout,
+        *,
+        listed: Sequence[Text] | None = None,
+        **more: Any,
+    ) -> str:
+        """Return what ``render_part`` does, but without what ``fill`` fills in."""
         more.setdefault("source_href", self._source_href(text, layout))
-        if text.is_statement or listed is not None:
-            key = self._key(template, text, layout, listed, more)
-            html = self.cache.recall(
-                key, lambda: self._fill(template, text, layout, listed=listed, **more).encode()
-            ).decode()
-        else:
-            html = self._fill(template, text, layout, **self._lists(text.language) | more)
-        # What every publication changes is filled in last.
-        return (
-            html.replace(_RELEASE, self.release_line(text.language)) if _RELEASE in html else html
-        )
+        # All other templates list statements, notices or the parts of a copy.
+        if not text.is_statement and listed is None and template != "page.html":
+            return self._fill(template, text, layout, **self._lists(text.language) | more)
+
+        def make() -> bytes:
+            return self._fill(template, text, layout, listed=listed, **more).encode()
+
+        if not self.cache.remembers:
+            return make().decode()
+        return self.cache.recall(self._key(template, text, layout, listed, more), make).decode()
+
+    def fill(self, frame: str, text: Text, layout: PageLayout) -> str:
+        """Return a frame with the body of its text, and with what every publication changes."""
+        if _BODY in frame:
+            frame = frame.replace(_BODY, self._filled(self._body(text), text, layout))
+        if _RELEASE in frame:
+            frame = frame.replace(_RELEASE, self.release_line(text.language))
+        return frame
+
+    def _body(self, text: Text) -> str:
+        """Return the body of a text as ``TextRenderer`` renders it."""
+        if text.file not in self.bodies:
+            # Encoded, because Python keeps a text with Chinese in it in twice as much memory.
+            self.bodies[text.file] = self.cache.recall(
+                ("body", self.site_key, identity(text)),
+                lambda: (
+                    self._renderer(text.language)
+                    .page(text.body, self._resolver(text), self._checked(text))
+                    .encode()
+                ),
+            )
+        return self.bodies[text.file].decode()
 
     def _fill(self, template: str, text: Text, layout: PageLayout, **more: Any) -> str:
         """Return the template with all that the key of a statement covers, and ``more``."""
         language = text.language
-        return render_template(
-            template,
+        return self.environment.get_template(template).render(
             layout=layout.template,
             level=layout.level,
             page=text,
-            body=lambda: self._renderer(text, layout).page(text.body),
+            body=_BODY,
             item=lambda statement: Markup(self.render_part("parts/item.html", statement, layout)),  # noqa: S704  # our template
             people_in=self._people_in,
-            card=lambda person: self._renderer(person.text, layout).card(person.card),
-            words=lambda person, inline: self._renderer(person.text, layout).words(inline),
+            card=lambda person: self._filled(
+                self._renderer(language).card(person.card, self._resolver(person.text)),
+                person.text,
+                layout,
+            ),
+            words=lambda person, inline: self._filled(
+                self._renderer(language).words(inline, self._resolver(person.text)),
+                person.text,
+                layout,
+            ),
             site=self.content.site,
             fingerprint=self.facts.fingerprint,
             has_policy=self.facts.has_policy,
@@ -186,13 +235,16 @@ class TemplateRenderer:
             region=region(),
             day=format_day,
             when=format_statement_date,
-            **self.menus[language],
+            **self.shared[language],
             **more,
         )
 
     def blocks(self, text: Text, layout: PageLayout) -> list[tuple[int, Markup]]:
         """Return the parts of ``text``, as ``PageRenderer.blocks`` does."""
-        return self._renderer(text, layout).blocks(text.body)
+        blocks = self._renderer(text.language).blocks(
+            text.body, self._resolver(text), self._checked(text)
+        )
+        return [(line, self._filled(marked, text, layout)) for line, marked in blocks]
 
     def _lists(self, language: Language) -> dict[str, Any]:
         """Return what only pages may show that are rendered for every release."""
@@ -237,18 +289,18 @@ class TemplateRenderer:
         return self.keys[text.file]
 
     def _shown_by(self, text: Text) -> tuple[str, list[tuple[str, str]]]:
-        """Return a hash of all that a statement shows in any layout, and what it links to."""
-        people = self._people_in(text)
+        """Return a hash of all that the frame of a text shows anywhere, and what it links to."""
+        people = self._people_in(text) if text.is_statement else []
         destinations = [
-            resolve(item.target, text, self.by_file)
-            for item in text.body.items
+            resolve(item.target, person.text, self.by_file)
+            for person in people
+            for item in person.text.body.items
             if isinstance(item, MarkdownLink)
         ]
         shown = (
             [identity(one) for one in (text, *(person.text for person in people))],
             self._translations(text),
-            self.neighbours[text.url],
-            [photo.identity for photo in self.photos_in(text)],
+            self.neighbours.get(text.url),
         )
         return hashlib.sha256(repr(shown).encode()).hexdigest(), [
             (text.url, ""),
@@ -256,11 +308,6 @@ class TemplateRenderer:
             *((to.path, "") for to in destinations if isinstance(to, ToFile)),
             *((person.text.url, person.id) for person in people),
         ]
-
-    def photos_in(self, text: Text) -> list[ResizedPhoto]:
-        """Return the photos that a text shows, in order."""
-        items = text.body.items
-        return [self.photos[item.name] for item in items if isinstance(item, PhotoReference)]
 
     def _source_href(self, text: Text, layout: PageLayout) -> str | None:
         """Return the link to the text from which ``text`` was converted, if any."""
@@ -274,13 +321,32 @@ class TemplateRenderer:
         names = dict.fromkeys([*own, *statement.head.people])
         return [known[name] for name in names if name is not None]
 
-    def _renderer(self, text: Text, layout: PageLayout) -> PageRenderer:
-        def note_title(when: date) -> str:
-            return str(gettext("note.title", date=format_day(when)))
+    def _renderer(self, language: Language) -> TextRenderer:
+        if language not in self.renderers:
+            self.renderers[language] = TextRenderer(
+                lambda day: str(gettext("note.title", date=format_day(day))),
+                _han_tag(language),
+                lambda tag: str(gettext("original.title", language=format_language(tag))),
+                self._kept(language),
+                str(gettext("card.label")),
+            )
+        return self.renderers[language]
 
+    def _resolver(self, text: Text) -> Resolve:
+        return lambda target: resolve(target, text, self.by_file)
+
+    def _checked(self, text: Text) -> Callable[[str], str]:
+        """Return what says when the text below a heading was checked, if the text says so."""
+
+        def line(heading: str) -> str:
+            when = text.head.checked.get(heading)
+            return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
+
+        return line
+
+    def _filled(self, marked: str, text: Text, layout: PageLayout) -> Markup:
         def photo(name: str) -> str:
             resized = self.photos[name]
-            alt = resized.record.alt[text.language.locale]
             # A copy contains only the smallest file.
             is_separate = layout.href(resized.sizes[0].url, "") is not None
             return self._fill(
@@ -289,47 +355,23 @@ class TemplateRenderer:
                 layout,
                 record=resized.record,
                 sizes=resized.sizes if is_separate else resized.sizes[:1],
-                alt=alt,
+                alt=resized.record.alt[text.language.locale],
             )
 
-        def last_checked(name: str) -> str:
-            when = text.head.checked.get(name)
-            return str(gettext("page.checked", date=format_statement_date(when))) if when else ""
-
-        def original_title(tag: str) -> str:
-            return str(gettext("original.title", language=format_language(tag)))
-
-        han_tag = _han_tag(text.language)
-        return PageRenderer(
-            layout,
-            lambda target: self._link(target, text, layout),
-            note_title,
-            han_tag,
-            photo,
-            original_title,
-            last_checked,
-            self._kept(text.language),
-            str(gettext("card.label")),
-        )
-
-    def _link(self, target: str, text: Text, layout: PageLayout) -> str | None:
-        """Return what a link in ``text`` leads to; ``None`` if this layout cannot link there."""
-        match resolve(target, text, self.by_file):
-            case External(url):
-                return url
-            case ToFile(path):
-                return layout.href(path, "")
-            case ToText(other, fragment):
-                return layout.href(other.url, fragment)
+        return fill(marked, layout, photo)
 
     def _marked(self, words: str, language: Language) -> Markup:
         """Return plain text as HTML, with words in another script marked as in running text."""
-        html = mark_languages(words, _han_tag(language), self._kept(language))
-        return Markup(html)  # noqa: S704  # it escapes
+        return _mark(words, _han_tag(language), self._kept(language))
 
     def _kept(self, language: Language) -> tuple[str, ...]:
         """Return the names that a page in a derived language shows as they were written."""
         return self.kept if language.source else ()
+
+
+@functools.lru_cache(maxsize=4096)  # Every page has the same menu.
+def _mark(words: str, han_tag: str | None, kept: tuple[str, ...]) -> Markup:
+    return Markup(mark_languages(words, han_tag, kept))  # noqa: S704  # it escapes
 
 
 def _by_year(statements: list[Text]) -> list[tuple[str, list[Text]]]:

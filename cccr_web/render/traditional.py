@@ -210,9 +210,8 @@ def _text(
     convert_head: Callable[[FrontMatter, Convert], FrontMatter],
 ) -> Text:
     head = convert_head(text.head, convert)
-    # A page that comes from the cache needs no tokens.
-    load = functools.cache(lambda: _parsed(text.body, convert))
-    body = replace(text.body, load=load)
+    # Not now, and not kept: a text from the cache needs no tokens, and others need them once.
+    body = replace(text.body, load=lambda: _parsed(text.body, convert))
     # Its own file name, so that links between files lead to texts in this language.
     tree, _, *rest = text.file.parts
     file = Path(tree, language.locale, *rest)
@@ -249,7 +248,10 @@ def convert_tokens(tokens: Iterable[Token], convert: Convert) -> list[Token]:
         words = token.content
         if token.type == "image" or token.type in _CODE:
             words = convert(words)
-        converted.append(token.copy(attrs=attrs, children=children, content=words))
+        changes = {"attrs": attrs, "children": children, "content": words}
+        # Most tokens have no text, and a copy takes longer than a comparison.
+        same = (attrs, children, words) == (token.attrs, token.children, token.content)
+        converted.append(token if same else token.copy(**changes))
     return converted
 
 

@@ -59,7 +59,8 @@ class PreparedTask(WSGITask):  # type: ignore[misc]  # it has no types
         # A list of options (RFC 9110, section 7.6.1).
         options = request.headers.get("CONNECTION", "").lower().split(",")
         self.close_on_finish = "close" in map(str.strip, options)
-        answer = Answer(prepared, request.command == "HEAD", bool(self.close_on_finish))
+        head_only = request.command == "HEAD"
+        answer = Answer(prepared, head_only=head_only, close=self.close_on_finish)
         self.channel.remember(answer, app.memo)
         self.channel.send_answer(answer)
 
@@ -164,22 +165,24 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
 
     def readable(self) -> bool:
         """Whether to read: not before the bytes that have arrived are answered."""
-        return not self._unread and bool(super().readable())
+        waits = self._unread or self.requests or self.total_outbufs_len
+        return not (waits or self.close_when_flushed or self.will_close)
 
     def writable(self) -> bool:
         """Whether there is something to send; requests that have arrived wait for their turn."""
-        return bool(self._unread or super().writable())
+        waits = self._unread or self.total_outbufs_len
+        return bool(waits or self.close_when_flushed or self.will_close)
 
     def handle_read(self) -> None:
         """Read, and answer a complete request."""
         try:
-            data = self.recv(self.adj.recv_bytes)
+            data = self.socket.recv(self.adj.recv_bytes)
         except BlockingIOError:
             return
         except OSError:
+            data = b""
+        if not data:  # the client has closed the connection
             self.handle_close()
-            return
-        if not data:  # the client has closed the connection, and recv() our side of it
             return
         idle = self.request is None
         if idle and (answer := self._known(data)) is not None:
@@ -274,7 +277,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
 
     def remember(self, answer: Answer, memo: HeadMemo) -> None:
         """Remember the answer to the current request, if its head arrived at once and alone."""
-        if self._head and not answer.response.for_one:
+        if self._head and not answer.for_one:
             memo.add(self._head, answer)
 
     def forget_head(self) -> None:
@@ -283,8 +286,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
 
     def send_answer(self, answer: Answer) -> None:
         """Send a response in one system call; the rest is buffered without a copy."""
-        pieces = answer.pieces(self.server.http_date(time.time()))
-        length = sum(map(len, pieces))
+        pieces = answer.head(self.server.http_date(time.time())), answer.body
+        length = len(pieces[0]) + len(pieces[1])
         self._read_by = time.monotonic() + _RESPONSE_SECONDS + length / _RESPONSE_RATE
         try:
             sent = self.socket.sendmsg(pieces)
@@ -292,6 +295,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # it has no types
             sent = 0
         except OSError:
             self.will_close = True
+            return
+        if sent == length:
             return
         for piece in pieces:
             if sent < len(piece):

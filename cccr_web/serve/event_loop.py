@@ -31,6 +31,9 @@ _USED_SECONDS = 0.25
 _LOOP_SECONDS = 0.05
 
 
+_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+
+
 class Poller(dict[int, Any]):
     """waitress's map of descriptors and dispatchers, each of which is registered with epoll."""
 
@@ -42,9 +45,9 @@ class Poller(dict[int, Any]):
 
     def __setitem__(self, descriptor: int, dispatcher: Any) -> None:
         """Add a dispatcher. It is in construction, and first waits to read."""
-        self._epoll.register(descriptor, select.EPOLLIN)
+        self._epoll.register(descriptor, _IN)
         super().__setitem__(descriptor, dispatcher)
-        self._interests[descriptor] = select.EPOLLIN
+        self._interests[descriptor] = _IN
         self._added.add(descriptor)
 
     def __delitem__(self, descriptor: int) -> None:
@@ -62,7 +65,10 @@ class Poller(dict[int, Any]):
             # A connection accepted in this turn can have the number of one closed in it.
             if dispatcher is None or descriptor in self._added:
                 continue
-            wasyncore.readwrite(dispatcher, events)  # epoll's events have the numbers of poll's
+            if events == _IN:
+                wasyncore.read(dispatcher)  # as readwrite() would, but sooner
+            else:
+                wasyncore.readwrite(dispatcher, events)  # epoll's events have poll's numbers
             if self.get(descriptor) is dispatcher:
                 self._set_interest(descriptor, dispatcher)
 
@@ -72,9 +78,9 @@ class Poller(dict[int, Any]):
         self._epoll.close()
 
     def _set_interest(self, descriptor: int, dispatcher: Any) -> None:
-        interest = select.EPOLLIN if dispatcher.readable() else 0
+        interest = _IN if dispatcher.readable() else 0
         if dispatcher.writable() and not dispatcher.accepting:
-            interest |= select.EPOLLOUT
+            interest |= _OUT
         if interest != self._interests[descriptor]:
             self._interests[descriptor] = interest
             self._epoll.modify(descriptor, interest)

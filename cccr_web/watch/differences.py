@@ -239,7 +239,7 @@ class ExpectedSite:
         locations: Sequence[str | None] = response.values("location") or [None]
         targets = {f"{self._address}{folder}{name}" for folder in folders for name in ("", INDEX)}
         for location in locations:
-            if location is None or urljoin(f"{self._address}{path}", location) not in targets:
+            if location is None or _joined(f"{self._address}{path}", location) not in targets:
                 detail = f"it redirects to {_shown(location)}"
                 yield Difference(path, DifferenceKind.CHANGED, detail)
 
@@ -299,6 +299,14 @@ def header_differences(
     for key, (name, _) in policy.items():
         if key not in seen:
             yield Difference(path, DifferenceKind.MISSING_HEADER, name)
+
+
+def _joined(base: str, location: str) -> str:
+    """Return where a ``Location`` leads (RFC 9110, section 10.2.2); nowhere if it is no URL."""
+    try:
+        return urljoin(base, location)
+    except ValueError:
+        return ""
 
 
 def _shown(text: str | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cccr_web.content.characters import LOST, PRIVATE, find
 from cccr_web.errors import CccrError
+from cccr_web.files import read_input
 from cccr_web.write.dropped import Dropped
 from cccr_web.write.html import Block, to_markdown
 from cccr_web.write.word import read_docx
@@ -23,6 +24,8 @@ _OTHERS = (
     (b"MIME-Version", "a web archive"),
 )
 _LOWEST = 6  # the level of h6
+# In bytes; pictures are a part of a document.
+_LARGEST = 100_000_000
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([\w-]+)""", re.IGNORECASE)
 
 
@@ -40,10 +43,7 @@ class Converted:
 
 def read_document(file: Path) -> Converted:
     """Read a .docx or .html file. Raises ``CccrError``."""
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise CccrError(f"{file} cannot be read: {error.strerror}.", "Check the path.") from error
+    body = read_input(file, _LARGEST)
     dropped = Dropped()
     try:
         html = read_docx(body, dropped) if body.startswith(b"PK") else _read_html(body)
@@ -77,6 +77,7 @@ def _read_html(body: bytes) -> str:
         charset = "gb18030"  # browsers read both as this (WHATWG, Encoding)
     try:
         text = body.decode(charset)
+        text.encode()  # some of Python's codecs accept half a character
     except (LookupError, ValueError) as error:
         raise CccrError(
             f"This is not text in {charset}.", "Save it as .docx, or as UTF-8."

@@ -24,6 +24,8 @@ class Dropped:
 
     def add(self, kind: str, words: str = "", *, count: int = 1) -> None:
         """Count one more of a kind, in the singular; words in brackets follow the number."""
+        # It is shown in a terminal, and a document can hold what commands one.
+        words = "".join(char if char.isprintable() else " " for char in words)
         words = " ".join(words.split())
         self._counts[kind] += count
         if words:

@@ -191,6 +191,7 @@ class _MarkdownWriter:
         target, _, switches = target.partition('"')
         anchor = _ANCHOR.search(switches)
         target += f"#{anchor[1]}" if anchor else ""
+        target = re.sub(r"[\t\r\n]", "", target)  # as browsers do (WHATWG, URL)
         if re.match("https?://", target, re.IGNORECASE):
             return self._untracked(target)
         if not target.startswith("#"):

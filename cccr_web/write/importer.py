@@ -67,7 +67,7 @@ def _target(tree: Path, language: Language, name: str | None) -> Path:
         names = ", ".join(file.stem for file in blanks)
         raise CccrError(f"Several texts are blank: {names}.", "Pass the name of one with --into.")
     stem = PurePosixPath(name.removesuffix(".md")).name
-    files = sorted((tree / language.locale).glob(f"*/{stem}.md"))
+    files = [file for file in _texts(tree, language) if file.stem == stem]
     if not files:
         raise CccrError(f"There is no text “{stem}” in {language.tag}.", "Create it with “new”.")
     if files[0] not in blanks:
@@ -78,10 +78,22 @@ def _target(tree: Path, language: Language, name: str | None) -> Path:
     return files[0]
 
 
+def _texts(tree: Path, language: Language) -> list[Path]:
+    return sorted((tree / language.locale).glob("*/*.md"))
+
+
 def _blanks(tree: Path, language: Language) -> Iterator[Path]:
-    for file in sorted((tree / language.locale).glob("*/*.md")):
-        if file.read_text(encoding="utf-8", errors="replace").endswith(_blank_body(file, language)):
+    for file in _texts(tree, language):
+        if (_read(file) or "").endswith(_blank_body(file, language)):
             yield file
+
+
+def _read(file: Path) -> str | None:
+    """Return a text; ``None`` if nobody can import into it, because it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None  # “check” says why
 
 
 def _blank_body(file: Path, language: Language) -> str:
@@ -101,9 +113,10 @@ def _names(
     positions = [at for at, block in enumerate(blocks) if block.level]
     for other in WRITTEN:
         path = tree / other.locale / file.relative_to(tree / language.locale)
-        if other is language or not path.is_file() or path in _blanks(tree, other):
+        text = _read(path)
+        if other is language or text is None or text.endswith(_blank_body(path, other)):
             continue
-        parts = front_matter.split(path.read_text(encoding="utf-8"))
+        parts = front_matter.split(text)
         items = markdown.parse(parts.body).items if parts else ()
         theirs = [item for item in items if isinstance(item, Heading)]
         if [item.level for item in theirs] == [blocks[at].level for at in positions]:

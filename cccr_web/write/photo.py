@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Final
 
+from cccr_web.content import SourceTree, content_error
 from cccr_web.content.photos import FILE, FOLDER, file_name, wrong_format
 from cccr_web.errors import CccrError
-from cccr_web.files import create_all, replace, writing
+from cccr_web.files import create_all, read_input, replace, writing
 from cccr_web.render import pixels_only
+
+# In bytes; the largest cameras write less.
+_LARGEST: Final = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +34,21 @@ def add_photo(tree: Path, file: Path) -> NewPhoto:
 
     The file itself is not changed, and no photo is ever overwritten. Raises ``CccrError``.
     """
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise CccrError(f"{file} cannot be read: {error.strerror}.", "Check the path.") from error
+    body = read_input(file, _LARGEST)
     for message in wrong_format(file.name, body):
         raise CccrError(message, "Nothing was changed.")
     name = file_name(file.name, body)
     records = tree / FILE
-    known = records.read_bytes().decode() if records.exists() else ""
+    known = ""
+    if records.exists():
+        _, values, problems = SourceTree(tree).toml(FILE)
+        if values is None:
+            raise content_error(problems)
+        if name in values:
+            raise CccrError(f"{FILE} has a record of “{name}” already.", "Rename your file.")
+        known = records.read_bytes().decode()
     copy, removed = pixels_only(body, file)
     with writing(tree, "Check the disk and the permissions."):
-        if f'["{name}"]' in known:
-            raise CccrError(f"{FILE} has a record of “{name}” already.", "Rename your file.")
         # The photo first: without a record, “check” reports it.
         try:
             create_all({tree / FOLDER / name: copy})

@@ -114,6 +114,10 @@ class _TreeParser(HTMLParser):
         if tag not in _VOID:
             self.open.append(node)
 
+    def parse_marked_section(self, i: int, report: int = True) -> int:
+        """Read ``<![…>`` as browsers do: as a comment. Some versions of Python raise."""
+        return self.parse_bogus_comment(i, bool(report))
+
     def _inner(self) -> str:
         """Return the innermost open element that is not inline."""
         blocks = (node.tag for node in reversed(self.open) if node.tag in BLOCKS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, MutableMapping
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -20,8 +21,15 @@ import mammoth
 from cccr_web.errors import CccrError
 from cccr_web.write.dropped import DETAIL, STAYS, Dropped
 
-# A document of this size unpacked is not a statement.
-_LARGEST: Final = 200_000_000
+# In bytes, of all XML: a book has less. Parsed, it can take 200 times as much memory.
+_LARGEST: Final = 5_000_000
+_PARSED: Final = re.compile(r".*\.(?:xml|rels)", re.IGNORECASE)
+# What zipfile, ElementTree and mammoth raise for what no Word wrote: another compression, a
+# password, damaged streams, other charsets, endless nesting, letters in place of numbers.
+_UNREADABLE: Final = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(ET.ParseError, ExpatError, RuntimeError, LookupError, ValueError, TypeError, AttributeError),
+)
 
 # A title is above all headings.
 _STYLES: Final = "\n".join(
@@ -74,9 +82,16 @@ def read_docx(body: bytes, dropped: Dropped) -> str:
     )
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST:
-                raise CccrError("The document is too large.", "Remove the pictures from it.")
-            parts = {name: archive.read(name) for name in archive.namelist()}
+            parsed = {one for one in archive.infolist() if _PARSED.fullmatch(one.filename)}
+            if sum(entry.file_size for entry in parsed) > _LARGEST:
+                raise CccrError(
+                    "The document is too large.", "Import its text in several documents."
+                )
+            # Pictures and other files do not get into a text.
+            parts = {
+                entry.filename: archive.read(entry) if entry in parsed else b""
+                for entry in archive.infolist()
+            }
         if "word/document.xml" not in parts:
             raise damaged
         _drop(parts, dropped)
@@ -87,7 +102,7 @@ def read_docx(body: bytes, dropped: Dropped) -> str:
         html = mammoth.convert_to_html(
             packed, style_map=_STYLES, include_embedded_style_map=False, external_file_access=False
         )
-    except (ET.ParseError, ExpatError, zipfile.BadZipFile, LookupError) as error:
+    except _UNREADABLE as error:
         raise damaged from error
     for message in html.messages:
         _, ignored, element = message.message.partition("element was ignored: ")

@@ -23,7 +23,8 @@ settings_read() { # FILE
     read -r name <<<"${line%%=*}"
     read -r value <<<"${line#*=}"
     if [ "$name" = "$line" ] || [[ " ${SETTINGS[*]} " != *" $name "* ]]; then
-      problems+=("$file:$number: “${line}” is not a setting. The settings are ${SETTINGS[*]}.")
+      # Nothing after the name is shown: it may be a misspelt NOTIFY, which holds passwords.
+      problems+=("$file:$number: “${name//[^[:print:]]/?}” is not a setting. The settings are ${SETTINGS[*]}.")
       continue
     fi
     if [[ $seen == *" $name "* ]]; then
@@ -68,7 +69,7 @@ settings_validate() { # appends to problems
   [ "${ONION_MODE:+balance}" = "${FRONT:+balance}" ] || problems+=("ONION_MODE=balance and FRONT need each other: set both, or neither.")
   read -ra names <<<"$ADDRESSES"
   for name in ${names[@]+"${names[@]}"}; do
-    [[ $name =~ ^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)$ ]] || problems+=("ADDRESSES: “${name}” is not an IP address such as 192.0.2.1 or 2001:db8::1.")
+    is_ip_address "$name" || problems+=("ADDRESSES: “${name}” is not an IP address such as 192.0.2.1 or 2001:db8::1.")
   done
   [[ $CONTACT =~ ^([A-Za-z0-9._+-]+@[A-Za-z0-9.-]+)?$ ]] || problems+=("CONTACT: “${CONTACT}” is not an email address.")
   [[ $ACME_SERVER =~ ^(https://[A-Za-z0-9.:/_-]+)?$ ]] || problems+=("ACME_SERVER: “${ACME_SERVER}” is not an https address.")
@@ -92,6 +93,15 @@ settings_validate() { # appends to problems
   done
   [[ $MAX_MEGABYTES =~ ^([1-9][0-9]{0,3})?$ ]] || problems+=("MAX_MEGABYTES: “${MAX_MEGABYTES}” is not a number of megabytes from 1 to 9999.")
   [[ $KEEP_RELEASES =~ ^([1-9][0-9]?)?$ ]] || problems+=("KEEP_RELEASES: “${KEEP_RELEASES}” is not a number from 1 to 99.")
+}
+
+# Whether TEXT is an IPv4 address, or an IPv6 one without an IPv4 address in it (RFC 4291, 2.2).
+is_ip_address() { # TEXT
+  local octet='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])' group='[0-9a-f]{1,4}' groups
+  [[ ! $1 =~ ^$octet(\.$octet){3}$ ]] || return 0
+  [[ ! $1 =~ ^$group(:$group){7}$ ]] || return 0
+  read -ra groups <<<"${1//:/ }"
+  [[ $1 =~ ^($group(:$group)*)?::($group(:$group)*)?$ && ${#groups[@]} -le 7 ]]
 }
 
 # Print how large a release may be, in MB; cccr_web/config.py has the same default.

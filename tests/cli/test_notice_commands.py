@@ -123,6 +123,16 @@ def test_security_txt_has_the_fields_of_the_rfc(tmp_path: Path, today: date) -> 
         assert "within the next year" in done.stderr
 
 
+def test_security_txt_holds_no_bytes_that_are_no_text(tmp_path: Path, today: date) -> None:
+    """Python hands over what is not UTF-8 on the command line; the error names the file."""
+    file = tmp_path / "security.txt"
+    contact = ("--contact", "mailto:a@cccr.example", "--policy", "https://a.example/\udcff")
+    done = run("security-txt", *contact, "--out", file, "--expires", today + 300 * DAY)
+    assert done.exit_code == 1
+    assert "security.txt" in done.stderr
+    assert not file.exists()
+
+
 def test_security_txt_has_the_contact_of_the_site(
     tmp_path: Path, today: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:

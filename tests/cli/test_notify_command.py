@@ -113,7 +113,19 @@ def test_a_ping_follows_a_run_whose_checks_reported(
         ("NOTIFY=json://secretword/\n", 0o640, "is open to other users (mode 0640)"),
         ("DOMAIN=cccr.example\n", 0o600, "sets no recipients. Add a line such as NOTIFY=ntfys"),
         ("NOTIFY=secretword\n", 0o600, "a value of NOTIFY is not a URL such as ntfys://"),
-        ("NOTIFY=json://x/\nPING=http://secretword/\n", 0o600, "PING is not an https address"),
+        *(
+            (f"NOTIFY=json://x/\nPING={url}\n", 0o600, "PING is not an https address")
+            for url in (
+                *(
+                    "http://secretword/",
+                    "https://",
+                    "https://[secretword",
+                    "https://secretword..x/",
+                ),
+                *("https://x/secretword/ü", "https://secretword:0/", "https://secretword:x/"),
+                f"https://{'a' * 64}.secretword/",
+            )
+        ),
     ],
 )
 def test_wrong_settings_are_rejected(tmp_path: Path, text: str, mode: int, problem: str) -> None:

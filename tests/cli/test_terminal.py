@@ -8,12 +8,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import pytest
 from support.command import run
 from support.serving import environment
 from support.signed import organisation_key, put_release, signed_release
-from support.texts import TEXTS
+from support.texts import TEXTS, copy_texts
 
 from cccr_web.cli.terminal import Progress
 
@@ -25,6 +26,14 @@ with working("counting"):
     time.sleep({seconds})
 print("done")
 """
+
+
+class Done(NamedTuple):
+    """A command that has ended: its exit status, stdout and stderr."""
+
+    status: int
+    out: str
+    said: str
 
 
 def on_terminal(code: str, term: str = "xterm") -> tuple[str, str]:
@@ -130,3 +139,69 @@ def test_long_commands_name_their_steps(
     for name in ("NEW", "RELEASE"):
         shown = [text.replace(str(names[name]), name) for text in shown]
     assert [*dict.fromkeys(re.sub(r"\d+", "N", text) for text in shown)] == steps
+
+
+def ended(*arguments: object, out: int | IO[bytes] = subprocess.PIPE, **settings: str) -> Done:
+    """Run a command with this stdout; return its exit status, and what it said on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cccr_web", *map(os.fsencode, map(str, arguments))],
+        env=environment(**settings),
+        stdout=out,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    said = done.stderr.decode("utf-8", "surrogateescape")
+    assert "Traceback" not in said
+    return Done(done.returncode, (done.stdout or b"").decode("utf-8", "surrogateescape"), said)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["headers", "--help"], ["check"]])
+def test_a_full_disk_ends_a_command_in_a_sentence(arguments: list[str]) -> None:
+    """Whatever part of the command writes to it, the exit status is 1."""
+    with Path("/dev/full").open("wb") as full:
+        done = ended(*arguments, out=full)
+    assert done.status == 1
+    assert done.said == (
+        "The output cannot be read or written: No space left on device. "
+        "Check the disk and the permissions.\n"
+    )
+
+
+@pytest.mark.parametrize("charset", ["ascii", "latin-1", "gb18030"])
+def test_a_terminal_of_another_charset_gets_an_answer(tmp_path: Path, charset: str) -> None:
+    """A character that it cannot show is an escape, and the work is done."""
+    tree = copy_texts(tmp_path)
+    arguments = ("new", "A title", "--date", "2013-05-08", "--translations", tree)
+    assert ended(*arguments, PYTHONIOENCODING=charset).status == 0
+    assert (tree / "en/statements/2013-05-08-a-title.md").exists()
+
+
+def test_a_title_is_utf_8_in_every_locale(tmp_path: Path) -> None:
+    """Without a locale, Python reads no Chinese from the command line. Other bytes are rejected."""
+    tree = copy_texts(tmp_path)
+    tail = ("--slug", "a", "--date", "2013-05-08", "--translations", tree)
+    arguments = ("new", "释放律师", *tail)
+    done = ended(*arguments, LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert done.status == 0
+    written = tree / "zh_Hans/statements/2013-05-08-a.md"
+    assert 'title = "释放律师"' in written.read_text(encoding="utf-8")
+    done = ended("new", "a\udcff", *tail)
+    assert done.status == 2
+    assert "“a\\udcff” is not text in UTF-8." in done.said
+
+
+def test_a_name_cannot_command_a_terminal(tmp_path: Path) -> None:
+    """A file's name is one line of visible characters, in messages and in results."""
+    tree = copy_texts(tmp_path)
+    name = "a\n:1: b\x1b[31m\u202e\udcff"
+    (tree / f"en/pages/{name}.md").write_text("x", encoding="utf-8")
+    said = ended("check", "--translations", tree).said
+    assert "en/pages/a\\n:1: b\\x1b[31m\\u202e\\udcff.md:1: The file must start" in said
+    assert len(said.splitlines()) == said.count("en/pages/a")
+    (tree / f"en/pages/{name}.md").unlink()
+    ended("new", "A title", "--date", "2013-05-08", "--translations", tree)
+    (tmp_path / name).write_text("<p>some text", encoding="utf-8")
+    done = ended("import", tmp_path / name, "--translations", tree)
+    assert done.status == 0
+    assert "\\x1b[31m\\u202e\\udcff" in done.out
+    assert not {"\x1b", "\u202e", "\udcff"} & {*done.out}

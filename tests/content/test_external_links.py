@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cccr_web.content.urls import faults
+from cccr_web.content.urls import faults, faults_of_shown, without_tracking
 
 PRIVATE = "leads into the reader's own computer or network: link to a public address."
 PORT = "has an impossible port: write a number from 1 to 65535, or none."
@@ -215,3 +215,19 @@ def test_a_letter_that_looks_like_another_is_rejected_in_a_host(
         f"or write the host as {written} if it is meant."
     )
     assert messages(f"https://{written}/") == []
+
+
+def test_what_is_no_url_after_its_punctuation_is_reported() -> None:
+    """Without the bracket that it swallowed, it has an address that does not end."""
+    swallowed, other = messages("https://[::1]]")
+    assert swallowed.startswith("contains the punctuation mark “]”")
+    assert other == "“https://[::1” is not a valid URL: Invalid IPv6 URL."
+
+
+@pytest.mark.parametrize("start", ["http://[x", "https://[x]/", "https://\u2100.org/"])
+def test_text_that_only_begins_like_a_url_is_text(start: str) -> None:
+    """No host can be read from it, and its tracking parameters are found all the same."""
+    words = f"Type {start} in the address bar."
+    assert list(faults_of_shown(words)) == []
+    assert without_tracking(words) == (words, [])
+    assert without_tracking(f"{start}?utm_source=a") == (start, ["utm_source"])

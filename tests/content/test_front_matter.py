@@ -129,6 +129,23 @@ def test_invalid_toml_is_reported_with_its_line() -> None:
     assert problems_of('title = "x"\nupdated = x\n')[0].startswith("3: Not valid TOML: ")
 
 
+@pytest.mark.parametrize(
+    "value", ["[" * 2_000, "9" * 5_000, f"{'{a=' * 2_000}1", f"1\n{'a.' * 2_000}a = 1"]
+)
+def test_what_no_parser_reads_to_its_end_is_reported_with_its_line(value: str) -> None:
+    """Brackets, keys and digits without end are a problem, not a traceback."""
+    line = 4 if "\n" in value else 3
+    assert problems_of(f'title = "x"\nnavigation = {value}\n') == [
+        f"{line}: Not valid TOML: a number is too long, or too much is nested: shorten this line."
+    ]
+
+
+def test_a_backslash_in_single_quotes_begins_no_escape() -> None:
+    """The line of a forbidden escape is found also below one that only looks like one."""
+    head = "title = 'C:\\Uffffffff'\nplace = \"\\u200b\"\n"
+    assert problems_of(head)[0].startswith("3: An escape represents U+200B")
+
+
 def test_a_date_in_words_is_reported_with_the_valid_forms() -> None:
     """The message lists every valid form of a date."""
     assert problems_of(HEAD + 'date = "7 May 2013"', statement=True) == [

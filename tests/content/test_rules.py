@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from support.texts import TEXTS, copy_texts, problems_of
 
 from cccr_web.config import find_tree
 from cccr_web.content import SourceTree, Text
+from cccr_web.content.model import NEEDED_PAGES
 from cccr_web.content.reader import read_text
 from cccr_web.content.rules import dates_are_past, every_file_is_read, text_is_not_empty
 from cccr_web.languages import EN
@@ -244,3 +245,16 @@ def test_a_lock_of_an_editor_is_ignored(tmp_path: Path) -> None:
     tree = copy_texts(tmp_path)
     (tree / "en/pages/.#verify.md").symlink_to("editor@host.1234")
     assert problems_of(tree) == []
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["one", "all"])
+@pytest.mark.parametrize("page", NEEDED_PAGES, ids=str)
+def test_a_page_that_the_site_needs_is_reported(
+    tmp_path: Path, page: PurePosixPath, kept: bool
+) -> None:
+    """It is named if it is missing in every language, also where no text is left at all."""
+    tree = copy_texts(tmp_path)
+    for gone in tree.rglob(f"{page.name}.md" if kept else "*.md"):
+        gone.unlink()
+    file = page if page.parts[0] == "statements" else PurePosixPath("pages") / page
+    assert f"en/{file}.md:1: The file is missing: the site needs this page." in problems_of(tree)

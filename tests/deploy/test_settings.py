@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
 import re
 import subprocess
@@ -74,6 +76,33 @@ def test_servers_have_memory_for_two_of_the_largest_releases(
         unit = (tmp_path / f"cccr-web-{server}.service").read_text()
         assert f"\nEnvironment=CCCR_MAX_MEGABYTES={largest}\n" in unit
     assert f"\nMemoryMax={memory}M\n" in (tmp_path / "cccr-web-.service.d/restart.conf").read_text()
+
+
+def test_addresses_are_those_that_doctor_reads(tmp_path: Path) -> None:
+    """What is no IP address is named, and what is one is not."""
+    words = (
+        "0 1 01 255 256 1.2.3 1.2.3.4 1.2.3.4.5 01.2.3.4 256.1.1.1 999.1.1.1 g::1 12345::1 fe80::1"
+    )
+    words += (
+        " : :: ::: ::1 1:: 1::2::3 2001:db8::1 1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:8:9 1:2:3:4:5:6:7::"
+    )
+    words += " ::2:3:4:5:6:7:8 1:2:3:4::5:6:7:8 1:2:3:4:5:6:7 a:b"
+    wrong = []
+    for word in words.split():
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(word)
+            continue
+        wrong.append(word)
+    message = rejection(f"ADDRESSES={words}\n", tmp_path)
+    assert re.findall("ADDRESSES: “(.*?)” is not an IP address", message) == wrong
+
+
+def test_a_misspelt_setting_shows_no_value(tmp_path: Path) -> None:
+    """It may be the one that holds passwords; a name cannot command a terminal."""
+    message = rejection("NOTFY=mailto://me:secretword@a.example\n\x1b[31mA=1\n", tmp_path)
+    assert "site.env:1: “NOTFY” is not a setting." in message
+    assert "secretword" not in message
+    assert "\x1b" not in message
 
 
 def test_a_policy_replaces_the_public_key_and_the_key_the_policy(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,13 @@ from cccr_web.watch import Difference, DifferenceKind, Report, SiteResult
 START = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RENEW = "Renew it: certbot renew."
+
+
+def kept(**values: object) -> str:
+    """Return the state of a first run, but with these values."""
+    times = dict.fromkeys(("first_run", "last_heartbeat"), START.isoformat())
+    lists = dict[str, object]({name: [] for name in ("sent_at", "problems", "messages")})
+    return json.dumps({"format": 1, **times, **lists, **values})
 
 
 class NotifiedSite:
@@ -372,7 +380,35 @@ def test_the_state_is_private_and_without_passwords(site: NotifiedSite, hook: We
     assert "secretword" not in repr(site.recipients)
 
 
-@pytest.mark.parametrize("body", ["", "[]", '{"format": 2}', '{"format": 1}', "{"])
+@pytest.mark.parametrize(
+    "report",
+    [
+        *("", "{", "1", "[1]", "[{}]", "[" * 100_000),
+        '[{"name": ["a"], "verdict": "wrong", "sentence": "b", "remedy": "c"}]',
+        '[{"name": "\\ud800", "verdict": "wrong", "sentence": "b", "remedy": "c"}]',
+        '{"problem": null, "addresses": [{"address": {}, "differences": []}]}',
+    ],
+    ids=range(9),
+)
+def test_what_is_no_report_is_said(site: NotifiedSite, hook: Webhook, report: str) -> None:
+    """Whatever is in its file, the others are read, and a message says that it cannot be."""
+    site.files["doctor"].write_text(report)
+    site.run()
+    assert hook.titles == ["cccr.example: WRONG: doctor"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "[]", '{"format": 2}', '{"format": 1}', "{", "[" * 100_000),
+        kept(first_run="2026-11-29T00:00:00"),
+        kept(sent_at=["2026-11-29"]),
+        kept(messages=[{"time": START.isoformat(), "title": "a", "body": "b", "undelivered": 3}]),
+        kept(messages=[{"time": START.isoformat(), "title": 1, "body": "b", "undelivered": []}]),
+        kept(problems=[{"program": "doctor", "check": ["a"]}]),
+    ],
+    ids=range(11),
+)
 def test_a_damaged_state_is_an_error(site: NotifiedSite, body: str) -> None:
     """It is neither repaired nor replaced, and the message says what to do."""
     file = site.folder / "state/notify.json"

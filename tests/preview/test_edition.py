@@ -154,7 +154,7 @@ def test_only_changed_texts_are_parsed(tmp_path: Path, monkeypatch: pytest.Monke
     parsed = Counter[str]()
     parse = markdown.parse
 
-    def counted(text: str, **options: int) -> Any:
+    def counted(text: str, **options: Any) -> Any:
         parsed[text] += 1
         return parse(text, **options)
 

@@ -24,6 +24,11 @@ def get(address: str, path: str) -> tuple[int, bytes]:
     return response.status, body
 
 
+def said(preview: PreviewProcess) -> str:
+    """Return what it has printed on stderr."""
+    return preview.errors.read_text(encoding="utf-8")
+
+
 def test_messages_are_in_the_terminal_too(tmp_path: Path) -> None:
     """After each change they are printed with file and line; pages have them as well."""
     tree = copy_texts(tmp_path)
@@ -77,6 +82,47 @@ def test_only_this_machine_can_connect(tmp_path: Path) -> None:
         assert "00000000" not in {address.partition(":")[0] for address in mine}
         with socket.socket() as other, pytest.raises(ConnectionRefusedError):
             other.connect(("127.0.0.2", port))
+
+
+def test_a_folder_that_is_moved_away_and_back_is_watched_again(tmp_path: Path) -> None:
+    """Meanwhile its last good version is shown."""
+    tree = copy_texts(tmp_path)
+    with PreviewProcess(tree) as preview:
+        tree.rename(tmp_path / "elsewhere")
+        wait_until(lambda: "site.toml:1: The file is missing" in said(preview), 30)
+        assert get(preview.address, "/en/verify.html")[0] == 200
+        (tmp_path / "elsewhere").rename(tree)
+        wait_until(lambda: said(preview).count("All texts are in order.") == 2, 30)
+        add(f"en/{DATED}", "A <b>bold</b> word.")(tree)
+        wait_until(lambda: "Raw HTML" in said(preview), 30)
+        assert preview.end() == 0
+    assert "Traceback" not in said(preview)
+
+
+def test_a_folder_that_cannot_be_read_is_no_obstacle(tmp_path: Path) -> None:
+    """The system does not watch it, and the pages that it hides have messages."""
+    tree = copy_texts(tmp_path)
+    (tree / "en/more").mkdir(mode=0o000)
+    # As for a user who is not root.
+    without = "-dac_override,-dac_read_search"
+    prefix = ("setpriv", f"--bounding-set={without}", f"--inh-caps={without}")
+    with PreviewProcess(tree, prefix=prefix) as preview:
+        add(f"en/{DATED}", "A <b>bold</b> word.")(tree)
+        wait_until(lambda: "Raw HTML" in said(preview), 30)
+        assert preview.end() == 0
+    assert "Traceback" not in said(preview)
+
+
+def test_a_name_that_is_no_text_does_not_end_the_watch(tmp_path: Path) -> None:
+    """Its message is shown, and that all is in order once it is removed."""
+    tree = copy_texts(tmp_path)
+    with PreviewProcess(tree) as preview:
+        (tree / "en/pages/a\udcff.md").write_text("x", encoding="utf-8")
+        wait_until(lambda: "a\\udcff.md:1: The file must start" in said(preview), 30)
+        (tree / "en/pages/a\udcff.md").unlink()
+        wait_until(lambda: said(preview).count("All texts are in order.") == 2, 30)
+        assert preview.end() == 0
+    assert "Traceback" not in said(preview)
 
 
 def test_it_ends_with_an_open_page(tmp_path: Path) -> None:

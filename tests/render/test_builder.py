@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, request
+from flask import Flask
 from support.serving import environment
 from support.texts import copy_texts
 
 from cccr_web.config import find_tree
+from cccr_web.content.body import Body
 from cccr_web.errors import CccrError
 from cccr_web.release import ARCHIVE, MANIFEST, load
-from cccr_web.render import build_release
+from cccr_web.render import build_release, builder
 from cccr_web.render.copies import COPIES
+from cccr_web.render.html import TextRenderer
 
 TREES = find_tree("translations"), find_tree("templates")
 
@@ -136,23 +138,28 @@ def test_progress_counts_every_rendered_file() -> None:
 
 
 def test_each_step_happens_once_per_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A build reads each text, renders each page, packs the ZIP and hashes each file once."""
-    read, rendered, packed, hashed = (
+    """A build reads and renders each text, packs the ZIP and hashes each file once."""
+    read, rendered, bodies, packed, hashed = (
         Counter[Path](),
         Counter[str](),
+        Counter[tuple[TextRenderer, str]](),
         Counter[bytes](),
         Counter[bytes](),
     )
-    open_file, dispatch = Path.open, Flask.dispatch_request
+    open_file, render, body_of = Path.open, builder._render, TextRenderer.page
     crc32, sha256 = zlib.crc32, hashlib.sha256
 
     def counted_open(self: Path, *args: Any, **options: Any) -> Any:
         read[self] += 1
         return open_file(self, *args, **options)
 
-    def counted_dispatch(self: Flask) -> Any:
-        rendered[request.path] += 1
-        return dispatch(self)
+    def counted_render(app: Flask, url: str) -> bytes:
+        rendered[url] += 1
+        return render(app, url)
+
+    def counted_body(self: TextRenderer, body: Body, *options: Any) -> str:
+        bodies[self, body.digest] += 1
+        return body_of(self, body, *options)
 
     def counted_crc(body: bytes) -> int:
         packed[body] += 1
@@ -163,14 +170,15 @@ def test_each_step_happens_once_per_build(monkeypatch: pytest.MonkeyPatch) -> No
         return sha256(body, **options)
 
     monkeypatch.setattr(Path, "open", counted_open)
-    monkeypatch.setattr(Flask, "dispatch_request", counted_dispatch)
+    monkeypatch.setattr(builder, "_render", counted_render)
+    monkeypatch.setattr(TextRenderer, "page", counted_body)
     monkeypatch.setattr(zlib, "crc32", counted_crc)
     monkeypatch.setattr(hashlib, "sha256", counted_hash)
     release = build_release(*TREES)
     texts = [file for file in TREES[0].rglob("*") if file.suffix in {".md", ".po", ".toml", ".txt"}]
     assert {file: read[file] for file in texts} == dict.fromkeys(texts, 1)
-    assert {f"/{path}" for path in release.files if path.endswith(".html")} < set(rendered)
-    assert set(rendered.values()) == {1}
+    assert {path for path in release.files if path.endswith(".html")} < set(rendered)
+    assert set(rendered.values()) == set(bodies.values()) == {1}
     inside = release.files.keys() - {ARCHIVE, MANIFEST}
     assert {path: packed[release.files[path].body] for path in inside} == dict.fromkeys(inside, 1)
     assert {path: hashed[file.body] for path, file in release.files.items()} == dict.fromkeys(

@@ -381,3 +381,14 @@ def test_a_folder_that_is_no_cache_is_left_alone(
         Cache(tmp_path / "folder", SECRET)
     assert sorted((tmp_path / "folder").iterdir()) == names
     assert not (tmp_path / "precious").exists()
+
+
+def test_a_pipe_in_place_of_the_file_is_replaced(tmp_path: Path) -> None:
+    """SQLite cannot even open it."""
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    os.mkfifo(folder / "cache.sqlite3")
+    with closing(Cache(folder, SECRET)) as cache:
+        assert cache.recall(["a"], lambda: b"b") == b"b"
+    with closing(Cache(folder, SECRET)) as cache:
+        assert cache.recall(["a"], lambda: b"c") == b"b"

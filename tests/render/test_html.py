@@ -7,8 +7,9 @@ from datetime import date
 
 import pytest
 
+from cccr_web.content.links import ToFile
 from cccr_web.content.markdown import parse
-from cccr_web.render.html import PageRenderer
+from cccr_web.render.html import TextRenderer, fill
 from cccr_web.render.layout import PageLayout
 
 LAYOUT = PageLayout("base.html", 1, lambda url, fragment: url + fragment)
@@ -20,9 +21,12 @@ def render(text: str, *, han_tag: str | None = "zh-Hans") -> str:
     def note_title(day: date) -> str:
         return f"<Note> of {day}"
 
-    return str(
-        PageRenderer(LAYOUT, lambda target: f"to/{target}", note_title, han_tag).page(parse(text))
-    )
+    return str(fill(TextRenderer(note_title, han_tag).page(parse(text), resolve), LAYOUT))
+
+
+def resolve(target: str) -> ToFile:
+    """Return the file of a release to which a link leads."""
+    return ToFile(f"to/{target}")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +170,7 @@ def test_a_name_card_starts_with_the_name() -> None:
 )
 def test_original_wording_is_quoted_in_its_language(text: str, quotation: str) -> None:
     """It is a figure with a label; its words are marked as a whole, and not one by one."""
-    renderer = PageRenderer(LAYOUT, str, str, "zh-Hans", original_title=lambda tag: f"<{tag}>")
+    renderer = TextRenderer(str, "zh-Hans", original_title=lambda tag: f"<{tag}>")
     tag = text.partition("]")[0]
     assert renderer.page(parse(f"> [!ORIGINAL {text}\n\n刘霞\n")) == (
         f'<figure class="original">\n<figcaption class="by">&lt;{tag}&gt;</figcaption>\n'
@@ -177,10 +181,11 @@ def test_original_wording_is_quoted_in_its_language(text: str, quotation: str) -
 
 def test_a_line_below_a_heading_is_escaped() -> None:
     """The line for a named heading follows it, escaped."""
-    renderer = PageRenderer(
-        LAYOUT, str, str, below_heading=lambda name: f"<{name}>" if name == "a" else ""
+    marked = TextRenderer(str).page(
+        parse("## A {#a}\n\n## B {#b}\n\n## C\n"),
+        below_heading=lambda name: f"<{name}>" if name == "a" else "",
     )
-    assert str(renderer.page(parse("## A {#a}\n\n## B {#b}\n\n## C\n"))) == (
+    assert fill(marked, LAYOUT) == (
         '<h2 id="a">A</h2>\n<p class="facts">&lt;a&gt;</p>\n<h2 id="b">B</h2>\n<h2>C</h2>\n'
     )
 
@@ -195,5 +200,27 @@ def test_a_long_list_has_columns() -> None:
 def test_rendering_twice_gives_the_same_html() -> None:
     """Rendering does not change the text."""
     body = parse("- [a](b.md)\n" * 9 + "\n![a](b.png)\n")
-    renderer = PageRenderer(LAYOUT, lambda target: f"to/{target}", str)
+    renderer = TextRenderer(str)
     assert renderer.page(body) == renderer.page(body)
+
+
+def test_a_text_is_rendered_once_for_every_layout() -> None:
+    """What a place decides is filled in later: levels, ids, links, photos and empty elements."""
+    text = "## A {#a}\n\n---\n\n[b](c) [d](e)\n\n![](/photos/f.jpg)\n\n![g](h)\n"
+    marked = TextRenderer(str).page(parse(text), resolve)
+    assert fill(marked, LAYOUT) == (
+        '<h2 id="a">A</h2>\n<hr>\n<p><a href="to/c">b</a> <a href="to/e">d</a></p>\n'
+        'f.jpg\n<p><img src="to/h" alt="g"></p>\n'
+    )
+    links = {"to/c": None, "to/e": "?&", "to/h": "<.png"}
+    book = PageLayout("", 6, lambda url, _: links[url], lambda name: f"<{name}>", xhtml=True)
+    assert fill(marked, book, lambda name: f"<{name}/>") == (
+        '<h6 id="&lt;a&gt;">A</h6>\n<hr />\n<p>b <a href="?&amp;">d</a></p>\n'
+        '<f.jpg/>\n<p><img src="&lt;.png" alt="g" /></p>\n'
+    )
+
+
+def test_a_link_to_another_site_is_the_same_in_every_layout() -> None:
+    """Its URL is escaped, and no layout is asked for it."""
+    marked = TextRenderer(str).page(parse("[a](https://example.org/?b&c)"))
+    assert marked == '<p><a href="https://example.org/?b&amp;c">a</a></p>\n'

@@ -24,8 +24,7 @@ from cccr_web.languages import ZH_HANS, ZH_HANT
 from cccr_web.release import Release
 from cccr_web.render import build_release
 from cccr_web.render.copies import epub_url, single_url
-from cccr_web.render.html import PageRenderer, mark_languages
-from cccr_web.render.layout import PageLayout
+from cccr_web.render.html import TextRenderer, mark_languages
 from cccr_web.render.segmentation import terms
 from cccr_web.render.template_renderer import feed_url
 from cccr_web.render.traditional import convert_tokens, converter, kept_names, site_converter
@@ -131,8 +130,7 @@ def test_markup_splits_no_name_and_no_word(markdown: str, html: str) -> None:
     body = parse(markdown)
     converted = Parsed(tuple(convert_tokens(body.tokens, convert)), ())
     body = replace(body, load=lambda: converted)
-    renderer = PageRenderer(PageLayout("base.html", 1, lambda url, _: url), str, str)
-    assert renderer.page(body) == f"<p>{html}</p>\n"
+    assert TextRenderer(str).page(body) == f"<p>{html}</p>\n"
 
 
 @pytest.mark.parametrize(

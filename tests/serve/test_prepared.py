@@ -270,7 +270,8 @@ def test_dropped_pages_do_not_stay_in_the_memo(
     policy, hosts = onion_policy(release.metadata), onion_hosts([ONION])
     apps = prepare(release, [(policy, hosts), (policy, hosts)])
     for app in apps:
-        app.memo.add(b"head", Answer(app.lookup(request_("onion", "/en/")), False, False))
+        response = app.lookup(request_("onion", "/en/"))
+        app.memo.add(b"head", Answer(response, head_only=False, close=False))
     apps[0].lookup(request_("onion", "/en/verify.html", HTTP_ACCEPT_ENCODING="gzip"))
     assert [len(app.memo) for app in apps] == [0, 0]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WRITE = """\
 set -euo pipefail
 HERE=deploy/server DATA=$1 ETC=$1 COMMAND=$2/cccr-web DOMAIN=$3 ADDRESSES=$4
-for file in common release peers nginx; do . deploy/server/$file.sh; done
+for file in common settings release peers nginx; do . deploy/server/$file.sh; done
 CERTIFICATE=$1 WEB_SERVERS=(clearnet onion)
 onion_address() { echo "$ONION"; }
 nginx_write "$1/conf"

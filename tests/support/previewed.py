@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,11 +14,14 @@ from support.serving import STOP_TIMEOUT, environment
 
 
 class PreviewProcess:
-    """A preview of ``translations`` on a free port; ``address`` is its URL."""
+    """A preview of ``translations`` on a free port; ``address`` is its URL.
 
-    def __init__(self, translations: Path, *options: str) -> None:
+    ``prefix`` is a command that runs it.
+    """
+
+    def __init__(self, translations: Path, *options: str, prefix: Sequence[str] = ()) -> None:
         self.errors = translations.with_name("preview-errors")
-        self._command = [sys.executable, "-m", "cccr_web", "preview", "--port", "0"]
+        self._command = [*prefix, sys.executable, "-m", "cccr_web", "preview", "--port", "0"]
         self._command += ["--translations", str(translations), *options]
 
     def __enter__(self) -> Self:

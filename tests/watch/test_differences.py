@@ -194,6 +194,18 @@ CASES: dict[str, tuple[str, Callable[[HostileResponse], HostileResponse], Differ
         DifferenceKind.CHANGED_HEADER,
         "Content-Type: application/x-sh",
     ),
+    "a root that redirects to no URL": (
+        "/",
+        lambda a: with_header("Location", "http://[x")(without("Location")(a)),
+        DifferenceKind.CHANGED,
+        "it redirects to http://[x",
+    ),
+    "a folder that redirects to no URL": (
+        "/en",
+        lambda a: with_header("Location", "//[")(without("Location")(a)),
+        DifferenceKind.CHANGED,
+        "it redirects to //[",
+    ),
     "a root that redirects elsewhere": (
         "/",
         lambda a: with_header("Location", "https://x.example/en/")(without("Location")(a)),

@@ -392,7 +392,7 @@ WRONG = {
         docx(parts={"word/document.xml": "<!DOCTYPE a [<!ENTITY b 'b'>]><a>&c;</a>"}),
         "damaged, or not a Word document",
     ),
-    "too large": (docx(parts={"word/media/a": "a" * 200_000_001}), "too large"),
+    "too large": (docx(parts={"word/a.xml": "a" * 5_000_001}), "too large"),
 }
 
 

@@ -126,3 +126,20 @@ def test_a_text_that_does_not_exist_is_named(tree: Path, tmp_path: Path) -> None
     """Nothing is created by an import."""
     with pytest.raises(CccrError, match="There is no text “none” in en"):
         import_document(tree, document(tmp_path, ENGLISH), "none")
+
+
+@pytest.mark.parametrize("name", ["**", "*", "[", "", "../..", "a" * 5_000, "\udcff"])
+def test_a_name_of_no_text_is_quoted(tree: Path, tmp_path: Path, name: str) -> None:
+    """Whatever it is, it is no pattern and no path."""
+    with pytest.raises(CccrError, match="There is no text “"):
+        import_document(tree, document(tmp_path, ENGLISH), name)
+
+
+def test_what_cannot_be_read_is_not_blank(tree: Path, tmp_path: Path) -> None:
+    """A folder, a broken link and a text in another charset are for ``check`` to report."""
+    folder = tree / "en/statements"
+    (folder / "a.md").mkdir()
+    (folder / "b.md").symlink_to("b.md")
+    (folder / "c.md").write_bytes(b"\xff" + (folder / f"{NAME}.md").read_bytes())
+    (tree / f"zh_Hans/statements/{NAME}.md").write_bytes(b"\xff")
+    assert import_document(tree, document(tmp_path, ENGLISH)).file.stem == NAME

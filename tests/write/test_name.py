@@ -61,6 +61,15 @@ def test_comments_and_line_ends_stay(tmp_path: Path, before: str, after: str) ->
     assert file.read_bytes().decode() == after
 
 
+@pytest.mark.parametrize("line", ["'刘霞' = '劉霞'", '"\\u5218霞" = "\\u5289霞"', '"刘霞"="劉霞"'])
+def test_other_quotation_marks_and_escapes_are_names(tmp_path: Path, line: str) -> None:
+    """The new line is below a name that is written in any form that TOML has."""
+    (tmp_path / "names.toml").write_text(f"{line}\n", encoding="utf-8")
+    assert add_name(tmp_path, "李林", "李林", simplify) == 2
+    written = (tmp_path / "names.toml").read_text(encoding="utf-8")
+    assert written == f'{line}\n"李林" = "李林"\n'
+
+
 WRONG = {
     "one character": ("李", "李", "is not a name of two or more Chinese characters"),
     "Latin": ("Li Lin", "Li Lin", "is not a name of two or more Chinese characters"),

@@ -159,3 +159,30 @@ def test_a_killed_call_is_completed_by_the_next(tree: Path, tmp_path: Path) -> N
     (tree / "photos.toml").write_bytes(before)
     assert add_photo(tree, tmp_path / "a.jpg") == first
     assert b'["a.jpg"]' in (tree / "photos.toml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        (b'["b.jpg"]\nperson = "\xff"\n', r"photos.toml:2: The file is not UTF-8"),
+        (b'["b.jpg"\n', r"photos.toml:1: Not valid TOML"),
+        (b"['a.jpg']\n", r"photos.toml has a record of “a.jpg” already"),
+    ],
+)
+def test_records_that_cannot_be_read_are_not_changed(
+    tree: Path, tmp_path: Path, records: bytes, message: str
+) -> None:
+    """The error is that of ``check``, and no photo is copied."""
+    (tmp_path / "a.jpg").write_bytes(photo())
+    (tree / "photos.toml").write_bytes(records)
+    with pytest.raises(CccrError, match=message):
+        add_photo(tree, tmp_path / "a.jpg")
+    assert (tree / "photos.toml").read_bytes() == records
+    assert not (tree / "photos").exists()
+
+
+def test_a_file_without_end_is_no_photo(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is read than the largest cameras write."""
+    monkeypatch.setattr("cccr_web.write.photo._LARGEST", 1_000_000)
+    with pytest.raises(CccrError, match=r"/dev/zero has more than 1 MB"):
+        add_photo(tree, Path("/dev/zero"))
