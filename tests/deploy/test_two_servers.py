@@ -173,6 +173,9 @@ def follow_the_runbook_of_a_seized_server(
     served = ("--socket", "/run/cccr-nginx/onion.sock", "--control", control)
     b.run("systemctl", "stop", "cccr-web-manager")
     b.run("systemd-run", "--unit=intruder", *command.split(), *served)
+    wait_until(lambda: "Published: " in b.run("journalctl", "--unit=intruder"), 120)
+    # The network's client has asked every directory in vain, and does not ask again for minutes.
+    private_tor.socks_port = private_tor.add_client("later")
     assert private_tor.fetch_until(f"http://{old}{PAGE}").status == 200
     assert watched(admin, private_tor, new, old) == (1, [[], ["older release"]])
 
