@@ -377,7 +377,9 @@ log_in_again() {
   local line
   while IFS= read -r line; do
     if [ "$line" = "log in again" ]; then
-      ssh -n -o ControlPath=none -o PreferredAuthentications=publickey "$TARGET" 'touch /run/cccr-web-login' || true
+      # While sshd reloads, it may refuse a connection; ssh tries again each second.
+      ssh -n -o ConnectionAttempts=5 -o ControlPath=none -o PreferredAuthentications=publickey "$TARGET" \
+        'touch /run/cccr-web-login' || true
     else
       printf '%s\n' "$line"
     fi

@@ -151,7 +151,8 @@ case $mode in
     elif ! unshare --net --mount --pid --fork true 2>/dev/null; then
       left_out+=("booted machines: this machine does not allow root to create namespaces")
     else
-      job "deployment on Debian 12" tests/deploy/run.sh bookworm -m "not slow"
+      # One test after the other on one machine: it takes longest, so the other tests let it go first.
+      job "deployment on Debian 12" nice -n -5 tests/deploy/run.sh bookworm -m "not slow"
       left_out+=("deployment on Debian 13, the TLS scan, the upgrade of Debian and two servers with one onion: tests/deploy/run.sh runs them")
     fi
     ;;

@@ -195,6 +195,20 @@ def write_public_key(admin_folder: AdminFolder) -> None:
     admin_folder.edit_site('public_key = ""', f'public_key = "{key}"')
 
 
+def raise_sequence(admin_folder: AdminFolder) -> None:
+    """Let the next release follow the one that was recorded."""
+    admin_folder.edit_site("sequence = 1\n", "sequence = 2\n")
+
+
+def write_next_key(admin_folder: AdminFolder) -> None:
+    """Write the next signing key into ``site.toml``."""
+    keys = [
+        (admin_folder.path / f"{name}.pub").read_text().splitlines()[1]
+        for name in ("organisation", "next")
+    ]
+    admin_folder.edit_site(*keys)
+
+
 def write_onion_address(admin_folder: AdminFolder) -> None:
     """Write the onion's address into ``site.toml``."""
     address = admin_folder.run("deploy/cccr-web onion key show onion.key").strip()
@@ -238,6 +252,8 @@ def make_repository(admin_folder: AdminFolder) -> None:
 
 AFTERWARDS: dict[str, Callable[[AdminFolder], None]] = {
     "deploy/cccr-web key show organisation.pub": write_public_key,
+    "deploy/cccr-web key show next.pub": write_next_key,
+    "deploy/cccr-web history record release --out translations/files/releases.txt": raise_sequence,
     "deploy/cccr-web onion key show onion.key": write_onion_address,
     "deploy/cccr-web onion key show next-onion.key": write_next_onion,
     "deploy/cccr-web mirrors --key organisation.key --out translations/files/mirrors.txt "
@@ -288,6 +304,7 @@ def ask_for_help(admin_folder: AdminFolder, arguments: list[str]) -> None:
         [sys.executable, *own, "--help"], cwd=TOP, text=True, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().startswith("usage: "), f"{own} does its work in spite of --help"
     assert {each for each in own if each.startswith("--")} <= {
         *re.findall(r"--[\w-]+", done.stdout)
     }

@@ -1,9 +1,8 @@
-"""``key``: the organisation's signing key, from the first one to its rotation."""
+"""``key``: the organisation's signing keys, from the first one to the changes of the policy."""
 
 from __future__ import annotations
 
 import codecs
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from cccr_web.cli import options
 from cccr_web.errors import CccrError
 
 if TYPE_CHECKING:
-    from cccr_web.release import PublicKey, SigningKey
+    from cccr_web.release import PolicyChain, PublicKey, SigningKey, SigningPolicy, Trusted
 
 
 def read_passphrase(file: Path | None, question: str, *, twice: bool = False) -> str:
@@ -100,6 +99,87 @@ def policy(site_toml: Path, out: Path) -> None:
     The file is for --policy. It prints the fingerprint that readers compare.
     """
     from cccr_web import files
+
+    found = _site_policy(site_toml, past=True)
+    with files.writing(out, "Choose another place."):
+        files.replace(out, found.to_file())
+    click.echo(_describe_policy(found))
+
+
+@key.command(
+    epilog=options.example("key change translations/site.toml --previous old.pub --out keys.txt")
+)
+@click.argument("site_toml", metavar="SITE.TOML", type=options.FILE)
+@click.option(
+    "--previous",
+    metavar="KEY",
+    help="What signs until now, to begin keys.txt with: a policy.txt, or a public key.",
+)
+@options.notice_file
+def change(site_toml: Path, previous: str | None, out: Path) -> None:
+    """Add the policy in SITE.TOML to keys.txt.
+
+    So signers come, go, are replaced or revoked. It must then be signed with “key sign”. A policy
+    at the end of keys.txt that is not signed yet is replaced.
+    """
+    from cccr_web import files
+    from cccr_web.release import PolicyChain
+
+    if previous is None:
+        chain = PolicyChain.parse(_read_keys(out))
+    elif out.exists():
+        raise CccrError(f"{out} exists already.", "To add to it, leave --previous out.")
+    else:
+        chain = PolicyChain.begin(_read_previous(previous))
+    chain = chain.add(_site_policy(site_toml, past=False))
+    with files.writing(out, "Choose another place."):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(out, chain.to_file())
+    _show_newest(chain)
+
+
+@key.command(name="sign", epilog=options.example("key sign keys.txt --key cccr.key"))
+@click.argument("file", type=options.FILE)
+@options.signer
+@options.passphrase_file
+def sign_change(
+    file: Path, key_file: Path | None, ssh_key: Path | None, passphrase_file: Path | None
+) -> None:
+    """Sign the newest policy in FILE, a keys.txt, and say who else must.
+
+    Enough signers of the policy before it must sign, and enough of its own.
+    """
+    from cccr_web import files
+    from cccr_web.release import PolicyChain, sign_policy, sign_with_ssh_keygen
+
+    chain = PolicyChain.parse(_read_keys(file))
+    signature = b""
+    if key_file is not None:
+        signature = sign_policy(chain.newest, unlock(key_file, passphrase_file))
+    elif ssh_key is not None:
+        signature = sign_with_ssh_keygen(chain.newest.to_file(), ssh_key)
+    chain = chain.sign(signature)
+    with files.writing(file, "Choose another place."):
+        files.replace(file, chain.to_file())
+    _show_newest(chain)
+
+
+@key.command(epilog=options.example("key check keys.txt --public-key cccr.pub"))
+@click.argument("file", type=options.FILE)
+@options.trusted(required=True)
+def check(file: Path, key: Trusted) -> None:
+    """Verify FILE, a copy of keys.txt, and print its policies.
+
+    The newest is the last. Exits with 1 if yours is not one of them, or if one was not signed by
+    enough signers of the one before it. Those before yours signed older releases.
+    """
+    from cccr_web.release import PolicyChain
+
+    for found in PolicyChain.read(_read_keys(file), key).policies:
+        click.echo(_describe_policy(found))
+
+
+def _site_policy(site_toml: Path, *, past: bool) -> SigningPolicy:
     from cccr_web.content import SourceTree, content_error, read_site
     from cccr_web.render import read_policy_facts
 
@@ -107,62 +187,37 @@ def policy(site_toml: Path, out: Path) -> None:
         raise click.UsageError(f"{site_toml} is not a site.toml.")
     tree = SourceTree(site_toml.absolute().parent)
     _, signing, problems = read_site(tree)
-    found, wrong = read_policy_facts(tree, signing)
+    found, wrong = read_policy_facts(tree, signing, past=past)
     if problems or wrong:
         raise content_error([*problems, *wrong])
     if found is None:
         raise CccrError(f"{site_toml} names no signers.", "Write public_keys into it.")
-    with files.writing(out, "Choose another place."):
-        files.replace(out, found.to_file())
-    click.echo(
-        f"policy {found.number}: {found.threshold} of {len(found.signers)} must sign\n"
-        f"fingerprint {found.fingerprint}"
+    return found
+
+
+def _read_previous(text: str) -> Trusted:
+    """Return the policy in a file, or else a public key or the one in a file."""
+    from cccr_web.release import POLICY, read_policy, read_public_key
+
+    return read_policy(Path(text)) if Path(text).name == POLICY else read_public_key(text)
+
+
+def _read_keys(file: Path) -> bytes:
+    from cccr_web.release import KEYS, unix_lines
+
+    try:
+        return unix_lines(file.read_bytes())
+    except OSError as error:
+        raise CccrError(f"{file} cannot be read: {error.strerror}.", f"Pass {KEYS}.") from error
+
+
+def _describe_policy(policy: SigningPolicy) -> str:
+    return (
+        f"policy {policy.number}: {policy.threshold} of {len(policy.signers)} must sign\n"
+        f"fingerprint {policy.fingerprint}"
     )
 
 
-@key.command(epilog=options.example("key rotate --old cccr.key --new next.key --out keys.txt"))
-@click.option("--old", required=True, type=options.FILE, help="The secret key that signs now.")
-@click.option(
-    "--new",
-    "following",
-    required=True,
-    type=options.FILE,
-    help="The secret key that will sign next.",
-)
-@options.notice_file
-@options.notice_date
-@options.passphrase_file
-@click.option("--new-passphrase-file", type=options.FILE, help="The same for the new key.")
-def rotate(
-    old: Path,
-    following: Path,
-    out: Path,
-    day: date,
-    passphrase_file: Path | None,
-    new_passphrase_file: Path | None,
-) -> None:
-    """Write keys.txt, which names the next key. Both keys sign it.
-
-    If the file exists, the change is added to it. A key has one successor, and no key becomes
-    current again.
-    """
-    from cccr_web.notices import read_keys_file, rotate_key, write_notice
-
-    before = read_keys_file(out) if out.exists() else b""
-    current = unlock(old, passphrase_file)
-    write_notice(out, rotate_key(current, unlock(following, new_passphrase_file), day, before))
-
-
-@key.command(epilog=options.example("key check keys.txt --public-key cccr.pub"))
-@click.argument("file", type=options.FILE)
-@options.public_key(required=True)
-def check(file: Path, public_key: str) -> None:
-    """Verify FILE, a copy of keys.txt, and print the newest key.
-
-    Exits with 1 if the key that you trust, or one that it leads to, has not signed it.
-    """
-    from cccr_web.notices import read_key_rotation, read_keys_file
-    from cccr_web.release import read_public_key
-
-    rotation = read_key_rotation(read_keys_file(file), read_public_key(public_key))
-    click.echo(f"On {rotation.issued} the key was replaced by:\n{describe(rotation.next)}")
+def _show_newest(chain: PolicyChain) -> None:
+    click.echo(_describe_policy(chain.newest))
+    click.echo(f"not signed yet: {chain.missing}" if chain.missing else "signed")

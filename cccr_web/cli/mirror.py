@@ -104,7 +104,7 @@ def fetch(
             lambda path: progress.show(f"fetching {path}", terminal_only=True),
         )
     new = "is now" if done.changed else "was already"
-    described = _described(done.release, f"signed by {settings.key.fingerprint}")
+    described = _described(done.release, f"signed by {done.release.metadata.fingerprint}")
     click.echo(
         f"{described}, {new} in {_places(done.release, folder)} "
         f"{counted(done.fetched, 'file')} fetched."
@@ -209,15 +209,27 @@ def _places(release: Release, folder: Path) -> str:
 )
 @options.trusted()
 @click.option(
-    "--format", "rule_format", metavar="NAME", default="text", help="The format, as listed above."
+    "--format",
+    "rule_formats",
+    metavar="NAME",
+    default=["text"],
+    multiple=True,
+    help="The format, as listed above.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="FOLDER",
+    help="Write the files LISTENER.FORMAT to this folder, for each listener and --format.",
 )
 @options.hsts_preload
-@click.argument("listener", type=click.Choice(["clearnet", "onion"]))
+@click.argument("listeners", type=click.Choice(["clearnet", "onion"]), nargs=-1, required=True)
 def headers(
     release: Path,
     key: Trusted | None,
-    rule_format: str,
-    listener: Listener,
+    rule_formats: tuple[str, ...],
+    out: Path | None,
+    listeners: tuple[Listener, ...],
     *,
     hsts_preload: bool,
 ) -> None:
@@ -236,11 +248,20 @@ def headers(
     "nginx", "apache", "caddy", "netlify-redirects" (_redirects) and "netlify" (_headers).
     Without a key or policy, the files are checked only against SHA256SUMS.
     """
+    from cccr_web import files
     from cccr_web.mirror import FORMATS, header_rules
     from cccr_web.release import load
 
-    if rule_format not in FORMATS:
-        raise click.UsageError(f"--format {rule_format} is not one of {', '.join(FORMATS)}.")
+    for unknown in {*rule_formats} - {*FORMATS}:
+        raise click.UsageError(f"--format {unknown} is not one of {', '.join(FORMATS)}.")
+    if out is None and (len(rule_formats), len(listeners)) != (1, 1):
+        raise click.UsageError("Several formats or listeners need a folder. Add --out FOLDER.")
     loaded = load(release, key)
-    rules = header_rules(loaded, listener, [rule_format], hsts_preload=hsts_preload)
-    click.echo(rules[rule_format], nl=False)
+    for listener in listeners:
+        rules = header_rules(loaded, listener, rule_formats, hsts_preload=hsts_preload)
+        for name, text in rules.items():
+            if out is None:
+                click.echo(text, nl=False)
+            else:
+                with files.writing(out, "Pass another folder to --out."):
+                    files.replace(out / f"{listener}.{name}", text.encode())

@@ -233,6 +233,22 @@ ssh_key = click.option(
     help="Instead, the SSH key of a signer in the policy: a file, or the .pub file of a key that "
     "an agent or a security key holds.",
 )
+
+
+def signer(command: Callable[..., object]) -> Callable[..., object]:
+    """Add ``--key`` and ``--ssh-key``, of which exactly one must be passed."""
+
+    @signing_key
+    @ssh_key
+    @wraps(command)
+    def run(*args: Any, key_file: Path | None, ssh_key: Path | None, **others: Any) -> object:
+        if (key_file is None) == (ssh_key is None):
+            raise click.UsageError("Pass either --key or --ssh-key.")
+        return command(*args, key_file=key_file, ssh_key=ssh_key, **others)
+
+    return run
+
+
 notice_file = click.option(
     "--out",
     required=True,

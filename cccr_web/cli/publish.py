@@ -226,12 +226,13 @@ def _existing(draft: Draft, releases: Releases) -> Release | None:
 def _build(draft: Draft, releases: Releases, previous: Path | None, limit: int) -> Release:
     """Build the next release, and show what differs from the last one."""
     from cccr_web.publish import is_signed
-    from cccr_web.release import load, reject_expired
+    from cccr_web.release import load, record_after, reject_expired
 
     before = load(previous) if previous else releases.newest_signed()
     newest = releases.newest()
     last = max((each.metadata.sequence for each in (before, newest) if each), default=0)
-    site = draft.site(max(draft.sequence, last + 1))
+    record = record_after(before, draft.notices.record) if before else draft.notices.record
+    site = draft.site(max(draft.sequence, last + 1), record)
     said = f"{site.facts.sequence}, after release {last}" if last else f"{site.facts.sequence}"
     if newest is not None and not is_signed(newest):
         said += ", which lacks signatures"

@@ -26,8 +26,12 @@ _MOST_NAMED = 5
 
 @click.command(epilog=options.example("sign ../release --key cccr.key"))
 @click.argument("release", type=options.RELEASE)
-@options.signing_key
-@options.ssh_key
+@options.signer
+@click.option(
+    "--previous",
+    type=options.RELEASE,
+    help="Your own copy of the release before, to compare releases.txt with.",
+)
 @options.passphrase_file
 @options.openpgp_key
 @click.option(
@@ -41,6 +45,7 @@ def sign(
     release: Path,
     key_file: Path | None,
     ssh_key: Path | None,
+    previous: Path | None,
     passphrase_file: Path | None,
     openpgp_key: str | None,
     translations: Path | None,
@@ -57,8 +62,8 @@ def sign(
     A signing request is a small file, which "publish" writes for the other signers. Before it is
     signed, the release is built from your own texts, and every file must be the same.
     """
-    if (key_file is None) == (ssh_key is None):
-        raise click.UsageError("Pass either --key or --ssh-key.")
+    from cccr_web.release import RECORD
+
     is_request = release.is_file()
     if not is_request and (without_build or translations or neutral_titles):
         raise click.UsageError("Only a signing request is compared with a build of your own.")
@@ -67,12 +72,15 @@ def sign(
         signed, said = _sign_request(
             release,
             keys,
+            previous,
             None
             if without_build
             else lambda: build_with_progress(translations, None, neutral_titles=neutral_titles),
         )
     else:
-        signed, said = _sign_folder(release, keys)
+        signed, said = _sign_folder(release, keys, previous)
+    if previous is None:
+        click.echo(f"{RECORD} was not compared with an earlier release: pass --previous.")
     facts = signed.metadata
     click.echo(
         f"Release {facts.sequence} of {facts.time:%Y-%m-%d} {said} and {facts.expiry()}: "
@@ -102,12 +110,21 @@ class Keys:
         return policy.match(sums, sign_with_ssh_keygen(sums, self.ssh)) if self.ssh else {}
 
 
-def _sign_folder(folder: Path, keys: Keys) -> tuple[Release, str]:
+def _compare(release: Release, previous: Path | None) -> None:
+    from cccr_web.release import compare_record, load
+
+    if previous is not None:
+        with working(f"reading {previous}"):
+            compare_record(release, load(previous))
+
+
+def _sign_folder(folder: Path, keys: Keys, previous: Path | None) -> tuple[Release, str]:
     from cccr_web.release import load, reject_future, write
 
     with working(f"reading {folder}"):
         release = load(folder)
     reject_future(release)
+    _compare(release, previous)
     signed, said = sign_release(release, keys)
     with working(f"writing {folder}"):
         write(signed, folder)
@@ -135,7 +152,7 @@ def sign_release(release: Release, keys: Keys) -> tuple[Release, str]:
 
 
 def _sign_request(
-    file: Path, keys: Keys, build: Callable[[], Release] | None
+    file: Path, keys: Keys, previous: Path | None, build: Callable[[], Release] | None
 ) -> tuple[Release, str]:
     from cccr_web.notices import check_notices
     from cccr_web.release import (
@@ -148,6 +165,7 @@ def _sign_request(
 
     request, policy = read_request(file)
     reject_future(request)
+    _compare(request, previous)
     if build is None:
         click.echo("Not compared with a build of your own: you sign what you cannot see.", err=True)
     else:
@@ -200,12 +218,12 @@ def verify(
 ) -> None:
     """Verify every byte of RELEASE with a public key or a policy.
 
-    RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt or the
-    announcement of a key has expired; an expired release only causes a warning. With --json,
-    the result is an object with the keys sequence, time, expires, fingerprint, signed (the
-    signature files in the release), sha256 (of SHA256SUMS), files (how many), days_left
-    (negative after expiry) and onions (the onion addresses that the release names). After a
-    failure, it has only the key error.
+    RELEASE is a folder or ZIP. Exits with 1 if any check fails, also if mirrors.txt has expired;
+    an expired release only causes a warning. If keys.txt in RELEASE leads from your key or policy
+    to a newer one, that one must have signed. With --json, the result is an object with the keys
+    sequence, time, expires, fingerprint, signed (the signature files in the release), sha256 (of
+    SHA256SUMS), files (how many), days_left (negative after expiry) and onions (the onion
+    addresses that the release names). After a failure, it has only the key error.
     """
     try:
         key = options.require_trusted(public_key, policy)
@@ -215,6 +233,8 @@ def verify(
             click.echo(json.dumps({"error": str(error)}))
         raise
     click.echo(_to_json(checked) if as_json else f"OK: {describe_verified(checked)}")
+    if not as_json and checked.metadata.fingerprint != key.fingerprint:
+        click.echo(f"keys.txt leads to it from {key.fingerprint}.")
     _warn_if_expired(checked)
 
 
@@ -283,11 +303,36 @@ def history() -> None:
 def allow(release: Path, key: Trusted, state: Path) -> None:
     """Allow a server to go back to an older RELEASE.
 
-    You need write access to the server's state folder. RELEASE is a folder or ZIP; it must
-    be complete, signed and not expired. The server loads it at its next SIGHUP or start.
+    You need write access to the server's state folder. RELEASE is a folder or ZIP; it must be
+    complete, signed by the newest policy, and not expired. The server loads it at its next SIGHUP
+    or start.
     """
-    from cccr_web.release import RollbackGuard
+    from cccr_web.release import RollbackGuard, policies_of
 
-    older = verified(release, key, deployable=True)
-    before = RollbackGuard(state).allow_rollback(older)
+    older, guard = verified(release, key, deployable=True), RollbackGuard(state)
+    guard.check_policies(policies_of(older, key))
+    before = guard.allow_rollback(older)
     click.echo(f"The server may serve release {older.metadata.sequence} again, after {before}.")
+
+
+@history.command(
+    epilog=options.example("history record last-release --out translations/files/releases.txt")
+)
+@click.argument("release", type=options.RELEASE)
+@options.notice_file
+def record(release: Path, out: Path) -> None:
+    """Write releases.txt for the release after RELEASE.
+
+    It has the record of RELEASE and a line for RELEASE itself, which is a folder or ZIP.
+    Every signer of the next release compares the file with “sign --previous”.
+    """
+    from cccr_web import files
+    from cccr_web.release import load, record_after
+
+    with working(f"reading {release}"):
+        previous = load(release)
+    with files.writing(out, "Choose another place."):
+        text = record_after(previous, out.read_bytes() if out.exists() else b"")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(out, text)
+    click.echo(text.decode().splitlines()[-1])

@@ -43,6 +43,16 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="A header that an address may add, such as CF-RAY.",
 )
+@click.option(
+    "--state",
+    type=options.FOLDER,
+    help="A folder in which to remember what was seen at each address, and to compare with.",
+)
+@click.option(
+    "--compare",
+    type=options.FILE,
+    help="The file “seen” of another watcher's --state, to compare with as well.",
+)
 @options.time_limit()
 @options.report_file
 @options.json_output
@@ -52,6 +62,8 @@ def watch(
     socks: Tcp | None,
     release: Path | None,
     allowed: tuple[str, ...],
+    state: Path | None,
+    compare: Path | None,
     seconds: float,
     report: Path | None,
     *,
@@ -64,13 +76,25 @@ def watch(
 
     Runs on any machine and needs only the public key. Every URL must serve the newest
     signed release found at any of them, with the headers of our own server. Redirects are
-    not followed. URLs must use https with a valid certificate; http is allowed only for
-    .onion and this machine.
+    not followed. With --state, it also reports a release that differs from the one seen before
+    under its number, that is older than one seen before, or that leaves one out of its
+    releases.txt. URLs must use https with a valid certificate; http is allowed only for .onion
+    and this machine.
     """
     from cccr_web.release import load
-    from cccr_web.watch import CheckSettings, RequestLimits, Route, check_sites
+    from cccr_web.watch import (
+        CheckSettings,
+        Memory,
+        RequestLimits,
+        Route,
+        check_sites,
+        read_sightings,
+    )
 
+    if compare is not None and state is None:
+        raise click.UsageError("--compare needs --state.")
     options.require_socks(socks, addresses)
+    others = read_sightings(compare) if compare else ()
     settings = CheckSettings(
         key,
         RequestLimits(seconds),
@@ -89,6 +113,8 @@ def watch(
             reference,
             lambda done, total: progress.show(f"file {done} of {total}", terminal_only=True),
         )
+    if state is not None:
+        result = Memory(state, others).judge(result, key)
     write_file(report, result.to_json(), "--report")
     click.echo(result.to_json() if as_json else "\n".join(_table(result)))
     if not result.good:

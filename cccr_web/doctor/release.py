@@ -20,19 +20,19 @@ from cccr_web.doctor.probe import Probe
 from cccr_web.errors import CccrError, counted
 from cccr_web.notices import (
     CANARY,
-    KEYS,
     MIRRORS,
     SECURITY_TXT,
     Notice,
-    announced_changes,
     read_notice,
 )
 from cccr_web.release import (
+    KEYS,
     Expiry,
     Release,
     RollbackGuard,
     SigningPolicy,
     load,
+    policies_of,
     reject_future,
 )
 from cccr_web.watch import (
@@ -66,11 +66,11 @@ def check_release(target: Target) -> tuple[Release | None, list[CheckResult]]:
         ]
     return release, [
         _sequence(target, release),
-        *_signers(SigningPolicy.of(target.key), release),
+        *_signers(policies_of(release, target.key)[-1], release),
         _expires("expiry", "The release", release.metadata.expiry(), NEW_RELEASE_REMEDY),
         _notice(target, release, CANARY, "canary"),
         _notice(target, release, MIRRORS, "mirrors"),
-        _notice(target, release, KEYS, "key rotate"),
+        _notice(target, release, KEYS, "key change"),
         _notice(target, release, SECURITY_TXT, "security-txt"),
     ]
 
@@ -80,9 +80,8 @@ def _sequence(target: Target, release: Release) -> CheckResult:
     for state in target.states:
         guard = RollbackGuard(state)
         try:
-            guard.check_policy(target.key)
             guard.check(release)
-            announced_changes(release, guard)
+            guard.check_policies(policies_of(release, target.key))
         except CccrError as error:
             return wrong(
                 "release",
@@ -123,7 +122,8 @@ def _notice(target: Target, release: Release, path: str, command: str) -> CheckR
         return not_applicable(name, f"The release has no {path}.")
     remedy = f"Write one with “cccr-web {command}”. Then build and sign a new release."
     try:
-        notice = read_notice(path, file.body, target.key)
+        policy = policies_of(release, target.key)[-1]
+        notice = read_notice(path, file.body, policy)
     except CccrError as error:
         return wrong(name, error.problem, remedy)
     # No server accepts a release with such a notice (“check_notices”).

@@ -1,15 +1,8 @@
-"""Small signed texts of a release: canary, mirrors, key rotation, security.txt."""
+"""Small signed texts of a release: canary, mirrors, security.txt."""
 
 from cccr_web.notices.canary import NAME as CANARY
 from cccr_web.notices.canary import make_canary
 from cccr_web.notices.canary import valid_until as canary_valid_until
-from cccr_web.notices.key_rotation import NAME as KEYS
-from cccr_web.notices.key_rotation import (
-    announced_changes,
-    read_key_rotation,
-    read_keys_file,
-    rotate_key,
-)
 from cccr_web.notices.mirrors import NAME as MIRRORS
 from cccr_web.notices.mirrors import make_mirrors, read_mirrors
 from cccr_web.notices.promotion import make_promotion, read_promotion
@@ -29,7 +22,6 @@ from cccr_web.notices.signed_text import MAX_AGE, Notice, midnight
 
 __all__ = [
     "CANARY",
-    "KEYS",
     "MAX_AGE",
     "MIRRORS",
     "NOTICES",
@@ -37,7 +29,6 @@ __all__ = [
     "SECURITY_TXT",
     "SECURITY_TXT_AHEAD",
     "Notice",
-    "announced_changes",
     "canary_valid_until",
     "check_notices",
     "expired_notices",
@@ -46,12 +37,9 @@ __all__ = [
     "make_promotion",
     "make_security_txt",
     "midnight",
-    "read_key_rotation",
-    "read_keys_file",
     "read_mirrors",
     "read_notice",
     "read_promotion",
     "reject_expired_notices",
-    "rotate_key",
     "write_notice",
 ]

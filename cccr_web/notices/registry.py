@@ -9,9 +9,21 @@ from typing import Final
 
 from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
-from cccr_web.notices import canary, key_rotation, mirrors, security_txt
+from cccr_web.notices import canary, mirrors, security_txt
 from cccr_web.notices.signed_text import MAX_AGE, MAX_BYTES, Notice, check_key, midnight
-from cccr_web.release import Release, SigningPolicy, Trusted, key_fingerprints, sign_with_gpg
+from cccr_web.release import (
+    KEYS,
+    RECORD,
+    PolicyChain,
+    Release,
+    Trusted,
+    is_chain,
+    key_fingerprints,
+    parse_record,
+    policies_of,
+    sign_with_gpg,
+    unix_lines,
+)
 
 PGP: Final = "pgp.txt"
 
@@ -45,10 +57,11 @@ def check_notices(release: Release, key: Trusted, now: datetime | None = None) -
     Callers that sign pass ``now``: then the signatures inside are verified too, and all notices
     must still be valid.
     """
-    for path in (canary.NAME, key_rotation.NAME, mirrors.NAME):
+    policy = policies_of(release, key)[-1]
+    for path in (canary.NAME, KEYS, mirrors.NAME):
         if path not in release.files:
             continue
-        notice = read_notice(path, release.files[path].body, key, verify=now is not None)
+        notice = read_notice(path, release.files[path].body, policy, verify=now is not None)
         fault = notice.fault(release.metadata.time, "the release is dated")
         if now is not None:
             fault = fault or notice.fault(now)
@@ -57,21 +70,21 @@ def check_notices(release: Release, key: Trusted, now: datetime | None = None) -
 
 
 def expired_notices(release: Release, key: Trusted, now: datetime | None = None) -> Iterator[str]:
-    """Yield a sentence if the list of addresses or the announcement of a key has expired.
+    """Yield a sentence if the list of addresses has expired.
 
     A canary that was not renewed is served: its silence is the warning. Raises ``CccrError``
     for a notice that cannot be read.
     """
-    now = now or datetime.now(UTC)
-    for path in (key_rotation.NAME, mirrors.NAME):
-        if path in release.files:
-            notice = read_notice(path, release.files[path].body, key, verify=False)
-            if notice.until is not None and notice.until <= now:
-                yield f"{path}: {notice.fault(now)}"
+    now, path = now or datetime.now(UTC), mirrors.NAME
+    if path in release.files:
+        policy = policies_of(release, key)[-1]
+        notice = read_notice(path, release.files[path].body, policy, verify=False)
+        if notice.until is not None and notice.until <= now:
+            yield f"{path}: {notice.fault(now)}"
 
 
 def reject_expired_notices(release: Release, key: Trusted, now: datetime | None = None) -> None:
-    """Raise ``ReleaseError`` if the list of addresses or the announcement of a key has expired."""
+    """Raise ``ReleaseError`` if the list of addresses has expired."""
     for sentence in expired_notices(release, key, now):
         raise ReleaseError(sentence, path=sentence.partition(":")[0])
 
@@ -91,7 +104,7 @@ def write_notice(file: Path, body: bytes, *, openpgp: str | None = None) -> None
 
 
 def _same_kind(one: bytes, other: bytes) -> bool:
-    titles = (canary.TITLE, key_rotation.TITLE, mirrors.TITLE, "\nExpires: ")
+    titles = (canary.TITLE, mirrors.TITLE, "\nExpires: ")
     return any(title.encode() in one and title.encode() in other for title in titles)
 
 
@@ -108,16 +121,22 @@ def _read_mirrors(body: bytes, key: Trusted, verify: bool) -> Notice:
 
 
 def _read_keys(body: bytes, key: Trusted, verify: bool) -> Notice:
-    last = key_rotation.read_rotations(body, verify=verify)[-1]
-    if SigningPolicy.of(key).single_key is None:
-        raise CccrError(
-            f"{key_rotation.NAME} announces another key, but the organisation has a policy.",
-            "Remove it.",
-        )
-    if SigningPolicy.of(key).single_key == last.next:
-        return Notice(last.issued)  # done: the record stays valid
-    check_key(key_rotation.NAME, last.current, key)
-    return Notice(last.issued, midnight(last.issued + MAX_AGE))
+    text = unix_lines(body)
+    # Releases of version 0.2.0 have a notice of another form.
+    if verify or is_chain(text):
+        newest = (PolicyChain.read(text, key) if verify else PolicyChain.parse(text)).newest
+        if newest.fingerprint != key.fingerprint:
+            raise CccrError(
+                f"{KEYS} leads to {newest.fingerprint}, but the organisation has "
+                f"{key.fingerprint}.",
+                "Correct public_keys in site.toml, or run: cccr-web key change",
+            )
+    return Notice()
+
+
+def _read_record(body: bytes) -> Notice:
+    parse_record(unix_lines(body))
+    return Notice()
 
 
 def _read_pgp(body: bytes, _key: Trusted, _verify: bool) -> Notice:
@@ -127,7 +146,8 @@ def _read_pgp(body: bytes, _key: Trusted, _verify: bool) -> Notice:
 
 _READERS: Final[Mapping[str, Callable[[bytes, Trusted, bool], Notice]]] = {
     canary.NAME: _read_canary,
-    key_rotation.NAME: _read_keys,
+    KEYS: _read_keys,
+    RECORD: lambda body, *_: _read_record(body),
     mirrors.NAME: _read_mirrors,
     PGP: _read_pgp,
     security_txt.NAME: lambda body, *_: Notice(until=security_txt.read_security_txt(body)),

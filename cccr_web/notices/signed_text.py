@@ -27,7 +27,7 @@ from cccr_web.release import (
 )
 
 MAX_BYTES: Final = 64 * 1024
-# How long a list of addresses, and the announcement of a key that does not sign yet, are valid.
+# How long a list of addresses is valid.
 MAX_AGE: Final = timedelta(days=366)
 BILINGUAL_NAME: Final = f"{ORGANISATION} (公民自由联盟)"
 

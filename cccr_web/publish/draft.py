@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cccr_web.content import Content, SourceTree
-from cccr_web.release import ARCHIVE, METADATA, Release
+from cccr_web.release import ARCHIVE, METADATA, RECORD, Release
 from cccr_web.render import Cache, NoticeFiles, ResizedPhoto, SiteFiles
 
 
@@ -32,13 +32,13 @@ class Draft:
         """The number in ``site.toml``."""
         return self.content.site.sequence
 
-    def site(self, sequence: int) -> SiteFiles:
-        """Return the files of a release with this number."""
+    def site(self, sequence: int, record: bytes) -> SiteFiles:
+        """Return the files of a release with this number and this ``releases.txt``."""
         site = SiteFiles(
             self.tree,
             self.templates,
             replace(self.content, site=replace(self.content.site, sequence=sequence)),
-            self.notices,
+            self.notices.with_record(record),
             neutral_titles=self.neutral_titles,
             time=self.time,
             cache=self.cache,
@@ -48,8 +48,12 @@ class Draft:
         return site
 
     def is_in(self, release: Release) -> bool:
-        """Whether a release is made of these texts; pages are rendered until one differs."""
-        site = self.site(release.metadata.sequence)
+        """Whether a release is made of these texts; pages are rendered until one differs.
+
+        Its ``releases.txt`` does not count.
+        """
+        record = release.files.get(RECORD)
+        site = self.site(release.metadata.sequence, record.body if record else b"")
         if site.facts != release.metadata:
             return False
         files = {path: release.files[path].body for path in release.listed}

@@ -3,7 +3,8 @@
 A release gets more signatures there, and never changes otherwise. A new one appears in three
 steps: it is written completely, under another name; the sequence in ``site.toml`` is raised; the
 folder gets its name. If a run was killed before the last step, the next run does it. So there is
-never a raised sequence without its release.
+never a raised sequence without its release. Then ``releases.txt`` of the texts gets its lines, so
+that every signer builds the same release.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.publish.sequence import raised
 from cccr_web.release import (
     MANIFEST,
+    RECORD,
     Release,
     add_signature,
     load,
@@ -28,6 +30,7 @@ from cccr_web.release import (
     release_policy,
     write,
 )
+from cccr_web.render import NOTICE_FOLDER
 
 _NUMBER = re.compile("[1-9][0-9]*")
 _REQUEST = ".request.zip"
@@ -64,6 +67,7 @@ class Releases:
     def __init__(self, folder: Path, texts: Path) -> None:
         self._folder = folder
         self._site = texts / "site.toml"
+        self._record = texts / NOTICE_FOLDER / RECORD
         self._loaded: dict[int, Release] = {}
 
     def path(self, sequence: int) -> Path:
@@ -104,17 +108,19 @@ class Releases:
             name = left.name.removeprefix(".").removesuffix(".partial").rpartition(".")[0]
             files.remove_partial(self._folder / name)
         staged = self._folder / _NEXT
-        if not staged.exists():
-            return
-        with files.writing(self._folder, _REMEDY):
-            try:
-                was_raised = load(staged).metadata.sequence == sequence
-            except ReleaseError:
-                was_raised = False
-            if was_raised and not self.path(sequence).exists():
-                self._name(sequence)
-            else:
-                shutil.rmtree(staged)
+        if staged.exists():
+            with files.writing(self._folder, _REMEDY):
+                try:
+                    was_raised = load(staged).metadata.sequence == sequence
+                except ReleaseError:
+                    was_raised = False
+                if was_raised and not self.path(sequence).exists():
+                    self._name(sequence)
+                else:
+                    shutil.rmtree(staged)
+        newest = self.newest()
+        if newest is not None:
+            self._keep_record(newest)
 
     def add(self, release: Release) -> None:
         """Keep a new, signed release, and raise the sequence in ``site.toml`` to its number."""
@@ -128,6 +134,15 @@ class Releases:
             except BaseException:
                 files.replace(self._site, before)
                 raise
+        self._keep_record(release)
+
+    def _keep_record(self, release: Release) -> None:
+        record = release.files[RECORD].body if RECORD in release.files else b""
+        with files.writing(self._record, _REMEDY):
+            kept = self._record.read_bytes() if self._record.exists() else b""
+            if record != kept and record.startswith(kept):
+                self._record.parent.mkdir(exist_ok=True)
+                files.replace(self._record, record)
 
     def replace(self, release: Release) -> None:
         """Replace a release by the same with more signatures."""

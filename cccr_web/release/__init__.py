@@ -32,9 +32,18 @@ from cccr_web.release.openpgp import (
 from cccr_web.release.openpgp import sign as sign_with_gpg
 from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import PolicySigner, SigningPolicy, Trusted, read_policy
+from cccr_web.release.policy_chain import NAME as KEYS
+from cccr_web.release.policy_chain import PolicyChain, is_chain, policies_of, sign_policy
+from cccr_web.release.record import NAME as RECORD
+from cccr_web.release.record import (
+    check_before,
+    compare_record,
+    parse_record,
+    record_after,
+    record_of,
+)
 from cccr_web.release.request import read_request, write_request
 from cccr_web.release.rollback_guard import (
-    KeyChange,
     RollbackGuard,
     reject_expired,
     reject_future,
@@ -69,6 +78,7 @@ __all__ = [
     "ARCHIVE",
     "ERROR_PAGES",
     "INDEX",
+    "KEYS",
     "MANIFEST",
     "MAX_FILE",
     "MAX_TOTAL",
@@ -78,12 +88,13 @@ __all__ = [
     "NO_JEKYLL",
     "ORGANISATION",
     "POLICY",
+    "RECORD",
     "SIGNATURES",
     "Archive",
     "Expiry",
     "File",
-    "KeyChange",
     "Metadata",
+    "PolicyChain",
     "PolicySigner",
     "PublicKey",
     "Read",
@@ -97,11 +108,14 @@ __all__ = [
     "Verify",
     "add_signature",
     "allowed_signers",
+    "check_before",
     "check_file",
+    "compare_record",
     "deflate",
     "differences",
     "format_policy",
     "format_time",
+    "is_chain",
     "is_html",
     "is_safe_path",
     "is_signature",
@@ -113,6 +127,8 @@ __all__ = [
     "open_unverified",
     "pack_zip",
     "page_policy",
+    "parse_record",
+    "policies_of",
     "printable",
     "read_files",
     "read_locked_key",
@@ -120,12 +136,15 @@ __all__ = [
     "read_public_key",
     "read_request",
     "read_signed_manifest",
+    "record_after",
+    "record_of",
     "reject_expired",
     "reject_future",
     "reject_larger",
     "reject_loss",
     "reject_older",
     "release_policy",
+    "sign_policy",
     "sign_with_gpg",
     "sign_with_ssh_keygen",
     "strip_clear_signature",

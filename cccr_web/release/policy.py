@@ -9,9 +9,11 @@ Its canonical text is the file ``policy.txt`` in every copy of a release:
     lawyer ssh sk-ssh-ed25519@openssh.com AAAA…
     second ssh ssh-ed25519 AAAA…
 
-The first line is the format. Each later policy has a higher number. The signers are sorted by
-name, and no two have the same Ed25519 key. Every line ends in a line feed, parts are separated
-by one space, and nothing else is accepted: one policy has one text.
+The first line is the format. Each later policy has a higher number; if signers of the one before
+it have signed it (``policy_chain.py``), a line after the threshold is “previous” and the SHA-256
+of that one's text. The signers are sorted by name, and no two have the same Ed25519 key. Every
+line ends in a line feed, parts are separated by one space, and nothing else is accepted: one
+policy has one text.
 
 The fingerprint is the first half of the text's SHA-256. The policy of one signer with a minisign
 key is that key: it has the key's fingerprint, and its releases are signed as with the key alone.
@@ -20,7 +22,6 @@ key is that key: it has the key's fingerprint, and its releases are signed as wi
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from cccr_web.errors import CccrError, SignatureError, counted
 from cccr_web.facts import MAX_POLICY, MAX_SIGNERS, SIGNER
 from cccr_web.release.keys import PublicKey, SigningKey, group
 from cccr_web.release.manifest import NAME as MANIFEST
+from cccr_web.release.manifest import digest
 from cccr_web.release.sshsig import SshKey
 
 NAME: Final = "policy.txt"
@@ -38,6 +40,7 @@ _FORMAT: Final = "cccr-web policy 1"
 _MAX_BYTES: Final = 16 * 1024
 _NUMBER: Final = re.compile(r"number (0|[1-9][0-9]{0,9})")
 _THRESHOLD: Final = re.compile(r"threshold ([1-9][0-9]?)")
+_PREVIOUS: Final = re.compile(r"previous ([0-9a-f]{64})")
 _SIGNER: Final = re.compile(rf"({SIGNER.pattern}) (minisign|ssh) (.+)")
 
 
@@ -88,12 +91,21 @@ class PolicySigner:
 
     def verify(self, sums: bytes, signature: bytes) -> None:
         """Raise ``SignatureError`` unless this signer made ``signature`` over ``SHA256SUMS``."""
+        self.verify_text(sums, signature, self._comment, name=self.file, of=MANIFEST)
+
+    def verify_text(
+        self, text: bytes, signature: bytes, comment: str, *, name: str, of: str
+    ) -> None:
+        """Raise ``SignatureError`` unless this signer made ``signature`` over ``text``.
+
+        With minisign it must have this trusted ``comment``.
+        """
         if isinstance(self.key, SshKey):
-            self.key.verify(sums, signature, name=self.file, of=MANIFEST)
+            self.key.verify(text, signature, name=name, of=of)
             return
-        comment = self.key.verify(sums, signature, name=self.file, of=MANIFEST)
-        if comment != self._comment:
-            raise SignatureError(f"{self.file} was made for “{comment}”, not “{self._comment}”.")
+        made = self.key.verify(text, signature, name=name, of=of)
+        if made != comment:
+            raise SignatureError(f"{name} was made for “{made}”, not “{comment}”.")
 
     @property
     def _comment(self) -> str:
@@ -108,6 +120,7 @@ class SigningPolicy:
     number: int
     threshold: int
     signers: tuple[PolicySigner, ...]
+    previous: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.signers) <= MAX_SIGNERS:
@@ -158,8 +171,9 @@ class SigningPolicy:
             if match is None:
                 raise _wrong(at, f"it is not “{shape}”")
             numbers.append(int(match[1]))
+        previous = _PREVIOUS.fullmatch(lines[0]) if lines else None
         signers = []
-        for at, line in enumerate(lines, start=4):
+        for at, line in enumerate(lines[1:] if previous else lines, start=5 if previous else 4):
             match = _SIGNER.fullmatch(line)
             if match is None:
                 raise _wrong(at, "it is not “NAME minisign KEY” or “NAME ssh KEY”")
@@ -172,14 +186,22 @@ class SigningPolicy:
             except ValueError as error:
                 raise _wrong(at, str(error).removesuffix(".")) from error
         try:
-            return cls(numbers[0], numbers[1], tuple(signers))
+            past = previous[1] if previous else None
+            return cls(numbers[0], numbers[1], tuple(signers), past)
         except ValueError as error:
             raise _wrong(3, str(error).removesuffix(".")) from error
 
     def to_file(self) -> bytes:
         """Return the canonical text."""
-        lines = (_FORMAT, f"number {self.number}", f"threshold {self.threshold}", *self.signers)
+        previous = [f"previous {self.previous}"] if self.previous else []
+        head = (_FORMAT, f"number {self.number}", f"threshold {self.threshold}", *previous)
+        lines = (*head, *self.signers)
         return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the text, which the next policy names."""
+        return digest(self.to_file())
 
     @property
     def single_key(self) -> PublicKey | None:
@@ -197,7 +219,7 @@ class SigningPolicy:
         """128 bits of a SHA-256 in groups that can be read aloud: what readers compare."""
         if self.single_key:
             return self.single_key.fingerprint
-        return group(hashlib.sha256(self.to_file()).hexdigest())
+        return group(self.sha256)
 
     def signed_by(self, sums: bytes, signatures: Mapping[str, bytes]) -> tuple[str, ...]:
         """Return the names of the signers of ``SHA256SUMS``.
@@ -256,10 +278,8 @@ class SigningPolicy:
         """Return what a release with the signatures of these signers still needs."""
         if len(names) >= self.threshold:
             return f"has the {self.threshold} signatures that it needs ({', '.join(names)})"
-        return f"has {len(names)} of {self.threshold} signatures; {self._missing(names)} can sign"
-
-    def _missing(self, names: Collection[str]) -> str:
-        return ", ".join(each.name for each in self.signers if each.name not in names)
+        others = ", ".join(each.name for each in self.signers if each.name not in names)
+        return f"has {len(names)} of {self.threshold} signatures; {others} can sign"
 
     def require(self, sums: bytes, signatures: Mapping[str, bytes]) -> None:
         """Raise ``SignatureError`` unless enough signers have signed ``SHA256SUMS``."""

@@ -1,7 +1,7 @@
 """A signing request: what a signer needs of a release under a policy, and no more.
 
-It is a ZIP as ``archive.py`` packs it, of ``SHA256SUMS``, ``RELEASE.json``, ``policy.txt`` and the
-signatures so far: small enough for a message. Signing adds a signature to it.
+It is a ZIP as ``archive.py`` packs it, of ``SHA256SUMS``, ``RELEASE.json``, ``policy.txt``,
+``releases.txt`` and the signatures so far: small enough for a message. Signing adds one to it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cccr_web.release.folder import ReleaseFolder, printable
 from cccr_web.release.model import Release
 from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import SigningPolicy
+from cccr_web.release.record import NAME as RECORD
 from cccr_web.release.signed_manifest import read_signed_manifest
 
 # In bytes: the longest list, which compresses to half, and some signatures.
@@ -52,5 +53,6 @@ def write_request(release: Release, file: Path) -> None:
 
 
 def _parts(release: Release) -> dict[str, bytes]:
-    names = (manifest.NAME, metadata.NAME, POLICY)
-    return {**{name: release.files[name].body for name in names}, **release.signatures}
+    names = (manifest.NAME, metadata.NAME, POLICY, RECORD)
+    parts = {name: release.files[name].body for name in names if name in release.files}
+    return {**parts, **release.signatures}

@@ -1,17 +1,16 @@
 """Protect a server against rollback: no older release or key may be served again.
 
-The state folder is outside every release. It holds ``highest-sequence``, which is the
-sequence and the manifest's SHA-256 of the newest release that was served, ``key-changes``,
-which has a line with the current and the next key for each change that was announced,
-``policy``, which is the number and the fingerprint of the newest policy, and
-``last-good``, a copy of that release in case the release itself is broken at a start.
+The state folder is outside every release. It holds ``highest-sequence``, which is the sequence
+and the manifest's SHA-256 of the newest release that was served, ``policy``, which is the number
+and the fingerprint of the newest policy, and ``last-good``, a copy of that release in case the
+release itself is broken at a start.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,21 +20,18 @@ from cccr_web import files
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.facts import CLOCK_TOLERANCE
 from cccr_web.release import manifest, metadata
-from cccr_web.release.keys import PublicKey
 from cccr_web.release.model import Release
 from cccr_web.release.policy import SigningPolicy, Trusted
+from cccr_web.release.record import NAME as RECORD
+from cccr_web.release.record import record_of
 from cccr_web.release.signed_manifest import Verify, verify_signatures
 from cccr_web.release.store import load, write
 
 _HIGHEST: Final = "highest-sequence"
-_KEY_CHANGES: Final = "key-changes"
 _POLICY: Final = "policy"
 _LAST_GOOD: Final = "last-good"
 _LINE = re.compile(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})\n")
 _POLICY_LINE = re.compile(r"([1-9][0-9]{0,9}) ([0-9A-F]{4}(?: [0-9A-F]{4}){7})\n")
-
-# The current key and the next one.
-KeyChange = tuple[PublicKey, PublicKey]
 
 
 def reject_future(release: Release, now: datetime | None = None) -> None:
@@ -80,8 +76,19 @@ class RollbackGuard:
     folder: Path
 
     def check(self, release: Release) -> None:
-        """Raise ``ReleaseError`` for a release older than the newest recorded one."""
-        reject_older(release, *self._highest(), "which was served before")
+        """Raise ``ReleaseError`` for a release older than the newest recorded one.
+
+        Its ``releases.txt``, if it has one, must name the recorded one.
+        """
+        sequence, sha256 = self._highest()
+        reject_older(release, sequence, sha256, "which was served before")
+        known = {line.sequence: line.sha256 for line in record_of(release)}
+        if known and sequence < release.metadata.sequence and known.get(sequence, "") != sha256:
+            raise ReleaseError(
+                f"{RECORD} lacks release {sequence}, which was served before, or has another one.",
+                "Make it again with: cccr-web history record",
+                path=RECORD,
+            )
 
     def is_newest(self, release: Release) -> bool:
         """Whether ``release`` is the newest recorded one. Raises ``CccrError``."""
@@ -96,29 +103,30 @@ class RollbackGuard:
         if release.metadata.sequence >= self._highest()[0] and not self.is_newest(release):
             self._write_highest(release)
 
-    def check_policy(self, key: Trusted) -> None:
-        """Raise ``ReleaseError`` for a policy older than the newest recorded one, or a fork of it.
+    def check_policies(self, policies: Sequence[SigningPolicy]) -> None:
+        """Raise ``ReleaseError`` for policies older than the newest recorded one, or a fork of it.
 
-        A key alone is older than any policy.
+        They are those from the pinned one to the one that signs the release (``policies_of``). A
+        key alone is older than any policy.
         """
-        policy, (number, fingerprint) = SigningPolicy.of(key), self._highest_policy()
-        if policy.number < number:
-            what = f"Policy {policy.number}" if policy.number else "A single key"
+        newest, (number, fingerprint) = policies[-1].number, self._highest_policy()
+        if newest < number:
+            what = f"Policy {newest}" if newest else "A single key"
             raise ReleaseError(
                 f"{what} is older than policy {number}, which is recorded in {self.folder}.",
                 f"Pass the newest policy. To return to one key, make a policy of one with a "
-                f"number above {number}: cccr-web key policy",
+                f"number above {number}: cccr-web key change",
             )
-        if policy.number == number and number and policy.fingerprint != fingerprint:
-            raise ReleaseError(
-                f"Policy {number} differs from the one recorded in {self.folder}: its "
-                f"fingerprint is {policy.fingerprint}, not {fingerprint}.",
-                "Raise policy_number in site.toml for each change.",
-            )
+        for policy in policies:
+            if policy.number == number and number and policy.fingerprint != fingerprint:
+                raise ReleaseError(
+                    f"Policy {number} differs from the one recorded in {self.folder}: its "
+                    f"fingerprint is {policy.fingerprint}, not {fingerprint}.",
+                    "Raise policy_number in site.toml for each change.",
+                )
 
-    def record_policy(self, key: Trusted) -> None:
+    def record_policy(self, policy: SigningPolicy) -> None:
         """Record the policy from which no server may go back. Raises ``CccrError``."""
-        policy = SigningPolicy.of(key)
         if policy.number > self._highest_policy()[0]:
             self._write(_POLICY, f"{policy.number} {policy.fingerprint}\n")
 
@@ -130,24 +138,6 @@ class RollbackGuard:
         if match is None:
             raise self._damaged(_POLICY)
         return int(match[1]), match[2]
-
-    def key_changes(self) -> tuple[KeyChange, ...]:
-        """Return the recorded changes of keys. Raises ``CccrError`` if they cannot be read."""
-        try:
-            lines = (self._read(_KEY_CHANGES) or "").splitlines(keepends=True)
-            return tuple(_parse_change(line) for line in lines)
-        except ValueError as error:
-            raise self._damaged(_KEY_CHANGES) from error
-
-    def record_key_changes(self, changes: Iterable[KeyChange]) -> None:
-        """Record these changes and keep the earlier ones, also after a rollback.
-
-        Raises ``CccrError`` if that cannot be written.
-        """
-        before = self.key_changes()
-        after = tuple(dict.fromkeys((*before, *changes)))
-        if after != before:
-            self._write(_KEY_CHANGES, "".join(f"{one} {other}\n" for one, other in after))
 
     def allow_rollback(self, release: Release) -> int:
         """Record this release even if it is older; return the sequence recorded before.
@@ -216,10 +206,3 @@ class RollbackGuard:
         return CccrError(
             f"{self.folder / name} is damaged.", "Remove it only if you know what damaged it."
         )
-
-
-def _parse_change(line: str) -> KeyChange:
-    current, _, following = line.removesuffix("\n").partition(" ")
-    if not line.endswith("\n"):
-        raise ValueError("the last line is cut off")
-    return PublicKey.parse(current), PublicKey.parse(following)

@@ -21,6 +21,11 @@ from cccr_web.release.metadata import Metadata, format_time
 from cccr_web.release.model import File, Release, bodies, complete
 from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import SigningPolicy, Trusted
+from cccr_web.release.policy_chain import NAME as KEYS
+from cccr_web.release.policy_chain import follow
+from cccr_web.release.record import MAX_BYTES as MAX_RECORD
+from cccr_web.release.record import NAME as RECORD
+from cccr_web.release.record import check_record
 
 Read = Callable[[str, int], bytes]
 Verify = Callable[[bytes, Mapping[str, bytes], Trusted], str]
@@ -107,10 +112,11 @@ def trusted_comment(facts: Metadata, armour: bytes | None) -> str:
 def verify_signatures(sums: bytes, signatures: Mapping[str, bytes], key: Trusted) -> str:
     """Verify that the organisation has signed the manifest; return the trusted comment.
 
-    A single key needs both of its signatures, a policy as many as its threshold; under a policy
-    nothing depends on comments, and none is returned. Raises ``SignatureError``.
+    ``keys.txt``, if it is among the ``signatures``, leads from ``key`` to who must sign. A single
+    key needs both of its signatures, a policy as many as its threshold; under a policy nothing
+    depends on comments, and none is returned. Raises ``SignatureError``.
     """
-    policy = SigningPolicy.of(key)
+    policy = follow(key, signatures.get(KEYS), verify=True)[-1]
     single = policy.single_key
     if single is None:
         policy.require(sums, signatures)
@@ -138,6 +144,8 @@ def read_signed_manifest(
 ) -> Release:
     """Verify a release in the one order: manifest, signatures, ``RELEASE.json``, facts.
 
+    If its ``keys.txt`` leads from ``key`` to a newer policy, the signers of that one must sign.
+
     Under a policy the ZIP, which is not listed, follows, unless the release is read from a ZIP
     or only its list matters (``without_zip``).
 
@@ -147,11 +155,20 @@ def read_signed_manifest(
     Raises ``ReleaseError``.
     """
     sums = read(NAME, manifest.MAX_BYTES)
-    signatures = dict(_present(read, *signature_files(key))) if key else {}
-    comment = verify(sums, signatures, key) if key else ""
+    signatures: dict[str, bytes] = {}
+    comment, keys = "", dict[str, bytes]()
+    if key:
+        # A list without it saves a request; who signed the list is checked in any case.
+        keys = dict(_present(read, KEYS)) if f"  {KEYS}\n".encode() in sums else {}
+        newest = follow(key, keys.get(KEYS))[-1]
+        signatures = dict(_present(read, *signature_files(newest)))
+        comment, key = verify(sums, {**signatures, **keys}, key), newest
     listed = {path: File(b"", sha256) for path, sha256 in manifest.parse_manifest(sums).items()}
     if metadata.NAME not in listed:
         raise ReleaseError(f"{NAME} does not list {metadata.NAME}.")
+    listed |= {path: check_file(path, body, listed) for path, body in keys.items()}
+    if RECORD in listed:
+        listed[RECORD] = check_file(RECORD, read(RECORD, MAX_RECORD), listed)
     listed[metadata.NAME] = check_file(metadata.NAME, read(metadata.NAME, _MAX_SMALL), listed)
     facts = Metadata.from_json(listed[metadata.NAME].body)
     _check_format(facts, listed, key)
@@ -161,6 +178,7 @@ def read_signed_manifest(
         if key is None:
             signatures |= _present(read, *shipped.files)
         release = complete(listed, {NAME: sums, **signatures}, facts)
+        check_record(release)
         return release if without_zip else _with_checked_archive(release, read)
     # An OpenPGP signature that minisign's does not name is not part of the release.
     unverified = () if key else (MINISIG, SSHSIG)
@@ -168,7 +186,9 @@ def read_signed_manifest(
         signatures |= _present(read, *unverified, OPENPGP)
     if key:
         _verify_comment(comment, facts, signatures.get(OPENPGP))
-    return complete(listed, {NAME: sums, **signatures}, facts)
+    release = complete(listed, {NAME: sums, **signatures}, facts)
+    check_record(release)
+    return release
 
 
 def _check_format(facts: Metadata, listed: Mapping[str, File], key: Trusted | None) -> None:
@@ -201,6 +221,8 @@ def _shipped_policy(
         )
     if key and shipped != key:
         raise ReleaseError(f"{POLICY} is not the policy that is trusted here.", path=POLICY)
+    if shipped.previous and KEYS not in listed:
+        raise ReleaseError(f"{NAME} does not list {KEYS}, which leads to {POLICY}.", path=KEYS)
     return shipped
 
 

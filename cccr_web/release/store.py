@@ -15,8 +15,9 @@ from cccr_web.release.archive import Archive
 from cccr_web.release.folder import ReleaseFolder, printable
 from cccr_web.release.manifest import MAX_FILE, is_signature
 from cccr_web.release.model import Release, bodies
-from cccr_web.release.policy import NAME as POLICY
 from cccr_web.release.policy import Trusted
+from cccr_web.release.policy_chain import NAME as KEYS
+from cccr_web.release.policy_chain import follow
 from cccr_web.release.signed_manifest import (
     Read,
     Verify,
@@ -73,7 +74,11 @@ def _with_unknown_signatures(
     error: SignatureError, reader: ReleaseFolder | Archive, key: Trusted | None
 ) -> SignatureError:
     """Return the error, which also names the signatures that nobody asked for."""
-    known = (*signature_files(key), manifest.OPENPGP) if key else manifest.SIGNATURES
+    known: tuple[str, ...] = manifest.SIGNATURES
+    if key:
+        with contextlib.suppress(ReleaseError):
+            key = follow(key, reader.read(KEYS, MAX_FILE))[-1]
+        known = (*signature_files(key), manifest.OPENPGP)
     others = sorted(name for name in reader.unlisted(known) if is_signature(name))
     if not others:
         return error
@@ -90,7 +95,7 @@ def read_files(release: Release, read: Read, limit: int = MAX_TOTAL) -> Release:
     """
     found = dict(release.files)
     left, longest = limit - sum(len(file.body) for file in found.values()), MAX_FILE
-    others = release.listed.keys() - {metadata.NAME, POLICY}
+    others = [path for path, file in release.listed.items() if not file.body]
     if release.metadata.has_policy and archive.NAME in found:
         longest = Archive(found[archive.NAME].body, archive.NAME).longest
     for name in sorted(others, key=lambda name: (name != archive.NAME, name)):

@@ -42,8 +42,12 @@ _PAGES: Final = "cccr_web.pages"
 RENDERER: Final = "cccr_web.render"
 
 
+# What this process has compiled, by name and source: the preview builds one site after the other.
+_COMPILED: Final[dict[tuple[str, str], bytes]] = {}
+
+
 class _TemplateLoader(FileSystemLoader):
-    """Loads templates, compiled by an earlier build if there is a cache."""
+    """Loads templates, compiled by an earlier build of this process or in the cache."""
 
     def __init__(self, templates: Path, cache: Cache) -> None:
         super().__init__(templates.resolve())
@@ -56,10 +60,13 @@ class _TemplateLoader(FileSystemLoader):
         globals: MutableMapping[str, Any] | None = None,  # noqa: A002  # Jinja's name
     ) -> Template:
         source, file, is_current = self.get_source(environment, name)
-        made = self._cache.recall(
-            ("template", name, file, source),
-            lambda: marshal.dumps(environment.compile(source, name, file)),
-        )
+
+        def compiled() -> bytes:
+            if (name, source) not in _COMPILED:
+                _COMPILED[name, source] = marshal.dumps(environment.compile(source, name, file))
+            return _COMPILED[name, source]
+
+        made = self._cache.recall(("template", name, file, source), compiled)
         # The cache returns nothing that this program has not made.
         code = marshal.loads(made)  # noqa: S302
         return environment.template_class.from_code(environment, code, globals or {}, is_current)

@@ -29,16 +29,19 @@ from cccr_web.errors import CccrError
 from cccr_web.languages import LANGUAGES
 from cccr_web.notices import midnight
 from cccr_web.release import (
+    KEYS,
     MANIFEST,
     METADATA,
     POLICY,
     Metadata,
+    PolicyChain,
     PolicySigner,
     Release,
     SigningPolicy,
     allowed_signers,
     is_safe_path,
     make_release,
+    unix_lines,
     with_archive,
 )
 from cccr_web.render import onion_code
@@ -109,20 +112,35 @@ def check_trees(
     if content is not None:
         problems += notices.missing(content.site.addresses)
         problems += notices.faults(time or _newest(content, notices), today)
+        problems += notices.not_before(content.site.sequence)
     return content, notices, problems
 
 
 def read_policy_facts(
-    tree: SourceTree, signing: SigningFacts | None
+    tree: SourceTree, signing: SigningFacts | None, *, past: bool = True
 ) -> tuple[SigningPolicy | None, list[Problem]]:
-    """Return the policy in ``site.toml`` that ``read_site`` has found, and its problems."""
+    """Return the policy in ``site.toml`` that ``read_site`` has found, and its problems.
+
+    With its ``past``, it has the number and the predecessor that ``keys.txt`` gives it.
+    """
     if signing is None:
         return None, []
     try:
         signers = tuple(PolicySigner.parse(*signer) for signer in signing.signers)
-        return SigningPolicy(signing.number, signing.threshold, signers), []
+        policy = SigningPolicy(signing.number, signing.threshold, signers)
     except ValueError as error:
         return None, [Problem(tree.name("site.toml"), signing.line, str(error))]
+    return _with_past(tree, policy) if past else policy, []
+
+
+def _with_past(tree: SourceTree, policy: SigningPolicy) -> SigningPolicy:
+    """Return the policy as the newest one in ``keys.txt`` if it is that, with what it follows."""
+    try:
+        newest = PolicyChain.parse(unix_lines(tree.read(tree.folder / NOTICE_FOLDER / KEYS))).newest
+    except (OSError, CccrError):
+        return policy  # “read_notice_files” says what is wrong
+    same = replace(newest, number=policy.number, previous=policy.previous) == policy
+    return newest if same else policy
 
 
 def build_release(

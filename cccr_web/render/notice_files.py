@@ -9,16 +9,23 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
 from cccr_web.content import Addresses, Problem, SourceTree
 from cccr_web.content.source_tree import unreadable
-from cccr_web.errors import CccrError
+from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.notices import MIRRORS, NOTICES, PGP, Notice, midnight, read_mirrors, read_notice
-from cccr_web.release import SigningPolicy, key_fingerprints, unix_lines
+from cccr_web.release import (
+    RECORD,
+    SigningPolicy,
+    check_before,
+    key_fingerprints,
+    parse_record,
+    unix_lines,
+)
 
 FOLDER: Final = "files"
 
@@ -52,6 +59,16 @@ class NoticeFiles:
         """The fingerprint of the first key in ``pgp.txt``."""
         return key_fingerprints(self.files[PGP], name=PGP)[0] if PGP in self.files else None
 
+    @property
+    def record(self) -> bytes:
+        """``releases.txt``; empty if there is none."""
+        return self.files.get(RECORD, b"")
+
+    def with_record(self, record: bytes) -> NoticeFiles:
+        """Return these notices with another ``releases.txt``, or with none if it is empty."""
+        files = {path: body for path, body in self.files.items() if path != RECORD}
+        return replace(self, files=files | ({RECORD: record} if record else {}))
+
     def missing(self, addresses: Addresses) -> Iterator[Problem]:
         """Yield a problem for each official address that ``mirrors.txt`` lacks."""
         official = addresses.urls if MIRRORS in self.files else ()
@@ -59,6 +76,15 @@ class NoticeFiles:
             if url not in self.mirrors:
                 message = f"{url} is in site.toml, but not here: make it again with every address."
                 yield Problem(self.folder / MIRRORS, 1, message)
+
+    def not_before(self, sequence: int) -> Iterator[Problem]:
+        """Yield a problem if ``releases.txt`` names the release of this sequence or a later one."""
+        lines = parse_record(self.files[RECORD]) if RECORD in self.files else ()
+        try:
+            for line in lines[-1:]:
+                check_before(line, sequence)
+        except ReleaseError as error:
+            yield Problem(self.folder / RECORD, len(lines), str(error))
 
     def faults(self, time: datetime, today: date) -> Iterator[Problem]:
         """Yield a problem for each notice that is not valid at a release's ``time``.

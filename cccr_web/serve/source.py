@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 from cccr_web.errors import CccrError, ReleaseError, counted
 from cccr_web.notices import (
-    announced_changes,
     check_notices,
     expired_notices,
     reject_expired_notices,
@@ -24,6 +23,7 @@ from cccr_web.release import (
     Verify,
     differences,
     load,
+    policies_of,
     reject_future,
     verify_signatures,
 )
@@ -54,8 +54,6 @@ class Source:
 
     def load(self) -> Release:
         """Load and check the release that is at the path now. Raises ``CccrError``."""
-        if self.key and self.guard:
-            self.guard.check_policy(self.key)
         release = load(self._folder(), self.key, verify=self.verify, limit=self.limit)
         reject_future(release)
         if self.key:
@@ -65,7 +63,7 @@ class Source:
                 reject_expired_notices(release, self.key)
         if self.key and self.guard:
             self.guard.check(release)
-            announced_changes(release, self.guard)
+            self.guard.check_policies(policies_of(release, self.key))
         return release
 
     def open(self, make: Callable[[Release], Made]) -> tuple[Release, Made]:
@@ -102,8 +100,7 @@ class Source:
         """
         if self.key and self.guard:
             self.guard.record(release)
-            self.guard.record_policy(self.key)
-            self.guard.record_key_changes(announced_changes(release, self.guard))
+            self.guard.record_policy(policies_of(release, self.key)[-1])
 
     def keep(self, release: Release) -> None:
         """Store a copy, for a start at which the path holds no valid release."""
@@ -137,10 +134,16 @@ class Source:
         if not (self.key and self.guard):
             return None
         try:
-            self.guard.check_policy(self.key)
-            return self.guard.load_last_good(self.key, verify=self.verify)
+            release = self.guard.load_last_good(self.key, verify=self.verify)
         except CccrError:
             return None
+        try:
+            self.guard.check_policies(policies_of(release, self.key))
+        except ReleaseError:
+            return None
+        except CccrError:
+            pass  # The record cannot be read, which “accept” reports.
+        return release
 
     def _folder(self) -> Path:
         # Only the path itself may be a symbolic link; links inside the release are rejected.

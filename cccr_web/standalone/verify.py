@@ -20,7 +20,8 @@ Exit status:
 
 Whoever forges a copy can also forge the verify.py and the fingerprint in it. Get both from
 somewhere else, and read this program before you run it: that is why it is one file of plain
-Python. It makes three checks, in the order of its sections.
+Python. An earlier fingerprint of ours is enough: keys.txt leads to the newest. It makes
+three checks, in the order of its sections.
 
 用法：python3 verify.py 文件夹、ZIP或单个文件 指纹
 
@@ -34,7 +35,8 @@ Python. It makes three checks, in the order of its sections.
     1  不要相信这份副本：文件或签名不是本组织的，或者已损坏，或者ZIP不安全。
     2  命令写错了，或者单个文件没有清单可以对照。
 
-指纹和本程序都要从别处取得，不要用待核对的副本里的：伪造副本的人，也能伪造它们。
+指纹和本程序都要从别处取得，不要用待核对的副本里的：伪造副本的人，也能伪造它们。以前的指纹也可以用，
+keys.txt会从它查到最新的。
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ from typing import AbstractSet, Any, BinaryIO, Iterable, Iterator, Mapping, Name
 LIST = "SHA256SUMS"
 SIGNATURE, SSH_SIGNATURE, OPENPGP_SIGNATURE = LIST + ".minisig", LIST + ".sshsig", LIST + ".asc"
 KEY, POLICY, FACTS = "minisign.pub", "policy.txt", "RELEASE.json"
+CHAIN, RECORD = "keys.txt", "releases.txt"
 ARCHIVE = "cccr-web.zip"  # in a folder, all its other files
 TOP = "cccr-web/"  # the one folder in our ZIP
 
@@ -75,6 +78,10 @@ NEAR = timedelta(days=14)  # how long before it expires the days left are printe
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 NAME = re.compile(rf"(?:\.well-known/)?{_PART}(?:/{_PART})*")
 LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n]{1,200})")
+# An earlier release: its number, its time and the SHA-256 of its list.
+RECORD_LINE = (
+    rb"([1-9][0-9]{0,9}) [0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}Z [0-9a-f]{64}\n"
+)
 # The list and its signatures, which it cannot name.
 UNLISTED = re.compile(LIST + r"(?:\.asc|(?:\.[a-z][a-z0-9-]{0,30})?\.(?:minisig|sshsig))?")
 
@@ -110,6 +117,10 @@ TEXTS = {
     "其中密钥的指纹不是您输入的那个，而是{0}。",
     "other policy": "Its policy does not have the fingerprint that you typed, but {0}. · "
     "其中policy.txt的指纹不是您输入的那个，而是{0}。",
+    "chain": "keys.txt breaks at policy {0}: it is not signed by the signers before it. · "
+    "keys.txt在第{0}号policy处断开：它没有得到之前的签署人签名认可。",
+    "not led": "keys.txt does not lead from the fingerprint that you typed to its newest, {0}. · "
+    "从您输入的指纹出发，keys.txt到不了它最新的指纹{0}。",
     "too few": "It has {0} of {1} signatures. Missing: {2}. · "
     "需要{1}个签名，只有{0}个。缺少：{2}。",
     "unused kind": "{0} is a kind of signature that the organisation does not use. · "
@@ -162,7 +173,7 @@ def require(condition: object, text: str, *facts: object) -> None:
         raise CopyError(text, *facts)
 
 
-# --- Check 1: the policy or the key in the copy has the fingerprint that was typed ---
+# --- Check 1: the policy or the key has the fingerprint that was typed, or keys.txt leads to it ---
 
 # policy.txt names several signers. Without it, a single key signs: that in minisign.pub or, if the
 # copy lacks it, in SHA256SUMS.sshsig.
@@ -175,8 +186,29 @@ SSH_KEYS = {b"ssh-ed25519": 2, b"sk-ssh-ed25519@openssh.com": 3}
 
 SIGNER = rb"([a-z][a-z0-9-]{0,30}) (?:minisign|ssh (\S+)) (\S+)\n"
 POLICY_TEXT = (
-    rb"cccr-web policy 1\nnumber (?:0|[1-9][0-9]{0,9})\nthreshold ([1-9][0-9]?)\n(?:%s)+" % SIGNER
+    rb"cccr-web policy 1\nnumber (0|[1-9][0-9]{0,9})\nthreshold ([1-9][0-9]?)\n"
+    rb"(?:previous ([0-9a-f]{64})\n)?(?:%s)+" % SIGNER
 )
+# keys.txt: each policy, and the signatures of its text.
+ARMOUR = rb"-----BEGIN .*\n(?:(?!-----).*\n)+-----END .*\n"
+LINK = rb"(cccr-web policy .*\n(?:(?!cccr-web policy |-----).*\n)+)((?:%s)*)" % ARMOUR
+MINISIGN_ARMOUR = rb"-----(?:BEGIN|END) MINISIGN SIGNATURE-----\n"
+
+
+class CopyPolicy(NamedTuple):
+    """Who signs, and how many of them must."""
+
+    text: bytes
+    number: int
+    threshold: int
+    previous: bytes | None  # the SHA-256 of the text of the policy before it
+    signers: dict[str, Key]  # by the file of the signature
+
+    @property
+    def fingerprint(self) -> str:
+        """That of one minisign key is the key's."""
+        key, *others = self.signers.values()
+        return fingerprint_of(self.text if others or key[0] != b"Ed" else key[1])
 
 
 def fingerprint_of(data: bytes) -> str:
@@ -184,10 +216,10 @@ def fingerprint_of(data: bytes) -> str:
     return " ".join(re.findall("....", hashlib.sha256(data).hexdigest()[:32].upper()))
 
 
-def read_policy(text: bytes) -> tuple[int, dict[str, Key]]:
-    """Return how many must sign, and the key of each signer, by the file of the signature."""
+def read_policy(text: bytes, file: str) -> CopyPolicy:
+    """Return the policy in a text, or raise CopyError with the name of its file."""
     whole = re.fullmatch(POLICY_TEXT, text)
-    threshold, lines = (int(whole[1]), re.findall(SIGNER, text)) if whole else (0, [])
+    threshold, lines = (int(whole[2]), re.findall(SIGNER, text)) if whole else (0, [])
     names, signers = [line[0] for line in lines], {}
     for name, ssh, data in lines:
         key = read_key(decode_base64(data))
@@ -196,8 +228,52 @@ def read_policy(text: bytes) -> tuple[int, dict[str, Key]]:
     # The names are sorted, and no two signers have the same name or key.
     count = len({key[1] for key in signers.values()})
     is_sorted = names == sorted(set(names)) and len(names) == count
-    require(is_sorted and 0 < threshold <= count <= 16, "damaged", POLICY)
-    return threshold, signers
+    if not (whole and is_sorted and 0 < threshold <= count <= 16):
+        raise CopyError("damaged", file)
+    return CopyPolicy(text, int(whole[1]), threshold, whole[3], signers)
+
+
+def follow_chain(text: bytes, fingerprint: str) -> str:
+    """Return the newest fingerprint to which keys.txt leads from the one that was typed.
+
+    Each policy names the text before it. Enough signers of that one must sign it, and enough of
+    its own, each once.
+    """
+    links = re.findall(LINK, text)
+    require(links and b"".join(map(b"".join, links)) == text, "damaged", CHAIN)
+    policies = [read_policy(policy, CHAIN) for policy, _ in links]
+    prints = [policy.fingerprint for policy in policies]
+    is_first = not links[0][1] and not policies[0].previous
+    require(is_first and len({*prints}) == len(prints), "damaged", CHAIN)
+    for before, policy, (_, made) in zip(policies, policies[1:], links[1:]):
+        both = [[*each.signers.values()] for each in (before, policy)]
+        keys = [*both[0], *both[1]]
+        signed = [find_key(keys, policy.text, armour) for armour in re.findall(ARMOUR, made)]
+        counts = [len({*signed} & {key[1] for key in keys}) for keys in both]
+        require(
+            policy.number == before.number + 1
+            and (policy.previous or b"").decode() == hashlib.sha256(before.text).hexdigest()
+            and len({*signed, b""}) == len(signed) + 1
+            and counts[0] >= before.threshold
+            and counts[1] >= policy.threshold,
+            "chain",
+            policy.number,
+        )
+    require(fingerprint in prints, "not led", prints[-1])
+    return prints[-1]
+
+
+def find_key(keys: Iterable[Key], text: bytes, armour: bytes) -> bytes:
+    """Return the 32 bytes of the key that signed a policy, or none."""
+    bare = re.sub(MINISIGN_ARMOUR, b"", armour)
+    for key in keys:
+        with contextlib.suppress(CopyError):
+            if key[0] in SSH_KEYS:
+                require(is_signed_with_ssh(key, text, armour), "not by ssh", CHAIN)
+            else:
+                require(check_minisign(key, text, bare, CHAIN) == "policy", "of another", CHAIN)
+            return key[1]
+    return b""
 
 
 def read_key(data: bytes) -> Key:
@@ -254,24 +330,29 @@ class Verdict:
     wanted: str  # the one of these without which a copy can be verified, but is not complete
     unverified: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    fingerprint: str = ""  # the newest
     what: tuple[str, str] = ("", "")  # what is genuine: how a sentence begins in both languages
 
 
 def read_signed_list(copy: Folder, fingerprint: str) -> Verdict:
     """Return the list, if the policy or the key with this fingerprint signed it."""
     text = copy.read(LIST, MAX_LIST)
-    if POLICY in copy.names:
-        policy = copy.read(POLICY)
-        if fingerprint_of(policy) == fingerprint:
-            return check_policy(copy, text, *read_policy(policy))
-        # The policy of one minisign key is not in a copy: its fingerprint is that of the key.
-        has_key = copy.names & {KEY, SSH_SIGNATURE}
-        require(has_key, "other policy", fingerprint_of(policy))
-    return check_key(copy, text, fingerprint)
+    policy, chain = (copy.read(name) if name in copy.names else b"" for name in (POLICY, CHAIN))
+    is_chain = chain.startswith(b"cccr-web policy ")  # before, it was a notice of another form
+    newest = follow_chain(chain, fingerprint) if is_chain else fingerprint
+    if fingerprint_of(policy) == newest:
+        verdict = check_policy(copy, text, read_policy(policy, POLICY))
+    else:
+        verdict = check_key(copy, text, newest, policy)
+    digest = hashlib.sha256(chain).hexdigest()
+    require(not is_chain or verdict.listed.get(CHAIN) == digest, "changed", CHAIN)
+    verdict.fingerprint = newest
+    return verdict
 
 
-def check_policy(copy: Folder, text: bytes, threshold: int, signers: Mapping[str, Key]) -> Verdict:
+def check_policy(copy: Folder, text: bytes, policy: CopyPolicy) -> Verdict:
     """Require enough signatures, and none that is not valid."""
+    signers, threshold = policy.signers, policy.threshold
     missing = [file.split(".")[1] for file in signers if file not in copy.names]
     for file in sorted(signers.keys() & copy.names):
         key, signature = signers[file], copy.read(file)
@@ -293,8 +374,11 @@ def check_policy(copy: Folder, text: bytes, threshold: int, signers: Mapping[str
     return Verdict(listed, comment, {LIST, ARCHIVE, *signers}, wanted)
 
 
-def check_key(copy: Folder, text: bytes, fingerprint: str) -> Verdict:
+def check_key(copy: Folder, text: bytes, fingerprint: str, policy: bytes) -> Verdict:
     """Check the signature of a single key. What it does not cover is named as not verified."""
+    # The policy of one minisign key is not in a copy: its fingerprint is that of the key.
+    has_key = copy.names & {KEY, SSH_SIGNATURE}
+    require(has_key or not policy, "other policy", fingerprint_of(policy))
     signature, ssh = copy.read(SIGNATURE), b""
     with contextlib.suppress(CopyError):  # reported below
         ssh = copy.read(SSH_SIGNATURE)
@@ -407,13 +491,13 @@ def add_points(one: Point, other: Point) -> Point:
 
 def multiply_point(times: int, point: Point) -> Point:
     """Return a point times a number. Nothing here is secret, so its timing does not matter."""
-    result = (0, 1)
+    verdict = (0, 1)
     while times:
         if times & 1:
-            result = add_points(result, point)
+            verdict = add_points(verdict, point)
         point = add_points(point, point)
         times >>= 1
-    return result
+    return verdict
 
 
 # --- Check 3: every file has the checksum in the list ---
@@ -452,6 +536,8 @@ def check_copy(copy: Folder, fingerprint: str) -> Verdict:
         if name == ARCHIVE:
             with contextlib.suppress(CopyError):  # a ZIP of another kind
                 lengths = Zip(io.BytesIO(b"".join(copy.blocks(ARCHIVE)))).lengths
+    if RECORD in listed.keys() & copy.names:
+        check_record(copy.read(RECORD, MAX_LIST), verdict.comment)
     missing = [name for name in listed if name not in copy.names]
     wanted = {verdict.wanted} - copy.names
     verdict.differences += [f"Missing · 缺少：{name}" for name in (*missing, *wanted)]
@@ -471,6 +557,15 @@ def check_copy(copy: Folder, fingerprint: str) -> Verdict:
         english, chinese = f"{english} in {copy.where}", f"{copy.where}里的{chinese}"
     verdict.what = f"{english} {'is' if present == 1 < count else 'are'}", chinese
     return verdict
+
+
+def check_record(text: bytes, comment: str) -> None:
+    """Require lines in order, for releases before the one of which the comment says the number."""
+    match = re.match("sequence:([0-9]+)", comment)
+    numbers = [int(number) for number in re.findall(RECORD_LINE, text)]
+    numbers += [int(match[1])] if match else []
+    is_whole = re.fullmatch(b"(?:%s)+" % RECORD_LINE, text)
+    require(is_whole and numbers == sorted({*numbers}), "damaged", RECORD)
 
 
 def check_archive(copy: Folder, verdict: Verdict) -> dict[str, int]:
@@ -837,10 +932,15 @@ def report(verdict: Verdict, fingerprint: str) -> tuple[int, list[str]]:
     status = 3 if verdict.differences else 0
     english, chinese = map("".join, zip(VERDICTS[status], verdict.what))
     lines = [
-        f"{english} exactly what was signed with the key {fingerprint}.",
-        f"{chinese}与用密钥{fingerprint}签署的内容完全相同。",
+        f"{english} exactly what was signed with the key {verdict.fingerprint}.",
+        f"{chinese}与用密钥{verdict.fingerprint}签署的内容完全相同。",
         *(f"- {line}" for line in verdict.differences),
     ]
+    if verdict.fingerprint != fingerprint:
+        lines.append(
+            f"The signers have changed since {fingerprint}. Write down the new fingerprint. · "
+            f"{fingerprint}之后，签署人有变动。请记下新的指纹。"
+        )
     if expires and now < expires <= now + NEAR:
         days = (expires - now).days
         left = f"{days} day{'s' * (days > 1)}" if days else "less than a day"

@@ -12,6 +12,7 @@ from cccr_web.watch.client import (
     UnreachableError,
 )
 from cccr_web.watch.differences import Difference, DifferenceKind, header_differences
+from cccr_web.watch.memory import Memory, read_sightings
 from cccr_web.watch.remote import RemoteFolder
 from cccr_web.watch.report import NEW_RELEASE_REMEDY, Report, SiteResult
 from cccr_web.watch.site_check import CheckSettings, check_manifests, check_sites
@@ -23,6 +24,7 @@ __all__ = [
     "Difference",
     "DifferenceKind",
     "HttpConnection",
+    "Memory",
     "RemoteFolder",
     "Report",
     "RequestBudget",
@@ -34,4 +36,5 @@ __all__ = [
     "check_manifests",
     "check_sites",
     "header_differences",
+    "read_sightings",
 ]

@@ -74,6 +74,10 @@ class DifferenceKind(enum.StrEnum):
     CHANGED = "changed"
     MISSING = "missing"
     UNLISTED = "unlisted"
+    FORK = "fork"
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+    UNRECORDED = "unrecorded"
     EXTRA_HEADER = "extra header"
     MISSING_HEADER = "missing header"
     CHANGED_HEADER = "changed header"
@@ -94,6 +98,10 @@ _REMEDIES: Final = {
     DifferenceKind.UNREACHABLE: "Check whether the server runs: deploy/deploy.sh status",
     DifferenceKind.OLDER_RELEASE: "Publish the newest release there.",
     DifferenceKind.NEWER_RELEASE: "Publish it at the other addresses, too.",
+    DifferenceKind.ROLLBACK: "Publish the newest release there, or a corrected one after it.",
+    DifferenceKind.FREEZE: "Publish the newest release there.",
+    DifferenceKind.FORK: "Ask every signer which of the two they signed: readers saw both.",
+    DifferenceKind.UNRECORDED: "Ask every signer whether they signed it, and correct releases.txt.",
 }
 _UNEXPECTED_REMEDY: Final = (
     "Look at it from another network. If it is one of your servers, treat it as compromised: "

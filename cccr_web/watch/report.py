@@ -16,13 +16,17 @@ NEW_RELEASE_REMEDY: Final = "Build and sign a new release with a higher sequence
 
 @dataclass(frozen=True, slots=True)
 class SiteResult:
-    """One address: the sequence of its signed release, and how many files were compared."""
+    """One address: the sequence of its signed release, and how many files were compared.
+
+    ``signed`` is that release, of which only the files have bytes that were read to verify it.
+    """
 
     address: str
     sequence: int | None
     files: int
     seconds: float
     differences: tuple[Difference, ...]
+    signed: Release | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from cccr_web.errors import ChangedFileError, MissingFileError, ReleaseError, Si
 from cccr_web.release import (
     MANIFEST,
     MINISIG,
+    SIGNATURES,
     Release,
-    SigningPolicy,
     Trusted,
+    is_signature,
     read_signed_manifest,
 )
 from cccr_web.serve import listener_policy
@@ -135,8 +136,7 @@ class _SiteCheck:
 
     def fetch_manifest(self) -> None:
         """Set ``signed`` to the release that the site's manifest describes, if it verifies."""
-        limits, policy = self._settings.limits, SigningPolicy.of(self._settings.key)
-        optional = () if policy.single_key else policy.files
+        limits = self._settings.limits
         budget = RequestBudget(replace(limits, timeout=limits.timeout * _MANIFEST_SHARE))
         with self._timer(), contextlib.closing(self._connection(budget)) as connection:
 
@@ -147,7 +147,8 @@ class _SiteCheck:
                     raise _ReadError(response)
                 if found := file_difference(f"/{path}", response):
                     # Not every signer of a policy must sign.
-                    if found.kind is DifferenceKind.MISSING and path in optional:
+                    optional = is_signature(path) and path not in SIGNATURES
+                    if found.kind is DifferenceKind.MISSING and optional:
                         raise MissingFileError(found.detail, path=path)
                     raise _ReadError(found)
                 return response.body
@@ -189,7 +190,8 @@ class _SiteCheck:
             self._found.update(_release_differences(self.signed, reference))
         sequence = self.signed.metadata.sequence if self.signed else None
         differences = tuple(sorted(self._found))
-        return SiteResult(str(self.address), sequence, 0, self._seconds, differences)
+        address = str(self.address)
+        return SiteResult(address, sequence, 0, self._seconds, differences, self.signed)
 
     def _release(self, reference: Release | None) -> Release | None:
         return (self.signed or reference) if self._responses else None

@@ -9,7 +9,7 @@ backup_export() {
   key=$(onion_key_found)
   [ -n "$key" ] || fail "The site is not installed on this machine, so there is nothing to back up."
   onion_key_check_running
-  mkdir -p "$folder"/{settings,"$HIGHEST_SEQUENCE","$KEY_CHANGES","$HIGHEST_POLICY"}
+  mkdir -p "$folder"/{settings,"$HIGHEST_SEQUENCE","$HIGHEST_POLICY"}
   [ "$key" = "$ONION_KEY_FILE" ] || note "$ONION_KEY_FILE is missing: the backup has the running manager’s copy"
   cp "$key" "$folder/settings/onion.key"
   pin=$(pin_file "$ETC") || pin=$ETC/public.key
@@ -20,7 +20,7 @@ backup_export() {
   [ ! -f "$ETC/torrc" ] || cp "$ETC/torrc" "$folder/settings"
   if [ -e "$CURRENT" ]; then cp --recursive "$(readlink --canonicalize "$CURRENT")" "$folder/release"; fi
   for server in "${WEB_SERVERS[@]}"; do
-    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES" "$HIGHEST_POLICY"; do
+    for name in "$HIGHEST_SEQUENCE" "$HIGHEST_POLICY"; do
       [ ! -f "$STATES/cccr-web-$server/$name" ] || cp "$STATES/cccr-web-$server/$name" "$folder/$name/$server"
     done
   done
@@ -28,12 +28,12 @@ backup_export() {
   note "the onion key, settings, release $(release_number) and rollback state"
 }
 
-# Restore the highest sequence that each server has served, its highest policy, and the changes of keys
-# that it has announced, so that it rejects older releases, policies and keys.
+# Restore the highest sequence and the highest policy that each server has served, so that it rejects
+# older ones.
 backup_restore_guard() {
   local server name folder state
   for server in "${WEB_SERVERS[@]}"; do
-    for name in "$HIGHEST_SEQUENCE" "$KEY_CHANGES" "$HIGHEST_POLICY"; do
+    for name in "$HIGHEST_SEQUENCE" "$HIGHEST_POLICY"; do
       folder=$BUNDLE/$name
       # In a backup of version 0.2.0 or older.
       [ -d "$folder" ] || [ "$name" != "$HIGHEST_SEQUENCE" ] || folder=$BUNDLE/history

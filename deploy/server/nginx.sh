@@ -54,13 +54,9 @@ nginx_write() { # FOLDER
   nginx_release >"$folder/release.conf"
   for name in $DOMAIN "$onion" "www.$onion"; do printf '"%s" "%s";\n' "$name" "$name"; done >"$folder/hosts.conf"
   cp "$HERE"/nginx/{errors,onion,proxy,site}.conf "$folder"
-  # These do not depend on the listener.
-  nginx_headers onion nginx-proxy-tags >"$folder/tags.conf"
-  nginx_headers onion nginx-proxy-languages >"$folder/languages.conf"
-  nginx_policy onion "$folder"
+  nginx_rules "$folder" onion ${DOMAIN:+clearnet}
   if [ -n "$DOMAIN" ]; then
     CLEARNET=$'  include policy-clearnet.conf;\n  include clearnet.conf;'
-    nginx_policy clearnet "$folder"
     if [[ $ADDRESSES == *' '* ]]; then # there are other servers
       for address in $ADDRESSES; do
         [[ $address != *:* ]] || address="[$address]"
@@ -113,20 +109,29 @@ nginx_forget() {
 
 # The headers of nginx's own error responses: policy-LISTENER.conf for the http block, and
 # headers-LISTENER.conf for server blocks. Headers from our server are passed on unchanged.
-nginx_policy() { # LISTENER FOLDER
-  local listener=$1 folder=$2
-  nginx_headers "$listener" nginx-proxy-http >"$folder/policy-$listener.conf"
-  nginx_headers "$listener" nginx-proxy-server >"$folder/headers-$listener.conf"
+# tags.conf and languages.conf are how “/” chooses a language.
+nginx_rules() { # FOLDER LISTENER…
+  local folder=$1 rules=$1.rules listener pin
+  shift
+  mkdir -p "$rules"
+  # In a dry run this version of cccr-web may not be installed yet.
+  if [ -x "$COMMAND" ] && [ -e "$CURRENT" ] && { [ "$DRY_RUN" = no ] || ! changed "$PYTHON_LINK"; }; then
+    pin=$(pin_file "$ETC")
+    "$COMMAND" headers ${HSTS_PRELOAD:+--hsts-preload} --release "$(readlink --canonicalize "$CURRENT")" "$(pin_option "$pin")" "$pin" --out "$rules" \
+      --format nginx-proxy-http --format nginx-proxy-server --format nginx-proxy-tags --format nginx-proxy-languages "$@"
+  fi
+  for listener; do
+    nginx_rule "$listener" nginx-proxy-http >"$folder/policy-$listener.conf"
+    nginx_rule "$listener" nginx-proxy-server >"$folder/headers-$listener.conf"
+  done
+  # These do not depend on the listener.
+  nginx_rule onion nginx-proxy-tags >"$folder/tags.conf"
+  nginx_rule onion nginx-proxy-languages >"$folder/languages.conf"
 }
 
-nginx_headers() { # LISTENER FORMAT
-  local pin
+nginx_rule() { # LISTENER FORMAT
   echo "# Written by deploy.sh with “cccr-web headers --format $2 $1”."
-  # In a dry run this version of cccr-web may not be installed yet.
-  if [ ! -x "$COMMAND" ] || [ ! -e "$CURRENT" ]; then return 0; fi
-  if [ "$DRY_RUN" = yes ] && changed "$PYTHON_LINK"; then return 0; fi
-  pin=$(pin_file "$ETC")
-  "$COMMAND" headers ${HSTS_PRELOAD:+--hsts-preload} --release "$(readlink --canonicalize "$CURRENT")" "$(pin_option "$pin")" "$pin" --format "$2" "$1"
+  [ ! -e "$rules/$1.$2" ] || cat "$rules/$1.$2"
 }
 
 has_ipv6() { ! command -v python3 >/dev/null || python3 -I -c 'import socket; socket.socket(socket.AF_INET6)' 2>/dev/null; }

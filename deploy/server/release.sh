@@ -8,7 +8,6 @@ WEB_SERVERS=(onion) # run.sh adds clearnet if there is a domain
 STATES=/var/lib # holds a state folder for each server
 # In each state folder; cccr_web/release/rollback_guard.py writes them.
 HIGHEST_SEQUENCE=highest-sequence
-KEY_CHANGES="key-changes"
 HIGHEST_POLICY="policy"
 RELOAD_LIMIT=600 # seconds, after which a server counts as hung (cccr_web/serve/reloader.py)
 
@@ -138,6 +137,7 @@ release_switch() { # NUMBER
   for server in "${late[@]}"; do
     # Otherwise a server that has served the new release would reject the old one.
     save_for_undo "$STATES/cccr-web-$server/$HIGHEST_SEQUENCE"
+    save_for_undo "$STATES/cccr-web-$server/$HIGHEST_POLICY"
     systemctl --quiet is-active "cccr-web-$server.service" || continue
     # A server reads what is pinned only when it starts: units_start restarts it.
     ! pin_changed || continue

@@ -7,8 +7,7 @@
 #   release/        a signed release
 #   requirements.txt, wheels/   our code, or “source”, a link to a checkout to build it from
 #   offline         exists if pip must not use the network
-#   highest-sequence/, key-changes/, policy/   rollback state from a backup; “history” in one of version
-#                   0.2.0 or older
+#   highest-sequence/, policy/   rollback state from a backup; “history” in one of version 0.2.0 or older
 #
 #   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|backend|front|front-upgrade|front-status|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail

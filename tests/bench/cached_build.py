@@ -7,6 +7,7 @@ must give the same bytes.
 
 from __future__ import annotations
 
+import argparse
 import filecmp
 import os
 import resource
@@ -20,9 +21,6 @@ from support.texts import add, add_statements, copy_texts, replace_once
 
 from cccr_web.languages import WRITTEN
 
-STATEMENTS = 500
-ROUNDS = 2
-
 
 def seconds(tree: Path, out: Path, *options: object) -> float:
     """Build a release; return the CPU time of the process."""
@@ -35,17 +33,21 @@ def seconds(tree: Path, out: Path, *options: object) -> float:
 
 def main() -> None:
     """Measure, and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--statements", type=int, default=500, help="statements of the site")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each is measured")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cccr-bench-") as name:
         folder = Path(name)
         os.environ["XDG_STATE_HOME"] = str(folder / "state")
         tree, out, other, cache = (folder / name for name in ("site", "out", "other", "cache"))
         tree.mkdir()
         tree = copy_texts(tree)
-        add_statements(tree, STATEMENTS)
+        add_statements(tree, options.statements)
         first = seconds(tree, out, "--cache", cache)
         full, changed, raised = [], [], []
         sequence = 1
-        for number in range(ROUNDS):
+        for number in range(options.rounds):
             for language in WRITTEN:
                 statement = sorted((tree / language.locale / "statements").glob("*made*"))[number]
                 add(str(statement.relative_to(tree)), f"{number + 1}.")(tree)
@@ -57,9 +59,9 @@ def main() -> None:
             raised.append(seconds(tree, out, "--cache", cache))
             full.append(seconds(tree, other))
             compare(out, other)
-    whole = statistics.median(full)
+    whole, count = statistics.median(full), options.statements
     print(f"full build: {whole:.1f} s of CPU time; the first with a cache {first / whole:.2f} x")
-    print(f"one of {STATEMENTS} statements changed: {statistics.median(changed) / whole:.3f} x")
+    print(f"one of {count} statements changed: {statistics.median(changed) / whole:.3f} x")
     print(f"the sequence raised: {statistics.median(raised) / whole:.3f} x")
 
 

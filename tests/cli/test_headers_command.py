@@ -109,6 +109,26 @@ def test_an_unknown_format_is_rejected_and_the_help_names_all(release_folder: Pa
         assert f'"{name}"' in shown
 
 
+def test_a_folder_gets_a_file_for_each_listener_and_format(
+    release_folder: Path, tmp_path: Path
+) -> None:
+    """With --out, one call writes what a call for each listener and format prints."""
+    words = ["--release", str(release_folder), "--hsts-preload"]
+    formats = ("nginx-proxy-server", "json")
+    many = [word for name in formats for word in ("--format", name)]
+    assert rules(*words, "--out", tmp_path, *many, "onion", "clearnet") == ""
+    written = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()}
+    assert written == {
+        f"{listener}.{name}": rules(*words, "--format", name, listener)
+        for listener in ("onion", "clearnet")
+        for name in formats
+    }
+    for several in ([*many, "onion"], ["onion", "clearnet"]):
+        done = run("headers", *words, *several)
+        assert done.exit_code == 2
+        assert "Add --out FOLDER." in done.stderr
+
+
 @pytest.mark.parametrize("listener", ["clearnet", "onion"])
 def test_nginx_as_a_proxy_sends_the_policy_with_its_own_errors_only(
     server: Server, release_folder: Path, tmp_path: Path, listener: str

@@ -14,11 +14,11 @@ import pytest
 from click.testing import Result
 from support.command import run
 from support.hosting import short_folder
-from support.signed import KEY, PUBLIC, facts, known_key, put_release
+from support.signed import KEY, PUBLIC, facts, put_release
 from support.texts import copy_texts, replace_once
 
 from cccr_web.errors import CccrError
-from cccr_web.notices import make_canary, make_mirrors, read_notice, rotate_key
+from cccr_web.notices import make_canary, make_mirrors, read_notice
 from cccr_web.release import Release, RollbackGuard, Signer, make_release, write
 from cccr_web.serve import Source
 
@@ -157,25 +157,9 @@ def release_with(canary: bytes) -> Release:
 # The cases hold on the next day, too.
 TODAY = facts().time.date()
 MIRROR = ("https://cccr.example",)
-TO_NEXT = rotate_key(KEY, known_key(b"next"), TODAY)
 WRONG: dict[str, tuple[bytes, str]] = {
     "mirrors.txt of the future": (make_mirrors(KEY, TODAY + 9 * DAY, MIRROR), "It is dated"),
     "mirrors.txt of the past": (make_mirrors(KEY, TODAY - 400 * DAY, MIRROR), "It was valid until"),
-    "keys.txt of the future": (rotate_key(KEY, known_key(b"n"), TODAY + 9 * DAY), "It is dated"),
-    "keys.txt of the past": (rotate_key(KEY, known_key(b"n"), TODAY - 400 * DAY), "It was valid"),
-    "keys.txt with two successors": (
-        TO_NEXT + rotate_key(KEY, known_key(b"other"), TODAY),
-        f"the key {PUBLIC.fingerprint} hands over to two keys",
-    ),
-    "keys.txt with a loop": (
-        TO_NEXT + rotate_key(known_key(b"next"), KEY, TODAY),
-        "the changes lead back to the key",
-    ),
-    "keys.txt with an earlier change of the future": (
-        rotate_key(KEY, known_key(b"next"), date(2099, 1, 1))
-        + rotate_key(known_key(b"next"), known_key(b"n"), TODAY),
-        f"the change of {TODAY} comes after that of 2099-01-01",
-    ),
 }
 
 
@@ -199,10 +183,7 @@ def test_a_release_with_a_wrong_notice_is_not_signed_verified_or_served(
     assert f"{refused.value}\n" == done.stderr
 
 
-EXPIRED = {
-    "mirrors.txt": make_mirrors(KEY, TODAY - 367 * DAY, MIRROR),
-    "keys.txt": rotate_key(KEY, known_key(b"next"), TODAY - 367 * DAY),
-}
+EXPIRED = {"mirrors.txt": make_mirrors(KEY, TODAY - 367 * DAY, MIRROR)}
 
 
 @pytest.mark.parametrize("name", EXPIRED)
@@ -240,7 +221,7 @@ def test_a_release_dated_in_the_future_is_not_signed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("days", [-366, 2])
-@pytest.mark.parametrize("command", ["canary", "mirrors", "key rotate"])
+@pytest.mark.parametrize("command", ["canary", "mirrors"])
 def test_a_notice_is_dated_within_the_last_year(command: str, days: int, today: date) -> None:
     """Readers and servers would reject any other."""
     day = today + days * DAY

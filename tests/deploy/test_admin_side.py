@@ -168,7 +168,7 @@ def test_the_server_gets_the_second_login_that_it_asks_for(side: AdminSide) -> N
     )
     assert done.stdout == "onion http://a.onion/\n"
     (login,) = (side.folder / "logins").read_text().splitlines()
-    options = "-n -o ControlPath=none -o PreferredAuthentications=publickey"
+    options = "-n -o ConnectionAttempts=5 -o ControlPath=none -o PreferredAuthentications=publickey"
     assert login == f"{options} root@server.example touch /run/cccr-web-login"
 
 

@@ -6,13 +6,23 @@ import contextlib
 import http.server
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.acme import NAME
-from support.deploy.machine import ADMIN, Machine, Network, entered
+from support.deploy.acme import DIRECTORY, NAME
+from support.deploy.admin import DOMAIN, AdminMachine
+from support.deploy.clients import get_over_http
+from support.deploy.machine import ADMIN, SERVER, Machine, Network, entered
+from support.hosting import wait_until
+from support.tornet import end
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PORT = 14000  # of the certificate authority
 # The admin's machine is all that a server of these tests can reach.
@@ -153,6 +163,59 @@ def test_a_certificate_is_renewed(server: Machine, network: Network) -> None:
     with forwarded(network, PORT), at_admins_address(server, NAME):
         server.run("certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew")
     assert (live.parent / live.readlink()).read_text() != before
+
+
+def answers(host: str) -> bool:
+    """Whether a web server answers at port 80."""
+    with contextlib.suppress(OSError):
+        return get_over_http("/", {}, host).status == 200
+    return False
+
+
+@contextlib.contextmanager
+def web_of_a_peer(network: Network, folder: Path) -> Iterator[None]:
+    """Serve a folder at port 80 of the admin's address, as another server of the site does."""
+    web = [sys.executable, "-m", "http.server", "80", "--bind", ADMIN, "--directory", str(folder)]
+    process = subprocess.Popen(
+        ["ip", "netns", "exec", network.admin, "setpriv", "--pdeathsig", "KILL", *web],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: answers(ADMIN), 20)
+        yield
+    finally:
+        end(process)
+
+
+@pytest.fixture
+def a_peer_in_the_settings(admin: AdminMachine) -> Iterator[None]:
+    """The site has another server, at the admin's address."""
+    settings = admin.folder / "deploy/site.env"
+    before = settings.read_text()
+    settings.write_text(f"{before}ADDRESSES={SERVER} {ADMIN}\n")
+    admin.deploy("--offline", admin.bundle)
+    yield
+    settings.write_text(before)
+    admin.deploy("--offline", admin.bundle)
+
+
+@pytest.mark.usefixtures("a_peer_in_the_settings")
+def test_the_authority_may_ask_any_server(server: Machine, network: Network) -> None:
+    """certbot on one server gets its certificate although pebble asks another."""
+    # Another server's certbot: its files are not in this one's webroot.
+    webroot = server.root / "root/peer"
+    webroot.mkdir()
+    certbot = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--domain", DOMAIN]
+    certbot += ["--register-unsafely-without-email", "--server", DIRECTORY, "--webroot"]
+    certbot += ["--webroot-path", "/root/peer"]
+    for name in ("config", "work", "logs"):
+        certbot += [f"--{name}-dir", f"/root/{name}"]
+    alone = server.try_run(*certbot, "--cert-name", "alone")
+    assert "Some challenges have failed" in alone.stderr
+    with web_of_a_peer(network, webroot):
+        server.run(*certbot, "--cert-name", "peer")
+    assert (server.root / "root/config/live/peer/fullchain.pem").exists()
 
 
 def test_apt_installs_over_http(server: Machine, network: Network) -> None:

@@ -15,7 +15,6 @@ from support.deploy.admin import DOMAIN, NEXT_KEY, AdminMachine
 from support.deploy.clients import ClearnetClient, Load, get_over_socket
 from support.deploy.inspection import onion_address, serves_release, wait_for_published
 from support.deploy.machine import Machine, Network, call
-from support.signed import organisation_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,11 +218,8 @@ def test_what_uninstall_leaves_restores_the_site_on_another_server(
     private_tor: TorNetwork,
     note: Recorder,
 ) -> None:
-    """``uninstall`` leaves a backup, which brings onion, release and guard to a fresh server."""
+    """``uninstall`` leaves a backup, which brings onion and release to a fresh server."""
     onion = onion_address(server)
-    changes = f"{organisation_key().public} {NEXT_KEY.public}\n"
-    state = "var/lib/private/cccr-web-onion/key-changes"
-    (server.root / state).write_text(changes)
     passphrase = ("--passphrase-file", admin.folder / "passphrase")
     backup = admin.folder / "daily.backup"
     admin.deploy("backup", backup, *passphrase)
@@ -252,7 +248,6 @@ def test_what_uninstall_leaves_restores_the_site_on_another_server(
         assert "cannot be decrypted" in wrong.stderr
         admin.deploy("restore", file, *passphrase, "--offline", admin.bundle)
         assert onion_address(other) == onion
-        assert (other.root / state).read_text() == changes
         # The network's client would try the lost server's introduction points for up to a minute. A
         # new one has nothing to forget, if the new descriptor is there when it first asks.
         private_tor.socks_port = private_tor.add_client("restored")

@@ -492,7 +492,7 @@ def test_ssh_is_not_changed_where_no_second_login_can_be_tried(tmp_path: Path) -
         assert not (tmp_path / "sshd.conf").exists()
 
 
-@pytest.mark.parametrize("name", ["highest-sequence", "key-changes", "policy"])
+@pytest.mark.parametrize("name", ["highest-sequence", "policy"])
 def test_a_backup_brings_back_the_rollback_guard(tmp_path: Path, name: str) -> None:
     """A restored server rejects what the old one would have; one that has served keeps its own."""
     script = f"""
@@ -517,11 +517,11 @@ def test_a_backup_brings_back_the_rollback_guard(tmp_path: Path, name: str) -> N
 def test_a_restored_file_belongs_to_the_server_that_has_run_before(tmp_path: Path) -> None:
     """systemd changes owners only in a folder that does not belong to the server yet."""
     script = """
-    mkdir -p "$STATES/private/cccr-web-onion" "$BUNDLE/key-changes"
+    mkdir -p "$STATES/private/cccr-web-onion" "$BUNDLE/policy"
     chown 61234:61234 "$STATES/private/cccr-web-onion"
-    touch "$BUNDLE/key-changes/onion"
+    touch "$BUNDLE/policy/onion"
     backup_restore_guard
-    stat --format %u "$STATES/cccr-web-onion/key-changes"
+    stat --format %u "$STATES/cccr-web-onion/policy"
     """
     done = in_server(script, tmp_path)
     assert done.stdout == "61234\n", done.stderr

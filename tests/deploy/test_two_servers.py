@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -11,14 +10,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support.deploy.acme import DIRECTORY, AcmeAuthority
-from support.deploy.admin import DOMAIN, PASSPHRASE, AdminMachine
-from support.deploy.clients import Load, get_over_http, get_over_socket
+from support.deploy.admin import PASSPHRASE, AdminMachine
+from support.deploy.clients import Load, get_over_socket
 from support.deploy.inspection import onion_address, wait_for_published
-from support.deploy.machine import ADMIN, OTHER, SERVER, Machine, Network
+from support.deploy.machine import OTHER, SERVER, Machine
 from support.hosting import wait_until
 from support.signed import content, facts, organisation_key, put_release
-from support.tornet import NetworkDownError, end
+from support.tornet import NetworkDownError
 
 from cccr_web.onion import new_key
 from cccr_web.release import Signer, make_release, with_archive
@@ -191,52 +189,3 @@ def watched(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)["addresses"]
     return done.returncode, [[each["kind"] for each in one["differences"]] for one in found]
-
-
-def answers(host: str) -> bool:
-    """Whether a web server answers at port 80."""
-    with contextlib.suppress(OSError):
-        return get_over_http("/", {}, host).status == 200
-    return False
-
-
-@contextlib.contextmanager
-def web_of_a_peer(network: Network, folder: Path) -> Iterator[None]:
-    """Serve a folder at port 80 of the admin's address, as another server of the site does."""
-    web = [sys.executable, "-m", "http.server", "80", "--bind", ADMIN, "--directory", str(folder)]
-    process = subprocess.Popen(
-        ["ip", "netns", "exec", network.admin, "setpriv", "--pdeathsig", "KILL", *web],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: answers(ADMIN), 20)
-        yield
-    finally:
-        end(process)
-
-
-def test_the_authority_may_ask_any_server(
-    server: Machine, debian: Path, network: Network, admin: AdminMachine, authority: AcmeAuthority
-) -> None:
-    """certbot on one server gets its certificate although pebble asks another."""
-    server.power_off()
-    admin.key = organisation_key()
-    admin.write_settings(ADDRESSES=f"{SERVER} {ADMIN}")
-    with Machine(debian, network) as asked:
-        admin.authorize(asked)
-        authority.install_root_on(asked)
-        admin.deploy("--offline", admin.bundle)
-        # Another server's certbot: its files are not in this one's webroot.
-        webroot = asked.root / "root/peer"
-        webroot.mkdir()
-        certbot = ["certbot", "certonly", "--non-interactive", "--agree-tos", "--domain", DOMAIN]
-        certbot += ["--register-unsafely-without-email", "--server", DIRECTORY, "--webroot"]
-        certbot += ["--webroot-path", "/root/peer"]
-        for name in ("config", "work", "logs"):
-            certbot += [f"--{name}-dir", f"/root/{name}"]
-        alone = asked.try_run(*certbot, "--cert-name", "alone")
-        assert "Some challenges have failed" in alone.stderr
-        with web_of_a_peer(network, webroot):
-            asked.run(*certbot, "--cert-name", "peer")
-        assert (asked.root / "root/config/live/peer/fullchain.pem").exists()

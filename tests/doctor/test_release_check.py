@@ -8,20 +8,19 @@ from typing import Any
 
 import pytest
 from support.live_site import signed, target_of
-from support.policies import TWO_OF_THREE, signatures, unsigned_release
+from support.policies import TWO_OF_THREE, key_change, signatures, unsigned_release
 from support.signed import KEY, TODAY, facts, known_key, put_release, signed_release
 
 from cccr_web.doctor import CheckResult, CheckVerdict
 from cccr_web.doctor.release import check_release
 from cccr_web.notices import (
-    KEYS,
     SECURITY_TXT,
     make_canary,
     make_mirrors,
     make_security_txt,
-    rotate_key,
 )
 from cccr_web.release import (
+    KEYS,
     MANIFEST,
     Release,
     RollbackGuard,
@@ -154,24 +153,20 @@ def test_a_security_txt_within_two_weeks_of_expiry_is_wrong(
         (-350, "ok", "(in 15 days)."),
     ],
 )
-def test_a_list_of_addresses_or_announced_key_near_its_end_is_wrong(
+def test_a_list_of_addresses_near_its_end_is_wrong(
     tmp_path: Path, issued: int, verdict: str, words: str
 ) -> None:
-    """Both are judged as the release is: no server accepts a release with one that has expired."""
-    day, following = datetime.now(UTC).date() + issued * DAY, known_key(b"the next")
-    made = {
-        "mirrors.txt": make_mirrors(KEY, day, ("https://cccr.example",)),
-        "keys.txt": rotate_key(KEY, following, day),
-    }
-    results = check(tmp_path, signed(made, time=TODAY + issued * DAY, expires=TODAY + 99 * DAY))
-    for name in made:
-        result = results[name]
-        assert (result.verdict.value, words in result.sentence) == (verdict, True), result
+    """It is judged as the release is: no server accepts a release with one that has expired."""
+    day = datetime.now(UTC).date() + issued * DAY
+    made = {"mirrors.txt": make_mirrors(KEY, day, ("https://cccr.example",))}
+    release = signed(made, time=TODAY + issued * DAY, expires=TODAY + 99 * DAY)
+    result = check(tmp_path, release)["mirrors.txt"]
+    assert (result.verdict.value, words in result.sentence) == (verdict, True), result
 
 
-def test_a_completed_change_of_keys_does_not_expire(tmp_path: Path) -> None:
+def test_a_change_of_keys_does_not_expire(tmp_path: Path) -> None:
     """The record of an earlier key stays valid."""
-    made = rotate_key(known_key(b"the former"), KEY, TODAY.date() - 999 * DAY)
+    made = key_change(known_key(b"the former"), KEY)
     result = check(tmp_path, signed({"keys.txt": made}))["keys.txt"]
     assert (result.verdict.value, result.sentence) == ("ok", "keys.txt does not expire.")
 
@@ -191,17 +186,18 @@ def test_an_older_release_than_the_last_served_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recorded", "words"),
     [
-        (f"{KEY.public} {known_key(b'other').public}\n", "hands over to two keys"),
-        ("not two keys\n", "key-changes is damaged."),
+        (f"1 {known_key(b'other').public.fingerprint}\n", "Policy 1 differs"),
+        (f"2 {KEY.public.fingerprint}\n", "Policy 1 is older than policy 2"),
+        ("not a policy\n", "policy is damaged."),
     ],
 )
-def test_recorded_changes_of_keys_that_a_server_would_reject_are_wrong(
+def test_a_recorded_policy_that_a_server_would_not_leave_is_wrong(
     tmp_path: Path, recorded: str, words: str
 ) -> None:
-    """The changes in a state folder are judged with those of the release, as the server does."""
+    """The policy in a state folder is judged with those of the release, as the server does."""
     (tmp_path / "state").mkdir()
-    (tmp_path / "state/key-changes").write_text(recorded)
-    keys = rotate_key(KEY, known_key(b"next"), TODAY.date())
+    (tmp_path / "state/policy").write_text(recorded)
+    keys = key_change(known_key(b"the former"), KEY)
     result = check(tmp_path, signed({KEYS: keys}), states=(tmp_path / "state",))["release"]
     assert (result.verdict, words in result.sentence) == (CheckVerdict.WRONG, True), result
     assert "higher sequence" not in result.remedy
@@ -241,9 +237,8 @@ def test_a_notice_that_no_server_accepts_is_wrong(tmp_path: Path, days: int) -> 
     made = {
         "canary.txt": make_canary(KEY, day, day + 30 * DAY, ("All is well.",), ("A headline",)),
         "mirrors.txt": make_mirrors(KEY, day, ("https://cccr.example",)),
-        "keys.txt": rotate_key(KEY, known_key(b"the next"), day),
     }
     results = check(tmp_path, signed(made, time=time))
-    for name in ("canary", "mirrors.txt", "keys.txt"):
+    for name in ("canary", "mirrors.txt"):
         assert results[name].verdict is CheckVerdict.WRONG
         assert f"but the release is dated {time:%Y-%m-%d}." in results[name].sentence

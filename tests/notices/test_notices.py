@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.policies import key_change
 from support.signed import DAY, KEY, content, facts, known_key
 from support.signed import OPENPGP_KEY as PGP
 
@@ -22,7 +23,6 @@ from cccr_web.notices import (
     make_mirrors,
     make_security_txt,
     read_notice,
-    rotate_key,
     write_notice,
 )
 from cccr_web.notices.signed_text import LINES, NoticeFormat, sign_text
@@ -30,7 +30,7 @@ from cccr_web.release import make_release
 from cccr_web.serve import file_headers
 from cccr_web.serve.policy import clearnet_policy
 
-NEXT_KEY = known_key(b"the next key")
+OLD_KEY = known_key(b"the old key")
 OTHER_KEY = known_key(b"another key")
 ONION = "http://" + "a" * 56 + ".onion"
 SECURITY = ".well-known/security.txt"
@@ -38,13 +38,13 @@ CANARY = make_canary(
     KEY, DAY, DAY + timedelta(days=90), ("No key was given away.", "无人索要。"), ("A headline",)
 )
 MIRRORS = make_mirrors(KEY, DAY, ("https://cccr.example", ONION))
-KEYS = rotate_key(KEY, NEXT_KEY, DAY)
+KEYS = key_change(OLD_KEY, KEY)
 EXPIRES = datetime(2027, 6, 30, tzinfo=UTC)
 CONTACT = make_security_txt(EXPIRES, [("Contact", "mailto:a@cccr.example")])
 BYTES = {
     "canary.txt": "888c297c4cc2efbed87f5781113d3892a8367083bd1fc8340830e84df87b2970",
     "mirrors.txt": "f14e32f57583374328c643c0e9ce622245bf9981baade37d2630acc7c9ee6d4e",
-    "keys.txt": "6ba2a844c4e10f72f1df2f21fbb386bf890fbffd2f951b70b1ca87a01a436acb",
+    "keys.txt": "b85565e425728948be8bd27bdbab791343137a6bdcd32ba13523c5a550301275",
 }
 EARLIER_WORDS = """\
 # Each brings the same bytes. An address that is not here is not ours.
@@ -55,6 +55,7 @@ GOOD = {
     "canary.txt": CANARY,
     "mirrors.txt": MIRRORS,
     "keys.txt": KEYS,
+    "releases.txt": f"1 2026-11-22T00:00:00Z {'a' * 64}\n".encode(),
     "pgp.txt": PGP,
     SECURITY: CONTACT,
 }
@@ -66,7 +67,8 @@ def test_every_notice_that_we_make_is_accepted() -> None:
     assert said == {
         "canary.txt": Notice(DAY, datetime(2027, 2, 21, tzinfo=UTC)),
         "mirrors.txt": Notice(DAY, datetime(2027, 11, 23, tzinfo=UTC)),
-        "keys.txt": Notice(DAY, datetime(2027, 11, 23, tzinfo=UTC)),
+        "keys.txt": Notice(),
+        "releases.txt": Notice(),
         "pgp.txt": Notice(),
         SECURITY: Notice(until=EXPIRES),
     }
@@ -88,11 +90,6 @@ def test_an_earlier_list_of_addresses_stays_valid() -> None:
     assert read_notice("mirrors.txt", earlier, KEY.public) == Notice(
         DAY, datetime(2027, 11, 23, tzinfo=UTC)
     )
-
-
-def test_keys_txt_stays_valid_after_the_rotation() -> None:
-    """The file is still accepted when the site uses the next key, and then does not expire."""
-    assert read_notice("keys.txt", KEYS, NEXT_KEY.public) == Notice(DAY)
 
 
 def test_mirrors_follow_the_onion_mirror_guidelines() -> None:
@@ -191,14 +188,14 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     ),
     "keys of others": (
         "keys.txt",
-        rotate_key(OTHER_KEY, NEXT_KEY, DAY),
-        "the organisation's key is",
+        key_change(OLD_KEY, OTHER_KEY),
+        f"not from {KEY.public.fingerprint}",
     ),
-    "keys changed": ("keys.txt", KEYS.replace(b"2026-11-22", b"2026-11-23", 1), "does not match"),
+    "keys that lead on": ("keys.txt", key_change(KEY, OTHER_KEY), "but the organisation has"),
     "keys half signed": (
         "keys.txt",
         KEYS[: KEYS.rindex(b"-----BEGIN")],
-        "holds 1 signature, not 2",
+        "as for policy 1, it has 0 of 1 signatures; organisation can sign",
     ),
     "a secret key": ("pgp.txt", PGP.replace(b"PUBLIC", b"PRIVATE"), "other than public keys"),
     "a secret key after a public one": (
@@ -303,7 +300,7 @@ FOREIGN: dict[str, tuple[str, bytes]] = {
     "mirrors, signed": ("mirrors.txt", clear_signed(MIRRORS, b"")),
     "mirrors, signed with headers": ("mirrors.txt", clear_signed(MIRRORS, HEADERS)),
     "mirrors, signed on Windows": ("mirrors.txt", crlf(clear_signed(MIRRORS, HEADERS))),
-    "keys, signed with headers": ("keys.txt", clear_signed(KEYS, HEADERS) + b"\n"),
+    "keys on Windows": ("keys.txt", crlf(KEYS)),
     "all that RFC 9116 allows": (SECURITY, RFC_9116),
     "the same on Windows": (SECURITY, crlf(RFC_9116)),
     "the same, signed": (SECURITY, clear_signed(RFC_9116, HEADERS)),
@@ -423,7 +420,6 @@ def test_no_notice_contains_a_line_that_looks_like_a_signature() -> None:
 
 
 LAST = {"canary.txt": date(2027, 2, 20), "mirrors.txt": date(2027, 11, 22)}
-LAST["keys.txt"] = LAST["mirrors.txt"]
 
 
 @pytest.mark.parametrize("path", LAST)

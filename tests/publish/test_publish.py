@@ -24,7 +24,15 @@ from support.texts import texts_with_key
 from cccr_web import config, files
 from cccr_web.cli.release import verified
 from cccr_web.publish import locked
-from cccr_web.release import load, make_release, read_request, with_archive, write
+from cccr_web.release import (
+    RECORD,
+    load,
+    make_release,
+    read_request,
+    record_after,
+    with_archive,
+    write,
+)
 
 ADDED = "A paragraph that nobody has read yet."
 # What translations/README.md shows of a whole run.
@@ -168,7 +176,8 @@ def test_a_sequence_that_was_raised_in_the_texts_is_used(published: Editor) -> N
     """Whoever raises it wants a release, even of the same texts; none is left out."""
     published.edit_site("sequence = 1\n", "sequence = 2\n")
     stdout, _ = published.publish(*published.key)
-    assert "since release 1; no text, link, name or photo\n" in stdout, stdout
+    assert "since release 1:\n" in stdout, stdout
+    assert f"+ link: ../{RECORD}\n" in stdout
     assert (published.sequence, published.numbers) == (2, ["1", "2"])
 
 
@@ -202,13 +211,40 @@ def site_env(editor: Editor) -> Path:
     return editor.folder / "deploy/site.env"
 
 
+def test_each_release_records_the_ones_before(published: Editor) -> None:
+    """The texts get the same record, so that other signers build the same release."""
+    kept, release = published.tree / "files" / RECORD, load(published.releases / "1")
+    for number in (2, 3):
+        published.write(f"Paragraph {number}.")
+        published.publish(*published.key)
+        before, release = (load(published.releases / str(one)) for one in (number - 1, number))
+        assert release.files[RECORD].body == record_after(before)
+        assert kept.read_bytes() == release.files[RECORD].body
+    kept.unlink()
+    stdout, _ = published.publish()
+    assert "3: releases/3 is made of these texts" in stdout
+    assert kept.read_bytes() == release.files[RECORD].body
+
+
+def test_a_record_of_other_releases_stops_the_publication(published: Editor) -> None:
+    """Either the newest release is missing here, or the texts are wrong."""
+    kept = published.tree / "files" / RECORD
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(f"1 2026-11-22T00:00:00Z {'0' * 64}\n")
+    published.edit_site("sequence = 1\n", "sequence = 2\n")
+    before = published.disk()
+    _, stderr = published.publish(*published.key, status=1)
+    assert f"{RECORD} holds lines that release 1 lacks." in stderr
+    assert published.disk() == before
+
+
 @pytest.mark.parametrize("typed", ["n\n", "\n", ""])
 def test_without_a_yes_nothing_is_changed(published: Editor, typed: str) -> None:
     """No, Enter and the end of the input are the same."""
     published.write()
     before = published.disk()
     _, stderr = published.publish(*published.key, typed=typed, status=1)
-    assert stderr.endswith("Nothing was changed.\n")
+    assert "Nothing was changed." in stderr
     assert published.disk() == before
 
 

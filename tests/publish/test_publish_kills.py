@@ -15,7 +15,7 @@ from support.signed import organisation_key, organisation_key_file
 from support.texts import add, copy_texts, texts_with_key
 
 from cccr_web.publish import Releases, is_signed
-from cccr_web.release import load
+from cccr_web.release import RECORD, load, record_after
 
 KILLS = int(os.environ.get("TESTS_KILLS", "210")) // 2
 
@@ -34,11 +34,11 @@ def numbers(folder: Path) -> list[int]:
 
 
 def contents(tree: Path) -> dict[Path, bytes]:
-    """Return every file of the texts; the number in ``site.toml`` does not count."""
+    """Return every file of the texts, but not what publishing writes: the number and the record."""
     files = {
         file.relative_to(tree): file.read_bytes()
         for file in tree.rglob("*")
-        if file.is_file() and not file.name.endswith(".partial")
+        if file.is_file() and not file.name.endswith((".partial", RECORD))
     }
     facts = files[Path("site.toml")]
     return {**files, Path("site.toml"): re.sub(rb"(?m)^sequence = \d+$", b"sequence = 1", facts)}
@@ -102,9 +102,12 @@ def test_a_killed_command_continues(killer: Killer, tmp_path: Path) -> None:
     killer.measure("command", tmp_path, 0)
     assert numbers(folder) == [1, 2]
     write()
-    for _ in range(KILLS // 5):
+    for turn in range(KILLS // 5):
         before = contents(tree)
-        killer.kill("command", tmp_path, 0, 1.2)
+        if turn % 3:
+            killer.kill("command", tmp_path, 0)
+        else:
+            killer.measure("command", tmp_path, 0)
         assert contents(tree) == before
         for number in (found := numbers(folder)):
             page = load(folder / str(number), public).files["en/verify.html"].body.decode()
@@ -115,4 +118,6 @@ def test_a_killed_command_continues(killer: Killer, tmp_path: Path) -> None:
     assert numbers(folder) == [*range(1, len(written) + 2)]
     site = tomllib.loads((tree / "site.toml").read_text(encoding="utf-8"))
     assert site["sequence"] == len(written) + 1
+    last = folder / str(len(written))
+    assert (tree / "files" / RECORD).read_bytes() == record_after(load(last))
     assert len(written) > 2

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from support import TOP
-from support.signed import PUBLIC, known_key, signed_release
+from support.policies import TWO_OF_THREE
+from support.signed import PUBLIC, signed_release
 
 from cccr_web.errors import CccrError, ReleaseError
 from cccr_web.release import RollbackGuard, load
@@ -53,9 +54,9 @@ def test_the_recorded_sequence_never_falls(guard: RollbackGuard) -> None:
 def test_deployment_uses_the_same_file_names(guard: RollbackGuard) -> None:
     """``deploy.sh`` saves and restores the files in which a server records what it has seen."""
     guard.record(signed_release(2))
-    guard.record_key_changes([CHANGE])
+    guard.record_policy(TWO_OF_THREE)
     script = TOP / "deploy/server/release.sh"
-    line = '. "$1" && echo "$HIGHEST_SEQUENCE" && echo "$KEY_CHANGES"'
+    line = '. "$1" && echo "$HIGHEST_SEQUENCE" && echo "$HIGHEST_POLICY"'
     found = subprocess.run(
         ["bash", "-c", line, "bash", script], text=True, capture_output=True, check=True
     )
@@ -69,31 +70,6 @@ def test_a_damaged_record_is_an_error(guard: RollbackGuard, text: str) -> None:
     (guard.folder / "highest-sequence").write_bytes(text.encode("latin-1"))
     with pytest.raises(CccrError, match="highest-sequence is damaged"):
         guard.check(signed_release(3))
-
-
-CHANGE = (PUBLIC, known_key(b"next").public)
-LATER = (CHANGE[1], known_key(b"later").public)
-
-
-def test_changes_of_keys_are_kept(guard: RollbackGuard) -> None:
-    """Each is recorded once, and stays when a later release does not name it."""
-    assert guard.key_changes() == ()
-    for changes in ([CHANGE], [], [CHANGE, LATER], [LATER]):
-        guard.record_key_changes(changes)
-    assert guard.key_changes() == (CHANGE, LATER)
-
-
-LINE = "{} {}\n".format(*CHANGE)
-DAMAGED = ["\n", "RW\n", LINE[:-1], LINE[:-2] + "\n", LINE + LINE[:60], "\xff"]
-
-
-@pytest.mark.parametrize("text", DAMAGED)
-def test_a_damaged_record_of_keys_is_an_error(guard: RollbackGuard, text: str) -> None:
-    """A damaged record does not permit another successor."""
-    guard.record_key_changes([CHANGE])
-    (guard.folder / "key-changes").write_bytes(text.encode("latin-1"))
-    with pytest.raises(CccrError, match="key-changes is damaged"):
-        guard.key_changes()
 
 
 def test_the_copy_is_the_whole_release(guard: RollbackGuard) -> None:

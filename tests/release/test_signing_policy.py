@@ -156,14 +156,16 @@ def test_a_lower_policy_is_rejected(tmp_path: Path) -> None:
     guard.record_policy(TWO_OF_THREE)
     guard.record_policy(second)
     guard.record_policy(TWO_OF_THREE)
-    guard.check_policy(second)
-    guard.check_policy(SigningPolicy(3, 1, (PolicySigner("editor", EDITOR.public),)))
+    guard.check_policies([second])
+    guard.check_policies([SigningPolicy(3, 1, (PolicySigner("editor", EDITOR.public),))])
     with pytest.raises(ReleaseError, match="Policy 1 is older than policy 2"):
-        guard.check_policy(TWO_OF_THREE)
+        guard.check_policies([TWO_OF_THREE])
     with pytest.raises(ReleaseError, match="A single key is older than policy 2"):
-        guard.check_policy(EDITOR.public)
+        guard.check_policies([SigningPolicy.of(EDITOR.public)])
     with pytest.raises(ReleaseError, match="Policy 2 differs"):
-        guard.check_policy(SigningPolicy(2, 1, TWO_OF_THREE.signers))
+        guard.check_policies([SigningPolicy(2, 1, TWO_OF_THREE.signers)])
+    with pytest.raises(ReleaseError, match="Policy 2 differs"):
+        guard.check_policies([SigningPolicy(n, 1, TWO_OF_THREE.signers) for n in (1, 2, 3)])
 
 
 def test_a_server_with_a_policy_does_not_go_back_to_a_key(tmp_path: Path) -> None:

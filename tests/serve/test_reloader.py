@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pytest
 from support.hosting import forbidden
+from support.policies import key_change, one_key, signed_chain
 from support.signed import (
     TODAY,
     ServerFolder,
@@ -28,7 +29,7 @@ from support.signed import (
 from cccr_web import files
 from cccr_web.errors import CccrError
 from cccr_web.listen import parse_listen
-from cccr_web.notices import make_mirrors, rotate_key
+from cccr_web.notices import make_mirrors
 from cccr_web.release import (
     Release,
     RollbackGuard,
@@ -299,7 +300,7 @@ def test_a_failing_disk_is_rejected(
     assert reloader.release == signed_release(2)
 
 
-@pytest.mark.parametrize("record", ["highest-sequence", "key-changes"])
+@pytest.mark.parametrize("record", ["highest-sequence", "policy"])
 def test_a_record_that_the_disk_does_not_give_is_no_crash(
     server_folder: ServerFolder, caplog: pytest.LogCaptureFixture, record: str
 ) -> None:
@@ -324,40 +325,11 @@ def test_a_record_that_the_disk_does_not_give_is_no_crash(
     assert reloader.release == signed_release(2)
 
 
-def test_a_second_successor_of_a_key_is_rejected(
-    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
-) -> None:
-    """After a release that announces one next key, none that announces another is served.
-
-    Neither now nor after a restart; what was recorded stays, and the next good release is
-    accepted.
-    """
-    day, path = TODAY.date(), server_folder.path
-    for number, name in enumerate((b"next", b"other", b"next"), start=4):
-        keys = {"keys.txt": rotate_key(organisation_key(), known_key(name), day)}
-        release = make_release(content(number) | keys, facts(number))
-        put_signed(release, path / f"release-{number}")
-    reloader = server_folder.reloader()
-    for number in (4, 5):
-        server_folder.point(path / f"release-{number}")
-        reloader.reload()
-    assert "hands over to two keys" in caplog.text
-    assert caplog.text.count("Rejected: still serving release 4.") == 1
-    record = (path / "state/highest-sequence").read_bytes()
-    assert record.startswith(b"4 ")
-    again = server_folder.reloader()
-    assert again.release.metadata.sequence == 4
-    assert (path / "state/highest-sequence").read_bytes() == record
-    server_folder.point(path / "release-6")
-    again.reload()
-    assert again.release.metadata.sequence == 6
-
-
 ORGANISATION, NEXT, OTHER = organisation_key(), known_key(b"next"), known_key(b"other")
-TO_NEXT = rotate_key(ORGANISATION, NEXT, TODAY.date())
+TO_NEXT = key_change(ORGANISATION, NEXT)
 
 
-def put_keys(number: int, keys: bytes | None, path: Path, key: SigningKey = ORGANISATION) -> Path:
+def put_keys(number: int, keys: bytes | None, path: Path, key: SigningKey = NEXT) -> Path:
     """Write a release with this keys.txt, or without one, signed by ``key``."""
     named = facts(number, fingerprint=key.public.fingerprint)
     release = make_release(content(number) | ({"keys.txt": keys} if keys else {}), named)
@@ -366,40 +338,52 @@ def put_keys(number: int, keys: bytes | None, path: Path, key: SigningKey = ORGA
     return folder
 
 
-def test_an_announced_successor_is_remembered_without_keys_txt(
+def test_a_server_follows_the_chain_and_rejects_a_fork(
     server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A release without keys.txt does not permit another successor after it."""
+    """It still has the first key; after the second has signed, no other successor is accepted.
+
+    Nor is a release by the first key, also after a restart; the next good one is accepted.
+    """
     path, reloader = server_folder.path, server_folder.reloader()
-    other = rotate_key(ORGANISATION, OTHER, TODAY.date())
-    for number, keys in ((4, TO_NEXT), (5, None), (6, other)):
-        server_folder.point(put_keys(number, keys, path))
+    fork, longer = (
+        key_change(ORGANISATION, OTHER),
+        signed_chain(
+            ORGANISATION.public,
+            (one_key(OTHER, 1), (ORGANISATION, OTHER)),
+            (one_key(known_key(b"a third"), 2), (OTHER, known_key(b"a third"))),
+        ).to_file(),
+    )
+    attempts = (
+        (4, TO_NEXT, NEXT),
+        (5, fork, OTHER),
+        (6, None, ORGANISATION),
+        (7, None, NEXT),
+        (8, longer, known_key(b"a third")),
+        (9, TO_NEXT, ORGANISATION),
+    )
+    for number, keys, key in attempts:
+        server_folder.point(put_keys(number, keys, path, key))
         reloader.reload()
-    assert "hands over to two keys" in caplog.text
-    assert reloader.release.metadata.sequence == 5
-    recorded = f"{ORGANISATION.public} {NEXT.public}\n"
-    assert (path / "state/key-changes").read_text() == recorded
+    assert caplog.text.count("Rejected: still serving release 4.") == len(attempts) - 1
+    assert caplog.text.count("Policy 1 differs from the one recorded in") == 2
+    assert "A single key is older than policy 1" in caplog.text
+    record = f"1 {NEXT.public.fingerprint}\n"
+    assert (path / "state/policy").read_text() == record
+    again = server_folder.reloader()
+    assert again.release.metadata.sequence == 4
+    server_folder.point(put_keys(10, TO_NEXT, path))
+    again.reload()
+    assert again.release.metadata.sequence == 10
+    assert (path / "state/policy").read_text() == record
 
 
-def test_the_next_key_does_not_lead_back(
-    server_folder: ServerFolder, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Not even with a keys.txt that holds only the change back."""
-    path, before = server_folder.path, server_folder.reloader()
-    server_folder.point(put_keys(4, TO_NEXT, path))
-    before.reload()
+def test_a_server_with_the_newest_key_accepts_the_chain_to_it(server_folder: ServerFolder) -> None:
+    """What came before the pinned key does not matter to it."""
+    path = server_folder.path
     server_folder.source = Source(server_folder.current, NEXT.public, RollbackGuard(path / "state"))
-    server_folder.point(put_keys(5, TO_NEXT, path, NEXT))
-    after = server_folder.reloader()
-    back = rotate_key(NEXT, ORGANISATION, TODAY.date())
-    onwards = rotate_key(NEXT, OTHER, TODAY.date())
-    for number, keys in ((6, back), (7, onwards)):
-        server_folder.point(put_keys(number, keys, path, NEXT))
-        after.reload()
-    assert caplog.text.count("Rejected: still serving release 5.") == 1
-    assert "the changes lead back to the key" in caplog.text
-    assert after.release.metadata.sequence == 7
-    assert len((path / "state/key-changes").read_text().splitlines()) == 2
+    server_folder.point(put_keys(4, TO_NEXT, path))
+    assert server_folder.reloader().release.metadata.sequence == 4
 
 
 class BriefListeners(Listeners):

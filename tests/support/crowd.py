@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -47,28 +48,19 @@ class Readers(BackgroundThreads):
             return exchange(link, "GET", self._page, {}).status == 200
         return False
 
-    def wait_for_all(self, limit: float) -> None:
-        """Wait until every reader's last fetch got a page, and ended after this call."""
-        since = time.monotonic()
+    def wait_for_all(self, since: float, limit: float) -> float:
+        """Wait until every reader has got a page after ``since``; return when the last one did."""
 
-        def done() -> bool:
-            own = [fetches[-1] for fetches in self._fetches if fetches]
-            return len(own) == self.count and all(ok and at > since for at, ok in own)
+        def first(own: list[tuple[float, bool]]) -> float:
+            return next((at for at, ok in own if ok and at > since), math.inf)
 
-        wait_until(done, limit)
+        def last() -> float:
+            return max(map(first, self._fetches), default=math.inf)
 
-    def failed_for(self, since: float) -> float:
-        """Return the seconds from ``since`` until the last reader got a page again."""
-        ends = [since]
-        for fetches in self._fetches:
-            later = [(at, ok) for at, ok in fetches if at > since]
-            lost = max((at for at, ok in later if not ok), default=None)
-            if lost is not None:
-                ends.append(min(at for at, ok in later if ok and at > lost))
-        return max(ends) - since
+        wait_until(lambda: len(self._fetches) == self.count and last() < math.inf, limit)
+        return last()
 
-    def share(self, since: float) -> float:
-        """Return the share of fetches that got a page, until the last reader got one again."""
-        until = since + self.failed_for(since)
+    def share(self, since: float, until: float) -> float:
+        """Return the share of fetches that got a page, of those that ended in that time."""
         results = [ok for each in self._fetches for at, ok in each if since < at <= until]
-        return sum(results) / len(results) if results else 1.0
+        return sum(results) / len(results)

@@ -24,7 +24,7 @@ PACKAGES: dict[str, set[str]] = {
     "onion": {"errors", "files", "listen"},
     "socks": {"listen"},
     "standby": {"errors", "facts", "listen", "notices", "release", "socks"},
-    "watch": {"errors", "listen", "release", "serve", "socks"},
+    "watch": {"errors", "files", "listen", "release", "serve", "socks"},
     "notify": {"errors", "files", "listen", "socks"},
     "notices": {"errors", "facts", "files", "release"},
     "mirror": {"errors", "files", "languages", "notices", "release", "serve", "watch"},

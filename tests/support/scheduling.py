@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import fcntl
 import functools
+import gc
 import inspect
 import itertools
 import os
@@ -172,8 +173,9 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what cannot or shall not run; put large groups first and lone tests last."""
-    unwanted = {} if os.environ.get("OTHER_PYTHON") else OTHER_PYTHON
-    unwanted |= NOT_QUICK if config.getoption("quick") else {}
+    unwanted = NOT_QUICK if config.getoption("quick") else {}
+    if not os.environ.get("OTHER_PYTHON"):
+        unwanted = unwanted | OTHER_PYTHON
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
@@ -182,6 +184,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (left if markers else kept).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = sorted(kept, key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector skip all modules and tests, which stay until the end.
+
+    With them one collection takes 0.25 s, and our server starts one after every reload.
+    """
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,30 +7,44 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cccr_web.release import PolicySigner, Release, SigningPolicy
+from cccr_web.release import PolicySigner, Release, SigningKey, SigningPolicy
 from cccr_web.release.archive import Archive, make_archive, pack_zip
 from cccr_web.release.manifest import digest, format_manifest
 from support.policies import (
+    CHAIN,
     EDITOR,
     SECURITY_KEY,
     SSH_KEY,
+    STRANGER,
+    THIRD,
     TWO_OF_THREE,
+    chained_release,
+    key_change,
+    one_key,
     policy_release,
+    policy_signature,
+    release_under,
     ssh_signature,
 )
-from support.signed import known_key, signed_release
+from support.signed import put_release, signed_release
 
 MINISIG = "SHA256SUMS.editor.minisig"
 SSHSIG = "SHA256SUMS.second.sshsig"
 LAWYER = "SHA256SUMS.lawyer.sshsig"
-STRANGER = known_key(b"a stranger")
 PAGE = "en/index.html"
+RECORD = b"1 2026-11-22T00:00:00Z %s\n3 2026-11-23T00:00:00Z %s\n" % (b"a" * 64, b"c" * 64)
 ZIP = "cccr-web.zip"
 FolderChange = Callable[[Path], object]
+
+
+def good_release() -> Release:
+    """Return the release that is tampered with."""
+    return policy_release("editor", "second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +52,15 @@ class Tampering:
     """A change of a folder. ``watch`` requests no file that a release does not have.
 
     ``genuine`` is whether verify.py exits with 3: our files are genuine, and it lists the rest.
+    ``release`` is what is tampered with, and ``trusted`` what its reader trusts.
     """
 
     name: str
     change: FolderChange
     remote: bool = True
     genuine: bool = False
-
-
-def good_release() -> Release:
-    """Return the release that is tampered with."""
-    return policy_release("editor", "second")
+    release: Callable[[], Release] = good_release
+    trusted: SigningPolicy = TWO_OF_THREE
 
 
 def edit(file: str, change: Callable[[bytes], bytes]) -> FolderChange:
@@ -337,6 +349,156 @@ def zip_changes() -> Iterator[Tampering]:
     yield Tampering("a stored ZIP", store)
 
 
+def become(release: Release) -> FolderChange:
+    """Return the replacement of a whole release by another one."""
+
+    def do(folder: Path) -> None:
+        shutil.rmtree(folder)
+        put_release(release, folder)
+
+    return do
+
+
+def chain_changes() -> Iterator[Tampering]:
+    """Yield what can be done with keys.txt, for a reader who trusts the second of three policies.
+
+    The thief's policy is signed as it must be, and so is the release under it, except that
+    “second” and “lawyer” sign nothing for a thief.
+    """
+    old, second, newest = CHAIN.policies
+    good, links = CHAIN.to_file(), CHAIN.links
+    mine = dataclasses.replace(
+        newest,
+        threshold=1,
+        signers=(PolicySigner("editor", EDITOR.public), PolicySigner("mallory", STRANGER.public)),
+    )
+    both = (EDITOR, STRANGER)
+    # What “second” has signed is known to the thief.
+    known = links[2].signatures[1], links[1].signatures[1]
+
+    def after(before: SigningPolicy, policy: SigningPolicy, number: int = 0) -> SigningPolicy:
+        number = number or before.number + 1
+        return dataclasses.replace(policy, number=number, previous=before.sha256)
+
+    def text(*parts: SigningPolicy | bytes) -> bytes:
+        return b"".join(each if isinstance(each, bytes) else each.to_file() for each in parts)
+
+    def made(policy: SigningPolicy, *signers: SigningKey) -> bytes:
+        return b"".join(policy_signature(policy, each) for each in signers)
+
+    begin = text(old, second, *links[1].signatures)
+    ours = text(old, second, *links[1].signatures, newest, *links[2].signatures)
+    assert ours == good
+    fork, skipped, onwards = after(old, mine), after(second, mine, 3), after(newest, mine)
+    alone, three = after(second, one_key(EDITOR, 2)), after(second, mine)
+    two = dataclasses.replace(three, threshold=2)
+    forged: dict[str, tuple[bytes, SigningPolicy]] = {
+        "no signature": (begin + text(three), three),
+        "one of two signatures": (begin + text(three) + made(three, EDITOR), three),
+        "one signature twice": (begin + text(three) + made(three, EDITOR, EDITOR), three),
+        "a stranger's signature": (begin + text(three) + made(three, *both), three),
+        "a signature of another change": (
+            begin + text(three) + made(three, EDITOR) + known[0],
+            three,
+        ),
+        "a signature of the change before": (
+            begin + text(three) + made(three, EDITOR) + known[1],
+            three,
+        ),
+        "a signature of a release": (
+            begin
+            + text(three)
+            + made(three, EDITOR)
+            + chained_release().files["SHA256SUMS.second.sshsig"].body,
+            three,
+        ),
+        "a threshold of two": (begin + text(two) + made(two, *both), two),
+        "a number left out": (begin + text(skipped) + made(skipped, *both), skipped),
+        "a fork after it": (begin + text(fork) + made(fork, *both), fork),
+        "a fork in its place": (text(old, fork) + made(fork, *both), fork),
+        "a fork below it": (good + text(fork) + made(fork, *both), fork),
+        "a beginning of one's own": (text(dataclasses.replace(mine, previous=None)), mine),
+        "no beginning": (text(second, three) + made(three, *both), three),
+        "no change before": (text(old, three) + made(three, *both), three),
+        "one more change": (good + text(onwards) + made(onwards, *both), onwards),
+        "two changes in another order": (
+            text(old, newest, *links[2].signatures, second, *links[1].signatures),
+            newest,
+        ),
+        "the last change twice": (good + good[len(begin) :], newest),
+        "a loop": (begin + text(alone) + made(alone, EDITOR), alone),
+        "text after it": (good + b"Trust me.\n", newest),
+        "a line feed after it": (good + b"\n", newest),
+        "no last line feed": (good[:-1], newest),
+        "Windows' line ends": (good.replace(b"\n", b"\r\n"), newest),
+        "a mark before it": (b"\xef\xbb\xbf" + good, newest),
+        "a policy that is not the release's": (good, three),
+        "the key that signed at first": (good, old),
+        "a signer's removal undone": (good, second),
+        "nothing in it": (b"", three),
+    }
+    for name, (keys, policy) in forged.items():
+        signers = (
+            (EDITOR, STRANGER, SSH_KEY, SECURITY_KEY, THIRD) if policy in CHAIN.policies else both
+        )
+        release = release_under(policy, signers, {"keys.txt": keys})
+        yield Tampering(
+            f"a chain with {name}", become(release), release=chained_release, trusted=second
+        )
+    release = release_under(newest, (SSH_KEY, THIRD), {})
+    yield Tampering("no chain", become(release), release=chained_release, trusted=second)
+    old = SigningPolicy.of(EDITOR.public)
+    for name, change in {
+        "removed": remove("keys.txt"),
+        "of another site": put("keys.txt", key_change(STRANGER, EDITOR)),
+        "empty": put("keys.txt", b""),
+        "without its end": edit("keys.txt", lambda body: body[: len(body) // 2]),
+        "with a changed byte": edit("keys.txt", flip(len(begin) + 40)),
+    }.items():
+        yield Tampering(f"keys.txt {name}", change, release=chained_release, trusted=old)
+    yield Tampering(
+        "the stolen first key",
+        become(release_under(old, (EDITOR,), {"keys.txt": good})),
+        release=chained_release,
+        trusted=old,
+    )
+
+
+def recorded_release() -> Release:
+    """Return a release with a record of two releases before it."""
+    return release_under(TWO_OF_THREE, (EDITOR, SSH_KEY), {"releases.txt": RECORD}, sequence=4)
+
+
+def record_changes() -> Iterator[Tampering]:
+    """Yield what can be done with releases.txt: by the signers themselves, and by others."""
+    one, other = RECORD.splitlines(keepends=True)
+    signed = {
+        "empty": b"",
+        "without its end": RECORD[:-1],
+        "with CR LF": RECORD.replace(b"\n", b"\r\n"),
+        "with a comment": RECORD + b"# end\n",
+        "with a blank line": RECORD + b"\n",
+        "with two spaces": RECORD.replace(b" ", b"  ", 1),
+        "with half a hash": RECORD[:-20] + b"\n",
+        "in another order": other + one,
+        "with a line twice": one + one,
+        "with two releases of one number": one + one.replace(b"a", b"b"),
+        "that names the release itself": RECORD + other.replace(b"3 ", b"4 ", 1),
+        "that names a later release": RECORD + other.replace(b"3 ", b"5 ", 1),
+        "with too high a number": one + other.replace(b"3 ", b"30000000000 ", 1),
+    }
+    for name, body in signed.items():
+        release = release_under(TWO_OF_THREE, (EDITOR, SSH_KEY), {"releases.txt": body}, sequence=4)
+        yield Tampering(f"a signed record {name}", become(release), release=recorded_release)
+    for name, change in {
+        "a line less": edit("releases.txt", lambda _: one),
+        "a changed hash": edit("releases.txt", flip(len(RECORD) - 5)),
+        "a changed time": edit("releases.txt", flip(6)),
+    }.items():
+        yield Tampering(f"a record with {name}", change, release=recorded_release)
+    yield Tampering("no record", remove("releases.txt"), genuine=True, release=recorded_release)
+
+
 TAMPERINGS = (
     *signature_changes(),
     *more_signatures(),
@@ -344,4 +506,6 @@ TAMPERINGS = (
     *policy_changes(),
     *file_changes(),
     *zip_changes(),
+    *chain_changes(),
+    *record_changes(),
 )
