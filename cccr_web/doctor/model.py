@@ -54,8 +54,8 @@ class Target:
     ``addresses``, ``baseline`` a file of what the server had when it was set
     up. ``standby`` is the file that says why this server does not publish the onion, if it is one
     of several, and ``onion_socket`` where it serves it. ``backend`` is this server's own onion, if
-    Onionbalance publishes the site's. With ``ssh_keys_only``, sshd must accept
-    nothing else. ``seconds`` limits the check of each address.
+    Onionbalance publishes the site's; with ``front``, it does so on this server. With
+    ``ssh_keys_only``, sshd must accept nothing else. ``seconds`` limits the check of each address.
     """
 
     release: Path
@@ -78,6 +78,7 @@ class Target:
     standby: Path | None = None
     onion_socket: Unix | None = None
     backend: str | None = None
+    front: bool = False
     ssh_keys_only: bool = False
 
 

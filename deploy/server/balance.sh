@@ -12,6 +12,9 @@ is_backend() { [ -f "$BUNDLE/settings/balanced" ] || { [ -f "$BALANCED" ] && [ !
 
 is_front() { [ -f "$FRONT_FOLDER/config.yaml" ]; }
 
+# A front may be a machine of its own.
+has_site() { [[ $COMMAND_NAME != front* ]] || [ -e "$ETC/site.env" ]; }
+
 balanced_onion() {
   local file=$BUNDLE/settings/balanced
   [ -f "$file" ] || file=$BALANCED
@@ -56,19 +59,22 @@ TORRC
 
 front_install() {
   local ONION
+  has_site || DOMAIN='' # nothing is served here
   ssh_install
   step "packages"
   if [ "$COMMAND_NAME" = front-upgrade ] && change "upgrade Debian’s packages"; then apt_get upgrade; fi
   packages_install "${PACKAGES_FOR_A_FRONT[@]}"
   code_install
-  make_folder "$ETC" 755
-  [ -e "$ETC/site.env" ] || DOMAIN='' # nothing is served here
-  tor_install
   step "front"
+  make_folder "$ETC" 755
   ONION=$(key_address "$BUNDLE/settings/front.key")
   key_for_tor "$BUNDLE/settings/front.key" | put "$FRONT_FOLDER/onion.key" 400 root:root secret
   front_config | put "$FRONT_FOLDER/config.yaml"
   echo "$ONION" | put "$FRONT_FOLDER/onion"
+  has_site || settings_kept | put "$FRONT_FOLDER/site.env"
+  notify_settings
+  tor_install
+  step "systemd units"
   mkdir -p "$WORK/front/$DROP_INS"
   render units/cccr-web-front.service INSTANCE ONION >"$WORK/front/cccr-web-front.service"
   cp "$HERE/units/hardening.conf" "$WORK/front/$DROP_INS"
@@ -85,6 +91,9 @@ front_install() {
   elif changed "$UNITS/cccr-web-front.service" || changed_below "$FRONT_FOLDER"; then
     unit_action restart cccr-web-front.service
   fi
+  code_prune
+  notify_install
+  notify_start
   [ "$DRY_RUN" = yes ] || front_wait
 }
 
@@ -124,15 +133,14 @@ front_onion() { cat "$FRONT_FOLDER/onion"; }
 front_status() {
   STEP=
   is_front || fail "This machine is no front." "Install it with deploy.sh and ONION_MODE=balance in the settings."
-  local unit
-  for unit in "tor@$INSTANCE" cccr-web-front; do printf '%-22s %s\n' "$unit" "$(status_of "$unit.service")"; done
+  status_units
   printf '%-22s %s\n' "onion" "http://$(front_onion)/"
-  front_published
+  status_doctor
 }
 
-# Without Onionbalance, a front that is one of the servers ends.
+# What FRONT names is the only machine that has the onion’s key.
 front_end() {
-  is_front || return 0
+  is_front && [ -f "$BUNDLE/settings/server" ] && [ "$(cat "$BUNDLE/settings/server")" != "$FRONT" ] || return 0
   remove_units cccr-web-front.service
   remove "$FRONT_FOLDER"
 }

@@ -68,6 +68,7 @@ check_machine() {
 read_settings() {
   local file=$BUNDLE/settings/site.env
   [ -f "$file" ] || file=$ETC/site.env
+  [ -f "$file" ] || file=$FRONT_FOLDER/site.env
   if [ -f "$file" ]; then
     settings_read "$file"
   elif [ "$COMMAND_NAME" = install ] || [ "$COMMAND_NAME" = upgrade ]; then
@@ -101,7 +102,7 @@ install_all() {
   notify_settings
   onion_key_install
   peers_install
-  [ ! -f "$BUNDLE/settings/onion.key" ] || front_end
+  front_end
   backup_restore_guard
   release_store
   if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
@@ -176,7 +177,7 @@ addresses() {
 
 [[ " serves peer backend " != *" $COMMAND_NAME "* ]] || STEP=
 check_machine
-if [[ " uninstall keep front-status " != *" $COMMAND_NAME "* ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
+if [[ " uninstall keep " != *" $COMMAND_NAME "* ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
 lock
 case $COMMAND_NAME in
   install)

@@ -18,9 +18,13 @@ status_show() {
   status_doctor
 }
 
-# Print the names of the services that the site needs.
+# Print the names of the services that this machine needs.
 site_units() {
-  printf '%s\n' nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}"
+  ! has_site || echo nginx
+  echo "tor@$INSTANCE"
+  ! is_front || echo cccr-web-front
+  has_site || return 0
+  printf '%s\n' "${WEB_SERVERS[@]/#/cccr-web-}"
   is_backend || echo cccr-web-manager
   ! has_peers || echo cccr-web-peer
 }
@@ -132,25 +136,35 @@ doctor_run() { # [--json]
 
 # Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.
 doctor_options() {
-  local server unit name pin
-  pin=$(pin_installed "$ETC")
-  DOCTOR_OPTIONS=(--release "$CURRENT" "$(pin_option "$pin")" "$pin"
-    --onion-address "$(onion_published)" --control "unix:/run/tor-instances/$INSTANCE/control"
-    --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
-  for server in "${WEB_SERVERS[@]}"; do
-    DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
-      --private "/var/lib/private/cccr-web-$server=0700")
-  done
+  local unit pin
+  DOCTOR_OPTIONS=()
+  if has_site; then
+    pin=$(pin_installed "$ETC")
+    DOCTOR_OPTIONS=(--release "$CURRENT" "$(pin_option "$pin")" "$pin")
+  fi
+  DOCTOR_OPTIONS+=(--onion-address "$(onion_published)")
+  ! has_site || doctor_options_of_site
+  ! is_front || DOCTOR_OPTIONS+=(--front --private "$FRONT_FOLDER/onion.key")
+  DOCTOR_OPTIONS+=(--control "unix:/run/tor-instances/$INSTANCE/control" --private "/run/tor-instances/$INSTANCE/control=0660")
+  for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
+  [ "$SSH_KEYS_ONLY" != yes ] || DOCTOR_OPTIONS+=(--ssh-keys-only)
+  [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
+}
+
+doctor_options_of_site() {
+  local server name
   if is_backend; then
     DOCTOR_OPTIONS+=(--onion-socket unix:/run/cccr-nginx/onion.sock)
     [ ! -e "$BACKEND/hostname" ] || DOCTOR_OPTIONS+=(--backend "$(backend_address)")
   else
     DOCTOR_OPTIONS+=(--onion-key "$ONION_KEY_FILE")
   fi
-  for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
+  DOCTOR_OPTIONS+=(--private /run/cccr-nginx=root:0750)
+  for server in "${WEB_SERVERS[@]}"; do
+    DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
+      --private "/var/lib/private/cccr-web-$server=0700")
+  done
   ! has_peers || DOCTOR_OPTIONS+=(--standby "$STANDBY" --onion-socket unix:/run/cccr-nginx/onion.sock)
-  [ "$SSH_KEYS_ONLY" != yes ] || DOCTOR_OPTIONS+=(--ssh-keys-only)
-  [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
   [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")
   if [ -n "$DOMAIN" ] && [ -n "$ADDRESSES" ]; then
     for name in $DOMAIN; do DOCTOR_OPTIONS+=(--dns-name "$name"); done

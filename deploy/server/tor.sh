@@ -169,6 +169,9 @@ onion_address() {
   if is_backend; then
     balanced_onion
     return
+  elif is_front; then
+    front_onion
+    return
   fi
   [ -f "$key" ] || key=$BUNDLE/settings/onion.key
   if [ -f "$key" ]; then address=$(key_address "$key"); fi

@@ -247,6 +247,11 @@ def balanced(server: Machine, debian: Path, admin: AdminMachine) -> Iterator[Bal
         a, b, front = (
             stack.enter_context(admin.another(debian, each)) for each in (SERVER, OTHER, THIRD)
         )
+        # tor chooses its second hops once, for the onion in its torrc, among the relays that it
+        # knows. Of five it must know all.
+        torrc = admin.folder / "private.torrc"
+        few = "PathsNeededToBuildCircuits 0.25"
+        torrc.write_text(torrc.read_text().replace(few, "PathsNeededToBuildCircuits 0.95"))
         folder = front.root / "etc/systemd/system/cccr-web-front.service.d"
         folder.mkdir()
         (front.root / "usr/local/bin/onionbalance-in-tests").write_text(FASTER)

@@ -202,7 +202,7 @@ def test_a_dead_publisher_is_replaced_and_stands_by_when_it_returns(
     """The other publishes once the admin says so; the old one returns without harm."""
     pair.reader_gets(pair.a)
     with Readers(pair.network, pair.key.address) as readers:
-        readers.wait_for_all(120)
+        readers.wait_for_all(0.0, 120)
         pair.a.die()
         begin = time.monotonic()
         pair.b.promote(1, pair.b)
