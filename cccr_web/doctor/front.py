@@ -21,6 +21,7 @@ from cccr_web.doctor.permissions import check_permissions
 from cccr_web.doctor.services import check_units
 from cccr_web.doctor.tor import TorClient, check_front
 from cccr_web.errors import OnionError
+from cccr_web.listen import Unix
 from cccr_web.onion import ControlAddress, connect
 
 if TYPE_CHECKING:
@@ -54,11 +55,16 @@ def run_front_checks(front: Front) -> Iterator[CheckResult]:
             yield not_checked("descriptor", "tor")
         else:
             cause = yield from check_front(link, front.onion, front.seconds / 5)
-        causes = {"tor@": cause, "cccr-web-front": cause} if link is None and cause else {}
-        yield from check_permissions(front.private)
+        units, paths = {}, {}
+        if link is None and cause:
+            units = {"tor@": cause, "cccr-web-front": cause}
+            if isinstance(front.control, Unix):
+                paths = {front.control.path: cause}
+        yield from check_permissions(front.private, paths)
         yield from check_disk(None, _DISKS)
         yield from check_clock(TorClient(link) if link else None, cause=cause)
-        yield from check_units(front.units, causes)
+        if front.units:
+            yield from check_units(front.units, units)
         if front.ssh_keys_only:
             yield check_ssh()
         if front.baseline is not None:

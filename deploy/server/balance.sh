@@ -6,6 +6,7 @@ BALANCED=$ETC/balanced # on each server: the address of the onion
 BACKEND=/var/lib/tor-instances/$INSTANCE/backend
 FRONT_FOLDER=$ETC/front # on the front: the key, and what Onionbalance reads
 FRONT_WAIT=600   # seconds: Onionbalance asks for new descriptors every ten minutes
+FRONT_PAUSE=60
 
 # What deploy.sh sent counts before what is on the server.
 is_backend() { [ -f "$BUNDLE/settings/balanced" ] || { [ -f "$BALANCED" ] && [ ! -f "$BUNDLE/settings/onion.key" ]; }; }
@@ -106,7 +107,7 @@ front_config() {
 front_wait() {
   local until=$((SECONDS + FRONT_WAIT)) said=no
   # Every question before the answer is there makes tor wait longer until it asks again.
-  until front_has_uploaded && front_published >"$WORK/published" 2>&1; do
+  until front_has 'Uploading first descriptor' && front_published; do
     if [ "$SECONDS" -ge "$until" ]; then
       WARNINGS+=("The front has not published the onion. See: journalctl --unit=cccr-web-front --lines=20")
       return 0
@@ -114,20 +115,29 @@ front_wait() {
     [ $said = yes ] || note "waiting up to $((FRONT_WAIT / 60)) minutes until the onion is published"
     said=yes
     sleep 5
+    # The directories may have a newer number from a server that published the onion before.
+    # Onionbalance would try again only after an hour.
+    if front_has 'Descriptor upload failed for frontend'; then
+      sleep "$FRONT_PAUSE"
+      unit_action restart cccr-web-front.service
+    fi
   done
   note "$(tail -n 1 "$WORK/published")"
 }
 
-front_has_uploaded() {
-  journalctl --unit=cccr-web-front --output=cat "_SYSTEMD_INVOCATION_ID=$(systemctl show --property=InvocationID --value cccr-web-front)" |
-    grep --quiet 'Uploading first descriptor'
+front_has() { # TEXT
+  local invocation
+  invocation=$(systemctl show --property=InvocationID --value cccr-web-front)
+  [[ $(journalctl --unit=cccr-web-front --output=cat "_SYSTEMD_INVOCATION_ID=$invocation") == *"$1"* ]]
 }
 
-# Ask as a reader's tor does. The address is in what the front loaded.
+# Ask as a reader's tor does. What a server published before has proof of work.
 front_published() {
-  "$COMMAND" onion status --fetch "$(front_onion)" --control "unix:/run/tor-instances/$INSTANCE/control"
+  "$COMMAND" onion status --fetch "$(front_onion)" --control "unix:/run/tor-instances/$INSTANCE/control" >"$WORK/published" 2>&1 &&
+    grep --quiet 'without proof of work' "$WORK/published"
 }
 
+# The address is in what the front loaded.
 front_onion() { cat "$FRONT_FOLDER/onion"; }
 
 front_status() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import subprocess
 import sys
@@ -222,12 +223,23 @@ class Balanced:
             "SERVERS": f"root@{SERVER} root@{OTHER}",
             "DOMAIN": "",
             "ONION_KEY": "../balanced.key",
+            "NOTIFY": "json://127.0.0.1:9/",
         }
-        self.write_settings(ONION_MODE="balance", FRONT=f"root@{THIRD}")
 
     def write_settings(self, **more: str) -> None:
         """Write ``site.env`` with release 1."""
         self.admin.write_settings(**self.settings, RELEASE=str(self.release(1)), **more)
+
+    def faster(self, front: Machine) -> None:
+        """Let Onionbalance on this machine have the intervals of a test network."""
+        program = front.root / "usr/local/bin/onionbalance-in-tests"
+        program.write_text(FASTER)
+        program.chmod(0o755)
+        command = "onionbalance-in-tests --is-testnet --config %d/config.yaml"
+        control = "--socket /run/tor-instances/cccr/control"
+        unit = front.root / "etc/systemd/system/cccr-web-front.service.d/test.conf"
+        unit.parent.mkdir()
+        unit.write_text(f"[Service]\nExecStart=\nExecStart={command} {control} --verbosity info\n")
 
     def release(self, number: int) -> Path:
         """Return the folder of a release that names the onion."""
@@ -240,7 +252,7 @@ class Balanced:
 
 @pytest.fixture
 def balanced(server: Machine, debian: Path, admin: AdminMachine) -> Iterator[Balanced]:
-    """Three fresh machines; Onionbalance's intervals are those of a test network."""
+    """Three fresh machines."""
     server.power_off()
     admin.key = organisation_key()
     with contextlib.ExitStack() as stack:
@@ -252,16 +264,9 @@ def balanced(server: Machine, debian: Path, admin: AdminMachine) -> Iterator[Bal
         torrc = admin.folder / "private.torrc"
         few = "PathsNeededToBuildCircuits 0.25"
         torrc.write_text(torrc.read_text().replace(few, "PathsNeededToBuildCircuits 0.95"))
-        folder = front.root / "etc/systemd/system/cccr-web-front.service.d"
-        folder.mkdir()
-        (front.root / "usr/local/bin/onionbalance-in-tests").write_text(FASTER)
-        (front.root / "usr/local/bin/onionbalance-in-tests").chmod(0o755)
-        command = "onionbalance-in-tests --is-testnet --config %d/config.yaml"
-        control = "--socket /run/tor-instances/cccr/control"
-        (folder / "test.conf").write_text(
-            f"[Service]\nExecStart=\nExecStart={command} {control} --verbosity info\n"
-        )
-        yield Balanced(admin, a, b, front)
+        made = Balanced(admin, a, b, front)
+        made.faster(front)
+        yield made
 
 
 @pytest.mark.slow
@@ -270,35 +275,36 @@ def test_every_server_answers_for_the_onion(
 ) -> None:
     """Whatever fails, readers get the site from the others; the key is on the front only.
 
-    Back without Onionbalance, the address stays.
+    Before Onionbalance and after it, one server publishes the same onion.
     """
     admin, onion = balanced.admin, balanced.key.address
+    url = f"http://{onion}{PAGE}"
+    balanced.write_settings()
+    admin.deploy("--offline", admin.bundle)
+    assert private_tor.fetch_until(url).status == 200
+    balanced.write_settings(ONION_MODE="balance", FRONT=f"root@{THIRD}")
     began = time.monotonic()
     done = admin.deploy("--offline", admin.bundle)
-    note(
-        "two servers and a front installed, until the onion is published", time.monotonic() - began
-    )
+    note("moved to Onionbalance, until the front has published", time.monotonic() - began)
     assert re.findall(r"^== (.*)$", done.stderr, re.MULTILINE) == [
         f"root@{SERVER}",
         f"root@{OTHER}",
         f"root@{THIRD}, the front",
     ]
-    secret = load_key(admin.folder / "balanced.key").blob.partition(":")[2]
-    for machine, found in ((balanced.a, 1), (balanced.b, 1), (balanced.front, 0)):
-        grep = machine.try_run("grep", "-rqF", secret, "/etc", "/var/lib", "/run", "/root")
-        assert grep.returncode == 1
-        key = machine.try_run("test", "-e", "/etc/cccr-web/front/onion.key")
-        assert key.returncode == found
-    assert private_tor.fetch_until(f"http://{onion}{PAGE}").status == 200
+    assert "introduction points, without proof of work\n" in done.stderr
+    private_tor.socks_port = private_tor.add_client("balanced")  # without the former descriptor
+    assert private_tor.fetch_until(url).status == 200
+    note("moved to Onionbalance, until a reader gets a page", time.monotonic() - began)
+    only_the_front_has_the_key(balanced)
+    wait_for_descriptor(balanced)
     assert watched(balanced, private_tor) == 0
     status = admin.deploy("status")
-    assert "WRONG" not in status.stdout
     assert status.stdout.count("no proof of work; two introduction points") == 2
-    assert f"{onion} is published" in status.stdout
     again = admin.deploy("--offline", admin.bundle).stderr
     assert again.count("Nothing needed to be changed.\n") == 3, again
+    the_hourly_check_is_content(balanced.front)
 
-    with Load(lambda: private_tor.fetch(f"http://{onion}{PAGE}").status == 200) as load:
+    with Load(lambda: private_tor.fetch(url).status == 200) as load:
         admin.deploy("release", balanced.release(2))
     assert load.failures == []
     note(f"release on balanced servers: failed of {load.sent}", 0, "")
@@ -308,7 +314,7 @@ def test_every_server_answers_for_the_onion(
         for name in ("a", "b", "front"):
             machine = getattr(balanced, name)
             began = time.monotonic()
-            machine.power_off()
+            machine.kill()
             last = readers.wait_for_all(began, 240)
             note(f"without {name}: until 100 readers have got a page", last - began)
             note(f"without {name}: share of fetches until then", readers.share(began, last), "")
@@ -319,12 +325,46 @@ def test_every_server_answers_for_the_onion(
             wait_for_descriptor(balanced)
             readers.wait_for_all(time.monotonic(), 240)
 
+    balanced.front.run("systemctl", "kill", "--signal=KILL", "tor@cccr.service")
+    wait_for_descriptor(balanced)
+
+    # One of the servers can be the front.
     admin.deploy("uninstall", "--purge", f"root@{THIRD}")
+    balanced.write_settings(ONION_MODE="balance", FRONT=f"root@{OTHER}")
+    balanced.faster(balanced.b)
+    admin.deploy("--offline", admin.bundle)
+    wait_for_descriptor(balanced)
+    the_hourly_check_is_content(balanced.b)
+    again = admin.deploy("--offline", admin.bundle).stderr
+    assert again.count("Nothing needed to be changed.\n") == 3, again
+
     balanced.write_settings()
     admin.deploy("--offline", admin.bundle)
-    assert not (balanced.a.root / "etc/cccr-web/balanced").exists()
-    assert private_tor.fetch_until(f"http://{onion}{PAGE}").status == 200
+    for machine in (balanced.a, balanced.b):
+        for name in ("balanced", "front"):
+            assert not (machine.root / "etc/cccr-web" / name).exists()
+    private_tor.socks_port = private_tor.add_client("standby")
+    assert private_tor.fetch_until(url).status == 200
     assert "WRONG" not in admin.deploy("status").stdout
+
+
+def only_the_front_has_the_key(balanced: Balanced) -> None:
+    """Look for the onion's key in every file of the servers that could hold it."""
+    secret = load_key(balanced.admin.folder / "balanced.key").blob.partition(":")[2]
+    for machine, expected in ((balanced.a, False), (balanced.b, False), (balanced.front, True)):
+        grep = machine.try_run("grep", "-rqF", secret, "/etc", "/var/lib", "/run", "/root")
+        assert grep.returncode == 1
+        assert (machine.root / "etc/cccr-web/front/onion.key").exists() is expected
+
+
+def the_hourly_check_is_content(machine: Machine) -> None:
+    """Run it as systemd does, and read its report."""
+    assert machine.run("systemctl", "is-enabled", "cccr-doctor.timer") == "enabled\n"
+    machine.run("systemctl", "start", "cccr-doctor.service")
+    found = json.loads(machine.run("cat", "/run/cccr-doctor/doctor.json"))
+    assert [each for each in found if each["verdict"] in {"wrong", "not checked"}] == []
+    parts = {each["name"] for each in found if each["verdict"] == "ok"}
+    assert {"tor", "descriptor", "services", "installed files", "ssh"} <= parts
 
 
 def watched(balanced: Balanced, private_tor: TorNetwork) -> int:
@@ -337,10 +377,11 @@ def watched(balanced: Balanced, private_tor: TorNetwork) -> int:
 
 def wait_for_descriptor(balanced: Balanced) -> None:
     """Wait until the front publishes the introduction points of both servers."""
-    end_at = time.monotonic() + 240
+    end_at = time.monotonic() + 300
     while True:
-        status = balanced.admin.deploy("status", f"root@{THIRD}", status=None).stdout
-        if "descriptor: 4 introduction points" in status:
+        status = balanced.admin.deploy("status", status=None).stdout
+        points = "The HSDirs have it, with 4 introduction points." in status
+        if points and "WRONG" not in status:
             return
         assert time.monotonic() < end_at, status
         time.sleep(20)

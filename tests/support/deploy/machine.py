@@ -223,6 +223,11 @@ class Machine:
                 os.kill(self.pid, signal.SIGRTMIN + 4)
         await_end(self._nspawn, 30)
 
+    def kill(self) -> None:
+        """Stop all of its processes at once."""
+        os.kill(self.pid, signal.SIGKILL)
+        await_end(self._nspawn, 30)
+
     def reboot(self) -> None:
         """Shut down and boot again."""
         self.power_off()
