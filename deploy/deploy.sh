@@ -46,6 +46,8 @@ PARTIAL=''  # the file that is being written
 VISITS_FRONT=no # whether this command also visits FRONT
 VISITING=no # yes while several servers are visited, again when some are visited once more
 later=()    # the servers to visit once more
+PREPARING=() # “SERVER PID” of each process that prepares a server
+BATCH=''    # the options of ssh in these
 PIN=()      # the option of cccr-web that says whose signatures a release needs
 PASSPHRASE_FILE=''
 # gpg asks in this terminal, so no pinentry program is needed.
@@ -229,11 +231,44 @@ verify_release() { # FOLDER
   "$command" verify "$1" "${PIN[@]}" --deployable >&2 || exit 1
 }
 
+# While the first server is installed, the others get the packages and our code. Nothing that runs
+# there changes. If this fails, the installation does it again, and says why.
+prepare_servers() {
+  local servers=(${TARGETS[@]+"${TARGETS[@]}"}) server command name
+  [ $VISITS_FRONT = no ] || [[ " ${servers[*]-} " == *" $FRONT "* ]] || servers+=("$FRONT")
+  [ ${#servers[@]} -gt 1 ] && [ "$DRY_RUN" = no ] || return 0
+  for server in "${servers[@]:1}"; do
+    command=prepare
+    [[ " ${TARGETS[*]-} " == *" $server "* ]] || command=front-prepare
+    mkdir -p "$WORK/ready-$server/settings"
+    cp "$BUNDLE/settings/site.env" "$WORK/ready-$server/settings"
+    for name in server requirements.txt wheels offline; do
+      [ ! -e "$BUNDLE/$name" ] || cp -R "$BUNDLE/$name" "$WORK/ready-$server"
+    done
+    prepare "$server" $command >/dev/null 2>&1 &
+    PREPARING+=("$server $!")
+  done
+}
+
+prepare() { # SERVER COMMAND
+  # It must not ask for a password in the middle of other messages.
+  local TARGET=$1 BUNDLE=$WORK/ready-$1 SWITCHES='' BATCH='-o BatchMode=yes'
+  send "$2"
+}
+
+await_prepared() { # SERVER
+  local each
+  for each in ${PREPARING[@]+"${PREPARING[@]}"}; do
+    [ "${each% *}" != "$1" ] || wait "${each##* }" || true
+  done
+}
+
 # Run a command on every server, one after another. “set -e” stops at the first failure.
 each_server() { # COMMAND…
   [ ${#TARGETS[@]} -le 1 ] || VISITING=yes
   for TARGET in ${TARGETS[@]+"${TARGETS[@]}"}; do # bash 3.2 calls an empty list unbound
     [ $VISITING = no ] || say "== $TARGET"
+    await_prepared "$TARGET"
     "$@"
   done
   [ ${#later[@]} != 0 ] || return 0
@@ -256,6 +291,7 @@ install_front() {
   local names address bundle=$BUNDLE command=front
   [ "$COMMAND" != upgrade ] || command=front-upgrade
   say "== $FRONT, the front"
+  await_prepared "$FRONT"
   read -ra names <<<"$SERVER$SERVERS"
   for TARGET in "${names[@]}"; do
     BUNDLE=$WORK/scripts
@@ -395,8 +431,8 @@ send() { # COMMAND
   fi
   # One connection carries everything. The folder on the server is readable by root only and is
   # removed at the end. If ssh fails, tar’s message says nothing more.
-  # shellcheck disable=SC2016 # the server’s shell expands it
-  COPYFILE_DISABLE=1 tar --create --gzip --file - --directory "$BUNDLE" . 2>"$WORK/tar.log" | ssh "$TARGET" \
+  # shellcheck disable=SC2016,SC2086 # the server’s shell expands it; several words
+  COPYFILE_DISABLE=1 tar --create --gzip --file - --directory "$BUNDLE" . 2>"$WORK/tar.log" | ssh $BATCH "$TARGET" \
     "$(declare -f free_space); need=$(du -sk "$BUNDLE" | cut -f 1)"'
     umask 077
     d=$(mktemp -d /tmp/cccr-web.XXXXXX) || exit 1
@@ -500,6 +536,10 @@ at_exit() {
   local status=$?
   trap - EXIT
   if [ "$status" != 0 ] && [ "$VISITING" != no ]; then report_servers; fi
+  if [ -n "$(jobs -r)" ]; then
+    say "Waiting until the packages of the other servers are installed."
+    wait
+  fi
   rm -rf "$WORK"
   [ -z "$PARTIAL" ] || rm -f "$PARTIAL"
   exit "$status"
@@ -518,6 +558,7 @@ case $COMMAND in
     bundle_settings
     bundle_release "$RELEASE"
     bundle_code
+    [ "$COMMAND" != install ] || prepare_servers
     each_server on_server "$COMMAND"
     [ $VISITS_FRONT = no ] || install_front
     ;;

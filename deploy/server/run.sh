@@ -9,7 +9,7 @@
 #   offline         exists if pip must not use the network
 #   highest-sequence/, policy/   rollback state from a backup; “history” in one of version 0.2.0 or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|rollback|status|serves|peer|backend|front|front-upgrade|front-status|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|prepare|release|rollback|status|serves|peer|backend|front|front-prepare|front-upgrade|front-status|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -133,6 +133,13 @@ install_all() {
   notify_start
 }
 
+# What takes long, and changes nothing that runs.
+prepare() { # PACKAGE…
+  packages_install "$@"
+  code_install unused
+  UNDO=() STEP=
+}
+
 release_new() {
   release_store
   [ -n "$NEW_RELEASE" ] || fail "The bundle contains no release."
@@ -185,6 +192,8 @@ case $COMMAND_NAME in
     addresses
     summarize
     ;;
+  prepare) prepare "${PACKAGES[@]}" ${DOMAIN:+"${PACKAGES_FOR_A_DOMAIN[@]}"} ;;
+  front-prepare) prepare "${PACKAGES_FOR_A_FRONT[@]}" ;;
   upgrade)
     step "Debian’s packages"
     if change "upgrade Debian’s packages"; then apt_get upgrade; fi
