@@ -330,24 +330,22 @@ rollback_from() { # NEWEST
   if [[ " ${text//[!0-9]/ } " == *" $1 "* ]]; then on_server rollback; else say "  it went back from release $1 earlier"; fi
 }
 
-# Show every server, also after a failure.
+# Show every server, also after a failure. A front that is one of them is shown with it.
 status() {
-  local result=0 text between='['
-  for TARGET in ${TARGETS[@]+"${TARGETS[@]}"}; do
+  local result=0 text between='[' command=status title=''
+  local servers=(${TARGETS[@]+"${TARGETS[@]}"})
+  [ $VISITS_FRONT = no ] || [[ " ${servers[*]-} " == *" $FRONT "* ]] || servers+=("$FRONT")
+  for TARGET in "${servers[@]}"; do
+    [[ " ${TARGETS[*]-} " == *" $TARGET "* ]] || { command=front-status && title=', the front'; }
     if [[ $SWITCHES == *--json* ]]; then
-      text=$(on_server status) || result=1
+      text=$(on_server $command) || result=1
       printf '%s{"server": "%s", "status": %s}' "$between" "$TARGET" "${text:-null}"
       between=$',\n '
     else
-      [ ${#TARGETS[@]} = 1 ] || printf '== %s\n' "$TARGET"
-      (on_server status) || result=1
+      [ ${#servers[@]} = 1 ] || printf '== %s%s\n' "$TARGET" "$title"
+      (on_server $command) || result=1
     fi
   done
-  if [ $VISITS_FRONT = yes ] && [[ $SWITCHES != *--json* ]]; then
-    TARGET=$FRONT
-    printf '== %s, the front\n' "$TARGET"
-    (on_server front-status) || result=1
-  fi
   [ "$between" = '[' ] || printf ']\n'
   return $result
 }

@@ -143,6 +143,10 @@ front_onion() { cat "$FRONT_FOLDER/onion"; }
 front_status() {
   STEP=
   is_front || fail "This machine is no front." "Install it with deploy.sh and ONION_MODE=balance in the settings."
+  if [ "$JSON" = yes ]; then
+    status_json
+    return
+  fi
   status_units
   printf '%-22s %s\n' "onion" "http://$(front_onion)/"
   status_doctor

@@ -57,29 +57,32 @@ status_signed() {
 
 # One object: “release” and “stored” are numbers, “serves” has one for each server, “signed” a list
 # of signers for each stored release under a policy, “clearnet” and “onion” are addresses, “units” has
-# a sentence for each, “checks” is what “doctor --json” prints.
+# a sentence for each, “checks” is what “doctor --json” prints. A front has no releases.
 status_json() {
   local status=0
   doctor_options
   doctor_run --json >"$WORK/checks" || status=$?
   {
-    echo "release $(release_number)"
-    echo "stored $(releases_stored | paste --serial --delimiters=' ')"
-    echo "serves $(status_serves)"
-    echo "clearnet ${DOMAIN:+https://${DOMAIN%% *}/}"
+    if has_site; then
+      echo "release $(release_number)"
+      echo "stored $(releases_stored | paste --serial --delimiters=' ')"
+      echo "serves $(status_serves)"
+      echo "clearnet ${DOMAIN:+https://${DOMAIN%% *}/}"
+      status_signed | sed 's/^/signed-/'
+    fi
     echo "onion http://$(onion_published)/"
     status_units
-    status_signed | sed 's/^/signed-/'
   } | python3 -I -c 'if True:
     import json, sys
     fields = dict((line.split(maxsplit=1) + [""])[:2] for line in map(str.strip, sys.stdin))
-    serves = dict(each.split() for each in fields.pop("serves").split(", "))
+    take = lambda name: fields.pop(name, "")
+    serves = dict(each.split() for each in take("serves").split(", ") if each)
     found = {
-        "release": int(fields.pop("release") or 0) or None,
-        "stored": [int(number) for number in fields.pop("stored").split()],
+        "release": int(take("release") or 0) or None,
+        "stored": [int(number) for number in take("stored").split()],
         "serves": {name: int(number) if number.isdigit() else None for name, number in serves.items()},
-        "clearnet": fields.pop("clearnet") or None,
-        "onion": fields.pop("onion"),
+        "clearnet": take("clearnet") or None,
+        "onion": take("onion"),
         "signed": {
             name.partition("-")[2]: fields.pop(name).split()
             for name in [*fields]

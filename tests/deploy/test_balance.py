@@ -211,6 +211,65 @@ def test_the_front_gets_tors_form_of_the_key(tmp_path: Path) -> None:
         assert load_key(tmp_path / "front.key") == key
 
 
+def test_a_front_of_its_own_is_checked_without_a_release(tmp_path: Path) -> None:
+    """Its doctor needs neither release nor state; that of a server that is the front has both."""
+    script = f"""
+    mkdir "$FRONT_FOLDER" && touch "$FRONT_FOLDER/config.yaml"
+    echo {ONION} >"$FRONT_FOLDER/onion"
+    systemctl() {{ echo active; }}
+    for COMMAND_NAME in front-status status; do
+      doctor_options
+      echo "${{DOCTOR_OPTIONS[*]}}"
+    done
+    """
+    alone, both = on_server(tmp_path, script).stdout.splitlines()
+    units = "--unit tor@none.service --unit cccr-web-front.service"
+    for options in (alone, both):
+        assert f"--onion-address {ONION} " in options
+        assert f"--front --private {tmp_path}/front/onion.key " in options
+    assert alone.endswith(units)
+    assert "--release" not in alone
+    assert both.startswith("--release ")
+    assert f"--unit nginx.service {units} --unit cccr-web-" in both
+
+
+@pytest.mark.parametrize(("front", "stays"), [("root@a", True), ("root@f", False), ("", False)])
+def test_a_machine_that_is_no_longer_the_front_loses_the_key(
+    tmp_path: Path, front: str, stays: bool
+) -> None:
+    """Whatever FRONT names instead, two machines must not have the key."""
+    script = f"""
+    mkdir "$FRONT_FOLDER" && touch "$FRONT_FOLDER"/{{config.yaml,onion.key}}
+    UNITS=$FOLDER systemctl() {{ :; }}
+    touch "$UNITS/cccr-web-front.service"
+    echo root@a >"$BUNDLE/settings/server"
+    FRONT={front}
+    front_end
+    """
+    done = on_server(tmp_path, script.replace("UNITS=$FOLDER ", "UNITS=$FOLDER\n"))
+    assert done.returncode == 0, done.stderr
+    for name in ("front/onion.key", "cccr-web-front.service"):
+        assert (tmp_path / name).exists() is stays
+
+
+def test_a_front_has_no_releases_in_its_json(tmp_path: Path) -> None:
+    """``status --json`` has the same fields for a front, empty where it has nothing."""
+    doctor = tmp_path / "doctor"
+    doctor.write_text('#!/bin/sh\necho "[]"\n')
+    doctor.chmod(0o755)
+    script = f"""
+    COMMAND=$FOLDER/doctor COMMAND_NAME=front-status
+    mkdir "$FRONT_FOLDER" && touch "$FRONT_FOLDER/config.yaml"
+    echo {ONION} >"$FRONT_FOLDER/onion"
+    systemctl() {{ echo active; }}
+    JSON=yes front_status
+    """
+    found = json.loads(on_server(tmp_path, script).stdout)
+    assert (found["release"], found["stored"], found["serves"]) == (None, [], {})
+    assert found["onion"] == f"http://{ONION}/"
+    assert [*found["units"]] == ["tor@none", "cccr-web-front"]
+
+
 class Balanced:
     """Two booted servers and a front, with one onion."""
 
