@@ -9,7 +9,7 @@ from typing import Final
 from cccr_web.listen import Tcp, Unix
 
 _VERSION: Final = 5
-_NO_PASSWORD: Final = bytes([_VERSION, 0])
+_NO_PASSWORD, _PASSWORD = 0, 2
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 
 # Length of the bound address in the reply, without its port. A name carries its own length.
@@ -34,11 +34,13 @@ class SocksFailureError(ConnectionError):
         self.code = code
 
 
-def connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket.socket:
+def connect_by_socks(
+    proxy: Tcp, host: str, port: int, timeout: float, circuit: str = ""
+) -> socket.socket:
     """Return a connection to ``host`` through ``proxy``; each step may take ``timeout`` seconds.
 
     The proxy resolves the name: only tor knows an onion's, and this machine's resolver must
-    not learn it. Raises ``OSError``.
+    not learn it. ``circuit`` is as for ``request``. Raises ``OSError``.
     """
     try:
         connection = socket.create_connection((proxy.host, proxy.port), timeout)
@@ -46,7 +48,7 @@ def connect_by_socks(proxy: Tcp, host: str, port: int, timeout: float) -> socket
         raise no_proxy(proxy, error) from error
     with ExitStack() as undo:
         undo.callback(connection.close)
-        request(connection, host, port, proxy)
+        request(connection, host, port, proxy, circuit)
         undo.pop_all()
     return connection
 
@@ -58,13 +60,22 @@ def no_proxy(proxy: Tcp | Unix, error: OSError) -> ConnectionError:
     )
 
 
-def request(connection: socket.socket, host: str, port: int, proxy: Tcp | Unix) -> None:
+def request(
+    connection: socket.socket, host: str, port: int, proxy: Tcp | Unix, circuit: str = ""
+) -> None:
     """Ask the proxy at the other end of ``connection`` to connect to ``host``. Raises ``OSError``.
 
-    Until it returns, the connection speaks SOCKS; then it leads to ``host``.
+    Until it returns, the connection speaks SOCKS; then it leads to ``host``. Tor uses one circuit
+    for each ``circuit``, which it gets as the user's name (RFC 1929; tor(1), ``IsolateSOCKSAuth``).
     """
-    connection.sendall(bytes([_VERSION, 1, 0]))
-    if _receive(connection, 2) != _NO_PASSWORD:
+    methods = bytes([_NO_PASSWORD, _PASSWORD] if circuit else [_NO_PASSWORD])
+    connection.sendall(bytes([_VERSION, len(methods)]) + methods)
+    version, method = _receive(connection, 2)
+    if version == _VERSION and method == _PASSWORD and circuit:
+        user = circuit.encode("ascii")
+        connection.sendall(bytes([1, len(user)]) + user + b"\x01-")
+        method = _receive(connection, 2)[1]  # 0 is success
+    if version != _VERSION or method != _NO_PASSWORD:
         raise ConnectionError(
             f"{proxy} is not a SOCKS5 proxy without a password. Use tor's SocksPort."
         )

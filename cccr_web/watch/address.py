@@ -88,10 +88,13 @@ class Route:
     target: Tcp | Unix | None = None
     authorities: Path | None = None
 
-    def connect(self, address: Address, timeout: Callable[[], float]) -> socket.socket:
+    def connect(
+        self, address: Address, timeout: Callable[[], float], circuit: str = ""
+    ) -> socket.socket:
         """Return a connection to ``address``; each step may take ``timeout()`` seconds.
 
-        Raises ``OSError``, of which ``ssl.SSLCertVerificationError`` is one.
+        ``circuit`` names the circuit of an onion. Raises ``OSError``, of which
+        ``ssl.SSLCertVerificationError`` is one.
         """
         if isinstance(self.target, Unix):
             local = socket.socket(socket.AF_UNIX)
@@ -101,7 +104,9 @@ class Route:
         if address.is_onion:
             if self.proxy is None:
                 raise ConnectionError("an onion needs --socks HOST:PORT")
-            return connect_by_socks(self.proxy, address.host, address.port, timeout())
+            return connect_by_socks(
+                self.proxy, address.host, address.port, timeout(), circuit=circuit
+            )
         at = self.target or Tcp(address.host, address.port)
         plain = socket.create_connection((at.host, at.port), timeout())
         if address.scheme != "https":

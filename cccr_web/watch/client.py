@@ -34,7 +34,8 @@ _MOST_WAITS: Final = 3
 _LONGEST_WAIT: Final = 60.0
 
 # A failed connection is retried once: tor loses one in 150. A reused one gets a further
-# try, because a server may close it just as the next request is sent.
+# try, because a server may close it just as the next request is sent. An onion is tried again on
+# a new circuit: now and then tor waits two minutes for a rendezvous that will not come.
 _TRIES: Final = 2
 
 
@@ -128,6 +129,7 @@ class HttpConnection:
         self._budget = budget
         self._route = route
         self._socket: _LimitedSocket | None = None
+        self._failures = 0
 
     def close(self) -> None:
         """Close the connection."""
@@ -164,12 +166,16 @@ class HttpConnection:
             try:
                 return self._send(request, limit, method, keep_body=keep_body)
             except TimeoutError as error:
+                self._failures += 1
                 self._budget.timeout()
+                if tries_left and self._address.is_onion:
+                    continue
                 idle = self._budget.limits.idle_timeout
                 raise UnreachableError(f"no byte arrived for {idle:g} s") from error
             except ssl.SSLCertVerificationError as error:
                 raise UnreachableError(f"its certificate: {error.verify_message}") from error
             except (OSError, http.client.HTTPException) as error:
+                self._failures += 1
                 if not tries_left:
                     raise UnreachableError(_reason(error)) from error
         raise AssertionError
@@ -177,7 +183,8 @@ class HttpConnection:
     def _send(self, request: bytes, limit: int, method: str, *, keep_body: bool) -> Response:
         connection, self._socket = self._socket, None
         if connection is None:
-            plain = self._route.connect(self._address, self._budget.timeout)
+            circuit = f"failure {self._failures}" if self._failures else ""
+            plain = self._route.connect(self._address, self._budget.timeout, circuit)
             connection = _LimitedSocket(plain, self._budget)
         with contextlib.ExitStack() as undo:
             undo.callback(connection.close)

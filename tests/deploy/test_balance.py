@@ -369,7 +369,7 @@ def test_every_server_answers_for_the_onion(
     note(f"release on balanced servers: failed of {load.sent}", 0, "")
 
     with Readers(private_tor, onion, PAGE) as readers:
-        readers.wait_for_all(0.0, 180)
+        readers.wait_for_all(0.0, 240)
         for name in ("a", "b", "front"):
             machine = getattr(balanced, name)
             began = time.monotonic()

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class Readers(BackgroundThreads):
-    """Readers of an onion, each on a circuit of its own, who fetch its page again and again."""
+    """Readers of an onion, each on a circuit of its own, who fetch its page again and again.
+
+    After a failure each uses a new circuit, as Tor Browser's “New Tor circuit for this site” does:
+    now and then tor waits two minutes for a rendezvous that will not come.
+    """
 
     count = 100
 
@@ -33,9 +37,10 @@ class Readers(BackgroundThreads):
     def _run(self) -> None:
         own: list[tuple[float, bool]] = []
         self._fetches.append(own)
-        circuit = f"reader {threading.get_ident()}"
+        failures = 0
         while not self._stopped.is_set():
-            got = self._gets_page(circuit)
+            got = self._gets_page(f"reader {threading.get_ident()} {failures}")
+            failures += not got
             own.append((time.monotonic(), got))
             self._stopped.wait(2.0)
 

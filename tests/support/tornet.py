@@ -224,6 +224,7 @@ class TorNetwork:
         self._folder = Path()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._authorities: list[_Authority] = []
+        self._failures = 0
 
     def __enter__(self) -> Self:
         begin = time.monotonic()
@@ -351,14 +352,17 @@ class TorNetwork:
     ) -> Reply:
         """Fetch an ``http://….onion/…`` through the client, with ``timeout`` seconds per try.
 
-        Only a failed connection is retried (one in 150 fails). Raises ``NetworkDownError``
+        Only a failed connection is retried (one in 150 fails), on a new circuit: now and then
+        tor waits two minutes for a rendezvous that will not come. Raises ``NetworkDownError``
         if the last try fails too.
         """
         problem: Exception | None = None
         for _ in range(tries):
+            circuit = f"tests {self._failures}"
             try:
-                return fetch_by_socks(self.socks_port, url, headers or {}, method, timeout)
+                return fetch_by_socks(self.socks_port, url, headers or {}, method, timeout, circuit)
             except (OSError, http.client.HTTPException) as error:
+                self._failures += 1
                 problem = error
         raise NetworkDownError(f"{url}: {problem}") from problem
 
@@ -371,13 +375,18 @@ class TorNetwork:
 
 
 def fetch_by_socks(
-    socks_port: int, url: str, headers: Mapping[str, str], method: str, timeout: float
+    socks_port: int,
+    url: str,
+    headers: Mapping[str, str],
+    method: str,
+    timeout: float,
+    circuit: str = "tests",
 ) -> Reply:
-    """Send one HTTP request through a SOCKS port of tor."""
+    """Send one HTTP request through a SOCKS port of tor, on the circuit of that name."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
-    connection.sock = socks.connect(socks_port, host, port, timeout=timeout)
+    connection.sock = socks.connect(socks_port, host, port, circuit=circuit, timeout=timeout)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return exchange(connection, method, target, headers)
 

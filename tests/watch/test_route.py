@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -21,7 +22,9 @@ from cccr_web.watch import (
     CheckSettings,
     Difference,
     DifferenceKind,
+    HttpConnection,
     Report,
+    RequestBudget,
     RequestLimits,
     Route,
     SiteResult,
@@ -92,11 +95,13 @@ def test_a_bad_certificate_makes_the_site_unreachable(
 
 
 class Proxy:
-    """A SOCKS5 proxy that sends these replies to one client and records its requests."""
+    """A SOCKS5 proxy that sends these replies to one client and records its requests.
 
-    def __init__(self, *answers: bytes, to: int | None = None) -> None:
-        self._answers = answers
-        self._to = to
+    With ``then``, it keeps that client waiting and sends those replies to another.
+    """
+
+    def __init__(self, *answers: bytes, then: tuple[bytes, ...] = ()) -> None:
+        self._clients = [answers, then] if then else [answers]
         self.asked: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.where = Tcp("127.0.0.1", self._listener.getsockname()[1])
@@ -112,14 +117,12 @@ class Proxy:
         self._thread.join()
 
     def _serve(self) -> None:
-        try:
-            client, _ = self._listener.accept()
-        except OSError:
-            return
-        with client:
-            for answer in self._answers:
-                self.asked.append(client.recv(1000))
-                client.sendall(answer)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as clients:
+            for answers in self._clients:
+                client = clients.enter_context(self._listener.accept()[0])
+                for answer in answers:
+                    self.asked.append(client.recv(1000))
+                    client.sendall(answer)
 
 
 def by_proxy(proxy: Proxy) -> socket.socket:
@@ -162,6 +165,17 @@ def test_a_failing_proxy_is_reported(answers: tuple[bytes, ...], problem: str) -
     """A proxy that rejects the request or speaks another protocol fails with its reason."""
     with Proxy(*answers) as proxy, pytest.raises(ConnectionError, match=problem):
         by_proxy(proxy)
+
+
+def test_an_onion_that_does_not_answer_is_tried_again_on_another_circuit() -> None:
+    """Tor may wait minutes for a rendezvous, and streams without a user's name share it."""
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    budget = RequestBudget(RequestLimits(idle_timeout=0.5, timeout=10.0))
+    with Proxy(GREETING, then=(b"\5\2", b"\1\0", DONE, page)) as proxy:
+        onion = HttpConnection(Address.parse(f"http://{ONION}"), budget, Route(proxy.where))
+        assert onion.get("/", 100, keep_body=True).body == b"hi"
+        onion.close()
+    assert proxy.asked[1:3] == [b"\5\2\0\2", b"\1\x09failure 1\1-"]
 
 
 def test_a_missing_proxy_is_reported() -> None:
