@@ -46,6 +46,7 @@ def pair(server: Machine, debian: Path, admin: AdminMachine) -> Iterator[tuple[M
     """Two fresh servers, in the settings and reachable by ssh."""
     server.power_off()
     (admin.folder / "organisation.key").write_bytes(organisation_key().to_file(PASSPHRASE))
+    (admin.folder / "two.key").unlink(missing_ok=True)
     new_key(admin.folder / "two.key")
     admin.key = organisation_key()
     admin.write_settings(
