@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -334,7 +336,7 @@ def test_every_server_answers_for_the_onion(
 ) -> None:
     """Whatever fails, readers get the site from the others; the key is on the front only.
 
-    Before Onionbalance and after it, one server publishes the same onion.
+    Before, one server published the same onion.
     """
     admin, onion = balanced.admin, balanced.key.address
     url = f"http://{onion}{PAGE}"
@@ -384,24 +386,44 @@ def test_every_server_answers_for_the_onion(
             wait_for_descriptor(balanced)
             readers.wait_for_all(time.monotonic(), 240)
 
-    balanced.front.run("systemctl", "kill", "--signal=KILL", "tor@cccr.service")
+    os.kill(balanced.front.main_process("tor@cccr.service"), signal.SIGKILL)
     wait_for_descriptor(balanced)
 
-    # One of the servers can be the front.
-    admin.deploy("uninstall", "--purge", f"root@{THIRD}")
-    balanced.write_settings(ONION_MODE="balance", FRONT=f"root@{OTHER}")
+
+@pytest.mark.slow
+def test_the_front_moves_and_the_onion_stays(
+    balanced: Balanced, private_tor: TorNetwork, note: Recorder
+) -> None:
+    """From one of the servers to a machine of its own, and back to a server that publishes alone.
+
+    Whoever was the front before has no key then.
+    """
+    admin = balanced.admin
+    url = f"http://{balanced.key.address}{PAGE}"
     balanced.faster(balanced.b)
+    balanced.write_settings(ONION_MODE="balance", FRONT=f"root@{OTHER}")
+    began = time.monotonic()
     admin.deploy("--offline", admin.bundle)
+    note("two fresh servers, one also the front, until it has published", time.monotonic() - began)
+    assert private_tor.fetch_until(url).status == 200
     wait_for_descriptor(balanced)
     the_hourly_check_is_content(balanced.b)
     again = admin.deploy("--offline", admin.bundle).stderr
     assert again.count("Nothing needed to be changed.\n") == 3, again
 
+    balanced.write_settings(ONION_MODE="balance", FRONT=f"root@{THIRD}")
+    with Load(lambda: private_tor.fetch(url).status == 200, 1) as load:
+        admin.deploy("--offline", admin.bundle)
+    assert load.failures == []
+    note(f"moved the front to another machine: failed of {load.sent}", 0, "")
+    only_the_front_has_the_key(balanced)
+    wait_for_descriptor(balanced)
+
+    admin.deploy("uninstall", "--purge", f"root@{THIRD}")
     balanced.write_settings()
     admin.deploy("--offline", admin.bundle)
     for machine in (balanced.a, balanced.b):
-        for name in ("balanced", "front"):
-            assert not (machine.root / "etc/cccr-web" / name).exists()
+        assert not (machine.root / "etc/cccr-web/balanced").exists()
     private_tor.socks_port = private_tor.add_client("standby")
     assert private_tor.fetch_until(url).status == 200
     assert "WRONG" not in admin.deploy("status").stdout
@@ -424,6 +446,9 @@ def the_hourly_check_is_content(machine: Machine) -> None:
     assert [each for each in found if each["verdict"] in {"wrong", "not checked"}] == []
     parts = {each["name"] for each in found if each["verdict"] == "ok"}
     assert {"tor", "descriptor", "services", "installed files", "ssh"} <= parts
+    security = machine.run("systemd-analyze", "security", "--no-pager", "cccr-web-front.service")
+    (exposure,) = re.findall(r"Overall exposure level .*: ([\d.]+)", security)
+    assert float(exposure) <= 0.5
 
 
 def watched(balanced: Balanced, private_tor: TorNetwork) -> int:
