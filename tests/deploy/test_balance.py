@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -374,17 +374,12 @@ def test_every_server_answers_for_the_onion(
         readers.wait_for_all(0.0, 240)
         for name in ("a", "b", "front"):
             machine = getattr(balanced, name)
-            began = time.monotonic()
-            machine.kill()
-            last = readers.wait_for_all(began, 240)
-            note(f"without {name}: until 100 readers have got a page", last - began)
-            note(f"without {name}: share of fetches until then", readers.share(began, last), "")
-            time.sleep(max(0.0, began + 60 - time.monotonic()))
-            share = readers.share(began, time.monotonic())
-            note(f"without {name}: share of fetches in the first minute", share, "")
+            measure(readers, f"without {name}", machine.kill, note)
             machine.boot()
             wait_for_descriptor(balanced)
             readers.wait_for_all(time.monotonic(), 240)
+        measure(readers, "a cut off", lambda: balanced.a.signal_all(signal.SIGSTOP), note)
+        balanced.a.signal_all(signal.SIGCONT)
 
     os.kill(balanced.front.main_process("tor@cccr.service"), signal.SIGKILL)
     wait_for_descriptor(balanced)
@@ -427,6 +422,18 @@ def test_the_front_moves_and_the_onion_stays(
     private_tor.socks_port = private_tor.add_client("standby")
     assert private_tor.fetch_until(url).status == 200
     assert "WRONG" not in admin.deploy("status").stdout
+
+
+def measure(readers: Readers, what: str, happen: Callable[[], object], note: Recorder) -> None:
+    """Note how soon all readers get a page after something happens, and the share of fetches."""
+    began = time.monotonic()
+    happen()
+    last = readers.wait_for_all(began, 240)
+    note(f"{what}: until 100 readers have got a page", last - began)
+    note(f"{what}: share of fetches until then", readers.share(began, last), "")
+    time.sleep(max(0.0, began + 60 - time.monotonic()))
+    share = readers.share(began, time.monotonic())
+    note(f"{what}: share of fetches in the first minute", share, "")
 
 
 def only_the_front_has_the_key(balanced: Balanced) -> None:
