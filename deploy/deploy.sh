@@ -376,8 +376,9 @@ promote() {
   on_server promote
 }
 
-# Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if only the
-# certificate is missing: the authority may have asked a server that is not installed yet.
+# Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if it must be visited
+# again, when all are installed: the certificate authority may have asked one that is not yet, or the
+# others still answer for an onion that Onionbalance published.
 on_server() { # COMMAND
   local status=0 answer=no
   visit "$1" || status=$?

@@ -159,6 +159,9 @@ front_end() {
   remove "$FRONT_FOLDER"
 }
 
+# Whether this run ended Onionbalance here. While others answer, no server publishes the onion alone.
+balance_left() { changed "$BALANCED" && has_peers; }
+
 # Print a key in the format of tor’s hs_ed25519_secret_key.
 key_for_tor() { # FILE
   grep --quiet '^key ED25519-V3:' "$1" || { cat "$1" && return; }

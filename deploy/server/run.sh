@@ -174,6 +174,10 @@ summarize() {
     say "Done. Changes made: $CHANGES."
   fi
   [ ${#WARNINGS[@]} = 0 ] || exit "$CERTIFICATE_STATUS"
+  if [ "$CHECK" = yes ] && [ "$DRY_RUN" = no ] && balance_left; then
+    say "The other servers still answer for the onion, so this one is visited once more."
+    exit 4
+  fi
   if [ "$CHECK" = yes ] && [ "$DRY_RUN" = no ]; then status_check; fi
 }
 

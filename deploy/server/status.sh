@@ -101,6 +101,11 @@ status_json() {
 status_check() {
   local try
   step "doctor"
+  # If another server has just stopped, the manager of this one learns it with its next question.
+  for try in $(seq "${STANDBY_TRIES:-36}"); do
+    grep --quiet --no-messages '^unplanned' "$STANDBY" || break
+    sleep 5
+  done
   doctor_options
   for try in 1 2 3; do
     if doctor_run >"$WORK/doctor"; then

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support import TOP
 from support.crowd import Readers
 from support.deploy.admin import AdminMachine
 from support.deploy.clients import Load
@@ -272,12 +273,37 @@ def test_a_front_has_no_releases_in_its_json(tmp_path: Path) -> None:
     assert [*found["units"]] == ["tor@none", "cccr-web-front"]
 
 
+@pytest.mark.parametrize(
+    ("others", "check", "status"), [(True, "yes", 4), (False, "yes", 0), (True, "no", 0)]
+)
+def test_a_server_that_leaves_onionbalance_is_visited_again(
+    tmp_path: Path, others: bool, check: str, status: int
+) -> None:
+    """Its manager does not publish before the others no longer answer for the onion."""
+    run = (TOP / "deploy/server/run.sh").read_text()
+    summarize = re.findall(r"^summarize\(\) \{\n.*?^\}$", run, re.MULTILINE | re.DOTALL)[0]
+    script = f"""
+    status_check() {{ echo checked; }}
+    {summarize}
+    CHECK={check} COMMAND_NAME=install
+    {"touch $ETC/peers" if others else ""}
+    touch "$BALANCED" && remove "$BALANCED"
+    summarize
+    """
+    done = on_server(tmp_path, script)
+    assert done.returncode == status, done.stderr
+    assert ("checked" in done.stdout) == (status == 0 and check == "yes")
+    again = on_server(tmp_path, script.replace('touch "$BALANCED" && ', ""))
+    assert again.returncode == 0
+
+
 class Balanced:
     """Two booted servers and a front, with one onion."""
 
     def __init__(self, admin: AdminMachine, a: Machine, b: Machine, front: Machine) -> None:
         self.admin = admin
         self.a, self.b, self.front = a, b, front
+        (admin.folder / "balanced.key").unlink(missing_ok=True)
         self.key = new_key(admin.folder / "balanced.key")
         self.settings = {
             "SERVER": "",
