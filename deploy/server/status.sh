@@ -101,11 +101,7 @@ status_json() {
 status_check() {
   local try
   step "doctor"
-  # If another server has just stopped, the manager of this one learns it with its next question.
-  for try in $(seq "${STANDBY_TRIES:-36}"); do
-    grep --quiet --no-messages '^unplanned' "$STANDBY" || break
-    sleep 5
-  done
+  if has_peers; then manager_wait; fi
   doctor_options
   for try in 1 2 3; do
     if doctor_run >"$WORK/doctor"; then
@@ -118,6 +114,18 @@ status_check() {
   grep --extended-regexp '^(WRONG|\?)' "$WORK/doctor" >&2 || tail -n 5 "$WORK/doctor" >&2
   STEP=
   fail "This server does not pass its checks, so the next one is not visited."
+}
+
+# The manager first asks the other servers, and the directories, whether one of them publishes. If one has
+# just stopped, that takes minutes.
+manager_wait() {
+  local end=$((SECONDS + 240)) text
+  while [ "$SECONDS" -lt "$end" ]; do
+    text=$(systemctl show --property=StatusText --value cccr-web-manager.service)
+    [[ $text != Published:* ]] || return 0
+    ! grep --quiet --no-messages '^planned' "$STANDBY" || return 0
+    sleep 2
+  done
 }
 
 status_of() { # UNIT
