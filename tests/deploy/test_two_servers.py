@@ -149,10 +149,7 @@ def test_the_page_of_a_server_that_is_gone_is_followed(
     private_tor: TorNetwork,
     note: Recorder,
 ) -> None:
-    """The publisher is killed; the manual's commands in their order suffice, also to replace it.
-
-    Two fresh servers are installed in less than twice the time of one.
-    """
+    """The publisher is killed; the manual's commands in their order suffice, also to replace it."""
     a, b = pair
     status, promote, install, uninstall = (
         shlex.split(line.replace("root@a.example", A).replace("root@b.example", B))[1:]
@@ -166,9 +163,8 @@ def test_the_page_of_a_server_that_is_gone_is_followed(
         admin.deploy("uninstall", "--purge", C)
         admin.write_settings(SERVER="", SERVERS=f"{A} {B}", **settings)
         two = admin.deploy("--offline", admin.bundle)
-        note("two fresh servers installed and checked, relative to one", two.seconds / one, "×")
-        note("one fresh server installed", one)
-        assert two.seconds < 2 * one
+        note("one fresh server installed, without a check", one)
+        note("two fresh servers installed and checked", two.seconds)
         url = f"{two.stdout.split()[1]}en/index.html"
         wait_for_published(a)
         assert private_tor.fetch_until(url).status == 200
