@@ -119,7 +119,7 @@ status_check() {
 # The manager first asks the other servers, and the directories, whether one of them publishes. If one has
 # just stopped, that takes minutes.
 manager_wait() {
-  local end=$((SECONDS + 240)) text
+  local end=$((SECONDS + 360)) text
   while [ "$SECONDS" -lt "$end" ]; do
     text=$(systemctl show --property=StatusText --value cccr-web-manager.service)
     [[ $text != Published:* ]] || return 0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import TOP
 from support.crowd import Readers
-from support.deploy.admin import PASSPHRASE, AdminMachine
+from support.deploy.admin import AdminMachine
 from support.deploy.clients import Load
 from support.deploy.machine import OTHER, SERVER, THIRD, Machine
 from support.deploy.scripts import AdminSide, in_server
@@ -442,12 +442,7 @@ def test_the_front_moves_and_the_onion_stays(
 
     admin.deploy("uninstall", "--purge", f"root@{THIRD}")
     balanced.write_settings()
-    if admin.deploy("--offline", admin.bundle, status=None).status:
-        (admin.folder / "organisation.key").write_bytes(organisation_key().to_file(PASSPHRASE))
-        signer = ("--key", admin.folder / "organisation.key")
-        passphrase = ("--passphrase-file", admin.folder / "passphrase")
-        admin.deploy("promote", f"root@{SERVER}", *signer, *passphrase)
-        admin.deploy("--offline", admin.bundle)
+    admin.deploy("--offline", admin.bundle)
     for machine in (balanced.a, balanced.b):
         assert not (machine.root / "etc/cccr-web/balanced").exists()
     private_tor.socks_port = private_tor.add_client("standby")
