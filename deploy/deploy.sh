@@ -44,8 +44,11 @@ TARGETS=() # the servers to visit
 TARGET='' COMMAND=install ARGUMENT='' SETTINGS_FILE='' OFFLINE='' KEY=''
 SWITCHES='' # what server/run.sh gets before the command
 PARTIAL=''  # the file that is being written
+VISITS_FRONT=no # whether this command also visits FRONT
 VISITING=no # yes while several servers are visited, again when some are visited once more
 later=()    # the servers to visit once more
+PREPARING=() # “SERVER PID” of each process that prepares a server
+BATCH=''    # the options of ssh in these
 PIN=()      # the option of cccr-web that says whose signatures a release needs
 PASSPHRASE_FILE=''
 # gpg asks in this terminal, so no pinentry program is needed.
@@ -144,11 +147,14 @@ read_settings() {
   [ -z "$SIGNING_POLICY" ] || PIN=(--policy "$SIGNING_POLICY")
   # A watcher is never the server.
   [ -n "$TARGET" ] || [ "$COMMAND" != watch-install ] || usage_error "watch-install needs root@MACHINE or --local: another machine than the server."
+  if [ "$ONION_MODE" = balance ]; then read_front; fi
   read -ra TARGETS <<<"${TARGET:-$SERVER$SERVERS}"
-  if [ -n "$SERVERS" ] && [ -n "$TARGET" ] && [[ " install upgrade restore promote " == *" $COMMAND "* && " $SERVERS " != *" $TARGET "* ]]; then
+  if [ -n "$SERVERS" ] && [ -n "$TARGET" ] && [ "$TARGET" != "$FRONT" ] && [[ " install upgrade restore promote " == *" $COMMAND "* && " $SERVERS " != *" $TARGET "* ]]; then
     fail "SERVERS in $file does not name $TARGET." "Add it, or use a name from there."
   fi
-  [ ${#TARGETS[@]} != 0 ] || [ "$COMMAND" = bundle ] ||
+  # A front that is none of the servers has no site.
+  if [ $VISITS_FRONT = yes ] && [ "$TARGET" = "$FRONT" ] && [[ " $SERVER$SERVERS " != *" $FRONT "* && " install upgrade status " == *" $COMMAND "* ]]; then TARGETS=(); fi
+  [ ${#TARGETS[@]} != 0 ] || [ "$COMMAND" = bundle ] || [ $VISITS_FRONT = yes ] ||
     usage_error "No server is named. Give root@SERVER or --local, or set SERVER=root@… in the settings."
   [ ${#TARGETS[@]} -le 1 ] || [[ " restore uninstall " != *" $COMMAND "* ]] ||
     usage_error "$COMMAND acts on one server, but SERVERS names ${#TARGETS[@]}. Name one of them: root@SERVER."
@@ -162,6 +168,14 @@ read_settings() {
     fail "ONION_KEY is not set, but the servers in SERVERS share one onion." \
       "Make its key with “deploy/cccr-web onion key new”, or copy /etc/cccr-web/onion.key from the server that has it."
   fi
+}
+
+# With Onionbalance, the front is visited last, so that it finds what the servers publish.
+read_front() {
+  [ "$TARGET" != --local ] || [[ " install upgrade " != *" $COMMAND "* ]] || fail "With ONION_MODE=balance, the onion’s key must not come to a server." "Run deploy.sh on your machine."
+  [[ " restore promote " != *" $COMMAND "* ]] || fail "$COMMAND is not for ONION_MODE=balance: every server answers, and has nothing to restore."
+  [[ " install upgrade " != *" $COMMAND "* ]] || [ -n "$ONION_KEY" ] || fail "ONION_KEY is not set, but FRONT needs the onion’s key." "Make it with “deploy/cccr-web onion key new”."
+  if [ -z "$TARGET" ] || [ "$TARGET" = "$FRONT" ]; then VISITS_FRONT=yes; fi
 }
 
 # These functions fill the folder that is sent to the server.
@@ -179,7 +193,11 @@ bundle_settings() {
   elif [ -n "$PUBLIC_KEY" ]; then
     cp "$PUBLIC_KEY" "$BUNDLE/settings/public.key"
   fi
-  [ -z "$ONION_KEY" ] || cp "$ONION_KEY" "$BUNDLE/settings/onion.key"
+  if [ "$ONION_MODE" = balance ] && [ -n "$ONION_KEY" ]; then # only the front needs the key itself
+    "$TOP/deploy/cccr-web" onion key show "$ONION_KEY" >"$BUNDLE/settings/balanced"
+  elif [ -n "$ONION_KEY" ]; then
+    cp "$ONION_KEY" "$BUNDLE/settings/onion.key"
+  fi
   [ -z "$TORRC" ] || cp "$TORRC" "$BUNDLE/settings/torrc"
 }
 
@@ -215,11 +233,44 @@ verify_release() { # FOLDER
   "$command" verify "$1" "${PIN[@]}" --deployable >&2 || exit 1
 }
 
+# While the first server is installed, the others get the packages and our code. Nothing that runs
+# there changes. If this fails, the installation does it again, and says why.
+prepare_servers() {
+  local servers=(${TARGETS[@]+"${TARGETS[@]}"}) server command name
+  [ $VISITS_FRONT = no ] || [[ " ${servers[*]-} " == *" $FRONT "* ]] || servers+=("$FRONT")
+  [ ${#servers[@]} -gt 1 ] && [ "$DRY_RUN" = no ] || return 0
+  for server in "${servers[@]:1}"; do
+    command=prepare
+    [[ " ${TARGETS[*]-} " == *" $server "* ]] || command=front-prepare
+    mkdir -p "$WORK/ready-$server/settings"
+    cp "$BUNDLE/settings/site.env" "$WORK/ready-$server/settings"
+    for name in server requirements.txt wheels offline; do
+      [ ! -e "$BUNDLE/$name" ] || cp -R "$BUNDLE/$name" "$WORK/ready-$server"
+    done
+    prepare "$server" $command >/dev/null 2>&1 &
+    PREPARING+=("$server $!")
+  done
+}
+
+prepare() { # SERVER COMMAND
+  # It must not ask for a password in the middle of other messages.
+  local TARGET=$1 BUNDLE=$WORK/ready-$1 SWITCHES='' BATCH='-o BatchMode=yes'
+  send "$2"
+}
+
+await_prepared() { # SERVER
+  local each
+  for each in ${PREPARING[@]+"${PREPARING[@]}"}; do
+    [ "${each% *}" != "$1" ] || wait "${each##* }" || true
+  done
+}
+
 # Run a command on every server, one after another. “set -e” stops at the first failure.
 each_server() { # COMMAND…
-  [ ${#TARGETS[@]} = 1 ] || VISITING=yes
-  for TARGET in "${TARGETS[@]}"; do
+  [ ${#TARGETS[@]} -le 1 ] || VISITING=yes
+  for TARGET in ${TARGETS[@]+"${TARGETS[@]}"}; do # bash 3.2 calls an empty list unbound
     [ $VISITING = no ] || say "== $TARGET"
+    await_prepared "$TARGET"
     "$@"
   done
   [ ${#later[@]} != 0 ] || return 0
@@ -235,6 +286,28 @@ served() {
   BUNDLE=$WORK/scripts SWITCHES=''
   [ -d "$BUNDLE" ] || bundle_scripts
   send serves 2>&1 | tail -n 1
+}
+
+# Let the front publish the onion for all servers. Each says which onion it has of its own.
+install_front() {
+  local names address bundle=$BUNDLE command=front
+  [ "$COMMAND" != upgrade ] || command=front-upgrade
+  say "== $FRONT, the front"
+  await_prepared "$FRONT"
+  read -ra names <<<"$SERVER$SERVERS"
+  for TARGET in "${names[@]}"; do
+    BUNDLE=$WORK/scripts
+    [ -d "$BUNDLE" ] || bundle_scripts
+    address=$(SWITCHES='' send backend) || [ $DRY_RUN = yes ] ||
+      fail "$TARGET does not say which onion it has of its own." "If it is gone, take it out of the settings."
+    BUNDLE=$bundle
+    printf '%s %s\n' "${address:-unknown}" "$TARGET" >>"$BUNDLE/settings/backends"
+  done
+  rm -rf "$BUNDLE/settings/balanced" "$BUNDLE/release"
+  SWITCHES=${SWITCHES/ --check/}
+  cp "$ONION_KEY" "$BUNDLE/settings/front.key"
+  TARGET=$FRONT
+  on_server $command
 }
 
 report_servers() {
@@ -259,17 +332,20 @@ rollback_from() { # NEWEST
   if [[ " ${text//[!0-9]/ } " == *" $1 "* ]]; then on_server rollback; else say "  it went back from release $1 earlier"; fi
 }
 
-# Show every server, also after a failure.
+# Show every server, also after a failure. A front that is one of them is shown with it.
 status() {
-  local result=0 text between='['
-  for TARGET in "${TARGETS[@]}"; do
+  local result=0 text between='[' command=status title=''
+  local servers=(${TARGETS[@]+"${TARGETS[@]}"})
+  [ $VISITS_FRONT = no ] || [[ " ${servers[*]-} " == *" $FRONT "* ]] || servers+=("$FRONT")
+  for TARGET in "${servers[@]}"; do
+    [[ " ${TARGETS[*]-} " == *" $TARGET "* ]] || { command=front-status && title=', the front'; }
     if [[ $SWITCHES == *--json* ]]; then
-      text=$(on_server status) || result=1
+      text=$(on_server $command) || result=1
       printf '%s{"server": "%s", "status": %s}' "$between" "$TARGET" "${text:-null}"
       between=$',\n '
     else
-      [ ${#TARGETS[@]} = 1 ] || printf '== %s\n' "$TARGET"
-      (on_server status) || result=1
+      [ ${#servers[@]} = 1 ] || printf '== %s%s\n' "$TARGET" "$title"
+      (on_server $command) || result=1
     fi
   done
   [ "$between" = '[' ] || printf ']\n'
@@ -311,8 +387,9 @@ latest() { # DIR
   each_server on_server latest
 }
 
-# Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if only the
-# certificate is missing: the authority may have asked a server that is not installed yet.
+# Run server/run.sh on the target. It exits 3 if a domain would be taken down, and 4 if it must be visited
+# again, when all are installed: the certificate authority may have asked one that is not yet, or the
+# others still answer for an onion that Onionbalance published.
 on_server() { # COMMAND
   local status=0 answer=no
   visit "$1" || status=$?
@@ -336,7 +413,7 @@ on_server() { # COMMAND
 
 visit() { # COMMAND
   case $1 in
-    install | upgrade) send "$1" | log_in_again ;;
+    install | upgrade | front | front-upgrade) send "$1" | log_in_again ;;
     *) send "$1" ;;
   esac
 }
@@ -364,8 +441,8 @@ send() { # COMMAND
   fi
   # One connection carries everything. The folder on the server is readable by root only and is
   # removed at the end. If ssh fails, tar’s message says nothing more.
-  # shellcheck disable=SC2016 # the server’s shell expands it
-  COPYFILE_DISABLE=1 tar --create --gzip --file - --directory "$BUNDLE" . 2>"$WORK/tar.log" | ssh "$TARGET" \
+  # shellcheck disable=SC2016,SC2086 # the server’s shell expands it; several words
+  COPYFILE_DISABLE=1 tar --create --gzip --file - --directory "$BUNDLE" . 2>"$WORK/tar.log" | ssh $BATCH "$TARGET" \
     "$(declare -f free_space); need=$(du -sk "$BUNDLE" | cut -f 1)"'
     umask 077
     d=$(mktemp -d /tmp/cccr-web.XXXXXX) || exit 1
@@ -469,6 +546,10 @@ at_exit() {
   local status=$?
   trap - EXIT
   if [ "$status" != 0 ] && [ "$VISITING" != no ]; then report_servers; fi
+  if [ -n "$(jobs -r)" ]; then
+    say "Waiting until the packages of the other servers are installed."
+    wait
+  fi
   rm -rf "$WORK"
   [ -z "$PARTIAL" ] || rm -f "$PARTIAL"
   exit "$status"
@@ -487,7 +568,9 @@ case $COMMAND in
     bundle_settings
     bundle_release "$RELEASE"
     bundle_code
+    [ "$COMMAND" != install ] || prepare_servers
     each_server on_server "$COMMAND"
+    [ $VISITS_FRONT = no ] || install_front
     ;;
   release)
     bundle_release "$ARGUMENT"

@@ -443,7 +443,8 @@ def promote(admin_folder: AdminFolder, command: str) -> None:
     hosts = side.folder / "hosts"
     hosts.write_text("")
     run_in_terminal(command, side.folder, side.environment())
-    assert side.commands()[-3:] == ["peer", "promote", "promote"]
+    switches = "--dead " if "--dead" in words else ""
+    assert side.commands()[-3:] == [f"{switches}{each}" for each in ("peer", "promote", "promote")]
     assert hosts.read_text().splitlines() == [promoted, "root@a.example", promoted]
     side.settings(ONE_SERVER)
     program.write_text(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -84,6 +85,16 @@ def _web_option(name: str, scheme: str, port: int) -> options.Decorator:
     help="The socket on which it serves the onion, which is checked meanwhile.",
 )
 @click.option(
+    "--backend",
+    type=options.ONION,
+    help="This server's own onion, if Onionbalance publishes the site's elsewhere.",
+)
+@click.option(
+    "--front",
+    is_flag=True,
+    help="This machine publishes the onion with Onionbalance, and may have no release.",
+)
+@click.option(
     "--ssh-keys-only", is_flag=True, help="sshd must accept keys only, and forward nothing."
 )
 @options.time_limit(300)
@@ -97,6 +108,7 @@ def doctor(
     onion: str | None,
     report: Path | None,
     *,
+    front: bool,
     as_json: bool,
     **others: Any,
 ) -> None:
@@ -106,7 +118,8 @@ def doctor(
     its own tor and a Tor client; the clearnet, through this machine's ports; every byte and
     header on both; responses other than pages; permissions, clock, disk and versions;
     whether anything reveals the server; and, if they are named, units and updates, and what
-    has changed since the baseline. One fault makes one check wrong; checks that cannot
+    has changed since the baseline. With --front and no release, only what does not need one
+    is checked. One fault makes one check wrong; checks that cannot
     run because of it are named as not checked.
 
     For an option that is not passed, the setting in the environment is used: CCCR_RELEASE,
@@ -116,29 +129,38 @@ def doctor(
     "verdict" ("ok", "wrong", "not applicable" or "not checked"), "sentence" (what was found)
     and "remedy" (what to do if it is wrong, otherwise empty). A name may occur more than once.
     """
-    from cccr_web.doctor import CheckVerdict, Target, run_checks, to_json
+    from cccr_web.doctor import CheckVerdict, Front, Target, run_checks, run_front_checks, to_json
 
     settings = Config.from_environment(os.environ)
     release = release or settings.release
     key = key or options.read_trusted(settings.public_key, settings.policy)
-    if release is None or key is None:
-        raise click.UsageError(
-            "Pass --release and --public-key or --policy, or set CCCR_RELEASE and "
-            "CCCR_PUBLIC_KEY or CCCR_POLICY."
-        )
-    target = Target(
-        release=release,
-        key=key,
-        states=states or ((settings.state,) if settings.state else ()),
-        domain=domain or next(iter(settings.domains), None),
-        onion=onion or next(iter(settings.onions), None),
-        **others,  # each named after a field of Target
-    )
+    onion = onion or next(iter(settings.onions), None)
     found: list[CheckResult] = []
     with Progress() as progress:
-        for result in run_checks(
-            target, lambda what: progress.show(f"checking {what}", terminal_only=True)
-        ):
+        if front and release is None:
+            if onion is None:
+                raise click.UsageError("--front without a release needs --onion-address.")
+            names = (field.name for field in dataclasses.fields(Front))
+            results = run_front_checks(Front(onion, **{n: others[n] for n in names if n in others}))
+        elif release is None or key is None:
+            raise click.UsageError(
+                "Pass --release and --public-key or --policy, or set CCCR_RELEASE and "
+                "CCCR_PUBLIC_KEY or CCCR_POLICY."
+            )
+        else:
+            target = Target(
+                release=release,
+                key=key,
+                states=states or ((settings.state,) if settings.state else ()),
+                domain=domain or next(iter(settings.domains), None),
+                onion=onion,
+                front=front,
+                **others,  # each named after a field of Target
+            )
+            results = run_checks(
+                target, lambda what: progress.show(f"checking {what}", terminal_only=True)
+            )
+        for result in results:
             found.append(result)
             if not as_json:
                 progress.clear()

@@ -279,11 +279,14 @@ def _turns(
 @onion.command(epilog=options.example("onion status --json $(cccr-web onion key show onion.key)"))
 @click.argument("address", type=options.ONION)
 @options.control
+@click.option(
+    "--fetch", is_flag=True, help="Ask the network, as a reader's tor does, whoever publishes it."
+)
 @options.json_output
-def status(address: str, control: ControlAddress | None, *, as_json: bool) -> None:
-    """Show whether a tor on this machine publishes the onion.
+def status(address: str, control: ControlAddress | None, *, fetch: bool, as_json: bool) -> None:
+    """Show whether a tor on this machine publishes the onion; with --fetch, whether anyone does.
 
-    Exits with 1 if it does not, or if the Tor network does not answer. With --json, the result is
+    Exits with 1 if not, or if the Tor network does not answer. With --json, the result is
     an object with the keys address, published, online (whether the Tor network answers),
     tor_version, bootstrap (percent, summary and warning) and descriptor (introduction_points and
     proof_of_work; null without one).
@@ -292,7 +295,7 @@ def status(address: str, control: ControlAddress | None, *, as_json: bool) -> No
     from cccr_web.onion import Status, connect
 
     with connect(control) as connection:
-        found = Status.read(connection, address)
+        found = Status.fetch(connection, address) if fetch else Status.read(connection, address)
     if as_json:
         click.echo(found.to_json())
     else:

@@ -51,14 +51,14 @@ _GOOD: Final = frozenset({"recommended", "new", "new in series"})
 _UNRATED: Final = frozenset({"unknown", "none recommended"})
 
 
-def check_disk(target: Target) -> Iterator[CheckResult]:
-    """Check once each file system that holds releases or the servers' states."""
+def check_disk(release: Path | None, others: tuple[Path, ...]) -> Iterator[CheckResult]:
+    """Check once each file system that holds releases or ``others``: the servers' states."""
     seen: set[int] = set()
-    for path in (Path(os.path.realpath(target.release)), *target.states):
+    for path in (*([Path(os.path.realpath(release))] if release else ()), *others):
         try:
             device, left = path.stat().st_dev, os.statvfs(path)
         except OSError as error:
-            if path in target.states:
+            if path in others:
                 yield wrong(
                     "disk",
                     f"The disk of {path} cannot be checked: {error.strerror}.",

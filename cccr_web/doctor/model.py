@@ -54,8 +54,9 @@ class Target:
     are the site's units of systemd, ``dns_names`` the names that must lead to exactly
     ``addresses``, ``baseline`` a file of what the server had when it was set
     up. ``standby`` is the file that says why this server does not publish the onion, if it is one
-    of several, and ``onion_socket`` where it serves it. With ``ssh_keys_only``, sshd must accept
-    nothing else. ``seconds`` limits the check of each address.
+    of several, and ``onion_socket`` where it serves it. ``backend`` is this server's own onion, if
+    Onionbalance publishes the site's; with ``front``, it does so on this server. With
+    ``ssh_keys_only``, sshd must accept nothing else. ``seconds`` limits the check of each address.
     """
 
     release: Path
@@ -77,6 +78,8 @@ class Target:
     baseline: Path | None = None
     standby: Path | None = None
     onion_socket: Unix | None = None
+    backend: str | None = None
+    front: bool = False
     ssh_keys_only: bool = False
 
 

@@ -34,7 +34,7 @@ from cccr_web.doctor.probe import Probe
 from cccr_web.doctor.release import check_release, check_served_files
 from cccr_web.doctor.responses import check_banners, check_responses, check_status_pages
 from cccr_web.doctor.services import check_units
-from cccr_web.doctor.tor import TorClient, check_descriptor, check_hosting, tor_client
+from cccr_web.doctor.tor import TorClient, check_descriptor, check_front, check_hosting, tor_client
 from cccr_web.errors import ControlMissingError, OnionError
 from cccr_web.listen import Unix
 from cccr_web.onion import ControlConnection, connect, find_tor, load_key
@@ -158,7 +158,7 @@ class _Checks:
                     self._client, cause = "tor", missing
             yield wrong("tor", cause.problem, cause.remedy)
             return None
-        for result in check_hosting(link, onion, self._target.standby):
+        for result in check_hosting(link, self._target.backend or onion, self._target.standby):
             if result.verdict is CheckVerdict.WRONG:
                 self._tor = self._stopped["cccr-web-manager"] = "tor"
             yield result
@@ -187,8 +187,11 @@ class _Checks:
     ) -> _Results[TorClient]:
         target = self._target
         names = _names(_ONION, "descriptor", "proof of work")
-        if self._target.standby is not None and self._target.standby.exists():
+        standby = self._target.standby
+        if self._target.backend or (standby is not None and standby.exists()):
             yield from self._check_own_onion(onion)
+            if hosting is not None and target.front:
+                yield from check_front(hosting, onion, target.seconds / 5)
             return TorClient(hosting) if hosting is not None else None
         if hosting is not None and self._tor:
             self._client = self._tor
@@ -216,7 +219,8 @@ class _Checks:
 
     def _check_own_onion(self, onion: str) -> Iterator[CheckResult]:
         """Check what this server would serve if it published the onion."""
-        for name in ("tor client", "descriptor", "proof of work"):
+        names = ("tor client", *(() if self._target.front else ("descriptor",)), "proof of work")
+        for name in names:
             yield not_applicable(name, "This server does not publish the onion.")
         if self._target.onion_socket is None:
             for name in _names(_ONION):
@@ -278,7 +282,7 @@ class _Checks:
         if isinstance(target.control, Unix) and not is_hosting and self._tor:
             causes[target.control.path] = self._tor
         yield from check_permissions(target.private, causes)
-        yield from check_disk(target)
+        yield from check_disk(target.release, target.states)
         if self._release is not None:
             public = [name for name in (self._domain, self._onion) if name]
             own = own_addresses() | own_names()

@@ -24,6 +24,10 @@ from cccr_web.onion import (
 _TOR: Final = "tor"
 _DESCRIPTOR: Final = "descriptor"
 _POW: Final = "proof of work"
+_FRONT_REMEDY: Final = (
+    "Restart Onionbalance: systemctl restart cccr-web-front. "
+    "Its log says why: journalctl --unit=cccr-web-front --lines=50"
+)
 _POLL: Final = 0.2  # seconds
 # A tor started without bridges needs a minute, two on a busy machine.
 _BOOTSTRAP_WITHIN: Final = 120.0
@@ -87,19 +91,8 @@ def check_hosting(
     except OnionError as error:
         yield wrong(_TOR, error.problem, error.remedy)
         return
-    network = status.bootstrap
-    if network.percent < 100:
-        yield wrong(
-            _TOR,
-            f"The hosting tor is at {network.percent} % ({network.summary}).",
-            "Check its log and this machine's network connection.",
-        )
-    elif not status.online:
-        yield wrong(
-            _TOR,
-            "The Tor network does not answer the hosting tor.",
-            "Check this machine's network connection and clock; where Tor is blocked, set bridges.",
-        )
+    if fault := _network_fault(status):
+        yield fault
     elif standby is not None and (reason := _standby(standby)):
         kind, _, text = reason.partition(" ")
         if kind == "planned":
@@ -127,6 +120,49 @@ def check_hosting(
     else:
         points = status.descriptor.introduction_points
         yield ok(_TOR, f"The hosting tor runs {onion} with {points} introduction points.")
+
+
+def _network_fault(status: Status) -> CheckResult | None:
+    """Return what keeps the machine's own tor from the network, if anything."""
+    network = status.bootstrap
+    if network.percent < 100:
+        return wrong(
+            _TOR,
+            f"The hosting tor is at {network.percent} % ({network.summary}).",
+            "Check its log and this machine's network connection.",
+        )
+    if not status.online:
+        return wrong(
+            _TOR,
+            "The Tor network does not answer the hosting tor.",
+            "Check this machine's network connection and clock; where Tor is blocked, set bridges.",
+        )
+    return None
+
+
+def check_front(
+    link: ControlConnection, onion: str, seconds: float
+) -> Generator[CheckResult, None, str | None]:
+    """Check the tor of a front, and ask the HSDirs for what Onionbalance has published with it.
+
+    Returns the check that found why the tor cannot be used, if any.
+    """
+    try:
+        fault = _network_fault(Status.read(link, onion))
+    except OnionError as error:
+        fault = wrong(_TOR, error.problem, error.remedy)
+    if fault is not None:
+        yield fault
+        yield not_checked(_DESCRIPTOR, _TOR)
+        return _TOR
+    yield ok(_TOR, "The front's tor has joined the network.")
+    try:
+        points = fetch_descriptor(link, onion, seconds).introduction_points
+    except OnionError as error:
+        yield wrong(_DESCRIPTOR, error.problem, _FRONT_REMEDY)
+    else:
+        yield ok(_DESCRIPTOR, f"The HSDirs have it, with {points} introduction points.")
+    return None
 
 
 def _standby(file: Path) -> str:

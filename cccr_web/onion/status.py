@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from cccr_web.errors import CommandRejectedError, OnionError
+from cccr_web.errors import CommandRejectedError, ControlLostError, OnionError
 from cccr_web.onion.control import decrypt_descriptor
 from cccr_web.onion.service import list_services
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cccr_web.onion.control import ControlConnection
 
 _FIELD: Final = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S+))')
+_FETCH_TIMEOUT: Final = 30.0  # seconds, for all HSDirs
 _RETRY_AFTER: Final = 3.0  # seconds before other HSDirs are asked
 
 
@@ -115,9 +116,9 @@ def fetch_descriptor(connection: ControlConnection, address: str, timeout: float
 class Status:
     """The state of tor and of one address on it.
 
-    ``published`` says that this tor runs the service, ``online`` whether the Tor network answers
-    it, ``descriptor`` what it uploaded. The stream limit is missing: tor does not report it for
-    a service added by ADD_ONION.
+    ``published`` says that this tor runs the service, by ADD_ONION or its torrc, or that the
+    network has it; ``online`` whether the Tor network answers, ``descriptor`` what was uploaded.
+    The stream limit is missing: tor does not report it for a service added by ADD_ONION.
     """
 
     address: str
@@ -133,13 +134,40 @@ class Status:
 
         Raises ``ControlLostError``, or ``CommandRejectedError`` if tor is too old.
         """
+        descriptor = Descriptor.read(connection, address)
+        runs = descriptor is not None or address in list_services(connection)
+        return cls._read(connection, address, descriptor, published=runs)
+
+    @classmethod
+    def fetch(cls, connection: ControlConnection, address: str) -> Self:
+        """Ask the network's HSDirs about ``address``, whichever tor publishes it.
+
+        Raises the errors of ``read``.
+        """
+        try:
+            descriptor = fetch_descriptor(connection, address, _FETCH_TIMEOUT)
+        except (CommandRejectedError, ControlLostError):
+            raise
+        except OnionError:
+            descriptor = None
+        return cls._read(connection, address, descriptor, published=descriptor is not None)
+
+    @classmethod
+    def _read(
+        cls,
+        connection: ControlConnection,
+        address: str,
+        descriptor: Descriptor | None,
+        *,
+        published: bool,
+    ) -> Self:
         return cls(
             address=address,
-            published=address in list_services(connection),
+            published=published,
             online=is_online(connection),
             tor_version=connection.info("version").partition(" ")[0],
             bootstrap=Bootstrap.read(connection),
-            descriptor=Descriptor.read(connection, address),
+            descriptor=descriptor,
         )
 
     def to_json(self) -> str:

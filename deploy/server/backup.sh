@@ -5,6 +5,7 @@
 backup_export() {
   local folder=$WORK/backup server key pin file name
   step "backup"
+  ! is_backend || fail "This server has nothing to back up: the onion’s key is on your machine and on FRONT." "Keep copies of the files that ONION_KEY and RELEASE name."
   key=$(onion_key_found)
   [ -n "$key" ] || fail "The site is not installed on this machine, so there is nothing to back up."
   onion_key_check_running

@@ -4,7 +4,7 @@
 PYTHON_LINK=$CODE/current
 COMMAND=$PYTHON_LINK/bin/cccr-web
 
-code_install() {
+code_install() { # [unused]: do not run it yet
   step "our code"
   if [ ! -f "$BUNDLE/requirements.txt" ]; then
     if [ "$DRY_RUN" = yes ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -36,7 +36,7 @@ code_install() {
     fi
   fi
   rm -f "$venv.partial"
-  link "$venv" "$PYTHON_LINK"
+  [ "${1:-}" = unused ] || link "$venv" "$PYTHON_LINK"
 }
 
 # Keep the previous version as well; remove older ones.

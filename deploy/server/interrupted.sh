@@ -26,7 +26,7 @@ lock() {
 interrupted_done() {
   [ "$DRY_RUN" = no ] || return 0
   case $COMMAND_NAME in
-    install | upgrade) INTERRUPTED='' ;;
+    install | upgrade | front | front-upgrade) INTERRUPTED='' ;;
     *) INTERRUPTED=$(grep --invert-match --regexp="^$NGINX/release.conf\$" --regexp="^$CURRENT\$" --regexp="/$LATEST\$" <<<"$INTERRUPTED" || true) ;;
   esac
   interrupted_restore

@@ -51,6 +51,7 @@ notify_write() { # FOLDER
   NAME=${DOMAIN%% *}
   [ -n "$NAME" ] || NAME=$(onion_address)
   ! notify_needs_tor || SOCKS="--socks unix:$NOTIFY_SOCKS "
+  has_site || NAME='"the front"'
   ARGUMENTS=--name\ $NAME\ ${SOCKS% }
   mkdir -p "$folder/cccr-notify.service.d"
   MEMORY=$((3 * $(largest_release) + 550))M
@@ -77,7 +78,7 @@ notify_start() {
 notify_baseline() {
   [ -x "$COMMAND" ] || return 0 # a dry run
   "$COMMAND" baseline --out "$WORK/baseline.json" "$CODE" "$RESTART" "$APPARMOR" "$TORRC_FILE" "$FIREWALL" "$UNITS"/cccr-* \
-    "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS" "$TOR_DROPINS" "$NGINX"/[!r]*.conf ||
+    "$UNITS"/nftables.service.d/cccr-web.conf "$NGINX_DROPINS" "$TOR_DROPINS" "$NGINX"/[!r]*.conf "$FRONT_FOLDER/config.yaml" ||
     fail "The baseline of this server could not be recorded. See the reason above."
   put "$BASELINE" <"$WORK/baseline.json"
 }

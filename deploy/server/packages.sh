@@ -15,6 +15,17 @@ PACKAGES=(
   tor
   unattended-upgrades # daily security updates
 )
+PACKAGES_FOR_A_FRONT=(
+  apparmor
+  ca-certificates
+  needrestart
+  nftables
+  onionbalance # publishes the onion for several servers
+  python3-venv
+  systemd-timesyncd
+  tor
+  unattended-upgrades
+)
 PACKAGES_FOR_A_DOMAIN=(
   certbot
 )

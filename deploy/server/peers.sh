@@ -15,7 +15,7 @@ peers_install() {
   [ -f "$BUNDLE/settings/server" ] || return 0
   own=$(cat "$BUNDLE/settings/server")
   read -ra names <<<"$SERVERS"
-  if [ ${#names[@]} -lt 2 ]; then
+  if [ ${#names[@]} -lt 2 ] || is_backend; then
     remove "$PEERS"
     remove "$PEER_KEY"
     remove "$PROMOTION"

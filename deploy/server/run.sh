@@ -10,7 +10,7 @@
 #   offline         exists if pip must not use the network
 #   highest-sequence/, policy/   rollback state from a backup; “history” in one of version 0.2.0 or older
 #
-#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|release|latest|rollback|status|serves|peer|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
+#   server/run.sh [--dry-run] [--drop-domain] [--replace-onion] [--purge] [--check] [--json] install|prepare|release|latest|rollback|status|serves|peer|backend|front|front-prepare|front-upgrade|front-status|promote|notify-test|watch-install|backup|keep|upgrade|uninstall
 set -euo pipefail
 # Run the last command of “… | put FILE” in this shell, so that its changes are recorded.
 shopt -s lastpipe
@@ -33,7 +33,7 @@ CHECK=no        # whether this server must pass its checks at the end
 JSON=no
 SWITCHED=no     # whether this run has let a server switch to another release
 
-for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall ssh system notify watch backup status uninstall; do
+for file in common interrupted settings packages wheels code release tor peers nginx certificate units firewall balance ssh system notify watch backup status uninstall; do
   # shellcheck source=/dev/null
   . "$HERE/$file.sh"
 done
@@ -69,6 +69,7 @@ check_machine() {
 read_settings() {
   local file=$BUNDLE/settings/site.env
   [ -f "$file" ] || file=$ETC/site.env
+  [ -f "$file" ] || file=$FRONT_FOLDER/site.env
   if [ -f "$file" ]; then
     settings_read "$file"
   elif [ "$COMMAND_NAME" = install ] || [ "$COMMAND_NAME" = upgrade ]; then
@@ -102,6 +103,7 @@ install_all() {
   notify_settings
   onion_key_install
   peers_install
+  front_end
   backup_restore_guard
   release_store
   if [ ! -d "$BUNDLE/release" ] && [ -z "$(release_number)" ]; then
@@ -130,6 +132,13 @@ install_all() {
   nginx_warm
   notify_install
   notify_start
+}
+
+# What takes long, and changes nothing that runs.
+prepare() { # PACKAGE…
+  packages_install "$@"
+  code_install unused
+  UNDO=() STEP=
 }
 
 release_new() {
@@ -166,6 +175,10 @@ summarize() {
     say "Done. Changes made: $CHANGES."
   fi
   [ ${#WARNINGS[@]} = 0 ] || exit "$CERTIFICATE_STATUS"
+  if [ "$CHECK" = yes ] && [ "$DRY_RUN" = no ] && balance_left; then
+    say "The other servers still answer for the onion, so this one is visited once more."
+    exit 4
+  fi
   if [ "$CHECK" = yes ] && [ "$DRY_RUN" = no ]; then status_check; fi
 }
 
@@ -174,9 +187,9 @@ addresses() {
   echo "onion http://$(onion_address)/"
 }
 
-[[ $COMMAND_NAME != serves && $COMMAND_NAME != peer ]] || STEP=
+[[ " serves peer backend " != *" $COMMAND_NAME "* ]] || STEP=
 check_machine
-if [[ $COMMAND_NAME != uninstall && $COMMAND_NAME != keep ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
+if [[ " uninstall keep " != *" $COMMAND_NAME "* ]] || [ -e "$ETC/site.env" ]; then read_settings; fi
 lock
 case $COMMAND_NAME in
   install)
@@ -184,6 +197,8 @@ case $COMMAND_NAME in
     addresses
     summarize
     ;;
+  prepare) prepare "${PACKAGES[@]}" ${DOMAIN:+"${PACKAGES_FOR_A_DOMAIN[@]}"} ;;
+  front-prepare) prepare "${PACKAGES_FOR_A_FRONT[@]}" ;;
   upgrade)
     step "Debian’s packages"
     if change "upgrade Debian’s packages"; then apt_get upgrade; fi
@@ -211,6 +226,15 @@ case $COMMAND_NAME in
     has_peers || fail "It is not installed as one of several servers."
     peer_own
     ;;
+  backend)
+    is_backend || fail "It is not installed with ONION_MODE=balance."
+    backend_address
+    ;;
+  front | front-upgrade)
+    front_install
+    summarize
+    ;;
+  front-status) front_status ;;
   promote)
     peers_promote
     summarize

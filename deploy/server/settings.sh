@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The settings: NAME=VALUE lines, never executed.
 
-SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY SIGNING_POLICY ONION_KEY TORRC SERVER SERVERS ADDRESSES ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
+SETTINGS=(DOMAIN CONTACT RELEASE PUBLIC_KEY SIGNING_POLICY ONION_KEY TORRC SERVER SERVERS ONION_MODE FRONT ADDRESSES ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES NOTIFY PING WATCH)
 # Kept on the server. The others are paths on the admin’s machine, or
 # secrets, which “notify_settings” keeps in a file of their own.
 KEPT_SETTINGS=(DOMAIN ADDRESSES CONTACT ACME_SERVER HSTS_PRELOAD SSH_KEYS_ONLY REBOOT_AT EGRESS MAX_MEGABYTES KEEP_RELEASES)
@@ -64,6 +64,9 @@ settings_validate() { # appends to problems
   if [ ${#names[@]} -gt 1 ] && [ -n "$DOMAIN" ] && [ -z "$ADDRESSES" ]; then
     problems+=("ADDRESSES is not set. Several servers with a DOMAIN need the IP addresses of all of them.")
   fi
+  [[ $ONION_MODE =~ ^(balance)?$ ]] || problems+=("ONION_MODE: “${ONION_MODE}” is neither “balance” nor empty.")
+  [[ $FRONT =~ ^([A-Za-z0-9_][A-Za-z0-9_.:/@%-]*)?$ ]] || problems+=("FRONT: “${FRONT}” is not a server such as root@f.example.")
+  [ "${ONION_MODE:+balance}" = "${FRONT:+balance}" ] || problems+=("ONION_MODE=balance and FRONT need each other: set both, or neither.")
   read -ra names <<<"$ADDRESSES"
   for name in ${names[@]+"${names[@]}"}; do
     is_ip_address "$name" || problems+=("ADDRESSES: “${name}” is not an IP address such as 192.0.2.1 or 2001:db8::1.")

@@ -14,12 +14,18 @@ status_show() {
   python3 -I "$HERE/signers.py" "$RELEASES" "$CURRENT"
   [ -z "$DOMAIN" ] || printf '%-22s %s\n' "clearnet" "https://${DOMAIN%% *}/"
   printf '%-22s %s\n' "onion" "http://$(onion_published)/"
+  ! is_backend || printf '%-22s %s\n' "onionbalance" "no proof of work; two introduction points of each server; a change takes up to ten minutes"
   status_doctor
 }
 
-# Print the names of the services that the site needs.
+# Print the names of the services that this machine needs.
 site_units() {
-  printf '%s\n' nginx "tor@$INSTANCE" "${WEB_SERVERS[@]/#/cccr-web-}" cccr-web-manager
+  ! has_site || echo nginx
+  echo "tor@$INSTANCE"
+  ! is_front || echo cccr-web-front
+  has_site || return 0
+  printf '%s\n' "${WEB_SERVERS[@]/#/cccr-web-}"
+  is_backend || echo cccr-web-manager
   ! has_peers || echo cccr-web-peer
 }
 
@@ -43,28 +49,32 @@ status_serves() {
 # One object: “release” and “stored” are numbers, “serves” has one for each server, “signed” a list
 # of signers for each stored release, “signers” what each signed last, as signers.py says, “clearnet”
 # and “onion” are addresses, “units” has a sentence for each, “checks” is what “doctor --json” prints.
+# A front has no releases.
 status_json() {
   local status=0
   doctor_options
   doctor_run --json >"$WORK/checks" || status=$?
   python3 -I "$HERE/signers.py" "$RELEASES" "$CURRENT" --json >"$WORK/signers"
   {
-    echo "release $(release_number)"
-    echo "stored $(releases_stored | paste --serial --delimiters=' ')"
-    echo "serves $(status_serves)"
-    echo "clearnet ${DOMAIN:+https://${DOMAIN%% *}/}"
+    if has_site; then
+      echo "release $(release_number)"
+      echo "stored $(releases_stored | paste --serial --delimiters=' ')"
+      echo "serves $(status_serves)"
+      echo "clearnet ${DOMAIN:+https://${DOMAIN%% *}/}"
+    fi
     echo "onion http://$(onion_published)/"
     status_units
   } | python3 -I -c 'if True:
     import json, sys
     fields = dict((line.split(maxsplit=1) + [""])[:2] for line in map(str.strip, sys.stdin))
-    serves = dict(each.split() for each in fields.pop("serves").split(", "))
+    take = lambda name: fields.pop(name, "")
+    serves = dict(each.split() for each in take("serves").split(", ") if each)
     found = {
-        "release": int(fields.pop("release") or 0) or None,
-        "stored": [int(number) for number in fields.pop("stored").split()],
+        "release": int(take("release") or 0) or None,
+        "stored": [int(number) for number in take("stored").split()],
         "serves": {name: int(number) if number.isdigit() else None for name, number in serves.items()},
-        "clearnet": fields.pop("clearnet") or None,
-        "onion": fields.pop("onion"),
+        "clearnet": take("clearnet") or None,
+        "onion": take("onion"),
         **json.load(open(sys.argv[2])),
         "units": fields,
         "checks": json.load(open(sys.argv[1])),
@@ -79,6 +89,7 @@ status_json() {
 status_check() {
   local try
   step "doctor"
+  if has_peers; then manager_wait; fi
   doctor_options
   for try in 1 2 3; do
     if doctor_run >"$WORK/doctor"; then
@@ -91,6 +102,18 @@ status_check() {
   grep --extended-regexp '^(WRONG|\?)' "$WORK/doctor" >&2 || tail -n 5 "$WORK/doctor" >&2
   STEP=
   fail "This server does not pass its checks, so the next one is not visited."
+}
+
+# The manager first asks the other servers, and the directories, whether one of them publishes. If one has
+# just stopped, that takes minutes.
+manager_wait() {
+  local end=$((SECONDS + 360)) text
+  while [ "$SECONDS" -lt "$end" ]; do
+    text=$(systemctl show --property=StatusText --value cccr-web-manager.service)
+    [[ $text != Published:* ]] || return 0
+    ! grep --quiet --no-messages '^planned' "$STANDBY" || return 0
+    sleep 2
+  done
 }
 
 status_of() { # UNIT
@@ -117,19 +140,35 @@ doctor_run() { # [--json]
 
 # Set DOCTOR_OPTIONS. No option holds a space: one unit’s command line has them, too.
 doctor_options() {
-  local server unit name pin
-  pin=$(pin_installed "$ETC")
-  DOCTOR_OPTIONS=(--release "$CURRENT" "$(pin_option "$pin")" "$pin"
-    --onion-address "$(onion_published)" --onion-key "$ONION_KEY_FILE" --control "unix:/run/tor-instances/$INSTANCE/control"
-    --private /run/cccr-nginx=root:0750 --private "/run/tor-instances/$INSTANCE/control=0660")
+  local unit pin
+  DOCTOR_OPTIONS=()
+  if has_site; then
+    pin=$(pin_installed "$ETC")
+    DOCTOR_OPTIONS=(--release "$CURRENT" "$(pin_option "$pin")" "$pin")
+  fi
+  DOCTOR_OPTIONS+=(--onion-address "$(onion_published)")
+  ! has_site || doctor_options_of_site
+  ! is_front || DOCTOR_OPTIONS+=(--front --private "$FRONT_FOLDER/onion.key")
+  DOCTOR_OPTIONS+=(--control "unix:/run/tor-instances/$INSTANCE/control" --private "/run/tor-instances/$INSTANCE/control=0660")
+  for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
+  [ "$SSH_KEYS_ONLY" != yes ] || DOCTOR_OPTIONS+=(--ssh-keys-only)
+  [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
+}
+
+doctor_options_of_site() {
+  local server name
+  if is_backend; then
+    DOCTOR_OPTIONS+=(--onion-socket unix:/run/cccr-nginx/onion.sock)
+    [ ! -e "$BACKEND/hostname" ] || DOCTOR_OPTIONS+=(--backend "$(backend_address)")
+  else
+    DOCTOR_OPTIONS+=(--onion-key "$ONION_KEY_FILE")
+  fi
+  DOCTOR_OPTIONS+=(--private /run/cccr-nginx=root:0750)
   for server in "${WEB_SERVERS[@]}"; do
     DOCTOR_OPTIONS+=(--state "/var/lib/cccr-web-$server" --private "/run/cccr-web/$server.sock=root:0660"
       --private "/var/lib/private/cccr-web-$server=0700")
   done
-  for unit in $(site_units); do DOCTOR_OPTIONS+=(--unit "$unit.service"); done
   ! has_peers || DOCTOR_OPTIONS+=(--standby "$STANDBY" --onion-socket unix:/run/cccr-nginx/onion.sock)
-  [ "$SSH_KEYS_ONLY" != yes ] || DOCTOR_OPTIONS+=(--ssh-keys-only)
-  [ ! -e "$BASELINE" ] || DOCTOR_OPTIONS+=(--baseline "$BASELINE")
   [ -z "$DOMAIN" ] || DOCTOR_OPTIONS+=(--domain "${DOMAIN%% *}")
   if [ -n "$DOMAIN" ] && [ -n "$ADDRESSES" ]; then
     for name in $DOMAIN; do DOCTOR_OPTIONS+=(--dns-name "$name"); done

@@ -3,7 +3,7 @@
 
 RESTART=$ETC/restart
 NEEDRESTART=/etc/needrestart
-UPDATED=(cccr-web-{clearnet,manager,onion,peer}.service nginx.service "tor@$INSTANCE.service")
+UPDATED=(cccr-web-{clearnet,front,manager,onion,peer}.service nginx.service "tor@$INSTANCE.service")
 
 system_install() {
   step "the machine"

@@ -27,9 +27,11 @@ tor_install() {
   ! grep --quiet --ignore-case '^[[:space:]]*ClientTransportPlugin[[:space:]]' "$WORK/torrc.more" || SANDBOX=0
   {
     render torrc INSTANCE SOCKS SANDBOX
+    ! is_backend || backend_torrc
     cat "$WORK/torrc.more"
   } >"$WORK/torrc"
   tor_transports "$WORK/torrc"
+  backend_folder
   tor_verify "$WORK/torrc"
   put "$TORRC_FILE" <"$WORK/torrc"
   tor_confine "$WORK/torrc"
@@ -87,7 +89,7 @@ tor_start() {
   local unit=tor@$INSTANCE.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"
-  elif changed "$TORRC_FILE" "$APPARMOR" || changed_below "$TOR_DROPINS"; then
+  elif changed "$TORRC_FILE" "$APPARMOR" "$BACKEND" || changed_below "$TOR_DROPINS" || changed_below "$BACKEND"; then
     # tor’s sandbox does not allow loading a new configuration.
     unit_action restart "$unit"
   fi
@@ -95,11 +97,15 @@ tor_start() {
 
 onion_key_install() {
   step "onion key"
+  if is_backend; then
+    backend_settings
+    return 0
+  fi
+  remove "$BALANCED"
   onion_key_check_running
   if [ -f "$BUNDLE/settings/onion.key" ]; then
     if [ "$REPLACE_ONION" = no ] && [ -f "$ONION_KEY_FILE" ] && ! cmp --quiet "$BUNDLE/settings/onion.key" "$ONION_KEY_FILE"; then
-      fail "The server’s onion key differs from ONION_KEY in the settings. The server’s address is $(onion_address)." \
-        "To keep that address, leave ONION_KEY empty. To replace it, make a backup and add --replace-onion: without its key the address is lost."
+      onion_fail_different "$(onion_address)"
     fi
     put "$ONION_KEY_FILE" 400 root:root secret <"$BUNDLE/settings/onion.key"
   elif [ ! -f "$ONION_KEY_FILE" ]; then
@@ -109,6 +115,11 @@ onion_key_install() {
     "$COMMAND" onion key new "$ONION_KEY_FILE" >/dev/null
     chmod 400 "$ONION_KEY_FILE"
   fi
+}
+
+onion_fail_different() { # ADDRESS
+  fail "The server’s onion key differs from ONION_KEY in the settings. The server’s address is $1." \
+    "To keep that address, use its key. To replace it, make a backup and add --replace-onion: without its key the address is lost."
 }
 
 # Print which file has the server’s onion key, if one does. The running manager’s copy outlives a
@@ -155,6 +166,13 @@ onion_key_check_running() {
 # The address of the key file, which the manager publishes from its next start on.
 onion_address() {
   local key=$ONION_KEY_FILE address=
+  if is_backend; then
+    balanced_onion
+    return
+  elif is_front; then
+    front_onion
+    return
+  fi
   [ -f "$key" ] || key=$BUNDLE/settings/onion.key
   if [ -f "$key" ]; then address=$(key_address "$key"); fi
   echo "${address:-address-of-the-new-key.onion}" # a dry run on a fresh server
@@ -162,7 +180,7 @@ onion_address() {
 
 # The address that the running manager publishes, whatever its key file holds by now.
 onion_published() {
-  if [ -f "$RUNNING_KEY" ]; then key_address "$RUNNING_KEY"; else onion_address; fi
+  if [ -f "$RUNNING_KEY" ] && ! is_backend; then key_address "$RUNNING_KEY"; else onion_address; fi
 }
 
 # “backup” and “status” need it, even if our code is missing or damaged.

@@ -12,7 +12,7 @@ uninstall() { # yes|no (purge)
   elif [ "$purge" = no ]; then
     note "this server has no onion key, so no backup is left"
   fi
-  for unit in cccr-{doctor,notify,watch,watch-notify}.{timer,service} cccr-web-{manager,peer}.service cccr-web-{clearnet,onion}.{service,socket} "tor@$INSTANCE.service" nginx.service; do
+  for unit in cccr-{doctor,notify,watch,watch-notify}.{timer,service} cccr-web-{front,manager,peer}.service cccr-web-{clearnet,onion}.{service,socket} "tor@$INSTANCE.service" nginx.service; do
     if ! systemctl --quiet is-active "$unit" && ! systemctl --quiet is-enabled "$unit" 2>/dev/null; then continue; fi
     change "stop and disable $unit" || continue
     systemctl --quiet disable --now "$unit" 2>/dev/null || true

@@ -12,11 +12,12 @@ units_install() {
   # The domain was removed from the settings, or the other servers were.
   [ -n "$DOMAIN" ] || remove_units cccr-web-clearnet.socket cccr-web-clearnet.service
   has_peers || remove_units cccr-web-peer.service
+  ! is_backend || remove_units cccr-web-manager.service
   units_daemon_reload
   for unit in "${WEB_SERVERS[@]}"; do
     enable "cccr-web-$unit.socket" "cccr-web-$unit.service"
   done
-  enable cccr-web-manager.service
+  is_backend || enable cccr-web-manager.service
   ! has_peers || enable cccr-web-peer.service
 }
 
@@ -44,7 +45,7 @@ units_write() { # FOLDER
     STANDBY_OPTIONS=" --peers $PEERS --promotion $PROMOTION $(pin_option "$pin") $pin --socks unix:$NOTIFY_SOCKS --standby $STANDBY"
     render units/cccr-web-peer.service INSTANCE >"$folder/cccr-web-peer.service"
   fi
-  render units/cccr-web-manager.service INSTANCE STANDBY_OPTIONS >"$folder/cccr-web-manager.service"
+  is_backend || render units/cccr-web-manager.service INSTANCE STANDBY_OPTIONS >"$folder/cccr-web-manager.service"
 }
 
 # Let systemd check the units in FOLDER with their drop-ins, and install them.
@@ -73,6 +74,7 @@ units_start() {
       unit_action restart "$unit" # meanwhile requests wait in the socket
     fi
   done
+  ! is_backend || return 0 # tor does it
   unit=cccr-web-manager.service
   if ! systemctl --quiet is-active "$unit"; then
     start "$unit"

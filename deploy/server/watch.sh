@@ -5,7 +5,7 @@ WATCH_ETC=/etc/cccr-watch
 WATCH_TIMERS=(cccr-watch.timer cccr-watch-notify.timer)
 
 watch_install() {
-  [ ! -e "$ETC/onion.key" ] || fail "The site itself is on this machine. A watcher must be on another."
+  [ ! -e "$ETC/site.env" ] || fail "The site itself is on this machine. A watcher must be on another."
   [ -n "$WATCH" ] || fail "There is nothing to watch." "Set WATCH in the settings to every address of the site."
   [ -n "$NOTIFY" ] || fail "No one is set to be notified." "Set NOTIFY in the settings."
   step "packages"

@@ -44,7 +44,7 @@ if [ ! -d "$made" ]; then
   mkdir -p "$made.partial/apt/partial"
   "${apt[@]}" update >&2
   "${apt[@]}" --yes --download-only --no-install-recommends install \
-    "${PACKAGES[@]}" "${PACKAGES_FOR_A_DOMAIN[@]}" "${PACKAGES_FOR_BRIDGES[@]}" >&2
+    "${PACKAGES[@]}" "${PACKAGES_FOR_A_FRONT[@]}" "${PACKAGES_FOR_A_DOMAIN[@]}" "${PACKAGES_FOR_BRIDGES[@]}" >&2
   (cd "$made.partial/apt" && rm -rf partial lock && apt-ftparchive packages . >Packages)
   rm -rf "$made.partial/lists"
   for root in "$root" "$installed/root"; do

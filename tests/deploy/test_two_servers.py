@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ import pytest
 from support.deploy.admin import PASSPHRASE, AdminMachine
 from support.deploy.clients import Load, get_over_socket
 from support.deploy.inspection import onion_address, wait_for_published
-from support.deploy.machine import OTHER, SERVER, Machine
+from support.deploy.machine import OTHER, SERVER, THIRD, Machine
+from support.documents import Document
 from support.hosting import wait_until
 from support.signed import content, facts, organisation_key, put_release
 from support.tornet import NetworkDownError
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from support.tornet import TorNetwork
 
 PAGE = "/en/index.html"
-A, B = f"root@{SERVER}", f"root@{OTHER}"
+A, B, C = f"root@{SERVER}", f"root@{OTHER}", f"root@{THIRD}"
 
 
 def release(admin: AdminMachine, number: int, *onions: str) -> Path:
@@ -44,6 +46,7 @@ def pair(server: Machine, debian: Path, admin: AdminMachine) -> Iterator[tuple[M
     """Two fresh servers, in the settings and reachable by ssh."""
     server.power_off()
     (admin.folder / "organisation.key").write_bytes(organisation_key().to_file(PASSPHRASE))
+    (admin.folder / "two.key").unlink(missing_ok=True)
     new_key(admin.folder / "two.key")
     admin.key = organisation_key()
     admin.write_settings(
@@ -136,6 +139,67 @@ def test_two_servers_share_one_onion(
     assert "Standby" in admin.deploy("status").stdout
     b.power_off()
     follow_the_runbook_of_a_seized_server(a, b, admin, private_tor)
+
+
+@pytest.mark.slow
+def test_the_page_of_a_server_that_is_gone_is_followed(
+    pair: tuple[Machine, Machine],
+    debian: Path,
+    admin: AdminMachine,
+    private_tor: TorNetwork,
+    note: Recorder,
+) -> None:
+    """The publisher is killed; the manual's commands in their order suffice, also to replace it."""
+    a, b = pair
+    status, promote, install, uninstall = (
+        shlex.split(line.replace("root@a.example", A).replace("root@b.example", B))[1:]
+        for line in Document("deploy/README.md").commands_under("A server is gone")
+    )
+    passphrase = ("--passphrase-file", admin.folder / "passphrase")
+    with admin.another(debian, THIRD) as c:
+        settings = {"DOMAIN": "", "ONION_KEY": "../two.key", "RELEASE": str(release(admin, 1))}
+        admin.write_settings(SERVER=C, **settings)
+        one = admin.deploy("--offline", admin.bundle).seconds
+        admin.deploy("uninstall", "--purge", C)
+        admin.write_settings(SERVER="", SERVERS=f"{A} {B}", **settings)
+        two = admin.deploy("--offline", admin.bundle)
+        note("one fresh server installed, without a check", one)
+        note("two fresh servers installed and checked", two.seconds)
+        url = f"{two.stdout.split()[1]}en/index.html"
+        wait_for_published(a)
+        assert private_tor.fetch_until(url).status == 200
+
+        began = time.monotonic()
+        a.kill()
+        found = admin.deploy(*status, status=1)
+        assert f"ssh could not connect to {A}" in found.stderr
+        assert "Standby" in found.stdout
+        admin.deploy(*promote, *passphrase)
+        assert private_tor.fetch_until(url).status == 200
+        note(
+            "server gone, until the page is followed and a reader gets the site",
+            time.monotonic() - began,
+        )
+        admin.write_settings(SERVER="", SERVERS=B, **settings)
+        admin.deploy(*install, "--offline", admin.bundle)
+        wait_for_published(b)
+        assert "WRONG" not in admin.deploy(*status).stdout
+
+        admin.write_settings(SERVER="", SERVERS=f"{B} {C}", **settings)
+        admin.deploy(*install, "--offline", admin.bundle)
+        assert "WRONG" not in admin.deploy(*status).stdout
+        assert (state(b), state(c)) == ("Published", "Standby")
+        assert private_tor.fetch_until(url).status == 200
+
+        a.boot()  # nobody has told it
+        end_at = time.monotonic() + 240
+        while state(a) != "Standby":
+            assert time.monotonic() < end_at, state(a)
+            assert state(a) != "Published"
+            time.sleep(0.5)
+        admin.deploy(*uninstall, *passphrase)
+        assert not (a.root / "etc/cccr-web").exists()
+        assert private_tor.fetch_until(url).status == 200
 
 
 def follow_the_runbook_of_a_seized_server(

@@ -39,6 +39,15 @@ case $command in
   backup) tar --create --directory "@/kept" . ;;
 esac
 """
+# The beginning of another: preparing takes a while, and fails.
+PREPARED = """\
+if [ "$*" = prepare ]; then
+  (cd "$(dirname "$0")/.." && ls -d * settings/*) >"@/$TARGET/sent"
+  sleep 0.5
+  echo "$TARGET prepared" >>"@/commands"
+  exit 1
+fi
+"""
 
 
 @pytest.fixture
@@ -83,6 +92,26 @@ def test_a_command_visits_one_server_after_another(
     assert [line for line in message.splitlines() if line.startswith("==")] == [
         f"== root@{name}" for name in "abc"
     ]
+
+
+def test_the_others_are_prepared_while_the_first_is_installed(side: AdminSide) -> None:
+    """They get our code, but no key and no release; each visit waits for it, even if it fails."""
+    (side.folder / "deploy/server/run.sh").write_text(
+        PREPARED.replace("@/", f"{side.folder}/") + RECORDER.replace("@/", f"{side.folder}/")
+    )
+    side.ssh(
+        '[ "$1 $2" != "-o BatchMode=yes" ] || shift 2\n'
+        'TARGET=${1#root@} PATH=/usr/sbin:/usr/bin:/bin exec sh -c "$2"'
+    )
+    message = side.run(*INSTALL)
+    commands = side.commands()
+    assert "a prepared" not in commands
+    for name in "bc":
+        assert commands.index(f"{name} prepared") < commands.index(f"{name} --check install")
+        sent = (side.folder / name / "sent").read_text().split()
+        settings = ["settings", "settings/server", "settings/site.env"]
+        assert sent == ["offline", "requirements.txt", "server", *settings]
+    assert "Fix the problem" not in message
 
 
 def test_one_server_needs_no_headings(side: AdminSide) -> None:

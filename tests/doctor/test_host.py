@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import cast
 
 import pytest
 from support.faketor import fake_tor
-from support.live_site import target_of
 
 from cccr_web.doctor import CheckVerdict
 from cccr_web.doctor.host import check_clock, check_disk, check_ssh, check_tor_version
@@ -25,8 +23,7 @@ def test_each_disk_is_checked_once_for_space_and_files(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each disk is checked once, for free space, the share in use, and free inodes."""
-    target = target_of(folder, states=(folder,))
-    (result,) = check_disk(target)
+    (result,) = check_disk(folder, (folder,))
     for free, files, used, verdict in (
         (512 * MIB, 10_000, 1024 * MIB, CheckVerdict.OK),
         (512 * MIB - 1, 10_000, 1024 * MIB, CheckVerdict.WRONG),
@@ -37,10 +34,9 @@ def test_each_disk_is_checked_once_for_space_and_files(
         blocks = used + free + 10**9  # of which root alone may use some
         left = os.statvfs_result((1, 1, blocks, free + 10**9, free, 10**6, files, files, 0, 255))
         monkeypatch.setattr(os, "statvfs", lambda _path, left=left: left)
-        (result,) = check_disk(target)
+        (result,) = check_disk(folder, (folder,))
         assert result.verdict is verdict, result.sentence
-    gone = dataclasses.replace(target, release=folder / "none")
-    assert next(check_disk(gone)).verdict is CheckVerdict.NOT_CHECKED
+    assert next(check_disk(folder / "none", (folder,))).verdict is CheckVerdict.NOT_CHECKED
 
 
 class ShiftedTor:

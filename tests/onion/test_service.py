@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.command import undocumented
 from support.faketor import fake_tor
-from support.hosting import OFFLINE, PAGE, web_server
+from support.hosting import OFFLINE, PAGE, RunningTor, wait_until, web_server
 
 from cccr_web.errors import CommandRejectedError, OnionError
 from cccr_web.onion import (
@@ -63,6 +63,27 @@ def test_a_published_page_is_fetched_over_the_private_network(
         withdraw(connection, key.address)
         assert list_services(connection) == frozenset()
     tor.close()
+
+
+def test_the_status_of_an_onion_in_the_torrc_and_of_anybodys_onion(
+    tor_network: TorNetwork, folder: Path, web: Path, key: OnionKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server behind Onionbalance has its own onion in its torrc; anybody's can be looked up."""
+    monkeypatch.setattr("cccr_web.onion.status._FETCH_TIMEOUT", 5.0)
+    service = folder / "backend"
+    service.mkdir(mode=0o700)
+    (service / "ob_config").write_text(f"MasterOnionAddress {key.address}\n")
+    lines = f"HiddenServiceDir {service}\nHiddenServicePort 80 unix:{web}\n"
+    lines += f"HiddenServiceOnionbalanceInstance 1\n{tor_network.torrc_lines}"
+    with RunningTor(folder / "tor", lines) as tor:
+        tor.await_control()
+        own = (service / "hostname").read_text().strip()
+        with connect(tor.address) as connection:
+            wait_until(lambda: Status.read(connection, own).published, 60)
+            assert list_services(connection) == frozenset()
+            wait_until(lambda: Status.fetch(connection, own).published, 60)
+            found = Status.fetch(connection, key.address)
+            assert (found.published, found.online, found.descriptor) == (False, True, None)
 
 
 def test_the_status_of_an_unpublished_address_is_one_json_object(

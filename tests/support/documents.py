@@ -48,12 +48,12 @@ class Document:
     @property
     def commands(self) -> list[str]:
         """Every line of every block of shell commands."""
-        return [
-            line
-            for _, language, body in _BLOCK.findall(self.text)
-            if language == "sh"
-            for line in textwrap.dedent(body).splitlines()
-        ]
+        return _commands(self.text)
+
+    def commands_under(self, heading: str) -> list[str]:
+        """Return the commands between one heading and the next."""
+        section = re.split(rf"^#+ {re.escape(heading)}$", self.text, flags=re.MULTILINE)[1]
+        return _commands(re.split(r"^#+ ", section, flags=re.MULTILINE)[0])
 
     @property
     def commands_on_server(self) -> list[str]:
@@ -86,6 +86,15 @@ class Document:
         section = re.split(rf"^#+ {re.escape(heading)}$", self.prose, flags=re.MULTILINE)[1]
         table = re.split(r"\n#+ ", section)[0]
         return [row.split(" | ") for row in _ROW.findall(table)][1:]
+
+
+def _commands(text: str) -> list[str]:
+    return [
+        line
+        for _, language, body in _BLOCK.findall(text)
+        if language == "sh"
+        for line in textwrap.dedent(body).splitlines()
+    ]
 
 
 DOCUMENTS = [Document(name) for name in NAMES]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CLONE_NEWNET = 0x40000000
 # Reserved for documentation (RFC 5737).
-ADMIN, SERVER, OTHER = "192.0.2.1", "192.0.2.2", "192.0.2.10"
+ADMIN, SERVER, OTHER, THIRD = "192.0.2.1", "192.0.2.2", "192.0.2.10", "192.0.2.11"
 BOOTS_WITHIN = 40.0  # seconds; usually two
 # Where the namespaces and the disks of the servers are, each named after the tests' process.
 NAMESPACES, DISKS = Path("/run/netns"), Path("/var/tmp")
@@ -100,9 +100,9 @@ class Network:
         for name, address in ((self.machine, SERVER), (self.admin, ADMIN)):
             call("ip", "-n", name, "addr", "add", f"{address}/30", "dev", "wire")
             call("ip", "-n", name, "link", "set", "wire", "up")
-        # For a second machine in the network of the first.
-        call("ip", "-n", self.machine, "addr", "add", f"{OTHER}/32", "dev", "wire")
-        call("ip", "-n", self.admin, "route", "add", f"{OTHER}/32", "dev", "wire")
+        for address in (OTHER, THIRD):  # of more machines in the network of the first
+            call("ip", "-n", self.machine, "addr", "add", f"{address}/32", "dev", "wire")
+            call("ip", "-n", self.admin, "route", "add", f"{address}/32", "dev", "wire")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -222,6 +222,18 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGRTMIN + 4)
         await_end(self._nspawn, 30)
+
+    def kill(self) -> None:
+        """Stop all of its processes at once."""
+        os.kill(self.pid, signal.SIGKILL)
+        await_end(self._nspawn, 30)
+
+    def signal_all(self, number: int) -> None:
+        """Send all of its processes a signal. SIGSTOP is a cut line: its peers learn nothing."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self._is_inside(process):
+                    os.kill(int(process.name), number)
 
     def reboot(self) -> None:
         """Shut down and boot again."""

@@ -24,7 +24,7 @@ HERE=$1/deploy/server FOLDER=$2 ETC=$2/etc DATA=$2/srv CODE=$2/opt BUNDLE=$2/bun
 WARNINGS=() COMMAND_NAME=install SWITCHED=no JSON=no REPLACE_ONION=no LOCAL=no
 mkdir -p "$ETC" "$DATA" "$CODE" "$BUNDLE/settings" "$WORK"
 for file in common interrupted settings packages wheels code release tor peers nginx \\
-  certificate units firewall ssh system notify watch backup status; do
+  certificate units firewall balance ssh system notify watch backup status; do
   . "$HERE/$file.sh"
 done
 LOCK=$2/lock POLICY=$2/policy-rc.d KEPT=$2/root RUNNING_KEY=$2/running.key NGINX_DEBIAN=$2/nginx
