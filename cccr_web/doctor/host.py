@@ -13,7 +13,6 @@ from typing import Final
 from cccr_web import __version__
 from cccr_web.doctor.model import (
     CheckResult,
-    Target,
     not_applicable,
     not_checked,
     ok,
