@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from support.tornet import TorNetwork
 
 NAMES = [
-    *("release", "expiry", "canary", "mirrors.txt", "keys.txt", "security.txt", "images"),
+    *("release", "expiry", "latest", "canary", "mirrors.txt", "keys.txt", "security.txt", "images"),
     *("tor", "certificate", "redirect", "tor client", "descriptor", "proof of work"),
     *("onion bytes", "onion headers", "onion responses", "onion status pages", "onion banners"),
     *("clearnet bytes", "clearnet headers", "clearnet responses"),
