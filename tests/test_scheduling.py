@@ -66,7 +66,7 @@ def test_without_another_python_no_test_claims_to_have_used_it() -> None:
             text=True,
         )
         assert ("test_another_python_builds_the_same" in done.stdout) == found
-        assert ("LEFT OUT: 1 test on another Python\n" in done.stdout) != found
+        assert ("LEFT OUT: 2 tests on another Python\n" in done.stdout) != found
 
 
 def test_a_missing_second_python_is_reported_at_the_end(tmp_path: Path) -> None:

@@ -284,12 +284,12 @@ def _turns(
 )
 @options.json_output
 def status(address: str, control: ControlAddress | None, *, fetch: bool, as_json: bool) -> None:
-    """Show whether a tor on this machine publishes the onion; with --fetch, whether anyone does.
+    """Show whether a tor on this machine publishes the onion.
 
-    Exits with 1 if not, or if the Tor network does not answer. With --json, the result is
-    an object with the keys address, published, online (whether the Tor network answers),
-    tor_version, bootstrap (percent, summary and warning) and descriptor (introduction_points and
-    proof_of_work; null without one).
+    With --fetch, it shows whether anyone does. Exits with 1 if not, or if the Tor network does not
+    answer. With --json, the result is an object with the keys address, published, online (whether
+    the Tor network answers), tor_version, bootstrap (percent, summary and warning) and descriptor
+    (introduction_points and proof_of_work; null without one).
     """
     from cccr_web.errors import counted
     from cccr_web.onion import Status, connect

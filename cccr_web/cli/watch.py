@@ -85,8 +85,9 @@ def watch(
     With --json, the result is an object with the keys format (1), same (whether all is well),
     release (sequence, time, expires, expired, days_left and sha256sums of the newest; or null),
     problem (kind, detail and remedy of what is wrong with it; or null) and addresses, a list of
-    objects: address, release (its sequence), files (how many), seconds, and differences, a list of
-    objects with path, kind, detail and remedy.
+    objects: address, release (its sequence), latest (release, date, lapses and lapsed, of its
+    SHA256SUMS.latest; or null), files (how many), seconds, and differences, a list of objects with
+    path, kind, detail and remedy.
     """
     from cccr_web.release import load
     from cccr_web.watch import (

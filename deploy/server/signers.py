@@ -26,7 +26,7 @@ def keys_of(release: pathlib.Path) -> dict[str, str]:
     """Return the key of each signer, by name; none without a release."""
     lines = re.findall(r"(?m)^([a-z0-9-]+) (?:minisign|ssh) (.+)$", text_of(release / "policy.txt"))
     key = text_of(release / "minisign.pub").partition("\n")[2].strip()
-    return dict(lines) or ({ONLY: key} if key else {})
+    return dict(lines) or ({ONLY: key} if release.exists() else {})
 
 
 def signers_of(release: pathlib.Path) -> list[str]:

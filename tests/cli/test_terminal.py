@@ -179,16 +179,21 @@ def interrupted(folder: Path, module: str, then: str) -> Done:
 @pytest.mark.parametrize("module", ["click", "markdown_it", "babel"])
 def test_ctrl_c_ends_a_command_in_one_line(tmp_path: Path, module: str) -> None:
     """It does so from the first import on, and the exit status is that of every shell."""
-    assert interrupted(tmp_path, module, "time.sleep(9)") == Done(130, "", "Interrupted.\n")
+    # The tests themselves may run in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert interrupted(tmp_path, module, "time.sleep(9)") == Done(130, "", "Interrupted.\n")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_ends_no_command_in_the_background(tmp_path: Path) -> None:
     """A shell script has its background commands ignore the signal."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         assert interrupted(tmp_path, "babel", "raise SystemExit(3)") == Done(3, "", "")
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("charset", ["ascii", "latin-1", "gb18030"])

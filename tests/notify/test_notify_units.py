@@ -267,11 +267,11 @@ def test_a_watcher_is_another_machine(tmp_path: Path) -> None:
     (tmp_path / "side").mkdir()
     side = AdminSide(tmp_path / "side")
     assert "needs root@MACHINE or --local" in side.run("watch-install", status=2)
-    done = in_server('touch "$ETC/onion.key"; WATCH=x NOTIFY=x; watch_install', tmp_path)
+    done = in_server('touch "$ETC/site.env"; WATCH=x NOTIFY=x; watch_install', tmp_path)
     assert (done.returncode, "The site itself is on this machine" in done.stderr) == (1, True)
     for missing, words in (
         ("WATCH= NOTIFY=x", "nothing to watch"),
         ("WATCH=x", "No one is set to be notified"),
     ):
-        done = in_server(f'rm -f "$ETC/onion.key"; {missing}; watch_install', tmp_path)
+        done = in_server(f'rm -f "$ETC/site.env"; {missing}; watch_install', tmp_path)
         assert (done.returncode, words in done.stderr) == (1, True)
