@@ -300,6 +300,8 @@ def run_script(admin_folder: AdminFolder, command: str) -> None:
             ask_for_help(admin_folder, arguments)
     if given == ["--other-python"]:
         given = ["-m", "not browser"]
+    if script == "tests/deploy/run.sh":
+        given = given[1:]  # the Debian, which it checks itself
     for argument in given:
         assert any(argument in call for call in calls), f"{script} ignores {argument}"
 

@@ -23,10 +23,9 @@ def text_of(file: pathlib.Path) -> str:
 
 
 def keys_of(release: pathlib.Path) -> dict[str, str]:
-    """Return the key of each signer, by name; none without a release."""
+    """Return the key of each signer, by name."""
     lines = re.findall(r"(?m)^([a-z0-9-]+) (?:minisign|ssh) (.+)$", text_of(release / "policy.txt"))
-    key = text_of(release / "minisign.pub").partition("\n")[2].strip()
-    return dict(lines) or ({ONLY: key} if release.exists() else {})
+    return dict(lines) or {ONLY: text_of(release / "minisign.pub").partition("\n")[2].strip()}
 
 
 def signers_of(release: pathlib.Path) -> list[str]:

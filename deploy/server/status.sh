@@ -54,7 +54,11 @@ status_json() {
   local status=0
   doctor_options
   doctor_run --json >"$WORK/checks" || status=$?
-  python3 -I "$HERE/signers.py" "$RELEASES" "$CURRENT" --json >"$WORK/signers"
+  if has_site; then
+    python3 -I "$HERE/signers.py" "$RELEASES" "$CURRENT" --json >"$WORK/signers"
+  else
+    echo '{"signed": {}, "signers": {}}' >"$WORK/signers"
+  fi
   {
     if has_site; then
       echo "release $(release_number)"
