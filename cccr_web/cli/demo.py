@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ import click
 from cccr_web.cli import options
 from cccr_web.cli.onion import Reporter
 from cccr_web.cli.site import build_with_progress
-from cccr_web.cli.terminal import Progress
+from cccr_web.cli.terminal import Progress, stop_on_signal
 from cccr_web.config import PREFIX
 from cccr_web.errors import CccrError
 
@@ -76,9 +75,7 @@ def _demo(port: int, state: Path, torrc: Path | None, *, no_onion: bool) -> None
     key = None if no_onion else load_or_create_key(state / "onion.key")
     addresses = Addresses(None, (key.address,)) if key else None
     write(build_with_progress(None, addresses), state / "release")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = stop_on_signal()
     with _Server(state, port, key) as server:
         click.echo(server.first_line())
         server.on_end(stop.set)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.keys import unlock
-from cccr_web.cli.terminal import Progress, write_file
+from cccr_web.cli.terminal import Progress, stop_on_signal, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,14 +219,7 @@ def publish(
 
     service = Service(load_key(key_file), socket.absolute(), record=record)
     notifier = SystemdNotifier()
-    stop = threading.Event()
-
-    def end(_number: int, _frame: object) -> None:
-        stop.set()
-        notifier.stopping()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    stop = stop_on_signal(notifier.stopping)
     with Progress() as progress:
         report = Reporter(progress)
 

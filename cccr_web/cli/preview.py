@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
-import threading
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ import click
 
 from cccr_web.cli import options
 from cccr_web.cli.site import translations_option
-from cccr_web.cli.terminal import visible
+from cccr_web.cli.terminal import stop_on_signal, visible
 from cccr_web.config import find_tree, source_date
 from cccr_web.errors import counted
 
@@ -60,9 +58,7 @@ def preview(
     if previous is not None:
         # Whether it is signed does not matter here; an older one can have expired, too.
         before = {path: file.body for path, file in load(previous, None).files.items()}
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = stop_on_signal()
 
     def started(address: str) -> None:
         click.echo(f"preview {address}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -24,6 +25,22 @@ _INTERVAL: Final = 0.2
 
 # Unicode's categories of control, format and surrogate characters and of separators of lines.
 _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def stop_on_signal(also: Callable[[], None] = lambda: None) -> threading.Event:
+    """Return an event that Ctrl-C and SIGTERM set; they call ``also``, too.
+
+    Another thread sets it: the signal may interrupt the event's own code, which holds the lock.
+    """
+    stop = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        threading.Thread(target=stop.set, daemon=True).start()
+        also()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return stop
 
 
 class Progress:

@@ -196,6 +196,18 @@ def test_ctrl_c_ends_no_command_in_the_background(tmp_path: Path) -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_signal_ends_a_command_that_looks_at_its_event() -> None:
+    """The command then holds the event's lock, for which the signal must not wait."""
+    code = (
+        "import signal\n"
+        "from cccr_web.cli.terminal import stop_on_signal\n"
+        "stop = stop_on_signal()\n"
+        "with stop._cond: signal.raise_signal(signal.SIGTERM)\n"
+        "assert stop.wait(9)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=TOP, timeout=20, check=True)
+
+
 @pytest.mark.parametrize("charset", ["ascii", "latin-1", "gb18030"])
 def test_a_terminal_of_another_charset_gets_an_answer(tmp_path: Path, charset: str) -> None:
     """A character that it cannot show is an escape, and the work is done."""
