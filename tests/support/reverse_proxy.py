@@ -134,7 +134,7 @@ class ReverseProxy:
     def running(self) -> Iterator[ReverseProxy]:
         """Run it."""
         try:
-            with running(self.folder, self.conf(), lambda: accepts(self.ports[0])):
+            with running(self.folder, self.conf(), lambda: all(map(accepts, self.ports))):
                 yield self
         finally:
             self.socket.unlink(missing_ok=True)
