@@ -378,7 +378,7 @@ promote() {
   on_server promote
 }
 
-# Without --key, DIR has the file already, from a signer whose key is elsewhere.
+# Without --key, DIR has the file already: a signer made it on another machine.
 latest() { # DIR
   local file=$1/SHA256SUMS.latest
   [ -z "$KEY" ] || "$TOP/deploy/cccr-web" latest "$1" --key "$KEY" ${PASSPHRASE_FILE:+--passphrase-file "$PASSPHRASE_FILE"} >&2
